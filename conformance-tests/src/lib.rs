@@ -1,0 +1,1 @@
+//! The ttl-store contract as a library of named cases, and a program that runs them.

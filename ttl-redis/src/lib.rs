@@ -1,0 +1,1 @@
+//! The ttl-store driver for Redis and Valkey.

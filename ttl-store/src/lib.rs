@@ -1,0 +1,1 @@
+//! Entries that expire, behind one trait, in memory and on Redis or Valkey.
