@@ -1,0 +1,165 @@
+//! A server in a container that goes away with the value that holds it.
+
+use std::{
+    error::Error,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::Duration,
+};
+
+use testcontainers::{
+    ContainerAsync, GenericImage, ImageExt,
+    bollard::{Docker, errors::Error as DockerError, query_parameters::RemoveContainerOptionsBuilder},
+    core::{IntoContainerPort, WaitFor, client::docker_client_instance},
+    runners::AsyncRunner,
+};
+use tokio::{runtime::Runtime, time::timeout};
+
+use super::kind::Spec;
+
+/// A daemon that runs answers at once.
+const ANSWER: Duration = Duration::from_secs(5);
+/// An image may have to be pulled before the container starts.
+const PULL_AND_START: Duration = Duration::from_secs(180);
+
+/// A running container. It is removed by its name, which is known before the container exists: so nothing stays
+/// behind either when the start fails or is interrupted half way.
+#[derive(Debug)]
+pub(super) struct Container {
+    name: String,
+    url: String,
+    /// Its connections to the daemon live as long as this runtime. `None` only while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Container {
+    /// Starts one and waits until it is ready. An error is one line.
+    pub(super) fn start(spec: &'static Spec, image: &str) -> Result<Self, String> {
+        // A thread of its own, because the caller may be inside of a runtime, where blocking on another one panics.
+        apart(|| {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .map_err(|error| format!("the runtime for Docker did not start: {error}"))?;
+            runtime.block_on(daemon())?;
+
+            let name = new_name(spec);
+            #[cfg(unix)]
+            super::signals::remove_on_signal(&name)
+                .map_err(|error| format!("signals cannot be handled: {error}"))?;
+            // From here on the drop cleans up.
+            let mut this = Self { name, url: String::new(), runtime: Some(runtime) };
+            let start = run(spec, image, this.name.clone());
+            this.url = this
+                .runtime
+                .as_ref()
+                .map_or_else(|| Err("no runtime".to_owned()), |runtime| runtime.block_on(start))
+                .map_err(|why| format!("a container of the image {image} did not start: {why}"))?;
+            Ok(this)
+        })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else { return };
+        let name = &self.name;
+        let removed = apart(move || runtime.block_on(remove(name)));
+        #[cfg(unix)]
+        super::signals::forget(name);
+        if let Err(why) = removed {
+            eprintln!("The container {name} could not be removed: {why}");
+        }
+    }
+}
+
+/// Removes a container, running or not, with its volumes. One that is not there is fine.
+pub(super) async fn remove(name: &str) -> Result<(), String> {
+    let docker = docker_client_instance().await.map_err(one_line)?;
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    match docker.remove_container(name, Some(options)).await {
+        Ok(()) | Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+        Err(error) => Err(one_line(error)),
+    }
+}
+
+/// The daemon, if it answers.
+async fn daemon() -> Result<Docker, String> {
+    let docker = docker_client_instance()
+        .await
+        .map_err(|error| format!("Docker cannot be used ({})", one_line(error)))?;
+    match timeout(ANSWER, docker.ping()).await {
+        Ok(Ok(_)) => Ok(docker),
+        Ok(Err(error)) => Err(format!("no Docker daemon answers ({})", one_line(error))),
+        Err(_) => Err(format!("the Docker daemon did not answer within {ANSWER:?}")),
+    }
+}
+
+/// Starts the container and answers with the server's URL.
+async fn run(spec: &Spec, image: &str, name: String) -> Result<String, String> {
+    let (repository, tag) = split(image);
+    let mut request = GenericImage::new(repository, tag)
+        .with_exposed_port(spec.port.tcp())
+        .with_wait_for(WaitFor::message_on_stdout(spec.ready))
+        .with_cmd(spec.command.iter().copied())
+        .with_container_name(name);
+    if let Ok(run) = std::env::var("TTL_TEST_RUN") {
+        request = request.with_label("ttl-store-test.run", run);
+    }
+    let container = timeout(PULL_AND_START, request.start())
+        .await
+        .map_err(|_| format!("not ready within {PULL_AND_START:?}"))?
+        .map_err(one_line)?;
+    let address = address(&container, spec.port).await.map_err(one_line);
+    // `Container` removes it, by name; this handle would remove it now.
+    std::mem::forget(container);
+    Ok(format!("{}://{}", spec.scheme, address?))
+}
+
+async fn address(
+    container: &ContainerAsync<GenericImage>,
+    port: u16,
+) -> testcontainers::core::error::Result<String> {
+    let port = container.get_host_port_ipv4(port).await?;
+    // "localhost" may mean ::1 first, and the port on ::1 is another one.
+    let host = container.get_host().await?.to_string().replace("localhost", "127.0.0.1");
+    Ok(format!("{host}:{port}"))
+}
+
+/// An image's name and tag. A colon before the last slash belongs to a registry's port.
+pub(super) fn split(image: &str) -> (&str, &str) {
+    match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (image, "latest"),
+    }
+}
+
+fn new_name(spec: &Spec) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("ttl-store-test-{}-{}-{count}", spec.name.to_lowercase(), process::id())
+}
+
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// An error and its causes, each once, in one line.
+fn one_line(error: impl Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,84 @@
+//! What differs from one kind of server to the next. A new kind is a variant and a `Spec` here, and a pinned image.
+
+use std::fmt;
+
+/// A kind of server that tests can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ServerKind {
+    /// Redis or Valkey.
+    Redis,
+}
+
+/// How to start one in a container.
+#[derive(Debug)]
+pub(super) struct Spec {
+    /// As people write it.
+    pub(super) name: &'static str,
+    /// As it stands in `TTL_TEST_<NAME>_URL`.
+    variable: &'static str,
+    /// Taken where `TTL_TEST_<NAME>_IMAGE` does not say otherwise. The scripts read the same file.
+    pinned_image: &'static str,
+    /// The container's command.
+    pub(super) command: &'static [&'static str],
+    /// The port it listens on inside.
+    pub(super) port: u16,
+    /// Part of the log line that says it accepts connections; on standard output.
+    pub(super) ready: &'static str,
+    /// The driver's URL without host and port.
+    pub(super) scheme: &'static str,
+}
+
+const REDIS: Spec = Spec {
+    name: "Redis",
+    variable: "REDIS",
+    pinned_image: include_str!("redis.image"),
+    // Nothing is to be kept, and a container's port is reached from outside of it.
+    command: &["redis-server", "--save", "", "--bind", "0.0.0.0", "--protected-mode", "no"],
+    port: 6379,
+    ready: "Ready to accept connections",
+    scheme: "redis",
+};
+
+/// Where a server is to come from.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Url(String),
+    Image(String),
+}
+
+impl ServerKind {
+    pub(super) fn spec(self) -> &'static Spec {
+        match self {
+            Self::Redis => &REDIS,
+        }
+    }
+
+    /// The variable that names a server which is already there, such as `TTL_TEST_REDIS_URL`.
+    #[must_use]
+    pub fn url_variable(self) -> String {
+        format!("TTL_TEST_{}_URL", self.spec().variable)
+    }
+
+    /// The variable that names another image than the pinned one, such as `TTL_TEST_REDIS_IMAGE`.
+    #[must_use]
+    pub fn image_variable(self) -> String {
+        format!("TTL_TEST_{}_IMAGE", self.spec().variable)
+    }
+
+    /// A variable that is set and empty counts as not set.
+    pub(super) fn source(self, environment: impl Fn(&str) -> Option<String>) -> Source {
+        let set = |name: String| environment(&name).filter(|value| !value.is_empty());
+        if let Some(url) = set(self.url_variable()) {
+            return Source::Url(url);
+        }
+        let pinned = || self.spec().pinned_image.trim().to_owned();
+        Source::Image(set(self.image_variable()).unwrap_or_else(pinned))
+    }
+}
+
+impl fmt::Display for ServerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.spec().name)
+    }
+}
