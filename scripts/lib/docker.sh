@@ -1,0 +1,147 @@
+# shellcheck shell=bash disable=SC2016,SC2034
+# Docker: a client that fits the daemon, a daemon of our own where none runs, images by pull or from packages.
+# (SC2016: apt-get expands $(..) itself. SC2034: docker_why is for the script that sources this.)
+
+docker_client=
+docker_why=
+
+docker() { timeout "${docker_patience:-60}" "$docker_client" "$@" </dev/null; }
+
+# A machine may have several clients, and one that is too new refuses an old daemon: the first that works is taken.
+docker_answers() {
+  local client
+  while read -r client; do
+    if timeout 10 "$client" version --format '{{.Server.Version}}' >/dev/null 2>&1 </dev/null; then
+      docker_client=$client
+      return
+    fi
+  done < <(type -ap docker)
+  return 1
+}
+
+# docker_up DIR: makes a daemon answer, or says in docker_why why there is none. The process id of a daemon started here
+# is kept in DIR/dockerd.pid.
+docker_up() {
+  if docker_answers; then
+    say "Docker: a daemon is running"
+    return
+  fi
+  if [[ -n ${DOCKER_HOST:-} ]]; then docker_why="DOCKER_HOST=$DOCKER_HOST does not answer"; return 1; fi
+  if ! is_root; then docker_why="no daemon answers, and only root may start one"; return 1; fi
+  if ! need "tests run in containers" dockerd docker.io || ! need "tests run in containers" docker docker-cli; then
+    docker_why="it is not installed"
+    return 1
+  fi
+  if pid_of dockerd >/dev/null; then
+    # Somebody is just starting it.
+    for _ in {1..20}; do docker_answers && return; sleep 1; done
+    docker_why="a daemon runs and does not answer"
+    return 1
+  fi
+  clear_leftovers
+  say "Docker: starting dockerd in the background; it is stopped at the end"
+  # With a pid file of our own, one that a killed daemon left cannot stop this one.
+  start "$1/dockerd.pid" "$1/dockerd.out" dockerd --pidfile "$1/dockerd.own.pid"
+  if wait_for 60 "$1/dockerd.pid" docker_answers; then return; fi
+  docker_why="dockerd does not start: $(grep -v level=info "$1/dockerd.out" | tail -n 1)"
+  docker_down "$1"
+  return 1
+}
+
+docker_down() {
+  runs "$1/dockerd.pid" || return 0
+  say "Docker: stopping the dockerd that was started here"
+  stop "$1/dockerd.pid"
+}
+
+pid_of() {
+  local comm
+  for comm in /proc/[0-9]*/comm; do
+    if [[ $(cat "$comm" 2>/dev/null) == "$1" ]]; then
+      comm=${comm%/comm}
+      echo "${comm#/proc/}"
+      return
+    fi
+  done
+  return 1
+}
+
+# A containerd that was killed leaves a socket and a pid file. dockerd takes the one for a running containerd, and the
+# other too if its number belongs to any process by now; then it waits in vain.
+clear_leftovers() {
+  local file
+  if pid_of containerd >/dev/null; then return; fi
+  for file in /run/containerd/containerd.sock /run/docker/containerd/containerd.{pid,sock}; do
+    if [[ -e $file ]]; then
+      say "Docker: removing $file, left by a containerd that no longer runs"
+      rm -f "$file"
+    fi
+  done
+}
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+has_image() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# ensure_image SERVER DIR: sets `image` to one that is on this machine: the pinned one, pulled if need be, or one built
+# here.
+ensure_image() {
+  local name=$1 dir=$2 variable pinned built
+  variable=$(variable_of "$name" IMAGE)
+  pinned=${!variable:-$(<"$root/conformance-tests/src/servers/$name.image")}
+  built=$(call "$name" built_image)
+  image=$pinned
+  if has_image "$image"; then return; fi
+  say "Docker: pulling $pinned, for at most 60 s"
+  if docker_patience=60 docker pull --quiet "$pinned" >/dev/null 2>"$dir/pull"; then return; fi
+  say "Docker: not pulled ($(tail -n 1 "$dir/pull"))"
+  [[ -z ${!variable:-} ]] || return 1
+  image=$built
+  if has_image "$image"; then say "Docker: using $image, built here before"; return; fi
+  call "$name" build_image "$image" "$dir"
+}
+
+# image_from_packages IMAGE DIR PACKAGES: a Debian of this machine's release with these packages (separated by commas),
+# from the mirror that this machine's apt uses.
+image_from_packages() {
+  local image=$1 tree=$2/image packages=$3 codename mirror components seconds=$SECONDS
+  is_root || { say "Only root can build $image from packages"; return 1; }
+  need "builds $image" debootstrap debootstrap debian-archive-keyring || return 1
+  codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+  mirror=$(apt_targets "$codename" '$(REPO_URI)' | head -n 1)
+  components=$(apt_targets "$codename" '$(COMPONENT)' | paste -sd, -)
+  [[ -n $mirror ]] || { say "apt names no mirror of $codename to build $image from"; return 1; }
+  say "Docker: building $image from packages of $mirror $codename, about a minute"
+  if ! debootstrap --variant=minbase --components="$components" --include="$packages" \
+    "$codename" "$tree" "$mirror" >"$2/debootstrap" 2>&1 </dev/null; then
+    say "debootstrap failed: $(tail -n 1 "$2/debootstrap")"
+    return 1
+  fi
+  rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/*
+  tar -C "$tree" -c . | timeout 120 "$docker_client" import - "$image" >/dev/null || return 1
+  discard "$tree"
+  say "Docker: built $image in $((SECONDS - seconds)) s; it stays for the next run"
+}
+
+# apt_targets RELEASE FORMAT: of the machine's own sources.
+apt_targets() {
+  apt-get indextargets --format "\$(RELEASE) $2" 'Identifier: Packages' |
+    sed -n "s/^$1 //p" | sort -u
+}
+
+# --- containers -------------------------------------------------------------------------------------------------------
+
+# Every container that the tests start has this run's label: whatever a killed test left is found by it.
+sweep_containers() {
+  local label=$1 ids
+  [[ -n $docker_client ]] || return 0
+  # Tests that were interrupted remove their own; two removals at once would disturb each other.
+  for _ in {1..20}; do
+    ids=$(docker ps --all --quiet --filter "label=$label" 2>/dev/null) || return 0
+    [[ -n $ids ]] || return 0
+    sleep 0.2
+  done
+  say "Docker: removing containers that the tests left"
+  # shellcheck disable=SC2086 # one word each
+  docker rm --force --volumes $ids >/dev/null
+}

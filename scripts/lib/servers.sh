@@ -1,0 +1,88 @@
+# shellcheck shell=bash disable=SC2154
+# Servers for tests, one way for all: a file in servers/ says what differs.
+# (SC2154: server_names is filled by load_servers.)
+#
+# The file NAME.sh offers
+#   NAME_packages          what tests or the plain way call by name, as "command:package ..."
+#   NAME_crates            the crates that a build without this driver must not have
+#   NAME_ready             part of the log line that says it accepts connections
+#   NAME_port              where it listens in a container
+#   NAME_url PORT          its URL on this machine
+#   NAME_built_image       the name of the image that is built where none can be pulled
+#   NAME_build_image IMAGE DIR   builds it
+#   NAME_container         its command in a container, in `command`
+#   NAME_plain PORT DIR    its command as a plain process, in `command`
+
+# variable_of redis URL: TTL_TEST_REDIS_URL
+variable_of() { printf 'TTL_TEST_%s_%s' "${1^^}" "$2"; }
+
+# Makes sure that what the tests themselves call is there.
+ensure_commands() {
+  local name pair
+  for name in "${server_names[@]}"; do
+    for pair in $(call "$name" packages); do
+      need "tests of $name call it" "${pair%%:*}" "${pair#*:}" || true
+    done
+  done
+}
+
+# start_plain SERVER DIR: a plain process on a free port; sets `url`.
+start_plain() {
+  local name=$1 dir=$2 port command
+  for _ in 1 2 3; do
+    port=$(free_port) || return 1
+    mkdir -p "$dir/$name"
+    call "$name" plain "$port" "$dir/$name"
+    have "${command[0]}" || { say "$name: ${command[0]} is not installed"; return 1; }
+    start "$dir/$name.pid" "$dir/$name.out" "${command[@]}"
+    if wait_for 60 "$dir/$name.pid" grep -qF "$(call "$name" ready)" "$dir/$name.out"; then
+      url=$(call "$name" url "$port")
+      say "$name: a plain process at $url"
+      return
+    fi
+    # Another process may have taken the port in between.
+    stop "$dir/$name.pid"
+  done
+  say "$name: does not start: $(tail -n 1 "$dir/$name.out")"
+  return 1
+}
+
+# start_container SERVER IMAGE DIR: a container that stays; sets `url` and keeps the container's id in DIR.
+start_container() {
+  local name=$1 image=$2 dir=$3 command id port
+  call "$name" container
+  port=$(call "$name" port)
+  id=$(docker run --detach --publish "127.0.0.1::$port" "$image" "${command[@]}") || return 1
+  echo "$id" >"$dir/$name.container"
+  for _ in {1..600}; do
+    if docker logs "$id" 2>&1 | grep -qF "$(call "$name" ready)"; then
+      port=$(docker port "$id" "$port/tcp" | head -n 1)
+      url=$(call "$name" url "${port##*:}")
+      say "$name: a container of $image at $url"
+      return
+    fi
+    [[ $(docker inspect --format '{{.State.Running}}' "$id") == true ]] || break
+    sleep 0.1
+  done
+  say "$name: the container does not start: $(docker logs "$id" 2>&1 | tail -n 1)"
+  return 1
+}
+
+# stop_servers DIR: stops what start_plain and start_container left there.
+stop_servers() {
+  local dir=$1 name id
+  for name in "${server_names[@]}"; do
+    if [[ -e $dir/$name.pid ]]; then
+      say "$name: stopping its process"
+      stop "$dir/$name.pid"
+    fi
+    if [[ -e $dir/$name.container ]]; then
+      id=$(<"$dir/$name.container")
+      if docker_answers && docker inspect "$id" >/dev/null 2>&1; then
+        say "$name: removing its container"
+        docker rm --force --volumes "$id" >/dev/null
+      fi
+      rm -f "$dir/$name.container"
+    fi
+  done
+}
