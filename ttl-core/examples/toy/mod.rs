@@ -1,0 +1,46 @@
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Mutex, PoisonError};
+
+use ttl_core::{Capabilities, Cell, Deadline, Key, Result, Stored, Version, async_trait};
+
+/// A whole store in a sorted map.
+#[derive(Debug, Default)]
+pub struct Toy(Mutex<BTreeMap<Key, Stored>>);
+
+#[async_trait]
+impl Cell for Toy {
+    type Stamp = (Version, Deadline);
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new("toy")
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<(Stored, Self::Stamp)>> {
+        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(map.get(key).map(|stored| (stored.clone(), (stored.version, stored.deadline))))
+    }
+
+    async fn swap(&self, key: &Key, seen: Option<&Self::Stamp>, next: Option<&Stored>) -> Result<bool> {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.get(key).map(|stored| (stored.version, stored.deadline)).as_ref() != seen {
+            return Ok(false);
+        }
+        match next {
+            Some(next) => map.insert(key.clone(), next.clone()),
+            None => map.remove(key),
+        };
+        Ok(true)
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>> {
+        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = match after {
+            Some(after) => Bound::Excluded(after.as_str()),
+            None => Bound::Included(prefix),
+        };
+        let found = map.range::<str, _>((start, Bound::Unbounded));
+        let found = found.take_while(|(key, _)| key.as_str().starts_with(prefix)).take(limit);
+        Ok(found.map(|(key, stored)| (key.clone(), stored.clone())).collect())
+    }
+}

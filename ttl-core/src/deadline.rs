@@ -1,0 +1,238 @@
+//! When an entry ends: what callers ask for (`Expiry`, `Lifespan`) and what a store reports (`Deadline`).
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::{Error, ErrorKind, Result, Ttl};
+
+/// The instant at which an entry stops being visible, in whole milliseconds since the Unix epoch.
+///
+/// An entry is visible if and only if `now < deadline` (E1). [`Deadline::NEVER`] is the largest value, so that the
+/// order of deadlines is the order of lateness.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use ttl_core::{Deadline, Ttl};
+///
+/// let now = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+/// let deadline = Deadline::after(now, Ttl::seconds(5));
+/// assert_eq!(deadline.remaining(now), Some(Duration::from_secs(5)));
+/// assert!(!deadline.is_expired(now));
+/// assert!(deadline.is_expired(now + Duration::from_secs(5)));
+/// assert!(Deadline::NEVER > deadline);
+/// assert_eq!(Deadline::NEVER.remaining(now), None);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Deadline(u64);
+
+impl Deadline {
+    /// No deadline: the entry is persistent.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// The deadline at so many milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_epoch_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch; `u64::MAX` for [`Deadline::NEVER`].
+    #[must_use]
+    pub const fn as_epoch_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The deadline of what starts to live `ttl` now, rounded up to the next millisecond.
+    #[must_use]
+    pub fn after(now: SystemTime, ttl: Ttl) -> Self {
+        Self::at(now).plus(ttl)
+    }
+
+    /// The deadline at this instant, rounded up to the next millisecond; instants before 1970 count as 1970.
+    #[must_use]
+    pub fn at(instant: SystemTime) -> Self {
+        let since = since_epoch(instant);
+        let up = u64::from(!since.subsec_nanos().is_multiple_of(1_000_000));
+        Self(floor_millis(since).saturating_add(up).min(u64::MAX - 1))
+    }
+
+    /// The deadline `ttl` later; [`Deadline::NEVER`] stays itself.
+    #[must_use]
+    pub const fn plus(self, ttl: Ttl) -> Self {
+        Self(self.0.saturating_add(ttl.as_millis()))
+    }
+
+    /// Whether there is no deadline.
+    #[must_use]
+    pub const fn is_never(self) -> bool {
+        self.0 == u64::MAX
+    }
+
+    /// Whether an entry with this deadline is gone: `deadline <= now`.
+    #[must_use]
+    pub fn is_expired(self, now: SystemTime) -> bool {
+        !self.is_never() && self.0 <= floor_millis(since_epoch(now))
+    }
+
+    /// How long until the deadline: `None` without one, zero once it is reached.
+    #[must_use]
+    pub fn remaining(self, now: SystemTime) -> Option<Duration> {
+        self.to_system_time().map(|at| at.duration_since(now).unwrap_or(Duration::ZERO))
+    }
+
+    /// The instant, `None` for [`Deadline::NEVER`] (and for what lies past the platform's calendar).
+    #[must_use]
+    pub fn to_system_time(self) -> Option<SystemTime> {
+        if self.is_never() { None } else { UNIX_EPOCH.checked_add(Duration::from_millis(self.0)) }
+    }
+}
+
+fn since_epoch(instant: SystemTime) -> Duration {
+    instant.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
+}
+
+fn floor_millis(since: Duration) -> u64 {
+    since.as_secs().saturating_mul(1_000).saturating_add(u64::from(since.subsec_millis()))
+}
+
+impl fmt::Debug for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_never() { f.write_str("Deadline(never)") } else { write!(f, "Deadline({} ms)", self.0) }
+    }
+}
+
+/// When an entry is to end, as a caller asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It stays until it is deleted, or until its hard cap.
+    Never,
+    /// So long after the write, by the clock that decides ([`TtlStore::now`](crate::TtlStore::now)).
+    After(Ttl),
+    /// At this instant, rounded up to the next millisecond. An instant in the past leaves nothing visible (E6).
+    At(SystemTime),
+}
+
+impl Expiry {
+    /// The deadline that this asks for, the hard cap left aside.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidExpiry`] if an instant lies more than [`Ttl::MAX`] after `now` (E8).
+    pub fn resolve(self, now: SystemTime) -> Result<Deadline> {
+        match self {
+            Self::Never => Ok(Deadline::NEVER),
+            Self::After(ttl) => Ok(Deadline::after(now, ttl)),
+            Self::At(instant) => {
+                let deadline = Deadline::at(instant);
+                if deadline > Deadline::after(now, Ttl::MAX) { Err(too_far()) } else { Ok(deadline) }
+            }
+        }
+    }
+}
+
+/// The error for a deadline that lies more than [`Ttl::MAX`] away, the same on every backend (E8).
+pub(crate) fn too_far() -> Error {
+    Error::new(
+        ErrorKind::InvalidExpiry,
+        "a deadline is at most 20 years (630,720,000 s) away; for no expiry say Expiry::Never",
+    )
+}
+
+impl From<Ttl> for Expiry {
+    fn from(ttl: Ttl) -> Self {
+        Self::After(ttl)
+    }
+}
+
+impl From<SystemTime> for Expiry {
+    fn from(instant: SystemTime) -> Self {
+        Self::At(instant)
+    }
+}
+
+impl From<Deadline> for Expiry {
+    /// The same deadline again; [`Deadline::NEVER`] is [`Expiry::Never`].
+    fn from(deadline: Deadline) -> Self {
+        deadline.to_system_time().map_or(Self::Never, Self::At)
+    }
+}
+
+/// What everything that can create takes: the first expiry, and a hard cap on the whole lifetime.
+///
+/// ```
+/// use ttl_core::{Expiry, Lifespan, Ttl};
+///
+/// // Slides by half an hour, but never past twelve hours after its creation.
+/// let session = Lifespan::from(Ttl::minutes(30)).with_max(Ttl::hours(12));
+/// assert_eq!(session.expiry, Expiry::After(Ttl::minutes(30)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lifespan {
+    /// The first deadline.
+    pub expiry: Expiry,
+    /// No deadline of this entry ever passes its creation plus this (R4). A cap once set is fixed: overwriting,
+    /// patching and extending keep it; only delete and put start a new one.
+    pub max: Option<Ttl>,
+}
+
+impl Lifespan {
+    /// A lifespan with this first expiry and no hard cap.
+    #[must_use]
+    pub fn new(expiry: impl Into<Expiry>) -> Self {
+        Self { expiry: expiry.into(), max: None }
+    }
+
+    /// No expiry and no cap.
+    #[must_use]
+    pub const fn persistent() -> Self {
+        Self { expiry: Expiry::Never, max: None }
+    }
+
+    /// With a hard cap, counted from the entry's creation.
+    #[must_use]
+    pub const fn with_max(mut self, max: Ttl) -> Self {
+        self.max = Some(max);
+        self
+    }
+}
+
+impl<E: Into<Expiry>> From<E> for Lifespan {
+    fn from(expiry: E) -> Self {
+        Self::new(expiry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_round_up_and_expiry_rounds_down() {
+        let now = UNIX_EPOCH + Duration::from_micros(10_400);
+        assert_eq!(Deadline::at(now).as_epoch_millis(), 11);
+        assert_eq!(Deadline::after(now, Ttl::millis(1)).as_epoch_millis(), 12);
+        let deadline = Deadline::from_epoch_millis(11);
+        assert!(!deadline.is_expired(UNIX_EPOCH + Duration::from_nanos(10_999_999)));
+        assert!(deadline.is_expired(UNIX_EPOCH + Duration::from_millis(11)));
+    }
+
+    #[test]
+    fn never_is_last_and_does_not_expire() {
+        assert!(Deadline::NEVER > Deadline::at(UNIX_EPOCH + Duration::from_secs(1 << 40)));
+        assert!(!Deadline::NEVER.is_expired(UNIX_EPOCH + Duration::from_secs(1 << 40)));
+        assert_eq!(Deadline::NEVER.plus(Ttl::MAX), Deadline::NEVER);
+    }
+
+    #[test]
+    fn instants_before_the_epoch_are_past() {
+        let long_ago = UNIX_EPOCH - Duration::from_secs(1);
+        assert!(Expiry::At(long_ago).resolve(SystemTime::now()).unwrap().is_expired(SystemTime::now()));
+    }
+
+    #[test]
+    fn the_maximum_is_reached_and_not_passed() {
+        let now = UNIX_EPOCH + Duration::from_secs(1_000);
+        assert!(Expiry::At(now + Ttl::MAX.as_duration()).resolve(now).is_ok());
+        let beyond = now + Ttl::MAX.as_duration() + Duration::from_millis(1);
+        assert_eq!(Expiry::At(beyond).resolve(now).unwrap_err().kind(), ErrorKind::InvalidExpiry);
+    }
+}

@@ -1,0 +1,161 @@
+//! A serializer that writes nothing and refuses NaN and infinity, which `serde_json` would turn into `null`.
+
+use std::fmt;
+
+use serde::ser::{self, Serialize, Serializer};
+
+/// Checks that a value holds finite numbers only.
+pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
+    value.serialize(Check)
+}
+
+/// Why a value was refused: ours, or the words of the value's own `Serialize`.
+#[derive(Debug)]
+pub(crate) struct Refusal(String);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl ser::Error for Refusal {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
+
+fn finite(float: f64) -> Result<(), Refusal> {
+    if float.is_finite() { Ok(()) } else { Err(Refusal(format!("{float} is not finite"))) }
+}
+
+#[derive(Clone, Copy)]
+struct Check;
+
+macro_rules! plain {
+    ($($method:ident($type:ty))*) => { $(
+        fn $method(self, _: $type) -> Result<(), Refusal> { Ok(()) }
+    )* };
+}
+
+macro_rules! compound {
+    ($($method:ident($($argument:ty),*) -> $result:ident)*) => { $(
+        fn $method(self, $(_: $argument),*) -> Result<Self, Refusal> { Ok(self) }
+    )* };
+}
+
+impl Serializer for Check {
+    type Ok = ();
+    type Error = Refusal;
+    type SerializeSeq = Self;
+    type SerializeTuple = Self;
+    type SerializeTupleStruct = Self;
+    type SerializeTupleVariant = Self;
+    type SerializeMap = Self;
+    type SerializeStruct = Self;
+    type SerializeStructVariant = Self;
+
+    plain! {
+        serialize_bool(bool) serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64)
+        serialize_i128(i128) serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64)
+        serialize_u128(u128) serialize_char(char) serialize_str(&str) serialize_bytes(&[u8])
+        serialize_unit_struct(&'static str)
+    }
+
+    compound! {
+        serialize_seq(Option<usize>) -> SerializeSeq
+        serialize_tuple(usize) -> SerializeTuple
+        serialize_tuple_struct(&'static str, usize) -> SerializeTupleStruct
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> SerializeTupleVariant
+        serialize_map(Option<usize>) -> SerializeMap
+        serialize_struct(&'static str, usize) -> SerializeStruct
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant
+    }
+
+    fn serialize_f32(self, float: f32) -> Result<(), Refusal> {
+        finite(f64::from(float))
+    }
+
+    fn serialize_f64(self, float: f64) -> Result<(), Refusal> {
+        finite(float)
+    }
+
+    fn serialize_none(self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refusal> {
+        check(value)
+    }
+
+    fn serialize_unit(self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Refusal> {
+        check(value)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Refusal> {
+        check(value)
+    }
+}
+
+macro_rules! elements {
+    ($($trait:ident::$method:ident($($name:ty)?))*) => { $(
+        impl ser::$trait for Check {
+            type Ok = ();
+            type Error = Refusal;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, $(_: $name,)? value: &T) -> Result<(), Refusal> {
+                check(value)
+            }
+
+            fn end(self) -> Result<(), Refusal> {
+                Ok(())
+            }
+        }
+    )* };
+}
+
+elements! {
+    SerializeSeq::serialize_element()
+    SerializeTuple::serialize_element()
+    SerializeTupleStruct::serialize_field()
+    SerializeTupleVariant::serialize_field()
+    SerializeStruct::serialize_field(&'static str)
+    SerializeStructVariant::serialize_field(&'static str)
+}
+
+impl ser::SerializeMap for Check {
+    type Ok = ();
+    type Error = Refusal;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refusal> {
+        check(key)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
+        check(value)
+    }
+
+    fn end(self) -> Result<(), Refusal> {
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! The macro that wrappers forward with.
+
+/// Implements methods of [`TtlStore`](crate::TtlStore) by calling the same method of something else.
+///
+/// A wrapper that wrote only the methods it is interested in would get the trait's provided ones for the rest, and
+/// turn one round trip of the inner store into many. This macro forwards by name, and at no cost: the inner
+/// store's future is handed on as it is. Put `#[deny(clippy::missing_trait_methods)]` on the impl, and a method
+/// that is neither written nor named does not pass.
+///
+/// `self.inner` may be any expression that ends in a `TtlStore`; `all` stands for every method.
+///
+/// ```
+/// use std::sync::Arc;
+/// use ttl_core::{Entry, GetOptions, Key, Result, TtlStore, async_trait, forward_ttl_store};
+///
+/// #[derive(Debug)]
+/// struct Logged {
+///     inner: Arc<dyn TtlStore>,
+/// }
+///
+/// #[deny(clippy::missing_trait_methods)]
+/// #[async_trait]
+/// impl TtlStore for Logged {
+///     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+///         println!("get {key}");
+///         self.inner.get(key, options).await
+///     }
+///
+///     forward_ttl_store!(self, self.inner => capabilities now put expire patch delete scan get_many put_many delete_many);
+/// }
+/// ```
+#[macro_export]
+macro_rules! forward_ttl_store {
+    ($self:ident, $inner:expr => all) => {
+        $crate::forward_ttl_store!(
+            $self,
+            $inner => capabilities now get put expire patch delete scan get_many put_many delete_many
+        );
+    };
+    ($self:ident, $inner:expr => $($method:ident)*) => {
+        $( $crate::__forward_one!($method, $self, $inner); )*
+    };
+}
+
+/// One method of [`forward_ttl_store!`]. The signatures are those that `async_trait` makes of the trait's.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __forward_one {
+    (capabilities, $self:ident, $inner:expr) => {
+        fn capabilities(&$self) -> $crate::Capabilities {
+            $crate::TtlStore::capabilities(&$inner)
+        }
+    };
+    (now, $self:ident, $inner:expr) => {
+        fn now(&$self) -> ::std::time::SystemTime {
+            $crate::TtlStore::now(&$inner)
+        }
+    };
+    (get, $self:ident, $inner:expr) => {
+        $crate::__forward_keyed!($self, $inner, get, key: &'life1 $crate::Key, options: $crate::GetOptions
+            => $crate::Result<::std::option::Option<$crate::Entry>>);
+    };
+    (put, $self:ident, $inner:expr) => {
+        $crate::__forward_keyed!($self, $inner, put, key: &'life1 $crate::Key, value: $crate::Value,
+            options: $crate::PutOptions => $crate::Result<$crate::Outcome<$crate::Meta>>);
+    };
+    (expire, $self:ident, $inner:expr) => {
+        $crate::__forward_keyed!($self, $inner, expire, key: &'life1 $crate::Key, change: $crate::ExpiryChange,
+            options: $crate::ExpireOptions => $crate::Result<$crate::Outcome<$crate::ExpireOutcome>>);
+    };
+    (patch, $self:ident, $inner:expr) => {
+        fn patch<'life0, 'life1, 'life2, 'async_trait>(
+            &'life0 $self,
+            key: &'life1 $crate::Key,
+            patch: &'life2 $crate::Patch,
+            options: $crate::PatchOptions,
+        ) -> $crate::BoxFuture<'async_trait, $crate::Result<$crate::Outcome<$crate::PatchOutcome>>>
+        where
+            'life0: 'async_trait,
+            'life1: 'async_trait,
+            'life2: 'async_trait,
+            Self: 'async_trait,
+        {
+            $crate::TtlStore::patch(&$inner, key, patch, options)
+        }
+    };
+    (delete, $self:ident, $inner:expr) => {
+        $crate::__forward_keyed!($self, $inner, delete, key: &'life1 $crate::Key, options: $crate::DeleteOptions
+            => $crate::Result<$crate::Outcome<::std::option::Option<$crate::Entry>>>);
+    };
+    (scan, $self:ident, $inner:expr) => {
+        $crate::__forward_plain!($self, $inner, scan, options: $crate::ScanOptions
+            => $crate::Result<$crate::Page>);
+    };
+    (get_many, $self:ident, $inner:expr) => {
+        $crate::__forward_keyed!($self, $inner, get_many, keys: &'life1 [$crate::Key], options: $crate::GetOptions
+            => ::std::vec::Vec<$crate::Result<::std::option::Option<$crate::Entry>>>);
+    };
+    (put_many, $self:ident, $inner:expr) => {
+        $crate::__forward_plain!($self, $inner, put_many, items: ::std::vec::Vec<$crate::PutItem>
+            => ::std::vec::Vec<$crate::Result<$crate::Outcome<$crate::Meta>>>);
+    };
+    (delete_many, $self:ident, $inner:expr) => {
+        $crate::__forward_keyed!($self, $inner, delete_many, keys: &'life1 [$crate::Key],
+            options: $crate::DeleteOptions
+            => ::std::vec::Vec<$crate::Result<$crate::Outcome<::std::option::Option<$crate::Entry>>>>);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __forward_keyed {
+    ($self:ident, $inner:expr, $method:ident, $($argument:ident: $type:ty),* => $result:ty) => {
+        fn $method<'life0, 'life1, 'async_trait>(
+            &'life0 $self,
+            $($argument: $type),*
+        ) -> $crate::BoxFuture<'async_trait, $result>
+        where
+            'life0: 'async_trait,
+            'life1: 'async_trait,
+            Self: 'async_trait,
+        {
+            $crate::TtlStore::$method(&$inner, $($argument),*)
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __forward_plain {
+    ($self:ident, $inner:expr, $method:ident, $($argument:ident: $type:ty),* => $result:ty) => {
+        fn $method<'life0, 'async_trait>(
+            &'life0 $self,
+            $($argument: $type),*
+        ) -> $crate::BoxFuture<'async_trait, $result>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait,
+        {
+            $crate::TtlStore::$method(&$inner, $($argument),*)
+        }
+    };
+}
+
+/// The future of a call, as `async_trait` boxes it.
+#[doc(hidden)]
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+#[deny(clippy::missing_trait_methods)]
+impl<T: crate::TtlStore + ?Sized> crate::TtlStore for std::sync::Arc<T> {
+    forward_ttl_store!(self, **self => all);
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<T: crate::TtlStore + ?Sized> crate::TtlStore for Box<T> {
+    forward_ttl_store!(self, **self => all);
+}

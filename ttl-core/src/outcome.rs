@@ -1,0 +1,228 @@
+//! What operations answer.
+
+use serde_json::Value as Json;
+
+use crate::{Cursor, Deadline, Error, Key, Record, Value, Version};
+
+/// What became of a conditional write. A refusal is an outcome, not an error (C3).
+///
+/// ```
+/// use ttl_core::Outcome;
+///
+/// let outcome = Outcome::Applied(7);
+/// assert!(outcome.is_applied());
+/// assert_eq!(outcome.applied(), Some(7));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a write may have been refused, or have met no entry"]
+pub enum Outcome<T> {
+    /// It was done.
+    Applied(T),
+    /// No live entry is there, and nothing was done.
+    Absent,
+    /// A live entry is there, the condition does not hold, and nothing was done.
+    Refused,
+}
+
+impl<T> Outcome<T> {
+    /// Whether it was done.
+    #[must_use]
+    pub const fn is_applied(&self) -> bool {
+        matches!(self, Self::Applied(_))
+    }
+
+    /// Whether there was no live entry.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    /// Whether the condition did not hold.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused)
+    }
+
+    /// What was done, if it was.
+    #[must_use]
+    pub fn applied(self) -> Option<T> {
+        match self {
+            Self::Applied(done) => Some(done),
+            Self::Absent | Self::Refused => None,
+        }
+    }
+
+    /// The same outcome with another payload.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Applied(done) => Outcome::Applied(f(done)),
+            Self::Absent => Outcome::Absent,
+            Self::Refused => Outcome::Refused,
+        }
+    }
+
+    /// The same outcome with another payload, or the error in making it.
+    ///
+    /// # Errors
+    /// What `f` answers.
+    pub fn try_map<U, E>(self, f: impl FnOnce(T) -> Result<U, E>) -> Result<Outcome<U>, E> {
+        Ok(match self {
+            Self::Applied(done) => Outcome::Applied(f(done)?),
+            Self::Absent => Outcome::Absent,
+            Self::Refused => Outcome::Refused,
+        })
+    }
+}
+
+/// A live entry, as much of it as was asked for.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The value as selected; `None` where nothing was selected.
+    pub value: Option<Value>,
+    /// The deadline, after the refresh if there was one; where it was wanted.
+    pub deadline: Option<Deadline>,
+    /// The version, where it was wanted.
+    pub version: Option<Version>,
+    /// Why the refresh that was asked for failed, although the read did not (R9).
+    pub refresh_error: Option<Error>,
+}
+
+impl Entry {
+    /// An entry with this value and no metadata.
+    #[must_use]
+    pub fn new(value: impl Into<Option<Value>>) -> Self {
+        Self { value: value.into(), ..Self::default() }
+    }
+
+    /// With this deadline, if it was wanted.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: impl Into<Option<Deadline>>) -> Self {
+        self.deadline = deadline.into();
+        self
+    }
+
+    /// With this version, if it was wanted.
+    #[must_use]
+    pub fn with_version(mut self, version: impl Into<Option<Version>>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// With the error of its refresh.
+    #[must_use]
+    pub fn with_refresh_error(mut self, error: Error) -> Self {
+        self.refresh_error = Some(error);
+        self
+    }
+}
+
+/// What a write reports of the entry that it left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Meta {
+    /// Whether there was no live entry before.
+    pub created: bool,
+    /// The new deadline, where it was wanted. It may lie in the past: then nothing was left (E6).
+    pub deadline: Option<Deadline>,
+    /// The new version, where it was wanted and an entry was left.
+    pub version: Option<Version>,
+}
+
+impl Meta {
+    /// Nothing but whether the write created.
+    #[must_use]
+    pub const fn new(created: bool) -> Self {
+        Self { created, deadline: None, version: None }
+    }
+
+    /// With this deadline, if it was wanted.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: impl Into<Option<Deadline>>) -> Self {
+        self.deadline = deadline.into();
+        self
+    }
+
+    /// With this version, if it was wanted.
+    #[must_use]
+    pub fn with_version(mut self, version: impl Into<Option<Version>>) -> Self {
+        self.version = version.into();
+        self
+    }
+}
+
+/// What one operation of a patch did (P5).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// A set, append, prepend, clear, unset or increment: see the field itself.
+    Done,
+    /// What a pop took; `None` if the list was empty or missing.
+    Popped(Option<Json>),
+    /// How many equal elements were removed.
+    Removed(usize),
+}
+
+/// What a patch did (P5).
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct PatchOutcome {
+    /// Deadline, version and whether the patch created.
+    pub meta: Meta,
+    /// The fields that the patch names, as it left them; those that are missing afterwards are left out.
+    pub fields: Record,
+    /// One for each operation, in the patch's order.
+    pub effects: Vec<Effect>,
+}
+
+impl PatchOutcome {
+    /// An outcome of these parts.
+    #[must_use]
+    pub const fn new(meta: Meta, fields: Record, effects: Vec<Effect>) -> Self {
+        Self { meta, fields, effects }
+    }
+
+    /// What the pops of the patch took, in their order, empty pops left out.
+    pub fn popped(&self) -> impl Iterator<Item = &Json> {
+        self.effects.iter().filter_map(|effect| match effect {
+            Effect::Popped(popped) => popped.as_ref(),
+            Effect::Done | Effect::Removed(_) => None,
+        })
+    }
+}
+
+/// What an expire did (X7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExpireOutcome {
+    /// The deadline afterwards. It may lie in the past: then the expire ended the entry.
+    pub deadline: Deadline,
+    /// Whether it differs from the one before.
+    pub changed: bool,
+}
+
+impl ExpireOutcome {
+    /// An outcome of these parts.
+    #[must_use]
+    pub const fn new(deadline: Deadline, changed: bool) -> Self {
+        Self { deadline, changed }
+    }
+}
+
+/// A page of a scan.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Page {
+    /// The entries, in no order that is promised.
+    pub entries: Vec<(Key, Entry)>,
+    /// Where the next page starts; `None` after the last.
+    pub next: Option<Cursor>,
+}
+
+impl Page {
+    /// A page of these entries.
+    #[must_use]
+    pub const fn new(entries: Vec<(Key, Entry)>, next: Option<Cursor>) -> Self {
+        Self { entries, next }
+    }
+}

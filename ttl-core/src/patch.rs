@@ -1,0 +1,289 @@
+//! `Patch`: an ordered list of field operations, built without `?` and checked as a whole.
+
+use serde::Serialize;
+use serde_json::{Number, Value as Json};
+
+use crate::record::{MAX_DEPTH, check_field_name, number_from_f64, to_json};
+use crate::{Actions, Error, ErrorKind, Fields, Result};
+
+/// One change of one field.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FieldOperation {
+    /// The field's name, checked.
+    pub field: Box<str>,
+    /// What happens to it.
+    pub change: Change,
+}
+
+/// What happens to a field. Values are in normal form.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Change {
+    /// Sets it, whatever it was. UPDATE.
+    Set(Json),
+    /// Adds an element at the end of the list; a missing field starts as an empty list. APPEND.
+    Append(Json),
+    /// Adds an element at the start of the list; a missing field starts as an empty list. APPEND.
+    Prepend(Json),
+    /// Takes the first element of the list. ERASE.
+    PopFront,
+    /// Takes the last element of the list. ERASE.
+    PopBack,
+    /// Removes every element of the list that equals this. ERASE.
+    RemoveValue(Json),
+    /// Empties the list; a missing field stays missing. ERASE.
+    Clear,
+    /// Removes the field, whatever it is. ERASE.
+    Unset,
+    /// Adds to the number; a missing field starts as 0. An integer of `i64` adds exactly, all else as `f64`.
+    /// ARITHMETIC.
+    Increment(Number),
+}
+
+impl Change {
+    /// The action that this change is.
+    #[must_use]
+    pub const fn action(&self) -> Actions {
+        match self {
+            Self::Set(_) => Actions::UPDATE,
+            Self::Append(_) | Self::Prepend(_) => Actions::APPEND,
+            Self::PopFront | Self::PopBack | Self::RemoveValue(_) | Self::Clear | Self::Unset => {
+                Actions::ERASE
+            }
+            Self::Increment(_) => Actions::ARITHMETIC,
+        }
+    }
+}
+
+/// What can be added to a number: an `i64`, or an `f64`.
+///
+/// An integral `f64` within `i64` counts as that integer, so that it adds exactly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Amount {
+    /// Adds exactly; a sum of integers outside `i64` is [`ErrorKind::Overflow`].
+    Integer(i64),
+    /// Adds as `f64`; NaN and infinity are [`ErrorKind::InvalidField`].
+    Fraction(f64),
+}
+
+macro_rules! amounts {
+    ($($from:ty => $variant:ident)*) => { $(
+        impl From<$from> for Amount {
+            fn from(amount: $from) -> Self {
+                Self::$variant(amount.into())
+            }
+        }
+    )* };
+}
+
+amounts! {
+    i8 => Integer i16 => Integer i32 => Integer i64 => Integer u8 => Integer u16 => Integer u32 => Integer
+    f32 => Fraction f64 => Fraction
+}
+
+/// Ordered changes of a record's fields, applied all or none (P1), at most [`Patch::MAX_OPERATIONS`].
+///
+/// Bad input (a reserved name, a value that is no JSON) does not break the chain: it is kept and reported when the
+/// patch is used, before any I/O.
+///
+/// | operation | missing field | other type | action |
+/// |---|---|---|---|
+/// | [`set`](Patch::set) | sets it | sets it | UPDATE |
+/// | [`append`](Patch::append), [`prepend`](Patch::prepend) | starts as empty list | `WrongFieldType` | APPEND |
+/// | [`pop_front`](Patch::pop_front), [`pop_back`](Patch::pop_back), [`remove_value`](Patch::remove_value), [`clear`](Patch::clear) | nothing | `WrongFieldType` | ERASE |
+/// | [`unset`](Patch::unset) | nothing | removes it | ERASE |
+/// | [`increment`](Patch::increment) | starts as 0 | `WrongFieldType` | ARITHMETIC |
+///
+/// A field that holds `null` is not missing.
+///
+/// ```
+/// use ttl_core::{Actions, Patch};
+///
+/// let patch = Patch::new().set("page", "/cart").append("items", "book").increment("hits", 1);
+/// assert_eq!(patch.actions(), Actions::UPDATE | Actions::APPEND | Actions::ARITHMETIC);
+/// assert_eq!(patch.operations()?.len(), 3);
+/// # Ok::<(), ttl_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a patch does nothing until a store applies it"]
+pub struct Patch {
+    operations: Vec<FieldOperation>,
+    error: Option<Error>,
+}
+
+impl Patch {
+    /// The most operations that one patch can hold.
+    pub const MAX_OPERATIONS: usize = 1000;
+
+    /// A patch without operations: applied, it changes nothing and tells whether a live record is there.
+    pub const fn new() -> Self {
+        Self { operations: Vec::new(), error: None }
+    }
+
+    /// Sets a field to this value.
+    pub fn set(self, field: impl Into<Box<str>>, value: impl Serialize) -> Self {
+        self.push_value(field.into(), &value, MAX_DEPTH, Change::Set)
+    }
+
+    /// Adds an element at the end of a list.
+    pub fn append(self, field: impl Into<Box<str>>, element: impl Serialize) -> Self {
+        self.push_value(field.into(), &element, MAX_DEPTH - 1, Change::Append)
+    }
+
+    /// Adds an element at the start of a list.
+    pub fn prepend(self, field: impl Into<Box<str>>, element: impl Serialize) -> Self {
+        self.push_value(field.into(), &element, MAX_DEPTH - 1, Change::Prepend)
+    }
+
+    /// Takes the first element of a list; the outcome holds it.
+    pub fn pop_front(self, field: impl Into<Box<str>>) -> Self {
+        self.push(field.into(), Ok(Change::PopFront))
+    }
+
+    /// Takes the last element of a list; the outcome holds it.
+    pub fn pop_back(self, field: impl Into<Box<str>>) -> Self {
+        self.push(field.into(), Ok(Change::PopBack))
+    }
+
+    /// Removes every element of a list that equals this; the outcome says how many.
+    pub fn remove_value(self, field: impl Into<Box<str>>, element: impl Serialize) -> Self {
+        self.push_value(field.into(), &element, MAX_DEPTH - 1, Change::RemoveValue)
+    }
+
+    /// Empties a list.
+    pub fn clear(self, field: impl Into<Box<str>>) -> Self {
+        self.push(field.into(), Ok(Change::Clear))
+    }
+
+    /// Removes a field.
+    pub fn unset(self, field: impl Into<Box<str>>) -> Self {
+        self.push(field.into(), Ok(Change::Unset))
+    }
+
+    /// Adds to a number; a negative amount subtracts.
+    pub fn increment(self, field: impl Into<Box<str>>, by: impl Into<Amount>) -> Self {
+        let number = match by.into() {
+            Amount::Integer(by) => Some(Number::from(by)),
+            // An integral amount beyond i64 stays a fraction in meaning: it adds as f64.
+            Amount::Fraction(by) => number_from_f64(by),
+        };
+        let change = number.map(Change::Increment).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidField,
+                "an increment is a finite number, this one is NaN or infinite",
+            )
+        });
+        self.push(field.into(), change)
+    }
+
+    fn push_value(
+        self,
+        field: Box<str>,
+        value: &impl Serialize,
+        depth: usize,
+        change: impl FnOnce(Json) -> Change,
+    ) -> Self {
+        let change = to_json(&field, value, depth).map(change);
+        self.push(field, change)
+    }
+
+    fn push(mut self, field: Box<str>, change: Result<Change>) -> Self {
+        if self.error.is_some() {
+            return self;
+        }
+        match check_field_name(&field).and(change) {
+            Ok(_) if self.operations.len() == Self::MAX_OPERATIONS => {
+                self.error = Some(Error::new(
+                    ErrorKind::TooLarge,
+                    format!("a patch holds at most {} operations; split it", Self::MAX_OPERATIONS),
+                ));
+            }
+            Ok(change) => self.operations.push(FieldOperation { field, change }),
+            Err(error) => self.error = Some(error),
+        }
+        self
+    }
+
+    /// The operations, in order.
+    ///
+    /// # Errors
+    /// The first thing that was wrong when the patch was built: [`ErrorKind::InvalidField`] or
+    /// [`ErrorKind::TooLarge`].
+    pub fn operations(&self) -> Result<&[FieldOperation]> {
+        match &self.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(&self.operations),
+        }
+    }
+
+    /// The actions of its operations.
+    #[must_use]
+    pub fn actions(&self) -> Actions {
+        self.operations.iter().fold(Actions::empty(), |all, operation| all | operation.change.action())
+    }
+
+    /// The fields that it names, each once, in the order in which they first appear.
+    #[must_use]
+    pub fn fields(&self) -> Vec<&str> {
+        let mut seen = std::collections::HashSet::new();
+        self.operations
+            .iter()
+            .map(|operation| &*operation.field)
+            .filter(|field| seen.insert(*field))
+            .collect()
+    }
+
+    /// The fields that it names, as names to read.
+    ///
+    /// # Errors
+    /// As [`Patch::operations`].
+    pub fn to_fields(&self) -> Result<Fields> {
+        self.operations()?;
+        Fields::new(self.fields())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn kind(patch: &Patch) -> ErrorKind {
+        patch.operations().unwrap_err().kind()
+    }
+
+    #[test]
+    fn the_first_error_is_kept() {
+        let patch = Patch::new().set("a", 1).set("ttl:x", 1).increment("b", f64::NAN);
+        assert_eq!(kind(&patch), ErrorKind::InvalidField);
+        assert!(patch.operations().unwrap_err().to_string().contains("ttl:x"));
+        assert_eq!(kind(&Patch::new().increment("b", f64::INFINITY)), ErrorKind::InvalidField);
+        assert_eq!(kind(&Patch::new().pop_back("")), ErrorKind::InvalidField);
+    }
+
+    #[test]
+    fn a_thousand_operations_fit() {
+        let full = (0..1000).fold(Patch::new(), |patch, n| patch.set(format!("f{n}"), n));
+        assert_eq!(full.operations().unwrap().len(), 1000);
+        assert_eq!(kind(&full.unset("one")), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn elements_leave_room_for_their_list() {
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        assert!(Patch::new().set("f", nested(30)).append("f", nested(29)).operations().is_ok());
+        assert_eq!(kind(&Patch::new().append("f", nested(30))), ErrorKind::InvalidField);
+    }
+
+    #[test]
+    fn integral_amounts_are_integers() {
+        let amount = |patch: &Patch| match &patch.operations().unwrap()[0].change {
+            Change::Increment(by) => by.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(amount(&Patch::new().increment("f", 2.0)), Number::from(2));
+        assert_eq!(amount(&Patch::new().increment("f", 0.5)), Number::from_f64(0.5).unwrap());
+    }
+}

@@ -1,0 +1,62 @@
+//! What expire means.
+
+use std::time::SystemTime;
+
+use super::{Header, live};
+use crate::deadline::too_far;
+use crate::{Deadline, ExpireOptions, ExpiryChange, Guard, Result, Ttl};
+
+/// What an expire does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpireStep {
+    /// There is no live entry; nothing is created or revived (X4, R3).
+    Absent,
+    /// The version is another.
+    Refused,
+    /// The guard does not hold, or nothing would change: this is the deadline.
+    Keep(Deadline),
+    /// Move the deadline here; value and version stay (X5).
+    Move(Deadline),
+    /// The new deadline has passed already: end the entry (E6).
+    End(Deadline),
+}
+
+/// An expire.
+///
+/// # Errors
+/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry) if the deadline would be too far away (E8).
+pub fn expire(
+    now: SystemTime,
+    stored: Option<&Header>,
+    change: ExpiryChange,
+    options: &ExpireOptions,
+) -> Result<ExpireStep> {
+    // Bad input is refused whatever is stored.
+    let asked = match change {
+        ExpiryChange::Set(expiry) => Some(expiry.resolve(now)?),
+        ExpiryChange::Extend(_) => None,
+    };
+    let Some(entry) = live(now, stored) else { return Ok(ExpireStep::Absent) };
+    if options.if_version.is_some_and(|version| version != entry.version) {
+        return Ok(ExpireStep::Refused);
+    }
+    let from = entry.ends();
+    let to = match (asked, change) {
+        (None, ExpiryChange::Extend(by)) if !from.is_never() => from.plus(by).min(entry.cap),
+        (asked, _) => asked.unwrap_or(from).min(entry.cap),
+    };
+    let holds = match options.guard {
+        Guard::Always => true,
+        Guard::IfLater => to > from,
+        Guard::IfSooner => to < from,
+        Guard::IfExpiring => !from.is_never(),
+        Guard::IfPersistent => from.is_never(),
+    };
+    if !holds || to == from {
+        return Ok(ExpireStep::Keep(from));
+    }
+    if !to.is_never() && to > Deadline::after(now, Ttl::MAX) {
+        return Err(too_far());
+    }
+    Ok(if to.is_expired(now) { ExpireStep::End(to) } else { ExpireStep::Move(to) })
+}

@@ -1,0 +1,260 @@
+//! The trait that every driver implements.
+
+use std::fmt::Debug;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+
+use crate::{
+    Capabilities, Condition, DeleteOptions, Effect, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome,
+    Expiry, ExpiryChange, GetOptions, Key, Kind, Lifespan, Meta, OnLive, Outcome, Page, Patch, PatchOptions,
+    PatchOutcome, PutItem, PutOptions, Record, Result, ScanOptions, Select, Value, Version, Want, rules,
+};
+
+/// How often the provided methods try again after another writer was faster.
+pub(crate) const ATTEMPTS: usize = 64;
+
+/// A store of entries that expire.
+///
+/// Three promises hold for every method on every backend, and the conformance suite checks them:
+///
+/// * **An expired entry is absent** (E1, E3), on every path, whether or not the backend has deleted it.
+/// * **Value and deadline land together or not at all** (E4): dropping the future of a call, or losing the process,
+///   leaves the entry as it was or as it was to be (C4), never without its deadline.
+/// * **An outage is an error, never a miss** (H2), and a write that may have been applied says so:
+///   [`ErrorKind::OutcomeUnknown`] (H3).
+///
+/// Every method is atomic for its key; batches and scans are not atomic across keys. All times are those of the
+/// clock that decides ([`TtlStore::now`]). Dropping a call's future is safe; the write may still happen.
+///
+/// A driver implements four methods; the others are provided on top of them, right but with more round trips, and
+/// are overridden where the backend can do it in one. A wrapper forwards all of them with
+/// [`forward_ttl_store!`](crate::forward_ttl_store), so that no provided method slips in between.
+///
+/// Programs hold `Arc<dyn TtlStore>`; the `ttl-store` crate has the everyday forms and typed collections.
+#[async_trait]
+pub trait TtlStore: Debug + Send + Sync + 'static {
+    /// What this store promises (H1). It never changes, and costs nothing.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Reads an entry, or a part of it, or only whether it is there; `None` is a miss.
+    ///
+    /// With [`GetOptions::refresh`] a hit also moves the deadline, as [`rules::get`] says: only a live entry (R3),
+    /// only the one that was read (R6), never past the cap (R4). A refresh that fails does not fail the read; the
+    /// entry carries its error (R9). A miss refreshes nothing (R1).
+    ///
+    /// Cost: memory, a lock; Redis, one round trip.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongKind`] for the other kind than the one asked for (V3), [`ErrorKind::Corrupt`] for what
+    /// cannot be decoded (V6), and the backend's failures.
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>>;
+
+    /// Stores a value together with its deadline, as [`rules::put`] says.
+    ///
+    /// The new entry inherits nothing from a ghost or a deleted one (E3, E9), and from a live one only its cap
+    /// (R4) and what [`PutOptions::on_live`] says. A deadline in the past leaves nothing (E6).
+    ///
+    /// Cost: memory, a lock and one allocation; Redis, one round trip.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidExpiry`] for a deadline too far away (E8), [`ErrorKind::TooLarge`] (V4), both before
+    /// anything is written; the backend's failures, [`ErrorKind::OutcomeUnknown`] among them.
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>>;
+
+    /// Changes the deadline of a live entry and nothing else (X5), as [`rules::expire`] says.
+    ///
+    /// An absent key is [`Outcome::Absent`], and nothing is created (X4). A guard that does not hold answers
+    /// [`Outcome::Applied`] with `changed: false`; [`Outcome::Refused`] is for another version alone.
+    ///
+    /// Cost: memory, a lock; Redis, one round trip.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidExpiry`] for a deadline too far away (E8); the backend's failures,
+    /// [`ErrorKind::OutcomeUnknown`] among them.
+    async fn expire(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: ExpireOptions,
+    ) -> Result<Outcome<ExpireOutcome>>;
+
+    /// The time by the clock that decides about visibility, as well as this process knows it.
+    ///
+    /// Memory: its own clock. Redis: this process's estimate of the server's clock.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// Applies operations to the fields of a live record, all or none, in order (P1), as [`rules::patch`] and
+    /// [`rules::apply`] say.
+    ///
+    /// An absent key is [`Outcome::Absent`] unless [`PatchOptions::create`] says what to make of it (P2).
+    ///
+    /// Provided: a compare-and-swap loop of [`get`](TtlStore::get) and [`put`](TtlStore::put), two round trips
+    /// when nobody else writes. Cost: memory, a lock; Redis, one round trip, except a `remove_value` on a list of
+    /// more than 64 KiB.
+    ///
+    /// # Errors
+    /// What was wrong with the patch as it was built; [`ErrorKind::WrongKind`] on a blob,
+    /// [`ErrorKind::WrongFieldType`], [`ErrorKind::Overflow`], [`ErrorKind::TooLarge`],
+    /// [`ErrorKind::InvalidExpiry`]: in all of these nothing was changed (P3). [`ErrorKind::Contention`] if other
+    /// writers were always faster: nothing was changed, and it is retryable (P6). The backend's failures,
+    /// [`ErrorKind::OutcomeUnknown`] among them.
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+        self.capabilities().check_patch(patch, &options)?;
+        for _ in 0..ATTEMPTS {
+            let whole = GetOptions::new().with_kind(Kind::Record).with_want(Want::VERSION);
+            let Some(entry) = self.get(key, whole).await? else {
+                let (Some(create), None) = (&options.create, options.if_version) else {
+                    return Ok(Outcome::Absent);
+                };
+                let (record, effects) = patched(create.initial.clone(), patch)?;
+                let put = PutOptions::new(create.lifespan).with_condition(Condition::IfAbsent);
+                match self.put(key, record.clone().into(), put.with_want(options.want)).await? {
+                    Outcome::Applied(meta) => return outcome(meta, &record, effects, patch),
+                    Outcome::Absent | Outcome::Refused => continue,
+                }
+            };
+            let version = reported_version(&entry)?;
+            if options.if_version.is_some_and(|expected| expected != version) {
+                return Ok(Outcome::Refused);
+            }
+            let (record, effects) = patched(reported_value(entry)?.into_record()?, patch)?;
+            // The lifespan is not used: this put cannot create.
+            let put = PutOptions::new(Lifespan::persistent())
+                .with_condition(Condition::IfVersion(version))
+                .with_on_live(options.refresh.map_or(OnLive::Keep, OnLive::Refresh))
+                .with_want(options.want);
+            match self.put(key, record.clone().into(), put).await? {
+                Outcome::Applied(meta) => return outcome(meta, &record, effects, patch),
+                Outcome::Absent | Outcome::Refused => {}
+            }
+        }
+        Err(contention())
+    }
+
+    /// Deletes a live entry; with [`DeleteOptions::select`] it is a take, which of many callers one gets.
+    ///
+    /// An absent key, a ghost included, is [`Outcome::Absent`] (E3). Nothing is refreshed, and what is put there
+    /// next inherits nothing (E9).
+    ///
+    /// Provided: [`expire`](TtlStore::expire) to an instant long past; a take reads before, and tries again if
+    /// someone wrote in between. Cost: memory, a lock; Redis, one round trip.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongKind`] for the other kind than the one asked for, which stays (V3);
+    /// [`ErrorKind::Contention`]; the backend's failures, [`ErrorKind::OutcomeUnknown`] among them.
+    async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
+        self.capabilities().check_delete(&options)?;
+        let end = ExpiryChange::Set(Expiry::At(UNIX_EPOCH));
+        if options.select == Select::Nothing && options.kind.is_none() {
+            let expire = ExpireOptions { if_version: options.if_version, ..ExpireOptions::new() };
+            return Ok(self.expire(key, end, expire).await?.map(|_| None));
+        }
+        for _ in 0..ATTEMPTS {
+            let read = GetOptions { select: options.select.clone(), kind: options.kind, ..GetOptions::new() };
+            let Some(entry) = self.get(key, read.with_want(Want::VERSION)).await? else {
+                return Ok(Outcome::Absent);
+            };
+            let version = reported_version(&entry)?;
+            if options.if_version.is_some_and(|expected| expected != version) {
+                return Ok(Outcome::Refused);
+            }
+            if self.expire(key, end, ExpireOptions::new().with_if_version(version)).await?.is_applied() {
+                let taken = (options.select != Select::Nothing).then(|| Entry::new(entry.value));
+                return Ok(Outcome::Applied(taken));
+            }
+        }
+        Err(contention())
+    }
+
+    /// Lists live entries whose keys begin with a prefix, page by page.
+    ///
+    /// Every entry that is live throughout the scan appears, no expired one does, and pages are filled although
+    /// ghosts lie between (S1); the prefix is literal (S2). Whether a key can appear twice, and in which order,
+    /// is the driver's to document. Nothing is refreshed.
+    ///
+    /// Provided: [`ErrorKind::Unsupported`]. Cost: proportional to what the backend has to look at.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidCursor`] for a cursor that is not this store's and this prefix's (S3);
+    /// [`ErrorKind::Unsupported`]; the backend's failures.
+    async fn scan(&self, options: ScanOptions) -> Result<Page> {
+        let _ = options;
+        let backend = self.capabilities().backend;
+        Err(Error::new(ErrorKind::Unsupported, "this store cannot list its keys; keep an index of your own")
+            .with_operation("scan")
+            .with_backend(backend))
+    }
+
+    /// Gets many entries: one result for each key, in order, duplicates included (B1).
+    ///
+    /// A bad entry fails alone. Each hit is refreshed as a get of its own. Provided: one by one. Cost: Redis, one
+    /// round trip.
+    async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Entry>>> {
+        let mut results = Vec::with_capacity(keys.len());
+        for key in keys {
+            results.push(self.get(key, options.clone()).await);
+        }
+        results
+    }
+
+    /// Puts many entries, each with its own options: one result for each item, in order (B1).
+    ///
+    /// Items fail alone. Items with the same key are applied in their order. Provided: one by one. Cost: Redis,
+    /// one round trip.
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+        let mut results = Vec::with_capacity(items.len());
+        for item in items {
+            results.push(self.put(&item.key, item.value, item.options).await);
+        }
+        results
+    }
+
+    /// Deletes many entries: one result for each key, in order (B1). A key that stands twice is deleted once and
+    /// absent the second time.
+    ///
+    /// Items fail alone. Provided: one by one. Cost: Redis, one round trip.
+    async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
+        let mut results = Vec::with_capacity(keys.len());
+        for key in keys {
+            results.push(self.delete(key, options.clone()).await);
+        }
+        results
+    }
+}
+
+fn patched(mut record: Record, patch: &Patch) -> Result<(Record, Vec<Effect>)> {
+    let effects = rules::apply(&mut record, patch)?;
+    Ok((record, effects))
+}
+
+fn outcome(
+    meta: Meta,
+    record: &Record,
+    effects: Vec<Effect>,
+    patch: &Patch,
+) -> Result<Outcome<PatchOutcome>> {
+    Ok(Outcome::Applied(PatchOutcome::new(meta, record.select(&patch.to_fields()?), effects)))
+}
+
+fn reported_version(entry: &Entry) -> Result<Version> {
+    entry.version.ok_or_else(|| {
+        Error::new(ErrorKind::Backend, "the driver reported no version although one was asked for")
+    })
+}
+
+fn reported_value(entry: Entry) -> Result<Value> {
+    entry.value.ok_or_else(|| {
+        Error::new(ErrorKind::Backend, "the driver reported no value although one was asked for")
+    })
+}
+
+/// The error of a writer that lost every race.
+pub(crate) fn contention() -> Error {
+    Error::new(
+        ErrorKind::Contention,
+        "other writers changed the entry every time; nothing was applied, try again later",
+    )
+}

@@ -1,0 +1,242 @@
+//! `Ttl`: how long something lives, in whole milliseconds.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Error, ErrorKind, Result};
+
+/// A time to live: whole milliseconds, at least 1 ms, at most 20 years of 365 days.
+///
+/// Zero cannot be expressed, so that "expires at once" is never mistaken for "never expires". The upper bound is
+/// that of CQL's native TTL and holds on every backend, so that a program behaves the same on all (E8).
+///
+/// It is written as `"1h30m"` in text and in configuration files.
+///
+/// ```
+/// use std::time::Duration;
+/// use ttl_core::Ttl;
+///
+/// const SESSION: Ttl = Ttl::minutes(30);
+/// assert_eq!(SESSION.as_millis(), 1_800_000);
+/// assert_eq!("1h 30m".parse::<Ttl>()?, Ttl::minutes(90));
+/// // Durations round up to the next millisecond: an entry never dies early.
+/// assert_eq!(Ttl::try_from(Duration::from_micros(1500))?, Ttl::millis(2));
+/// assert!(Ttl::try_from(Duration::ZERO).is_err());
+/// # Ok::<(), ttl_core::Error>(())
+/// ```
+///
+/// In a `const`, a TTL out of range does not compile:
+///
+/// ```compile_fail
+/// const NEVER: ttl_core::Ttl = ttl_core::Ttl::seconds(0);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ttl(NonZeroU64);
+
+const MAX_MILLIS: u64 = 630_720_000_000;
+
+impl Ttl {
+    /// The shortest: 1 ms.
+    pub const MIN: Self = Self::millis(1);
+
+    /// The longest: 20 years of 365 days, 630,720,000 seconds.
+    pub const MAX: Self = Self::millis(MAX_MILLIS);
+
+    /// `n` milliseconds.
+    ///
+    /// # Panics
+    /// If `n` is zero or above [`Ttl::MAX`]; in a `const` that is a compile error. Use
+    /// [`TryFrom<Duration>`](#impl-TryFrom<Duration>-for-Ttl) or [`FromStr`] for input.
+    #[must_use]
+    pub const fn millis(n: u64) -> Self {
+        Self::times(n, 1)
+    }
+
+    /// `n` seconds.
+    ///
+    /// # Panics
+    /// As [`Ttl::millis`].
+    #[must_use]
+    pub const fn seconds(n: u64) -> Self {
+        Self::times(n, 1_000)
+    }
+
+    /// `n` minutes.
+    ///
+    /// # Panics
+    /// As [`Ttl::millis`].
+    #[must_use]
+    pub const fn minutes(n: u64) -> Self {
+        Self::times(n, 60_000)
+    }
+
+    /// `n` hours.
+    ///
+    /// # Panics
+    /// As [`Ttl::millis`].
+    #[must_use]
+    pub const fn hours(n: u64) -> Self {
+        Self::times(n, 3_600_000)
+    }
+
+    /// `n` days of 24 hours.
+    ///
+    /// # Panics
+    /// As [`Ttl::millis`].
+    #[must_use]
+    pub const fn days(n: u64) -> Self {
+        Self::times(n, 86_400_000)
+    }
+
+    /// `n` weeks of 7 days.
+    ///
+    /// # Panics
+    /// As [`Ttl::millis`].
+    #[must_use]
+    pub const fn weeks(n: u64) -> Self {
+        Self::times(n, 604_800_000)
+    }
+
+    const fn times(n: u64, unit: u64) -> Self {
+        match n.checked_mul(unit) {
+            Some(millis) if millis <= MAX_MILLIS => match NonZeroU64::new(millis) {
+                Some(millis) => Self(millis),
+                None => panic!("a TTL is at least 1 ms; for no expiry say Expiry::Never"),
+            },
+            _ => panic!("a TTL is at most 20 years (630,720,000 s); for no expiry say Expiry::Never"),
+        }
+    }
+
+    /// The length in milliseconds.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The length as a duration.
+    #[must_use]
+    pub const fn as_duration(self) -> Duration {
+        Duration::from_millis(self.0.get())
+    }
+}
+
+impl TryFrom<Duration> for Ttl {
+    type Error = Error;
+
+    /// Rounds up to whole milliseconds.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidExpiry`] for zero and for more than [`Ttl::MAX`].
+    fn try_from(duration: Duration) -> Result<Self> {
+        let millis = duration.as_nanos().div_ceil(1_000_000);
+        match u64::try_from(millis).ok().filter(|millis| *millis <= MAX_MILLIS).map(NonZeroU64::new) {
+            Some(Some(millis)) => Ok(Self(millis)),
+            Some(None) => Err(Error::new(
+                ErrorKind::InvalidExpiry,
+                "a TTL is at least 1 ms; for no expiry say Expiry::Never, to remove an entry delete it",
+            )),
+            None => Err(Error::new(
+                ErrorKind::InvalidExpiry,
+                format!(
+                    "a TTL is at most 20 years (630,720,000 s), this one is {} s; for no expiry say Expiry::Never",
+                    duration.as_secs()
+                ),
+            )),
+        }
+    }
+}
+
+impl From<Ttl> for Duration {
+    fn from(ttl: Ttl) -> Self {
+        ttl.as_duration()
+    }
+}
+
+impl FromStr for Ttl {
+    type Err = Error;
+
+    /// Reads `"90s"`, `"1h30m"`, `"250ms"`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidExpiry`] if it is no duration or out of range.
+    fn from_str(text: &str) -> Result<Self> {
+        let duration = humantime::parse_duration(text).map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidExpiry,
+                format!("{text:?} is no TTL; write it as \"1h30m\" or \"250ms\""),
+            )
+            .with_source(error)
+        })?;
+        Self::try_from(duration)
+    }
+}
+
+impl fmt::Display for Ttl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.as_duration()).fmt(f)
+    }
+}
+
+impl fmt::Debug for Ttl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ttl({self})")
+    }
+}
+
+impl Serialize for Ttl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Ttl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_round_up_and_stay_in_range() {
+        let kind = |duration: Duration| Ttl::try_from(duration).unwrap_err().kind();
+        assert_eq!(Ttl::try_from(Duration::from_nanos(1)).unwrap(), Ttl::MIN);
+        assert_eq!(Ttl::try_from(Duration::from_micros(1001)).unwrap(), Ttl::millis(2));
+        assert_eq!(Ttl::try_from(Duration::from_secs(630_720_000)).unwrap(), Ttl::MAX);
+        assert_eq!(kind(Duration::ZERO), ErrorKind::InvalidExpiry);
+        assert_eq!(kind(Ttl::MAX.as_duration() + Duration::from_nanos(1)), ErrorKind::InvalidExpiry);
+        assert_eq!(kind(Duration::MAX), ErrorKind::InvalidExpiry);
+    }
+
+    #[test]
+    fn text_and_serde_agree() {
+        for text in ["1h 30m", "250ms", "2s", "20days"] {
+            let ttl: Ttl = text.parse().unwrap();
+            assert_eq!(ttl.to_string().parse::<Ttl>().unwrap(), ttl);
+            assert_eq!(serde_json::to_value(ttl).unwrap(), serde_json::json!(ttl.to_string()));
+            assert_eq!(serde_json::from_value::<Ttl>(serde_json::json!(text)).unwrap(), ttl);
+        }
+        for text in ["", "0s", "1 parsec", "21years", "-1s", "10"] {
+            assert_eq!(text.parse::<Ttl>().unwrap_err().kind(), ErrorKind::InvalidExpiry, "{text}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "at least 1 ms")]
+    fn zero_panics() {
+        let _ = Ttl::hours(0);
+    }
+
+    #[test]
+    #[should_panic(expected = "at most 20 years")]
+    fn overflow_panics() {
+        let _ = Ttl::weeks(u64::MAX);
+    }
+}

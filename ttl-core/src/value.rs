@@ -1,0 +1,146 @@
+//! Values: a blob of bytes, or a record of named JSON fields.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::{Error, ErrorKind, Record, Result};
+
+/// Which of the two kinds a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Bytes, kept as they are.
+    Blob,
+    /// Named JSON fields, which can be read and patched one by one.
+    Record,
+}
+
+impl Kind {
+    /// The error for an operation that wanted this kind and met the other one (V3).
+    #[must_use]
+    pub fn wrong(self) -> Error {
+        let message = match self {
+            Self::Blob => "the entry is a record; read it as a record, or delete it first",
+            Self::Record => "the entry is a blob, it has no fields; read it whole, or delete it first",
+        };
+        Error::new(ErrorKind::WrongKind, message)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blob => "blob",
+            Self::Record => "record",
+        })
+    }
+}
+
+/// What is stored under a key. Cloning is cheap: both kinds share their content.
+///
+/// ```
+/// use ttl_core::{Kind, Record, Value};
+///
+/// let page = Value::from("<html>");
+/// assert_eq!(page.kind(), Kind::Blob);
+/// let session: Value = Record::new().with("page", "/cart").into();
+/// assert_eq!(session.kind(), Kind::Record);
+/// ```
+#[derive(Clone, PartialEq)]
+pub enum Value {
+    /// Comes back byte for byte; empty is not absent (V1).
+    Blob(Bytes),
+    /// Comes back equal as JSON, in its normal form (V2).
+    Record(Record),
+}
+
+impl Value {
+    /// Which kind it is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Blob(_) => Kind::Blob,
+            Self::Record(_) => Kind::Record,
+        }
+    }
+
+    /// The bytes of a blob.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongKind`] if it is a record.
+    pub fn into_blob(self) -> Result<Bytes> {
+        match self {
+            Self::Blob(bytes) => Ok(bytes),
+            Self::Record(_) => Err(Kind::Blob.wrong()),
+        }
+    }
+
+    /// The fields of a record.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongKind`] if it is a blob.
+    pub fn into_record(self) -> Result<Record> {
+        match self {
+            Self::Record(record) => Ok(record),
+            Self::Blob(_) => Err(Kind::Record.wrong()),
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    /// Prints a blob's length only: what is stored may be secret or long.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blob(bytes) => write!(f, "Blob({} bytes)", bytes.len()),
+            Self::Record(record) => record.fmt(f),
+        }
+    }
+}
+
+impl From<Bytes> for Value {
+    fn from(bytes: Bytes) -> Self {
+        Self::Blob(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Blob(bytes.into())
+    }
+}
+
+impl From<&'static [u8]> for Value {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self::Blob(Bytes::from_static(bytes))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Blob(text.into())
+    }
+}
+
+impl From<&'static str> for Value {
+    fn from(text: &'static str) -> Self {
+        Self::Blob(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+impl From<Record> for Value {
+    fn from(record: Record) -> Self {
+        Self::Record(record)
+    }
+}
+
+impl Value {
+    /// The size that [`Capabilities::max_value_bytes`](crate::Capabilities::max_value_bytes) bounds: a blob's
+    /// length, or the length of a record's canonical text (which is written once to count it).
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            Self::Blob(bytes) => bytes.len(),
+            Self::Record(record) => record.to_json_text().len(),
+        }
+    }
+}
