@@ -74,11 +74,14 @@ install_packages() {
 
 # --- processes --------------------------------------------------------------------------------------------------------
 
-# When a process started, in words that another process of the same id would not have.
+# When a process started, in words that another process of the same id would not have. Nothing for one that has ended
+# and still has its number, because nobody has waited for it.
 born() {
-  if [[ -r /proc/$1/stat ]]; then
-    # The name, in brackets, may hold spaces; the start is the 20th field after it.
-    sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
+  local fields
+  if [[ -e /proc/self/stat ]]; then
+    # The name, in brackets, may hold spaces; state and start are the 1st and the 20th field after it.
+    read -ra fields < <(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) || return 0
+    [[ ${fields[0]} == Z ]] || echo "${fields[19]}"
   else
     ps -o lstart= -p "$1" 2>/dev/null
   fi
@@ -90,7 +93,7 @@ remember() { printf '%s\n%s\n' "$2" "$(born "$2")" >"$1"; }
 runs() {
   local pid start
   { read -r pid && read -r start; } 2>/dev/null <"$1" || return 1
-  [[ -n $start && $(born "$pid") == "$start" ]] && kill -0 "$pid" 2>/dev/null
+  [[ -n $start && $(born "$pid") == "$start" ]]
 }
 
 stop() {
@@ -98,16 +101,13 @@ stop() {
   if runs "$file"; then
     read -r pid <"$file"
     kill -TERM "$pid" 2>/dev/null || true
-    while runs "$file" && ! is_zombie "$pid"; do
+    while runs "$file"; do
       ((++tenths < 200)) || { say "Process $pid does not end: killing it"; kill -KILL "$pid" 2>/dev/null || true; break; }
       sleep 0.1
     done
   fi
   rm -f "$file"
 }
-
-# A child that has ended keeps its number until the shell that started it has waited for it.
-is_zombie() { [[ -r /proc/$1/stat && $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == Z* ]]; }
 
 # start FILE LOG COMMAND...: starts it in the background, in a session of its own, so that Ctrl-C does not reach it.
 start() {

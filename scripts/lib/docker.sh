@@ -32,14 +32,14 @@ docker_up() {
     docker_why="it is not installed"
     return 1
   fi
-  if pid_of dockerd >/dev/null; then
+  if is_running dockerd; then
     # Somebody is just starting it.
     for _ in {1..20}; do docker_answers && return; sleep 1; done
     docker_why="a daemon runs and does not answer"
     return 1
   fi
   clear_leftovers
-  say "Docker: starting dockerd in the background; it is stopped at the end"
+  say "Docker: starting dockerd in the background, to be stopped with the rest"
   # With a pid file of our own, one that a killed daemon left cannot stop this one.
   start "$1/dockerd.pid" "$1/dockerd.out" dockerd --pidfile "$1/dockerd.own.pid"
   if wait_for 60 "$1/dockerd.pid" docker_answers; then return; fi
@@ -54,14 +54,12 @@ docker_down() {
   stop "$1/dockerd.pid"
 }
 
-pid_of() {
-  local comm
+# Whether a process of this name runs.
+is_running() {
+  local comm pid
   for comm in /proc/[0-9]*/comm; do
-    if [[ $(cat "$comm" 2>/dev/null) == "$1" ]]; then
-      comm=${comm%/comm}
-      echo "${comm#/proc/}"
-      return
-    fi
+    pid=${comm//[!0-9]/}
+    if [[ $(cat "$comm" 2>/dev/null) == "$1" && -n $(born "$pid") ]]; then return; fi
   done
   return 1
 }
@@ -70,7 +68,7 @@ pid_of() {
 # other too if its number belongs to any process by now; then it waits in vain.
 clear_leftovers() {
   local file
-  if pid_of containerd >/dev/null; then return; fi
+  if is_running containerd; then return; fi
   for file in /run/containerd/containerd.sock /run/docker/containerd/containerd.{pid,sock}; do
     if [[ -e $file ]]; then
       say "Docker: removing $file, left by a containerd that no longer runs"
