@@ -8,7 +8,7 @@ PATH=$PATH:/usr/sbin:/sbin
 # All words go to standard error: the output of `scripts/servers env` is for a shell to evaluate.
 say() { printf '== %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
-have() { command -v "$1" >/dev/null 2>&1; }
+have() { type -P "$1" >/dev/null; }
 in_ci() { [[ ${CI:-} == true || ${CI:-} == 1 ]]; }
 is_root() { [[ $(id -u) == 0 ]]; }
 
