@@ -1,4 +1,26 @@
 //! The ttl-store contract as a library of named cases, and a program that runs them.
+//!
+//! A driver implements [`Harness`] and gets every case of the suite as a test of its own. Cases are chosen by what
+//! a store declares, never by its name; what is skipped is printed with the capability that is missing.
+
+mod case;
+mod cases;
+mod check;
+mod harness;
+mod runner;
 
 #[cfg(feature = "servers")]
 pub mod servers;
+pub mod test;
+mod tests_macro;
+
+#[doc(hidden)]
+pub use self::case::CaseFuture;
+pub use self::case::{Case, Need};
+pub use self::cases::all;
+pub use self::check::{Check, Failure};
+pub use self::harness::{Beneath, Fixture, Harness, Time};
+pub use self::runner::{Verdict, run};
+pub use self::test::Test;
+#[doc(hidden)]
+pub use self::tests_macro::check_case;

@@ -1,0 +1,142 @@
+//! Cases: what they are called, which clauses they check, what they need.
+
+use std::fmt;
+use std::pin::Pin;
+
+use ttl_core::Capabilities;
+
+use crate::{Check, Test};
+
+/// The future of a case.
+#[doc(hidden)]
+pub type CaseFuture = Pin<Box<dyn Future<Output = Check> + Send>>;
+
+/// One behaviour that the contract demands.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Case {
+    /// The file that it stands in, such as `"expiry"`.
+    pub group: &'static str,
+    /// The behaviour, such as `"a_deadline_is_never_early"`. Unique among all cases.
+    pub name: &'static str,
+    /// The doc comment: clauses, a colon, what is demanded.
+    pub doc: &'static str,
+    /// What a store (or its harness) must offer for the case to mean anything.
+    pub needs: &'static [Need],
+    #[doc(hidden)]
+    pub run: fn(Test) -> CaseFuture,
+}
+
+impl Case {
+    /// The clauses that the case checks, such as `["E1", "E3"]`: what stands before the doc comment's colon.
+    #[must_use]
+    pub fn clauses(&self) -> Vec<&'static str> {
+        let before = self.doc.split_once(':').map_or("", |(before, _)| before);
+        before.split(',').map(str::trim).filter(|clause| !clause.is_empty()).collect()
+    }
+
+    /// What is demanded, in one sentence: what stands after the doc comment's colon.
+    #[must_use]
+    pub fn demand(&self) -> &'static str {
+        self.doc.split_once(':').map_or(self.doc, |(_, after)| after).trim()
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}", self.group, self.name)
+    }
+}
+
+/// A capability that a case needs; where it is missing, the case is skipped and the skip is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(non_camel_case_types)]
+pub enum Need {
+    /// [`Capabilities::conditions`].
+    conditions,
+    /// [`Capabilities::patch`].
+    patch,
+    /// [`Capabilities::caps`].
+    caps,
+    /// [`Capabilities::scan`].
+    scan,
+    /// [`Capabilities::unique_versions`].
+    unique_versions,
+    /// [`Capabilities::max_value_bytes`] of at most 64 MiB, so that the limit can be tried.
+    size_limit,
+    /// [`Capabilities::scan`] is denied.
+    no_scan,
+    /// [`Capabilities::conditions`] are denied.
+    no_conditions,
+    /// [`Capabilities::caps`] are denied.
+    no_caps,
+    /// [`Capabilities::patch`] is denied.
+    no_patch,
+    /// The harness can plant ghosts beneath the store.
+    ghosts,
+    /// The harness can corrupt entries beneath the store.
+    corruption,
+    /// The harness moves a clock by hand.
+    manual_clock,
+}
+
+impl Need {
+    /// Whether a store with these capabilities offers it; what the harness must offer is asked when the case runs.
+    #[must_use]
+    pub const fn is_met(self, capabilities: &Capabilities) -> bool {
+        match self {
+            Self::conditions => capabilities.conditions,
+            Self::patch => capabilities.patch,
+            Self::caps => capabilities.caps,
+            Self::scan => capabilities.scan,
+            Self::unique_versions => capabilities.unique_versions,
+            Self::size_limit => capabilities.max_value_bytes <= 64 << 20,
+            Self::no_scan => !capabilities.scan,
+            Self::no_conditions => !capabilities.conditions,
+            Self::no_caps => !capabilities.caps,
+            Self::no_patch => !capabilities.patch,
+            Self::ghosts | Self::corruption | Self::manual_clock => true,
+        }
+    }
+}
+
+/// Declares the cases of a file: `basics, each_basics ($);` and then async functions of a [`Test`](crate::Test), each
+/// with a doc comment `/// E1, E3: what is demanded.` and, after it, what it needs: `#[needs(conditions, caps)]`.
+///
+/// The second name is that of a macro which hands the names of the cases to
+/// [`conformance_tests!`](crate::conformance_tests); the dollar is what that macro is written with.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! cases {
+    (
+        $group:ident, $each:ident ($d:tt);
+        $(
+            $(#[doc = $doc:literal])+
+            $(#[needs($($need:ident),+)])?
+            async fn $name:ident($test:ident: Test) -> Check $body:block
+        )+
+    ) => {
+        $(
+            $(#[doc = $doc])+
+            async fn $name($test: $crate::Test) -> $crate::Check $body
+        )+
+
+        /// The cases of this file.
+        pub(crate) const CASES: &[$crate::Case] = &[$($crate::Case {
+            group: stringify!($group),
+            name: stringify!($name),
+            doc: concat!($($doc),+),
+            needs: &[$($($crate::Need::$need),+)?],
+            run: |test| Box::pin($name(test)),
+        }),+];
+
+        #[doc(hidden)]
+        #[macro_export]
+        macro_rules! $each {
+            ($d harness:expr, $d($d callback:tt)+) => {
+                $d($d callback)+!($d harness; $group { $($name)+ });
+            };
+        }
+    };
+}

@@ -1,0 +1,11 @@
+//! The cases, one file a subject.
+
+mod basics;
+
+use crate::Case;
+
+/// Every case of the suite, in the order of its files.
+#[must_use]
+pub fn all() -> Vec<Case> {
+    [basics::CASES].concat()
+}

@@ -1,0 +1,70 @@
+//! One `#[tokio::test]` for each case, and the trials of a target with `harness = false`.
+
+use std::sync::Arc;
+
+use crate::{Case, Harness, Verdict, all, run};
+
+/// Makes one `#[tokio::test]` for each case of the suite, on the harness that the expression makes.
+///
+/// It is for drivers that need no server; those that do run [`trials`](crate::servers) on one that `main` owns. Call it in
+/// `tests/conformance.rs`:
+///
+/// ```ignore
+/// ttl_conformance::conformance_tests!(MyDriver);
+/// ```
+#[macro_export]
+macro_rules! conformance_tests {
+    ($harness:expr) => {
+        $crate::each_basics!($harness, $crate::__group_tests);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __group_tests {
+    ($harness:expr; $group:ident { $($name:ident)+ }) => {
+        mod $group {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    $crate::check_case(::std::sync::Arc::new($harness), stringify!($group), stringify!($name)).await;
+                }
+            )+
+        }
+    };
+}
+
+/// Runs the case of this name; prints a skip and panics on a failure.
+///
+/// # Panics
+/// If the case fails or does not exist.
+#[doc(hidden)]
+pub async fn check_case(harness: Arc<dyn Harness>, group: &str, name: &str) {
+    let case = all().into_iter().find(|case| case.group == group && case.name == name);
+    let case = case.unwrap_or_else(|| panic!("there is no case {group}::{name}"));
+    if let Err(text) = verdict_text(&case, &run(&harness, &case).await) {
+        panic!("{text}");
+    }
+}
+
+/// Prints a skip; a failure is the error, with clauses, what was expected and what was seen.
+fn verdict_text(case: &Case, verdict: &Verdict) -> Result<(), String> {
+    match verdict {
+        Verdict::Passed => Ok(()),
+        Verdict::Skipped(need) => {
+            println!("{case:?} skipped: this store does not offer {need:?}");
+            Ok(())
+        }
+        Verdict::Failed(failure) => {
+            let clauses = case.clauses().join(", ");
+            Err(format!(
+                "{clauses}: {}\n  expected {}\n  seen     {}",
+                case.demand(),
+                failure.expected,
+                failure.seen
+            ))
+        }
+    }
+}

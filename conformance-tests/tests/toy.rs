@@ -1,0 +1,22 @@
+//! The suite on the toy driver of ttl-core's documentation: three methods and core's rules, nothing else.
+
+use std::sync::Arc;
+
+use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
+use ttl_core::{CellStore, Result, async_trait};
+
+#[allow(unreachable_pub)]
+#[path = "../../ttl-core/examples/toy/mod.rs"]
+mod toy;
+
+#[derive(Debug)]
+struct ToyHarness;
+
+#[async_trait]
+impl Harness for ToyHarness {
+    async fn fresh(&self) -> Result<Fixture> {
+        Ok(Fixture::new(Arc::new(CellStore::new(toy::Toy::default())), Time::Real))
+    }
+}
+
+conformance_tests!(ToyHarness);
