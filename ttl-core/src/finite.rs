@@ -1,12 +1,18 @@
-//! A serializer that writes nothing and refuses NaN and infinity, which `serde_json` would turn into `null`.
+//! A serializer that writes nothing and refuses what `serde_json` would not: NaN and infinity, which it turns into
+//! `null`, and nesting without end, on which it overflows the stack.
 
 use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
-/// Checks that a value holds finite numbers only.
+use crate::MAX_DEPTH;
+
+/// More levels than any record may have: the exact bound is checked on the normal form, this one protects the stack.
+const MAX_LEVELS: usize = 2 * MAX_DEPTH;
+
+/// Checks that a value holds finite numbers only and ends somewhere.
 pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
-    value.serialize(Check)
+    value.serialize(Check { levels_left: MAX_LEVELS })
 }
 
 /// Why a value was refused: ours, or the words of the value's own `Serialize`.
@@ -32,7 +38,18 @@ fn finite(float: f64) -> Result<(), Refusal> {
 }
 
 #[derive(Clone, Copy)]
-struct Check;
+struct Check {
+    levels_left: usize,
+}
+
+impl Check {
+    fn deeper(self) -> Result<Self, Refusal> {
+        let levels_left = self.levels_left.checked_sub(1);
+        levels_left
+            .map(|levels_left| Self { levels_left })
+            .ok_or_else(|| Refusal("it is nested too deep".to_owned()))
+    }
+}
 
 macro_rules! plain {
     ($($method:ident($type:ty))*) => { $(
@@ -42,7 +59,7 @@ macro_rules! plain {
 
 macro_rules! compound {
     ($($method:ident($($argument:ty),*) -> $result:ident)*) => { $(
-        fn $method(self, $(_: $argument),*) -> Result<Self, Refusal> { Ok(self) }
+        fn $method(self, $(_: $argument),*) -> Result<Self, Refusal> { self.deeper() }
     )* };
 }
 
@@ -87,7 +104,7 @@ impl Serializer for Check {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refusal> {
-        check(value)
+        value.serialize(self.deeper()?)
     }
 
     fn serialize_unit(self) -> Result<(), Refusal> {
@@ -103,7 +120,7 @@ impl Serializer for Check {
         _: &'static str,
         value: &T,
     ) -> Result<(), Refusal> {
-        check(value)
+        value.serialize(self.deeper()?)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -113,7 +130,7 @@ impl Serializer for Check {
         _: &'static str,
         value: &T,
     ) -> Result<(), Refusal> {
-        check(value)
+        value.serialize(self.deeper()?)
     }
 }
 
@@ -124,7 +141,7 @@ macro_rules! elements {
             type Error = Refusal;
 
             fn $method<T: Serialize + ?Sized>(&mut self, $(_: $name,)? value: &T) -> Result<(), Refusal> {
-                check(value)
+                value.serialize(*self)
             }
 
             fn end(self) -> Result<(), Refusal> {
@@ -148,11 +165,11 @@ impl ser::SerializeMap for Check {
     type Error = Refusal;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refusal> {
-        check(key)
+        key.serialize(*self)
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {
-        check(value)
+        value.serialize(*self)
     }
 
     fn end(self) -> Result<(), Refusal> {

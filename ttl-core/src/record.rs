@@ -270,7 +270,7 @@ fn to_json_value(value: &impl Serialize) -> std::result::Result<Json, serde_json
 fn not_json(what: &str, error: serde_json::Error) -> Error {
     Error::new(
         ErrorKind::InvalidField,
-        format!("{what} cannot be kept as JSON; use finite numbers, and text as the keys of maps"),
+        format!("{what} cannot be kept as JSON; use finite numbers, text as the keys of maps, and at most 30 levels of nesting"),
     )
     .with_source(error)
 }
@@ -403,6 +403,10 @@ mod tests {
         let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
         assert!(Record::new().try_with("f", nested(30)).is_ok());
         assert_eq!(kind(Record::new().try_with("f", nested(31))), ErrorKind::InvalidField);
+        // Far beyond what recursion on this thread's stack would survive.
+        let endless = (0..100_000).fold(json!(1), |inner, _| Json::Array(vec![inner]));
+        assert_eq!(kind(Record::new().try_with("f", &endless)), ErrorKind::InvalidField);
+        std::mem::forget(endless);
     }
 
     #[test]
