@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
-use crate::MAX_DEPTH;
+use crate::{Error, ErrorKind, MAX_DEPTH, Result as CoreResult};
 
 /// More levels than any record may have: the exact bound is checked on the normal form, this one protects the stack.
 const MAX_LEVELS: usize = 2 * MAX_DEPTH;
@@ -13,6 +13,18 @@ const MAX_LEVELS: usize = 2 * MAX_DEPTH;
 /// Checks that a value holds finite numbers only and ends somewhere.
 pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
     value.serialize(Check { levels_left: MAX_LEVELS })
+}
+
+/// Checks that `serde_json` can keep a value as it is, for codecs that write JSON: finite numbers only (it would make
+/// `null` of NaN and infinity), and at most 60 levels of nesting.
+///
+/// # Errors
+/// [`ErrorKind::Codec`], with the reason as its source.
+pub fn check_json(value: &(impl Serialize + ?Sized)) -> CoreResult<()> {
+    check(value).map_err(|refusal| {
+        Error::new(ErrorKind::Codec, "the value cannot be kept as JSON; use finite numbers and flat types")
+            .with_source(refusal)
+    })
 }
 
 /// Why a value was refused: ours, or the words of the value's own `Serialize`.

@@ -59,6 +59,7 @@ pub use self::clock::{Clock, ManualClock, MonotonicClock, SystemClock};
 pub use self::cursor::Cursor;
 pub use self::deadline::{Deadline, Expiry, Lifespan};
 pub use self::error::{Error, ErrorKind, Result};
+pub use self::finite::check_json;
 #[doc(hidden)]
 pub use self::forward::BoxFuture;
 pub use self::key::Key;
