@@ -16,6 +16,7 @@ use crate::{Case, Harness, Verdict, all, run};
 macro_rules! conformance_tests {
     ($harness:expr) => {
         $crate::each_basics!($harness, $crate::__group_tests);
+        $crate::each_refresh_matrix!($harness, $crate::__group_tests);
     };
 }
 

@@ -1,11 +1,13 @@
 //! The cases, one file a subject.
 
 mod basics;
+mod refresh_matrix;
+mod support;
 
 use crate::Case;
 
 /// Every case of the suite, in the order of its files.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    [basics::CASES].concat()
+    [basics::CASES, refresh_matrix::CASES].concat()
 }

@@ -1,0 +1,339 @@
+//! The refresh matrix: every operation under every flag and every pair of flags, in both modes.
+
+use std::time::SystemTime;
+
+use serde_json::json;
+use ttl_core::{
+    Actions, Deadline, Entry, Fields, GetOptions, Key, OnLive, Patch, PatchOptions, PutItem, PutOptions,
+    Refresh, RefreshMode, RefreshPolicy, Select, Want,
+};
+
+use super::support::{LATER, SOONER, applied, ensure_ahead, put_fields, record_of, reported};
+use crate::test::{LONG, key};
+use crate::{Check, Failure, Test, cases, ensure_eq};
+
+/// An operation, the actions that it counts as, and the names of the two cases made of it.
+#[derive(Debug)]
+struct Row {
+    operation: Operation,
+    actions: Actions,
+    #[cfg(test)]
+    refreshes: &'static str,
+    #[cfg(test)]
+    keeps: &'static str,
+}
+
+impl Row {
+    /// What the matrix says: whether this operation moves the deadline under a policy of these flags.
+    const fn moves(&self, flags: Actions) -> bool {
+        self.actions.intersects(flags)
+    }
+}
+
+/// Every set of flags that the matrix tries: none, each flag alone, each pair. DELETE is in no policy.
+fn policies() -> Vec<Actions> {
+    let flags: Vec<Actions> = (Actions::all() - Actions::DELETE).iter().collect();
+    let pairs = flags.iter().flat_map(|one| flags.iter().map(move |other| *one | *other));
+    let mut sets = vec![Actions::empty()];
+    for set in pairs {
+        if !sets.contains(&set) {
+            sets.push(set);
+        }
+    }
+    sets
+}
+
+/// Makes of each row an [`Operation`], an entry of [`ROWS`] and two cases.
+macro_rules! matrix {
+    (
+        ($d:tt)
+        $(
+            $operation:ident: $first:ident $(| $more:ident)* $(, needs($($need:ident),+))?;
+            #[doc = $refreshes_doc:literal]
+            $refreshes:ident,
+            #[doc = $keeps_doc:literal]
+            $keeps:ident;
+        )+
+    ) => {
+        #[derive(Clone, Copy, Debug)]
+        enum Operation { $($operation),+ }
+
+        /// The matrix.
+        const ROWS: &[Row] = &[$(Row {
+            operation: Operation::$operation,
+            actions: Actions::$first$(.union(Actions::$more))*,
+            #[cfg(test)]
+            refreshes: stringify!($refreshes),
+            #[cfg(test)]
+            keeps: stringify!($keeps),
+        }),+];
+
+        cases! {
+            refresh_matrix, each_refresh_matrix ($d);
+            $(
+                #[doc = $refreshes_doc]
+                $(#[needs($($need),+)])?
+                async fn $refreshes(t: Test) -> Check {
+                    check(&t, &ROWS[Operation::$operation as usize], true).await
+                }
+
+                #[doc = $keeps_doc]
+                $(#[needs($($need),+)])?
+                async fn $keeps(t: Test) -> Check {
+                    check(&t, &ROWS[Operation::$operation as usize], false).await
+                }
+            )+
+        }
+    };
+}
+
+matrix! {
+    ($)
+    Get: FETCH;
+    /// R1: a get of the whole value refreshes under FETCH and under every pair with it.
+    a_get_refreshes,
+    /// R1: a get of the whole value moves no deadline under a policy without FETCH.
+    a_get_does_not_refresh;
+
+    GetFields: READ;
+    /// R1: a get of some fields refreshes under READ and under every pair with it.
+    a_get_of_fields_refreshes,
+    /// R1: a get of some fields moves no deadline under a policy without READ.
+    a_get_of_fields_does_not_refresh;
+
+    Contains: READ;
+    /// R1: a get of nothing refreshes under READ and under every pair with it.
+    a_contains_refreshes,
+    /// R1: a get of nothing moves no deadline under a policy without READ.
+    a_contains_does_not_refresh;
+
+    GetMany: FETCH;
+    /// R1: a get of many whole values refreshes under FETCH and under every pair with it.
+    a_get_many_refreshes,
+    /// R1: a get of many whole values moves no deadline under a policy without FETCH.
+    a_get_many_does_not_refresh;
+
+    GetManyFields: READ;
+    /// R1: a get of some fields of many refreshes under READ and under every pair with it.
+    a_get_many_of_fields_refreshes,
+    /// R1: a get of some fields of many moves no deadline under a policy without READ.
+    a_get_many_of_fields_does_not_refresh;
+
+    Put: UPDATE;
+    /// R1: a put over a live entry refreshes under UPDATE and under every pair with it.
+    a_put_refreshes,
+    /// R1, R8: a put over a live entry moves no deadline under a policy without UPDATE.
+    a_put_does_not_refresh;
+
+    PutMany: UPDATE;
+    /// R1: a put of many refreshes live entries under UPDATE and under every pair with it.
+    a_put_many_refreshes,
+    /// R1, R8: a put of many moves no deadline of a live entry under a policy without UPDATE.
+    a_put_many_does_not_refresh;
+
+    Set: UPDATE, needs(patch);
+    /// R1: setting a field refreshes under UPDATE and under every pair with it.
+    a_set_refreshes,
+    /// R1: setting a field moves no deadline under a policy without UPDATE.
+    a_set_does_not_refresh;
+
+    Append: APPEND, needs(patch);
+    /// R1: an append refreshes under APPEND and under every pair with it.
+    an_append_refreshes,
+    /// R1: an append moves no deadline under a policy without APPEND.
+    an_append_does_not_refresh;
+
+    Prepend: APPEND, needs(patch);
+    /// R1: a prepend refreshes under APPEND and under every pair with it.
+    a_prepend_refreshes,
+    /// R1: a prepend moves no deadline under a policy without APPEND.
+    a_prepend_does_not_refresh;
+
+    PopFront: ERASE, needs(patch);
+    /// R1: taking the first element refreshes under ERASE and under every pair with it.
+    a_pop_front_refreshes,
+    /// R1: taking the first element moves no deadline under a policy without ERASE.
+    a_pop_front_does_not_refresh;
+
+    PopBack: ERASE, needs(patch);
+    /// R1: taking the last element refreshes under ERASE and under every pair with it.
+    a_pop_back_refreshes,
+    /// R1: taking the last element moves no deadline under a policy without ERASE.
+    a_pop_back_does_not_refresh;
+
+    RemoveValue: ERASE, needs(patch);
+    /// R1: removing equal elements refreshes under ERASE and under every pair with it.
+    a_remove_value_refreshes,
+    /// R1: removing equal elements moves no deadline under a policy without ERASE.
+    a_remove_value_does_not_refresh;
+
+    Clear: ERASE, needs(patch);
+    /// R1: emptying a list refreshes under ERASE and under every pair with it.
+    a_clear_refreshes,
+    /// R1: emptying a list moves no deadline under a policy without ERASE.
+    a_clear_does_not_refresh;
+
+    Unset: ERASE, needs(patch);
+    /// R1: removing a field refreshes under ERASE and under every pair with it.
+    an_unset_refreshes,
+    /// R1: removing a field moves no deadline under a policy without ERASE.
+    an_unset_does_not_refresh;
+
+    Increment: ARITHMETIC, needs(patch);
+    /// R1: an increment refreshes under ARITHMETIC and under every pair with it.
+    an_increment_refreshes,
+    /// R1: an increment moves no deadline under a policy without ARITHMETIC.
+    an_increment_does_not_refresh;
+
+    SetAndIncrement: UPDATE | ARITHMETIC, needs(patch);
+    /// R1: a patch that sets and increments refreshes under UPDATE, under ARITHMETIC and under every pair with one.
+    a_patch_of_two_actions_refreshes_under_either,
+    /// R1: a patch that sets and increments moves no deadline under a policy with neither UPDATE nor ARITHMETIC.
+    a_patch_of_two_actions_does_not_refresh_under_others;
+
+    AppendAndPop: APPEND | ERASE, needs(patch);
+    /// R1: a patch that appends and pops refreshes under APPEND, under ERASE and under every pair with one.
+    a_patch_that_turns_a_list_refreshes_under_either,
+    /// R1: a patch that appends and pops moves no deadline under a policy with neither APPEND nor ERASE.
+    a_patch_that_turns_a_list_does_not_refresh_under_others;
+}
+
+/// Runs a row under every policy of which the matrix says that it moves the deadline (or that it does not).
+async fn check(t: &Test, row: &Row, moves: bool) -> Check {
+    for flags in policies() {
+        if row.moves(flags) != moves {
+            continue;
+        }
+        for (mode, ttl) in [(RefreshMode::ExtendOnly, LATER), (RefreshMode::Reset, SOONER)] {
+            let about = format!("{:?} under on({flags}), {mode:?}", row.operation);
+            let key = key(&format!("{}-{mode:?}", flags.bits()));
+            put_fields(t, &key, &json!({ "n": 1, "list": [1, 2, 3], "text": "x" })).await?;
+            let before = t.deadline(&key).await?;
+            // As a collection does it.
+            let refresh = RefreshPolicy::on(flags)?.with_mode(mode).resolve(row.actions, ttl);
+            let started: SystemTime = t.local_now();
+            let told = row.operation.run(t, &key, refresh, row.actions).await?;
+            let after = t.deadline(&key).await?;
+            ensure_eq!(told, after, "{about}: the deadline that the operation reported");
+            if moves {
+                ensure_ahead(t, after, started, ttl, &about)?;
+            } else {
+                ensure_eq!(after, before, "{about}: the deadline");
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Operation {
+    /// Runs it and answers the deadline that it reported.
+    async fn run(self, t: &Test, key: &Key, refresh: Option<Refresh>, actions: Actions) -> Check<Deadline> {
+        match self {
+            Self::Get => get(t, key, Select::All, refresh).await,
+            Self::GetFields => get(t, key, some_fields()?, refresh).await,
+            Self::Contains => get(t, key, Select::Nothing, refresh).await,
+            Self::GetMany => get_many(t, key, Select::All, refresh).await,
+            Self::GetManyFields => get_many(t, key, some_fields()?, refresh).await,
+            Self::Put => {
+                let meta = applied(t.store.put(key, record_of(&json!({}))?.into(), put(refresh)).await?)?;
+                reported(meta.deadline)
+            }
+            Self::PutMany => {
+                let item = PutItem::new(key.clone(), record_of(&json!({}))?, put(refresh));
+                match t.store.put_many(vec![item]).await.pop() {
+                    Some(result) => reported(applied(result?)?.deadline),
+                    None => Err(Failure::new("one result", "none")),
+                }
+            }
+            other => {
+                let patch = other.patch();
+                ensure_eq!(patch.actions(), actions, "the actions of the patch");
+                let options = PatchOptions::new().with_refresh(refresh).with_want(Want::DEADLINE);
+                reported(applied(t.store.patch(key, &patch, options).await?)?.meta.deadline)
+            }
+        }
+    }
+
+    fn patch(self) -> Patch {
+        let patch = Patch::new();
+        match self {
+            Self::Get | Self::GetFields | Self::Contains | Self::GetMany | Self::GetManyFields => patch,
+            Self::Put | Self::PutMany => patch,
+            Self::Set => patch.set("text", "y"),
+            Self::Append => patch.append("list", 4),
+            Self::Prepend => patch.prepend("list", 0),
+            Self::PopFront => patch.pop_front("list"),
+            Self::PopBack => patch.pop_back("list"),
+            Self::RemoveValue => patch.remove_value("list", 2),
+            Self::Clear => patch.clear("list"),
+            Self::Unset => patch.unset("text"),
+            Self::Increment => patch.increment("n", 1),
+            Self::SetAndIncrement => patch.set("text", "y").increment("n", 1),
+            Self::AppendAndPop => patch.append("list", 4).pop_front("list"),
+        }
+    }
+}
+
+fn some_fields() -> Check<Select> {
+    Ok(Select::Fields(Fields::new(["n", "missing"])?))
+}
+
+fn put(refresh: Option<Refresh>) -> PutOptions {
+    let on_live = refresh.map_or(OnLive::Keep, OnLive::Refresh);
+    PutOptions::new(LONG).with_on_live(on_live).with_want(Want::DEADLINE)
+}
+
+fn get_options(select: Select, refresh: Option<Refresh>) -> GetOptions {
+    GetOptions::new().with_select(select).with_refresh(refresh).with_want(Want::DEADLINE)
+}
+
+async fn get(t: &Test, key: &Key, select: Select, refresh: Option<Refresh>) -> Check<Deadline> {
+    hit(t.store.get(key, get_options(select, refresh)).await?)
+}
+
+async fn get_many(t: &Test, key: &Key, select: Select, refresh: Option<Refresh>) -> Check<Deadline> {
+    match t.store.get_many(std::slice::from_ref(key), get_options(select, refresh)).await.pop() {
+        Some(result) => hit(result?),
+        None => Err(Failure::new("one result", "none")),
+    }
+}
+
+fn hit(entry: Option<Entry>) -> Check<Deadline> {
+    let entry = entry.ok_or_else(|| Failure::new("a hit", "a miss"))?;
+    match entry.refresh_error {
+        Some(error) => Err(Failure::new("no error of the refresh", format!("{error:?}"))),
+        None => reported(entry.deadline),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::all;
+
+    /// What no read or write of a live entry can be: it was not there before, or is not there afterwards.
+    const WITHOUT_A_ROW: Actions = Actions::CREATE.union(Actions::DELETE);
+
+    fn is_a_case(name: &str) -> bool {
+        all().iter().any(|case| case.group == "refresh_matrix" && case.name == name)
+    }
+
+    #[test]
+    fn every_action_has_a_case_with_and_a_case_without_refresh() {
+        for action in (Actions::all() - WITHOUT_A_ROW).iter() {
+            let rows = || ROWS.iter().filter(|row| row.actions == action);
+            let refreshes = rows()
+                .any(|row| is_a_case(row.refreshes) && policies().into_iter().any(|flags| row.moves(flags)));
+            let keeps = rows()
+                .any(|row| is_a_case(row.keeps) && policies().into_iter().any(|flags| !row.moves(flags)));
+            assert!(refreshes, "no case shows that {action} refreshes");
+            assert!(keeps, "no case shows that {action} does not refresh under other flags");
+        }
+    }
+
+    #[test]
+    fn the_policies_are_none_each_flag_and_each_pair() {
+        assert_eq!(policies().len(), 1 + 7 + 21);
+        assert!(policies().iter().all(|flags| RefreshPolicy::on(*flags).is_ok()));
+    }
+}

@@ -1,0 +1,120 @@
+//! Moves that the cases of several files share: records as JSON, deadlines told apart, whole scans.
+
+use std::fmt::Debug;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value as Json;
+use ttl_core::{
+    Deadline, Entry, GetOptions, Key, Outcome, Patch, PatchOptions, PatchOutcome, PutOptions, Record,
+    ScanOptions, Ttl, Value, Want,
+};
+
+use crate::test::LONG;
+use crate::{Check, Failure, Test, ensure};
+
+/// Sooner than [`LONG`] by more than any stall.
+pub(super) const SOONER: Ttl = Ttl::minutes(30);
+
+/// Later than [`LONG`] by more than any stall.
+pub(super) const LATER: Ttl = Ttl::hours(2);
+
+/// How far apart the clocks of client and server may tick.
+const TOLERANCE: Duration = Duration::from_millis(10);
+
+/// What was done, where it had to be.
+pub(super) fn applied<T: Debug>(outcome: Outcome<T>) -> Check<T> {
+    match outcome {
+        Outcome::Applied(done) => Ok(done),
+        other => Err(Failure::new("Applied", format!("{other:?}"))),
+    }
+}
+
+/// What was reported, where it was wanted.
+pub(super) fn reported<T>(wanted: Option<T>) -> Check<T> {
+    wanted.ok_or_else(|| Failure::new("the metadata that was wanted", "none reported"))
+}
+
+/// Fails unless the deadline is one that a call between `started` and now sets `ttl` ahead.
+pub(super) fn ensure_ahead(t: &Test, seen: Deadline, started: SystemTime, ttl: Ttl, about: &str) -> Check {
+    let tolerance = if t.is_manual() { Duration::ZERO } else { TOLERANCE };
+    let first = Deadline::after(started - tolerance, ttl);
+    let last = Deadline::after(t.local_now() + tolerance, ttl);
+    ensure!(
+        (first..=last).contains(&seen),
+        format!("{about}: a deadline {ttl} ahead, from {first:?} to {last:?}"),
+        "{seen:?}"
+    );
+    Ok(())
+}
+
+/// A record of these fields.
+pub(super) fn record_of(fields: &Json) -> Check<Record> {
+    Ok(Record::from_serialize(fields)?)
+}
+
+/// Puts a record of these fields for [`LONG`].
+pub(super) async fn put_fields(t: &Test, key: &Key, fields: &Json) -> Check {
+    t.put(key, record_of(fields)?, PutOptions::new(LONG)).await
+}
+
+/// The value as JSON.
+pub(super) fn json_of(value: Value) -> Check<Json> {
+    let record = value.into_record()?;
+    serde_json::to_value(&record).map_err(|error| Failure::new("a record of JSON", error.to_string()))
+}
+
+/// The live record as JSON; a miss fails.
+pub(super) async fn fields(t: &Test, key: &Key) -> Check<Json> {
+    match t.value(key).await? {
+        Some(value) => json_of(value),
+        None => Err(Failure::new("a live record", "a miss")),
+    }
+}
+
+/// Value and deadline, read at once and without refreshing; `None` is a miss.
+pub(super) async fn whole(t: &Test, key: &Key) -> Check<Option<(Value, Deadline)>> {
+    let options = GetOptions::new().with_want(Want::DEADLINE);
+    match t.store.get(key, options).await? {
+        None => Ok(None),
+        Some(Entry { value: Some(value), deadline: Some(deadline), .. }) => Ok(Some((value, deadline))),
+        Some(other) => Err(Failure::new("value and deadline", format!("{other:?}"))),
+    }
+}
+
+/// Patches a live record; anything but `Applied` fails.
+pub(super) async fn patch(t: &Test, key: &Key, patch: &Patch) -> Check<PatchOutcome> {
+    applied(t.store.patch(key, patch, PatchOptions::new()).await?)
+}
+
+/// All entries of a scan, page by page. Fails unless every page but the last is full, and the scan ends.
+pub(super) async fn scan_all(t: &Test, options: ScanOptions) -> Check<Vec<(Key, Entry)>> {
+    const MOST_PAGES: usize = 20_000;
+    let limit = options.limit.get();
+    let mut entries = Vec::new();
+    let mut cursor = None;
+    for _ in 0..MOST_PAGES {
+        let page = t.store.scan(options.clone().with_cursor(cursor)).await?;
+        let count = page.entries.len();
+        ensure!(count <= limit, format!("at most {limit} entries a page"), "{count}");
+        ensure!(
+            count == limit || page.next.is_none(),
+            format!("{limit} entries on every page but the last"),
+            "{count} entries and another page to come"
+        );
+        entries.extend(page.entries);
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => return Ok(entries),
+        }
+    }
+    Err(Failure::new("a last page", format!("none after {MOST_PAGES} pages")))
+}
+
+/// The keys of a scan, sorted, each once.
+pub(super) async fn keys_of(t: &Test, options: ScanOptions) -> Check<Vec<String>> {
+    let mut keys: Vec<String> =
+        scan_all(t, options).await?.into_iter().map(|(key, _)| key.into_string()).collect();
+    keys.sort();
+    keys.dedup();
+    Ok(keys)
+}
