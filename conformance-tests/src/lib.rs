@@ -8,11 +8,13 @@ mod cases;
 mod check;
 mod harness;
 mod runner;
+mod state;
 
 #[cfg(feature = "servers")]
 pub mod servers;
 pub mod test;
 mod tests_macro;
+mod timing;
 
 #[doc(hidden)]
 pub use self::case::CaseFuture;
@@ -21,6 +23,8 @@ pub use self::cases::all;
 pub use self::check::{Check, Failure};
 pub use self::harness::{Beneath, Fixture, Harness, Time};
 pub use self::runner::{Verdict, run};
+pub use self::state::State;
 pub use self::test::Test;
 #[doc(hidden)]
 pub use self::tests_macro::check_case;
+pub use self::timing::Span;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 
 use crate::{Case, Failure, Harness, Need, Test};
 
@@ -38,7 +39,8 @@ pub async fn run(harness: &Arc<dyn Harness>, case: &Case) -> Verdict {
     if let Some(need) = missing {
         return Verdict::Skipped(need);
     }
-    let running = AssertUnwindSafe((case.run)(Test::new(&fixture))).catch_unwind();
+    let others: Arc<Mutex<Vec<_>>> = Arc::default();
+    let running = AssertUnwindSafe((case.run)(Test::new(harness, &fixture, &others))).catch_unwind();
     let verdict = match tokio::time::timeout(TIME_LIMIT, running).await {
         Ok(Ok(Ok(()))) => Verdict::Passed,
         Ok(Ok(Err(failure))) => match case.needs.iter().find(|need| failure.is_missing(**need)) {
@@ -48,7 +50,8 @@ pub async fn run(harness: &Arc<dyn Harness>, case: &Case) -> Verdict {
         Ok(Err(panic)) => Verdict::Failed(Failure::new("no panic", panic_text(&*panic))),
         Err(_) => Verdict::Failed(Failure::new("an end", format!("none within {TIME_LIMIT:?}"))),
     };
-    if let Some(beneath) = &fixture.beneath {
+    let others = std::mem::take(&mut *others.lock());
+    for beneath in fixture.beneath.iter().chain(&others) {
         beneath.clean_up().await;
     }
     verdict

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use ttl_core::{
-    Capabilities, Clock, Deadline, Entry, GetOptions, Key, PutOptions, Record, Ttl, TtlStore, Value, Version,
-    Want,
+    Capabilities, Clock, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange,
+    GetOptions, Guard, Key, Meta, Outcome, PutOptions, Record, Ttl, TtlStore, Value, Version, Want,
 };
 
-use crate::{Beneath, Check, Failure, Fixture, Need, Time};
+use crate::state::show;
+use crate::{Beneath, Check, Failure, Fixture, Harness, Need, State, Time};
 
 /// A TTL that no case outlives: deadlines made of it can be compared at leisure.
 pub const LONG: Ttl = Ttl::hours(1);
@@ -23,18 +25,34 @@ pub struct Test {
     pub store: Arc<dyn TtlStore>,
     /// Another handle on the same entries.
     pub second: Arc<dyn TtlStore>,
-    time: Time,
+    pub(crate) time: Time,
     beneath: Option<Arc<dyn Beneath>>,
+    harness: Arc<dyn Harness>,
+    /// What lies beneath the other stores that the case made: to be cleaned up after it.
+    others: Arc<Mutex<Vec<Arc<dyn Beneath>>>>,
 }
 
 impl Test {
-    pub(crate) fn new(fixture: &Fixture) -> Self {
+    pub(crate) fn new(
+        harness: &Arc<dyn Harness>,
+        fixture: &Fixture,
+        others: &Arc<Mutex<Vec<Arc<dyn Beneath>>>>,
+    ) -> Self {
         Self {
             store: Arc::clone(&fixture.store),
             second: Arc::clone(&fixture.second),
             time: fixture.time.clone(),
             beneath: fixture.beneath.clone(),
+            harness: Arc::clone(harness),
+            others: Arc::clone(others),
         }
+    }
+
+    /// A store of its own on the same backend, as another namespace, table or keyspace would be.
+    pub async fn another_store(&self) -> Check<Arc<dyn TtlStore>> {
+        let fixture = self.harness.fresh().await?;
+        self.others.lock().extend(fixture.beneath);
+        Ok(fixture.store)
     }
 
     /// What the store promises.
@@ -68,8 +86,7 @@ impl Test {
 
     /// Lets time pass until what was written just now with this TTL is over, the declared lateness included.
     pub async fn outlive(&self, ttl: Ttl) {
-        // 2 ms: the clocks of client and server tick apart.
-        let late = self.capabilities().resolution + Duration::from_millis(2);
+        let late = self.capabilities().resolution + self.clock_error();
         self.pass(ttl.as_duration() + late).await;
     }
 
@@ -91,6 +108,19 @@ impl Test {
         entry.version.ok_or_else(|| Failure::new("the version that was wanted", "none reported"))
     }
 
+    /// The value, the deadline and the version of an entry that must be live, read at once and without refreshing
+    /// it.
+    pub async fn state(&self, key: &Key) -> Check<State> {
+        let whole = GetOptions::new().with_want(Want::DEADLINE | Want::VERSION);
+        match self.store.get(key, whole).await? {
+            Some(Entry { value: Some(value), deadline: Some(deadline), version: Some(version), .. }) => {
+                Ok(State { value, deadline, version })
+            }
+            Some(entry) => Err(Failure::new("value, deadline and version, as wanted", format!("{entry:?}"))),
+            None => Err(Failure::new("a live entry", "a miss")),
+        }
+    }
+
     /// The value, read without refreshing it; `None` is a miss.
     pub async fn value(&self, key: &Key) -> Check<Option<Value>> {
         match self.store.get(key, GetOptions::new()).await? {
@@ -100,12 +130,53 @@ impl Test {
         }
     }
 
-    /// Puts a value that must be accepted, unconditionally, replacing whatever deadline is there.
-    pub async fn put(&self, key: &Key, value: impl Into<Value>, options: PutOptions) -> Check {
-        match self.store.put(key, value.into(), options).await? {
-            ttl_core::Outcome::Applied(_) => Ok(()),
-            other => Err(Failure::new("the put applied", format!("{other:?}"))),
+    /// Fails unless this value is live under the key.
+    pub async fn expect_value(&self, key: &Key, expected: impl Into<Value>, about: &str) -> Check {
+        let (expected, seen) = (expected.into(), self.value(key).await?);
+        if seen.as_ref() == Some(&expected) {
+            return Ok(());
         }
+        let seen = seen.as_ref().map_or("a miss".to_owned(), show);
+        Err(Failure::new(format!("{about}: {}", show(&expected)), seen))
+    }
+
+    /// Fails unless nothing is live under the key.
+    pub async fn expect_miss(&self, key: &Key, about: &str) -> Check {
+        match self.value(key).await? {
+            None => Ok(()),
+            Some(seen) => Err(Failure::new(format!("{about}: a miss"), show(&seen))),
+        }
+    }
+
+    /// Puts a value; the put must be applied.
+    pub async fn put(&self, key: &Key, value: impl Into<Value>, options: PutOptions) -> Check {
+        self.put_meta(key, value, options).await.map(|_| ())
+    }
+
+    /// As [`Test::put`]; what the put reports as wanted.
+    pub async fn put_meta(&self, key: &Key, value: impl Into<Value>, options: PutOptions) -> Check<Meta> {
+        applied(self.store.put(key, value.into(), options).await?)
+    }
+
+    /// Puts a value; the version that the put reports.
+    pub async fn put_version(
+        &self,
+        key: &Key,
+        value: impl Into<Value>,
+        options: PutOptions,
+    ) -> Check<Version> {
+        let meta = self.put_meta(key, value, options.with_want(Want::VERSION)).await?;
+        meta.version.ok_or_else(|| Failure::new("the version that was wanted", "none reported"))
+    }
+
+    /// Changes the deadline of an entry that must be live.
+    pub async fn expire(&self, key: &Key, change: ExpiryChange, guard: Guard) -> Check<ExpireOutcome> {
+        applied(self.store.expire(key, change, ExpireOptions::new().with_guard(guard)).await?)
+    }
+
+    /// Deletes an entry that must be live.
+    pub async fn delete(&self, key: &Key) -> Check {
+        applied(self.store.delete(key, DeleteOptions::new()).await?).map(|_| ())
     }
 
     /// Leaves a ghost of this value under the key: an entry that lived and is over. Where the harness can plant
@@ -141,6 +212,14 @@ impl Test {
             return Ok(());
         }
         Err(Failure::missing(Need::corruption))
+    }
+}
+
+/// What a write did that must have been applied.
+pub fn applied<T: std::fmt::Debug>(outcome: Outcome<T>) -> Check<T> {
+    match outcome {
+        Outcome::Applied(done) => Ok(done),
+        other => Err(Failure::new("Applied", format!("{other:?}"))),
     }
 }
 

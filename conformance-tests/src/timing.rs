@@ -1,0 +1,150 @@
+//! Judging by the clock: by instants taken around a call, never by how little time has probably passed.
+
+use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime};
+
+use ttl_core::{Deadline, Ttl};
+
+use crate::{Check, Failure, Test, Time};
+
+/// How far a store's estimate of a server's clock may be from that clock.
+const CLOCK_ERROR: Duration = Duration::from_millis(5);
+
+/// The longest time that a case watches an entry for.
+const WATCH_LIMIT: Duration = Duration::from_secs(60);
+
+/// The instants between which a call was decided, the error of the clock included.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    from: SystemTime,
+    to: SystemTime,
+    /// By how much later than asked a store may set a deadline.
+    rounding: Duration,
+}
+
+impl Span {
+    /// The deadlines that the call may have set if it set one `ttl` after it was decided.
+    #[must_use]
+    pub fn after(&self, ttl: Ttl) -> RangeInclusive<Deadline> {
+        Deadline::after(self.from, ttl)..=Deadline::after(self.to + self.rounding, ttl)
+    }
+
+    /// Fails unless the deadline lies `ttl` after the call.
+    pub fn check(&self, deadline: Deadline, ttl: Ttl, about: &str) -> Check {
+        let expected = self.after(ttl);
+        if expected.contains(&deadline) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            format!("{about}: {ttl:?} after the call, from {:?} to {:?}", expected.start(), expected.end()),
+            format!("{deadline:?}"),
+        ))
+    }
+}
+
+impl Test {
+    /// How far the time that the store tells may be from the time that decides: nothing on a manual clock.
+    #[must_use]
+    pub fn clock_error(&self) -> Duration {
+        if self.is_manual() { Duration::ZERO } else { CLOCK_ERROR }
+    }
+
+    /// An instant so long from now, on a whole millisecond, so that every store can set it exactly.
+    #[must_use]
+    pub fn instant(&self, ttl: Ttl) -> SystemTime {
+        let deadline = Deadline::after(self.store.now(), ttl);
+        deadline.to_system_time().unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Makes a call and takes the time before and after it.
+    pub async fn span<T>(&self, call: impl Future<Output = T>) -> (T, Span) {
+        let from = self.store.now() - self.clock_error();
+        let answer = call.await;
+        let to = self.store.now() + self.clock_error();
+        (answer, Span { from, to, rounding: self.rounding() })
+    }
+
+    /// Fails unless the deadline is the one that was asked for, rounded up by less than the store's resolution.
+    pub fn expect_deadline(&self, seen: Deadline, asked: SystemTime, about: &str) -> Check {
+        let (first, last) = (Deadline::at(asked), Deadline::at(asked + self.rounding()));
+        if (first..=last).contains(&seen) {
+            return Ok(());
+        }
+        Err(Failure::new(format!("{about}: {first:?}"), format!("{seen:?}")))
+    }
+
+    /// Looks at an entry until it is gone. `look` says whether it is visible; each look is judged by the time
+    /// before and after it: visible only before the deadline (or within the resolution after it), gone only from
+    /// the deadline on.
+    pub async fn watch<L>(&self, deadline: Deadline, look: impl Fn() -> L) -> Check
+    where
+        L: Future<Output = Check<bool>>,
+    {
+        let ends = deadline
+            .to_system_time()
+            .ok_or_else(|| Failure::new("an entry that ends", "one that is persistent"))?;
+        match &self.time {
+            Time::Manual(_) => self.watch_by_hand(ends, look).await,
+            Time::Real => {
+                let watching = self.watch_and_wait(ends, look);
+                tokio::time::timeout(WATCH_LIMIT, watching).await.unwrap_or_else(|_| {
+                    Err(Failure::new(format!("no entry after {deadline:?}"), "still there"))
+                })
+            }
+        }
+    }
+
+    async fn watch_by_hand<L>(&self, ends: SystemTime, look: impl Fn() -> L) -> Check
+    where
+        L: Future<Output = Check<bool>>,
+    {
+        let until = |instant: SystemTime| instant.duration_since(self.local_now()).unwrap_or_default();
+        self.pass(until(ends - Duration::from_nanos(1))).await;
+        if !look().await? {
+            return Err(Failure::new("a live entry just before its deadline", "a miss"));
+        }
+        self.pass(until(ends + self.rounding())).await;
+        if look().await? {
+            return Err(Failure::new("a miss at the deadline", "a live entry"));
+        }
+        Ok(())
+    }
+
+    async fn watch_and_wait<L>(&self, ends: SystemTime, look: impl Fn() -> L) -> Check
+    where
+        L: Future<Output = Check<bool>>,
+    {
+        let (error, resolution) = (self.clock_error(), self.capabilities().resolution);
+        loop {
+            let before = self.store.now();
+            let visible = look().await?;
+            let after = self.store.now();
+            if !visible {
+                let early = ends.duration_since(after + error).unwrap_or_default();
+                return if early.is_zero() {
+                    Ok(())
+                } else {
+                    Err(Failure::new(
+                        "a live entry until its deadline",
+                        format!("a miss {early:?} before it"),
+                    ))
+                };
+            }
+            let late = before.duration_since(ends + resolution + error).unwrap_or_default();
+            if !late.is_zero() {
+                return Err(Failure::new(
+                    format!("a miss from the deadline on, or {resolution:?} later"),
+                    format!("a live entry {:?} later", late + resolution),
+                ));
+            }
+            // Seldom at first, every millisecond at the end.
+            let left = ends.duration_since(after).unwrap_or_default();
+            self.pass((left / 2).max(Duration::from_millis(1))).await;
+        }
+    }
+
+    /// By how much later than asked the store may set a deadline: a store of milliseconds not at all.
+    fn rounding(&self) -> Duration {
+        self.capabilities().resolution.saturating_sub(Duration::from_millis(1))
+    }
+}
