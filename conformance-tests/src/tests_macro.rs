@@ -17,6 +17,8 @@ macro_rules! conformance_tests {
     ($harness:expr) => {
         $crate::each_basics!($harness, $crate::__group_tests);
         $crate::each_refresh_matrix!($harness, $crate::__group_tests);
+        $crate::each_refresh!($harness, $crate::__group_tests);
+        $crate::each_refresh_slack!($harness, $crate::__group_tests);
     };
 }
 

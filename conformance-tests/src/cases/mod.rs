@@ -1,7 +1,9 @@
 //! The cases, one file a subject.
 
 mod basics;
+mod refresh;
 mod refresh_matrix;
+mod refresh_slack;
 mod support;
 
 use crate::Case;
@@ -9,5 +11,5 @@ use crate::Case;
 /// Every case of the suite, in the order of its files.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    [basics::CASES, refresh_matrix::CASES].concat()
+    [basics::CASES, refresh_matrix::CASES, refresh::CASES, refresh_slack::CASES].concat()
 }

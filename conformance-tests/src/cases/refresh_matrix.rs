@@ -1,14 +1,11 @@
 //! The refresh matrix: every operation under every flag and every pair of flags, in both modes.
 
-use std::time::SystemTime;
-
-use serde_json::json;
 use ttl_core::{
-    Actions, Deadline, Entry, Fields, GetOptions, Key, OnLive, Patch, PatchOptions, PutItem, PutOptions,
-    Refresh, RefreshMode, RefreshPolicy, Select, Want,
+    Actions, Deadline, Entry, Fields, GetOptions, Key, Kind, OnLive, Patch, PatchOptions, PutItem,
+    PutOptions, Record, Refresh, RefreshMode, RefreshPolicy, Select, Value, Want,
 };
 
-use super::support::{LATER, SOONER, applied, ensure_ahead, put_fields, record_of, reported};
+use super::support::{LATER, SOONER, applied, ensure_ahead, reported};
 use crate::test::{LONG, key};
 use crate::{Check, Failure, Test, cases, ensure_eq};
 
@@ -205,29 +202,48 @@ async fn check(t: &Test, row: &Row, moves: bool) -> Check {
             continue;
         }
         for (mode, ttl) in [(RefreshMode::ExtendOnly, LATER), (RefreshMode::Reset, SOONER)] {
-            let about = format!("{:?} under on({flags}), {mode:?}", row.operation);
-            let key = key(&format!("{}-{mode:?}", flags.bits()));
-            put_fields(t, &key, &json!({ "n": 1, "list": [1, 2, 3], "text": "x" })).await?;
-            let before = t.deadline(&key).await?;
-            // As a collection does it.
-            let refresh = RefreshPolicy::on(flags)?.with_mode(mode).resolve(row.actions, ttl);
-            let started: SystemTime = t.local_now();
-            let told = row.operation.run(t, &key, refresh, row.actions).await?;
-            let after = t.deadline(&key).await?;
-            ensure_eq!(told, after, "{about}: the deadline that the operation reported");
-            if moves {
-                ensure_ahead(t, after, started, ttl, &about)?;
-            } else {
-                ensure_eq!(after, before, "{about}: the deadline");
+            for kind in row.operation.kinds() {
+                let about = format!("{:?} of a {kind} under on({flags}), {mode:?}", row.operation);
+                let key = key(&format!("{}-{mode:?}-{kind}", flags.bits()));
+                t.put(&key, value(*kind), PutOptions::new(LONG)).await?;
+                let before = t.deadline(&key).await?;
+                // As a collection does it.
+                let refresh = RefreshPolicy::on(flags)?.with_mode(mode).resolve(row.actions, ttl);
+                let started = t.local_now();
+                let told = row.operation.run(t, &key, *kind, refresh).await?;
+                let after = t.deadline(&key).await?;
+                ensure_eq!(told, after, "{about}: the deadline that the operation reported");
+                if moves {
+                    ensure_ahead(t, after, started, ttl, &about)?;
+                } else {
+                    ensure_eq!(after, before, "{about}: the deadline");
+                }
             }
         }
     }
     Ok(())
 }
 
+fn value(kind: Kind) -> Value {
+    match kind {
+        Kind::Blob => "v".into(),
+        Kind::Record => Record::new().with("n", 1).with("list", [1, 2, 3]).with("text", "x").into(),
+    }
+}
+
 impl Operation {
+    /// The kinds of value that it can meet.
+    fn kinds(self) -> &'static [Kind] {
+        match self {
+            Self::Get | Self::Contains | Self::GetMany | Self::Put | Self::PutMany => {
+                &[Kind::Record, Kind::Blob]
+            }
+            _ => &[Kind::Record],
+        }
+    }
+
     /// Runs it and answers the deadline that it reported.
-    async fn run(self, t: &Test, key: &Key, refresh: Option<Refresh>, actions: Actions) -> Check<Deadline> {
+    async fn run(self, t: &Test, key: &Key, kind: Kind, refresh: Option<Refresh>) -> Check<Deadline> {
         match self {
             Self::Get => get(t, key, Select::All, refresh).await,
             Self::GetFields => get(t, key, some_fields()?, refresh).await,
@@ -235,11 +251,11 @@ impl Operation {
             Self::GetMany => get_many(t, key, Select::All, refresh).await,
             Self::GetManyFields => get_many(t, key, some_fields()?, refresh).await,
             Self::Put => {
-                let meta = applied(t.store.put(key, record_of(&json!({}))?.into(), put(refresh)).await?)?;
+                let meta = applied(t.store.put(key, value(kind), put(refresh)).await?)?;
                 reported(meta.deadline)
             }
             Self::PutMany => {
-                let item = PutItem::new(key.clone(), record_of(&json!({}))?, put(refresh));
+                let item = PutItem::new(key.clone(), value(kind), put(refresh));
                 match t.store.put_many(vec![item]).await.pop() {
                     Some(result) => reported(applied(result?)?.deadline),
                     None => Err(Failure::new("one result", "none")),
@@ -247,7 +263,8 @@ impl Operation {
             }
             other => {
                 let patch = other.patch();
-                ensure_eq!(patch.actions(), actions, "the actions of the patch");
+                let row = &ROWS[other as usize];
+                ensure_eq!(patch.actions(), row.actions, "the actions of the patch");
                 let options = PatchOptions::new().with_refresh(refresh).with_want(Want::DEADLINE);
                 reported(applied(t.store.patch(key, &patch, options).await?)?.meta.deadline)
             }
@@ -257,8 +274,6 @@ impl Operation {
     fn patch(self) -> Patch {
         let patch = Patch::new();
         match self {
-            Self::Get | Self::GetFields | Self::Contains | Self::GetMany | Self::GetManyFields => patch,
-            Self::Put | Self::PutMany => patch,
             Self::Set => patch.set("text", "y"),
             Self::Append => patch.append("list", 4),
             Self::Prepend => patch.prepend("list", 0),
@@ -270,6 +285,8 @@ impl Operation {
             Self::Increment => patch.increment("n", 1),
             Self::SetAndIncrement => patch.set("text", "y").increment("n", 1),
             Self::AppendAndPop => patch.append("list", 4).pop_front("list"),
+            Self::Get | Self::GetFields | Self::Contains | Self::GetMany => patch,
+            Self::GetManyFields | Self::Put | Self::PutMany => patch,
         }
     }
 }

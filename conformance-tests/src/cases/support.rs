@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value as Json;
 use ttl_core::{
     Deadline, Entry, GetOptions, Key, Outcome, Patch, PatchOptions, PatchOutcome, PutOptions, Record,
-    ScanOptions, Ttl, Value, Want,
+    Refresh, RefreshMode, ScanOptions, Ttl, Value, Want,
 };
 
 use crate::test::LONG;
@@ -45,6 +45,14 @@ pub(super) fn ensure_ahead(t: &Test, seen: Deadline, started: SystemTime, ttl: T
         "{seen:?}"
     );
     Ok(())
+}
+
+/// A refresh to `ttl` in this mode.
+pub(super) fn refresh_in(mode: RefreshMode, ttl: Ttl) -> Refresh {
+    match mode {
+        RefreshMode::ExtendOnly => Refresh::extend_only(ttl),
+        RefreshMode::Reset => Refresh::reset(ttl),
+    }
 }
 
 /// A record of these fields.
