@@ -8,20 +8,21 @@ use serde::ser::{self, Serialize, Serializer};
 use crate::{Error, ErrorKind, MAX_DEPTH, Result as CoreResult};
 
 /// More levels than any record may have: the exact bound is checked on the normal form, this one protects the stack.
-const MAX_LEVELS: usize = 2 * MAX_DEPTH;
+/// An `Option` and a newtype are levels here and none in JSON.
+const MAX_LEVELS: usize = 4 * MAX_DEPTH;
 
-/// Checks that a value holds finite numbers only and ends somewhere.
+/// Checks that a value holds finite numbers only, integers of at most 64 bits, and ends somewhere.
 pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
-    value.serialize(Check { levels_left: MAX_LEVELS })
+    value.serialize(Check { levels_left: MAX_LEVELS, wide_integers: false })
 }
 
 /// Checks that `serde_json` can keep a value as it is, for codecs that write JSON: finite numbers only (it would make
-/// `null` of NaN and infinity), and at most 60 levels of nesting.
+/// `null` of NaN and infinity), and at most 120 levels of nesting (an `Option` is one).
 ///
 /// # Errors
 /// [`ErrorKind::Codec`], with the reason as its source.
 pub fn check_json(value: &(impl Serialize + ?Sized)) -> CoreResult<()> {
-    check(value).map_err(|refusal| {
+    value.serialize(Check { levels_left: MAX_LEVELS, wide_integers: true }).map_err(|refusal| {
         Error::new(ErrorKind::Codec, "the value cannot be kept as JSON; use finite numbers and flat types")
             .with_source(refusal)
     })
@@ -52,14 +53,23 @@ fn finite(float: f64) -> Result<(), Refusal> {
 #[derive(Clone, Copy)]
 struct Check {
     levels_left: usize,
+    wide_integers: bool,
 }
 
 impl Check {
     fn deeper(self) -> Result<Self, Refusal> {
         let levels_left = self.levels_left.checked_sub(1);
         levels_left
-            .map(|levels_left| Self { levels_left })
+            .map(|levels_left| Self { levels_left, ..self })
             .ok_or_else(|| Refusal("it is nested too deep".to_owned()))
+    }
+
+    /// `serde_json` refuses an integer beyond 64 bits, but rounds it if a program has `arbitrary_precision`.
+    fn integer(self, fits: bool) -> Result<(), Refusal> {
+        if fits || self.wide_integers {
+            return Ok(());
+        }
+        Err(Refusal("an integer leaves the ranges of i64 and u64".to_owned()))
     }
 }
 
@@ -88,8 +98,8 @@ impl Serializer for Check {
 
     plain! {
         serialize_bool(bool) serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64)
-        serialize_i128(i128) serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64)
-        serialize_u128(u128) serialize_char(char) serialize_str(&str) serialize_bytes(&[u8])
+        serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64)
+        serialize_char(char) serialize_str(&str) serialize_bytes(&[u8])
         serialize_unit_struct(&'static str)
     }
 
@@ -101,6 +111,14 @@ impl Serializer for Check {
         serialize_map(Option<usize>) -> SerializeMap
         serialize_struct(&'static str, usize) -> SerializeStruct
         serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant
+    }
+
+    fn serialize_i128(self, integer: i128) -> Result<(), Refusal> {
+        self.integer(i64::try_from(integer).is_ok() || u64::try_from(integer).is_ok())
+    }
+
+    fn serialize_u128(self, integer: u128) -> Result<(), Refusal> {
+        self.integer(u64::try_from(integer).is_ok())
     }
 
     fn serialize_f32(self, float: f32) -> Result<(), Refusal> {
@@ -186,5 +204,40 @@ impl ser::SerializeMap for Check {
 
     fn end(self) -> Result<(), Refusal> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Serialize)]
+    struct Link(Option<Box<Link>>);
+
+    fn chain(links: usize) -> Link {
+        (0..links).fold(Link(None), |inner, _| Link(Some(Box::new(inner))))
+    }
+
+    #[test]
+    fn nesting_ends_somewhere() {
+        // The last link is a newtype and its `None`; each further one is a newtype and a `Some`.
+        assert!(check(&chain(MAX_LEVELS / 2 - 1)).is_ok());
+        assert!(check(&chain(MAX_LEVELS / 2)).is_err());
+    }
+
+    #[test]
+    fn integers_beyond_64_bits_fit_json_text_and_no_record() {
+        let beyond = [u128::from(u64::MAX) + 1, u128::MAX];
+        assert!(check(&beyond).is_err() && check_json(&beyond).is_ok());
+        assert!(check(&(i128::from(i64::MIN) - 1)).is_err());
+        assert!(check(&[i128::from(i64::MIN), i128::from(u64::MAX)]).is_ok());
+        assert!(check(&u128::from(u64::MAX)).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_finite_is_named() {
+        let refusal = check_json(&Some([1.0, f64::NAN])).unwrap_err();
+        assert_eq!(refusal.kind(), ErrorKind::Codec);
+        assert_eq!(std::error::Error::source(&refusal).unwrap().to_string(), "NaN is not finite");
     }
 }

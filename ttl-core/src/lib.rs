@@ -34,6 +34,7 @@ mod deadline;
 mod error;
 mod finite;
 mod forward;
+mod json;
 mod key;
 mod options;
 mod outcome;
@@ -62,6 +63,7 @@ pub use self::error::{Error, ErrorKind, Result};
 pub use self::finite::check_json;
 #[doc(hidden)]
 pub use self::forward::BoxFuture;
+pub use self::json::{MAX_DEPTH, field_text, parse_field_text};
 pub use self::key::Key;
 pub use self::options::{
     Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, OnLive, PatchOptions,
@@ -70,9 +72,7 @@ pub use self::options::{
 pub use self::outcome::{Effect, Entry, ExpireOutcome, Meta, Outcome, Page, PatchOutcome};
 pub use self::patch::{Amount, Change, FieldOperation, Patch};
 pub use self::policy::{Refresh, RefreshMode, RefreshPolicy};
-pub use self::record::{
-    MAX_DEPTH, MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, Record, check_field_name, field_text, parse_field_text,
-};
+pub use self::record::{MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, Record, check_field_name};
 pub use self::select::{Fields, Select, Want};
 pub use self::store::TtlStore;
 pub use self::ttl::Ttl;

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::{Number, Value as Json};
 
-use crate::record::{MAX_DEPTH, check_field_name, number_from_f64, to_json};
+use crate::json::{MAX_DEPTH, number_from_f64, to_json};
+use crate::record::check_field_name;
 use crate::{Actions, Error, ErrorKind, Fields, Result};
 
 /// One change of one field.

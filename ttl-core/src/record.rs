@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
-use serde_json::{Number, Value as Json};
+use serde_json::Value as Json;
 
+use crate::json::{MAX_DEPTH, invalid_value, normalize, not_json, record_text, to_json, to_json_value};
 use crate::{Error, ErrorKind, Result};
-
-/// The deepest nesting of a field's value: `[]` is one level, `[[]]` two, a number none.
-pub const MAX_DEPTH: usize = 30;
 
 /// Names of fields that begin with this are the drivers' own.
 pub const RESERVED_PREFIX: &str = "ttl:";
@@ -167,7 +164,7 @@ impl Record {
     /// The canonical text: a JSON object without spaces, sorted by name.
     #[must_use]
     pub fn to_json_text(&self) -> String {
-        canonical_text(&*self.0)
+        record_text(&self.0)
     }
 
     /// Removes a field.
@@ -228,57 +225,6 @@ pub fn check_field_name(name: &str) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidField, format!("the field's name {problem}")))
 }
 
-/// The canonical text of a field's value in normal form: no spaces, objects sorted by name, fractions in the
-/// shortest form that reads back (plain from 1e-4 to 1e16, else with an exponent such as `1.5e-7`). Equal values
-/// have equal texts, whatever release of this crate wrote them.
-#[must_use]
-pub fn field_text(value: &Json) -> String {
-    canonical_text(value)
-}
-
-/// Reads a field's text as a driver stored it.
-///
-/// # Errors
-/// [`ErrorKind::Corrupt`] if it is no JSON or nested too deep.
-pub fn parse_field_text(name: &str, text: &[u8]) -> Result<Json> {
-    let corrupt = || {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!(
-                "the field {name:?} holds no JSON that this store wrote; look at it with the backend's tools"
-            ),
-        )
-    };
-    let mut value: Json = serde_json::from_slice(text).map_err(|error| corrupt().with_source(error))?;
-    normalize(&mut value, MAX_DEPTH).map_err(|_| corrupt())?;
-    Ok(value)
-}
-
-/// A user's value as JSON in normal form, at most `depth` levels deep.
-pub(crate) fn to_json(name: &str, value: &impl Serialize, depth: usize) -> Result<Json> {
-    let mut json = to_json_value(value).map_err(|error| not_json(&format!("the field {name:?}"), error))?;
-    normalize(&mut json, depth).map_err(|reason| invalid_value(name, reason))?;
-    Ok(json)
-}
-
-/// `serde_json::to_value` alone would turn NaN and infinity into `null` without a word.
-fn to_json_value(value: &impl Serialize) -> std::result::Result<Json, serde_json::Error> {
-    crate::finite::check(value).map_err(serde::ser::Error::custom)?;
-    serde_json::to_value(value)
-}
-
-fn not_json(what: &str, error: serde_json::Error) -> Error {
-    Error::new(
-        ErrorKind::InvalidField,
-        format!("{what} cannot be kept as JSON; use finite numbers, text as the keys of maps, and at most 30 levels of nesting"),
-    )
-    .with_source(error)
-}
-
-fn invalid_value(name: &str, reason: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidField, format!("the value of field {name:?} {reason}"))
-}
-
 fn type_name(value: &Json) -> &'static str {
     match value {
         Json::Null => "null",
@@ -290,98 +236,14 @@ fn type_name(value: &Json) -> &'static str {
     }
 }
 
-fn canonical_text(value: &impl Serialize) -> String {
-    let mut text = Vec::with_capacity(64);
-    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Canonical);
-    // Values in normal form have text keys and finite numbers only: writing them to memory cannot fail, and what
-    // is written is UTF-8.
-    let _ = value.serialize(&mut serializer);
-    String::from_utf8(text).unwrap_or_default()
-}
-
-/// Compact JSON whose fractions do not depend on `serde_json`'s release: its exponents have been written both `e19`
-/// and `e+19`. The standard library's shortest form is plain from 1e-4 to 1e16 and has an exponent elsewhere.
-struct Canonical;
-
-impl serde_json::ser::Formatter for Canonical {
-    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, float: f64) -> io::Result<()> {
-        write!(writer, "{float:?}")
-    }
-}
-
-/// Brings a value into normal form in place; `depth` is how many levels of nesting are left.
-fn normalize(value: &mut Json, depth: usize) -> std::result::Result<(), &'static str> {
-    const TOO_DEEP: &str = "is nested deeper than 30 levels; flatten it or store it as a blob";
-    match value {
-        Json::Null | Json::Bool(_) | Json::String(_) => Ok(()),
-        Json::Number(number) => {
-            *number =
-                normal_number(number).ok_or("is a number that neither i64, u64 nor a finite f64 can hold")?;
-            Ok(())
-        }
-        Json::Array(items) => {
-            let depth = depth.checked_sub(1).ok_or(TOO_DEEP)?;
-            items.iter_mut().try_for_each(|item| normalize(item, depth))
-        }
-        Json::Object(fields) => {
-            let depth = depth.checked_sub(1).ok_or(TOO_DEEP)?;
-            // A program may have switched on serde_json's insertion order: sort whatever the map's type is.
-            fields.sort_keys();
-            fields.values_mut().try_for_each(|field| normalize(field, depth))
-        }
-    }
-}
-
-/// An integral number within `i64` or `u64` is an integer, everything else an `f64`.
-fn normal_number(number: &Number) -> Option<Number> {
-    if let Some(integer) = number.as_i64() {
-        return Some(Number::from(integer));
-    }
-    if let Some(integer) = number.as_u64() {
-        return Some(Number::from(integer));
-    }
-    number.as_f64().and_then(number_from_f64)
-}
-
-/// The normal form of a finite `f64`; `None` for NaN and infinity.
-pub(crate) fn number_from_f64(float: f64) -> Option<Number> {
-    // Both bounds are powers of two and so exact as f64; the upper ones are excluded.
-    const I64_MIN: f64 = i64::MIN as f64;
-    const I64_END: f64 = 9_223_372_036_854_775_808.0;
-    const U64_END: f64 = 18_446_744_073_709_551_616.0;
-    if float.fract() == 0.0 {
-        if (I64_MIN..I64_END).contains(&float) {
-            return Some(Number::from(float as i64));
-        }
-        if (0.0..U64_END).contains(&float) {
-            return Some(Number::from(float as u64));
-        }
-    }
-    Number::from_f64(float)
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
 
     fn kind(result: Result<Record>) -> ErrorKind {
         result.unwrap_err().kind()
-    }
-
-    #[test]
-    fn numbers_have_one_form() {
-        let text = |float: f64| field_text(&to_json("f", &float, MAX_DEPTH).unwrap());
-        assert_eq!(text(1.0), "1");
-        assert_eq!(text(-0.0), "0");
-        assert_eq!(text(1e18), "1000000000000000000");
-        assert_eq!(text(-9_223_372_036_854_775_808.0), i64::MIN.to_string());
-        assert_eq!(text(9_223_372_036_854_775_808.0), "9223372036854775808");
-        assert_eq!(text(18_446_744_073_709_551_616.0), "1.8446744073709552e19");
-        assert_eq!(text(0.1), "0.1");
-        assert_eq!(field_text(&to_json("f", &u64::MAX, MAX_DEPTH).unwrap()), u64::MAX.to_string());
     }
 
     #[test]
@@ -440,37 +302,5 @@ mod tests {
         assert_eq!(record.deserialize::<Session>().unwrap(), session);
         let misfit = Record::new().with("user", 1).deserialize::<Session>().unwrap_err();
         assert_eq!(misfit.kind(), ErrorKind::Codec);
-    }
-
-    #[test]
-    fn foreign_text_is_corrupt() {
-        for text in ["", "plain", "{", "1e999", "[1,]"] {
-            assert_eq!(
-                parse_field_text("f", text.as_bytes()).unwrap_err().kind(),
-                ErrorKind::Corrupt,
-                "{text}"
-            );
-        }
-        assert_eq!(parse_field_text("f", b" [1.0] ").unwrap(), json!([1]));
-    }
-
-    proptest! {
-        #[test]
-        fn every_finite_float_comes_back(bits in any::<u64>()) {
-            let float = f64::from_bits(bits);
-            prop_assume!(float.is_finite());
-            let record = Record::new().with("f", float);
-            let text = field_text(record.get("f").unwrap());
-            let back = parse_field_text("f", text.as_bytes()).unwrap().as_f64().unwrap();
-            prop_assert_eq!(back, float);
-            prop_assert!(back.to_bits() == float.to_bits() || float == 0.0);
-        }
-
-        #[test]
-        fn every_integer_comes_back(signed in any::<i64>(), unsigned in any::<u64>()) {
-            let record = Record::new().with("i", signed).with("u", unsigned);
-            prop_assert_eq!(record.to_json_text(), format!(r#"{{"i":{signed},"u":{unsigned}}}"#));
-            prop_assert_eq!(record.get("u").unwrap().as_u64(), Some(unsigned));
-        }
     }
 }

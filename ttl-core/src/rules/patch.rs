@@ -6,7 +6,7 @@ use serde_json::{Number, Value as Json};
 
 use super::put::fresh_cap;
 use super::{Header, live, refreshed};
-use crate::record::number_from_f64;
+use crate::json::number_from_f64;
 use crate::{Change, Deadline, Effect, Error, ErrorKind, Kind, Patch, PatchOptions, Record, Result};
 
 /// What a patch does.
