@@ -1,1 +1,31 @@
 //! Entries that expire, behind one trait, in memory and on Redis or Valkey.
+
+mod batch;
+mod builder;
+mod codec;
+mod collection;
+mod format;
+mod item;
+mod keys;
+mod lease;
+mod place;
+mod plain;
+mod policy;
+mod registry;
+mod schemes;
+mod space;
+mod store;
+
+pub use ttl_core::*;
+
+pub use self::builder::CollectionBuilder;
+#[cfg(feature = "msgpack")]
+pub use self::codec::MessagePack;
+pub use self::codec::{Codec, Json, Raw};
+pub use self::collection::{Blobs, Collection, Counters, Records};
+pub use self::format::{AsBlob, AsCount, AsRecord, Format};
+pub use self::item::Item;
+pub use self::keys::KeyPages;
+pub use self::lease::{Lease, Leases};
+pub use self::registry::{Registry, connect};
+pub use self::store::Store;

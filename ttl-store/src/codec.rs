@@ -1,0 +1,133 @@
+//! Codecs: how a collection of blobs turns values into bytes.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ttl_core::{Error, ErrorKind, Result};
+
+/// Turns values of one type into the bytes of a blob, and back.
+///
+/// [`Json`], [`Raw`] and (with the feature `msgpack`) `MessagePack` come with the crate; a program can write its
+/// own. Both calls happen outside of any I/O: a value is encoded before the call is sent and decoded after the
+/// answer has come, so the type needs to be neither `Send` nor `Sync`.
+///
+/// ```
+/// use ttl_store::{Bytes, Codec, Error, ErrorKind, Result};
+///
+/// /// Numbers as four bytes.
+/// struct BigEndian;
+///
+/// impl Codec<u32> for BigEndian {
+///     fn encode(&self, value: &u32) -> Result<Bytes> {
+///         Ok(Bytes::copy_from_slice(&value.to_be_bytes()))
+///     }
+///
+///     fn decode(&self, bytes: Bytes) -> Result<u32> {
+///         let bytes = bytes[..].try_into().map_err(|_| Error::new(ErrorKind::Codec, "a number has four bytes"))?;
+///         Ok(u32::from_be_bytes(bytes))
+///     }
+/// }
+/// # assert_eq!(BigEndian.decode(BigEndian.encode(&7)?)?, 7);
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Codec<T>: Send + Sync {
+    /// The bytes of a value.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Codec`] if it has none. Nothing is sent then.
+    fn encode(&self, value: &T) -> Result<Bytes>;
+
+    /// The value of these bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Codec`] if they are no such value. The entry stays as it is.
+    fn decode(&self, bytes: Bytes) -> Result<T>;
+}
+
+/// Values as JSON text, by serde.
+///
+/// NaN and infinity are refused, because JSON would turn them into `null`, and so are more than 60 levels of
+/// nesting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json;
+
+impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
+    fn encode(&self, value: &T) -> Result<Bytes> {
+        ttl_core::check_json(value)?;
+        serde_json::to_vec(value).map(Bytes::from).map_err(|error| no_form::<T>("JSON").with_source(error))
+    }
+
+    fn decode(&self, bytes: Bytes) -> Result<T> {
+        serde_json::from_slice(&bytes).map_err(|error| no_fit::<T>("JSON").with_source(error))
+    }
+}
+
+/// Values as `MessagePack` bytes, by serde: structs as maps by field name, so that fields can come and go.
+///
+/// Needs the feature `msgpack`.
+#[cfg(feature = "msgpack")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessagePack;
+
+#[cfg(feature = "msgpack")]
+impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
+    fn encode(&self, value: &T) -> Result<Bytes> {
+        rmp_serde::to_vec_named(value)
+            .map(Bytes::from)
+            .map_err(|error| no_form::<T>("MessagePack").with_source(error))
+    }
+
+    fn decode(&self, bytes: Bytes) -> Result<T> {
+        rmp_serde::from_slice(&bytes).map_err(|error| no_fit::<T>("MessagePack").with_source(error))
+    }
+}
+
+/// Bytes as they are: for [`Bytes`], `Vec<u8>` and `String`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Raw;
+
+impl Codec<Bytes> for Raw {
+    fn encode(&self, value: &Bytes) -> Result<Bytes> {
+        Ok(value.clone())
+    }
+
+    fn decode(&self, bytes: Bytes) -> Result<Bytes> {
+        Ok(bytes)
+    }
+}
+
+impl Codec<Vec<u8>> for Raw {
+    fn encode(&self, value: &Vec<u8>) -> Result<Bytes> {
+        Ok(Bytes::copy_from_slice(value))
+    }
+
+    fn decode(&self, bytes: Bytes) -> Result<Vec<u8>> {
+        Ok(bytes.into())
+    }
+}
+
+impl Codec<String> for Raw {
+    fn encode(&self, value: &String) -> Result<Bytes> {
+        Ok(Bytes::copy_from_slice(value.as_bytes()))
+    }
+
+    fn decode(&self, bytes: Bytes) -> Result<String> {
+        // The source's own text holds no byte of the value.
+        String::from_utf8(bytes.into())
+            .map_err(|error| no_fit::<String>("UTF-8").with_source(error.utf8_error()))
+    }
+}
+
+fn no_form<T>(form: &str) -> Error {
+    Error::new(ErrorKind::Codec, format!("a {} cannot be written as {form}", std::any::type_name::<T>()))
+}
+
+fn no_fit<T>(form: &str) -> Error {
+    let name = std::any::type_name::<T>();
+    Error::new(
+        ErrorKind::Codec,
+        format!(
+            "what is stored is not the {form} of a {name}; read it as the type that wrote it, or delete it"
+        ),
+    )
+}

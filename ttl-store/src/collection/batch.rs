@@ -1,0 +1,73 @@
+//! Batches of a collection: one result for each input, in order.
+
+use std::borrow::Borrow;
+
+use ttl_core::{DeleteOptions, Meta, PutItem, Result};
+
+use super::Collection;
+use super::write::Put;
+use crate::batch::Batch;
+use crate::format::Format;
+use crate::space::{done, found};
+
+impl<T, F: Format<T>> Collection<T, F> {
+    /// Gets many values: one result for each key, in order, duplicates included (B1). Each hit is refreshed as by a
+    /// [`Collection::get`] of its own. A bad key or entry fails alone.
+    ///
+    /// ```
+    /// # use ttl_store::{Counters, Result};
+    /// # async fn show(counters: Counters) -> Result<()> {
+    /// let counts: Vec<Option<i64>> =
+    ///     counters.get_many(["a", "b", "c"]).await.into_iter().collect::<Result<_>>()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get_many(
+        &self,
+        keys: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> impl Future<Output = Vec<Result<Option<T>>>> + Send {
+        let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
+        let options = self.get_options();
+        async move {
+            let answers = self.shared.space.driver.get_many(&sent, options).await;
+            let values = sent.iter().zip(answers).map(|(key, entry)| {
+                Ok(entry?.map(|entry| self.item("get", key, entry)).transpose()?.map(Self::value_of))
+            });
+            batch.merge(values)
+        }
+    }
+
+    /// Stores many values, each as [`Collection::put`] does: one result for each item, in order (B1). Items that
+    /// cannot be stored fail alone; items with the same key are applied in their order.
+    pub fn put_many<I, K, V>(
+        &self,
+        items: I,
+    ) -> impl Future<Output = Vec<Result<Meta>>> + Send + use<'_, I, K, V, T, F>
+    where
+        I: IntoIterator<Item = (K, V)>,
+        K: AsRef<str>,
+        V: Borrow<T>,
+    {
+        let options = self.put_options();
+        let (sent, batch) = Batch::split(items.into_iter().map(|(key, value)| {
+            let Put { key, value, options } = self.encoded(key, value.borrow(), options.clone())?;
+            Ok(PutItem::new(key, value, options))
+        }));
+        async move {
+            let answers = self.shared.space.driver.put_many(sent).await;
+            batch.merge(answers.into_iter().map(|outcome| done(outcome?)))
+        }
+    }
+
+    /// Deletes many entries: for each key, in order, whether a live one was there (B1). A bad key fails alone.
+    pub fn delete_many(
+        &self,
+        keys: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> impl Future<Output = Vec<Result<bool>>> + Send {
+        let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
+        async move {
+            let answers = self.shared.space.driver.delete_many(&sent, DeleteOptions::new()).await;
+            batch.merge(answers.into_iter().map(|outcome| Ok(found(outcome?)?.is_some())))
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Collections: typed entries with one lifetime and one refresh policy.
+
+mod batch;
+mod count;
+mod expire;
+mod read;
+mod record;
+mod write;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use ttl_core::{
+    Actions, Entry, Expiry, Key, Lifespan, OnLive, PutOptions, Refresh, RefreshPolicy, Result, Ttl, Want,
+};
+
+use crate::Item;
+use crate::codec::Json;
+use crate::format::{AsBlob, AsCount, AsRecord, Format};
+use crate::keys::KeyPages;
+use crate::policy::SharedPolicy;
+use crate::space::{Space, unreported};
+
+/// A collection of structs, kept field by field: fields can be read and patched one by one.
+pub type Records<T> = Collection<T, AsRecord>;
+
+/// A collection of values, each kept as one blob. Field operations do not compile:
+///
+/// ```compile_fail,E0599
+/// # use ttl_store::{Json, Patch, Store, Ttl};
+/// # async fn show(store: Store) -> ttl_store::Result<()> {
+/// let pages = store.blobs::<Vec<u32>, _>("pages", Ttl::minutes(5), Json).build()?;
+/// pages.patch("home", Patch::new().set("title", "Home")).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The same lines compile for [`Records`]:
+///
+/// ```
+/// # use ttl_store::{Json, Patch, Store, Ttl};
+/// # async fn show(store: Store) -> ttl_store::Result<()> {
+/// let pages = store.records::<Vec<u32>>("pages", Ttl::minutes(5)).build()?;
+/// pages.patch("home", Patch::new().set("title", "Home")).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub type Blobs<T, C = Json> = Collection<T, AsBlob<C>>;
+
+/// A collection of numbers that can be added to.
+pub type Counters = Collection<i64, AsCount>;
+
+/// Entries of one type under one name, with one lifetime and one refresh policy.
+///
+/// It is made by [`Store::records`](crate::Store::records), [`Store::blobs`](crate::Store::blobs) or
+/// [`Store::counters`](crate::Store::counters), and is known as [`Records`], [`Blobs`] or [`Counters`]. Cloning is
+/// cheap; clones share the policy. Whoever opens the same name in the same store shares the entries; two names
+/// never do, nor do two shapes of one name (K2).
+///
+/// Every operation asks the store for what the policy says at the moment of the call:
+///
+/// | operation | refreshes if the policy names |
+/// |---|---|
+/// | `get`, `get_item`, `get_many` | FETCH |
+/// | `get_fields`, `contains` | READ |
+/// | `put`, `put_many`, `replace`, `compare_and_swap` over a live entry | UPDATE |
+/// | `patch`, `patch_if`, `patch_or_create`, `add` | the actions of its operations |
+/// | `put_for`, `touch`, `extend_by`, `set_ttl`, `persist` | they say themselves where the deadline goes |
+/// | `peek`, `deadline`, `remaining`, `delete`, `take`, `keys` | nothing |
+///
+/// All of them are atomic for their key. A value is encoded before the call is sent, and bad input (a key, a value,
+/// a patch) is refused before anything is sent. Dropping a call's future is safe; the write may still happen.
+pub struct Collection<T, F> {
+    shared: Arc<Shared<F>>,
+    want: Want,
+    value: PhantomData<fn() -> T>,
+}
+
+struct Shared<F> {
+    space: Space,
+    ttl: Ttl,
+    max: Option<Ttl>,
+    policy: SharedPolicy,
+    format: F,
+}
+
+impl<T, F: Format<T>> Collection<T, F> {
+    pub(crate) fn new(space: Space, ttl: Ttl, max: Option<Ttl>, policy: RefreshPolicy, format: F) -> Self {
+        let shared = Shared { space, ttl, max, policy: SharedPolicy::new(policy), format };
+        Self { shared: Arc::new(shared), want: Want::empty(), value: PhantomData }
+    }
+
+    /// How long an entry lives after it was created or refreshed.
+    #[must_use]
+    pub fn ttl(&self) -> Ttl {
+        self.shared.ttl
+    }
+
+    /// How long an entry lives at most.
+    #[must_use]
+    pub fn max_lifetime(&self) -> Option<Ttl> {
+        self.shared.max
+    }
+
+    /// The present refresh policy.
+    #[must_use]
+    pub fn refresh_policy(&self) -> RefreshPolicy {
+        self.shared.policy.load()
+    }
+
+    /// Changes the refresh policy of this collection and all of its clones, from the next call on. Collections that
+    /// were built apart, under the same name or in other processes, keep theirs; so do the deadlines that are set
+    /// already.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidPolicy`](ttl_core::ErrorKind::InvalidPolicy) if the policy's slack is not shorter than
+    /// the TTL; the old policy stays.
+    pub fn set_refresh_policy(&self, policy: RefreshPolicy) -> Result<()> {
+        policy.check(self.shared.ttl)?;
+        self.shared.policy.store(policy);
+        Ok(())
+    }
+
+    /// The same collection, with writes that report this metadata: each may cost, so it is asked for.
+    ///
+    /// ```
+    /// # use ttl_store::{Counters, Want};
+    /// # async fn show(counters: Counters) -> ttl_store::Result<()> {
+    /// let meta = counters.with_want(Want::DEADLINE).put("visits", &1).await?;
+    /// assert!(meta.deadline.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_want(&self, want: Want) -> Self {
+        Self { want, ..self.clone() }
+    }
+
+    /// Lists the collection's keys, page by page. Nothing is refreshed.
+    pub fn keys(&self) -> KeyPages {
+        KeyPages::new(self.shared.space.clone())
+    }
+
+    /// A key as it is stored, for use with the driver itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey) if it is empty, or longer than
+    /// [`Key::MAX_BYTES`] together with the collection's prefix.
+    pub fn key(&self, key: impl AsRef<str>) -> Result<Key> {
+        self.shared.space.key(key)
+    }
+
+    fn refresh(&self, actions: Actions) -> Option<Refresh> {
+        self.shared.policy.load().resolve(actions, self.shared.ttl)
+    }
+
+    fn lifespan(&self, expiry: impl Into<Expiry>) -> Lifespan {
+        let lifespan = Lifespan::new(expiry);
+        self.shared.max.map_or(lifespan, |max| lifespan.with_max(max))
+    }
+
+    /// A put as the policy says.
+    fn put_options(&self) -> PutOptions {
+        PutOptions::new(self.lifespan(self.shared.ttl))
+            .with_on_live(self.refresh(Actions::UPDATE).map_or(OnLive::Keep, OnLive::Refresh))
+            .with_want(self.want)
+    }
+
+    fn item(&self, operation: &'static str, key: &Key, entry: Entry) -> Result<Item<T>> {
+        let Entry { value, deadline, version, refresh_error, .. } = entry;
+        let decoded =
+            value.ok_or_else(|| unreported("value")).and_then(|value| self.shared.format.decode(value));
+        let value = decoded.map_err(|error| self.shared.space.explain(error, operation, key))?;
+        Ok(Item { value, deadline, version, refresh_error })
+    }
+}
+
+impl<T, F> Clone for Collection<T, F> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), want: self.want, value: PhantomData }
+    }
+}
+
+impl<T, F> fmt::Debug for Collection<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collection")
+            .field("place", &self.shared.space.place)
+            .field("backend", &self.shared.space.driver.capabilities().backend)
+            .field("ttl", &self.shared.ttl)
+            .field("max", &self.shared.max)
+            .field("policy", &self.shared.policy.load())
+            .finish_non_exhaustive()
+    }
+}

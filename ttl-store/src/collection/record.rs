@@ -1,0 +1,137 @@
+//! Field operations of a collection of records.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ttl_core::{
+    Actions, Create, Fields, GetOptions, Outcome, Patch, PatchOptions, PatchOutcome, Record, Result, Select,
+    Value, Version,
+};
+
+use super::Collection;
+use crate::format::{AsRecord, Format};
+use crate::space::{done, found, note_refresh_error, unreported};
+
+impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
+    /// These fields of the entry; those that it does not have are left out. `None` where no live entry is. A hit
+    /// refreshes if the policy names READ.
+    ///
+    /// ```
+    /// # use ttl_store::{Patch, Records};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Session { page: String, hits: u32 }
+    /// # async fn show(sessions: Records<Session>) -> ttl_store::Result<()> {
+    /// #[derive(serde::Deserialize)]
+    /// struct Seen {
+    ///     hits: u32,
+    /// }
+    ///
+    /// if let Some(fields) = sessions.get_fields("abc", ["hits"]).await? {
+    ///     let seen: Seen = fields.deserialize()?;
+    ///     println!("{} hits", seen.hits);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey),
+    /// [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for a name that no field can have, and
+    /// [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge) for more than [`Fields::MAX`] names: nothing was sent.
+    /// The backend's failures.
+    pub fn get_fields(
+        &self,
+        key: impl AsRef<str>,
+        names: impl IntoIterator<Item = impl Into<Box<str>>>,
+    ) -> impl Future<Output = Result<Option<Record>>> + Send {
+        let call = self.key(key).and_then(|key| match Fields::new(names) {
+            Ok(fields) => Ok((key, fields)),
+            Err(error) => Err(self.shared.space.explain(error, "get", &key)),
+        });
+        let refresh = self.refresh(Actions::READ);
+        async move {
+            let (key, fields) = call?;
+            let options = GetOptions::new().with_select(Select::Fields(fields)).with_refresh(refresh);
+            let Some(entry) = self.shared.space.driver.get(&key, options).await? else { return Ok(None) };
+            note_refresh_error(entry.refresh_error.as_ref());
+            entry.value.ok_or_else(|| unreported("value"))?.into_record().map(Some)
+        }
+    }
+
+    /// Changes fields of a live entry, all or none, in order (P1); `None` where no live entry is. Refreshes if the
+    /// policy names an action of the patch's operations.
+    ///
+    /// ```
+    /// # use ttl_store::{Patch, Records};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Session { page: String, hits: u32 }
+    /// # async fn show(sessions: Records<Session>) -> ttl_store::Result<()> {
+    /// let patch = Patch::new().set("page", "/cart").append("items", "book").increment("hits", 1);
+    /// if let Some(outcome) = sessions.patch("abc", patch).await? {
+    ///     println!("{:?} hits", outcome.fields.get("hits"));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey), and what was wrong with the patch as it was
+    /// built: nothing was sent. [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind),
+    /// [`ErrorKind::WrongFieldType`](ttl_core::ErrorKind::WrongFieldType),
+    /// [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow), [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge),
+    /// [`ErrorKind::Contention`](ttl_core::ErrorKind::Contention),
+    /// [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported): nothing was changed. The backend's failures,
+    /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
+    pub fn patch(
+        &self,
+        key: impl AsRef<str>,
+        patch: Patch,
+    ) -> impl Future<Output = Result<Option<PatchOutcome>>> + Send {
+        let (key, options) = (self.key(key), self.patch_options(&patch));
+        async move { found(self.shared.space.patch(key, patch, options).await?) }
+    }
+
+    /// Changes fields if the live entry still has this version; else like [`Collection::patch`].
+    ///
+    /// # Errors
+    /// As [`Collection::patch`].
+    pub fn patch_if(
+        &self,
+        key: impl AsRef<str>,
+        version: Version,
+        patch: Patch,
+    ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send {
+        let (key, options) = (self.key(key), self.patch_options(&patch).with_if_version(version));
+        async move { self.shared.space.patch(key, patch, options).await }
+    }
+
+    /// Changes fields of the live entry; where none is, makes one of `initial`, patched, that lives for the
+    /// collection's TTL. One atomic step either way.
+    ///
+    /// # Errors
+    /// As [`Collection::patch`]; [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) if `initial` is no
+    /// JSON object.
+    pub fn patch_or_create<K: AsRef<str>>(
+        &self,
+        key: K,
+        patch: Patch,
+        initial: &T,
+    ) -> impl Future<Output = Result<PatchOutcome>> + Send + use<'_, K, T> {
+        let key = self.key(key);
+        let call =
+            key.and_then(|key| match self.shared.format.encode(initial).and_then(Value::into_record) {
+                Ok(initial) => Ok((key, initial)),
+                Err(error) => Err(self.shared.space.explain(error, "patch", &key)),
+            });
+        let options = self.patch_options(&patch);
+        let lifespan = self.lifespan(self.shared.ttl);
+        async move {
+            let (key, initial) = call?;
+            let options = options.with_create(Create::new(lifespan).with_initial(initial));
+            done(self.shared.space.patch(Ok(key), patch, options).await?)
+        }
+    }
+
+    fn patch_options(&self, patch: &Patch) -> PatchOptions {
+        PatchOptions::new().with_refresh(self.refresh(patch.actions())).with_want(self.want)
+    }
+}

@@ -1,0 +1,103 @@
+//! Formats: what a collection makes of its values. One type for each kind of collection.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as JsonValue;
+use ttl_core::{Error, ErrorKind, Kind, Record, Result, Value};
+
+use crate::codec::Codec;
+
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+/// How a [`Collection`](crate::Collection) keeps values of type `T`. Sealed: to bring bytes of your own, write a
+/// [`Codec`].
+pub trait Format<T>: sealed::Sealed + Send + Sync {
+    /// The kind of every entry.
+    #[doc(hidden)]
+    const KIND: Kind;
+
+    /// Whether the collection is of no use without patches.
+    #[doc(hidden)]
+    const NEEDS_PATCH: bool;
+
+    #[doc(hidden)]
+    fn encode(&self, value: &T) -> Result<Value>;
+
+    #[doc(hidden)]
+    fn decode(&self, value: Value) -> Result<T>;
+}
+
+/// A struct or a map becomes a record, field by field, by serde. See [`Records`](crate::Records).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AsRecord;
+
+impl sealed::Sealed for AsRecord {}
+
+impl<T: Serialize + DeserializeOwned> Format<T> for AsRecord {
+    const KIND: Kind = Kind::Record;
+    const NEEDS_PATCH: bool = false;
+
+    fn encode(&self, value: &T) -> Result<Value> {
+        Record::from_serialize(value).map(Value::Record)
+    }
+
+    fn decode(&self, value: Value) -> Result<T> {
+        value.into_record()?.deserialize()
+    }
+}
+
+/// A value becomes one blob, by a [`Codec`]. See [`Blobs`](crate::Blobs).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsBlob<C>(pub(crate) C);
+
+impl<C> sealed::Sealed for AsBlob<C> {}
+
+impl<T, C: Codec<T>> Format<T> for AsBlob<C> {
+    const KIND: Kind = Kind::Blob;
+    const NEEDS_PATCH: bool = false;
+
+    fn encode(&self, value: &T) -> Result<Value> {
+        self.0.encode(value).map(Value::Blob)
+    }
+
+    fn decode(&self, value: Value) -> Result<T> {
+        self.0.decode(value.into_blob()?)
+    }
+}
+
+/// A number becomes a record of one field, so that it can be added to. See [`Counters`](crate::Counters).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AsCount;
+
+impl AsCount {
+    /// The field that holds the number.
+    pub(crate) const FIELD: &'static str = "count";
+
+    pub(crate) fn number(record: &Record) -> Result<i64> {
+        record.get(Self::FIELD).and_then(JsonValue::as_i64).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Codec,
+                "what is stored is no counter; read it as the type that wrote it, or delete it",
+            )
+        })
+    }
+}
+
+impl sealed::Sealed for AsCount {}
+
+impl Format<i64> for AsCount {
+    const KIND: Kind = Kind::Record;
+    const NEEDS_PATCH: bool = true;
+
+    fn encode(&self, value: &i64) -> Result<Value> {
+        Record::new().try_with(Self::FIELD, value).map(Value::Record)
+    }
+
+    fn decode(&self, value: Value) -> Result<i64> {
+        Self::number(&value.into_record()?)
+    }
+}

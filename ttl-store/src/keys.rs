@@ -1,0 +1,94 @@
+//! `KeyPages`: the keys of a collection, or the plain ones, page by page.
+
+use std::num::NonZeroUsize;
+
+use ttl_core::{Cursor, Result, ScanOptions};
+
+use crate::space::Space;
+
+/// Lists keys page by page. Nothing is sent before [`KeyPages::next_page`].
+///
+/// Every entry that is live throughout the listing appears, no expired one does (S1); whether a key can appear
+/// twice, and in which order they come, is the driver's to say. Nothing is refreshed. Whether a store can list at
+/// all is in [`Capabilities::scan`](ttl_core::Capabilities::scan).
+///
+/// ```
+/// # use ttl_store::{Raw, Ttl};
+/// # async fn show(store: ttl_store::Store) -> ttl_store::Result<()> {
+/// # let pages = store.blobs::<String, _>("pages", Ttl::minutes(5), Raw).build()?;
+/// let mut keys = pages.keys().with_prefix("blog/");
+/// while let Some(page) = keys.next_page().await? {
+///     for key in page {
+///         println!("{key}");
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is listed before next_page is called"]
+pub struct KeyPages {
+    space: Space,
+    prefix: String,
+    limit: NonZeroUsize,
+    cursor: Option<Cursor>,
+    ended: bool,
+}
+
+impl KeyPages {
+    pub(crate) fn new(space: Space) -> Self {
+        Self { space, prefix: String::new(), limit: ScanOptions::DEFAULT_LIMIT, cursor: None, ended: false }
+    }
+
+    /// Only keys that begin with this, literally (S2).
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// At most so many keys a page, instead of 100.
+    pub const fn with_limit(mut self, limit: NonZeroUsize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Goes on where an earlier listing of the same place with the same prefix was.
+    pub fn with_cursor(mut self, cursor: Cursor) -> Self {
+        self.cursor = Some(cursor);
+        self
+    }
+
+    /// Where the next page starts, to be kept and handed to [`KeyPages::with_cursor`] later; `None` before the
+    /// first page and after the last.
+    #[must_use]
+    pub const fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
+    /// The next page, or `None` after the last.
+    ///
+    /// A page of a collection is full unless it is the last one. A page of plain keys can be shorter where
+    /// collections share the store, because their keys are passed over; it is never empty. After an error the
+    /// same page can be asked for again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) if the store cannot list its keys;
+    /// [`ErrorKind::InvalidCursor`](ttl_core::ErrorKind::InvalidCursor) for a cursor from elsewhere (S3); the
+    /// backend's failures.
+    pub async fn next_page(&mut self) -> Result<Option<Vec<String>>> {
+        while !self.ended {
+            let options = ScanOptions::new(self.space.place.prefix(&self.prefix))
+                .with_limit(self.limit)
+                .with_cursor(self.cursor.clone());
+            let page = self.space.driver.scan(options).await?;
+            self.ended = page.next.is_none();
+            self.cursor = page.next;
+            let keys: Vec<String> =
+                page.entries.iter().filter_map(|(key, _)| self.space.place.open(key)).collect();
+            if !keys.is_empty() {
+                return Ok(Some(keys));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,341 @@
+//! The everyday forms of `Store`, on plain keys: every expiry is said by hand, nothing is refreshed by itself.
+
+use std::time::Duration;
+
+use ttl_core::{
+    Condition, Create, Deadline, DeleteOptions, ExpireOptions, ExpireOutcome, Expiry, ExpiryChange, Fields,
+    GetOptions, Guard, Key, Lifespan, Meta, Outcome, Patch, PatchOptions, PatchOutcome, PutItem, PutOptions,
+    Record, Result, Select, Ttl, Value, Version, Want,
+};
+
+use crate::batch::Batch;
+use crate::keys::KeyPages;
+use crate::space::{done, found, unreported};
+use crate::{Item, Store};
+
+/// Everyday forms on plain keys.
+impl Store {
+    /// The value, or `None` where no live entry is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures.
+    pub fn get(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Value>>> + Send {
+        let item = self.get_item(key, Want::empty());
+        async move { Ok(item.await?.map(|item| item.value)) }
+    }
+
+    /// The value with this metadata, or `None` where no live entry is.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn get_item(
+        &self,
+        key: impl AsRef<str>,
+        want: Want,
+    ) -> impl Future<Output = Result<Option<Item<Value>>>> + Send {
+        let (key, options) = (self.key(key), GetOptions::new().with_want(want));
+        async move {
+            let Some(entry) = self.driver().get(&key?, options).await? else { return Ok(None) };
+            let value = entry.value.ok_or_else(|| unreported("value"))?;
+            let (deadline, version, refresh_error) = (entry.deadline, entry.version, entry.refresh_error);
+            Ok(Some(Item { value, deadline, version, refresh_error }))
+        }
+    }
+
+    /// These fields of a record; those that it does not have are left out. `None` where no live entry is.
+    ///
+    /// # Errors
+    /// As [`Store::get`]; [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for a name that no field can
+    /// have; [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind) for a blob.
+    pub fn get_fields(
+        &self,
+        key: impl AsRef<str>,
+        names: impl IntoIterator<Item = impl Into<Box<str>>>,
+    ) -> impl Future<Output = Result<Option<Record>>> + Send {
+        let (key, names) = (self.key(key), Fields::new(names));
+        async move {
+            let (key, options) = (key?, GetOptions::new().with_select(Select::Fields(names?)));
+            let Some(entry) = self.driver().get(&key, options).await? else { return Ok(None) };
+            entry.value.ok_or_else(|| unreported("value"))?.into_record().map(Some)
+        }
+    }
+
+    /// Whether a live entry is there.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn contains(&self, key: impl AsRef<str>) -> impl Future<Output = Result<bool>> + Send {
+        let key = self.key(key);
+        async move { self.space.is_there(key, GetOptions::nothing()).await }
+    }
+
+    /// When the entry ends, [`Deadline::NEVER`] if it is persistent, or `None` where no live entry is.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn deadline(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Deadline>>> + Send {
+        let key = self.key(key);
+        async move { self.space.deadline(key).await }
+    }
+
+    /// How long the entry has left by the store's clock, [`Duration::MAX`] if it is persistent, or `None` where no
+    /// live entry is.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn remaining(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Duration>>> + Send {
+        let key = self.key(key);
+        async move { self.space.remaining(key).await }
+    }
+
+    /// Stores the value with this lifespan, which replaces the deadline of a live entry (E5).
+    ///
+    /// ```
+    /// # async fn show(store: ttl_store::Store) -> ttl_store::Result<()> {
+    /// use ttl_store::{Expiry, Lifespan, Ttl};
+    ///
+    /// store.put("greeting", "hello", Ttl::minutes(5)).await?;
+    /// store.put("settings", "{}", Expiry::Never).await?;
+    /// store.put("upload", vec![1, 2, 3], Lifespan::from(Ttl::minutes(5)).with_max(Ttl::hours(1))).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey),
+    /// [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry),
+    /// [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge): nothing was changed. The backend's failures,
+    /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
+    pub fn put(
+        &self,
+        key: impl AsRef<str>,
+        value: impl Into<Value>,
+        lifespan: impl Into<Lifespan>,
+    ) -> impl Future<Output = Result<Meta>> + Send {
+        let put = self.put_if(key, value, lifespan, Condition::Always);
+        async move { done(put.await?) }
+    }
+
+    /// Stores the value if no live entry is there; [`Outcome::Refused`] if one is (C1).
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn create(
+        &self,
+        key: impl AsRef<str>,
+        value: impl Into<Value>,
+        lifespan: impl Into<Lifespan>,
+    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send {
+        self.put_if(key, value, lifespan, Condition::IfAbsent)
+    }
+
+    /// Stores the value if a live entry is there; [`Outcome::Absent`] if none is.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn replace(
+        &self,
+        key: impl AsRef<str>,
+        value: impl Into<Value>,
+        lifespan: impl Into<Lifespan>,
+    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send {
+        self.put_if(key, value, lifespan, Condition::IfPresent)
+    }
+
+    /// Stores the value if the live entry still has this version, and reports the new one.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn compare_and_swap(
+        &self,
+        key: impl AsRef<str>,
+        version: Version,
+        value: impl Into<Value>,
+        lifespan: impl Into<Lifespan>,
+    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send {
+        self.put_if(key, value, lifespan, Condition::IfVersion(version))
+    }
+
+    fn put_if(
+        &self,
+        key: impl AsRef<str>,
+        value: impl Into<Value>,
+        lifespan: impl Into<Lifespan>,
+        condition: Condition,
+    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send {
+        let want = if matches!(condition, Condition::IfVersion(_)) { Want::VERSION } else { Want::empty() };
+        let options = PutOptions::new(lifespan).with_condition(condition).with_want(want);
+        let (key, value) = (self.key(key), value.into());
+        async move { self.driver().put(&key?, value, options).await }
+    }
+
+    /// Deletes the entry; whether a live one was there.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn delete(&self, key: impl AsRef<str>) -> impl Future<Output = Result<bool>> + Send {
+        let key = self.key(key);
+        async move { self.space.delete(key, DeleteOptions::new()).await }
+    }
+
+    /// Deletes the entry and hands its value back. Of many takers one gets it.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn take(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Value>>> + Send {
+        let key = self.key(key);
+        async move {
+            let taken = found(self.driver().delete(&key?, DeleteOptions::take()).await?)?;
+            taken
+                .map(|entry| entry.and_then(|entry| entry.value).ok_or_else(|| unreported("value")))
+                .transpose()
+        }
+    }
+
+    /// Changes fields of a live record, all or none, in order (P1), and keeps its deadline; `None` where no live
+    /// entry is.
+    ///
+    /// # Errors
+    /// What was wrong with the patch; [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind),
+    /// [`ErrorKind::WrongFieldType`](ttl_core::ErrorKind::WrongFieldType),
+    /// [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow): nothing was changed. The backend's failures.
+    pub fn patch(
+        &self,
+        key: impl AsRef<str>,
+        patch: Patch,
+    ) -> impl Future<Output = Result<Option<PatchOutcome>>> + Send {
+        let key = self.key(key);
+        async move { found(self.space.patch(key, patch, PatchOptions::new()).await?) }
+    }
+
+    /// Changes fields of a live record and keeps its deadline; where no live entry is, makes one as `create` says.
+    ///
+    /// # Errors
+    /// As [`Store::patch`]; [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry).
+    pub fn patch_or_create(
+        &self,
+        key: impl AsRef<str>,
+        patch: Patch,
+        create: Create,
+    ) -> impl Future<Output = Result<PatchOutcome>> + Send {
+        let (key, options) = (self.key(key), PatchOptions::new().with_create(create));
+        async move { done(self.space.patch(key, patch, options).await?) }
+    }
+
+    /// Moves the deadline to so long from now, unless it is later already; `None` where no live entry is.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn touch(
+        &self,
+        key: impl AsRef<str>,
+        ttl: Ttl,
+    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+        let options = ExpireOptions::new().with_guard(Guard::IfLater);
+        self.expire(key, ExpiryChange::Set(ttl.into()), options)
+    }
+
+    /// Adds to the deadline; a persistent entry stays as it is (X3). `None` where no live entry is.
+    ///
+    /// # Errors
+    /// As [`Store::get`]; [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry) if the new deadline would
+    /// be more than 20 years away.
+    pub fn extend_by(
+        &self,
+        key: impl AsRef<str>,
+        by: Ttl,
+    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+        self.expire(key, ExpiryChange::Extend(by), ExpireOptions::new())
+    }
+
+    /// Sets the deadline exactly, be that later or sooner than before; `None` where no live entry is.
+    ///
+    /// # Errors
+    /// As [`Store::extend_by`].
+    pub fn set_ttl(
+        &self,
+        key: impl AsRef<str>,
+        expiry: impl Into<Expiry>,
+    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+        self.expire(key, ExpiryChange::Set(expiry.into()), ExpireOptions::new())
+    }
+
+    /// Takes the deadline away; `None` where no live entry is.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn persist(
+        &self,
+        key: impl AsRef<str>,
+    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+        self.expire(key, ExpiryChange::Set(Expiry::Never), ExpireOptions::new())
+    }
+
+    fn expire(
+        &self,
+        key: impl AsRef<str>,
+        change: ExpiryChange,
+        options: ExpireOptions,
+    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+        let key = self.key(key);
+        async move { self.space.expire(key, change, options).await }
+    }
+
+    /// Gets many values: one result for each key, in order (B1). A bad key fails alone.
+    pub fn get_many(
+        &self,
+        keys: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> impl Future<Output = Vec<Result<Option<Value>>>> + Send {
+        let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
+        async move {
+            let answers = self.driver().get_many(&sent, GetOptions::new()).await;
+            batch.merge(
+                answers.into_iter().map(|entry| {
+                    entry?.map(|entry| entry.value.ok_or_else(|| unreported("value"))).transpose()
+                }),
+            )
+        }
+    }
+
+    /// Stores many values with this lifespan: one result for each item, in order (B1). A bad item fails alone.
+    pub fn put_many<K: AsRef<str>, V: Into<Value>>(
+        &self,
+        items: impl IntoIterator<Item = (K, V)>,
+        lifespan: impl Into<Lifespan>,
+    ) -> impl Future<Output = Vec<Result<Meta>>> + Send {
+        let options = PutOptions::new(lifespan);
+        let (sent, batch) = Batch::split(
+            items.into_iter().map(|(key, value)| Ok(PutItem::new(self.key(key)?, value, options.clone()))),
+        );
+        async move {
+            let answers = self.driver().put_many(sent).await;
+            batch.merge(answers.into_iter().map(|outcome| done(outcome?)))
+        }
+    }
+
+    /// Deletes many entries: for each key, in order, whether a live one was there (B1). A bad key fails alone.
+    pub fn delete_many(
+        &self,
+        keys: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> impl Future<Output = Vec<Result<bool>>> + Send {
+        let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
+        async move {
+            let answers = self.driver().delete_many(&sent, DeleteOptions::new()).await;
+            batch.merge(answers.into_iter().map(|outcome| Ok(found(outcome?)?.is_some())))
+        }
+    }
+
+    /// Lists plain keys, page by page; those of collections and leases are not among them.
+    pub fn keys(&self) -> KeyPages {
+        KeyPages::new(self.space.clone())
+    }
+
+    /// A plain key as it is stored, for use with the driver itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey) if it is empty or longer than
+    /// [`Key::MAX_BYTES`] (one less if it begins with `@`).
+    pub fn key(&self, key: impl AsRef<str>) -> Result<Key> {
+        self.space.key(key)
+    }
+}

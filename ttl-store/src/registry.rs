@@ -1,0 +1,147 @@
+//! `Registry`: which driver a URL means.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ttl_core::{Error, ErrorKind, Result};
+
+use crate::Store;
+
+/// Connects to the store that a URL names, with the drivers that this build has; see [`Registry`] for the schemes.
+///
+/// ```
+/// # async fn show() -> ttl_store::Result<()> {
+/// let store = ttl_store::connect("memory:").await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`ErrorKind::InvalidConfig`] for a URL that no driver of this build takes, and what the driver says: mostly
+/// [`ErrorKind::InvalidConfig`], [`ErrorKind::Unavailable`] and [`ErrorKind::PermissionDenied`]. No error prints the
+/// URL.
+pub async fn connect(url: &str) -> Result<Store> {
+    Registry::default().connect(url).await
+}
+
+/// Schemes of URLs, and the drivers that they mean.
+///
+/// The default registry has one entry for each scheme below; a driver from elsewhere joins with a scheme of its
+/// own.
+///
+/// | scheme | feature | driver |
+/// |---|---|---|
+/// | `memory:` | `memory` (default) | this process's memory; each call makes a store of its own |
+/// | `redis://`, `rediss://` (TLS), `redis+unix://` | `redis` | Redis |
+/// | `valkey://`, `valkeys://` (TLS), `valkey+unix://` | `redis` | Valkey, by the same driver |
+///
+/// ```
+/// use std::sync::Arc;
+/// use ttl_store::{Registry, Result, Store, TtlStore};
+/// # use ttl_store::{Error, ErrorKind};
+///
+/// fn open_files(url: &str) -> Result<Arc<dyn TtlStore>> {
+///     // … a driver of your own …
+/// #   let _ = url;
+/// #   Err(Error::new(ErrorKind::Unsupported, "an example"))
+/// }
+///
+/// # async fn show() -> Result<()> {
+/// let registry = Registry::default().with("files", |url| async move { Ok(Store::from(open_files(&url)?)) });
+/// let store = registry.connect("files:/var/lib/app").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Registry {
+    schemes: BTreeMap<String, Scheme>,
+}
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Store>> + Send>>;
+
+#[derive(Clone)]
+enum Scheme {
+    Known(Arc<dyn Fn(String) -> Connecting + Send + Sync>),
+    /// The feature that would know it.
+    Off(&'static str),
+}
+
+impl Registry {
+    /// A registry without any scheme.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { schemes: BTreeMap::new() }
+    }
+
+    /// Adds a scheme (what stands before the first `:`, in any case), or replaces it. The function gets the whole
+    /// URL; it should refuse what it does not understand, and print no passwords.
+    #[must_use]
+    pub fn with<F, R>(mut self, scheme: impl AsRef<str>, connect: F) -> Self
+    where
+        F: Fn(String) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Store>> + Send + 'static,
+    {
+        let connect = Scheme::Known(Arc::new(move |url| Box::pin(connect(url))));
+        self.schemes.insert(scheme.as_ref().to_ascii_lowercase(), connect);
+        self
+    }
+
+    /// The schemes that are known and can be used in this build, in alphabetical order.
+    pub fn schemes(&self) -> impl Iterator<Item = &str> {
+        self.schemes
+            .iter()
+            .filter(|(_, scheme)| matches!(scheme, Scheme::Known(_)))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// Connects to the store that a URL names.
+    ///
+    /// # Errors
+    /// As [`connect`]. A scheme whose feature is off is [`ErrorKind::InvalidConfig`] and names the feature; an
+    /// unknown one lists those that are known.
+    pub async fn connect(&self, url: &str) -> Result<Store> {
+        let Some(name) = scheme_of(url) else {
+            return Err(self.refuse("the URL begins with no scheme"));
+        };
+        match self.schemes.get(&name) {
+            Some(Scheme::Known(connect)) => connect(url.to_owned()).await,
+            Some(Scheme::Off(feature)) => Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!(
+                    "the scheme {name:?} needs the feature {feature:?} of ttl-store; add it in Cargo.toml, or with \
+                     cargo's --features {feature}"
+                ),
+            )),
+            None => Err(self.refuse(&format!("no driver is known for the scheme {name:?}"))),
+        }
+    }
+
+    fn refuse(&self, problem: &str) -> Error {
+        let known: Vec<&str> = self.schemes.keys().map(String::as_str).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Error::new(ErrorKind::InvalidConfig, format!("{problem}; the known schemes are {known}"))
+    }
+
+    /// Schemes that this crate knows, as long as nothing was added for them: their feature is off.
+    pub(crate) fn off(mut self, feature: &'static str, schemes: &[&str]) -> Self {
+        self.schemes.extend(schemes.iter().map(|scheme| ((*scheme).to_owned(), Scheme::Off(feature))));
+        self
+    }
+}
+
+/// What stands before the first `:`, in lower case, if it can be a scheme. What cannot may be a password, and is
+/// not printed.
+fn scheme_of(url: &str) -> Option<String> {
+    let (scheme, _) = url.split_once(':')?;
+    let fits = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    fits.then(|| scheme.to_ascii_lowercase())
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("schemes", &self.schemes.keys()).finish()
+    }
+}

@@ -1,0 +1,98 @@
+//! What the plain forms and the collections share: a driver, a place for keys, and calls that take raw keys.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ttl_core::{
+    Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpireOutcome, ExpiryChange, GetOptions, Key,
+    Outcome, Patch, PatchOptions, PatchOutcome, Result, TtlStore, Want,
+};
+
+use crate::place::Place;
+
+/// A driver and the room that these keys have in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Space {
+    pub(crate) driver: Arc<dyn TtlStore>,
+    pub(crate) place: Place,
+}
+
+impl Space {
+    pub(crate) fn key(&self, key: impl AsRef<str>) -> Result<Key> {
+        self.place.seal(key.as_ref()).map_err(|error| error.with_backend(self.driver.capabilities().backend))
+    }
+
+    /// The same error, told where it came from.
+    pub(crate) fn explain(&self, error: Error, operation: &'static str, key: &Key) -> Error {
+        error.with_operation(operation).with_backend(self.driver.capabilities().backend).with_key(key)
+    }
+
+    pub(crate) async fn is_there(&self, key: Result<Key>, options: GetOptions) -> Result<bool> {
+        let entry = self.driver.get(&key?, options).await?;
+        Ok(entry.inspect(|entry| note_refresh_error(entry.refresh_error.as_ref())).is_some())
+    }
+
+    pub(crate) async fn deadline(&self, key: Result<Key>) -> Result<Option<Deadline>> {
+        let options = GetOptions::nothing().with_want(Want::DEADLINE);
+        let entry = self.driver.get(&key?, options).await?;
+        entry.map(|entry| entry.deadline.ok_or_else(|| unreported("deadline"))).transpose()
+    }
+
+    pub(crate) async fn remaining(&self, key: Result<Key>) -> Result<Option<Duration>> {
+        let deadline = self.deadline(key).await?;
+        Ok(deadline.map(|deadline| deadline.remaining(self.driver.now()).unwrap_or(Duration::MAX)))
+    }
+
+    pub(crate) async fn expire(
+        &self,
+        key: Result<Key>,
+        change: ExpiryChange,
+        options: ExpireOptions,
+    ) -> Result<Option<ExpireOutcome>> {
+        found(self.driver.expire(&key?, change, options).await?)
+    }
+
+    pub(crate) async fn patch(
+        &self,
+        key: Result<Key>,
+        patch: Patch,
+        options: PatchOptions,
+    ) -> Result<Outcome<PatchOutcome>> {
+        let key = key?;
+        patch.operations().map_err(|error| self.explain(error, "patch", &key))?;
+        self.driver.patch(&key, &patch, options).await
+    }
+
+    pub(crate) async fn delete(&self, key: Result<Key>, options: DeleteOptions) -> Result<bool> {
+        Ok(found(self.driver.delete(&key?, options).await?)?.is_some())
+    }
+}
+
+/// The payload of a write that no condition can refuse; `None` if there was no live entry.
+pub(crate) fn found<T>(outcome: Outcome<T>) -> Result<Option<T>> {
+    match outcome {
+        Outcome::Applied(done) => Ok(Some(done)),
+        Outcome::Absent => Ok(None),
+        Outcome::Refused => Err(broken("refused a write that has no condition")),
+    }
+}
+
+/// The payload of a write that is always done.
+pub(crate) fn done<T>(outcome: Outcome<T>) -> Result<T> {
+    found(outcome)?.ok_or_else(|| broken("met no entry in a write that makes one"))
+}
+
+pub(crate) fn unreported(what: &str) -> Error {
+    broken(&format!("reported no {what} although one was asked for"))
+}
+
+pub(crate) fn broken(what: &str) -> Error {
+    Error::new(ErrorKind::Backend, format!("the driver {what}; run the conformance suite on it"))
+}
+
+/// A caller that gets the value alone still has the refresh's failure in its log (R9).
+pub(crate) fn note_refresh_error(error: Option<&Error>) {
+    if let Some(error) = error {
+        tracing::warn!(%error, "an entry was read, but its refresh failed: it may end sooner than its policy says");
+    }
+}

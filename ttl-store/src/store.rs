@@ -1,0 +1,136 @@
+//! `Store`: what a program holds.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ttl_core::{Capabilities, Result, Ttl, TtlStore};
+
+use crate::builder::CollectionBuilder;
+use crate::format::{AsBlob, AsCount, AsRecord};
+use crate::lease::Leases;
+use crate::place::{Place, Shape};
+use crate::space::Space;
+
+/// A store of entries that expire: any driver, held as one type.
+///
+/// It is made by [`connect`](crate::connect), or from a driver by [`Store::new`]. Cloning is cheap; clones are the
+/// same store.
+///
+/// Its own methods work on plain keys and take every expiry by hand. [`Store::records`], [`Store::blobs`] and
+/// [`Store::counters`] make typed collections, which hold a lifetime and a refresh policy; [`Store::leases`] makes
+/// locks that end. Plain keys, collections and leases never see each other's entries: a plain key is stored as it
+/// is (with a leading `@` doubled), a collection's as `@r:name:key` (records), `@b:…` (blobs), `@n:…` (counters) or
+/// `@l:…` (leases).
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) space: Space,
+}
+
+impl Store {
+    /// A store on this driver.
+    #[must_use]
+    pub fn new(driver: impl TtlStore) -> Self {
+        Self::from(Arc::new(driver) as Arc<dyn TtlStore>)
+    }
+
+    /// The driver, for what the forms here do not offer.
+    #[must_use]
+    pub fn driver(&self) -> &Arc<dyn TtlStore> {
+        &self.space.driver
+    }
+
+    /// What the driver promises.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        self.space.driver.capabilities()
+    }
+
+    /// The time by the clock that decides about visibility, as well as this process knows it.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.space.driver.now()
+    }
+
+    /// A collection of structs, kept field by field. `ttl` is how long an entry lives after it was created or
+    /// refreshed. A name is 1 to 128 bytes without `:`.
+    ///
+    /// ```
+    /// # use ttl_store::{Actions, RefreshPolicy, Store, Ttl};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Session { page: String }
+    /// # fn show(store: Store) -> ttl_store::Result<()> {
+    /// let sessions = store
+    ///     .records::<Session>("sessions", Ttl::minutes(30))
+    ///     .refresh(RefreshPolicy::on(Actions::FETCH | Actions::WRITES)?)
+    ///     .max_lifetime(Ttl::hours(12))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn records<T>(&self, name: impl Into<String>, ttl: Ttl) -> CollectionBuilder<T, AsRecord>
+    where
+        AsRecord: crate::Format<T>,
+    {
+        CollectionBuilder::new(self.space.driver.clone(), Shape::Records, name.into(), ttl, AsRecord)
+    }
+
+    /// A collection of values that are kept as one blob each, written by a [`Codec`](crate::Codec).
+    ///
+    /// ```
+    /// # use ttl_store::{Json, Store, Ttl};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Page { title: String }
+    /// # fn show(store: Store) -> ttl_store::Result<()> {
+    /// let pages = store.blobs::<Page, _>("pages", Ttl::minutes(5), Json).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn blobs<T, C: crate::Codec<T>>(
+        &self,
+        name: impl Into<String>,
+        ttl: Ttl,
+        codec: C,
+    ) -> CollectionBuilder<T, AsBlob<C>> {
+        CollectionBuilder::new(self.space.driver.clone(), Shape::Blobs, name.into(), ttl, AsBlob(codec))
+    }
+
+    /// A collection of numbers that are added to. By default a counter's window begins with its first addition and
+    /// ends `ttl` later, whatever is added in between; a policy that names ARITHMETIC makes it slide.
+    ///
+    /// ```
+    /// # use ttl_store::{Store, Ttl};
+    /// # async fn show(store: Store) -> ttl_store::Result<()> {
+    /// let logins = store.counters("logins", Ttl::minutes(15)).build()?;
+    /// if logins.increment("203.0.113.7").await? > 5 {
+    ///     println!("too many attempts");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn counters(&self, name: impl Into<String>, ttl: Ttl) -> CollectionBuilder<i64, AsCount> {
+        CollectionBuilder::new(self.space.driver.clone(), Shape::Counters, name.into(), ttl, AsCount)
+    }
+
+    /// Locks that end by themselves `ttl` after they were acquired or renewed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) for a bad name;
+    /// [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) by a store without conditions.
+    pub fn leases(&self, name: impl AsRef<str>, ttl: Ttl) -> Result<Leases> {
+        let place = Place::collection(Shape::Leases, name.as_ref())?;
+        Leases::new(Space { driver: self.space.driver.clone(), place }, ttl)
+    }
+}
+
+impl From<Arc<dyn TtlStore>> for Store {
+    fn from(driver: Arc<dyn TtlStore>) -> Self {
+        Self { space: Space { driver, place: Place::Plain } }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.space.driver).finish()
+    }
+}
