@@ -52,9 +52,10 @@ pub trait Cell: Debug + Send + Sync + 'static {
     /// What the store promises. It has conditions, patches and caps in any case: swap gives them.
     fn capabilities(&self) -> Capabilities;
 
-    /// The time by the clock that decides about visibility; see [`Clock`](crate::Clock).
+    /// The time by the clock that decides about visibility; see [`Clock`](crate::Clock). Provided: the system's,
+    /// which within this process never runs backwards.
     fn now(&self) -> SystemTime {
-        SystemTime::now()
+        crate::clock::system_now()
     }
 
     /// Tells this store's scan cursors from those of another one with the same backend, such as a namespace.

@@ -35,8 +35,15 @@ impl Clock for SystemClock {
     }
 }
 
+/// The time of one system clock for the whole process: what a store without a clock of its own goes by.
+pub(crate) fn system_now() -> SystemTime {
+    static SHARED: SystemClock = SystemClock::new();
+    SHARED.now()
+}
+
 /// The system's time when it was made, moved on by the monotonic clock: steps of the wall clock, forwards or
-/// backwards, do not touch it.
+/// backwards, do not touch it. On systems whose monotonic clock stands still while the machine sleeps (Linux,
+/// macOS), so does this one.
 #[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock {
     start: Instant,

@@ -55,10 +55,14 @@ impl Deadline {
         Self(floor_millis(since).saturating_add(up).min(u64::MAX - 1))
     }
 
-    /// The deadline `ttl` later; [`Deadline::NEVER`] stays itself.
+    /// The deadline `ttl` later; [`Deadline::NEVER`] stays itself, and no other deadline becomes it.
     #[must_use]
     pub const fn plus(self, ttl: Ttl) -> Self {
-        Self(self.0.saturating_add(ttl.as_millis()))
+        if self.is_never() {
+            return self;
+        }
+        let millis = self.0.saturating_add(ttl.as_millis());
+        Self(if millis == u64::MAX { u64::MAX - 1 } else { millis })
     }
 
     /// Whether there is no deadline.
@@ -107,7 +111,8 @@ pub enum Expiry {
     Never,
     /// So long after the write, by the clock that decides ([`TtlStore::now`](crate::TtlStore::now)).
     After(Ttl),
-    /// At this instant, rounded up to the next millisecond. An instant in the past leaves nothing visible (E6).
+    /// At this instant, rounded up to the next millisecond. An instant that is not after now leaves nothing visible
+    /// (E6), not even for the rest of the present millisecond.
     At(SystemTime),
 }
 
@@ -120,6 +125,10 @@ impl Expiry {
         match self {
             Self::Never => Ok(Deadline::NEVER),
             Self::After(ttl) => Ok(Deadline::after(now, ttl)),
+            // Rounded up, a past instant could lie ahead.
+            Self::At(instant) if instant <= now => {
+                Ok(Deadline(floor_millis(since_epoch(instant)).min(u64::MAX - 1)))
+            }
             Self::At(instant) => {
                 let deadline = Deadline::at(instant);
                 if deadline > Deadline::after(now, Ttl::MAX) { Err(too_far()) } else { Ok(deadline) }
@@ -220,6 +229,29 @@ mod tests {
         assert!(Deadline::NEVER > Deadline::at(UNIX_EPOCH + Duration::from_secs(1 << 40)));
         assert!(!Deadline::NEVER.is_expired(UNIX_EPOCH + Duration::from_secs(1 << 40)));
         assert_eq!(Deadline::NEVER.plus(Ttl::MAX), Deadline::NEVER);
+    }
+
+    #[test]
+    fn no_overflow_makes_a_deadline_never() {
+        let last = Deadline::from_epoch_millis(u64::MAX - 1);
+        for deadline in [last, Deadline::from_epoch_millis(u64::MAX - 2)] {
+            assert_eq!(deadline.plus(Ttl::MIN), last);
+            assert_eq!(deadline.plus(Ttl::MAX), last);
+        }
+        if let Some(end_of_time) = UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX as u64)) {
+            assert_eq!(Deadline::at(end_of_time), last);
+            assert_eq!(Deadline::after(end_of_time, Ttl::MAX), last);
+        }
+    }
+
+    #[test]
+    fn an_instant_within_the_present_millisecond_is_past_until_now() {
+        let at = |micros| UNIX_EPOCH + Duration::from_micros(micros);
+        let now = at(10_400);
+        for past in [at(10_000), at(10_399), now] {
+            assert!(Expiry::At(past).resolve(now).unwrap().is_expired(now), "{past:?}");
+        }
+        assert_eq!(Expiry::At(at(10_401)).resolve(now).unwrap().as_epoch_millis(), 11);
     }
 
     #[test]

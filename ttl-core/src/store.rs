@@ -81,9 +81,10 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
 
     /// The time by the clock that decides about visibility, as well as this process knows it.
     ///
-    /// Memory: its own clock. Redis: this process's estimate of the server's clock.
+    /// Memory: its own clock. Redis: this process's estimate of the server's clock. Provided: the system's, which
+    /// within this process never runs backwards.
     fn now(&self) -> SystemTime {
-        SystemTime::now()
+        crate::clock::system_now()
     }
 
     /// Applies operations to the fields of a live record, all or none, in order (P1), as [`rules::patch`] and

@@ -55,7 +55,8 @@ pub fn expire(
     if !holds || to == from {
         return Ok(ExpireStep::Keep(from));
     }
-    if !to.is_never() && to > Deadline::after(now, Ttl::MAX) {
+    // What was asked for as an instant has been looked at, and a cap is never too far.
+    if matches!(change, ExpiryChange::Extend(_)) && to > Deadline::after(now, Ttl::MAX) && to != entry.cap {
         return Err(too_far());
     }
     Ok(if to.is_expired(now) { ExpireStep::End(to) } else { ExpireStep::Move(to) })
