@@ -8,8 +8,8 @@ use ttl_core::{
     OnLive, Patch, PatchOptions, PutOptions, Refresh, RefreshMode, RefreshPolicy, Ttl, Value,
 };
 
-use super::support::{LATER, SOONER, applied, ensure_ahead, fields, put_fields, refresh_in};
-use crate::test::{LONG, SHORT, key, record};
+use super::support::{LATER, SOONER, ensure_ahead, fields, put_fields, refresh_in};
+use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 /// The three ways by which an entry is refreshed.
@@ -67,7 +67,7 @@ impl By {
         for (key, value) in self.entries() {
             for ttl in [SOONER, LATER] {
                 t.put(&key, value.clone(), PutOptions::new(LONG)).await?;
-                let started = t.local_now();
+                let started = t.store.now();
                 self.run(t, &key, &value, Refresh::reset(ttl)).await?;
                 ensure_ahead(t, t.deadline(&key).await?, started, ttl, &format!("a reset of the {key}"))?;
             }
@@ -87,7 +87,7 @@ impl By {
     async fn ends_persistence(self, t: &Test) -> Check {
         for (key, value) in self.entries() {
             t.put(&key, value.clone(), PutOptions::new(Lifespan::persistent())).await?;
-            let started = t.local_now();
+            let started = t.store.now();
             self.run(t, &key, &value, Refresh::reset(LONG)).await?;
             let about = format!("a reset of the persistent {key}");
             ensure_ahead(t, t.deadline(&key).await?, started, LONG, &about)?;
@@ -98,7 +98,7 @@ impl By {
     async fn stops_at_the_cap(self, t: &Test, expiry: impl Into<Expiry>, mode: RefreshMode) -> Check {
         let lifespan = Lifespan::new(expiry).with_max(LONG);
         for (key, value) in self.entries() {
-            let created = t.local_now();
+            let created = t.store.now();
             t.put(&key, value.clone(), PutOptions::new(lifespan)).await?;
             let refresh = refresh_in(mode, LATER);
             self.run(t, &key, &value, refresh).await?;
@@ -127,10 +127,10 @@ impl By {
         let (key, value) = (key("k"), Value::from(record()));
         for millis in [100, 1_000, 10_000] {
             let ttl = Ttl::millis(millis);
-            let started = t.local_now();
+            let started = t.store.now();
             t.put(&key, value.clone(), PutOptions::new(ttl)).await?;
             let refreshed = self.run(t, &key, &value, Refresh::extend_only(LONG)).await;
-            if t.local_now() >= started + ttl.as_duration() {
+            if t.store.now() >= started + ttl.as_duration() {
                 // A stall: whether the entry was refreshed in time is not known. Once more, with more time.
                 continue;
             }
@@ -295,7 +295,7 @@ cases! {
     /// R7: a put over a ghost gives its own expiry, not that of the refresh.
     async fn a_put_over_a_ghost_sets_the_first_expiry(t: Test) -> Check {
         t.ghost(&key("k"), record()).await?;
-        let started = t.local_now();
+        let started = t.store.now();
         By::Put.run(&t, &key("k"), &record().into(), Refresh::extend_only(LATER)).await?;
         ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the first expiry")
     }
@@ -304,7 +304,7 @@ cases! {
     async fn the_first_expiry_is_set_under_the_empty_policy(t: Test) -> Check {
         let refresh = RefreshPolicy::never().resolve(Actions::CREATE, LATER);
         let on_live = refresh.map_or(OnLive::Keep, OnLive::Refresh);
-        let started = t.local_now();
+        let started = t.store.now();
         t.put(&key("k"), record(), PutOptions::new(LONG).with_on_live(on_live)).await?;
         ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the first expiry")
     }
@@ -316,7 +316,7 @@ cases! {
                 let refresh = RefreshPolicy::on(Actions::CREATE)?.with_mode(mode).resolve(Actions::CREATE, ttl);
                 let on_live = refresh.map_or(OnLive::Keep, OnLive::Refresh);
                 let key = key(&format!("{mode:?}{number}"));
-                let started = t.local_now();
+                let started = t.store.now();
                 t.put(&key, record(), PutOptions::new(LONG).with_on_live(on_live)).await?;
                 ensure_ahead(&t, t.deadline(&key).await?, started, LONG, "the first expiry")?;
             }
@@ -330,7 +330,7 @@ cases! {
         for refresh in [Refresh::extend_only(LATER), Refresh::reset(SOONER)] {
             let key = key(&format!("{:?}", refresh.mode));
             let options = PatchOptions::new().with_create(Create::new(LONG)).with_refresh(refresh);
-            let started = t.local_now();
+            let started = t.store.now();
             applied(t.store.patch(&key, &Patch::new().set("n", 1), options).await?)?;
             ensure_ahead(&t, t.deadline(&key).await?, started, LONG, "the first expiry")?;
         }
@@ -366,7 +366,7 @@ cases! {
     async fn a_patch_of_many_operations_refreshes_once(t: Test) -> Check {
         put_fields(&t, &key("k"), &json!({})).await?;
         let patch = (0..50).fold(Patch::new(), |patch, n| patch.increment("n", 1).append("list", n));
-        let started = t.local_now();
+        let started = t.store.now();
         let options = PatchOptions::new().with_refresh(Refresh::extend_only(LATER));
         applied(t.store.patch(&key("k"), &patch, options).await?)?;
         ensure_ahead(&t, t.deadline(&key("k")).await?, started, LATER, "one refresh")
@@ -381,7 +381,7 @@ cases! {
         ];
         for patch in nothing {
             put_fields(&t, &key("k"), &json!({ "n": 1, "list": [] })).await?;
-            let started = t.local_now();
+            let started = t.store.now();
             let options = PatchOptions::new().with_refresh(Refresh::extend_only(LATER));
             applied(t.store.patch(&key("k"), &patch, options).await?)?;
             ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1, "list": [] }), "the record");

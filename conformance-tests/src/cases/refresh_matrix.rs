@@ -5,8 +5,8 @@ use ttl_core::{
     PutOptions, Record, Refresh, RefreshMode, RefreshPolicy, Select, Value, Want,
 };
 
-use super::support::{LATER, SOONER, applied, ensure_ahead, reported};
-use crate::test::{LONG, key};
+use super::support::{LATER, SOONER, ensure_ahead, reported};
+use crate::test::{LONG, applied, key};
 use crate::{Check, Failure, Test, cases, ensure_eq};
 
 /// An operation, the actions that it counts as, and the names of the two cases made of it.
@@ -209,7 +209,7 @@ async fn check(t: &Test, row: &Row, moves: bool) -> Check {
                 let before = t.deadline(&key).await?;
                 // As a collection does it.
                 let refresh = RefreshPolicy::on(flags)?.with_mode(mode).resolve(row.actions, ttl);
-                let started = t.local_now();
+                let started = t.store.now();
                 let told = row.operation.run(t, &key, *kind, refresh).await?;
                 let after = t.deadline(&key).await?;
                 ensure_eq!(told, after, "{about}: the deadline that the operation reported");

@@ -7,8 +7,8 @@ use ttl_core::{
     Refresh, RefreshMode, RefreshPolicy, Select, Ttl, Value, Want,
 };
 
-use super::support::{LATER, SOONER, applied, ensure_ahead, refresh_in, reported};
-use crate::test::{LONG, key, record};
+use super::support::{LATER, SOONER, ensure_ahead, refresh_in, reported};
+use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 /// Ten minutes of slack on refreshes to one hour.
@@ -20,7 +20,7 @@ async fn moved(t: &Test, first: Lifespan, mode: RefreshMode) -> Check<bool> {
     t.put(&key, record(), PutOptions::new(first)).await?;
     let before = t.deadline(&key).await?;
     let refresh = refresh_in(mode, LONG).with_slack(SLACK);
-    let started = t.local_now();
+    let started = t.store.now();
     let options = GetOptions::new().with_refresh(refresh).with_want(Want::DEADLINE);
     let entry = t.store.get(&key, options).await?.ok_or_else(|| Failure::new("a hit", "a miss"))?;
     let after = t.deadline(&key).await?;
@@ -114,7 +114,7 @@ cases! {
         t.put(&key("within"), record(), PutOptions::new(Ttl::minutes(55))).await?;
         t.put(&key("beyond"), record(), PutOptions::new(Ttl::minutes(45))).await?;
         let before = t.deadline(&key("within")).await?;
-        let started = t.local_now();
+        let started = t.store.now();
         let options = GetOptions::new().with_refresh(Refresh::extend_only(LONG).with_slack(SLACK));
         for result in t.store.get_many(&[key("within"), key("beyond")], options).await {
             ensure!(result?.is_some(), "a hit", "a miss");
@@ -138,7 +138,7 @@ cases! {
         for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
             t.put(&key("k"), "v", PutOptions::new(Ttl::minutes(55))).await?;
             let refresh = refresh_in(mode, LONG).with_slack(SLACK);
-            let started = t.local_now();
+            let started = t.store.now();
             t.put(&key("k"), "w", PutOptions::new(SOONER).with_on_live(OnLive::Refresh(refresh))).await?;
             ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the refresh")?;
         }
@@ -151,7 +151,7 @@ cases! {
         for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
             t.put(&key("k"), record(), PutOptions::new(Ttl::minutes(55))).await?;
             let refresh = refresh_in(mode, LONG).with_slack(SLACK);
-            let started = t.local_now();
+            let started = t.store.now();
             let options = PatchOptions::new().with_refresh(refresh);
             applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), options).await?)?;
             ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the refresh")?;
@@ -166,12 +166,12 @@ cases! {
         let first = t.deadline(&key).await?;
         ensure_eq!(read_under(&t, &key, RefreshPolicy::never(), LONG).await?, first, "under the empty policy");
         let sliding = RefreshPolicy::on(Actions::FETCH)?;
-        let started = t.local_now();
+        let started = t.store.now();
         let longer = read_under(&t, &key, sliding, LONG).await?;
         ensure_ahead(&t, longer, started, LONG, "under FETCH")?;
         let update = RefreshPolicy::on(Actions::UPDATE)?;
         ensure_eq!(read_under(&t, &key, update, LATER).await?, longer, "under UPDATE");
-        let started = t.local_now();
+        let started = t.store.now();
         let reset = read_under(&t, &key, sliding.with_mode(RefreshMode::Reset), SOONER).await?;
         ensure_ahead(&t, reset, started, SOONER, "under FETCH in Reset mode")
     }
@@ -256,7 +256,7 @@ async fn race(t: &Test, deletes: bool) -> Check {
                 store.get(&key, options).await
             })
         };
-        let started = t.local_now();
+        let started = t.store.now();
         if deletes {
             applied(t.store.delete(&key, DeleteOptions::new()).await?)?;
         }

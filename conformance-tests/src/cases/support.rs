@@ -1,15 +1,14 @@
 //! Moves that the cases of several files share: records as JSON, deadlines told apart, whole scans.
 
-use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value as Json;
 use ttl_core::{
-    Deadline, Entry, GetOptions, Key, Outcome, Patch, PatchOptions, PatchOutcome, PutOptions, Record,
-    Refresh, RefreshMode, ScanOptions, Ttl, Value, Want,
+    Deadline, Entry, GetOptions, Key, Patch, PatchOptions, PatchOutcome, PutOptions, Record, Refresh,
+    RefreshMode, ScanOptions, Ttl, Value, Want,
 };
 
-use crate::test::LONG;
+use crate::test::{LONG, applied};
 use crate::{Check, Failure, Test, ensure};
 
 /// Sooner than [`LONG`] by more than any stall.
@@ -18,17 +17,6 @@ pub(super) const SOONER: Ttl = Ttl::minutes(30);
 /// Later than [`LONG`] by more than any stall.
 pub(super) const LATER: Ttl = Ttl::hours(2);
 
-/// How far apart the clocks of client and server may tick.
-const TOLERANCE: Duration = Duration::from_millis(10);
-
-/// What was done, where it had to be.
-pub(super) fn applied<T: Debug>(outcome: Outcome<T>) -> Check<T> {
-    match outcome {
-        Outcome::Applied(done) => Ok(done),
-        other => Err(Failure::new("Applied", format!("{other:?}"))),
-    }
-}
-
 /// What was reported, where it was wanted.
 pub(super) fn reported<T>(wanted: Option<T>) -> Check<T> {
     wanted.ok_or_else(|| Failure::new("the metadata that was wanted", "none reported"))
@@ -36,9 +24,10 @@ pub(super) fn reported<T>(wanted: Option<T>) -> Check<T> {
 
 /// Fails unless the deadline is one that a call between `started` and now sets `ttl` ahead.
 pub(super) fn ensure_ahead(t: &Test, seen: Deadline, started: SystemTime, ttl: Ttl, about: &str) -> Check {
-    let tolerance = if t.is_manual() { Duration::ZERO } else { TOLERANCE };
-    let first = Deadline::after(started - tolerance, ttl);
-    let last = Deadline::after(t.local_now() + tolerance, ttl);
+    let error = t.clock_error();
+    let rounding = t.capabilities().resolution.saturating_sub(Duration::from_millis(1));
+    let first = Deadline::after(started - error, ttl);
+    let last = Deadline::after(t.store.now() + error + rounding, ttl);
     ensure!(
         (first..=last).contains(&seen),
         format!("{about}: a deadline {ttl} ahead, from {first:?} to {last:?}"),
