@@ -15,10 +15,25 @@ use crate::{Case, Harness, Verdict, all, run};
 #[macro_export]
 macro_rules! conformance_tests {
     ($harness:expr) => {
-        $crate::each_basics!($harness, $crate::__group_tests);
-        $crate::each_refresh_matrix!($harness, $crate::__group_tests);
-        $crate::each_refresh!($harness, $crate::__group_tests);
-        $crate::each_refresh_slack!($harness, $crate::__group_tests);
+        $crate::__each_group!($harness, $crate::__group_tests);
+    };
+}
+
+/// Hands the names of every file's cases to a macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __each_group {
+    ($harness:expr, $($callback:tt)+) => {
+        $crate::each_basics!($harness, $($callback)+);
+        $crate::each_keys!($harness, $($callback)+);
+        $crate::each_values!($harness, $($callback)+);
+        $crate::each_records!($harness, $($callback)+);
+        $crate::each_kinds!($harness, $($callback)+);
+        $crate::each_sizes!($harness, $($callback)+);
+        $crate::each_corruption!($harness, $($callback)+);
+        $crate::each_refresh_matrix!($harness, $($callback)+);
+        $crate::each_refresh!($harness, $($callback)+);
+        $crate::each_refresh_slack!($harness, $($callback)+);
     };
 }
 

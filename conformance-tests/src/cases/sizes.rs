@@ -1,0 +1,91 @@
+//! The largest value that a store declares works; one byte more is an error that changes nothing.
+
+use std::time::SystemTime;
+
+use ttl_core::{Expiry, Patch, PatchOptions, PutOptions, Record, Value};
+
+use crate::test::{LONG, key};
+use crate::{Test, cases, ensure_eq, ensure_kind};
+
+cases! {
+    sizes, each_sizes ($);
+
+    /// V4, H1: a blob of the declared size comes back.
+    #[needs(size_limit)]
+    async fn a_blob_of_the_declared_size_works(t: Test) -> Check {
+        let blob = vec![7_u8; limit(&t)];
+        t.put(&key("k"), blob.clone(), PutOptions::new(LONG)).await?;
+        t.expect_value(&key("k"), blob, "the largest blob").await
+    }
+
+    /// V4: a blob of one byte more is `TooLarge`, and nothing is written.
+    #[needs(size_limit)]
+    async fn a_blob_above_the_declared_size_is_too_large(t: Test) -> Check {
+        let put = t.store.put(&key("k"), vec![7_u8; limit(&t) + 1].into(), PutOptions::new(LONG)).await;
+        ensure_kind!(put, TooLarge, "a blob one byte too large");
+        t.expect_miss(&key("k"), "after the refused put").await
+    }
+
+    /// V4, H1: a record of the declared size, as canonical text, comes back.
+    #[needs(size_limit)]
+    async fn a_record_of_the_declared_size_works(t: Test) -> Check {
+        let record = record_of(limit(&t));
+        t.put(&key("k"), record.clone(), PutOptions::new(LONG)).await?;
+        t.expect_value(&key("k"), record, "the largest record").await
+    }
+
+    /// V4: a record of one byte more is `TooLarge`, and nothing is written.
+    #[needs(size_limit)]
+    async fn a_record_above_the_declared_size_is_too_large(t: Test) -> Check {
+        let put = t.store.put(&key("k"), record_of(limit(&t) + 1).into(), PutOptions::new(LONG)).await;
+        ensure_kind!(put, TooLarge, "a record one byte too large");
+        t.expect_miss(&key("k"), "after the refused put").await
+    }
+
+    /// V4: a value too large leaves what was stored, with its deadline and version.
+    #[needs(size_limit)]
+    async fn a_value_too_large_leaves_the_old_one(t: Test) -> Check {
+        let too_large = [Value::from(vec![7_u8; limit(&t) + 1]), record_of(limit(&t) + 1).into()];
+        for old in [Value::from("old"), Record::new().with("old", 1).into()] {
+            t.put(&key("k"), old, PutOptions::new(LONG)).await?;
+            let before = t.state(&key("k")).await?;
+            for value in &too_large {
+                let put = t.store.put(&key("k"), value.clone(), PutOptions::new(Expiry::Never)).await;
+                ensure_kind!(put, TooLarge, "a value one byte too large");
+                ensure_eq!(t.state(&key("k")).await?, before, "the entry after the refused put");
+            }
+        }
+        Ok(())
+    }
+
+    /// V4, E6: a value too large whose deadline has passed is `TooLarge`, and what was stored stays.
+    #[needs(size_limit)]
+    async fn a_value_too_large_erases_nothing(t: Test) -> Check {
+        t.put(&key("k"), "old", PutOptions::new(LONG)).await?;
+        let elapsed = PutOptions::new(Expiry::At(SystemTime::UNIX_EPOCH));
+        let put = t.store.put(&key("k"), vec![7_u8; limit(&t) + 1].into(), elapsed).await;
+        ensure_kind!(put, TooLarge, "a value one byte too large");
+        t.expect_value(&key("k"), "old", "the old value").await
+    }
+
+    /// V4, P1: a patch that would make a record too large is `TooLarge` and changes nothing.
+    #[needs(size_limit, patch)]
+    async fn a_patch_that_grows_too_large_changes_nothing(t: Test) -> Check {
+        t.put(&key("k"), record_of(limit(&t) - 2), PutOptions::new(LONG)).await?;
+        let before = t.state(&key("k")).await?;
+        let patch = Patch::new().set("text", "short").set("more", "x".repeat(limit(&t)));
+        ensure_kind!(t.store.patch(&key("k"), &patch, PatchOptions::new()).await, TooLarge, "a patch that grows");
+        ensure_eq!(t.state(&key("k")).await?, before, "the record after the refused patch");
+        Ok(())
+    }
+}
+
+fn limit(t: &Test) -> usize {
+    usize::try_from(t.capabilities().max_value_bytes).unwrap_or(usize::MAX)
+}
+
+/// A record whose canonical text has so many bytes.
+fn record_of(bytes: usize) -> Record {
+    let frame = Record::new().with("text", "").to_json_text().len();
+    Record::new().with("text", "x".repeat(bytes.saturating_sub(frame)))
+}
