@@ -28,6 +28,7 @@
 mod actions;
 mod capabilities;
 mod cell;
+mod cell_store;
 mod clock;
 mod cursor;
 mod deadline;
@@ -55,7 +56,8 @@ pub use bytes::Bytes;
 
 pub use self::actions::Actions;
 pub use self::capabilities::Capabilities;
-pub use self::cell::{Cell, CellStore, Stored};
+pub use self::cell::{Cell, Stored};
+pub use self::cell_store::CellStore;
 pub use self::clock::{Clock, ManualClock, MonotonicClock, SystemClock};
 pub use self::cursor::Cursor;
 pub use self::deadline::{Deadline, Expiry, Lifespan};

@@ -1,0 +1,360 @@
+//! `CellStore`: a whole store made of a `Cell` by the rules.
+
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+
+use crate::rules::{self, DeleteStep, ExpireStep, PatchStep, PutStep};
+use crate::store::{ATTEMPTS, contention};
+use crate::{
+    Capabilities, Cell, Cursor, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
+    ExpireOutcome, ExpiryChange, GetOptions, Key, Meta, Outcome, Page, Patch, PatchOptions, PatchOutcome,
+    PutOptions, Result, ScanOptions, Select, Stored, TtlStore, Value, Version, Want,
+};
+
+/// A whole store on top of a [`Cell`]: each operation loads, asks [`rules`], and swaps.
+///
+/// A write is two round trips of the cell when nobody else writes, and at most 64 attempts
+/// ([`ErrorKind::Contention`] after that). A get is one, and one more when its refresh is due. Ghosts are looked
+/// over and replaced, never removed: reclaiming them is the backend's affair.
+///
+/// A driver can hold one and override single operations where its backend saves a round trip.
+///
+/// ```
+/// use ttl_core::{CellStore, GetOptions, Key, PutOptions, TtlStore, Ttl, Want};
+/// # mod toy { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/toy/mod.rs")); }
+/// # use toy::Toy;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> ttl_core::Result<()> {
+/// // The toy cell of the crate's documentation.
+/// let store = CellStore::new(Toy::default());
+/// let key = Key::new("session:5f0c")?;
+/// let _ = store.put(&key, "hello".into(), PutOptions::new(Ttl::minutes(30))).await?;
+///
+/// let entry = store.get(&key, GetOptions::new().with_want(Want::DEADLINE)).await?.expect("it is live");
+/// assert_eq!(entry.value, Some("hello".into()));
+/// assert!(entry.deadline.and_then(|deadline| deadline.remaining(store.now())).is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct CellStore<C>(C);
+
+impl<C: Cell> CellStore<C> {
+    /// A store on this cell.
+    pub const fn new(cell: C) -> Self {
+        Self(cell)
+    }
+
+    /// The cell.
+    pub const fn cell(&self) -> &C {
+        &self.0
+    }
+
+    fn check_size(&self, value: &Value) -> Result<()> {
+        let capabilities = self.0.capabilities();
+        if capabilities.max_value_bytes == u64::MAX {
+            Ok(())
+        } else {
+            capabilities.check_size(value.size_bytes())
+        }
+    }
+
+    /// What is stored, its stamp, and the instant at which it is judged.
+    ///
+    /// That instant lies after the load, so that a slow load revives nothing. A deadline that fell during the load
+    /// may have been moved in time by someone else, and then the entry was never absent: so it is loaded again.
+    async fn load(&self, key: &Key) -> Result<(SystemTime, Option<Stored>, Option<C::Stamp>)> {
+        let before = self.0.now();
+        let mut loaded = self.0.load(key).await?;
+        let mut now = self.0.now();
+        let fell = |stored: &Stored| stored.header().is_live(before) && !stored.header().is_live(now);
+        if loaded.as_ref().is_some_and(|(stored, _)| fell(stored)) {
+            loaded = self.0.load(key).await?;
+            now = self.0.now();
+        }
+        let (stored, stamp) = loaded.unzip();
+        Ok((now, stored, stamp))
+    }
+
+    async fn live(&self, key: &Key) -> Result<Option<Stored>> {
+        let (now, stored, _) = self.named("scan", key, self.load(key).await)?;
+        Ok(stored.filter(|stored| stored.header().is_live(now)))
+    }
+
+    /// Says in an error what was tried, on which backend and which key.
+    fn named<T>(&self, operation: &'static str, key: &Key, result: Result<T>) -> Result<T> {
+        result.map_err(|error| self.name(operation, key, error))
+    }
+
+    fn name(&self, operation: &'static str, key: &Key, error: Error) -> Error {
+        error.with_operation(operation).with_backend(self.0.capabilities().backend).with_key(key)
+    }
+
+    async fn get_once(&self, key: &Key, options: &GetOptions) -> Result<Attempt<Option<Entry>>> {
+        let (now, stored, stamp) = self.load(key).await?;
+        let Some(hit) = rules::get(now, stored.as_ref().map(Stored::header).as_ref(), options)? else {
+            return Ok(Attempt::Done(None));
+        };
+        let Some(mut stored) = stored else { return Ok(Attempt::Done(None)) };
+        let mut entry = entry(&stored, &options.select, options.want, hit.deadline);
+        if let Some(deadline) = hit.refresh {
+            stored.deadline = deadline;
+            match self.0.swap(key, stamp.as_ref(), Some(&stored)).await {
+                Ok(true) if options.want.contains(Want::DEADLINE) => entry.deadline = Some(deadline),
+                Ok(true) => {}
+                Ok(false) => {
+                    let error = self.name("get", key, contention());
+                    return Ok(Attempt::Stale(Some(entry.with_refresh_error(error))));
+                }
+                Err(error) => entry = entry.with_refresh_error(self.name("get", key, error)),
+            }
+        }
+        Ok(Attempt::Done(Some(entry)))
+    }
+
+    async fn put_once(
+        &self,
+        key: &Key,
+        value: &Value,
+        options: &PutOptions,
+    ) -> Result<Option<Outcome<Meta>>> {
+        let (now, stored, stamp) = self.load(key).await?;
+        let header = stored.as_ref().map(Stored::header);
+        let (next, meta) = match rules::put(now, header.as_ref(), options)? {
+            PutStep::Absent => return Ok(Some(Outcome::Absent)),
+            PutStep::Refused => return Ok(Some(Outcome::Refused)),
+            PutStep::Write { deadline, cap, created } => {
+                let next = Stored::new(value.clone(), deadline, cap, Version::random());
+                let meta = meta(created, options.want, deadline, Some(next.version));
+                (Some(next), meta)
+            }
+            PutStep::Erase { deadline, created } => (None, meta(created, options.want, deadline, None)),
+        };
+        if next.is_none() && stored.is_none() {
+            return Ok(Some(Outcome::Applied(meta)));
+        }
+        let swapped = self.0.swap(key, stamp.as_ref(), next.as_ref()).await?;
+        Ok(swapped.then_some(Outcome::Applied(meta)))
+    }
+
+    async fn patch_once(
+        &self,
+        key: &Key,
+        patch: &Patch,
+        options: &PatchOptions,
+    ) -> Result<Option<Outcome<PatchOutcome>>> {
+        let (now, stored, stamp) = self.load(key).await?;
+        let header = stored.as_ref().map(Stored::header);
+        let step = rules::patch(now, header.as_ref(), options)?;
+        let (deadline, cap) = match step {
+            PatchStep::Absent => return Ok(Some(Outcome::Absent)),
+            PatchStep::Refused => return Ok(Some(Outcome::Refused)),
+            PatchStep::Change { deadline } => (deadline, header.map_or(Deadline::NEVER, |header| header.cap)),
+            PatchStep::Create { deadline, cap } => (deadline, cap),
+            PatchStep::CreateElapsed { deadline } => (deadline, Deadline::NEVER),
+        };
+        let created = !matches!(step, PatchStep::Change { .. });
+        let mut record = match (&options.create, stored) {
+            (Some(create), _) if created => create.initial.clone(),
+            (_, Some(stored)) => stored.value.into_record()?,
+            (_, None) => return Ok(Some(Outcome::Absent)),
+        };
+        let effects = rules::apply(&mut record, patch)?;
+        let fields = record.select(&patch.to_fields()?);
+        let value = Value::from(record);
+        self.check_size(&value)?;
+        if matches!(step, PatchStep::CreateElapsed { .. }) {
+            let meta = meta(created, options.want, deadline, None);
+            return Ok(Some(Outcome::Applied(PatchOutcome::new(meta, fields, effects))));
+        }
+        let next = Stored::new(value, deadline, cap, Version::random());
+        let swapped = self.0.swap(key, stamp.as_ref(), Some(&next)).await?;
+        let meta = meta(created, options.want, deadline, Some(next.version));
+        Ok(swapped.then(|| Outcome::Applied(PatchOutcome::new(meta, fields, effects))))
+    }
+
+    async fn expire_once(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: &ExpireOptions,
+    ) -> Result<Option<Outcome<ExpireOutcome>>> {
+        let (now, stored, stamp) = self.load(key).await?;
+        let header = stored.as_ref().map(Stored::header);
+        let (deadline, ends) = match rules::expire(now, header.as_ref(), change, options)? {
+            ExpireStep::Absent => return Ok(Some(Outcome::Absent)),
+            ExpireStep::Refused => return Ok(Some(Outcome::Refused)),
+            ExpireStep::Keep(deadline) => {
+                return Ok(Some(Outcome::Applied(ExpireOutcome::new(deadline, false))));
+            }
+            ExpireStep::Move(deadline) => (deadline, false),
+            ExpireStep::End(deadline) => (deadline, true),
+        };
+        let next = stored.filter(|_| !ends).map(|stored| Stored { deadline, ..stored });
+        let swapped = self.0.swap(key, stamp.as_ref(), next.as_ref()).await?;
+        Ok(swapped.then_some(Outcome::Applied(ExpireOutcome::new(deadline, true))))
+    }
+
+    async fn delete_once(
+        &self,
+        key: &Key,
+        options: &DeleteOptions,
+    ) -> Result<Option<Outcome<Option<Entry>>>> {
+        let (now, stored, stamp) = self.load(key).await?;
+        let header = stored.as_ref().map(Stored::header);
+        match rules::delete(now, header.as_ref(), options)? {
+            DeleteStep::Absent => return Ok(Some(Outcome::Absent)),
+            DeleteStep::Refused => return Ok(Some(Outcome::Refused)),
+            DeleteStep::Remove => {}
+        }
+        let swapped = self.0.swap(key, stamp.as_ref(), None).await?;
+        let taken = stored
+            .filter(|_| options.select != Select::Nothing)
+            .map(|stored| entry(&stored, &options.select, Want::empty(), stored.deadline));
+        Ok(swapped.then_some(Outcome::Applied(taken)))
+    }
+}
+
+/// How far ahead a scan looks at most, in entries, where a page does not need more.
+const MAX_LISTED: usize = 1_000;
+
+enum Attempt<T> {
+    Done(T),
+    /// Another writer was faster; this is the answer if no attempt is left.
+    Stale(T),
+}
+
+/// Tries until an attempt is not stale, if the input has passed its checks.
+macro_rules! attempts {
+    ($store:ident, $operation:literal, $key:ident, $checked:expr, $once:expr) => {{
+        let result = 'done: {
+            if let Err(error) = $checked {
+                break 'done Err(error);
+            }
+            for attempt in 0..ATTEMPTS {
+                match $once {
+                    Ok(Some(outcome)) => break 'done Ok(outcome),
+                    Ok(None) => $store.0.back_off(attempt).await,
+                    Err(error) => break 'done Err(error),
+                }
+            }
+            Err(contention())
+        };
+        $store.named($operation, $key, result)
+    }};
+}
+
+#[async_trait]
+impl<C: Cell> TtlStore for CellStore<C> {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+        let mut last = None;
+        for attempt in 0..ATTEMPTS {
+            match self.named("get", key, self.get_once(key, &options).await)? {
+                Attempt::Done(entry) => return Ok(entry),
+                Attempt::Stale(entry) => last = entry,
+            }
+            self.0.back_off(attempt).await;
+        }
+        // The read succeeded, its refresh did not (R9).
+        Ok(last)
+    }
+
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+        let checked = self.capabilities().check_put(&options).and_then(|()| self.check_size(&value));
+        attempts!(self, "put", key, checked, self.put_once(key, &value, &options).await)
+    }
+
+    async fn expire(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: ExpireOptions,
+    ) -> Result<Outcome<ExpireOutcome>> {
+        let checked = self.capabilities().check_expire(&options);
+        attempts!(self, "expire", key, checked, self.expire_once(key, change, &options).await)
+    }
+
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+        let checked = self.capabilities().check_patch(patch, &options);
+        attempts!(self, "patch", key, checked, self.patch_once(key, patch, &options).await)
+    }
+
+    async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
+        let checked = self.capabilities().check_delete(&options);
+        attempts!(self, "delete", key, checked, self.delete_once(key, &options).await)
+    }
+
+    async fn scan(&self, options: ScanOptions) -> Result<Page> {
+        let capabilities = self.capabilities();
+        capabilities.check_scan(&options)?;
+        let scope = [capabilities.backend, self.0.identity(), &options.prefix];
+        let mut after = match &options.cursor {
+            Some(cursor) => {
+                let position = String::from_utf8(cursor.open(&scope)?);
+                let key = position.ok().and_then(|position| Key::new(position).ok());
+                Some(key.ok_or_else(|| Error::new(ErrorKind::InvalidCursor, "the cursor holds no key"))?)
+            }
+            None => None,
+        };
+        let limit = options.limit.get();
+        let mut entries = Vec::new();
+        // One more than the page needs, so that a full last page knows that it is the last.
+        let mut wanted = limit.saturating_add(1);
+        loop {
+            let before = self.0.now();
+            let listed = self.0.list(&options.prefix, after.as_ref(), wanted).await;
+            let listed =
+                listed.map_err(|error| error.with_operation("scan").with_backend(capabilities.backend))?;
+            let (end, now) = (listed.len() < wanted, self.0.now());
+            for (key, listed) in listed {
+                let stored = match (listed.header().is_live(before), listed.header().is_live(now)) {
+                    (_, true) => Some(listed),
+                    // Its deadline fell during the listing, and may have been moved in time.
+                    (true, false) => self.live(&key).await?,
+                    (false, false) => None,
+                };
+                if let Some(stored) = stored {
+                    if entries.len() == limit {
+                        let next = after.map(|after| Cursor::seal(&scope, after.as_bytes()));
+                        return Ok(Page::new(entries, next));
+                    }
+                    let ends = stored.header().ends();
+                    let entry = entry(&stored, &options.select, options.want, ends);
+                    entries.push((key.clone(), entry));
+                }
+                after = Some(key);
+            }
+            if end {
+                return Ok(Page::new(entries, None));
+            }
+            // There were ghosts, and there may be many: look further ahead.
+            wanted = wanted.saturating_mul(2).min(MAX_LISTED.max(wanted));
+        }
+    }
+}
+
+fn entry(stored: &Stored, select: &Select, want: Want, deadline: Deadline) -> Entry {
+    let value = match (select, &stored.value) {
+        (Select::All, value) => Some(value.clone()),
+        (Select::Fields(names), Value::Record(record)) => Some(record.select(names).into()),
+        (Select::Fields(_), Value::Blob(_)) | (Select::Nothing, _) => None,
+    };
+    Entry::new(value)
+        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+        .with_version(want.contains(Want::VERSION).then_some(stored.version))
+}
+
+fn meta(created: bool, want: Want, deadline: Deadline, version: Option<Version>) -> Meta {
+    Meta::new(created)
+        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+        .with_version(version.filter(|_| want.contains(Want::VERSION)))
+}
