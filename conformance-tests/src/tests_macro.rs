@@ -34,6 +34,7 @@ macro_rules! __each_group {
         $crate::each_refresh_matrix!($harness, $($callback)+);
         $crate::each_refresh!($harness, $($callback)+);
         $crate::each_refresh_slack!($harness, $($callback)+);
+        $crate::each_model!($harness, $($callback)+);
     };
 }
 

@@ -28,6 +28,7 @@ pub fn all() -> Vec<Case> {
         refresh_matrix::CASES,
         refresh::CASES,
         refresh_slack::CASES,
+        crate::model::CASES,
     ]
     .concat()
 }

@@ -1,0 +1,130 @@
+//! Random sequences of operations, compared step by step with a plain reference model.
+//!
+//! The sequences are the same in every run. `TTL_CONFORMANCE_SEED` (a number) picks others, and
+//! `TTL_CONFORMANCE_STEPS` says how many steps each case takes at most, for longer runs. A failure shows the seed
+//! and the shortest failing sequence that was found.
+
+mod fields;
+mod reference;
+mod run;
+mod seen;
+mod steps;
+mod translate;
+
+use std::cell::{Cell, RefCell};
+
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use tokio::runtime::Handle;
+
+use self::run::{Run, Stop};
+use self::steps::{Pace, Step};
+use crate::{Check, Failure, Test, cases};
+
+/// The seed variable.
+const SEED: &str = "TTL_CONFORMANCE_SEED";
+
+/// The variable for how many steps a case takes.
+const STEPS: &str = "TTL_CONFORMANCE_STEPS";
+
+/// The longest sequence.
+const LENGTH: usize = 30;
+
+cases! {
+    model, each_model ($);
+
+    /// E1, E3, E5, E6, E8, E9, R2, R3, R4, R5, X1, X2, X4, X7, P1, P2, P3, C3, V3, B1, S1: whatever is done in
+    /// whatever order, a store answers as the reference model does.
+    async fn random_sequences_agree_with_the_model(t: Test) -> Check {
+        agree(t, "model", Start::Empty).await
+    }
+
+    /// E3, E9, R3, X4, P2, S1: random sequences that start over ghosts answer as if nothing were there.
+    async fn random_sequences_over_ghosts_agree_with_the_model(t: Test) -> Check {
+        agree(t, "ghosts", Start::Ghosts).await
+    }
+}
+
+/// What lies under the keys when a sequence starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Start {
+    Empty,
+    Ghosts,
+}
+
+async fn agree(test: Test, name: &'static str, start: Start) -> Check {
+    let seed = variable(SEED)?.unwrap_or(1);
+    let steps = variable(STEPS)?.unwrap_or(if test.is_manual() { 4_000 } else { 400 });
+    let runtime = Handle::current();
+    // Proptest drives from outside: it has a thread of its own.
+    let running = tokio::task::spawn_blocking(move || search(&runtime, &test, name, start, seed, steps));
+    match running.await {
+        Ok(check) => check,
+        Err(error) => Err(Failure::new("no panic", format!("{error}"))),
+    }
+}
+
+/// Looks for a sequence that fails, and for the shortest.
+fn search(runtime: &Handle, test: &Test, name: &str, start: Start, seed: u64, steps: u64) -> Check {
+    let length = LENGTH.min(usize::try_from(steps).unwrap_or(LENGTH)).max(1);
+    let config = Config {
+        // Sequences have half of the length on average.
+        cases: u32::try_from(steps * 2 / length as u64).unwrap_or(u32::MAX),
+        failure_persistence: None,
+        max_shrink_iters: 600,
+        max_shrink_time: 10_000,
+        ..Config::default()
+    };
+    let pace = if test.is_manual() { Pace::MANUAL } else { Pace::REAL };
+    let (round, latest) = (Cell::new(0), RefCell::new(None));
+    let outcome = TestRunner::new_with_rng(config, rng(seed)).run(&steps::sequences(pace, length), |steps| {
+        round.set(round.get() + 1);
+        let name = format!("{name}{}", round.get());
+        runtime.block_on(attempt(test, &name, start, &steps)).map_err(|failure| {
+            let reason = failure.to_string();
+            *latest.borrow_mut() = Some(failure);
+            TestCaseError::fail(reason)
+        })
+    });
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(TestError::Fail(reason, steps)) => {
+            // The latest failure is that of the shortest sequence.
+            let failure = latest.take().unwrap_or_else(|| Failure::new("no failure", reason.to_string()));
+            let steps: String = steps.iter().map(|step| format!("\n    {step:?}")).collect();
+            let seen = format!("{}, with {SEED}={seed}, handles in turns:{steps}", failure.seen);
+            Err(Failure::new(failure.expected, seen))
+        }
+        Err(TestError::Abort(reason)) => Err(Failure::new("sequences", format!("none: {reason}"))),
+    }
+}
+
+/// One sequence on keys of its own, again if the machine was too slow to judge it.
+async fn attempt(test: &Test, name: &str, start: Start, steps: &[Step]) -> Check {
+    for again in 0..5 {
+        let mut run = Run::new(test, &format!("{name}/{again}"));
+        if start == Start::Ghosts {
+            for key in run.keys() {
+                test.ghost(key, ttl_core::Record::new().with("i", 40).with("l", ["ghost"])).await?;
+            }
+        }
+        match run.sequence(steps).await {
+            Ok(()) => return Ok(()),
+            Err(Stop::Failed(failure)) => return Err(failure),
+            Err(Stop::Slow) => {}
+        }
+    }
+    // Five times too slow to be judged: nothing is held against the store.
+    Ok(())
+}
+
+fn rng(seed: u64) -> TestRng {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
+fn variable(name: &str) -> Check<Option<u64>> {
+    let Ok(text) = std::env::var(name) else { return Ok(None) };
+    let number = text.trim().parse();
+    number.map(Some).map_err(|_| Failure::new(format!("a whole number in {name}"), format!("{text:?}")))
+}

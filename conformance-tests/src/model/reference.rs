@@ -1,0 +1,350 @@
+//! The contract once more, written apart from `ttl_core::rules` in the plainest way: a map and ifs.
+
+use std::collections::BTreeMap;
+
+use ttl_core::{
+    Capabilities, Condition, DeleteOptions, Effect, ErrorKind, ExpireOptions, Expiry, ExpiryChange,
+    GetOptions, Guard, Key, Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, Record, Refresh,
+    RefreshMode, Select, Ttl, Value, Version, Want,
+};
+
+use super::fields;
+
+/// A deadline in epoch milliseconds; the largest is none.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// An instant in epoch nanoseconds.
+pub(super) type Instant = u128;
+
+/// One call with everything that the store is told.
+#[derive(Clone, Debug)]
+pub(super) enum Call {
+    Get(Key, GetOptions),
+    Put(PutItem),
+    Patch(Key, Patch, PatchOptions),
+    Expire(Key, ExpiryChange, ExpireOptions),
+    Delete(Key, DeleteOptions),
+    /// What a scan shows of one key.
+    Show(Key, Select, Want),
+}
+
+impl Call {
+    pub(super) fn key(&self) -> &Key {
+        match self {
+            Self::Get(key, _)
+            | Self::Patch(key, ..)
+            | Self::Expire(key, ..)
+            | Self::Delete(key, _)
+            | Self::Show(key, ..) => key,
+            Self::Put(item) => &item.key,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Answer {
+    Miss,
+    Hit,
+    Applied,
+    /// Applied, and an entry was handed back.
+    Taken,
+    Absent,
+    Refused,
+    /// One of these errors; a store answers one.
+    Failed(Vec<ErrorKind>),
+}
+
+/// What a store answers, as far as the call asked for it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    pub(super) value: Option<Value>,
+    pub(super) deadline: Option<u64>,
+    /// Whether a version is reported. Which one the model cannot know.
+    pub(super) version: bool,
+    pub(super) created: Option<bool>,
+    pub(super) changed: Option<bool>,
+    pub(super) fields: Option<Record>,
+    pub(super) effects: Option<Vec<Effect>>,
+}
+
+impl Reply {
+    pub(super) fn of(answer: Answer) -> Self {
+        Self {
+            answer,
+            value: None,
+            deadline: None,
+            version: false,
+            created: None,
+            changed: None,
+            fields: None,
+            effects: None,
+        }
+    }
+
+    fn failed(kind: ErrorKind) -> Self {
+        Self::of(Answer::Failed(vec![kind]))
+    }
+
+    fn reporting(mut self, want: Want, deadline: u64, version: bool) -> Self {
+        self.deadline = want.contains(Want::DEADLINE).then_some(deadline);
+        self.version = version && want.contains(Want::VERSION);
+        self
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    pub(super) value: Value,
+    pub(super) deadline: u64,
+    pub(super) cap: u64,
+    /// The version, once the store has told it.
+    pub(super) version: Option<Version>,
+}
+
+/// What must be stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Model {
+    pub(super) rows: BTreeMap<Key, Row>,
+}
+
+impl Model {
+    /// Does the call at this instant and says what a store must answer.
+    pub(super) fn call(&mut self, now: Instant, offers: &Capabilities, call: &Call) -> Reply {
+        // The dead go first: nothing below can meet a ghost.
+        self.rows.retain(|_, row| u128::from(row.deadline) > now / 1_000_000);
+        let errors = bad_input(now, offers, call);
+        if !errors.is_empty() {
+            return Reply::of(Answer::Failed(errors));
+        }
+        match call {
+            Call::Get(key, options) => self.get(now, key, options),
+            Call::Put(item) => self.put(now, item),
+            Call::Patch(key, patch, options) => self.patch(now, key, patch, options),
+            Call::Expire(key, change, options) => self.expire(now, key, *change, options),
+            Call::Delete(key, options) => self.delete(key, options),
+            Call::Show(key, select, want) => self.show(key, select, *want),
+        }
+    }
+
+    fn get(&mut self, now: Instant, key: &Key, options: &GetOptions) -> Reply {
+        let Some(row) = self.rows.get_mut(key) else { return Reply::of(Answer::Miss) };
+        if is_wrong(row, options.kind, &options.select) {
+            return Reply::failed(ErrorKind::WrongKind);
+        }
+        if let Some(refresh) = options.refresh {
+            let to = refreshed(now, row, refresh);
+            if to.abs_diff(row.deadline) >= refresh.slack.map_or(0, Ttl::as_millis) {
+                row.deadline = to;
+            }
+        }
+        let reply = Reply { value: part(&row.value, &options.select), ..Reply::of(Answer::Hit) };
+        reply.reporting(options.want, row.deadline, true)
+    }
+
+    fn show(&self, key: &Key, select: &Select, want: Want) -> Reply {
+        let Some(row) = self.rows.get(key) else { return Reply::of(Answer::Miss) };
+        let reply = Reply { value: part(&row.value, select), ..Reply::of(Answer::Hit) };
+        reply.reporting(want, row.deadline, true)
+    }
+
+    fn put(&mut self, now: Instant, item: &PutItem) -> Reply {
+        let options = &item.options;
+        let old = self.rows.get(&item.key);
+        match (old, options.condition) {
+            (None, Condition::IfPresent | Condition::IfVersion(_)) => return Reply::of(Answer::Absent),
+            (Some(_), Condition::IfAbsent) => return Reply::of(Answer::Refused),
+            (Some(row), Condition::IfVersion(version)) if row.version != Some(version) => {
+                return Reply::of(Answer::Refused);
+            }
+            _ => {}
+        }
+        let asked = asked(now, options.lifespan.expiry);
+        let fresh = fresh_cap(now, options.lifespan);
+        let cap = match old {
+            Some(row) if row.cap != NEVER => row.cap,
+            _ => fresh,
+        };
+        let deadline = match (old, options.on_live) {
+            (Some(row), OnLive::Keep) => row.deadline,
+            (Some(row), OnLive::Refresh(refresh)) => refreshed(now, row, refresh),
+            _ => asked,
+        };
+        let deadline = deadline.min(cap);
+        let created = Some(old.is_none());
+        let lives = self.store(now, &item.key, item.value.clone(), deadline, cap);
+        Reply { created, ..Reply::of(Answer::Applied) }.reporting(options.want, deadline, lives)
+    }
+
+    fn patch(&mut self, now: Instant, key: &Key, patch: &Patch, options: &PatchOptions) -> Reply {
+        let old = self.rows.get(key).cloned();
+        let (value, deadline, cap) = match (&old, &options.create) {
+            (Some(row), _) => {
+                if options.if_version.is_some_and(|version| row.version != Some(version)) {
+                    return Reply::of(Answer::Refused);
+                }
+                let to = options.refresh.map_or(row.deadline, |refresh| refreshed(now, row, refresh));
+                (row.value.clone(), to, row.cap)
+            }
+            (None, Some(create)) if options.if_version.is_none() => {
+                let cap = fresh_cap(now, create.lifespan);
+                let deadline = asked(now, create.lifespan.expiry).min(cap);
+                (Value::Record(create.initial.clone()), deadline, cap)
+            }
+            _ => return Reply::of(Answer::Absent),
+        };
+        let Value::Record(before) = value else { return Reply::failed(ErrorKind::WrongKind) };
+        let (after, effects) = match fields::patched(&before, patch) {
+            Ok(done) => done,
+            Err(kind) => return Reply::failed(kind),
+        };
+        let named = patch.fields();
+        let touched = after.iter().filter(|(name, _)| named.contains(name));
+        let touched = touched.map(|(name, value)| (name.to_owned(), value.clone()));
+        let reply = Reply {
+            created: Some(old.is_none()),
+            fields: Record::from_fields(touched).ok(),
+            effects: Some(effects),
+            ..Reply::of(Answer::Applied)
+        };
+        let lives = self.store(now, key, after.into(), deadline, cap);
+        reply.reporting(options.want, deadline, lives)
+    }
+
+    fn expire(&mut self, now: Instant, key: &Key, change: ExpiryChange, options: &ExpireOptions) -> Reply {
+        let Some(row) = self.rows.get_mut(key) else { return Reply::of(Answer::Absent) };
+        if options.if_version.is_some_and(|version| row.version != Some(version)) {
+            return Reply::of(Answer::Refused);
+        }
+        let from = row.deadline;
+        let to = match change {
+            ExpiryChange::Extend(_) if from == NEVER => NEVER,
+            ExpiryChange::Extend(by) => from + by.as_millis(),
+            ExpiryChange::Set(expiry) => asked(now, expiry),
+            _ => from,
+        };
+        let to = to.min(row.cap);
+        let holds = match options.guard {
+            Guard::Always => true,
+            Guard::IfLater => to > from,
+            Guard::IfSooner => to < from,
+            Guard::IfExpiring => from != NEVER,
+            Guard::IfPersistent => from == NEVER,
+            _ => false,
+        };
+        let changed = holds && to != from;
+        if changed && to != NEVER && to > millis_up(now) + Ttl::MAX.as_millis() {
+            return Reply::failed(ErrorKind::InvalidExpiry);
+        }
+        if changed {
+            row.deadline = to;
+        }
+        Reply {
+            deadline: Some(if changed { to } else { from }),
+            changed: Some(changed),
+            ..Reply::of(Answer::Applied)
+        }
+    }
+
+    fn delete(&mut self, key: &Key, options: &DeleteOptions) -> Reply {
+        let Some(row) = self.rows.get(key) else { return Reply::of(Answer::Absent) };
+        if options.if_version.is_some_and(|version| row.version != Some(version)) {
+            return Reply::of(Answer::Refused);
+        }
+        if is_wrong(row, options.kind, &options.select) {
+            return Reply::failed(ErrorKind::WrongKind);
+        }
+        let value = part(&row.value, &options.select);
+        let answer = if options.select == Select::Nothing { Answer::Applied } else { Answer::Taken };
+        self.rows.remove(key);
+        Reply { value, ..Reply::of(answer) }
+    }
+
+    /// Stores what is not over already, and says whether it was.
+    fn store(&mut self, now: Instant, key: &Key, value: Value, deadline: u64, cap: u64) -> bool {
+        self.rows.remove(key);
+        let lives = u128::from(deadline) > now / 1_000_000;
+        if lives {
+            self.rows.insert(key.clone(), Row { value, deadline, cap, version: None });
+        }
+        lives
+    }
+}
+
+/// Everything that is wrong with a call whatever is stored; a store may name any of it.
+fn bad_input(now: Instant, offers: &Capabilities, call: &Call) -> Vec<ErrorKind> {
+    let mut errors = Vec::new();
+    let (mut lifespan, mut conditional) = (None, false);
+    match call {
+        Call::Put(item) => {
+            lifespan = Some(item.options.lifespan);
+            conditional = item.options.condition != Condition::Always;
+        }
+        Call::Patch(_, patch, options) => {
+            lifespan = options.create.as_ref().map(|create| create.lifespan);
+            conditional = options.if_version.is_some();
+            errors.extend((!offers.patch).then_some(ErrorKind::Unsupported));
+            errors.extend(patch.operations().err().map(|error| error.kind()));
+        }
+        Call::Expire(_, change, options) => {
+            if let ExpiryChange::Set(expiry) = change {
+                lifespan = Some(Lifespan::new(*expiry));
+            }
+            conditional = options.if_version.is_some();
+        }
+        Call::Delete(_, options) => conditional = options.if_version.is_some(),
+        Call::Get(..) | Call::Show(..) => {}
+    }
+    if let Some(lifespan) = lifespan {
+        let end = asked(now, lifespan.expiry);
+        let latest = millis_up(now) + Ttl::MAX.as_millis();
+        errors.extend((end != NEVER && end > latest).then_some(ErrorKind::InvalidExpiry));
+        errors.extend((lifespan.max.is_some() && !offers.caps).then_some(ErrorKind::Unsupported));
+    }
+    errors.extend((conditional && !offers.conditions).then_some(ErrorKind::Unsupported));
+    errors
+}
+
+fn is_wrong(row: &Row, expected: Option<Kind>, select: &Select) -> bool {
+    match (select, &row.value) {
+        (Select::Fields(_), Value::Blob(_)) => true,
+        (_, value) => expected.is_some_and(|kind| kind != value.kind()),
+    }
+}
+
+fn part(value: &Value, select: &Select) -> Option<Value> {
+    match (select, value) {
+        (Select::All, value) => Some(value.clone()),
+        (Select::Fields(names), Value::Record(record)) => Some(Value::Record(record.select(names))),
+        _ => None,
+    }
+}
+
+fn refreshed(now: Instant, row: &Row, refresh: Refresh) -> u64 {
+    let target = (millis_up(now) + refresh.ttl.as_millis()).min(row.cap);
+    match refresh.mode {
+        RefreshMode::Reset => target,
+        RefreshMode::ExtendOnly => row.deadline.max(target),
+    }
+}
+
+fn fresh_cap(now: Instant, lifespan: Lifespan) -> u64 {
+    lifespan.max.map_or(NEVER, |max| millis_up(now) + max.as_millis())
+}
+
+fn asked(now: Instant, expiry: Expiry) -> u64 {
+    match expiry {
+        Expiry::Never => NEVER,
+        Expiry::After(ttl) => millis_up(now) + ttl.as_millis(),
+        Expiry::At(instant) => {
+            let at = instant.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+            // What is past stays past, although deadlines are rounded up.
+            if at <= now { millis_up(at - at % 1_000_000) } else { millis_up(at) }
+        }
+    }
+}
+
+fn millis_up(instant: Instant) -> u64 {
+    // 64 bits of milliseconds last longer than any instant that can be asked for.
+    u64::try_from(instant.div_ceil(1_000_000)).unwrap_or(NEVER - 1)
+}

@@ -1,0 +1,253 @@
+//! Runs a sequence on a store and on the model, and says where they part.
+//!
+//! The model is exact about time, a call is not: it was decided at some instant between its start and its end. So
+//! the model is asked for every instant that it can have been, and what the store answered tells which of the
+//! states that come out are possible. On a manual clock there is one instant and one state; on a real one no
+//! answer near a deadline is ever held against a store that was merely slow.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ttl_core::{GetOptions, Key, TtlStore, Value, Version, Want};
+
+use super::reference::{Answer, Call, Instant, Model, NEVER, Reply};
+use super::seen::{self, Seen};
+use super::steps::{KEYS, NAMES, Step};
+use super::translate::Translator;
+use crate::{Failure, Test};
+
+/// How far the clock that decides may be from what this process takes for it.
+const SKEW: Duration = Duration::from_millis(5);
+
+/// Calls that took longer say too little about when they were decided; the sequence is run again.
+const SLOW: Duration = Duration::from_millis(150);
+
+/// Why a sequence did not come to its end.
+pub(super) enum Stop {
+    /// Store and model differ.
+    Failed(Failure),
+    /// The machine was too slow to tell.
+    Slow,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// One sequence on keys of its own.
+pub(super) struct Run<'a> {
+    test: &'a Test,
+    prefix: String,
+    keys: Vec<Key>,
+    /// Every state that agrees with all that was answered.
+    states: Vec<Model>,
+    /// Every version that was told, and of which value.
+    told: Vec<(Key, Version, Value)>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(test: &'a Test, name: &str) -> Self {
+        let prefix = format!("{name}:");
+        let keys = NAMES.iter().map(|name| crate::test::key(&format!("{prefix}{name}"))).collect();
+        Self { test, prefix, keys, states: vec![Model::default()], told: Vec::new() }
+    }
+
+    pub(super) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// Takes the steps, every other one on the second handle, and in the end looks at all that is there.
+    pub(super) async fn sequence(&mut self, steps: &[Step]) -> Result<(), Stop> {
+        for (at, step) in steps.iter().enumerate() {
+            let store = if at % 2 == 0 { &self.test.store } else { &self.test.second };
+            let done = self.step(&**store, step).await;
+            done.map_err(|stop| named(stop, &format!("step {} ({step:?})", at + 1)))?;
+        }
+        for at in 0..KEYS {
+            let whole = GetOptions::new().with_want(Want::DEADLINE | Want::VERSION);
+            let done = self.one(&*self.test.store, Call::Get(self.keys[at].clone(), whole)).await;
+            done.map_err(|stop| named(stop, &format!("the last look at key {at}")))?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, store: &dyn TtlStore, step: &Step) -> Result<(), Stop> {
+        if let Step::Pass(duration) = step {
+            self.test.pass(*duration).await;
+            return Ok(());
+        }
+        if matches!(step, Step::Scan { .. }) && !self.test.capabilities().scan {
+            return Ok(());
+        }
+        for key in step.versioned() {
+            self.learn_version(store, key).await?;
+        }
+        let translator =
+            Translator { keys: &self.keys, prefix: &self.prefix, now: self.now(), versions: self.versions() };
+        let request = translator.request(step);
+        let from = self.now();
+        let seen = seen::perform(store, request?).await?;
+        let window = self.since(from)?;
+        for (call, seen) in &seen {
+            self.settle(window, call, seen)?;
+        }
+        // Where time is uncertain the deadlines tell what happened, while it still matters.
+        for at in 0..KEYS {
+            if self.states.len() > 1 {
+                let peek = GetOptions::nothing().with_want(Want::DEADLINE);
+                self.one(store, Call::Get(self.keys[at].clone(), peek)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One call that is no step of the sequence.
+    async fn one(&mut self, store: &dyn TtlStore, call: Call) -> Result<(), Stop> {
+        let Call::Get(key, options) = &call else { return Ok(()) };
+        let from = self.now();
+        let seen = seen::get(store, key, options).await?;
+        let window = self.since(from)?;
+        self.settle(window, &call, &seen)
+    }
+
+    /// Sees to it that the version of a live entry is known.
+    async fn learn_version(&mut self, store: &dyn TtlStore, key: usize) -> Result<(), Stop> {
+        let key = self.keys[key].clone();
+        let unknown = |state: &Model| state.rows.get(&key).is_some_and(|row| row.version.is_none());
+        if self.states.iter().any(unknown) {
+            self.one(store, Call::Get(key, GetOptions::nothing().with_want(Want::VERSION))).await?;
+        }
+        Ok(())
+    }
+
+    /// The present version of each key, and one that it had before.
+    fn versions(&self) -> Vec<(Option<Version>, Option<Version>)> {
+        let current = |key: &Key| self.states.iter().find_map(|state| state.rows.get(key)?.version);
+        let earlier = |key: &Key| self.told.iter().find(|(of, ..)| of == key).map(|(_, version, _)| *version);
+        self.keys.iter().map(|key| (current(key), earlier(key))).collect()
+    }
+
+    fn now(&self) -> SystemTime {
+        if self.test.is_manual() { self.test.local_now() } else { self.test.store.now() }
+    }
+
+    /// The instants between which a call was decided that began then and has just ended.
+    fn since(&self, from: SystemTime) -> Result<(Instant, Instant), Stop> {
+        let now = self.now();
+        if self.test.is_manual() {
+            return Ok((nanos(now), nanos(now)));
+        }
+        if now.duration_since(from).unwrap_or_default() > SLOW {
+            return Err(Stop::Slow);
+        }
+        // What is seen that late is still in time (E2).
+        let late = SKEW + self.test.capabilities().resolution;
+        Ok((nanos(from - late), nanos(now + SKEW)))
+    }
+
+    /// Keeps the states that answer as the store did.
+    fn settle(&mut self, window: (Instant, Instant), call: &Call, seen: &Seen) -> Result<(), Stop> {
+        let offers = self.test.capabilities();
+        let mut possible: Vec<Model> = Vec::new();
+        let mut differs = None;
+        for state in &self.states {
+            for now in instants(window) {
+                let mut after = state.clone();
+                let expected = after.call(now, &offers, call);
+                match agree(&expected, seen).and_then(|()| self.name_version(&mut after, call, seen)) {
+                    Ok(()) if possible.contains(&after) => {}
+                    Ok(()) => possible.push(after),
+                    Err(why) => differs = Some((why, expected, state.rows.get(call.key()).cloned())),
+                }
+            }
+        }
+        if let (true, Some((why, expected, row))) = (possible.is_empty(), differs) {
+            let before = row.map_or("nothing".to_owned(), |row| {
+                format!("{} until {}", seen::text(&row.value), instant(row.deadline))
+            });
+            let about = format!("{why}, where {before} was stored and it was {} ms", window.1 / 1_000_000);
+            return Err(Failure::new(format!("{about}: {}", describe(&expected)), seen.describe()).into());
+        }
+        self.states = possible;
+        if let (Some(version), Some(row)) = (seen.version, self.states[0].rows.get(call.key())) {
+            let entry = (call.key().clone(), version, row.value.clone());
+            if !self.told.contains(&entry) {
+                self.told.push(entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the version that was told as that of the row, if it can be.
+    fn name_version(&self, after: &mut Model, call: &Call, seen: &Seen) -> Result<(), &'static str> {
+        let (Some(version), Some(row)) = (seen.version, after.rows.get_mut(call.key())) else {
+            return Ok(());
+        };
+        if row.version.is_some_and(|known| known != version) {
+            return Err("the same version while the value stays");
+        }
+        let mut same = self.told.iter().filter(|(key, told, _)| key == call.key() && *told == version);
+        if row.version.is_none()
+            && matches!(call, Call::Put(_))
+            && self.test.capabilities().unique_versions
+            && same.clone().next().is_some()
+        {
+            return Err("a version that no write made before");
+        }
+        if same.any(|(_, _, value)| *value != row.value) {
+            return Err("a version that no other value had");
+        }
+        row.version = Some(version);
+        Ok(())
+    }
+}
+
+fn agree(expected: &Reply, seen: &Seen) -> Result<(), &'static str> {
+    let agrees = match (&expected.answer, &seen.reply.answer) {
+        (Answer::Failed(allowed), Answer::Failed(kinds)) => kinds.iter().all(|kind| allowed.contains(kind)),
+        _ => *expected == seen.reply,
+    };
+    if agrees { Ok(()) } else { Err("the model's answer") }
+}
+
+/// Every instant of a window that can make a difference: whole milliseconds, and what lies between them.
+fn instants((from, to): (Instant, Instant)) -> impl Iterator<Item = Instant> {
+    let step = if from == to { 1 } else { 500_000 };
+    let first = from - from % step;
+    (0..).map(move |n| first + n * step).take_while(move |now| *now <= to)
+}
+
+fn nanos(instant: SystemTime) -> Instant {
+    instant.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
+}
+
+fn named(stop: Stop, what: &str) -> Stop {
+    match stop {
+        Stop::Failed(failure) => {
+            Stop::Failed(Failure::new(format!("at {what} {}", failure.expected), failure.seen))
+        }
+        Stop::Slow => Stop::Slow,
+    }
+}
+
+pub(super) fn instant(millis: u64) -> String {
+    if millis == NEVER { "never".to_owned() } else { format!("{millis} ms") }
+}
+
+pub(super) fn describe(reply: &Reply) -> String {
+    let mut text = format!("{:?}", reply.answer);
+    let mut add = |name: &str, what: Option<String>| {
+        if let Some(what) = what {
+            text.push_str(&format!(", {name} {what}"));
+        }
+    };
+    add("value", reply.value.as_ref().map(seen::text));
+    add("deadline", reply.deadline.map(instant));
+    add("version", reply.version.then(|| "told".to_owned()));
+    add("created", reply.created.map(|created| created.to_string()));
+    add("changed", reply.changed.map(|changed| changed.to_string()));
+    add("fields", reply.fields.as_ref().map(ttl_core::Record::to_json_text));
+    add("effects", reply.effects.as_ref().map(|effects| format!("{effects:?}")));
+    text
+}

@@ -1,0 +1,220 @@
+//! Does requests on a store and writes down what it answered, in the model's words.
+
+use ttl_core::{
+    Deadline, DeleteOptions, Entry, Error, GetOptions, Key, Meta, Outcome, PutItem, Result, ScanOptions,
+    TtlStore, Value, Version, Want,
+};
+
+use super::reference::{Answer, Call, Reply};
+use super::run::describe;
+use crate::{Check, Failure};
+
+/// What a step asks of the store.
+pub(super) enum Request {
+    One(Call),
+    GetMany(Vec<Key>, GetOptions),
+    PutMany(Vec<PutItem>),
+    DeleteMany(Vec<Key>, DeleteOptions),
+    /// A whole scan; these are the keys that can be met.
+    Scan(ScanOptions, Vec<Key>),
+}
+
+/// What a store answered to one call.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) reply: Reply,
+    pub(super) version: Option<Version>,
+    error: Option<Error>,
+}
+
+impl Seen {
+    fn of(answer: Answer) -> Self {
+        Self { reply: Reply::of(answer), version: None, error: None }
+    }
+
+    fn told(mut self, want: Want, deadline: Option<Deadline>, version: Option<Version>) -> Self {
+        // What was not asked for does not matter.
+        self.reply.deadline =
+            deadline.filter(|_| want.contains(Want::DEADLINE)).map(Deadline::as_epoch_millis);
+        self.version = version.filter(|_| want.contains(Want::VERSION));
+        self.reply.version = self.version.is_some();
+        self
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let error = self.error.as_ref().map_or(String::new(), |error| format!(" ({error:?})"));
+        format!("{}{error}", describe(&self.reply))
+    }
+}
+
+/// Does a request: the calls that it amounts to, in order, and what was answered to each.
+pub(super) async fn perform(store: &dyn TtlStore, request: Request) -> Check<Vec<(Call, Seen)>> {
+    match request {
+        Request::One(call) => {
+            let seen = one(store, &call).await?;
+            Ok(vec![(call, seen)])
+        }
+        Request::GetMany(keys, options) => {
+            let results = store.get_many(&keys, options.clone()).await;
+            in_order(keys, results, |key| Call::Get(key, options.clone()), |r| got(r, options.want))
+        }
+        Request::PutMany(items) => {
+            let wants: Vec<Want> = items.iter().map(|item| item.options.want).collect();
+            let results = store.put_many(items.clone()).await;
+            let results = results.into_iter().zip(wants).collect();
+            in_order(items, results, Call::Put, |(result, want)| Ok(put(result, want)))
+        }
+        Request::DeleteMany(keys, options) => {
+            let results = store.delete_many(&keys, options.clone()).await;
+            in_order(keys, results, |key| Call::Delete(key, options.clone()), |r| Ok(deleted(r)))
+        }
+        Request::Scan(options, keys) => scan(store, options, &keys).await,
+    }
+}
+
+async fn one(store: &dyn TtlStore, call: &Call) -> Check<Seen> {
+    Ok(match call {
+        Call::Get(key, options) => get(store, key, options).await?,
+        Call::Put(item) => {
+            let result = store.put(&item.key, item.value.clone(), item.options.clone()).await;
+            put(result, item.options.want)
+        }
+        Call::Patch(key, patch, options) => match store.patch(key, patch, options.clone()).await {
+            Ok(Outcome::Applied(done)) => {
+                let mut seen = written(done.meta, options.want);
+                seen.reply.fields = Some(done.fields);
+                seen.reply.effects = Some(done.effects);
+                seen
+            }
+            other => unapplied(other),
+        },
+        Call::Expire(key, change, options) => match store.expire(key, *change, options.clone()).await {
+            Ok(Outcome::Applied(done)) => {
+                let mut seen = Seen::of(Answer::Applied);
+                seen.reply.deadline = Some(done.deadline.as_epoch_millis());
+                seen.reply.changed = Some(done.changed);
+                seen
+            }
+            other => unapplied(other),
+        },
+        Call::Delete(key, options) => deleted(store.delete(key, options.clone()).await),
+        Call::Show(..) => Seen::of(Answer::Miss),
+    })
+}
+
+pub(super) async fn get(store: &dyn TtlStore, key: &Key, options: &GetOptions) -> Check<Seen> {
+    got(store.get(key, options.clone()).await, options.want)
+}
+
+fn got(result: Result<Option<Entry>>, want: Want) -> Check<Seen> {
+    match result {
+        Ok(None) => Ok(Seen::of(Answer::Miss)),
+        Ok(Some(entry)) => shown(entry, want),
+        Err(error) => Ok(failed(error)),
+    }
+}
+
+fn shown(entry: Entry, want: Want) -> Check<Seen> {
+    if let Some(error) = entry.refresh_error {
+        return Err(Failure::new("a refresh that succeeds, since nobody else writes", format!("{error:?}")));
+    }
+    let mut seen = Seen::of(Answer::Hit).told(want, entry.deadline, entry.version);
+    seen.reply.value = entry.value;
+    Ok(seen)
+}
+
+fn put(result: Result<Outcome<Meta>>, want: Want) -> Seen {
+    match result {
+        Ok(Outcome::Applied(meta)) => written(meta, want),
+        other => unapplied(other),
+    }
+}
+
+fn written(meta: Meta, want: Want) -> Seen {
+    let mut seen = Seen::of(Answer::Applied).told(want, meta.deadline, meta.version);
+    seen.reply.created = Some(meta.created);
+    seen
+}
+
+fn deleted(result: Result<Outcome<Option<Entry>>>) -> Seen {
+    match result {
+        Ok(Outcome::Applied(None)) => Seen::of(Answer::Applied),
+        Ok(Outcome::Applied(Some(entry))) => {
+            let mut seen = Seen::of(Answer::Taken);
+            seen.reply.value = entry.value;
+            seen
+        }
+        other => unapplied(other),
+    }
+}
+
+fn unapplied<T>(result: Result<Outcome<T>>) -> Seen {
+    match result {
+        Ok(Outcome::Applied(_)) => Seen::of(Answer::Applied),
+        Ok(Outcome::Absent) => Seen::of(Answer::Absent),
+        Ok(Outcome::Refused) => Seen::of(Answer::Refused),
+        Err(error) => failed(error),
+    }
+}
+
+fn failed(error: Error) -> Seen {
+    Seen { error: Some(error.clone()), ..Seen::of(Answer::Failed(vec![error.kind()])) }
+}
+
+fn in_order<I, R>(
+    inputs: Vec<I>,
+    results: Vec<R>,
+    call: impl Fn(I) -> Call,
+    seen: impl Fn(R) -> Check<Seen>,
+) -> Check<Vec<(Call, Seen)>> {
+    if inputs.len() != results.len() {
+        let (expected, seen) = (inputs.len(), results.len());
+        return Err(Failure::new(
+            format!("one result for each of {expected} inputs"),
+            format!("{seen} results"),
+        ));
+    }
+    inputs.into_iter().zip(results).map(|(input, result)| Ok((call(input), seen(result)?))).collect()
+}
+
+async fn scan(store: &dyn TtlStore, options: ScanOptions, keys: &[Key]) -> Check<Vec<(Call, Seen)>> {
+    let (select, want, limit) = (options.select.clone(), options.want, options.limit.get());
+    let show = |key: &Key| Call::Show(key.clone(), select.clone(), want);
+    let mut calls = Vec::new();
+    let mut cursor = None;
+    // Many times the pages that these keys can fill, so that a scan that never ends is found.
+    for _ in 0..keys.len() * 8 + 8 {
+        let page = store.scan(options.clone().with_cursor(cursor)).await?;
+        let found = page.entries.len();
+        if found > limit || (found < limit && page.next.is_some()) {
+            return Err(Failure::new(
+                format!("pages of {limit} entries, the last of at most as many"),
+                format!("one of {found}, {}", if page.next.is_some() { "not the last" } else { "the last" }),
+            ));
+        }
+        for (key, entry) in page.entries {
+            if !keys.contains(&key) {
+                return Err(Failure::new(
+                    "keys that were put and that begin with the prefix",
+                    format!("{key:?}"),
+                ));
+            }
+            calls.push((show(&key), shown(entry, want)?));
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            let missing = keys.iter().filter(|key| !calls.iter().any(|(call, _)| call.key() == *key));
+            let missing: Vec<_> = missing.map(|key| (show(key), Seen::of(Answer::Miss))).collect();
+            calls.extend(missing);
+            return Ok(calls);
+        }
+    }
+    Err(Failure::new("a last page", "none"))
+}
+
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::Blob(bytes) => format!("the blob {:?}", String::from_utf8_lossy(bytes)),
+        Value::Record(record) => record.to_json_text(),
+    }
+}

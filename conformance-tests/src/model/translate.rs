@@ -1,0 +1,184 @@
+//! From steps to calls: names become keys, offsets become instants, picks become versions.
+
+use std::num::NonZeroUsize;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value as Json;
+use ttl_core::{
+    Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions, Key, Lifespan,
+    OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, ScanOptions, Select, Ttl, Value, Version,
+};
+
+use super::reference::Call;
+use super::seen::Request;
+use super::steps::{Content, Edit, Ends, Life, Live, Part, Pick, Read, Step, To, When, Write};
+use crate::{Check, Failure};
+
+pub(super) struct Translator<'a> {
+    pub(super) keys: &'a [Key],
+    pub(super) prefix: &'a str,
+    pub(super) now: SystemTime,
+    /// The present and an earlier version of each key.
+    pub(super) versions: Vec<(Option<Version>, Option<Version>)>,
+}
+
+impl Step {
+    /// The keys whose present version the step names.
+    pub(super) fn versioned(&self) -> Vec<usize> {
+        let names = |write: &&Write| matches!(write.when, When::IfVersion(Pick::Current));
+        match self {
+            Self::Put(write) => Some(write).filter(names).map(|write| write.key).into_iter().collect(),
+            Self::PutMany(writes) => writes.iter().filter(names).map(|write| write.key).collect(),
+            Self::Patch { key, version, .. }
+            | Self::Expire { key, version, .. }
+            | Self::Delete { key, version, .. } => version.map(|_| *key).into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Translator<'_> {
+    pub(super) fn request(&self, step: &Step) -> Check<Request> {
+        Ok(match step {
+            Step::Pass(_) => return Err(Failure::new("a call", "a wait")),
+            Step::Get(key, read) => Request::One(Call::Get(self.keys[*key].clone(), get(read)?)),
+            Step::GetMany(keys, read) => Request::GetMany(self.keys_of(keys), get(read)?),
+            Step::Put(write) => Request::One(Call::Put(self.put(write)?)),
+            Step::PutMany(writes) => {
+                Request::PutMany(writes.iter().map(|write| self.put(write)).collect::<Check<_>>()?)
+            }
+            Step::Patch { key, edits, create, refresh, version, want } => {
+                let mut options = PatchOptions::new().with_refresh(*refresh).with_want(*want);
+                if let Some((life, initial)) = create {
+                    let create = Create::new(self.lifespan(*life)).with_initial(record(initial)?);
+                    options = options.with_create(create);
+                }
+                options.if_version = self.version(*key, *version);
+                let patch = edits.iter().fold(Patch::new(), edited);
+                Request::One(Call::Patch(self.keys[*key].clone(), patch, options))
+            }
+            Step::Expire { key, to, guard, version } => {
+                let change = match to {
+                    To::Set(ends) => ExpiryChange::Set(self.expiry(*ends)),
+                    To::Extend(by) => ExpiryChange::Extend(*by),
+                };
+                let mut options = ExpireOptions::new().with_guard(*guard);
+                options.if_version = self.version(*key, *version);
+                Request::One(Call::Expire(self.keys[*key].clone(), change, options))
+            }
+            Step::Delete { key, part, kind, version } => {
+                let mut options = DeleteOptions::new().with_select(select(part)?);
+                // Fields of a blob make no sense, whatever the answer.
+                options.kind = kind.filter(|_| !matches!(part, Part::Fields(_)));
+                options.if_version = self.version(*key, *version);
+                Request::One(Call::Delete(self.keys[*key].clone(), options))
+            }
+            Step::DeleteMany { keys, part } => {
+                Request::DeleteMany(self.keys_of(keys), DeleteOptions::new().with_select(select(part)?))
+            }
+            Step::Scan { prefix, limit, part, want } => {
+                let prefix = format!("{}{prefix}", self.prefix);
+                let keys =
+                    self.keys.iter().filter(|key| key.as_str().starts_with(&prefix)).cloned().collect();
+                let limit = NonZeroUsize::new(*limit).unwrap_or(NonZeroUsize::MIN);
+                let options = ScanOptions::new(prefix).with_limit(limit).with_select(select(part)?);
+                Request::Scan(options.with_want(*want), keys)
+            }
+        })
+    }
+
+    fn keys_of(&self, keys: &[usize]) -> Vec<Key> {
+        keys.iter().map(|key| self.keys[*key].clone()).collect()
+    }
+
+    fn put(&self, write: &Write) -> Check<PutItem> {
+        let value = match &write.value {
+            Content::Blob(text) => Value::from(*text),
+            Content::Record(fields) => Value::Record(record(fields)?),
+        };
+        let on_live = match write.on_live {
+            Live::Replace => OnLive::Replace,
+            Live::Keep => OnLive::Keep,
+            Live::Refresh(refresh) => OnLive::Refresh(refresh),
+        };
+        let condition = match write.when {
+            When::Always => Condition::Always,
+            When::IfAbsent => Condition::IfAbsent,
+            When::IfPresent => Condition::IfPresent,
+            When::IfVersion(pick) => {
+                self.version(write.key, Some(pick)).map_or(Condition::Always, Condition::IfVersion)
+            }
+        };
+        let options = PutOptions::new(self.lifespan(write.life)).with_on_live(on_live);
+        let options = options.with_condition(condition).with_want(write.want);
+        Ok(PutItem::new(self.keys[write.key].clone(), value, options))
+    }
+
+    /// The version to name; one that no store makes where there is none to pick.
+    fn version(&self, key: usize, pick: Option<Pick>) -> Option<Version> {
+        let (current, earlier) = self.versions[key];
+        let picked = match pick? {
+            Pick::Current => current,
+            Pick::Earlier => earlier,
+            Pick::Foreign => None,
+        };
+        Some(picked.unwrap_or(Version::from_u128(7)))
+    }
+
+    fn lifespan(&self, life: Life) -> Lifespan {
+        let lifespan = Lifespan::new(self.expiry(life.ends));
+        life.max.map_or(lifespan, |max| lifespan.with_max(max))
+    }
+
+    fn expiry(&self, ends: Ends) -> Expiry {
+        match ends {
+            Ends::Never => Expiry::Never,
+            Ends::After(ttl) => Expiry::After(ttl),
+            Ends::In { nanos } => {
+                Expiry::At(moved(self.now, Duration::from_nanos(nanos.unsigned_abs()), nanos < 0))
+            }
+            Ends::NearLimit { millis } => {
+                let limit = self.now + Ttl::MAX.as_duration();
+                Expiry::At(moved(limit, Duration::from_millis(millis.unsigned_abs()), millis < 0))
+            }
+            Ends::Epoch => Expiry::At(UNIX_EPOCH),
+        }
+    }
+}
+
+fn moved(instant: SystemTime, by: Duration, back: bool) -> SystemTime {
+    if back { instant - by } else { instant + by }
+}
+
+fn get(read: &Read) -> Check<GetOptions> {
+    let mut options = GetOptions::new().with_select(select(&read.part)?).with_want(read.want);
+    options.kind = read.kind;
+    Ok(options.with_refresh(read.refresh))
+}
+
+fn select(part: &Part) -> Check<Select> {
+    Ok(match part {
+        Part::All => Select::All,
+        Part::Fields(names) => Select::Fields(Fields::new(names.iter().copied())?),
+        Part::Nothing => Select::Nothing,
+    })
+}
+
+fn record(fields: &Json) -> Check<Record> {
+    Ok(Record::from_serialize(fields)?)
+}
+
+fn edited(patch: Patch, edit: &Edit) -> Patch {
+    match edit {
+        Edit::Set(field, value) => patch.set(*field, value),
+        Edit::Append(field, element) => patch.append(*field, element),
+        Edit::Prepend(field, element) => patch.prepend(*field, element),
+        Edit::PopFront(field) => patch.pop_front(*field),
+        Edit::PopBack(field) => patch.pop_back(*field),
+        Edit::RemoveValue(field, element) => patch.remove_value(*field, element),
+        Edit::Clear(field) => patch.clear(*field),
+        Edit::Unset(field) => patch.unset(*field),
+        Edit::Add(field, by) => patch.increment(*field, *by),
+        Edit::AddQuarters(field, quarters) => patch.increment(*field, f64::from(*quarters) / 4.0),
+    }
+}
