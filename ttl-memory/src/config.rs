@@ -1,0 +1,260 @@
+//! Configuration: a builder, and URLs.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use ttl_core::{Clock, Error, ErrorKind, Result};
+use url::Url;
+
+const KNOWN: &str = "max_entries, max_bytes, max_value_bytes, reclaim";
+
+/// Who gives back the memory of expired entries. Visibility does not depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reclaim {
+    /// A thread of the store, which looks about once a second, and every put a little. The thread starts with the
+    /// first entry that has a deadline and ends by itself when the store is dropped. In URLs: `background`.
+    #[default]
+    Background,
+    /// Every put a little, and [`MemoryStore::sweep`](crate::MemoryStore::sweep); no thread is started. For tests
+    /// that move the clock by hand, and for programs that call it themselves. In URLs: `manual`.
+    Manual,
+}
+
+/// How a [`MemoryStore`](crate::MemoryStore) is set up. The default has no limits and reads the system's clock.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use ttl_memory::{MemoryConfig, MemoryStore};
+///
+/// let config = MemoryConfig::new().with_max_entries(NonZeroUsize::new(10_000).unwrap());
+/// let store = MemoryStore::new(config);
+/// let same = MemoryStore::new(MemoryConfig::from_url("memory:?max_entries=10000")?);
+/// # let _ = (store, same);
+/// # Ok::<(), ttl_core::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct MemoryConfig {
+    max_entries: Option<NonZeroUsize>,
+    max_bytes: Option<NonZeroUsize>,
+    max_value_bytes: Option<u64>,
+    reclaim: Reclaim,
+    clock: Option<Arc<dyn Clock>>,
+}
+
+impl MemoryConfig {
+    /// No limits, the system's clock, a background thread for expired entries.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Holds at most so many entries. When a put would pass that, live entries are evicted that are seldom used.
+    ///
+    /// The limit is shared out evenly to up to 64 shards of at least 1024 entries, and a shard evicts when its own
+    /// share is full: a store holds a few hundredths less than the limit when that happens first.
+    #[must_use]
+    pub const fn with_max_entries(mut self, entries: NonZeroUsize) -> Self {
+        self.max_entries = Some(entries);
+        self
+    }
+
+    /// Holds at most so many bytes, as [`MemoryStore::bytes`](crate::MemoryStore::bytes) counts them: keys, values
+    /// and what the store needs beside them. When a put would pass that, live entries are evicted that are seldom
+    /// used.
+    ///
+    /// The limit is shared out evenly to up to 64 shards of at least 16 MiB. An entry that alone is larger than a
+    /// shard's share is [`ErrorKind::TooLarge`].
+    #[must_use]
+    pub const fn with_max_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Refuses values of more than so many bytes: of a blob, or of a record's canonical text (which is then written
+    /// once a put to count it).
+    #[must_use]
+    pub const fn with_max_value_bytes(mut self, bytes: u64) -> Self {
+        self.max_value_bytes = Some(bytes);
+        self
+    }
+
+    /// Gives the memory of expired entries back like this.
+    #[must_use]
+    pub const fn with_reclaim(mut self, reclaim: Reclaim) -> Self {
+        self.reclaim = reclaim;
+        self
+    }
+
+    /// Decides about visibility by this clock, such as a [`ManualClock`](ttl_core::ManualClock). The default is a
+    /// [`MonotonicClock`](ttl_core::MonotonicClock): the system's time when the store was made, moved on by the
+    /// monotonic clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Reads a URL: `memory:`, with settings as its query, such as `memory:?max_entries=10000&max_bytes=64MiB`.
+    ///
+    /// | setting | value | default |
+    /// |---|---|---|
+    /// | `max_entries` | a number, see [`with_max_entries`](Self::with_max_entries) | no limit |
+    /// | `max_bytes` | bytes, see [`with_max_bytes`](Self::with_max_bytes) | no limit |
+    /// | `max_value_bytes` | bytes, see [`with_max_value_bytes`](Self::with_max_value_bytes) | no limit |
+    /// | `reclaim` | `background` or `manual`, see [`Reclaim`] | `background` |
+    ///
+    /// Bytes are a number alone or with `KiB`, `MiB` or `GiB`. Each URL that is opened makes a store of its own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] for another scheme, for a host or a path, for a setting that is unknown or stands
+    /// twice, and for a value that it does not take.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let url =
+            Url::parse(url).map_err(|error| invalid("this is no URL; write memory:").with_source(error))?;
+        if url.scheme() != "memory" {
+            return Err(invalid(format!("the scheme is {:?}; write memory:", url.scheme())));
+        }
+        if url.has_host() && url.host_str() != Some("") || !matches!(url.path(), "" | "/") {
+            return Err(invalid("a memory: URL has no host and no path; write memory:?max_entries=1000"));
+        }
+        let mut config = Self::new();
+        let mut seen = Vec::new();
+        for (name, value) in url.query_pairs() {
+            match &*name {
+                "max_entries" => config.max_entries = Some(non_zero(&name, &value, number(&value))?),
+                "max_bytes" => config.max_bytes = Some(non_zero(&name, &value, bytes(&value))?),
+                "max_value_bytes" => {
+                    let bytes =
+                        bytes(&value).ok_or_else(|| bad_value(&name, &value, "bytes, such as 64MiB"))?;
+                    config.max_value_bytes = Some(bytes as u64);
+                }
+                "reclaim" => {
+                    config.reclaim = match &*value {
+                        "background" => Reclaim::Background,
+                        "manual" => Reclaim::Manual,
+                        _ => return Err(bad_value(&name, &value, "background or manual")),
+                    };
+                }
+                _ => {
+                    return Err(invalid(format!("the setting {name:?} is not known; known are {KNOWN}")));
+                }
+            }
+            if seen.contains(&name) {
+                return Err(invalid(format!("the setting {name:?} stands twice")));
+            }
+            seen.push(name);
+        }
+        Ok(config)
+    }
+
+    pub(crate) fn max_entries(&self) -> usize {
+        self.max_entries.map_or(usize::MAX, NonZeroUsize::get)
+    }
+
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.max_bytes.map_or(usize::MAX, NonZeroUsize::get)
+    }
+
+    pub(crate) fn max_value_bytes(&self) -> u64 {
+        self.max_value_bytes.unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn reclaim(&self) -> Reclaim {
+        self.reclaim
+    }
+
+    pub(crate) fn clock(&self) -> Option<Arc<dyn Clock>> {
+        self.clock.clone()
+    }
+}
+
+impl fmt::Debug for MemoryConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryConfig")
+            .field("max_entries", &self.max_entries)
+            .field("max_bytes", &self.max_bytes)
+            .field("max_value_bytes", &self.max_value_bytes)
+            .field("reclaim", &self.reclaim)
+            .field("clock", &self.clock)
+            .finish()
+    }
+}
+
+fn number(text: &str) -> Option<usize> {
+    text.parse().ok()
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
+    units.iter().find_map(|(unit, factor)| number(text.strip_suffix(unit)?)?.checked_mul(*factor))
+}
+
+fn non_zero(name: &str, value: &str, number: Option<usize>) -> Result<NonZeroUsize> {
+    number.and_then(NonZeroUsize::new).ok_or_else(|| bad_value(name, value, "a number above zero"))
+}
+
+fn bad_value(name: &str, value: &str, takes: &str) -> Error {
+    invalid(format!("the setting {name:?} takes {takes}, not {value:?}"))
+}
+
+fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidConfig, message).with_backend("memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(url: &str) -> String {
+        let error = MemoryConfig::from_url(url).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{url}");
+        error.to_string()
+    }
+
+    #[test]
+    fn every_setting_can_stand_in_a_url() {
+        let config = MemoryConfig::from_url(
+            "memory:?max_entries=1000&max_bytes=64MiB&max_value_bytes=2KiB&reclaim=manual",
+        )
+        .unwrap();
+        assert_eq!(config.max_entries(), 1000);
+        assert_eq!(config.max_bytes(), 64 << 20);
+        assert_eq!(config.max_value_bytes(), 2048);
+        assert_eq!(config.reclaim(), Reclaim::Manual);
+        for url in ["memory:", "memory://", "memory:///", "memory:?"] {
+            let config = MemoryConfig::from_url(url).unwrap();
+            assert_eq!((config.max_entries(), config.max_bytes()), (usize::MAX, usize::MAX), "{url}");
+        }
+    }
+
+    #[test]
+    fn unknown_settings_are_refused_with_the_known_ones() {
+        let text = refused("memory:?max_entry=5");
+        assert!(text.contains("max_entry") && KNOWN.split(", ").all(|known| text.contains(known)), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for url in [
+            "",
+            "memory",
+            "redis://localhost",
+            "memory://host",
+            "memory:name",
+            "memory:///name",
+            "memory:?max_entries=0",
+            "memory:?max_entries=-1",
+            "memory:?max_entries=1KiB",
+            "memory:?max_bytes=0",
+            "memory:?max_bytes=many",
+            "memory:?max_bytes=99999999999999GiB",
+            "memory:?max_value_bytes=",
+            "memory:?reclaim=never",
+            "memory:?max_entries=1&max_entries=2",
+        ] {
+            refused(url);
+        }
+    }
+}

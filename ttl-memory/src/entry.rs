@@ -1,0 +1,142 @@
+//! An entry: key, value, version and state in one allocation.
+
+use triomphe::{Arc, ThinArc};
+use ttl_core::rules::Header;
+use ttl_core::{Deadline, Key, Result, Value, Version};
+
+use crate::state::{State, Word};
+
+const CAP_BYTES: usize = 8;
+
+struct Head {
+    state: State,
+    version: u64,
+    value: Value,
+}
+
+/// An entry. Its address is all that the table holds; behind the head stand the key's bytes and, where there is
+/// one, the cap, so that entries without a cap do not pay for it.
+pub(crate) struct Entry(ThinArc<Head, u8>);
+
+impl Entry {
+    /// What an entry takes beside key and value: reference count, head, length.
+    pub(crate) const FIXED_BYTES: usize = 8 + size_of::<Head>() + 8;
+
+    pub(crate) fn new(key: &[u8], word: Word, cap: Deadline, version: u64, value: Value) -> Self {
+        let head = |word| Head { state: State::new(word), version, value };
+        if cap.is_never() {
+            return Self(ThinArc::from_header_and_slice(head(word.without(Word::CAPPED)), key));
+        }
+        let mut tail = Vec::with_capacity(key.len() + CAP_BYTES);
+        tail.extend_from_slice(key);
+        tail.extend_from_slice(&cap.as_epoch_millis().to_le_bytes());
+        Self(ThinArc::from_header_and_slice(head(word.with(Word::CAPPED)), &tail))
+    }
+
+    fn head(&self) -> &Head {
+        &self.0.header.header
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.head().state
+    }
+
+    pub(crate) fn value(&self) -> &Value {
+        &self.head().value
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        let tail = &self.0.slice;
+        if self.state().load().has(Word::CAPPED) { &tail[..tail.len() - CAP_BYTES] } else { tail }
+    }
+
+    /// The key, checked again because a slice of bytes has lost that it is one.
+    pub(crate) fn to_key(&self) -> Result<Key> {
+        Key::new(String::from_utf8_lossy(self.key()).into_owned())
+    }
+
+    fn cap(&self, word: Word) -> Deadline {
+        if !word.has(Word::CAPPED) {
+            return Deadline::NEVER;
+        }
+        let cap = self.0.slice.last_chunk().copied().map_or(u64::MAX, u64::from_le_bytes);
+        Deadline::from_epoch_millis(cap)
+    }
+
+    pub(crate) fn version(&self, store: u64) -> Version {
+        version(store, self.head().version)
+    }
+
+    /// What the rules look at.
+    pub(crate) fn header(&self, word: Word, store: u64) -> Header {
+        Header {
+            kind: self.value().kind(),
+            deadline: Deadline::from_epoch_millis(word.deadline()),
+            cap: self.cap(word),
+            version: self.version(store),
+        }
+    }
+
+    /// Gives the entry another value, version and state in place and hands the old value back. Refused, with the
+    /// new value handed back, where only a new allocation can hold the cap.
+    pub(crate) fn rewrite(
+        &mut self,
+        word: Word,
+        cap: Deadline,
+        version: u64,
+        value: Value,
+    ) -> Result<Value, Value> {
+        if self.cap(self.state().load()) != cap {
+            return Err(value);
+        }
+        let word = if cap.is_never() { word.without(Word::CAPPED) } else { word.with(Word::CAPPED) };
+        self.0.with_arc_mut(|arc| match Arc::get_mut(arc) {
+            Some(entry) => {
+                let head = entry.header_mut();
+                head.state.store(word);
+                head.version = version;
+                Ok(std::mem::replace(&mut head.value, value))
+            }
+            None => Err(value),
+        })
+    }
+
+    /// Takes the value out of an entry that has left its table.
+    pub(crate) fn into_value(mut self) -> Value {
+        let taken = self.0.with_arc_mut(|arc| {
+            Arc::get_mut(arc).map(|entry| {
+                std::mem::replace(&mut entry.header_mut().value, Value::Blob(bytes::Bytes::new()))
+            })
+        });
+        taken.unwrap_or_else(|| self.value().clone())
+    }
+}
+
+/// The store's own half makes a version of one store unlike any of another one, or of an earlier process.
+pub(crate) fn version(store: u64, number: u64) -> Version {
+    Version::from_u128(u128::from(store) << 64 | u128::from(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cap_stands_behind_the_key() {
+        let cap = Deadline::from_epoch_millis(77);
+        let mut entry = Entry::new(b"key", Word::new(5), cap, 1, "value".into());
+        assert_eq!(entry.key(), b"key");
+        assert_eq!(entry.header(entry.state().load(), 9).cap, cap);
+        let word = entry.state().load().with_deadline(6);
+        assert!(entry.rewrite(word, Deadline::NEVER, 2, "no".into()).is_err());
+        assert_eq!(entry.rewrite(word, cap, 2, "yes".into()), Ok("value".into()));
+        assert_eq!((entry.version(9), entry.state().load().deadline()), (version(9, 2), 6));
+        assert_eq!(entry.into_value(), "yes".into());
+    }
+
+    #[test]
+    fn an_entry_has_64_bytes_beside_key_and_value() {
+        assert_eq!(Entry::FIXED_BYTES, 64);
+        assert_eq!(size_of::<Entry>(), size_of::<usize>());
+    }
+}

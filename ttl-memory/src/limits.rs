@@ -1,0 +1,72 @@
+//! How much a store may hold, and how that is shared out to its shards.
+
+use ttl_core::{Error, ErrorKind, Result, Value};
+
+use crate::config::MemoryConfig;
+use crate::weight;
+
+const MAX_SHARDS: usize = 64;
+/// Smaller shares would waste capacity: keys do not spread evenly, and a full shard evicts while others have room.
+const MIN_ENTRIES: usize = 1024;
+const MIN_BYTES: usize = 16 << 20;
+
+/// What a shard may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) entries: usize,
+    pub(crate) bytes: usize,
+    max_value_bytes: u64,
+}
+
+impl Limits {
+    /// How many shards a store has (a power of two), and what each of them may hold.
+    pub(crate) fn share(config: &MemoryConfig) -> (usize, Self) {
+        let (entries, bytes) = (config.max_entries(), config.max_bytes());
+        let most = (entries / MIN_ENTRIES).min(bytes / MIN_BYTES).clamp(1, MAX_SHARDS);
+        let shards = 1 << most.ilog2();
+        let share = |whole: usize| if whole == usize::MAX { whole } else { whole / shards };
+        let limits =
+            Self { entries: share(entries), bytes: share(bytes), max_value_bytes: config.max_value_bytes() };
+        (shards, limits)
+    }
+
+    /// Whether there is any limit on what a shard holds.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.entries != usize::MAX || self.bytes != usize::MAX
+    }
+
+    /// The largest blob that fits.
+    pub(crate) fn max_value_bytes(&self) -> u64 {
+        let beside = weight::fixed_bytes(ttl_core::Key::MAX_BYTES, true) + weight::SHARED_BLOB;
+        let room = if self.bytes == usize::MAX { u64::MAX } else { self.bytes.saturating_sub(beside) as u64 };
+        self.max_value_bytes.min(room)
+    }
+
+    /// Refuses a value that is too large, or an entry that would not fit into its shard even alone.
+    pub(crate) fn check(&self, key: usize, value: &Value) -> Result<()> {
+        if self.max_value_bytes != u64::MAX {
+            let bytes = value.size_bytes();
+            if bytes as u64 > self.max_value_bytes {
+                return Err(too_large(format!(
+                    "a value has at most {} bytes here, this one has {bytes}; split it, or raise max_value_bytes",
+                    self.max_value_bytes
+                )));
+            }
+        }
+        if self.bytes != usize::MAX {
+            let bytes = weight::fixed_bytes(key, true) + weight::value_bytes(value) + weight::SHARED_BLOB;
+            if bytes > self.bytes {
+                return Err(too_large(format!(
+                    "the entry takes {bytes} bytes of memory and a shard of this store holds {}; split it, or raise \
+                     max_bytes",
+                    self.bytes
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn too_large(message: String) -> Error {
+    Error::new(ErrorKind::TooLarge, message)
+}

@@ -1,0 +1,298 @@
+//! `MemoryStore`: the trait, by `rules` under a shard's lock.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use ttl_core::{
+    Capabilities, Clock, DeleteOptions, Entry as Answer, Error, ExpireOptions, ExpireOutcome, ExpiryChange,
+    GetOptions, Key, Meta, MonotonicClock, Outcome, Page, Patch, PatchOptions, PatchOutcome, PutItem,
+    PutOptions, Result, ScanOptions, TtlStore, Value,
+};
+
+use crate::config::{MemoryConfig, Reclaim};
+use crate::hashing::Hashing;
+use crate::limits::Limits;
+use crate::shard::{Read, Shard, select};
+use crate::sweep::{STEP, floor_millis};
+use crate::sweeper::Sweeper;
+use crate::table::{At, Table, Trash};
+use crate::{scan, wheel};
+
+/// How many registrations a put looks at on its way, where some are due.
+const PUT_STEP: usize = 16;
+
+/// A store in this process's memory. Cloning makes another handle of the same store; the entries go when the last
+/// handle goes.
+///
+/// Every operation is decided under the lock of one of up to 64 shards, reads and refreshes under its read lock.
+/// Nothing waits for anything else, so no call ever suspends; a scan and a long batch keep their thread busy.
+///
+/// * Versions are unique: no two writes of a process make the same one, nor do two stores.
+/// * A blob is copied unless its buffer is exactly as large and not shared with anybody; records are shared.
+/// * A scan lists a key at most once, in an order that is random but does not change. Each page walks over one
+///   shard of the store or more, a 64th of its entries, so pages should be large.
+/// * Without limits nothing is ever evicted. With [`MemoryConfig::with_max_entries`] or
+///   [`MemoryConfig::with_max_bytes`] an entry can vanish before its deadline.
+///
+/// ```
+/// use ttl_core::{GetOptions, Key, PutOptions, TtlStore, Ttl};
+/// use ttl_memory::MemoryStore;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> ttl_core::Result<()> {
+/// let store = MemoryStore::default();
+/// let key = Key::new("greeting")?;
+/// let outcome = store.put(&key, "hello".into(), PutOptions::new(Ttl::minutes(5))).await?;
+/// assert!(outcome.is_applied());
+/// let entry = store.get(&key, GetOptions::new()).await?.expect("five minutes have not passed");
+/// assert_eq!(entry.value, Some("hello".into()));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) shards: Box<[Shard]>,
+    hashing: Hashing,
+    time: Time,
+    limits: Limits,
+    capabilities: Capabilities,
+    identity: String,
+    sweeper: Sweeper,
+}
+
+enum Time {
+    Monotonic(MonotonicClock),
+    Other(Arc<dyn Clock>),
+}
+
+impl Time {
+    fn now(&self) -> SystemTime {
+        match self {
+            Self::Monotonic(clock) => clock.now(),
+            Self::Other(clock) => clock.now(),
+        }
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new(config: MemoryConfig) -> Self {
+        let time = config.clock().map_or_else(|| Time::Monotonic(MonotonicClock::new()), Time::Other);
+        let (shards, limits) = Limits::share(&config);
+        let hashing = Hashing::default();
+        let number = rand::random();
+        let now = floor_millis(time.now());
+        let shard = |at| Shard {
+            table: Table::new(now, hashing.clone(), number, (at as u64, shards as u64), limits).into(),
+        };
+        let mut capabilities = Capabilities::new("memory").with_max_value_bytes(limits.max_value_bytes());
+        if config.reclaim() == Reclaim::Background {
+            // Two ticks, and time to work on what is due.
+            capabilities = capabilities
+                .with_reclaims_within(Duration::from_millis(2 * wheel::TICK_MILLIS) + Duration::from_secs(3));
+        }
+        Self(Arc::new(Inner {
+            shards: (0..shards).map(shard).collect(),
+            hashing: hashing.clone(),
+            time,
+            limits,
+            capabilities,
+            identity: format!("{number:016x}"),
+            sweeper: Sweeper::new(config.reclaim()),
+        }))
+    }
+
+    /// An empty store with the settings of a URL, see [`MemoryConfig::from_url`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`](ttl_core::ErrorKind::InvalidConfig), as there.
+    pub fn from_url(url: &str) -> Result<Self> {
+        MemoryConfig::from_url(url).map(Self::new)
+    }
+
+    /// How many entries the store holds: the live ones, and those that have expired and were not given back yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.shards.iter().map(|shard| shard.table.read().entries.len()).sum()
+    }
+
+    /// Whether the store holds no entry, not even an expired one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many bytes of heap the entries of [`len`](Self::len) hold: keys, values and what the store needs beside
+    /// them. Exact to a few hundredths for blobs; for records it is an estimate.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.shards.iter().map(|shard| shard.table.read().bytes()).sum()
+    }
+
+    /// Gives back the memory of every entry that has expired by now, in steps of at most 1024 entries a lock hold;
+    /// answers how many there were.
+    ///
+    /// Nobody has to call it: see [`Reclaim`]. It works through all shards before it returns.
+    pub fn sweep(&self) -> usize {
+        self.0.sweep()
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new(MemoryConfig::new())
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("entries", &self.len()).field("bytes", &self.bytes()).finish()
+    }
+}
+
+impl Inner {
+    pub(crate) fn now(&self) -> SystemTime {
+        self.time.now()
+    }
+
+    /// Tells the cursors of this store from those of another one.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    pub(crate) fn sweep(&self) -> usize {
+        let mut removed = 0;
+        for shard in &self.shards {
+            let mut more = true;
+            while more {
+                let mut trash = Trash::default();
+                let mut table = shard.table.write();
+                more = table.sweep(STEP, self.time.now(), &mut trash);
+                drop(table);
+                removed += trash.entries.len();
+            }
+        }
+        removed
+    }
+
+    /// The shard of a key, and the key with its hash.
+    fn at<'a>(&self, key: &'a Key) -> (&Shard, At<'a>) {
+        let hash = self.hashing.hash(key.as_bytes());
+        (&self.shards[hash.shard(self.shards.len())], At { key: key.as_bytes(), hash })
+    }
+
+    fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Answer>> {
+        let (shard, at) = self.at(key);
+        let read = shard.table.read().get(at, options, || self.now());
+        let found = match read {
+            Ok(Read::Done(found)) => found,
+            Ok(Read::Write) => {
+                let mut table = shard.table.write();
+                let now = self.now();
+                table.get_mut(at, options, now).map_err(|error| failed(error, "get", key))?
+            }
+            Err(error) => return Err(failed(error, "get", key)),
+        };
+        Ok(found.map(|found| found.into_answer(options)))
+    }
+
+    /// Runs a write under the key's lock; what it leaves over is dropped after the lock.
+    fn write<T>(
+        self: &Arc<Self>,
+        key: &Key,
+        operation: &'static str,
+        write: impl FnOnce(&mut Table, At<'_>, SystemTime, &mut Trash) -> Result<T>,
+    ) -> Result<T> {
+        let (shard, at) = self.at(key);
+        let mut trash = Trash::default();
+        let mut table = shard.table.write();
+        let now = self.now();
+        let outcome = write(&mut table, at, now, &mut trash);
+        if table.needs_sweep(now) {
+            table.sweep(PUT_STEP, now, &mut trash);
+        }
+        let expires = table.wheel.registrations() != 0;
+        drop(table);
+        if expires {
+            self.sweeper.start(self);
+        }
+        outcome.map_err(|error| failed(error, operation, key))
+    }
+
+    fn put(self: &Arc<Self>, key: &Key, value: Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+        let value = crate::weight::own(value);
+        self.limits.check(key.as_bytes().len(), &value).map_err(|error| failed(error, "put", key))?;
+        self.write(key, "put", |table, at, now, trash| table.put(at, value, options, now, trash))
+    }
+
+    fn delete(self: &Arc<Self>, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Answer>>> {
+        let outcome =
+            self.write(key, "delete", |table, at, now, trash| table.delete(at, options, now, trash))?;
+        Ok(outcome.map(|taken| taken.map(|entry| Answer::new(select(entry.into_value(), &options.select)))))
+    }
+}
+
+fn failed(error: Error, operation: &'static str, key: &Key) -> Error {
+    error.with_operation(operation).with_backend("memory").with_key(key)
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl TtlStore for MemoryStore {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities
+    }
+
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Answer>> {
+        self.0.get(key, &options)
+    }
+
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+        self.0.put(key, value, &options)
+    }
+
+    async fn expire(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: ExpireOptions,
+    ) -> Result<Outcome<ExpireOutcome>> {
+        self.0.write(key, "expire", |table, at, now, trash| table.expire(at, change, &options, now, trash))
+    }
+
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+        patch.operations().map_err(|error| failed(error, "patch", key))?;
+        self.0.write(key, "patch", |table, at, now, trash| table.patch(at, patch, &options, now, trash))
+    }
+
+    async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Answer>>> {
+        self.0.delete(key, &options)
+    }
+
+    async fn scan(&self, options: ScanOptions) -> Result<Page> {
+        scan::scan(&self.0, &options).map_err(|error| error.with_operation("scan").with_backend("memory"))
+    }
+
+    async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Answer>>> {
+        keys.iter().map(|key| self.0.get(key, &options)).collect()
+    }
+
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+        items.into_iter().map(|item| self.0.put(&item.key, item.value, &item.options)).collect()
+    }
+
+    async fn delete_many(
+        &self,
+        keys: &[Key],
+        options: DeleteOptions,
+    ) -> Vec<Result<Outcome<Option<Answer>>>> {
+        keys.iter().map(|key| self.0.delete(key, &options)).collect()
+    }
+}

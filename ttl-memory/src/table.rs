@@ -1,0 +1,276 @@
+//! What a shard's lock guards: the table of entries, their wheel, their account.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Place;
+use ttl_core::rules::{self, DeleteStep, ExpireStep, PatchStep, PutStep};
+use ttl_core::{
+    Deadline, DeleteOptions, ExpireOptions, ExpireOutcome, ExpiryChange, Meta, Outcome, Patch, PatchOptions,
+    PatchOutcome, PutOptions, Record, Result, Select, Value, Want,
+};
+
+use crate::entry::{self, Entry};
+use crate::hashing::{Hash, Hashing, spread};
+use crate::limits::Limits;
+use crate::state::Word;
+use crate::weight;
+use crate::wheel::Wheel;
+
+/// The entries of a shard. Every method decides and acts under the shard's lock, at the instant `now` that was read
+/// under it, and leaves what is no longer needed in `trash`, to be dropped after the lock.
+pub(crate) struct Table {
+    pub(super) entries: HashTable<Entry>,
+    pub(super) wheel: Wheel,
+    pub(super) hashing: Hashing,
+    /// Readers add to it when they share a buffer for the first time.
+    pub(super) bytes: AtomicUsize,
+    /// The store's half of every version.
+    pub(super) store: u64,
+    /// The shard's number and how far apart its version numbers lie, so that no two shards make the same one.
+    next_version: u64,
+    version_step: u64,
+    pub(super) limits: Limits,
+}
+
+/// A key and its hash.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) hash: Hash,
+}
+
+/// What is to be dropped outside of the lock.
+#[derive(Default)]
+pub(crate) struct Trash {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) value: Option<Value>,
+}
+
+impl Table {
+    pub(crate) fn new(now: u64, hashing: Hashing, store: u64, versions: (u64, u64), limits: Limits) -> Self {
+        Self {
+            entries: HashTable::new(),
+            wheel: Wheel::starting_at(now),
+            hashing,
+            bytes: AtomicUsize::new(0),
+            store,
+            next_version: versions.0,
+            version_step: versions.1,
+            limits,
+        }
+    }
+
+    pub(crate) fn find(&self, at: At<'_>) -> Option<&Entry> {
+        self.entries.find(at.hash.table(), |entry| entry.key() == at.key)
+    }
+
+    /// What the entries weigh.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn put(
+        &mut self,
+        at: At<'_>,
+        value: Value,
+        options: &PutOptions,
+        now: SystemTime,
+        trash: &mut Trash,
+    ) -> Result<Outcome<Meta>> {
+        let stored = self.find(at).map(|entry| entry.header(entry.state().load(), self.store));
+        Ok(match rules::put(now, stored.as_ref(), options)? {
+            PutStep::Absent => Outcome::Absent,
+            PutStep::Refused => Outcome::Refused,
+            PutStep::Write { deadline, cap, created } => {
+                let version = self.write(at, value, deadline, cap, trash);
+                Outcome::Applied(self.meta(created, options.want, deadline, Some(version)))
+            }
+            PutStep::Erase { deadline, created } => {
+                self.remove(at, trash);
+                trash.value = Some(value);
+                Outcome::Applied(self.meta(created, options.want, deadline, None))
+            }
+        })
+    }
+
+    pub(crate) fn patch(
+        &mut self,
+        at: At<'_>,
+        patch: &Patch,
+        options: &PatchOptions,
+        now: SystemTime,
+        trash: &mut Trash,
+    ) -> Result<Outcome<PatchOutcome>> {
+        let entry = self.find(at);
+        let stored = entry.map(|entry| entry.header(entry.state().load(), self.store));
+        let (deadline, cap, record) = match rules::patch(now, stored.as_ref(), options)? {
+            PatchStep::Absent => return Ok(Outcome::Absent),
+            PatchStep::Refused => return Ok(Outcome::Refused),
+            PatchStep::Change { deadline } => {
+                let cap = stored.map_or(Deadline::NEVER, |stored| stored.cap);
+                (deadline, cap, entry.map(|entry| entry.value().clone().into_record()).transpose()?)
+            }
+            PatchStep::Create { deadline, cap } => (deadline, cap, None),
+            PatchStep::CreateElapsed { deadline } => {
+                let (record, effects) = applied(options.initial(), patch)?;
+                self.remove(at, trash);
+                let meta = self.meta(true, options.want, deadline, None);
+                let fields = record.select(&patch.to_fields()?);
+                return Ok(Outcome::Applied(PatchOutcome::new(meta, fields, effects)));
+            }
+        };
+        let created = record.is_none();
+        let (record, effects) = applied(record.unwrap_or_else(|| options.initial()), patch)?;
+        let fields = record.select(&patch.to_fields()?);
+        let value = Value::Record(record);
+        self.limits.check(at.key.len(), &value)?;
+        let version = self.write(at, value, deadline, cap, trash);
+        let meta = self.meta(created, options.want, deadline, Some(version));
+        Ok(Outcome::Applied(PatchOutcome::new(meta, fields, effects)))
+    }
+
+    pub(crate) fn expire(
+        &mut self,
+        at: At<'_>,
+        change: ExpiryChange,
+        options: &ExpireOptions,
+        now: SystemTime,
+        trash: &mut Trash,
+    ) -> Result<Outcome<ExpireOutcome>> {
+        let entry = self.find(at);
+        let stored = entry.map(|entry| entry.header(entry.state().load(), self.store));
+        Ok(match rules::expire(now, stored.as_ref(), change, options)? {
+            ExpireStep::Absent => Outcome::Absent,
+            ExpireStep::Refused => Outcome::Refused,
+            ExpireStep::Keep(deadline) => Outcome::Applied(ExpireOutcome::new(deadline, false)),
+            ExpireStep::Move(deadline) => {
+                self.set_deadline(at, deadline);
+                Outcome::Applied(ExpireOutcome::new(deadline, true))
+            }
+            ExpireStep::End(deadline) => {
+                self.remove(at, trash);
+                Outcome::Applied(ExpireOutcome::new(deadline, true))
+            }
+        })
+    }
+
+    pub(crate) fn delete(
+        &mut self,
+        at: At<'_>,
+        options: &DeleteOptions,
+        now: SystemTime,
+        trash: &mut Trash,
+    ) -> Result<Outcome<Option<Entry>>> {
+        let stored = self.find(at).map(|entry| entry.header(entry.state().load(), self.store));
+        Ok(match rules::delete(now, stored.as_ref(), options)? {
+            DeleteStep::Absent => Outcome::Absent,
+            DeleteStep::Refused => Outcome::Refused,
+            DeleteStep::Remove => {
+                self.remove(at, trash);
+                let taken = trash.entries.pop();
+                if options.select == Select::Nothing {
+                    trash.entries.extend(taken);
+                    Outcome::Applied(None)
+                } else {
+                    Outcome::Applied(taken)
+                }
+            }
+        })
+    }
+
+    /// Moves the deadline of an entry that is there.
+    pub(crate) fn set_deadline(&mut self, at: At<'_>, deadline: Deadline) {
+        let Self { entries, wheel, .. } = self;
+        let Some(entry) = entries.find(at.hash.table(), |entry| entry.key() == at.key) else { return };
+        let word = entry.state().load().with_deadline(deadline.as_epoch_millis());
+        entry.state().store(placed(wheel, word, at.hash));
+    }
+
+    /// Stores a value in place of whatever is there.
+    fn write(
+        &mut self,
+        at: At<'_>,
+        value: Value,
+        deadline: Deadline,
+        cap: Deadline,
+        trash: &mut Trash,
+    ) -> u64 {
+        let version = self.next_version;
+        self.next_version += self.version_step;
+        let (hashing, wheel) = (&self.hashing, &mut self.wheel);
+        let deadline = deadline.as_epoch_millis();
+        let added = weight::value_bytes(&value);
+        let place = self.entries.entry(
+            at.hash.table(),
+            |entry| entry.key() == at.key,
+            |entry| spread(hashing.hash(entry.key()).short()),
+        );
+        let bytes = self.bytes.get_mut();
+        match place {
+            Place::Vacant(place) => {
+                let word = placed(wheel, Word::new(deadline), at.hash);
+                *bytes += weight::fixed_bytes(at.key.len(), !cap.is_never()) + added;
+                place.insert(Entry::new(at.key, word, cap, version, value));
+            }
+            Place::Occupied(mut place) => {
+                let entry = place.get_mut();
+                let before = entry.state().load();
+                let word = before.with_deadline(deadline).without(Word::SHARED);
+                let word = placed(wheel, word, at.hash);
+                *bytes -= weight::entry_bytes(entry);
+                match entry.rewrite(word, cap, version, value) {
+                    Ok(old) => trash.value = Some(old),
+                    Err(value) => {
+                        let new = Entry::new(at.key, word, cap, version, value);
+                        trash.entries.push(std::mem::replace(entry, new));
+                    }
+                }
+                *bytes += weight::entry_bytes(entry);
+            }
+        }
+        version
+    }
+
+    /// Removes what is there, ghosts included.
+    fn remove(&mut self, at: At<'_>, trash: &mut Trash) {
+        if let Ok(place) = self.entries.find_entry(at.hash.table(), |entry| entry.key() == at.key) {
+            let (entry, _) = place.remove();
+            *self.bytes.get_mut() -= weight::entry_bytes(&entry);
+            trash.entries.push(entry);
+        }
+    }
+
+    fn meta(&self, created: bool, want: Want, deadline: Deadline, version: Option<u64>) -> Meta {
+        let version = version.filter(|_| want.contains(Want::VERSION));
+        Meta::new(created)
+            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+            .with_version(version.map(|number| entry::version(self.store, number)))
+    }
+}
+
+/// The word with a registration that fires in time: its own, if that comes no later than the deadline's, or a new one.
+fn placed(wheel: &mut Wheel, word: Word, hash: Hash) -> Word {
+    let slot = wheel.slot(word.deadline());
+    if Wheel::is_sooner(slot, word.slot()) {
+        wheel.register(slot, hash.short());
+        return word.with_slot(slot);
+    }
+    word
+}
+
+trait Initial {
+    fn initial(&self) -> Record;
+}
+
+impl Initial for PatchOptions {
+    fn initial(&self) -> Record {
+        self.create.as_ref().map_or_else(Record::new, |create| create.initial.clone())
+    }
+}
+
+fn applied(mut record: Record, patch: &Patch) -> Result<(Record, Vec<ttl_core::Effect>)> {
+    let effects = rules::apply(&mut record, patch)?;
+    Ok((record, effects))
+}

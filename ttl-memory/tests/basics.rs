@@ -1,0 +1,120 @@
+//! The store by its public face: what is particular to memory. The contract itself is the conformance suite's.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ttl_core::{
+    ErrorKind, Expiry, ExpiryChange, GetOptions, Key, ManualClock, PutOptions, Refresh, ScanOptions, Ttl,
+    TtlStore, Value, Want,
+};
+use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
+
+fn manual() -> (MemoryStore, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new());
+    let config = MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual);
+    (MemoryStore::new(config), clock)
+}
+
+fn key(text: impl ToString) -> Key {
+    Key::new(text.to_string()).unwrap()
+}
+
+async fn put(store: &MemoryStore, name: &str, ttl: Ttl) {
+    assert!(store.put(&key(name), name.to_owned().into(), PutOptions::new(ttl)).await.unwrap().is_applied());
+}
+
+async fn value(store: &MemoryStore, name: &str) -> Option<Value> {
+    store.get(&key(name), GetOptions::new()).await.unwrap().and_then(|entry| entry.value)
+}
+
+#[tokio::test]
+async fn an_entry_ends_on_its_millisecond_and_a_sweep_gives_it_back() {
+    let (store, clock) = manual();
+    put(&store, "a", Ttl::seconds(10)).await;
+    clock.advance(Duration::from_millis(9_999));
+    assert_eq!(value(&store, "a").await, Some("a".into()));
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(value(&store, "a").await, None);
+    assert_eq!(store.len(), 1);
+    clock.advance(Duration::from_millis(1_024));
+    assert_eq!(store.sweep(), 1);
+    assert_eq!((store.len(), store.bytes()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_refresh_under_the_read_lock_is_seen_by_the_sweep() {
+    let (store, clock) = manual();
+    put(&store, "a", Ttl::seconds(10)).await;
+    clock.advance(Duration::from_secs(9));
+    let sliding = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::seconds(10)));
+    assert!(store.get(&key("a"), sliding).await.unwrap().is_some());
+    clock.advance(Duration::from_secs(9));
+    assert_eq!(store.sweep(), 0);
+    assert_eq!(value(&store, "a").await, Some("a".into()));
+    clock.advance(Duration::from_secs(3));
+    assert_eq!(store.sweep(), 1);
+}
+
+#[tokio::test]
+async fn a_deadline_made_sooner_is_swept_sooner() {
+    let (store, clock) = manual();
+    for (name, soon) in [("reset", true), ("expire", true), ("put", true), ("stays", false)] {
+        put(&store, name, Ttl::hours(10)).await;
+        match name {
+            "reset" => {
+                let reset = GetOptions::new().with_refresh(Refresh::reset(Ttl::seconds(5)));
+                let entry = store.get(&key(name), reset.with_want(Want::DEADLINE)).await.unwrap().unwrap();
+                let left = entry.deadline.unwrap().remaining(store.now()).unwrap();
+                assert_eq!(left, Duration::from_secs(5));
+            }
+            "expire" => {
+                let change = ExpiryChange::Set(Expiry::After(Ttl::seconds(5)));
+                assert!(store.expire(&key(name), change, Default::default()).await.unwrap().is_applied());
+            }
+            "put" => put(&store, name, Ttl::seconds(5)).await,
+            _ => assert!(!soon),
+        }
+    }
+    clock.advance(Duration::from_secs(7));
+    assert_eq!(store.sweep(), 3);
+    assert_eq!(value(&store, "stays").await, Some("stays".into()));
+}
+
+#[tokio::test]
+async fn a_scan_lists_every_key_once_in_full_pages() {
+    let (store, clock) = manual();
+    for n in 0..1000 {
+        put(&store, &format!("{}:{n}", if n % 2 == 0 { "even" } else { "odd" }), Ttl::seconds(1 + n % 2))
+            .await;
+    }
+    clock.advance(Duration::from_secs(1));
+    for (prefix, count) in [("odd:", 500), ("even:", 0), ("", 500), ("odd:1", 56)] {
+        let mut options = ScanOptions::new(prefix).with_limit(NonZeroUsize::new(7).unwrap());
+        let mut keys = Vec::new();
+        loop {
+            let page = store.scan(options.clone()).await.unwrap();
+            keys.extend(page.entries.into_iter().map(|(key, _)| key));
+            let Some(next) = page.next else { break };
+            assert_eq!(keys.len() % 7, 0, "a page that is not the last is full");
+            options = options.with_cursor(next);
+        }
+        let listed = keys.len();
+        keys.sort();
+        keys.dedup();
+        assert_eq!((listed, keys.len()), (count, count), "{prefix}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_store_is_refused() {
+    let (store, _) = manual();
+    let (other, _) = manual();
+    put(&store, "a", Ttl::seconds(1)).await;
+    put(&store, "b", Ttl::seconds(1)).await;
+    let options = ScanOptions::new("").with_limit(NonZeroUsize::MIN);
+    let next = store.scan(options.clone()).await.unwrap().next.unwrap();
+    assert!(store.scan(options.clone().with_cursor(next.clone())).await.is_ok());
+    let refused = other.scan(options.with_cursor(next)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidCursor);
+}
