@@ -34,6 +34,10 @@ macro_rules! __each_group {
         $crate::each_refresh_matrix!($harness, $($callback)+);
         $crate::each_refresh!($harness, $($callback)+);
         $crate::each_refresh_slack!($harness, $($callback)+);
+        $crate::each_patch_lists!($harness, $($callback)+);
+        $crate::each_patch_texts!($harness, $($callback)+);
+        $crate::each_patch_numbers!($harness, $($callback)+);
+        $crate::each_patch_fields!($harness, $($callback)+);
         $crate::each_model!($harness, $($callback)+);
     };
 }

@@ -4,6 +4,10 @@ mod basics;
 mod corruption;
 mod keys;
 mod kinds;
+mod patch_fields;
+mod patch_lists;
+mod patch_numbers;
+mod patch_texts;
 mod records;
 mod refresh;
 mod refresh_matrix;
@@ -28,6 +32,10 @@ pub fn all() -> Vec<Case> {
         refresh_matrix::CASES,
         refresh::CASES,
         refresh_slack::CASES,
+        patch_lists::CASES,
+        patch_texts::CASES,
+        patch_numbers::CASES,
+        patch_fields::CASES,
         crate::model::CASES,
     ]
     .concat()
