@@ -158,7 +158,8 @@ fn unapplied<T>(result: Result<Outcome<T>>) -> Seen {
 }
 
 fn failed(error: Error) -> Seen {
-    Seen { error: Some(error.clone()), ..Seen::of(Answer::Failed(vec![error.kind()])) }
+    let answer = Answer::Failed(vec![error.kind()]);
+    Seen { error: Some(error), ..Seen::of(answer) }
 }
 
 fn in_order<I, R>(

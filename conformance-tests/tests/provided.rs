@@ -1,0 +1,38 @@
+//! The suite on a store that implements the required methods alone: what the trait provides is right.
+
+use std::sync::Arc;
+
+use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
+use ttl_core::{CellStore, ManualClock, Result, TtlStore, async_trait, forward_ttl_store};
+
+#[allow(dead_code, unreachable_pub)]
+#[path = "zoo/den.rs"]
+mod den;
+
+use den::{Cellar, Den, Right};
+
+#[derive(Debug)]
+struct RequiredOnly(Right);
+
+#[async_trait]
+impl TtlStore for RequiredOnly {
+    // The clock stands in the den; a driver whose clock is the system's gets `now` provided too.
+    forward_ttl_store!(self, self.0 => capabilities now get put expire);
+}
+
+#[derive(Debug)]
+struct Provided;
+
+#[async_trait]
+impl Harness for Provided {
+    async fn fresh(&self) -> Result<Fixture> {
+        let clock = Arc::new(ManualClock::new());
+        let mut den = Den::new(Arc::clone(&clock));
+        den.capabilities = den.capabilities.with_scan(false);
+        let right = Arc::new(CellStore::new(den));
+        let store = Arc::new(RequiredOnly(Arc::clone(&right)));
+        Ok(Fixture::new(store, Time::Manual(clock)).with_beneath(Arc::new(Cellar(right))))
+    }
+}
+
+conformance_tests!(Provided);
