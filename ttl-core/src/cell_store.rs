@@ -343,12 +343,7 @@ impl<C: Cell> TtlStore for CellStore<C> {
 }
 
 fn entry(stored: &Stored, select: &Select, want: Want, deadline: Deadline) -> Entry {
-    let value = match (select, &stored.value) {
-        (Select::All, value) => Some(value.clone()),
-        (Select::Fields(names), Value::Record(record)) => Some(record.select(names).into()),
-        (Select::Fields(_), Value::Blob(_)) | (Select::Nothing, _) => None,
-    };
-    Entry::new(value)
+    Entry::new(stored.value.select(select))
         .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
         .with_version(want.contains(Want::VERSION).then_some(stored.version))
 }

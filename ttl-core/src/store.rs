@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{
     Capabilities, Condition, DeleteOptions, Effect, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome,
-    Expiry, ExpiryChange, GetOptions, Key, Kind, Lifespan, Meta, OnLive, Outcome, Page, Patch, PatchOptions,
+    Expiry, ExpiryChange, GetOptions, Key, Lifespan, Meta, OnLive, Outcome, Page, Patch, PatchOptions,
     PatchOutcome, PutItem, PutOptions, Record, Result, ScanOptions, Select, Value, Version, Want, rules,
 };
 
@@ -93,8 +93,8 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// An absent key is [`Outcome::Absent`] unless [`PatchOptions::create`] says what to make of it (P2).
     ///
     /// Provided: a compare-and-swap loop of [`get`](TtlStore::get) and [`put`](TtlStore::put), two round trips
-    /// when nobody else writes. Cost: memory, a lock; Redis, one round trip, except a `remove_value` on a list of
-    /// more than 64 KiB.
+    /// when nobody else writes, so a driver without conditions has no patch either. Cost: memory, a lock; Redis, one
+    /// round trip, except a `remove_value` on a list of more than 64 KiB.
     ///
     /// # Errors
     /// What was wrong with the patch as it was built; [`ErrorKind::WrongKind`] on a blob,
@@ -104,8 +104,13 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// [`ErrorKind::OutcomeUnknown`] among them.
     async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
         self.capabilities().check_patch(patch, &options)?;
+        if let Some(create) = &options.create {
+            // Bad input is refused whatever is stored.
+            create.lifespan.expiry.resolve(self.now())?;
+        }
         for _ in 0..ATTEMPTS {
-            let whole = GetOptions::new().with_kind(Kind::Record).with_want(Want::VERSION);
+            // The kind comes last: another version is refused before it.
+            let whole = GetOptions::new().with_want(Want::VERSION);
             let Some(entry) = self.get(key, whole).await? else {
                 let (Some(create), None) = (&options.create, options.if_version) else {
                     return Ok(Outcome::Absent);
@@ -132,7 +137,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
                 Outcome::Absent | Outcome::Refused => {}
             }
         }
-        Err(contention())
+        Err(contention().with_operation("patch").with_backend(self.capabilities().backend).with_key(key))
     }
 
     /// Deletes a live entry; with [`DeleteOptions::select`] it is a take, which of many callers one gets.
@@ -140,8 +145,9 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// An absent key, a ghost included, is [`Outcome::Absent`] (E3). Nothing is refreshed, and what is put there
     /// next inherits nothing (E9).
     ///
-    /// Provided: [`expire`](TtlStore::expire) to an instant long past; a take reads before, and tries again if
-    /// someone wrote in between. Cost: memory, a lock; Redis, one round trip.
+    /// Provided: [`expire`](TtlStore::expire) to an instant long past; a take, or a
+    /// delete that expects a kind, reads before and tries again if someone wrote in between, so a driver without
+    /// conditions answers it with [`ErrorKind::Unsupported`]. Cost: memory, a lock; Redis, one round trip.
     ///
     /// # Errors
     /// [`ErrorKind::WrongKind`] for the other kind than the one asked for, which stays (V3);
@@ -154,20 +160,21 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
             return Ok(self.expire(key, end, expire).await?.map(|_| None));
         }
         for _ in 0..ATTEMPTS {
-            let read = GetOptions { select: options.select.clone(), kind: options.kind, ..GetOptions::new() };
-            let Some(entry) = self.get(key, read.with_want(Want::VERSION)).await? else {
+            // The whole, so that version and kind are of one entry: another version is refused before the kind.
+            let Some(entry) = self.get(key, GetOptions::new().with_want(Want::VERSION)).await? else {
                 return Ok(Outcome::Absent);
             };
             let version = reported_version(&entry)?;
             if options.if_version.is_some_and(|expected| expected != version) {
                 return Ok(Outcome::Refused);
             }
+            let value = reported_value(entry)?;
+            rules::check_kind(value.kind(), options.kind, &options.select)?;
             if self.expire(key, end, ExpireOptions::new().with_if_version(version)).await?.is_applied() {
-                let taken = (options.select != Select::Nothing).then(|| Entry::new(entry.value));
-                return Ok(Outcome::Applied(taken));
+                return Ok(Outcome::Applied(value.select(&options.select).map(Entry::new)));
             }
         }
-        Err(contention())
+        Err(contention().with_operation("delete").with_backend(self.capabilities().backend).with_key(key))
     }
 
     /// Lists live entries whose keys begin with a prefix, page by page.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{Error, ErrorKind, Record, Result};
+use crate::{Error, ErrorKind, Record, Result, Select};
 
 /// Which of the two kinds a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,6 +85,26 @@ impl Value {
             Self::Blob(_) => Err(Kind::Record.wrong()),
         }
     }
+
+    /// The part that is asked for; `None` for nothing, and for fields of a blob, which has none.
+    #[must_use]
+    pub fn select(&self, select: &Select) -> Option<Self> {
+        match (select, self) {
+            (Select::All, value) => Some(value.clone()),
+            (Select::Fields(names), Self::Record(record)) => Some(record.select(names).into()),
+            (Select::Fields(_), Self::Blob(_)) | (Select::Nothing, _) => None,
+        }
+    }
+
+    /// The size that [`Capabilities::max_value_bytes`](crate::Capabilities::max_value_bytes) bounds: a blob's
+    /// length, or the length of a record's canonical text (which is written once to count it).
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            Self::Blob(bytes) => bytes.len(),
+            Self::Record(record) => record.to_json_text().len(),
+        }
+    }
 }
 
 impl fmt::Debug for Value {
@@ -130,17 +150,5 @@ impl From<&'static str> for Value {
 impl From<Record> for Value {
     fn from(record: Record) -> Self {
         Self::Record(record)
-    }
-}
-
-impl Value {
-    /// The size that [`Capabilities::max_value_bytes`](crate::Capabilities::max_value_bytes) bounds: a blob's
-    /// length, or the length of a record's canonical text (which is written once to count it).
-    #[must_use]
-    pub fn size_bytes(&self) -> usize {
-        match self {
-            Self::Blob(bytes) => bytes.len(),
-            Self::Record(record) => record.to_json_text().len(),
-        }
     }
 }

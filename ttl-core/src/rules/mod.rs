@@ -17,6 +17,7 @@ use std::time::SystemTime;
 pub use self::expire::{ExpireStep, expire};
 pub use self::patch::{PatchStep, apply, patch};
 pub use self::put::{PutStep, put};
+pub(crate) use self::read::check_kind;
 pub use self::read::{DeleteStep, Hit, delete, get};
 use crate::{Deadline, Kind, Refresh, RefreshMode, Version};
 

@@ -50,7 +50,8 @@ pub fn delete(now: SystemTime, stored: Option<&Header>, options: &DeleteOptions)
     Ok(DeleteStep::Remove)
 }
 
-fn check_kind(stored: Kind, expected: Option<Kind>, select: &Select) -> Result<()> {
+/// Selecting fields expects a record.
+pub(crate) fn check_kind(stored: Kind, expected: Option<Kind>, select: &Select) -> Result<()> {
     let expected = if matches!(select, Select::Fields(_)) { Some(Kind::Record) } else { expected };
     match expected {
         Some(expected) if expected != stored => Err(expected.wrong()),

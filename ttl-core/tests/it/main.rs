@@ -1,0 +1,6 @@
+//! ttl-core from outside: stores made of its parts, and the rules as tables.
+
+mod provided;
+#[allow(unreachable_pub, missing_docs)]
+#[path = "../../examples/toy/mod.rs"]
+mod toy;
