@@ -1,0 +1,18 @@
+//! The facade on a store that records what it is asked, and whose clock stands still until it is moved.
+
+mod batches;
+mod build;
+mod calls;
+mod codecs;
+mod input;
+mod leases;
+mod lifetimes;
+mod names;
+mod plain;
+mod policies;
+mod races;
+mod registry;
+mod support;
+#[expect(unreachable_pub, reason = "the file is also a part of the docs of ttl-core")]
+#[path = "../../../ttl-core/examples/toy/mod.rs"]
+mod toy;

@@ -1,0 +1,193 @@
+//! Every set of actions against every operation: what is asked of the store, and what becomes of the deadline.
+
+use ttl_store::{
+    Actions, Counters, Deadline, ErrorKind, GetOptions, OnLive, Patch, Records, Refresh, RefreshMode,
+    RefreshPolicy, Ttl, Want,
+};
+
+use crate::support::{Call, Fixture, Session, TTL, session};
+
+/// Operations, by name, with the actions that they are.
+const OPERATIONS: [(&str, Actions); 22] = [
+    ("get", Actions::FETCH),
+    ("get_item", Actions::FETCH),
+    ("get_many", Actions::FETCH),
+    ("get_fields", Actions::READ),
+    ("contains", Actions::READ),
+    ("put", Actions::UPDATE),
+    ("put_many", Actions::UPDATE),
+    ("replace", Actions::UPDATE),
+    ("compare_and_swap", Actions::UPDATE),
+    ("patch set", Actions::UPDATE),
+    ("patch append", Actions::APPEND),
+    ("patch pop", Actions::ERASE),
+    ("patch unset", Actions::ERASE),
+    ("patch increment", Actions::ARITHMETIC),
+    ("patch two", Actions::APPEND.union(Actions::ERASE)),
+    ("patch nothing", Actions::empty()),
+    ("patch_or_create", Actions::UPDATE),
+    ("add", Actions::ARITHMETIC),
+    ("peek", Actions::empty()),
+    ("deadline", Actions::empty()),
+    ("remaining", Actions::empty()),
+    ("keys", Actions::empty()),
+];
+
+struct Subject {
+    fixture: Fixture,
+    records: Records<Session>,
+    counters: Counters,
+}
+
+impl Subject {
+    /// A record and a counter under `k`, 10 s old.
+    async fn new(policy: RefreshPolicy) -> Self {
+        let fixture = Fixture::new();
+        let records = fixture.store.records("s", TTL).refresh(policy).build().unwrap();
+        let counters = fixture.store.counters("s", TTL).refresh(policy).build().unwrap();
+        records.put("k", &session("/")).await.unwrap();
+        counters.put("k", &1).await.unwrap();
+        fixture.advance(10);
+        Self { fixture, records, counters }
+    }
+
+    async fn run(&self, name: &str) {
+        let (records, value) = (&self.records, session("/"));
+        let patch = async |patch: Patch| assert!(records.patch("k", patch).await.unwrap().is_some());
+        match name {
+            "get" => assert!(records.get("k").await.unwrap().is_some()),
+            "get_item" => assert!(records.get_item("k", Want::empty()).await.unwrap().is_some()),
+            "get_many" => assert!(records.get_many(["k"]).await[0].as_ref().unwrap().is_some()),
+            "get_fields" => assert!(records.get_fields("k", ["page"]).await.unwrap().is_some()),
+            "contains" => assert!(records.contains("k").await.unwrap()),
+            "put" => assert!(!records.put("k", &value).await.unwrap().created),
+            "put_many" => assert!(!records.put_many([("k", &value)]).await[0].as_ref().unwrap().created),
+            "replace" => assert!(records.replace("k", &value).await.unwrap().is_applied()),
+            "compare_and_swap" => {
+                let (key, peek) = (records.key("k").unwrap(), GetOptions::nothing().with_want(Want::VERSION));
+                let seen = self.fixture.store.driver().get(&key, peek).await.unwrap().unwrap();
+                let swapped = records.compare_and_swap("k", seen.version.unwrap(), &value).await.unwrap();
+                assert!(swapped.is_applied());
+            }
+            "patch set" => patch(Patch::new().set("page", "/")).await,
+            "patch append" => patch(Patch::new().append("list", 1)).await,
+            "patch pop" => patch(Patch::new().pop_back("list")).await,
+            "patch unset" => patch(Patch::new().unset("more")).await,
+            "patch increment" => patch(Patch::new().increment("hits", 1)).await,
+            "patch two" => patch(Patch::new().append("list", 1).pop_front("list")).await,
+            "patch nothing" => patch(Patch::new()).await,
+            "patch_or_create" => {
+                let set = Patch::new().set("page", "/");
+                assert!(!records.patch_or_create("k", set, &value).await.unwrap().meta.created);
+            }
+            "add" => assert_eq!(self.counters.add("k", 1).await.unwrap(), 2),
+            "peek" => assert!(records.peek("k").await.unwrap().is_some()),
+            "deadline" => assert!(records.deadline("k").await.unwrap().is_some()),
+            "remaining" => assert!(records.remaining("k").await.unwrap().is_some()),
+            "keys" => assert!(records.keys().next_page().await.unwrap().is_some()),
+            other => panic!("no operation is called {other}"),
+        }
+    }
+
+    async fn deadline(&self, name: &str) -> Deadline {
+        let deadline =
+            if name == "add" { self.counters.deadline("k").await } else { self.records.deadline("k").await };
+        deadline.unwrap().unwrap()
+    }
+}
+
+/// The refresh that a call asks for.
+fn refresh_of(call: &Call) -> Option<Refresh> {
+    match call {
+        Call::Get(_, options) | Call::GetMany(_, options) => options.refresh,
+        Call::Patch(_, options) => options.refresh,
+        Call::Put(_, options) => on_live(options.on_live),
+        Call::PutMany(items) => on_live(items[0].1.on_live),
+        Call::Expire(..) | Call::Delete(..) | Call::DeleteMany(..) | Call::Scan(_) => None,
+    }
+}
+
+fn on_live(on_live: OnLive) -> Option<Refresh> {
+    match on_live {
+        OnLive::Refresh(refresh) => Some(refresh),
+        OnLive::Keep => None,
+        other => panic!("a put that replaces the deadline: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_operation_refreshes_by_its_own_actions() {
+    let flags = Actions::all() - Actions::DELETE;
+    for bits in 0..=u8::MAX {
+        let actions = Actions::from_bits_retain(bits);
+        if !flags.contains(actions) {
+            continue;
+        }
+        for (name, its_own) in OPERATIONS {
+            let subject = Subject::new(RefreshPolicy::on(actions).unwrap()).await;
+            let before = subject.deadline(name).await;
+            subject.fixture.calls();
+            subject.run(name).await;
+
+            let expected = actions.intersects(its_own).then(|| Refresh::extend_only(TTL));
+            let call = subject.fixture.calls().pop().unwrap();
+            assert_eq!(refresh_of(&call), expected, "{name} under {actions}");
+            let moved = if expected.is_some() { Ttl::seconds(10).as_millis() } else { 0 };
+            let after = subject.deadline(name).await.as_epoch_millis();
+            assert_eq!(after - before.as_epoch_millis(), moved, "{name} under {actions}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn mode_and_slack_are_handed_on() {
+    let policy =
+        RefreshPolicy::on(Actions::FETCH).unwrap().with_mode(RefreshMode::Reset).with_slack(Ttl::seconds(15));
+    let subject = Subject::new(policy).await;
+    let before = subject.deadline("get").await;
+    subject.fixture.calls();
+    subject.run("get").await;
+    let expected = Refresh::reset(TTL).with_slack(Ttl::seconds(15));
+    assert_eq!(refresh_of(&subject.fixture.call()), Some(expected));
+    assert_eq!(subject.deadline("get").await, before, "10 s are less than the slack");
+    subject.fixture.advance(5);
+    subject.run("get").await;
+    assert_eq!(subject.deadline("get").await, before.plus(Ttl::seconds(15)));
+}
+
+#[tokio::test]
+async fn a_policy_changes_for_all_clones_at_once() {
+    let subject = Subject::new(RefreshPolicy::never()).await;
+    let clone = subject.records.with_want(Want::DEADLINE);
+    assert_eq!(clone.refresh_policy(), RefreshPolicy::never());
+
+    let policy = RefreshPolicy::on(Actions::FETCH).unwrap();
+    subject.records.set_refresh_policy(policy).unwrap();
+    assert_eq!(clone.refresh_policy(), policy);
+    subject.fixture.calls();
+    clone.get("k").await.unwrap();
+    assert_eq!(refresh_of(&subject.fixture.call()), Some(Refresh::extend_only(TTL)));
+
+    clone.set_refresh_policy(RefreshPolicy::never()).unwrap();
+    subject.records.get("k").await.unwrap();
+    assert_eq!(refresh_of(&subject.fixture.call()), None);
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_work_leaves_the_old_one() {
+    let subject = Subject::new(RefreshPolicy::default()).await;
+    let error = subject.records.set_refresh_policy(RefreshPolicy::never().with_slack(TTL)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidPolicy);
+    assert_eq!(subject.records.refresh_policy(), RefreshPolicy::default());
+}
+
+#[tokio::test]
+async fn a_failed_refresh_does_not_fail_the_read() {
+    let subject = Subject::new(RefreshPolicy::on(Actions::READ | Actions::FETCH).unwrap()).await;
+    subject.fixture.fail_refreshes(ErrorKind::Unavailable);
+    for name in ["get", "get_many", "get_fields", "contains"] {
+        subject.run(name).await;
+    }
+    let item = subject.records.get_item("k", Want::empty()).await.unwrap().unwrap();
+    assert_eq!(item.refresh_error.unwrap().kind(), ErrorKind::Unavailable);
+}
