@@ -7,6 +7,7 @@ mod case;
 mod cases;
 mod check;
 mod harness;
+mod histories;
 mod model;
 mod runner;
 mod state;

@@ -39,6 +39,7 @@ macro_rules! __each_group {
         $crate::each_patch_numbers!($harness, $($callback)+);
         $crate::each_patch_fields!($harness, $($callback)+);
         $crate::each_model!($harness, $($callback)+);
+        $crate::each_histories!($harness, $($callback)+);
     };
 }
 

@@ -37,6 +37,7 @@ pub fn all() -> Vec<Case> {
         patch_numbers::CASES,
         patch_fields::CASES,
         crate::model::CASES,
+        crate::histories::CASES,
     ]
     .concat()
 }

@@ -52,7 +52,7 @@ enum Start {
 }
 
 async fn agree(test: Test, name: &'static str, start: Start) -> Check {
-    let seed = variable(SEED)?.unwrap_or(1);
+    let seed = seed()?;
     let steps = variable(STEPS)?.unwrap_or(if test.is_manual() { 4_000 } else { 400 });
     let runtime = Handle::current();
     // Proptest drives from outside: it has a thread of its own.
@@ -121,6 +121,11 @@ fn rng(seed: u64) -> TestRng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
     TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+}
+
+/// What the random choices of a run are made from.
+pub(crate) fn seed() -> Check<u64> {
+    Ok(variable(SEED)?.unwrap_or(1))
 }
 
 fn variable(name: &str) -> Check<Option<u64>> {

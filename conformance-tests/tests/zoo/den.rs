@@ -31,7 +31,7 @@ pub(crate) enum Slot {
 
 impl Den {
     pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
-        let capabilities = Capabilities::new("den").with_max_value_bytes(64 << 10);
+        let capabilities = Capabilities::new("den").with_max_value_bytes(1 << 20);
         Self { clock, capabilities, map: Mutex::default() }
     }
 

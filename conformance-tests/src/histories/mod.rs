@@ -1,0 +1,87 @@
+//! Concurrent histories: several tasks on two handles, and a search for the sequential order that explains what
+//! they were answered (linearizability, key by key).
+
+mod checker;
+mod register;
+mod tasks;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ttl_core::{Key, Kind};
+
+use self::checker::{Operation, explain};
+use self::register::Done;
+use self::tasks::Worker;
+use crate::{Check, Failure, Test, cases};
+
+/// Keys that the tasks of a round meet on.
+const KEYS: usize = 2;
+
+/// Tasks of a round.
+const TASKS: usize = 6;
+
+/// Operations of each task. All operations of a round must fit one search, even if all meet on one key.
+const OPERATIONS: usize = 14;
+const _: () = assert!(TASKS * OPERATIONS <= checker::MOST);
+
+cases! {
+    histories, each_histories ($);
+
+    /// C1, C2, P1, P6, R6: puts, patches, takes and refreshing reads of one record by many at once have an order
+    /// that explains every answer.
+    #[needs(conditions, patch)]
+    async fn concurrent_histories_of_records_are_linearizable(t: Test) -> Check {
+        rounds(t, Kind::Record).await
+    }
+
+    /// C1, C2, R6: puts, takes and refreshing reads of one blob by many at once have an order that explains every
+    /// answer.
+    #[needs(conditions)]
+    async fn concurrent_histories_of_blobs_are_linearizable(t: Test) -> Check {
+        rounds(t, Kind::Blob).await
+    }
+}
+
+async fn rounds(test: Test, kind: Kind) -> Check {
+    let test = Arc::new(test);
+    let seed = crate::model::seed()?;
+    for round in 0..if test.is_manual() { 60 } else { 25 } {
+        let keys: Vec<Key> = (0..KEYS).map(|n| crate::test::key(&format!("{round}-{n}"))).collect();
+        let begun = Instant::now();
+        let workers = (0..TASKS).map(|task| {
+            let store = Arc::clone(if task % 2 == 0 { &test.store } else { &test.second });
+            let random = seed.wrapping_mul(1 << 32) ^ (round * TASKS + task) as u64;
+            let worker = Worker::new(store, keys.clone(), kind, begun, random);
+            tokio::spawn(worker.run(OPERATIONS))
+        });
+        let mut histories = vec![Vec::new(); KEYS];
+        for worker in workers.collect::<Vec<_>>() {
+            let operations = worker.await.map_err(|error| Failure::new("no panic", error.to_string()))??;
+            for (key, operation) in operations {
+                histories[key].push(operation);
+            }
+        }
+        for history in histories {
+            check(history)?;
+        }
+    }
+    Ok(())
+}
+
+fn check(mut history: Vec<Operation<Done>>) -> Check {
+    history.sort_by_key(|operation| operation.called);
+    let Err(stuck) = explain(&history, None) else { return Ok(()) };
+    let line = |at: &usize| {
+        let Operation { what, called, answered } = &history[*at];
+        let answered = answered.map_or("never".to_owned(), |answered| format!("{answered}"));
+        format!("\n    {called}..{answered} ns: {:?}: {:?}", what.asked, what.answer)
+    };
+    let rest = (0..history.len()).filter(|at| !stuck.explained.contains(at));
+    let rest: String = rest.map(|at| line(&at)).collect();
+    let explained: String = stuck.explained.iter().map(line).collect();
+    Err(Failure::new(
+        "an order of the calls on one key that explains every answer",
+        format!("none; the best explains{explained}\n  which leaves {:?}, but not{rest}", stuck.state),
+    ))
+}
