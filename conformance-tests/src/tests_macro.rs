@@ -31,6 +31,11 @@ macro_rules! __each_group {
         $crate::each_kinds!($harness, $($callback)+);
         $crate::each_sizes!($harness, $($callback)+);
         $crate::each_corruption!($harness, $($callback)+);
+        $crate::each_expiry!($harness, $($callback)+);
+        $crate::each_deadlines!($harness, $($callback)+);
+        $crate::each_far!($harness, $($callback)+);
+        $crate::each_elapsed!($harness, $($callback)+);
+        $crate::each_ghosts!($harness, $($callback)+);
         $crate::each_refresh_matrix!($harness, $($callback)+);
         $crate::each_refresh!($harness, $($callback)+);
         $crate::each_refresh_slack!($harness, $($callback)+);

@@ -1,6 +1,8 @@
 //! What the driver did not write, or what was damaged, is an error: never a panic, never a miss.
 
-use ttl_core::{DeleteOptions, ErrorKind, Fields, GetOptions, Outcome, Patch, PatchOptions, PutOptions, Select};
+use ttl_core::{
+    DeleteOptions, ErrorKind, Fields, GetOptions, Outcome, Patch, PatchOptions, PutOptions, Select,
+};
 
 use crate::test::{LONG, key, record};
 use crate::{Failure, cases, ensure, ensure_kind};

@@ -1,8 +1,8 @@
 //! Blobs and records are two kinds: the wrong one is an error, and changes nothing.
 
 use ttl_core::{
-    Condition, DeleteOptions, ExpiryChange, Fields, GetOptions, Guard, Kind, Patch, PatchOptions, PutOptions, Record,
-    Refresh, Select, Ttl, Value, Version,
+    Condition, DeleteOptions, ExpiryChange, Fields, GetOptions, Guard, Kind, Patch, PatchOptions, PutOptions,
+    Record, Refresh, Select, Ttl, Value, Version,
 };
 
 use crate::test::{LONG, key, record};

@@ -2,6 +2,11 @@
 
 mod basics;
 mod corruption;
+mod deadlines;
+mod elapsed;
+mod expiry;
+mod far;
+mod ghosts;
 mod keys;
 mod kinds;
 mod patch_fields;
@@ -29,6 +34,11 @@ pub fn all() -> Vec<Case> {
         kinds::CASES,
         sizes::CASES,
         corruption::CASES,
+        expiry::CASES,
+        deadlines::CASES,
+        far::CASES,
+        elapsed::CASES,
+        ghosts::CASES,
         refresh_matrix::CASES,
         refresh::CASES,
         refresh_slack::CASES,

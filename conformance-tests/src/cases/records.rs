@@ -204,7 +204,9 @@ async fn field(t: &Test, name: &str) -> Check<Json> {
 /// The bits of the field `floats`.
 async fn bits(t: &Test) -> Check<Vec<u64>> {
     match field(t, "floats").await? {
-        Json::Array(list) => Ok(list.iter().map(|float| float.as_f64().unwrap_or_default().to_bits()).collect()),
+        Json::Array(list) => {
+            Ok(list.iter().map(|float| float.as_f64().unwrap_or_default().to_bits()).collect())
+        }
         other => Err(Failure::new("a list", other.to_string())),
     }
 }

@@ -1,0 +1,355 @@
+//! Ghosts, entries that have ended and that the backend may not have deleted: absent on every path, one case each.
+
+use serde_json::json;
+use ttl_core::{
+    Condition, Create, Deadline, DeleteOptions, Entry, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions, Guard,
+    Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh, ScanOptions, Select, Ttl, Value,
+    Want,
+};
+
+use crate::test::{LONG, SHORT, applied, key};
+use crate::{Check, Test, cases, ensure, ensure_eq};
+
+cases! {
+    ghosts, each_ghosts ($);
+
+    /// E3: a ghost is absent to get.
+    async fn a_ghost_is_absent_to_get(t: Test) -> Check {
+        absent_to_get(&t, GetOptions::new()).await
+    }
+
+    /// E3: a ghost is absent to a get of fields: a record's is a miss, and a blob's no `WrongKind`.
+    async fn a_ghost_is_absent_to_a_get_of_fields(t: Test) -> Check {
+        absent_to_get(&t, GetOptions::new().with_select(Select::Fields(Fields::new(["ghost"])?))).await
+    }
+
+    /// E3: a ghost is absent to a get of nothing.
+    async fn a_ghost_is_absent_to_a_get_of_nothing(t: Test) -> Check {
+        absent_to_get(&t, GetOptions::nothing()).await
+    }
+
+    /// E3: a ghost has no deadline and no version to report.
+    async fn a_ghost_has_no_metadata(t: Test) -> Check {
+        absent_to_get(&t, GetOptions::nothing().with_want(Want::all())).await
+    }
+
+    /// E3, V3: a ghost of the other kind is absent, not the wrong kind.
+    async fn a_ghost_has_no_kind(t: Test) -> Check {
+        absent_to_get(&t, GetOptions::new().with_kind(Kind::Record)).await?;
+        absent_to_get(&t, GetOptions::new().with_kind(Kind::Blob)).await
+    }
+
+    /// E3, R3: a get that would refresh does not revive a ghost.
+    async fn a_refreshing_get_does_not_revive_a_ghost(t: Test) -> Check {
+        absent_to_get(&t, GetOptions::new().with_refresh(Refresh::extend_only(LONG))).await?;
+        absent_to_get(&t, GetOptions::new().with_refresh(Refresh::reset(LONG))).await
+    }
+
+    /// E3, R3: a contains that would refresh does not revive a ghost.
+    async fn a_refreshing_contains_does_not_revive_a_ghost(t: Test) -> Check {
+        absent_to_get(&t, GetOptions::nothing().with_refresh(Refresh::reset(LONG))).await
+    }
+
+    /// E3, B1: a ghost is absent to a batch of gets.
+    async fn a_ghost_is_absent_to_get_many(t: Test) -> Check {
+        t.put(&key("live"), "live", PutOptions::new(LONG)).await?;
+        both(&t).await?;
+        let keys = ["blob", "live", "record", "blob"].map(key);
+        for options in [GetOptions::new(), GetOptions::new().with_refresh(Refresh::reset(LONG))] {
+            let mut seen = Vec::new();
+            for result in t.store.get_many(&keys, options).await {
+                seen.push(result?.is_some());
+            }
+            ensure_eq!(seen, vec![false, true, false, false], "what is live of ghost, live, ghost, ghost");
+        }
+        Ok(())
+    }
+
+    /// E3, S1: a ghost is absent to scan.
+    #[needs(scan)]
+    async fn a_ghost_is_absent_to_scan(t: Test) -> Check {
+        t.put(&key("live"), "live", PutOptions::new(LONG)).await?;
+        both(&t).await?;
+        for select in [Select::Nothing, Select::All] {
+            let page = t.store.scan(ScanOptions::new("").with_select(select)).await?;
+            let keys: Vec<&str> = page.entries.iter().map(|(key, _)| key.as_str()).collect();
+            ensure_eq!(keys, vec!["live"], "the keys of the scan");
+            ensure!(page.next.is_none(), "no further page", "{:?}", page.next);
+        }
+        Ok(())
+    }
+
+    /// E3: a put over a ghost creates.
+    async fn a_put_over_a_ghost_creates(t: Test) -> Check {
+        both(&t).await?;
+        for name in ["blob", "record"] {
+            let meta = t.put_meta(&key(name), "new", PutOptions::new(LONG)).await?;
+            ensure!(meta.created, "an entry created", "{meta:?}");
+            t.expect_value(&key(name), "new", "the new value").await?;
+        }
+        Ok(())
+    }
+
+    /// E3, E5: a put with Keep over a ghost sets its own expiry.
+    async fn a_put_with_keep_over_a_ghost_sets_its_expiry(t: Test) -> Check {
+        created_with_its_own(&t, PutOptions::new(LONG).with_on_live(OnLive::Keep)).await
+    }
+
+    /// E3, R3, R7: a put with a refresh over a ghost sets its own expiry, not the refresh's.
+    async fn a_put_with_a_refresh_over_a_ghost_sets_its_expiry(t: Test) -> Check {
+        let refresh = OnLive::Refresh(Refresh::extend_only(Ttl::hours(9)));
+        created_with_its_own(&t, PutOptions::new(LONG).with_on_live(refresh)).await
+    }
+
+    /// E3, C1: a put with `IfAbsent` over a ghost is applied.
+    #[needs(conditions)]
+    async fn a_ghost_is_absent_to_if_absent(t: Test) -> Check {
+        created_with_its_own(&t, PutOptions::new(LONG).with_condition(Condition::IfAbsent)).await
+    }
+
+    /// E3, C3: a put with `IfPresent` over a ghost is Absent and leaves nothing.
+    #[needs(conditions)]
+    async fn a_ghost_is_absent_to_if_present(t: Test) -> Check {
+        both(&t).await?;
+        for name in ["blob", "record"] {
+            let put = PutOptions::new(LONG).with_condition(Condition::IfPresent);
+            let outcome = t.store.put(&key(name), "new".into(), put).await?;
+            ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+            t.expect_miss(&key(name), "after IfPresent").await?;
+        }
+        Ok(())
+    }
+
+    /// E3, C2: a put with `IfVersion` over a ghost is Absent, even with the version that it had.
+    #[needs(conditions)]
+    async fn a_ghost_is_absent_to_if_version(t: Test) -> Check {
+        for value in [Value::from("ghost"), Record::new().with("ghost", 1).into()] {
+            let version = t.put_version(&key("k"), value, PutOptions::new(SHORT)).await?;
+            t.outlive(SHORT).await;
+            let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
+            let outcome = t.store.put(&key("k"), "new".into(), put).await?;
+            ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+            t.expect_miss(&key("k"), "after IfVersion").await?;
+        }
+        Ok(())
+    }
+
+    /// E3, X4, R3: expire does not revive a ghost, to whatever deadline and under whatever guard.
+    async fn a_ghost_is_absent_to_expire(t: Test) -> Check {
+        both(&t).await?;
+        let changes = [
+            ExpiryChange::Set(Expiry::After(LONG)), ExpiryChange::Set(Expiry::At(t.instant(LONG))),
+            ExpiryChange::Set(Expiry::Never), ExpiryChange::Extend(LONG),
+        ];
+        let guards = [Guard::Always, Guard::IfLater, Guard::IfSooner, Guard::IfExpiring, Guard::IfPersistent];
+        for (change, guard) in changes.iter().flat_map(|change| guards.map(|guard| (*change, guard))) {
+            for name in ["blob", "record"] {
+                let options = ExpireOptions::new().with_guard(guard);
+                let outcome = t.store.expire(&key(name), change, options).await?;
+                ensure!(outcome.is_absent(), format!("Absent for {change:?} with {guard:?}"), "{outcome:?}");
+                t.expect_miss(&key(name), "after the expire").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// E3, X8: expire with the version that a ghost had is Absent.
+    #[needs(conditions)]
+    async fn a_ghost_is_absent_to_a_renewal(t: Test) -> Check {
+        let version = t.put_version(&key("k"), "ghost", PutOptions::new(SHORT)).await?;
+        t.outlive(SHORT).await;
+        let options = ExpireOptions::new().with_if_version(version);
+        let outcome = t.store.expire(&key("k"), ExpiryChange::Set(Expiry::After(LONG)), options).await?;
+        ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+        t.expect_miss(&key("k"), "after the renewal").await
+    }
+
+    /// E3: deleting a ghost is Absent.
+    async fn a_ghost_is_absent_to_delete(t: Test) -> Check {
+        absent_to_delete(&t, DeleteOptions::new()).await?;
+        absent_to_delete(&t, DeleteOptions::new().with_kind(Kind::Record)).await
+    }
+
+    /// E3: taking a ghost is Absent and hands nothing out, not even fields.
+    async fn a_ghost_is_absent_to_take(t: Test) -> Check {
+        absent_to_delete(&t, DeleteOptions::take()).await?;
+        let fields = Select::Fields(Fields::new(["ghost"])?);
+        absent_to_delete(&t, DeleteOptions::new().with_select(fields)).await
+    }
+
+    /// E3, C2: deleting a ghost by the version that it had is Absent.
+    #[needs(conditions)]
+    async fn a_ghost_is_absent_to_delete_by_version(t: Test) -> Check {
+        let version = t.put_version(&key("k"), "ghost", PutOptions::new(SHORT)).await?;
+        t.outlive(SHORT).await;
+        let delete = DeleteOptions::take().with_if_version(version);
+        let outcome = t.store.delete(&key("k"), delete).await?;
+        ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+        Ok(())
+    }
+
+    /// E3, B1: a ghost is absent to a batch of deletes.
+    async fn a_ghost_is_absent_to_delete_many(t: Test) -> Check {
+        t.put(&key("live"), "live", PutOptions::new(LONG)).await?;
+        both(&t).await?;
+        let mut seen = Vec::new();
+        for result in t.store.delete_many(&["blob", "live", "record"].map(key), DeleteOptions::new()).await {
+            seen.push(result?.is_applied());
+        }
+        ensure_eq!(seen, vec![false, true, false], "what was deleted of ghost, live, ghost");
+        Ok(())
+    }
+
+    /// E3, B1: a batch of puts over ghosts creates.
+    async fn a_ghost_is_absent_to_put_many(t: Test) -> Check {
+        both(&t).await?;
+        let put = PutOptions::new(LONG).with_on_live(OnLive::Keep).with_want(Want::DEADLINE);
+        let items = ["blob", "record"].map(|name| PutItem::new(key(name), "new", put.clone()));
+        let (results, span) = t.span(t.store.put_many(items.to_vec())).await;
+        for result in results {
+            let meta = applied(result?)?;
+            ensure!(meta.created, "an entry created", "{meta:?}");
+            span.check(meta.deadline.unwrap_or(Deadline::NEVER), LONG, "its deadline")?;
+        }
+        Ok(())
+    }
+
+    /// E3, P2: patching a ghost is Absent and leaves nothing.
+    #[needs(patch)]
+    async fn a_ghost_is_absent_to_patch(t: Test) -> Check {
+        both(&t).await?;
+        for patch in [Patch::new().set("n", 1), Patch::new().increment("ghost", 1), Patch::new().unset("ghost"), Patch::new()] {
+            for name in ["blob", "record"] {
+                let options = PatchOptions::new().with_refresh(Refresh::reset(LONG));
+                let outcome = t.store.patch(&key(name), &patch, options).await?;
+                ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+                t.expect_miss(&key(name), "after the patch").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// E3, P2: patching by the version that a ghost had is Absent, even where the patch may create.
+    #[needs(patch, conditions)]
+    async fn a_ghost_is_absent_to_patch_by_version(t: Test) -> Check {
+        let version = t.put_version(&key("k"), Record::new().with("ghost", 1), PutOptions::new(SHORT)).await?;
+        t.outlive(SHORT).await;
+        for options in [PatchOptions::new(), PatchOptions::new().with_create(Create::new(LONG))] {
+            let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 1), options.with_if_version(version)).await?;
+            ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+            t.expect_miss(&key("k"), "after the patch").await?;
+        }
+        Ok(())
+    }
+
+    /// E3, P2: a patch that creates over a ghost begins with its initial record; no field of the ghost leaks.
+    #[needs(patch)]
+    async fn no_field_of_a_ghost_leaks_into_a_patch(t: Test) -> Check {
+        both(&t).await?;
+        for name in ["blob", "record"] {
+            let create = Create::new(LONG).with_initial(Record::new().with("initial", 1));
+            let options = PatchOptions::new().with_create(create).with_want(Want::DEADLINE);
+            let (outcome, span) = t.span(t.store.patch(&key(name), &Patch::new().set("set", 2), options)).await;
+            let meta = applied(outcome?)?.meta;
+            ensure!(meta.created, "a record created", "{meta:?}");
+            span.check(meta.deadline.unwrap_or(Deadline::NEVER), LONG, "its deadline")?;
+            let expected = Record::new().with("initial", 1).with("set", 2);
+            t.expect_value(&key(name), expected, "the new record alone").await?;
+        }
+        Ok(())
+    }
+
+    /// E3, P4: a counter that was a ghost starts anew.
+    #[needs(patch)]
+    async fn a_counter_that_was_a_ghost_starts_anew(t: Test) -> Check {
+        t.ghost(&key("k"), Record::new().with("n", 41).with("l", json!([1]))).await?;
+        let options = PatchOptions::new().with_create(Create::new(LONG));
+        applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1).append("l", 2), options).await?)?;
+        t.expect_value(&key("k"), Record::new().with("n", 1).with("l", [2]), "counter and list from the start").await
+    }
+
+    /// E3: no field of a ghost leaks into a record that is put in its place.
+    async fn no_field_of_a_ghost_leaks_into_a_put(t: Test) -> Check {
+        both(&t).await?;
+        for name in ["blob", "record"] {
+            let new = Record::new().with("new", 1);
+            t.put(&key(name), new.clone(), PutOptions::new(LONG)).await?;
+            t.expect_value(&key(name), new, "the new record alone").await?;
+        }
+        Ok(())
+    }
+
+    /// E3, R4: the cap of a ghost does not bind what replaces it.
+    #[needs(caps)]
+    async fn the_cap_of_a_ghost_is_gone(t: Test) -> Check {
+        for name in ["put", "patch"] {
+            let capped = PutOptions::new(Lifespan::persistent().with_max(SHORT));
+            t.put(&key(name), Record::new().with("ghost", 1), capped).await?;
+        }
+        t.outlive(SHORT).await;
+        t.put(&key("put"), "new", PutOptions::new(Expiry::Never)).await?;
+        ensure_eq!(t.deadline(&key("put")).await?, Deadline::NEVER, "the deadline of the put");
+        if t.capabilities().patch {
+            let options = PatchOptions::new().with_create(Create::new(Expiry::Never));
+            applied(t.store.patch(&key("patch"), &Patch::new().set("n", 1), options).await?)?;
+            ensure_eq!(t.deadline(&key("patch")).await?, Deadline::NEVER, "the deadline of the patch");
+        }
+        Ok(())
+    }
+
+    /// E3: an entry that the backend still holds after its end is absent to every read.
+    #[needs(ghosts)]
+    async fn a_planted_ghost_is_absent(t: Test) -> Check {
+        t.planted_ghost(&key("blob"), "ghost").await?;
+        t.planted_ghost(&key("record"), Record::new().with("ghost", 1)).await?;
+        for name in ["blob", "record"] {
+            t.expect_miss(&key(name), "a planted ghost").await?;
+            let seen = t.peek(&key(name)).await?;
+            ensure!(seen.is_none(), "a miss", "{seen:?}");
+            let outcome = t.store.delete(&key(name), DeleteOptions::take()).await?;
+            ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+        }
+        Ok(())
+    }
+}
+
+/// Leaves two ghosts: a blob and a record.
+async fn both(t: &Test) -> Check {
+    t.ghost(&key("blob"), "ghost").await?;
+    t.ghost(&key("record"), Record::new().with("ghost", 1)).await
+}
+
+async fn absent_to_get(t: &Test, options: GetOptions) -> Check {
+    both(t).await?;
+    for name in ["blob", "record"] {
+        for store in [&t.store, &t.second] {
+            let seen: Option<Entry> = store.get(&key(name), options.clone()).await?;
+            ensure!(seen.is_none(), format!("a miss for the ghost of a {name}"), "{seen:?}");
+        }
+        t.expect_miss(&key(name), "after the get").await?;
+    }
+    Ok(())
+}
+
+async fn absent_to_delete(t: &Test, options: DeleteOptions) -> Check {
+    both(t).await?;
+    for name in ["blob", "record"] {
+        let outcome = t.store.delete(&key(name), options.clone()).await?;
+        ensure!(outcome.is_absent(), format!("Absent for the ghost of a {name}"), "{outcome:?}");
+    }
+    Ok(())
+}
+
+/// Puts over ghosts; what is created must end `LONG` after it.
+async fn created_with_its_own(t: &Test, options: PutOptions) -> Check {
+    both(t).await?;
+    for name in ["blob", "record"] {
+        let options = options.clone().with_want(Want::DEADLINE);
+        let (meta, span) = t.span(t.put_meta(&key(name), "new", options)).await;
+        let meta = meta?;
+        ensure!(meta.created, "an entry created", "{meta:?}");
+        span.check(meta.deadline.unwrap_or(Deadline::NEVER), LONG, "its deadline")?;
+        t.expect_value(&key(name), "new", "the new value").await?;
+    }
+    Ok(())
+}
