@@ -1,6 +1,8 @@
 //! ttl-core from outside: stores made of its parts, and the rules as tables.
 
 mod provided;
+mod rules;
+mod rules_properties;
 #[allow(unreachable_pub, missing_docs)]
 #[path = "../../examples/toy/mod.rs"]
 mod toy;
