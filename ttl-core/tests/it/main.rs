@@ -1,5 +1,6 @@
 //! ttl-core from outside: stores made of its parts, and the rules as tables.
 
+mod cell_store;
 mod provided;
 mod rules;
 mod rules_properties;
