@@ -43,6 +43,8 @@ macro_rules! __each_group {
         $crate::each_patch_texts!($harness, $($callback)+);
         $crate::each_patch_numbers!($harness, $($callback)+);
         $crate::each_patch_fields!($harness, $($callback)+);
+        $crate::each_patch_create!($harness, $($callback)+);
+        $crate::each_refresh_nothing!($harness, $($callback)+);
         $crate::each_model!($harness, $($callback)+);
         $crate::each_histories!($harness, $($callback)+);
     };

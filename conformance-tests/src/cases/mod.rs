@@ -9,6 +9,7 @@ mod far;
 mod ghosts;
 mod keys;
 mod kinds;
+mod patch_create;
 mod patch_fields;
 mod patch_lists;
 mod patch_numbers;
@@ -16,6 +17,7 @@ mod patch_texts;
 mod records;
 mod refresh;
 mod refresh_matrix;
+mod refresh_nothing;
 mod refresh_slack;
 mod sizes;
 mod support;
@@ -46,6 +48,8 @@ pub fn all() -> Vec<Case> {
         patch_texts::CASES,
         patch_numbers::CASES,
         patch_fields::CASES,
+        patch_create::CASES,
+        refresh_nothing::CASES,
         crate::model::CASES,
         crate::histories::CASES,
     ]
