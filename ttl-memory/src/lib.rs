@@ -6,6 +6,7 @@
 
 mod config;
 mod entry;
+mod eviction;
 mod hashing;
 mod limits;
 mod scan;

@@ -3,6 +3,8 @@
 use ttl_core::{Error, ErrorKind, Result, Value};
 
 use crate::config::MemoryConfig;
+use crate::entry::Entry;
+use crate::state::Word;
 use crate::weight;
 
 const MAX_SHARDS: usize = 64;
@@ -35,9 +37,22 @@ impl Limits {
         self.entries != usize::MAX || self.bytes != usize::MAX
     }
 
+    /// What an entry takes beside its value.
+    pub(crate) fn fixed_bytes(&self, key: usize, capped: bool) -> usize {
+        weight::fixed_bytes(key, capped) + if self.is_bounded() { weight::QUEUE_BYTES } else { 0 }
+    }
+
+    /// All that an entry holds.
+    pub(crate) fn entry_bytes(&self, entry: &Entry) -> usize {
+        let word = entry.state().load();
+        let shared = if word.has(Word::SHARED) { weight::SHARED_BLOB } else { 0 };
+        let fixed = self.fixed_bytes(entry.key().len(), word.has(Word::CAPPED));
+        fixed + weight::value_bytes(entry.value()) + shared
+    }
+
     /// The largest blob that fits.
     pub(crate) fn max_value_bytes(&self) -> u64 {
-        let beside = weight::fixed_bytes(ttl_core::Key::MAX_BYTES, true) + weight::SHARED_BLOB;
+        let beside = self.fixed_bytes(ttl_core::Key::MAX_BYTES, true) + weight::SHARED_BLOB;
         let room = if self.bytes == usize::MAX { u64::MAX } else { self.bytes.saturating_sub(beside) as u64 };
         self.max_value_bytes.min(room)
     }
@@ -54,7 +69,7 @@ impl Limits {
             }
         }
         if self.bytes != usize::MAX {
-            let bytes = weight::fixed_bytes(key, true) + weight::value_bytes(value) + weight::SHARED_BLOB;
+            let bytes = self.fixed_bytes(key, true) + weight::value_bytes(value) + weight::SHARED_BLOB;
             if bytes > self.bytes {
                 return Err(too_large(format!(
                     "the entry takes {bytes} bytes of memory and a shard of this store holds {}; split it, or raise \

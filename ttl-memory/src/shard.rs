@@ -50,6 +50,7 @@ impl Table {
     ) -> Result<Read> {
         let Some(entry) = self.find(at) else { return Ok(Read::Done(None)) };
         let shares = shares_buffer(entry, &options.select);
+        let bounded = self.queues.is_some();
         let verdict = entry.state().update(|word| {
             let verdict = self.judge(entry, word, options, clock());
             match verdict {
@@ -59,6 +60,7 @@ impl Table {
                     let first_share = shares && !word.has(Word::SHARED);
                     let next = word.with_deadline(deadline.as_epoch_millis());
                     let next = if shares { next.with(Word::SHARED) } else { next };
+                    let next = if bounded { next.used() } else { next };
                     (next, Ok(Verdict::Live { deadline, first_share }))
                 }
                 Ok(Verdict::Write) | Err(_) => (word, verdict),

@@ -22,8 +22,15 @@ impl Word {
     /// The cap stands behind the key.
     pub(crate) const CAPPED: u64 = 1 << 10;
 
-    const COLOUR_SHIFT: u32 = 11;
+    /// The entry stands in the main queue, see `eviction`.
+    pub(crate) const MAIN: u64 = 1 << 11;
+
+    const COLOUR_SHIFT: u32 = 12;
     const COLOUR: u64 = 3 << Self::COLOUR_SHIFT;
+    const TURN_SHIFT: u32 = 14;
+    const TURN: u64 = 3 << Self::TURN_SHIFT;
+    const USES_SHIFT: u32 = 16;
+    const USES: u64 = 3 << Self::USES_SHIFT;
 
     /// A state with this deadline, in no slot, without notes.
     pub(crate) fn new(deadline: u64) -> Self {
@@ -58,6 +65,29 @@ impl Word {
 
     pub(crate) fn with_colour(self, colour: u8) -> Self {
         Self(self.0 & !Self::COLOUR | u64::from(colour) << Self::COLOUR_SHIFT & Self::COLOUR)
+    }
+
+    /// The colour of the round in which the place in its queue was last met, see `Queues::compact`.
+    pub(crate) fn turn(self) -> u8 {
+        ((self.0 & Self::TURN) >> Self::TURN_SHIFT) as u8
+    }
+
+    pub(crate) fn with_turn(self, colour: u8) -> Self {
+        Self(self.0 & !Self::TURN | u64::from(colour) << Self::TURN_SHIFT & Self::TURN)
+    }
+
+    /// How often the entry has been used since eviction last looked at it, up to three.
+    pub(crate) fn uses(self) -> u8 {
+        ((self.0 & Self::USES) >> Self::USES_SHIFT) as u8
+    }
+
+    pub(crate) fn with_uses(self, uses: u8) -> Self {
+        Self(self.0 & !Self::USES | u64::from(uses) << Self::USES_SHIFT & Self::USES)
+    }
+
+    /// Used once more.
+    pub(crate) fn used(self) -> Self {
+        if self.0 & Self::USES == Self::USES { self } else { Self(self.0 + (1 << Self::USES_SHIFT)) }
     }
 
     pub(crate) fn has(self, note: u64) -> bool {
@@ -124,6 +154,10 @@ mod tests {
         assert!(moved.has(Word::CAPPED) && moved.has(Word::SHARED) && !word.has(Word::SHARED));
         assert_eq!(moved.without(Word::SHARED).with_deadline(word.deadline()), word);
         assert_eq!(Word::new(0).slot(), Word::NO_SLOT);
+        let noted = (0..5).fold(word.with_colour(2).with_turn(1), |word, _| word.used());
+        assert_eq!((noted.colour(), noted.turn(), noted.uses()), (2, 1, 3));
+        assert_eq!(noted.with_uses(0).with_turn(0).with_colour(0), word);
+        assert_eq!(noted.with_slot(5).colour(), 0);
     }
 
     #[test]

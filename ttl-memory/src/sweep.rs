@@ -7,13 +7,12 @@ use ttl_core::Deadline;
 use crate::hashing::spread;
 use crate::state::Word;
 use crate::table::{Table, Trash};
-use crate::weight;
 
 /// The most entries that are looked at in one hold of a shard's lock.
 pub(crate) const STEP: usize = 1024;
 
 /// Stale registrations are looked for when there are this many more than entries.
-const SLACK: usize = 1024;
+pub(crate) const SLACK: usize = 1024;
 
 impl Table {
     /// Looks at up to `budget` registrations that are due and removes the entries that have expired; answers whether
@@ -23,7 +22,7 @@ impl Table {
         for _ in 0..budget {
             let Some((slot, short)) = self.wheel.next_due(millis) else {
                 self.shrink();
-                return self.purge(budget);
+                return self.purge(budget) || self.compact(budget);
             };
             let hashing = &self.hashing;
             let found = self.entries.find_entry(spread(short), |entry| {
@@ -33,8 +32,7 @@ impl Table {
             let word = place.get().state().load();
             if Deadline::from_epoch_millis(word.deadline()).is_expired(now) {
                 let (entry, _) = place.remove();
-                *self.bytes.get_mut() -= weight::entry_bytes(&entry);
-                trash.entries.push(entry);
+                self.forget(entry, trash);
                 continue;
             }
             let slot = self.wheel.slot(word.deadline());
@@ -48,7 +46,7 @@ impl Table {
 
     /// Whether a sweep has something to do.
     pub(crate) fn needs_sweep(&self, now: SystemTime) -> bool {
-        self.wheel.is_due(floor_millis(now)) || self.has_stale()
+        self.wheel.is_due(floor_millis(now)) || self.has_stale() || self.has_stale_places()
     }
 
     fn has_stale(&self) -> bool {

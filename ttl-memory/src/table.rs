@@ -12,6 +12,7 @@ use ttl_core::{
 };
 
 use crate::entry::{self, Entry};
+use crate::eviction::Queues;
 use crate::hashing::{Hash, Hashing, spread};
 use crate::limits::Limits;
 use crate::state::Word;
@@ -32,6 +33,8 @@ pub(crate) struct Table {
     next_version: u64,
     version_step: u64,
     pub(super) limits: Limits,
+    /// What eviction needs to know, where there is a limit.
+    pub(super) queues: Option<Queues>,
 }
 
 /// A key and its hash.
@@ -59,6 +62,7 @@ impl Table {
             next_version: versions.0,
             version_step: versions.1,
             limits,
+            queues: limits.is_bounded().then(Queues::default),
         }
     }
 
@@ -199,27 +203,30 @@ impl Table {
     ) -> u64 {
         let version = self.next_version;
         self.next_version += self.version_step;
-        let (hashing, wheel) = (&self.hashing, &mut self.wheel);
         let deadline = deadline.as_epoch_millis();
-        let added = weight::value_bytes(&value);
+        let added = self.limits.fixed_bytes(at.key.len(), !cap.is_never()) + weight::value_bytes(&value);
+        if self.queues.is_some() {
+            self.make_room(at, added, trash);
+        }
+        let (hashing, wheel) = (&self.hashing, &mut self.wheel);
         let place = self.entries.entry(
             at.hash.table(),
             |entry| entry.key() == at.key,
             |entry| spread(hashing.hash(entry.key()).short()),
         );
-        let bytes = self.bytes.get_mut();
+        *self.bytes.get_mut() += added;
         match place {
             Place::Vacant(place) => {
                 let word = placed(wheel, Word::new(deadline), at.hash);
-                *bytes += weight::fixed_bytes(at.key.len(), !cap.is_never()) + added;
+                let word = self.queues.as_mut().map_or(word, |queues| queues.admit(word, at.hash.short()));
                 place.insert(Entry::new(at.key, word, cap, version, value));
             }
             Place::Occupied(mut place) => {
                 let entry = place.get_mut();
-                let before = entry.state().load();
-                let word = before.with_deadline(deadline).without(Word::SHARED);
-                let word = placed(wheel, word, at.hash);
-                *bytes -= weight::entry_bytes(entry);
+                *self.bytes.get_mut() -= self.limits.entry_bytes(entry);
+                let before = entry.state().load().without(Word::SHARED).with_deadline(deadline);
+                let before = if self.queues.is_some() { before.used() } else { before };
+                let word = placed(wheel, before, at.hash);
                 match entry.rewrite(word, cap, version, value) {
                     Ok(old) => trash.value = Some(old),
                     Err(value) => {
@@ -227,7 +234,6 @@ impl Table {
                         trash.entries.push(std::mem::replace(entry, new));
                     }
                 }
-                *bytes += weight::entry_bytes(entry);
             }
         }
         version
@@ -237,9 +243,17 @@ impl Table {
     fn remove(&mut self, at: At<'_>, trash: &mut Trash) {
         if let Ok(place) = self.entries.find_entry(at.hash.table(), |entry| entry.key() == at.key) {
             let (entry, _) = place.remove();
-            *self.bytes.get_mut() -= weight::entry_bytes(&entry);
-            trash.entries.push(entry);
+            self.forget(entry, trash);
         }
+    }
+
+    /// Takes an entry that has left the table off the account.
+    pub(super) fn forget(&mut self, entry: Entry, trash: &mut Trash) {
+        *self.bytes.get_mut() -= self.limits.entry_bytes(&entry);
+        if let Some(queues) = &mut self.queues {
+            queues.forget(entry.state().load());
+        }
+        trash.entries.push(entry);
     }
 
     fn meta(&self, created: bool, want: Want, deadline: Deadline, version: Option<u64>) -> Meta {

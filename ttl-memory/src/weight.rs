@@ -5,11 +5,13 @@ use serde_json::Value as Json;
 use ttl_core::{Record, Value};
 
 use crate::entry::Entry;
-use crate::state::Word;
 
 /// What the table and the wheel take for an entry: nine bytes a bucket, between seven sixteenths and seven eighths
 /// of them in use, and four to five bytes for the registration in the wheel.
 const INDEX_BYTES: usize = 20;
+
+/// What eviction takes for an entry: its place in a queue, and its share of the list of those evicted lately.
+pub(crate) const QUEUE_BYTES: usize = 12;
 
 /// What `Bytes` allocates to count its users when a buffer is handed out for the first time.
 pub(crate) const SHARED_BLOB: usize = 24;
@@ -18,13 +20,6 @@ pub(crate) const SHARED_BLOB: usize = 24;
 pub(crate) fn fixed_bytes(key: usize, capped: bool) -> usize {
     let cap = if capped { 8 } else { 0 };
     (Entry::FIXED_BYTES + key + cap).next_multiple_of(8) + INDEX_BYTES
-}
-
-/// All that an entry holds.
-pub(crate) fn entry_bytes(entry: &Entry) -> usize {
-    let word = entry.state().load();
-    let shared = if word.has(Word::SHARED) { SHARED_BLOB } else { 0 };
-    fixed_bytes(entry.key().len(), word.has(Word::CAPPED)) + value_bytes(entry.value()) + shared
 }
 
 /// What a value holds on the heap: exact for blobs that [`own`] has seen, an estimate for records.

@@ -39,9 +39,6 @@ pub(crate) struct Wheel {
 }
 
 impl Wheel {
-    /// How many slots there are; they are named from zero.
-    pub(crate) const SLOTS: u16 = (LEVELS * SLOTS) as u16;
-
     /// A wheel that stands at this instant.
     pub(crate) fn starting_at(now: u64) -> Self {
         Self { tick: now >> TICK_SHIFT, firing: (Word::NO_SLOT, Slot::new()), colour: 1, ..Self::default() }
