@@ -1,4 +1,9 @@
-//! Entries that expire, behind one trait, in memory and on Redis or Valkey.
+// The README's examples open a store in memory.
+#![cfg_attr(feature = "memory", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "memory"),
+    doc = "Entries that expire, behind one trait. This is a build without `memory`."
+)]
 
 mod batch;
 mod builder;
