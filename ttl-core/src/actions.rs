@@ -20,8 +20,9 @@ bitflags::bitflags! {
     /// | delete | `DELETE` |
     /// | expire, scan, peek | none |
     ///
-    /// In text and configuration they are written `"fetch|update"` or `["fetch", "update"]`; a name of its own is
-    /// `"writes"` for [`Actions::WRITES`], and the empty set is `"none"`.
+    /// In text and configuration they are written `"fetch|update"` or `["fetch", "update"]` (in formats that people
+    /// do not read as text alone); a name of its own is `"writes"` for [`Actions::WRITES`], and the empty set is
+    /// `"none"`.
     ///
     /// ```
     /// use ttl_core::Actions;
@@ -156,7 +157,12 @@ impl<'de> Deserialize<'de> for Actions {
             }
         }
 
-        deserializer.deserialize_any(TextOrList)
+        // Formats for machines need not say what comes next, so there it is always the text.
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(TextOrList)
+        } else {
+            deserializer.deserialize_str(TextOrList)
+        }
     }
 }
 
@@ -181,6 +187,14 @@ mod tests {
         assert_eq!(serde_json::from_str::<Actions>(r#"["fetch", "update"]"#).unwrap(), expected);
         assert_eq!("".parse::<Actions>().unwrap(), Actions::empty());
         assert_eq!("writes".parse::<Actions>().unwrap(), Actions::WRITES);
+    }
+
+    #[test]
+    fn formats_for_machines_round_trip() {
+        for actions in [Actions::empty(), Actions::READ, Actions::all()] {
+            let bytes = rmp_serde::to_vec(&actions).unwrap();
+            assert_eq!(rmp_serde::from_slice::<Actions>(&bytes).unwrap(), actions);
+        }
     }
 
     #[test]

@@ -131,18 +131,20 @@ impl Expiry {
             }
             Self::At(instant) => {
                 let deadline = Deadline::at(instant);
-                if deadline > Deadline::after(now, Ttl::MAX) { Err(too_far()) } else { Ok(deadline) }
+                if deadline > Deadline::after(now, Ttl::MAX) { Err(Self::too_far()) } else { Ok(deadline) }
             }
         }
     }
-}
 
-/// The error for a deadline that lies more than [`Ttl::MAX`] away, the same on every backend (E8).
-pub(crate) fn too_far() -> Error {
-    Error::new(
-        ErrorKind::InvalidExpiry,
-        "a deadline is at most 20 years (630,720,000 s) away; for no expiry say Expiry::Never",
-    )
+    /// The error for a deadline that lies more than [`Ttl::MAX`] away, the same on every backend (E8): for drivers
+    /// whose server finds out.
+    #[must_use]
+    pub fn too_far() -> Error {
+        Error::new(
+            ErrorKind::InvalidExpiry,
+            "a deadline is at most 20 years of 365 days (630,720,000 s) away; for no expiry say Expiry::Never",
+        )
+    }
 }
 
 impl From<Ttl> for Expiry {

@@ -1,7 +1,10 @@
 //! Refresh: which operations keep an entry alive, and how.
 
+use std::fmt;
 use std::time::Duration;
 
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Actions, Error, ErrorKind, Result, Ttl};
@@ -22,7 +25,8 @@ pub enum RefreshMode {
 /// A policy is a rule of a collection; [`RefreshPolicy::resolve`] turns it into the [`Refresh`] of one call.
 ///
 /// In configuration it is either the actions alone, `"fetch|update"`, or a map:
-/// `{ "on": "fetch|update", "mode": "extend-only", "slack": "30s" }`.
+/// `{ "on": "fetch|update", "mode": "extend-only", "slack": "30s" }`. Formats that people do not read (`bincode`,
+/// `MessagePack`) have the map alone.
 ///
 /// ```
 /// use ttl_core::{Actions, RefreshPolicy, Ttl};
@@ -125,25 +129,20 @@ impl Default for RefreshPolicy {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Notation {
-    Actions(Actions),
-    Full(Full),
-}
-
-#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Full {
     on: Actions,
     #[serde(default)]
     mode: RefreshMode,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     slack: Option<Ttl>,
 }
 
 impl Serialize for RefreshPolicy {
+    /// The actions alone where they say it all and people read it, else the map.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.mode == RefreshMode::ExtendOnly && self.slack.is_none() {
+        let short = self.mode == RefreshMode::ExtendOnly && self.slack.is_none();
+        if short && serializer.is_human_readable() {
             return self.actions.serialize(serializer);
         }
         Full { on: self.actions, mode: self.mode, slack: self.slack }.serialize(serializer)
@@ -152,12 +151,39 @@ impl Serialize for RefreshPolicy {
 
 impl<'de> Deserialize<'de> for RefreshPolicy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let full = match Notation::deserialize(deserializer)? {
-            Notation::Actions(on) => Full { on, mode: RefreshMode::ExtendOnly, slack: None },
-            Notation::Full(full) => full,
+        // Formats for machines need not say what comes next, so there it is always the map.
+        let full = if deserializer.is_human_readable() {
+            deserializer.deserialize_any(Notation)?
+        } else {
+            Full::deserialize(deserializer)?
         };
         let policy = Self::on(full.on).map_err(serde::de::Error::custom)?;
         Ok(Self { mode: full.mode, slack: full.slack, ..policy })
+    }
+}
+
+/// Tells the notations apart by their form: an untagged enum would not say what is wrong with either.
+struct Notation;
+
+impl<'de> Visitor<'de> for Notation {
+    type Value = Full;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("actions such as \"fetch|update\", or a map of on, mode and slack")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Full, E> {
+        let on = text.parse().map_err(E::custom)?;
+        Ok(Full { on, mode: RefreshMode::ExtendOnly, slack: None })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Full, A::Error> {
+        let on = Actions::deserialize(SeqAccessDeserializer::new(list))?;
+        Ok(Full { on, mode: RefreshMode::ExtendOnly, slack: None })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Full, A::Error> {
+        Full::deserialize(MapAccessDeserializer::new(map))
     }
 }
 
@@ -233,8 +259,54 @@ mod tests {
             let json = serde_json::to_string(&policy).unwrap();
             assert_eq!(serde_json::from_str::<RefreshPolicy>(&json).unwrap(), policy, "{json}");
         }
-        assert!(serde_json::from_str::<RefreshPolicy>(r#"{ "on": "read", "slak": "1s" }"#).is_err());
-        assert!(serde_json::from_str::<RefreshPolicy>(r#"{ "on": "read", "slack": "0s" }"#).is_err());
+    }
+
+    #[test]
+    fn both_notations_are_read() {
+        let read = |json: &str| serde_json::from_str::<RefreshPolicy>(json).unwrap();
+        let expected = RefreshPolicy::on(Actions::READ | Actions::FETCH).unwrap();
+        for json in [
+            r#""read|fetch""#,
+            r#"["read", "fetch"]"#,
+            r#"{ "on": ["fetch", "read"] }"#,
+            r#"{"on":"read|fetch"}"#,
+        ] {
+            assert_eq!(read(json), expected, "{json}");
+        }
+        let full = expected.with_mode(RefreshMode::Reset).with_slack(Ttl::seconds(1));
+        assert_eq!(read(r#"{ "on": "read|fetch", "mode": "reset", "slack": "1s" }"#), full);
+    }
+
+    #[test]
+    fn bad_configuration_says_what_is_wrong() {
+        for (json, reason) in [
+            (
+                r#"{ "on": "read", "slak": "1s" }"#,
+                "unknown field `slak`, expected one of `on`, `mode`, `slack`",
+            ),
+            (r#"{ "on": "read", "slack": "0s" }"#, "a TTL is at least 1 ms"),
+            (r#"{ "on": "read", "mode": "slide" }"#, "unknown variant `slide`"),
+            (r#"{ "slack": "1s" }"#, "missing field `on`"),
+            (r#""read|touch""#, "\"touch\" is no action"),
+            (r#"["read", "touch"]"#, "\"touch\" is no action"),
+            (r#"["delete"]"#, "leave delete out"),
+            ("7", "expected actions such as"),
+        ] {
+            let error = serde_json::from_str::<RefreshPolicy>(json).unwrap_err().to_string();
+            assert!(error.contains(reason), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn formats_for_machines_round_trip() {
+        for policy in [RefreshPolicy::default(), RefreshPolicy::never().with_slack(Ttl::MIN)] {
+            let compact = rmp_serde::to_vec(&policy).unwrap();
+            assert_eq!(rmp_serde::from_slice::<RefreshPolicy>(&compact).unwrap(), policy);
+            let named = rmp_serde::to_vec_named(&policy).unwrap();
+            assert_eq!(rmp_serde::from_slice::<RefreshPolicy>(&named).unwrap(), policy);
+        }
+        let delete = rmp_serde::to_vec(&("delete", RefreshMode::Reset, None::<Ttl>)).unwrap();
+        assert!(rmp_serde::from_slice::<RefreshPolicy>(&delete).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, ErrorKind, Result};
@@ -38,6 +39,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct Ttl(NonZeroU64);
 
 const MAX_MILLIS: u64 = 630_720_000_000;
+const SECONDS_A_DAY: u64 = 86_400;
 
 impl Ttl {
     /// The shortest: 1 ms.
@@ -107,7 +109,9 @@ impl Ttl {
                 Some(millis) => Self(millis),
                 None => panic!("a TTL is at least 1 ms; for no expiry say Expiry::Never"),
             },
-            _ => panic!("a TTL is at most 20 years (630,720,000 s); for no expiry say Expiry::Never"),
+            _ => panic!(
+                "a TTL is at most 20 years of 365 days (630,720,000 s); for no expiry say Expiry::Never"
+            ),
         }
     }
 
@@ -142,7 +146,7 @@ impl TryFrom<Duration> for Ttl {
             None => Err(Error::new(
                 ErrorKind::InvalidExpiry,
                 format!(
-                    "a TTL is at most 20 years (630,720,000 s), this one is {} s; for no expiry say Expiry::Never",
+                    "a TTL is at most 20 years of 365 days (630,720,000 s), this one is {} s; for no expiry say Expiry::Never",
                     duration.as_secs()
                 ),
             )),
@@ -159,7 +163,7 @@ impl From<Ttl> for Duration {
 impl FromStr for Ttl {
     type Err = Error;
 
-    /// Reads `"90s"`, `"1h30m"`, `"250ms"`.
+    /// Reads `"90s"`, `"1h30m"`, `"250ms"`. A month has 30.44 days there, and a year 365.25.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidExpiry`] if it is no duration or out of range.
@@ -177,7 +181,18 @@ impl FromStr for Ttl {
 
 impl fmt::Display for Ttl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_duration(self.as_duration()).fmt(f)
+        // Days, where humantime would say months of 30.44 days.
+        let duration = self.as_duration();
+        let days = duration.as_secs() / SECONDS_A_DAY;
+        let rest = duration - Duration::from_secs(days * SECONDS_A_DAY);
+        if days > 0 {
+            write!(f, "{days}day{}", if days == 1 { "" } else { "s" })?;
+            if rest.is_zero() {
+                return Ok(());
+            }
+            f.write_str(" ")?;
+        }
+        humantime::format_duration(rest).fmt(f)
     }
 }
 
@@ -195,8 +210,21 @@ impl Serialize for Ttl {
 
 impl<'de> Deserialize<'de> for Ttl {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = Ttl;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a TTL as text, such as \"1h30m\" or \"250ms\"")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Ttl, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -217,14 +245,29 @@ mod tests {
 
     #[test]
     fn text_and_serde_agree() {
-        for text in ["1h 30m", "250ms", "2s", "20days"] {
+        for text in ["1h 30m", "250ms", "2s", "1day", "20days", "365days", "7300days", "31days 1h 5ms"] {
             let ttl: Ttl = text.parse().unwrap();
-            assert_eq!(ttl.to_string().parse::<Ttl>().unwrap(), ttl);
+            assert_eq!(ttl.to_string(), text);
             assert_eq!(serde_json::to_value(ttl).unwrap(), serde_json::json!(ttl.to_string()));
             assert_eq!(serde_json::from_value::<Ttl>(serde_json::json!(text)).unwrap(), ttl);
         }
         for text in ["", "0s", "1 parsec", "21years", "-1s", "10"] {
             assert_eq!(text.parse::<Ttl>().unwrap_err().kind(), ErrorKind::InvalidExpiry, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_without_a_unit_is_refused_with_an_example() {
+        let error = serde_json::from_str::<Ttl>("30").unwrap_err().to_string();
+        assert!(error.contains("expected a TTL as text, such as \"1h30m\""), "{error}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_ttl_comes_back_from_its_text(millis in 1..=MAX_MILLIS, short in 1_u64..200_000_000) {
+            for ttl in [Ttl::millis(millis), Ttl::millis(short)] {
+                proptest::prop_assert_eq!(ttl.to_string().parse::<Ttl>().unwrap(), ttl);
+            }
         }
     }
 

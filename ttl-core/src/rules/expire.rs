@@ -3,8 +3,7 @@
 use std::time::SystemTime;
 
 use super::{Header, live};
-use crate::deadline::too_far;
-use crate::{Deadline, ExpireOptions, ExpiryChange, Guard, Result, Ttl};
+use crate::{Deadline, ExpireOptions, Expiry, ExpiryChange, Guard, Result, Ttl};
 
 /// What an expire does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +56,7 @@ pub fn expire(
     }
     // What was asked for as an instant has been looked at, and a cap is never too far.
     if matches!(change, ExpiryChange::Extend(_)) && to > Deadline::after(now, Ttl::MAX) && to != entry.cap {
-        return Err(too_far());
+        return Err(Expiry::too_far());
     }
     Ok(if to.is_expired(now) { ExpireStep::End(to) } else { ExpireStep::Move(to) })
 }
