@@ -1,0 +1,171 @@
+//! Expire and delete: the script, but for the plain DEL.
+
+use redis::{Cmd, Value as Reply};
+use ttl_core::{
+    DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange, Guard, Kind, Outcome, Result, Select,
+    Version,
+};
+
+use crate::codec::{self, FullKey, bulk, int};
+use crate::error::{Fate, server, unexpected};
+use crate::get::{decode_selected, kind_argument, select_argument};
+use crate::put::expiry_arguments;
+use crate::request::{Answer, Commands, Replies, Request, Step};
+use crate::scripts::{Form, Script};
+
+/// An expire of one key.
+pub(crate) struct Expire<'a> {
+    pub(crate) script: &'a Script,
+    pub(crate) key: FullKey<'a>,
+    pub(crate) change: ExpiryChange,
+    pub(crate) options: &'a ExpireOptions,
+}
+
+impl Request for Expire<'_> {
+    type Output = Outcome<ExpireOutcome>;
+
+    const FATE: Fate = Fate::Write;
+
+    fn first(&self) -> Step {
+        Step::Script(Form::Sha)
+    }
+
+    fn commands(&self, step: Step) -> Commands {
+        let mut cmd = self.script.call(form(step), self.key, 5, 64);
+        cmd.arg("e");
+        version_argument(&mut cmd, self.options.if_version.as_ref());
+        match self.change {
+            ExpiryChange::Extend(by) => {
+                cmd.arg("+").arg(by.as_millis());
+            }
+            ExpiryChange::Set(expiry) => expiry_arguments(&mut cmd, expiry),
+            // A change that this driver does not know: the script refuses it.
+            _ => {
+                cmd.arg("").arg("");
+            }
+        }
+        cmd.arg(match self.options.guard {
+            Guard::Always => "a",
+            Guard::IfLater => "l",
+            Guard::IfSooner => "s",
+            Guard::IfExpiring => "e",
+            Guard::IfPersistent => "p",
+            _ => "",
+        });
+        Commands::One(cmd)
+    }
+
+    fn read(&self, _: Step, replies: Replies) -> Result<Answer<Self::Output>> {
+        let mut items = match applied(replies, Kind::Record)? {
+            Ok(items) => items,
+            Err(outcome) => return Ok(Answer::Done(outcome)),
+        };
+        let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
+        let changed = int(codec::next(&mut items)?)? == 1;
+        Ok(Answer::Done(Outcome::Applied(ExpireOutcome::new(deadline, changed))))
+    }
+}
+
+/// A delete of one key.
+pub(crate) struct Delete<'a> {
+    pub(crate) script: &'a Script,
+    pub(crate) key: FullKey<'a>,
+    pub(crate) options: &'a DeleteOptions,
+    /// As in [`Put`](crate::put::Put).
+    pub(crate) ordered: bool,
+}
+
+impl Delete<'_> {
+    fn is_plain(&self) -> bool {
+        let DeleteOptions { select, kind, if_version, .. } = self.options;
+        *select == Select::Nothing && kind.is_none() && if_version.is_none()
+    }
+}
+
+impl Request for Delete<'_> {
+    type Output = Outcome<Option<Entry>>;
+
+    const FATE: Fate = Fate::Write;
+
+    fn first(&self) -> Step {
+        match (self.is_plain(), self.ordered) {
+            (true, _) => Step::Plain,
+            (false, true) => Step::Script(Form::Text),
+            (false, false) => Step::Script(Form::Sha),
+        }
+    }
+
+    fn commands(&self, step: Step) -> Commands {
+        if step == Step::Plain {
+            let mut cmd = Cmd::with_capacity(2, 3 + self.key.len());
+            cmd.arg("DEL").arg(self.key);
+            return Commands::One(cmd);
+        }
+        let (select, fields) = select_argument(&self.options.select);
+        let expected = if fields.is_some() { "r" } else { kind_argument(self.options.kind) };
+        let count = fields.map_or(0, ttl_core::Fields::len);
+        let mut cmd = self.script.call(form(step), self.key, 4 + count, 64 + 16 * count);
+        cmd.arg("d");
+        version_argument(&mut cmd, self.options.if_version.as_ref());
+        cmd.arg(expected).arg(select);
+        fields.into_iter().flat_map(ttl_core::Fields::iter).for_each(|field| {
+            cmd.arg(field);
+        });
+        Commands::One(cmd)
+    }
+
+    fn read(&self, step: Step, replies: Replies) -> Result<Answer<Self::Output>> {
+        if step == Step::Plain {
+            let Replies::One(reply) = replies else { return Err(unexpected("DEL")) };
+            let outcome = if int(reply)? == 0 { Outcome::Absent } else { Outcome::Applied(None) };
+            return Ok(Answer::Done(outcome));
+        }
+        let expected = match (&self.options.select, self.options.kind) {
+            (Select::Fields(_), _) | (_, None) => Kind::Record,
+            (_, Some(kind)) => kind,
+        };
+        let mut items = match applied(replies, expected)? {
+            Ok(items) => items,
+            Err(outcome) => return Ok(Answer::Done(outcome)),
+        };
+        let kind = bulk(codec::next(&mut items)?)?;
+        let value = items.next().unwrap_or(Reply::Nil);
+        let value = decode_selected(&self.options.select, kind.as_deref(), value)?;
+        let taken = (self.options.select != Select::Nothing).then(|| Entry::new(value));
+        Ok(Answer::Done(Outcome::Applied(taken)))
+    }
+}
+
+/// What follows an applied script's letter, or the outcome of one that did nothing.
+fn applied<T>(
+    replies: Replies,
+    expected: Kind,
+) -> Result<std::result::Result<std::vec::IntoIter<Reply>, Outcome<T>>> {
+    let reply = match replies {
+        Replies::One(Reply::ServerError(error)) => return Err(server(&error)),
+        Replies::One(reply) => reply,
+        Replies::Two(..) => return Err(unexpected("a script")),
+    };
+    let (status, items) = codec::script_answer(reply)?;
+    match status.as_slice() {
+        b"O" => Ok(Ok(items)),
+        b"A" => Ok(Err(Outcome::Absent)),
+        b"R" => Ok(Err(Outcome::Refused)),
+        b"W" => Err(expected.wrong()),
+        other => Err(codec::script_error(other)),
+    }
+}
+
+fn form(step: Step) -> Form {
+    match step {
+        Step::Script(form) => form,
+        Step::Plain => Form::Sha,
+    }
+}
+
+fn version_argument(cmd: &mut Cmd, version: Option<&Version>) {
+    match version {
+        Some(version) => cmd.arg(codec::version_text(version)),
+        None => cmd.arg(""),
+    };
+}

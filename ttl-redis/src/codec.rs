@@ -1,0 +1,325 @@
+//! Entries and their layout in Redis.
+//!
+//! | entry | Redis type | content |
+//! |---|---|---|
+//! | blob without cap | string | its bytes |
+//! | record | hash | each field's canonical JSON text under its own name; `ttl:version`, `ttl:max` |
+//! | blob with cap | hash | `ttl:value`, `ttl:version`, `ttl:max` |
+//!
+//! `ttl:version` is `b` or `r` (blob, record) and 22 random characters, a new token at every write; for a record also
+//! a dot and its size, which is what patches keep the size limit by. `ttl:max` is the cap in epoch milliseconds, if
+//! there is one. The deadline is the key's own expiry plus 1 ms, because Redis still shows a key at the millisecond of
+//! its expiry.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use redis::{RedisWrite, ToRedisArgs, Value as Reply};
+use serde_json::Value as Json;
+use sha1::{Digest, Sha1};
+use ttl_core::{
+    Bytes, Deadline, Entry, Error, ErrorKind, Fields, Kind, Record, Result, Value, Version, field_text,
+    parse_field_text,
+};
+
+use crate::error::{not_ours, unexpected};
+use crate::scripts::hex;
+
+const TOKEN_BYTES: usize = 22;
+const SHA1_BYTES: usize = 20;
+
+/// A key as Redis knows it.
+#[derive(Clone, Copy)]
+pub(crate) struct FullKey<'a> {
+    pub(crate) prefix: &'a str,
+    pub(crate) key: &'a str,
+}
+
+impl FullKey<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.prefix.len() + self.key.len()
+    }
+}
+
+impl ToRedisArgs for FullKey<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        out.write_arg_fmt(format_args!("{}{}", self.prefix, self.key));
+    }
+}
+
+/// A value, ready to be sent.
+#[derive(Debug)]
+pub(crate) enum Encoded {
+    Blob(Bytes),
+    Record {
+        /// Names and texts.
+        fields: Vec<(String, String)>,
+        /// See [`sizes`].
+        size: usize,
+    },
+}
+
+impl Encoded {
+    pub(crate) fn new(value: Value) -> Self {
+        match value {
+            Value::Blob(bytes) => Self::Blob(bytes),
+            Value::Record(record) => Self::record(&record),
+        }
+    }
+
+    fn record(record: &Record) -> Self {
+        let fields: Vec<_> =
+            record.iter().map(|(name, value)| (name.to_owned(), field_text(value))).collect();
+        let size = fields.iter().map(|(name, text)| name_cost(name) + text.len()).sum();
+        Self::Record { fields, size }
+    }
+
+    /// What [`Capabilities::max_value_bytes`](ttl_core::Capabilities::max_value_bytes) bounds.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Self::Blob(bytes) => bytes.len(),
+            // Two braces, and a comma less than there are fields.
+            Self::Record { size: 0, .. } => 2,
+            Self::Record { size, .. } => size + 1,
+        }
+    }
+}
+
+/// What a field's name adds to a record's size: its JSON text, a colon and a comma. The sum of these and of the texts
+/// is the size in `ttl:version`.
+pub(crate) fn name_cost(name: &str) -> usize {
+    let plain = name.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    let text = if plain { name.len() + 2 } else { field_text(&Json::from(name)).len() };
+    text + 2
+}
+
+/// A fresh token.
+pub(crate) fn new_token() -> String {
+    URL_SAFE_NO_PAD.encode(Version::random().as_bytes())
+}
+
+/// The version of a string: its SHA-1.
+pub(crate) fn blob_version(bytes: &[u8]) -> Result<Version> {
+    Version::from_bytes(&Sha1::digest(bytes))
+}
+
+/// A token's version.
+pub(crate) fn token_version(token: &[u8]) -> Result<Version> {
+    Version::from_bytes(token)
+}
+
+/// A version as the scripts compare it.
+pub(crate) fn version_text(version: &Version) -> String {
+    let bytes = version.as_bytes();
+    match std::str::from_utf8(bytes) {
+        Ok(token) if bytes.len() == TOKEN_BYTES => token.to_owned(),
+        // A version of another store has another length, and is equal to none of ours.
+        _ => hex(bytes),
+    }
+}
+
+/// A version as the scripts print it.
+pub(crate) fn parse_version(text: &[u8]) -> Result<Version> {
+    if text.len() != 2 * SHA1_BYTES {
+        return token_version(text);
+    }
+    let text = std::str::from_utf8(text).map_err(|_| unexpected("a script"))?;
+    text.parse().map_err(|_| unexpected("a script"))
+}
+
+/// The kind and the version in a `ttl:version` field.
+pub(crate) fn parse_mark(mark: &[u8]) -> Result<(Kind, Version)> {
+    let kind = match mark.first() {
+        Some(b'b') => Kind::Blob,
+        Some(b'r') => Kind::Record,
+        _ => return Err(not_ours()),
+    };
+    let token = mark.get(1..=TOKEN_BYTES).ok_or_else(not_ours)?;
+    Ok((kind, token_version(token)?))
+}
+
+/// A deadline as PEXPIRETIME reports it; `None` where there is no key.
+pub(crate) fn parse_pexpiretime(millis: i64) -> Option<Deadline> {
+    match u64::try_from(millis) {
+        Ok(millis) => Some(Deadline::from_epoch_millis(millis + 1)),
+        Err(_) if millis == -1 => Some(Deadline::NEVER),
+        Err(_) => None,
+    }
+}
+
+/// A deadline as the scripts print it.
+pub(crate) fn parse_deadline(millis: i64) -> Deadline {
+    u64::try_from(millis).map_or(Deadline::NEVER, Deadline::from_epoch_millis)
+}
+
+/// A whole hash as an entry with value and version; `None` if there is no hash.
+pub(crate) fn decode_hash(reply: Reply) -> Result<Option<Entry>> {
+    let (mut mark, mut value, mut fields) = (None, None, Vec::new());
+    let pairs = pairs(reply)?;
+    if pairs.is_empty() {
+        return Ok(None);
+    }
+    for (name, text) in pairs {
+        match name.as_slice() {
+            b"ttl:version" => mark = Some(text),
+            b"ttl:value" => value = Some(text),
+            name if name.starts_with(b"ttl:") => {}
+            _ => fields.push((name, text)),
+        }
+    }
+    let (kind, version) = parse_mark(&mark.ok_or_else(not_ours)?)?;
+    let value = match kind {
+        Kind::Blob => Value::Blob(value.ok_or_else(not_ours)?.into()),
+        Kind::Record => decode_fields(fields)?.into(),
+    };
+    Ok(Some(Entry::new(value).with_version(version)))
+}
+
+/// The fields of a record whose texts came in the order of the names.
+pub(crate) fn decode_named(names: &Fields, texts: Vec<Reply>) -> Result<Record> {
+    let mut fields = Vec::with_capacity(texts.len());
+    for (name, text) in names.iter().zip(texts) {
+        if let Some(text) = bulk(text)? {
+            fields.push((name.as_bytes().to_vec(), text));
+        }
+    }
+    decode_fields(fields)
+}
+
+fn decode_fields(fields: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Record> {
+    let mut parsed = Vec::with_capacity(fields.len());
+    for (name, text) in fields {
+        let name = String::from_utf8(name).map_err(|_| not_ours())?;
+        let value = parse_field_text(&name, &text)?;
+        parsed.push((name, value));
+    }
+    Record::from_fields(parsed).map_err(|_| not_ours())
+}
+
+/// A reply of names and texts: a map in RESP3, a list in RESP2 and from scripts.
+fn pairs(reply: Reply) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    match reply {
+        Reply::Map(pairs) => {
+            pairs.into_iter().map(|(name, text)| Ok((some_bulk(name)?, some_bulk(text)?))).collect()
+        }
+        Reply::Array(items) => {
+            let mut items = items.into_iter();
+            let mut pairs = Vec::with_capacity(items.len() / 2);
+            while let (Some(name), Some(text)) = (items.next(), items.next()) {
+                pairs.push((some_bulk(name)?, some_bulk(text)?));
+            }
+            Ok(pairs)
+        }
+        Reply::Nil => Ok(Vec::new()),
+        other => Err(other_reply(other)),
+    }
+}
+
+fn some_bulk(reply: Reply) -> Result<Vec<u8>> {
+    bulk(reply)?.ok_or_else(|| unexpected("a read"))
+}
+
+/// A text, or none.
+pub(crate) fn bulk(reply: Reply) -> Result<Option<Vec<u8>>> {
+    match reply {
+        Reply::BulkString(bytes) => Ok(Some(bytes)),
+        Reply::SimpleString(text) => Ok(Some(text.into_bytes())),
+        Reply::Nil => Ok(None),
+        other => Err(other_reply(other)),
+    }
+}
+
+/// A whole number.
+pub(crate) fn int(reply: Reply) -> Result<i64> {
+    match reply {
+        Reply::Int(number) => Ok(number),
+        other => Err(other_reply(other)),
+    }
+}
+
+/// A list.
+pub(crate) fn array(reply: Reply) -> Result<Vec<Reply>> {
+    match reply {
+        Reply::Array(items) => Ok(items),
+        other => Err(other_reply(other)),
+    }
+}
+
+/// A reply that the command does not have: the server's error, or something unknown.
+pub(crate) fn other_reply(reply: Reply) -> Error {
+    match reply {
+        Reply::ServerError(error) => crate::error::server(&error),
+        _ => unexpected("a command"),
+    }
+}
+
+/// The answer of a script that did nothing, by its letter.
+pub(crate) fn script_error(status: &[u8]) -> Error {
+    match status {
+        b"C" => not_ours(),
+        b"X" => Error::new(
+            ErrorKind::InvalidExpiry,
+            "a deadline is at most 20 years (630,720,000 s) away; for no expiry say Expiry::Never",
+        ),
+        _ => unexpected("a script"),
+    }
+}
+
+/// A script's answer: its letter, and what follows.
+pub(crate) fn script_answer(reply: Reply) -> Result<(Vec<u8>, std::vec::IntoIter<Reply>)> {
+    let mut items = array(reply)?.into_iter();
+    let status = items.next().map(bulk).transpose()?.flatten().unwrap_or_default();
+    Ok((status, items))
+}
+
+/// The next part of a script's answer.
+pub(crate) fn next(items: &mut impl Iterator<Item = Reply>) -> Result<Reply> {
+    items.next().ok_or_else(|| unexpected("a script"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_the_canonical_text() {
+        let names = ["a", "quote\"", "back\\slash", "tab\t", "nul\0", "ä€", "del\u{7f}", "x y"];
+        let mut record = Record::new();
+        assert_eq!(Encoded::record(&record).size_bytes(), 2);
+        for (n, name) in names.into_iter().enumerate() {
+            record.insert(name, json!({ "n": n, "list": [1.5, "text"] })).unwrap();
+            assert_eq!(Encoded::record(&record).size_bytes(), record.to_json_text().len(), "{name}");
+        }
+    }
+
+    #[test]
+    fn versions_survive_the_scripts() {
+        let token = token_version(new_token().as_bytes()).unwrap();
+        let digest = blob_version(b"abc").unwrap();
+        for version in [token, digest] {
+            assert_eq!(parse_version(version_text(&version).as_bytes()).unwrap(), version);
+        }
+        assert_eq!(version_text(&digest), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(version_text(&Version::from_u128(1)).len(), 32);
+    }
+
+    #[test]
+    fn marks_are_read_or_corrupt() {
+        let token = "0123456789abcdefghij_-";
+        for (mark, kind) in [(format!("b{token}"), Kind::Blob), (format!("r{token}.57"), Kind::Record)] {
+            let (read, version) = parse_mark(mark.as_bytes()).unwrap();
+            assert_eq!((read, version.as_bytes()), (kind, token.as_bytes()));
+        }
+        for mark in ["", "x", "b", "r123", &format!("x{token}")] {
+            assert_eq!(parse_mark(mark.as_bytes()).unwrap_err().kind(), ErrorKind::Corrupt, "{mark}");
+        }
+    }
+
+    #[test]
+    fn deadlines_are_one_millisecond_after_the_keys_expiry() {
+        assert_eq!(parse_pexpiretime(-2), None);
+        assert_eq!(parse_pexpiretime(-1), Some(Deadline::NEVER));
+        assert_eq!(parse_pexpiretime(99), Some(Deadline::from_epoch_millis(100)));
+    }
+}

@@ -1,0 +1,298 @@
+//! Get: plain commands where one look is enough, the script where a refresh or the deadline has to fit the value.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redis::{Cmd, Value as Reply};
+use ttl_core::{Entry, Error, GetOptions, Kind, RefreshMode, Result, Select, Value, Want};
+
+use crate::codec::{self, FullKey, bulk, int};
+use crate::error::{Fate, is_wrong_type, not_ours, server, server_text, unexpected};
+use crate::request::{Answer, Commands, Replies, Request, Step};
+use crate::scripts::{Form, Script};
+
+/// A get of one key.
+pub(crate) struct Get<'a> {
+    pub(crate) script: &'a Script,
+    pub(crate) key: FullKey<'a>,
+    pub(crate) options: &'a GetOptions,
+    /// Set once a capped blob was met by a plain GET, so that the next ones are met in one round trip.
+    pub(crate) capped_blobs: &'a AtomicBool,
+    /// For a scan: entries of either kind, and what is not ours is no error but no entry.
+    pub(crate) listed: bool,
+}
+
+/// The plain commands that a get can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plain {
+    /// GET: a blob, whole.
+    Blob,
+    /// HGETALL: a record, whole.
+    Record,
+    /// Both, for whichever it is.
+    Either,
+    /// HMGET and EXISTS: some fields of a record.
+    Part,
+    /// PEXPIRETIME: whether it is there, and until when.
+    Life,
+}
+
+impl Get<'_> {
+    fn plain(&self) -> Option<Plain> {
+        let GetOptions { select, kind, want, refresh, .. } = self.options;
+        if self.listed || refresh.is_some() {
+            return None;
+        }
+        if *select == Select::Nothing && kind.is_none() && !want.contains(Want::VERSION) {
+            return Some(Plain::Life);
+        }
+        if want.contains(Want::DEADLINE) {
+            return None;
+        }
+        match (select, kind) {
+            (Select::All, Some(Kind::Blob)) if self.capped_blobs.load(Ordering::Relaxed) => {
+                Some(Plain::Either)
+            }
+            (Select::All, Some(Kind::Blob)) => Some(Plain::Blob),
+            (Select::All, Some(Kind::Record)) => Some(Plain::Record),
+            (Select::All, None) => Some(Plain::Either),
+            (Select::Fields(_), _) | (Select::Nothing, Some(Kind::Record)) => Some(Plain::Part),
+            (Select::Nothing, _) => None,
+        }
+    }
+
+    fn command(&self, name: &str, more: usize) -> Cmd {
+        let mut cmd = Cmd::with_capacity(2 + more, name.len() + self.key.len() + 16 * more);
+        cmd.arg(name).arg(self.key);
+        cmd
+    }
+
+    fn plain_commands(&self, plain: Plain) -> Commands {
+        match plain {
+            Plain::Blob => Commands::One(self.command("GET", 0)),
+            Plain::Record => Commands::One(self.command("HGETALL", 0)),
+            Plain::Either => Commands::Two(self.command("GET", 0), self.command("HGETALL", 0)),
+            Plain::Life => Commands::One(self.command("PEXPIRETIME", 0)),
+            Plain::Part => {
+                let fields = match &self.options.select {
+                    Select::Fields(fields) => Some(fields),
+                    Select::All | Select::Nothing => None,
+                };
+                let mut cmd = self.command("HMGET", 1 + fields.map_or(0, ttl_core::Fields::len));
+                cmd.arg("ttl:version");
+                fields.iter().flat_map(|fields| fields.iter()).for_each(|field| {
+                    cmd.arg(field);
+                });
+                // Without a version there is either no entry, or one that is not ours.
+                Commands::Two(cmd, self.command("EXISTS", 0))
+            }
+        }
+    }
+
+    fn script_command(&self, form: Form) -> Cmd {
+        let GetOptions { select, kind, want, refresh, .. } = self.options;
+        let (select, fields) = select_argument(select);
+        let expected = match (fields, kind) {
+            (Some(_), _) if !self.listed => "r",
+            (_, kind) => kind_argument(*kind),
+        };
+        let count = fields.map_or(0, ttl_core::Fields::len);
+        let mut cmd = self.script.call(form, self.key, 6 + count, 48 + 16 * count);
+        cmd.arg(select).arg(expected).arg(if want.contains(Want::VERSION) { "1" } else { "" });
+        match refresh {
+            Some(refresh) => {
+                let slack = refresh.slack.map_or(0, ttl_core::Ttl::as_millis);
+                cmd.arg(mode_argument(refresh.mode)).arg(refresh.ttl.as_millis()).arg(slack);
+            }
+            None => {
+                cmd.arg("").arg("0").arg("0");
+            }
+        }
+        fields.into_iter().flat_map(ttl_core::Fields::iter).for_each(|field| {
+            cmd.arg(field);
+        });
+        cmd
+    }
+
+    fn blob(&self, bytes: Vec<u8>) -> Result<Entry> {
+        if self.options.kind == Some(Kind::Record) {
+            return Err(Kind::Record.wrong());
+        }
+        let wanted = self.options.want.contains(Want::VERSION);
+        let version = if wanted { Some(codec::blob_version(&bytes)?) } else { None };
+        Ok(Entry::new(Value::from(bytes)).with_version(version))
+    }
+
+    /// A hash that was read whole.
+    fn hash(&self, reply: Reply) -> Result<Option<Entry>> {
+        let Some(mut entry) = codec::decode_hash(reply)? else { return Ok(None) };
+        check_kind(entry.value.as_ref().map(Value::kind), self.options.kind)?;
+        if !self.options.want.contains(Want::VERSION) {
+            entry.version = None;
+        }
+        Ok(Some(entry))
+    }
+
+    fn part(&self, reply: Reply, exists: Reply) -> Result<Answer<Option<Entry>>> {
+        let again = Ok(Answer::Next(Step::Script(Form::Sha)));
+        let mut texts = match reply {
+            // A blob, or something that is not ours: the script tells.
+            Reply::ServerError(error) if is_wrong_type(&error) => return again,
+            reply => codec::array(reply)?,
+        };
+        if texts.is_empty() {
+            return Err(unexpected("HMGET"));
+        }
+        let Some(mark) = bulk(texts.remove(0))? else {
+            return if int(exists)? == 0 { Ok(Answer::Done(None)) } else { again };
+        };
+        let (kind, version) = codec::parse_mark(&mark)?;
+        check_kind(Some(kind), Some(Kind::Record))?;
+        let value = match &self.options.select {
+            Select::Fields(fields) => Some(codec::decode_named(fields, texts)?.into()),
+            Select::All | Select::Nothing => None,
+        };
+        let wanted = self.options.want.contains(Want::VERSION);
+        Ok(Answer::Done(Some(Entry::new(value).with_version(wanted.then_some(version)))))
+    }
+
+    fn read_plain(&self, plain: Plain, replies: Replies) -> Result<Answer<Option<Entry>>> {
+        let again = Ok(Answer::Next(Step::Script(Form::Sha)));
+        match (plain, replies) {
+            (Plain::Blob, Replies::One(Reply::ServerError(error))) if is_wrong_type(&error) => again,
+            (Plain::Blob, Replies::One(reply)) => {
+                Ok(Answer::Done(bulk(reply)?.map(|bytes| self.blob(bytes)).transpose()?))
+            }
+            (Plain::Record, Replies::One(Reply::ServerError(error))) if is_wrong_type(&error) => again,
+            (Plain::Record, Replies::One(reply)) => Ok(Answer::Done(self.hash(reply)?)),
+            (Plain::Either, Replies::Two(Reply::ServerError(error), hash)) if is_wrong_type(&error) => {
+                match hash {
+                    // Replaced between the two, or not ours.
+                    Reply::ServerError(error) if is_wrong_type(&error) => again,
+                    hash => Ok(Answer::Done(self.hash(hash)?)),
+                }
+            }
+            (Plain::Either, Replies::Two(reply, _)) => {
+                Ok(Answer::Done(bulk(reply)?.map(|bytes| self.blob(bytes)).transpose()?))
+            }
+            (Plain::Part, Replies::Two(texts, exists)) => self.part(texts, exists),
+            (Plain::Life, Replies::One(reply)) => {
+                let wanted = self.options.want.contains(Want::DEADLINE);
+                let deadline = codec::parse_pexpiretime(int(reply)?);
+                Ok(Answer::Done(
+                    deadline.map(|deadline| Entry::default().with_deadline(wanted.then_some(deadline))),
+                ))
+            }
+            _ => Err(unexpected("a read")),
+        }
+    }
+
+    fn read_script(&self, reply: Reply) -> Result<Option<Entry>> {
+        if reply == Reply::Nil {
+            return Ok(None);
+        }
+        let (status, mut items) = codec::script_answer(reply)?;
+        match status.as_slice() {
+            b"O" => {}
+            b"W" => return Err(self.wrong_kind()),
+            b"C" if self.listed => return Ok(None),
+            other => return Err(codec::script_error(other)),
+        }
+        let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
+        let version = bulk(codec::next(&mut items)?)?.map(|text| codec::parse_version(&text)).transpose()?;
+        let failed = bulk(codec::next(&mut items)?)?;
+        let kind = bulk(codec::next(&mut items)?)?;
+        let value = items.next().unwrap_or(Reply::Nil);
+        let value = decode_selected(&self.options.select, kind.as_deref(), value)?;
+        if kind.as_deref() == Some(b"b") && self.plain() == Some(Plain::Blob) {
+            // The plain GET did not work here, so this blob is capped.
+            self.capped_blobs.store(true, Ordering::Relaxed);
+        }
+        let wanted = self.options.want;
+        let mut entry = Entry::new(value)
+            .with_deadline(wanted.contains(Want::DEADLINE).then_some(deadline))
+            .with_version(version);
+        entry.refresh_error = failed.map(|text| {
+            let error = server_text(&String::from_utf8_lossy(&text));
+            error.with_operation("refresh")
+        });
+        Ok(Some(entry))
+    }
+
+    fn wrong_kind(&self) -> Error {
+        match (&self.options.select, self.options.kind) {
+            (Select::Fields(_), _) | (_, None) => Kind::Record.wrong(),
+            (_, Some(kind)) => kind.wrong(),
+        }
+    }
+}
+
+impl Request for Get<'_> {
+    type Output = Option<Entry>;
+
+    const FATE: Fate = Fate::Read;
+
+    fn first(&self) -> Step {
+        if self.plain().is_some() { Step::Plain } else { Step::Script(Form::Sha) }
+    }
+
+    fn commands(&self, step: Step) -> Commands {
+        match (step, self.plain()) {
+            (Step::Plain, Some(plain)) => self.plain_commands(plain),
+            (Step::Script(form), _) => Commands::One(self.script_command(form)),
+            (Step::Plain, None) => Commands::One(self.script_command(Form::Sha)),
+        }
+    }
+
+    fn read(&self, step: Step, replies: Replies) -> Result<Answer<Self::Output>> {
+        match (step, self.plain(), replies) {
+            (Step::Plain, Some(plain), replies) => self.read_plain(plain, replies),
+            (_, _, Replies::One(Reply::ServerError(error))) => Err(server(&error)),
+            (_, _, Replies::One(reply)) => self.read_script(reply).map(Answer::Done),
+            _ => Err(unexpected("a script")),
+        }
+    }
+}
+
+/// A value as a script hands it over.
+pub(crate) fn decode_selected(select: &Select, kind: Option<&[u8]>, value: Reply) -> Result<Option<Value>> {
+    match (select, kind) {
+        (Select::Nothing, _) => Ok(None),
+        (Select::Fields(_), Some(b"b")) => Ok(None),
+        (Select::Fields(fields), _) => Ok(Some(codec::decode_named(fields, codec::array(value)?)?.into())),
+        (Select::All, Some(b"b")) => Ok(Some(Value::from(bulk(value)?.ok_or_else(not_ours)?))),
+        (Select::All, _) => Ok(codec::decode_hash(value)?.and_then(|entry| entry.value)),
+    }
+}
+
+fn check_kind(stored: Option<Kind>, expected: Option<Kind>) -> Result<()> {
+    match expected {
+        Some(expected) if stored != Some(expected) => Err(expected.wrong()),
+        _ => Ok(()),
+    }
+}
+
+/// A selection as the scripts read it, and the fields that follow.
+pub(crate) fn select_argument(select: &Select) -> (&'static str, Option<&ttl_core::Fields>) {
+    match select {
+        Select::All => ("a", None),
+        Select::Fields(fields) => ("f", Some(fields)),
+        Select::Nothing => ("n", None),
+    }
+}
+
+/// An expected kind as the scripts read it.
+pub(crate) const fn kind_argument(kind: Option<Kind>) -> &'static str {
+    match kind {
+        None => "",
+        Some(Kind::Blob) => "b",
+        Some(Kind::Record) => "r",
+    }
+}
+
+/// A refresh mode as the scripts read it.
+pub(crate) const fn mode_argument(mode: RefreshMode) -> &'static str {
+    match mode {
+        RefreshMode::ExtendOnly => "e",
+        RefreshMode::Reset => "s",
+    }
+}

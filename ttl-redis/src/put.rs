@@ -1,0 +1,188 @@
+//! Put: a plain SET where nothing of the old entry matters, the script for the rest.
+
+use redis::{Cmd, Value as Reply};
+use ttl_core::{Condition, Expiry, Meta, OnLive, Outcome, PutOptions, Result, Ttl, Version, Want};
+
+use crate::codec::{self, Encoded, FullKey, bulk, int};
+use crate::error::{Fate, is_wrong_type, server, unexpected};
+use crate::get::mode_argument;
+use crate::request::{Answer, Commands, Replies, Request, Step};
+use crate::scripts::{Form, Script};
+
+/// A put of one key.
+pub(crate) struct Put<'a> {
+    pub(crate) script: &'a Script,
+    pub(crate) key: FullKey<'a>,
+    pub(crate) value: Encoded,
+    pub(crate) options: &'a PutOptions,
+    /// What the entry is to be known by, if it is stored as a hash.
+    pub(crate) token: String,
+    /// The key stands elsewhere in the same batch: only what is never sent a second time keeps the order.
+    pub(crate) ordered: bool,
+}
+
+impl Put<'_> {
+    /// The blob, if a plain SET can do it: it neither knows the server's time nor what is stored.
+    fn plain(&self) -> Option<&[u8]> {
+        let PutOptions { lifespan, on_live, condition, want, .. } = self.options;
+        let plain = !self.ordered
+            && lifespan.max.is_none()
+            && *on_live == OnLive::Replace
+            && matches!(condition, Condition::Always | Condition::IfAbsent | Condition::IfPresent)
+            && match lifespan.expiry {
+                Expiry::Never => true,
+                // SET reports no deadline.
+                Expiry::After(_) => !want.contains(Want::DEADLINE),
+                // Whether an instant is past or too far away is the server's to say.
+                Expiry::At(_) => false,
+            };
+        match &self.value {
+            Encoded::Blob(bytes) if plain => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn set(&self, bytes: &[u8]) -> Cmd {
+        let mut cmd = Cmd::with_capacity(7, self.key.len() + bytes.len() + 32);
+        cmd.arg("SET").arg(self.key).arg(bytes);
+        if let Expiry::After(ttl) = self.options.lifespan.expiry {
+            // The server adds this to its whole milliseconds and shows the entry for the whole of the last one: so
+            // it ends where a deadline rounded up from now does.
+            cmd.arg("PX").arg(ttl.as_millis());
+        }
+        match self.options.condition {
+            Condition::IfAbsent => cmd.arg("NX"),
+            // GET tells created from updated, and refuses a hash, which may have a cap.
+            Condition::IfPresent => cmd.arg("XX").arg("GET"),
+            _ => cmd.arg("GET"),
+        };
+        cmd
+    }
+
+    fn script_command(&self, form: Form) -> Cmd {
+        let (count, bytes) = match &self.value {
+            Encoded::Blob(bytes) => (1, bytes.len()),
+            Encoded::Record { fields, size } => (2 * fields.len(), *size),
+        };
+        let mut cmd = self.script.call(form, self.key, 9 + count, 96 + bytes);
+        let PutOptions { lifespan, on_live, condition, .. } = self.options;
+        cmd.arg(if matches!(self.value, Encoded::Blob(_)) { "b" } else { "r" });
+        match condition {
+            Condition::IfAbsent => cmd.arg("n").arg(""),
+            Condition::IfPresent => cmd.arg("x").arg(""),
+            Condition::IfVersion(version) => cmd.arg("v").arg(codec::version_text(version)),
+            _ => cmd.arg("a").arg(""),
+        };
+        match on_live {
+            OnLive::Keep => cmd.arg("k").arg("0"),
+            OnLive::Refresh(refresh) => cmd.arg(mode_argument(refresh.mode)).arg(refresh.ttl.as_millis()),
+            _ => cmd.arg("r").arg("0"),
+        };
+        expiry_arguments(&mut cmd, lifespan.expiry);
+        max_argument(&mut cmd, lifespan.max);
+        match &self.value {
+            Encoded::Blob(bytes) => {
+                cmd.arg(&self.token).arg(&bytes[..]);
+            }
+            Encoded::Record { fields, size } => {
+                cmd.arg(format!("{}.{size}", self.token));
+                for (name, text) in fields {
+                    cmd.arg(name).arg(text);
+                }
+            }
+        }
+        cmd
+    }
+
+    fn read_set(&self, bytes: &[u8], reply: Reply) -> Result<Answer<Outcome<Meta>>> {
+        let created = match (&self.options.condition, reply) {
+            // A hash: the script looks at its cap.
+            (_, Reply::ServerError(error)) if is_wrong_type(&error) => {
+                return Ok(Answer::Next(Step::Script(Form::Sha)));
+            }
+            (Condition::IfAbsent, Reply::Nil) => return Ok(Answer::Done(Outcome::Refused)),
+            (Condition::IfAbsent, Reply::Okay) => true,
+            (Condition::IfPresent, Reply::Nil) => return Ok(Answer::Done(Outcome::Absent)),
+            (_, reply) => bulk(reply)?.is_none(),
+        };
+        let want = self.options.want;
+        let version = if want.contains(Want::VERSION) { Some(codec::blob_version(bytes)?) } else { None };
+        // Only a put without expiry comes here with a deadline to report.
+        let deadline = want.contains(Want::DEADLINE).then_some(ttl_core::Deadline::NEVER);
+        Ok(Answer::Done(Outcome::Applied(Meta::new(created).with_deadline(deadline).with_version(version))))
+    }
+
+    fn read_script(&self, reply: Reply) -> Result<Outcome<Meta>> {
+        let (status, mut items) = codec::script_answer(reply)?;
+        match status.as_slice() {
+            b"O" => {}
+            b"A" => return Ok(Outcome::Absent),
+            b"R" => return Ok(Outcome::Refused),
+            other => return Err(codec::script_error(other)),
+        }
+        let created = int(codec::next(&mut items)?)? == 1;
+        let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
+        let how = int(codec::next(&mut items)?)?;
+        let want = self.options.want;
+        let version = if want.contains(Want::VERSION) { self.left(how)? } else { None };
+        let deadline = want.contains(Want::DEADLINE).then_some(deadline);
+        Ok(Outcome::Applied(Meta::new(created).with_deadline(deadline).with_version(version)))
+    }
+
+    /// The version of what was left: nothing, a string, a hash.
+    fn left(&self, how: i64) -> Result<Option<Version>> {
+        match (how, &self.value) {
+            (0, _) => Ok(None),
+            (1, Encoded::Blob(bytes)) => codec::blob_version(bytes).map(Some),
+            _ => codec::token_version(self.token.as_bytes()).map(Some),
+        }
+    }
+}
+
+impl Request for Put<'_> {
+    type Output = Outcome<Meta>;
+
+    const FATE: Fate = Fate::Write;
+
+    fn first(&self) -> Step {
+        match self.plain() {
+            Some(_) => Step::Plain,
+            None if self.ordered => Step::Script(Form::Text),
+            None => Step::Script(Form::Sha),
+        }
+    }
+
+    fn commands(&self, step: Step) -> Commands {
+        Commands::One(match (step, self.plain()) {
+            (Step::Plain, Some(bytes)) => self.set(bytes),
+            (Step::Script(form), _) => self.script_command(form),
+            (Step::Plain, None) => self.script_command(Form::Sha),
+        })
+    }
+
+    fn read(&self, step: Step, replies: Replies) -> Result<Answer<Self::Output>> {
+        let Replies::One(reply) = replies else { return Err(unexpected("a put")) };
+        match (step, self.plain(), reply) {
+            (Step::Plain, Some(bytes), reply) => self.read_set(bytes, reply),
+            (_, _, Reply::ServerError(error)) => Err(server(&error)),
+            (_, _, reply) => self.read_script(reply).map(Answer::Done),
+        }
+    }
+}
+
+/// An expiry as the scripts read it.
+pub(crate) fn expiry_arguments(cmd: &mut Cmd, expiry: Expiry) {
+    match expiry {
+        Expiry::Never => cmd.arg("n").arg("0"),
+        Expiry::After(ttl) => cmd.arg("a").arg(ttl.as_millis()),
+        Expiry::At(instant) => cmd.arg("t").arg(ttl_core::Deadline::at(instant).as_epoch_millis()),
+    };
+}
+
+/// A cap's length as the scripts read it.
+pub(crate) fn max_argument(cmd: &mut Cmd, max: Option<Ttl>) {
+    match max {
+        Some(max) => cmd.arg(max.as_millis()),
+        None => cmd.arg(""),
+    };
+}

@@ -1,0 +1,181 @@
+//! Scan: pages of exactly so many entries, whatever SCAN hands out.
+
+use std::collections::{HashSet, VecDeque};
+
+use ttl_core::{Cursor, Entry, Error, ErrorKind, GetOptions, Key, Page, Result, ScanOptions};
+
+use crate::codec::{self, bulk};
+use crate::error::{Fate, unexpected};
+use crate::get::Get;
+use crate::store::Inner;
+
+/// What SCAN is asked to look at, at least and at most, in one round trip.
+const LEAST: usize = 16;
+const MOST: usize = 4096;
+
+/// Where a scan stands: SCAN's own cursor, and keys that it handed out and that no page has had yet.
+#[derive(Debug, Default, PartialEq)]
+struct Position {
+    /// `None` before the start and after the end.
+    cursor: Option<u64>,
+    /// Keys without the namespace.
+    left: VecDeque<String>,
+}
+
+impl Inner {
+    pub(crate) async fn scan_page(&self, options: &ScanOptions) -> Result<Page> {
+        // SCAN's cursors mean nothing to another server, nor to this one after a restart.
+        if self.link.facts().is_none() {
+            self.link.open().await?;
+        }
+        let run_id = self.link.facts().map(|facts| facts.run_id.clone()).unwrap_or_default();
+        let scope = [crate::BACKEND, &run_id, &self.prefix, &options.prefix];
+        let mut position = match &options.cursor {
+            Some(cursor) => Position::decode(&cursor.open(&scope)?)?,
+            None => Position { cursor: Some(0), left: VecDeque::new() },
+        };
+        let limit = options.limit.get();
+        let pattern = glob(&self.prefix, &options.prefix);
+        let (mut entries, mut seen) = (Vec::new(), HashSet::new());
+        let mut count = limit.clamp(LEAST, MOST);
+        // Until the page is full and it is known whether another follows.
+        loop {
+            while entries.len() < limit && !position.left.is_empty() {
+                let batch = position.left.len().min(limit - entries.len());
+                let keys: Vec<String> =
+                    position.left.drain(..batch).filter(|key| seen.insert(key.clone())).collect();
+                self.entries(keys, options, &mut entries).await?;
+            }
+            let (Some(cursor), true) = (position.cursor, position.left.is_empty()) else { break };
+            let (next, keys) = self.scan_step(cursor, &pattern, count).await?;
+            // Where few keys match, look at more of them at a time; where many do, the cursor stays small.
+            count = if keys.is_empty() { (count * 2).min(MOST) } else { limit.clamp(LEAST, MOST) };
+            position.cursor = Some(next).filter(|next| *next != 0);
+            position.left.extend(keys.into_iter().filter(|key| !seen.contains(key)));
+        }
+        let more = !position.left.is_empty();
+        Ok(Page::new(entries, more.then(|| Cursor::seal(&scope, &position.encode()))))
+    }
+
+    async fn scan_step(&self, cursor: u64, pattern: &[u8], count: usize) -> Result<(u64, Vec<String>)> {
+        let mut cmd = redis::cmd("SCAN");
+        cmd.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
+        let mut parts = codec::array(self.link.send(&cmd, Fate::Read).await?)?.into_iter();
+        let next = bulk(parts.next().unwrap_or_default())?.unwrap_or_default();
+        let next = String::from_utf8(next).ok().and_then(|next| next.parse().ok());
+        let mut keys = Vec::new();
+        for key in codec::array(parts.next().unwrap_or_default())? {
+            // Keys that no `Key` can be are not ours.
+            let key = bulk(key)?.and_then(|key| String::from_utf8(key).ok());
+            let key = key.and_then(|key| key.strip_prefix(&self.prefix).map(str::to_owned));
+            keys.extend(key.filter(|key| Key::new(key.as_str()).is_ok()));
+        }
+        Ok((next.ok_or_else(|| unexpected("SCAN"))?, keys))
+    }
+
+    /// Appends those of the keys that are live entries.
+    async fn entries(
+        &self,
+        keys: Vec<String>,
+        options: &ScanOptions,
+        entries: &mut Vec<(Key, Entry)>,
+    ) -> Result<()> {
+        let read = GetOptions::new().with_select(options.select.clone()).with_want(options.want);
+        let mut valid = Vec::with_capacity(keys.len());
+        for key in keys {
+            valid.push(Key::new(key)?);
+        }
+        let gets: Vec<Get<'_>> =
+            valid.iter().map(|key| Get { listed: true, ..self.get_request(key, &read) }).collect();
+        let results = self.link.run_many(&gets).await;
+        drop(gets);
+        for (key, result) in valid.into_iter().zip(results) {
+            match result {
+                Ok(Some(entry)) => entries.push((key, entry)),
+                Ok(None) => {}
+                Err(error) => return Err(error.with_key(&key)),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Position {
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![u8::from(self.cursor.is_some())];
+        bytes.extend_from_slice(&self.cursor.unwrap_or_default().to_be_bytes());
+        for key in &self.left {
+            // At most 1024 bytes long.
+            bytes.extend_from_slice(&(key.len() as u16).to_be_bytes());
+            bytes.extend_from_slice(key.as_bytes());
+        }
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self> {
+        Self::parse(bytes).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidCursor, "the cursor holds no position; start the scan again")
+        })
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (running, rest) = bytes.split_first()?;
+        let (cursor, mut rest) = rest.split_first_chunk::<8>()?;
+        let cursor = (*running == 1).then(|| u64::from_be_bytes(*cursor));
+        let mut left = VecDeque::new();
+        while !rest.is_empty() {
+            let (length, more) = rest.split_first_chunk::<2>()?;
+            let (key, more) = more.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+            left.push_back(
+                String::from_utf8(key.to_vec()).ok().filter(|key| Key::new(key.as_str()).is_ok())?,
+            );
+            rest = more;
+        }
+        Some(Self { cursor, left })
+    }
+}
+
+/// The glob pattern of what begins with these two, literally (S2).
+fn glob(namespace: &str, prefix: &str) -> Vec<u8> {
+    let mut pattern = Vec::with_capacity(namespace.len() + prefix.len() + 1);
+    for byte in namespace.bytes().chain(prefix.bytes()) {
+        if matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\' | b'^' | b'-') {
+            pattern.push(b'\\');
+        }
+        pattern.push(byte);
+    }
+    pattern.push(b'*');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_survive_and_nonsense_does_not() {
+        let left = VecDeque::from(["a".to_owned(), "ä:\0".to_owned()]);
+        for position in [
+            Position { cursor: Some(u64::MAX), left: left.clone() },
+            Position { cursor: None, left },
+            Position { cursor: Some(0), left: VecDeque::new() },
+        ] {
+            assert_eq!(Position::decode(&position.encode()).unwrap(), position);
+        }
+        for bytes in [
+            &b""[..],
+            b"\x01",
+            b"\x01\0\0\0\0\0\0\0\0\0",
+            b"\x01\0\0\0\0\0\0\0\0\0\x05a",
+            b"\x01\0\0\0\0\0\0\0\0\0\0",
+        ] {
+            assert_eq!(Position::decode(bytes).unwrap_err().kind(), ErrorKind::InvalidCursor, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn globs_are_literal() {
+        assert_eq!(glob("app:", "a*b?[c]\\"), b"app:a\\*b\\?\\[c\\]\\\\*");
+        assert_eq!(glob("app:", ""), b"app:*");
+    }
+}

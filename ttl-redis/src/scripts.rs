@@ -1,0 +1,97 @@
+//! The four scripts, and how they are called.
+
+use std::fmt::Write;
+
+use redis::Cmd;
+use sha1::{Digest, Sha1};
+
+use crate::codec::FullKey;
+
+/// One of the scripts. Each touches one key.
+#[derive(Debug)]
+pub(crate) struct Script {
+    text: &'static str,
+    sha: String,
+}
+
+/// All scripts.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    pub(crate) get: Script,
+    pub(crate) put: Script,
+    pub(crate) alter: Script,
+    pub(crate) patch: Script,
+}
+
+/// How a script is named in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// By its SHA-1, which the server may have forgotten.
+    Sha,
+    /// By its text, which the server keeps from then on.
+    Text,
+}
+
+macro_rules! script {
+    ($name:literal) => {
+        Script::new(concat!(include_str!("scripts/common.lua"), include_str!(concat!("scripts/", $name))))
+    };
+}
+
+impl Scripts {
+    pub(crate) fn new() -> Self {
+        Self {
+            get: script!("get.lua"),
+            put: script!("put.lua"),
+            alter: script!("alter.lua"),
+            patch: script!("patch.lua"),
+        }
+    }
+
+    /// The commands that make the server know them.
+    pub(crate) fn load(&self) -> impl Iterator<Item = Cmd> {
+        [&self.get, &self.put, &self.alter, &self.patch].into_iter().map(|script| {
+            let mut cmd = redis::cmd("SCRIPT");
+            cmd.arg("LOAD").arg(script.text);
+            cmd
+        })
+    }
+}
+
+impl Script {
+    fn new(text: &'static str) -> Self {
+        Self { text, sha: hex(&Sha1::digest(text)) }
+    }
+
+    /// A call of so many arguments and bytes, which the caller adds.
+    pub(crate) fn call(&self, form: Form, key: FullKey<'_>, arguments: usize, bytes: usize) -> Cmd {
+        let (name, script) = match form {
+            Form::Sha => ("EVALSHA", self.sha.as_str()),
+            Form::Text => ("EVAL", self.text),
+        };
+        let mut cmd = Cmd::with_capacity(4 + arguments, script.len() + key.len() + 16 + bytes);
+        cmd.arg(name).arg(script).arg("1").arg(key);
+        cmd
+    }
+}
+
+/// Lower-case hexadecimal digits, as Redis prints a SHA-1.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_named_by_the_digest_of_its_text() {
+        assert_eq!(Script::new("return 1").sha, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+        assert_eq!(Scripts::new().load().count(), 4);
+    }
+}

@@ -1,0 +1,68 @@
+-- What every script begins with: the time, read once, and the entry that it meets.
+local key = KEYS[1]
+local NEVER, MAX_TTL = math.huge, 630720000000
+local time = redis.call('TIME')
+-- An entry is visible while floor < its deadline; new deadlines count from ceil, so that none comes early.
+local floor = time[1] * 1000 + math.floor(time[2] / 1000)
+local ceil = floor + (time[2] % 1000 == 0 and 0 or 1)
+-- Whether anything is stored under the key, ghosts included.
+local stored = false
+
+-- What a caller asked for as a deadline; nil if it is too far away.
+local function resolve(kind, ms)
+  if kind == 'n' then return NEVER end
+  if kind == 'a' then return ceil + ms end
+  local at = tonumber(ms)
+  if at > ceil + MAX_TTL then return nil end
+  return at
+end
+
+local function answer(deadline)
+  if deadline == NEVER then return -1 end
+  return deadline
+end
+
+-- The live entry; its kind is 'c' if it is none that this driver wrote.
+local function load()
+  local kind = redis.call('TYPE', key).ok
+  if kind == 'none' then return nil end
+  stored = true
+  local when = redis.call('PEXPIRETIME', key)
+  -- Redis still shows an entry at the millisecond of its expiry, so that is one before the deadline.
+  local ends = when < 0 and NEVER or when + 1
+  if ends <= floor then return nil end
+  if kind == 'string' then return { kind = 'b', plain = true, ends = ends, cap = NEVER } end
+  if kind ~= 'hash' then return { kind = 'c' } end
+  local mark = redis.call('HMGET', key, 'ttl:version', 'ttl:max')
+  local kind, token, size = string.match(mark[1] or '', '^([br])([%w_-]+)%.?(%d*)$')
+  local cap = mark[2] and tonumber(mark[2]) or NEVER
+  if not kind or #token ~= 22 or (mark[2] and cap == NEVER) then return { kind = 'c' } end
+  return { kind = kind, token = token, size = tonumber(size) or 0, ends = math.min(ends, cap), cap = cap }
+end
+
+local function version(entry)
+  if entry.plain then return redis.sha1hex(redis.call('GET', key)) end
+  return entry.token
+end
+
+local function refreshed(entry, mode, ttl)
+  local to = math.min(ceil + ttl, entry.cap)
+  if mode == 'e' then return math.max(entry.ends, to) end
+  return to
+end
+
+-- A hash gets its deadline by a second command: it is refused beforehand if that one would be.
+local function may_expire()
+  return redis.acl_check_cmd('PEXPIREAT', key, '1')
+end
+
+local function denied()
+  return redis.error_reply('NOPERM this user may not run PEXPIREAT on the key')
+end
+
+-- HSET in pieces that Lua's stack can hold.
+local function write(flat)
+  for i = 1, #flat, 4000 do
+    redis.call('HSET', key, unpack(flat, i, math.min(i + 3999, #flat)))
+  end
+end

@@ -1,0 +1,32 @@
+-- A read with its refresh, or with metadata that has to fit the value.
+-- ARGV: select a|f|n, expected kind, version wanted, refresh mode e|s or '', its ttl, its slack, fields...
+local select, expected, wanted, mode, ttl, slack = unpack(ARGV, 1, 6)
+local entry = load()
+if not entry then return false end
+if entry.kind == 'c' then return { 'C' } end
+if expected ~= '' and expected ~= entry.kind then return { 'W' } end
+
+local value
+if select == 'a' then
+  if entry.plain then value = redis.call('GET', key)
+  elseif entry.kind == 'b' then value = redis.call('HGET', key, 'ttl:value')
+  else value = redis.call('HGETALL', key) end
+  if not value then return { 'C' } end
+elseif select == 'f' and entry.kind == 'r' then
+  value = #ARGV > 6 and redis.call('HMGET', key, unpack(ARGV, 7)) or {}
+end
+local token = false
+if wanted ~= '' then
+  if entry.plain and value then token = redis.sha1hex(value) else token = version(entry) end
+end
+
+local ends, failed = entry.ends, false
+if mode ~= '' then
+  local to = refreshed(entry, mode, ttl)
+  if to ~= ends and math.abs(to - ends) >= tonumber(slack) then
+    -- A server that may not write for now still answers the read.
+    local set = redis.pcall('PEXPIREAT', key, to - 1)
+    if type(set) == 'table' and set.err then failed = set.err else ends = to end
+  end
+end
+return { 'O', answer(ends), token, failed, entry.kind, value }

@@ -1,0 +1,360 @@
+-- Operations on the fields of a record, all or none.
+-- ARGV: version or '', refresh mode e|s or '', its ttl, create n|a|t or '', its ms, max or '', token, size limit,
+-- size of the initial record, number of fields, of initial pairs; then for each field its name and what the name
+-- adds to the size, the initial pairs, and for each operation code, field, argument.
+local expected, mode, ttl, create, ms, max, token, limit, initial_size, fields, initials = unpack(ARGV, 1, 11)
+local sub, byte, find = string.sub, string.byte, string.find
+local MAX_SCANNED, MAX_COPIED = 65536, 16777216
+
+local asked
+if create ~= '' then
+  asked = resolve(create, ms)
+  if not asked then return { 'X' } end
+end
+local entry = load()
+if entry and entry.kind == 'c' then return { 'C' } end
+if entry then
+  if expected ~= '' and version(entry) ~= expected then return { 'R' } end
+  if entry.kind == 'b' then return { 'W' } end
+elseif create == '' or expected ~= '' then
+  return { 'A' }
+end
+
+-- The fields by number: name, and text or false.
+fields, initials = tonumber(fields), tonumber(initials)
+local at = 12
+local names, costs, texts, before = {}, {}, {}, {}
+for i = 1, fields do
+  names[i], costs[i] = ARGV[at], tonumber(ARGV[at + 1])
+  at = at + 2
+end
+local first_initial = at
+at = at + 2 * initials
+local first_operation = at
+if entry then
+  if fields > 0 then texts = redis.call('HMGET', key, unpack(names)) end
+else
+  local initial = {}
+  for i = first_initial, first_operation - 1, 2 do initial[ARGV[i]] = ARGV[i + 1] end
+  for i = 1, fields do texts[i] = initial[names[i]] or false end
+end
+for i = 1, fields do before[i] = texts[i] end
+
+local failure
+local copied, scanned = 0, 0
+
+local function fail(status, i)
+  failure = { status, i }
+end
+
+-- Another type is the caller's mistake, no JSON at all is somebody else's.
+local function fail_type(i)
+  fail(pcall(cjson.decode, '[' .. texts[i] .. ']') and 'T' or 'C', i)
+end
+
+local function list(i)
+  local text = texts[i]
+  if not text then return nil end
+  if sub(text, 1, 1) ~= '[' or sub(text, -1) ~= ']' then
+    text = string.match(text, '^%s*(%[.*%])%s*$')
+    if not text then return fail_type(i) end
+  end
+  if copied > 0 and copied + #text > MAX_COPIED then return fail('S', i) end
+  copied = copied + #text
+  return text
+end
+
+local function is_empty(text)
+  return find(text, '^%[%s*%]$') ~= nil
+end
+
+-- Where the element that begins at a position ends: at its comma, or at the list's bracket; nil if never.
+local function element_end(text, from)
+  local depth = 0
+  while true do
+    from = find(text, '[%[%]{}",]', from)
+    if not from then return nil end
+    local c = byte(text, from)
+    if c == 34 then
+      repeat
+        from = find(text, '["\\]', from + 1)
+        if not from then return nil end
+        local quote = byte(text, from) == 34
+        if not quote then from = from + 1 end
+      until quote
+    elseif c == 91 or c == 123 then
+      depth = depth + 1
+    elseif c == 44 then
+      if depth == 0 then return from end
+    else
+      if depth == 0 then return from end
+      depth = depth - 1
+    end
+    from = from + 1
+  end
+end
+
+-- Where the element that ends at a position begins. A quote inside of text has an odd number of backslashes before.
+local function element_start(text, from)
+  local depth = 0
+  while from > 1 do
+    local c = byte(text, from)
+    if c == 34 then
+      local slashes
+      repeat
+        from = from - 1
+        if from < 2 then return nil end
+        slashes = 0
+        if byte(text, from) == 34 then
+          while byte(text, from - 1 - slashes) == 92 do slashes = slashes + 1 end
+        end
+      until byte(text, from) == 34 and slashes % 2 == 0
+    elseif c == 93 or c == 125 then
+      depth = depth + 1
+    elseif c == 91 or c == 123 then
+      depth = depth - 1
+    elseif c == 44 and depth == 0 then
+      return from + 1
+    end
+    from = from - 1
+  end
+  return depth == 0 and 2 or nil
+end
+
+local operations = {}
+
+function operations.s(i, text) texts[i] = text end
+
+function operations.u(i) texts[i] = false end
+
+function operations.c(i)
+  if list(i) then texts[i] = '[]' end
+end
+
+function operations.a(i, more)
+  local text = list(i)
+  if failure then return end
+  if not text or is_empty(text) then texts[i] = '[' .. more .. ']'
+  else texts[i] = sub(text, 1, -2) .. ',' .. more .. ']' end
+end
+
+function operations.p(i, more)
+  local text = list(i)
+  if failure then return end
+  if not text or is_empty(text) then texts[i] = '[' .. more .. ']'
+  else texts[i] = '[' .. more .. ',' .. sub(text, 2) end
+end
+
+function operations.f(i, count)
+  local text, popped = list(i), {}
+  if failure then return end
+  local from = 2
+  local empty = not text or is_empty(text)
+  for n = 1, tonumber(count) do
+    popped[n] = false
+    if not empty then
+      local ends = element_end(text, from)
+      if not ends then return fail('C', i) end
+      popped[n] = sub(text, from, ends - 1)
+      empty = byte(text, ends) == 93
+      if empty and ends ~= #text then return fail('C', i) end
+      from = ends + 1
+    end
+  end
+  if text then texts[i] = empty and '[]' or '[' .. sub(text, from) end
+  return popped
+end
+
+function operations.b(i, count)
+  local text, popped = list(i), {}
+  if failure then return end
+  local last = text and #text - 1
+  local empty = not text or is_empty(text)
+  for n = 1, tonumber(count) do
+    popped[n] = false
+    if not empty then
+      local starts = element_start(text, last)
+      if not starts then return fail('C', i) end
+      popped[n] = sub(text, starts, last)
+      empty = starts == 2
+      last = starts - 2
+    end
+  end
+  if text then texts[i] = empty and '[]' or sub(text, 1, last) .. ']' end
+  return popped
+end
+
+function operations.r(i, element)
+  local text = list(i)
+  if failure then return end
+  if not text or is_empty(text) then return 0 end
+  scanned = scanned + #text
+  if scanned > MAX_SCANNED then return fail('S', i) end
+  local kept, removed, from = {}, 0, 2
+  repeat
+    local ends = element_end(text, from)
+    if not ends then return fail('C', i) end
+    local item = sub(text, from, ends - 1)
+    if item == element then removed = removed + 1 else kept[#kept + 1] = item end
+    from = ends + 1
+  until byte(text, ends) == 93
+  if from <= #text then return fail('C', i) end
+  if removed > 0 then texts[i] = '[' .. table.concat(kept, ',') .. ']' end
+  return removed
+end
+
+-- Whole numbers as sign, upper part and the lower ten digits: doubles hold each of them exactly.
+local function integer(text)
+  local sign, digits = string.match(text, '^(-?)(%d+)$')
+  if not digits or #digits > 20 or (#digits > 1 and byte(digits) == 48) then return nil end
+  local high = #digits > 10 and tonumber(sub(digits, 1, -11)) or 0
+  local low = tonumber(sub(digits, -10))
+  local limit = sign == '-' and 922337203 or 1844674407
+  local rest = sign == '-' and 6854775808 or 3709551615
+  if high > limit or (high == limit and low > rest) then return nil end
+  local factor = sign == '-' and -1 or 1
+  return factor * high, factor * low
+end
+
+local function fits_i64(high, low)
+  if high == nil then return false end
+  return high < 922337203 or (high == 922337203 and low <= 6854775807)
+end
+
+-- The exact sum, or nil if it leaves i64.
+local function add_integers(high, low)
+  local carry = math.floor(low / 1e10)
+  high, low = high + carry, low - carry * 1e10
+  local negative = high < 0
+  if negative then
+    -- Not -low: that would print as -0.
+    high, low = 0 - high, 0 - low
+    if low < 0 then high, low = high - 1, low + 1e10 end
+  end
+  if high > 922337203 or (high == 922337203 and low > (negative and 6854775808 or 6854775807)) then return nil end
+  local sign = negative and '-' or ''
+  if high == 0 then return sign .. string.format('%.0f', low) end
+  return sign .. string.format('%.0f%010.0f', high, low)
+end
+
+-- A fraction's shortest digits: as many as read back. Next to a power of two the gap below is half the one above,
+-- so there the next number up may be shorter than the nearest.
+local function shortest(float)
+  local power = math.frexp(float) == 0.5
+  for precision = 0, 16 do
+    local text = string.format('%.' .. precision .. 'e', float)
+    if tonumber(text) == float then return text end
+    local digits, exponent = string.match(text, '^([%d%.]+)(e.*)$')
+    local head, digit, nines = string.match(digits, '^(.*)([0-8])(9*)$')
+    if power and digit then
+      text = head .. (digit + 1) .. string.rep('0', #nines) .. exponent
+      if tonumber(text) == float then return text end
+    end
+  end
+end
+
+-- A sum in the canonical form; nil if it is not finite.
+local function float_text(float)
+  if float ~= float or float == math.huge or float == -math.huge then return nil end
+  if float == 0 then return '0' end
+  if float == math.floor(float) and float >= -9223372036854775808 and float < 18446744073709551616 then
+    return string.format('%.0f', float)
+  end
+  local sign = float < 0 and '-' or ''
+  local digits, exponent = string.match(shortest(math.abs(float)), '^([%d%.]+)e(.*)$')
+  digits = string.gsub(digits, '%.', '')
+  digits = string.match(digits, '^(.-)0*$')
+  exponent = tonumber(exponent)
+  if exponent < -4 or exponent >= 16 then
+    local fraction = #digits > 1 and '.' .. sub(digits, 2) or ''
+    return sign .. sub(digits, 1, 1) .. fraction .. string.format('e%d', exponent)
+  end
+  if exponent < 0 then return sign .. '0.' .. string.rep('0', -exponent - 1) .. digits end
+  return sign .. sub(digits, 1, exponent + 1) .. '.' .. sub(digits, exponent + 2)
+end
+
+local function float(text)
+  local whole, rest = string.match(text, '^%-?(%d+)(.*)$')
+  if not whole or (#whole > 1 and byte(whole) == 48) then return nil end
+  rest = string.gsub(string.gsub(rest, '^%.%d+', ''), '^[eE][+-]?%d+', '')
+  if rest ~= '' then return nil end
+  return tonumber(text)
+end
+
+function operations.i(i, by)
+  local text = texts[i] or '0'
+  local high, low = integer(text)
+  local number = float(text)
+  if not number then return fail_type(i) end
+  if number == math.huge or number == -math.huge then return fail('C', i) end
+  if not high and number == math.floor(number) and number >= -9223372036854775808 and number < 18446744073709551616 then
+    -- Somebody else's way to write a whole number.
+    high, low = integer(string.format('%.0f', number))
+  end
+  local by_high, by_low = integer(by)
+  if high and fits_i64(by_high, by_low) then
+    texts[i] = add_integers(high + by_high, low + by_low)
+  else
+    texts[i] = float_text(number + tonumber(by))
+  end
+  if not texts[i] then fail('V', i) end
+end
+
+local effects = {}
+for i = first_operation, #ARGV, 3 do
+  local effect = operations[ARGV[i]](tonumber(ARGV[i + 1]), ARGV[i + 2])
+  if failure then return failure end
+  if effect then effects[#effects + 1] = effect end
+end
+
+local deadline, cap
+if entry then
+  deadline = mode == '' and entry.ends or refreshed(entry, mode, ttl)
+else
+  cap = max == '' and NEVER or ceil + max
+  deadline = math.min(asked, cap)
+  if deadline <= floor then return { 'O', 1, answer(deadline), false, texts, effects } end
+end
+
+local size = entry and entry.size or tonumber(initial_size)
+local flat, gone = {}, {}
+for i = 1, fields do
+  local old, new = before[i], texts[i]
+  if old ~= new then
+    size = size + (new and #new + costs[i] or 0) - (old and #old + costs[i] or 0)
+  end
+  if new and (old ~= new or not entry) then
+    flat[#flat + 1] = names[i]
+    flat[#flat + 1] = new
+  elseif old and not new then
+    gone[#gone + 1] = names[i]
+  end
+end
+-- The texts of n fields have n - 1 commas and two braces around them.
+if (size > 0 and size + 1 or 2) > tonumber(limit) then return { 'L', size + 1 } end
+
+local moves = deadline ~= NEVER and (not entry or deadline ~= entry.ends)
+if moves and not may_expire() then return denied() end
+flat[#flat + 1] = 'ttl:version'
+flat[#flat + 1] = string.format('r%s.%.0f', token, size)
+if entry then
+  write(flat)
+  if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
+else
+  if cap ~= NEVER then
+    flat[#flat + 1] = 'ttl:max'
+    flat[#flat + 1] = string.format('%.0f', cap)
+  end
+  local touched = {}
+  for i = 1, fields do touched[names[i]] = true end
+  for i = first_initial, first_operation - 1, 2 do
+    if not touched[ARGV[i]] then
+      flat[#flat + 1] = ARGV[i]
+      flat[#flat + 1] = ARGV[i + 1]
+    end
+  end
+  if stored then redis.call('DEL', key) end
+  write(flat)
+end
+if moves then redis.call('PEXPIREAT', key, deadline - 1) end
+return { 'O', entry and 0 or 1, answer(deadline), token, texts, effects }

@@ -1,0 +1,44 @@
+-- A put that a plain SET cannot do.
+-- ARGV: kind b|r, condition a|n|x|v, version, on live r|k|e|s, refresh ttl, expiry n|a|t, its ms, max or '',
+-- ttl:version without the kind, then the blob, or the record's names and texts.
+local kind, condition, expected, on_live, ttl, expiry, ms, max, mark = unpack(ARGV, 1, 9)
+local asked = resolve(expiry, ms)
+if not asked then return { 'X' } end
+local entry = load()
+if entry and entry.kind == 'c' then return { 'C' } end
+
+local cap = max == '' and NEVER or ceil + max
+local deadline = asked
+if entry then
+  if condition == 'n' or (condition == 'v' and version(entry) ~= expected) then return { 'R' } end
+  if entry.cap ~= NEVER then cap = entry.cap end
+  if on_live == 'k' then deadline = entry.ends
+  elseif on_live ~= 'r' then deadline = refreshed(entry, on_live, ttl) end
+elseif condition == 'x' or condition == 'v' then
+  return { 'A' }
+end
+deadline = math.min(deadline, cap)
+local created = entry and 0 or 1
+-- The last number of the answer: nothing is left, a string, a hash.
+
+if deadline <= floor then
+  redis.call('DEL', key)
+  return { 'O', created, answer(deadline), 0 }
+end
+if kind == 'b' and cap == NEVER then
+  if deadline == NEVER then redis.call('SET', key, ARGV[10])
+  else redis.call('SET', key, ARGV[10], 'PXAT', deadline - 1) end
+  return { 'O', created, answer(deadline), 1 }
+end
+if deadline ~= NEVER and not may_expire() then return denied() end
+local flat = { 'ttl:version', kind .. mark }
+if cap ~= NEVER then
+  flat[3] = 'ttl:max'
+  flat[4] = string.format('%.0f', cap)
+end
+if kind == 'b' then flat[#flat + 1] = 'ttl:value' end
+for i = 10, #ARGV do flat[#flat + 1] = ARGV[i] end
+if stored then redis.call('DEL', key) end
+write(flat)
+if deadline ~= NEVER then redis.call('PEXPIREAT', key, deadline - 1) end
+return { 'O', created, answer(deadline), 2 }

@@ -1,0 +1,183 @@
+//! What happens once for each connection: how it is made, and what is learnt about the server.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use redis::aio::ConnectionLike;
+use redis::{
+    Client, ConnectionAddr, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisConnectionInfo,
+    Value as Reply,
+};
+use tokio::time::Instant;
+use ttl_core::Result;
+
+use crate::codec::{bulk, int};
+use crate::config::{Address, RedisConfig};
+use crate::error::{self, Fate};
+use crate::scripts::Scripts;
+
+/// What was learnt from the server when it was connected to.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// The server's clock when `measured`.
+    server_time: SystemTime,
+    measured: Instant,
+    /// Names this run of the server: a SCAN cursor means nothing to another one. Empty if it does not tell.
+    pub(crate) run_id: String,
+    eviction: Option<String>,
+}
+
+impl Facts {
+    /// The server's clock now, as far as this process knows.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.server_time + self.measured.elapsed()
+    }
+
+    /// What to say if the server may throw live entries away.
+    pub(crate) fn eviction_warning(&self) -> Option<String> {
+        let policy = self.eviction.as_ref()?;
+        Some(format!(
+            "this Redis server may evict live entries when its memory is full (maxmemory-policy {policy}): entries \
+             can vanish before their deadline; set the policy to noeviction to keep every entry"
+        ))
+    }
+}
+
+/// The client for this configuration.
+pub(crate) fn client(config: &RedisConfig) -> Result<Client> {
+    let mut settings = RedisConnectionInfo::default()
+        .set_protocol(ProtocolVersion::RESP3)
+        .set_db(i64::from(config.database));
+    if let Some(username) = &config.username {
+        settings = settings.set_username(username);
+    }
+    if let Some(password) = &config.password {
+        settings = settings.set_password(password);
+    }
+    let address = match &config.address {
+        Address::Tcp { host, port } => ConnectionAddr::Tcp(host.clone(), *port),
+        Address::Tls { host, port } => {
+            ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
+        }
+        Address::Unix(path) => ConnectionAddr::Unix(path.clone()),
+    };
+    let info = address.into_connection_info().map_err(|error| error::not_connected(&error))?;
+    open(info.set_redis_settings(settings), config)
+}
+
+#[cfg(feature = "tls")]
+fn open(info: redis::ConnectionInfo, config: &RedisConfig) -> Result<Client> {
+    if !matches!(config.address, Address::Tls { .. }) {
+        return Client::open(info).map_err(|error| error::not_connected(&error));
+    }
+    // rustls takes the process's provider of cryptography, and panics if there is none. The first one to be
+    // installed stays.
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    let client_tls = config.certificates.client.clone();
+    let certificates = redis::TlsCertificates {
+        client_tls: client_tls
+            .map(|(client_cert, client_key)| redis::ClientTlsConfig { client_cert, client_key }),
+        root_cert: config.certificates.roots.clone(),
+    };
+    Client::build_with_tls(info, certificates).map_err(|error| {
+        crate::config::invalid("the certificates cannot be used; they must be PEM texts").with_source(error)
+    })
+}
+
+#[cfg(not(feature = "tls"))]
+fn open(info: redis::ConnectionInfo, _: &RedisConfig) -> Result<Client> {
+    Client::open(info).map_err(|error| error::not_connected(&error))
+}
+
+/// Looks at the server and loads the scripts. Two round trips.
+pub(crate) async fn look<C: ConnectionLike + Send>(connection: &mut C, scripts: &Scripts) -> Result<Facts> {
+    let lost = |error| {
+        // Nothing of any operation was sent: whatever happened, it changed nothing.
+        error::lost(error, Fate::Read)
+    };
+    let before = Instant::now();
+    let time = connection.req_packed_command(&redis::cmd("TIME")).await.map_err(lost)?;
+    let measured = before + before.elapsed() / 2;
+    let server_time = server_time(time)?;
+
+    let mut commands = Pipeline::new();
+    // The one command of Redis 7.0 that everything needs: the answer tells, not the version number.
+    commands.cmd("PEXPIRETIME").arg("ttl:probe");
+    commands.cmd("CONFIG").arg("GET").arg("maxmemory-policy");
+    commands.cmd("INFO").arg("server");
+    scripts.load().for_each(|load| {
+        commands.add_command(load);
+    });
+    let mut answers =
+        connection.req_packed_commands(&commands, 0, commands.len()).await.map_err(lost)?.into_iter();
+    match answers.next() {
+        // A user may be denied the probe's key, and not those of the namespace.
+        Some(Reply::ServerError(error)) if error.code() != "NOPERM" => return Err(error::server(&error)),
+        _ => {}
+    }
+    let eviction = answers.next().and_then(policy).filter(|policy| policy != "noeviction");
+    let run_id = answers.next().and_then(run_id).unwrap_or_default();
+    // A script that may not be loaded is sent by its text.
+    Ok(Facts { server_time, measured, run_id, eviction })
+}
+
+fn server_time(reply: Reply) -> Result<SystemTime> {
+    let Reply::Array(parts) = reply else { return Err(crate::codec::other_reply(reply)) };
+    let mut parts = parts.into_iter().map(|part| match part {
+        number @ Reply::Int(_) => int(number).ok().and_then(|number| u64::try_from(number).ok()),
+        text => bulk(text).ok().flatten().and_then(|text| String::from_utf8(text).ok()?.parse().ok()),
+    });
+    match (parts.next().flatten(), parts.next().flatten()) {
+        (Some(seconds), Some(micros)) => {
+            Ok(UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros))
+        }
+        _ => Err(error::unexpected("TIME")),
+    }
+}
+
+/// The answer of CONFIG GET: a map in RESP3, a list in RESP2, an error where it is denied.
+fn policy(reply: Reply) -> Option<String> {
+    let value = match reply {
+        Reply::Map(pairs) => pairs.into_iter().next()?.1,
+        Reply::Array(items) => items.into_iter().nth(1)?,
+        _ => return None,
+    };
+    String::from_utf8(bulk(value).ok()??).ok()
+}
+
+fn run_id(reply: Reply) -> Option<String> {
+    let text = match reply {
+        Reply::BulkString(bytes) => String::from_utf8(bytes).ok()?,
+        Reply::VerbatimString { text, .. } => text,
+        _ => return None,
+    };
+    text.lines().find_map(|line| line.strip_prefix("run_id:")).map(|id| id.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_protocols_tell_the_policy() {
+        let text = |text: &str| Reply::BulkString(text.into());
+        let pair = (text("maxmemory-policy"), text("allkeys-lru"));
+        assert_eq!(
+            policy(Reply::Array(vec![pair.0.clone(), pair.1.clone()])).as_deref(),
+            Some("allkeys-lru")
+        );
+        assert_eq!(policy(Reply::Map(vec![pair])).as_deref(), Some("allkeys-lru"));
+        assert_eq!(policy(Reply::Map(vec![])), None);
+        assert_eq!(run_id(text("redis_mode:standalone\r\nrun_id:abc\r\n")).as_deref(), Some("abc"));
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_read_is_an_error() {
+        let text = |text: &str| Reply::BulkString(text.into());
+        let read = server_time(Reply::Array(vec![text("12"), text("500000")])).unwrap();
+        assert_eq!(read, UNIX_EPOCH + Duration::from_millis(12_500));
+        assert!(server_time(Reply::Array(vec![text("x"), text("1")])).is_err());
+        assert!(server_time(Reply::Nil).is_err());
+    }
+}
