@@ -6,6 +6,7 @@
 mod case;
 mod cases;
 mod check;
+pub mod drivers;
 mod harness;
 mod histories;
 mod model;

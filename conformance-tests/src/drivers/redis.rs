@@ -1,0 +1,117 @@
+//! The Redis driver on a server that is there: a random namespace for each case, emptied afterwards.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use ttl_core::{
+    Error, ErrorKind, Key, PutOptions, Result, Ttl, TtlStore, Value, Version, async_trait,
+};
+use ttl_redis::{RedisConfig, RedisStore};
+
+use crate::{Beneath, Fixture, Harness, Time};
+
+/// Small enough for the suite to try the limit.
+const MAX_VALUE_BYTES: u64 = 1 << 20;
+
+/// Long enough for a machine on which much else runs.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Stores on one server.
+#[derive(Clone, Debug)]
+pub struct RedisHarness {
+    config: RedisConfig,
+    /// The same server, for a connection that goes around the driver.
+    client: redis::Client,
+}
+
+impl RedisHarness {
+    /// The server at this URL, as [`RedisConfig::from_url`] reads it; each case has a namespace of its own, so the
+    /// URL's counts only as its beginning.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] for a URL that is none of this driver's.
+    pub fn new(url: &str) -> Result<Self> {
+        let config = RedisConfig::from_url(url)?.with_max_value_bytes(MAX_VALUE_BYTES).with_timeout(TIMEOUT);
+        // The client library does not know the driver's own query keys.
+        let plain = url.split('?').next().unwrap_or(url);
+        let client = redis::Client::open(plain).map_err(failed)?;
+        Ok(Self { config, client })
+    }
+}
+
+#[async_trait]
+impl Harness for RedisHarness {
+    async fn fresh(&self) -> Result<Fixture> {
+        let namespace = format!("suite-{}", Version::random());
+        let config = self.config.clone().with_namespace(&*namespace);
+        let store = RedisStore::connect(&config).await?;
+        let second = RedisStore::connect(&config).await?;
+        let raw = self.client.get_multiplexed_async_connection().await.map_err(failed)?;
+        let beneath = RedisBeneath { prefix: format!("{namespace}:"), store: store.clone(), raw };
+        Ok(Fixture::new(Arc::new(store), Time::Real)
+            .with_second(Arc::new(second))
+            .with_beneath(Arc::new(beneath)))
+    }
+}
+
+/// A namespace without the driver.
+#[derive(Debug)]
+struct RedisBeneath {
+    prefix: String,
+    store: RedisStore,
+    raw: MultiplexedConnection,
+}
+
+impl RedisBeneath {
+    fn key(&self, key: &Key) -> Vec<u8> {
+        [self.prefix.as_bytes(), key.as_bytes()].concat()
+    }
+}
+
+#[async_trait]
+impl Beneath for RedisBeneath {
+    /// Only where the server lets its own deletion of expired keys be switched off (`enable-debug-command`).
+    async fn plant_ghost(&self, key: &Key, value: &Value, dead_for: Duration) -> Result<bool> {
+        let mut raw = self.raw.clone();
+        let mut lazy = redis::cmd("DEBUG");
+        lazy.arg("SET-ACTIVE-EXPIRE").arg(0);
+        if lazy.exec_async(&mut raw).await.is_err() {
+            return Ok(false);
+        }
+        let ttl = Ttl::millis(3);
+        let put = self.store.put(key, value.clone(), PutOptions::new(ttl)).await?;
+        tokio::time::sleep(ttl.as_duration() + dead_for).await;
+        Ok(put.is_applied())
+    }
+
+    /// A hash with a version that the driver does not write.
+    async fn corrupt(&self, key: &Key) -> Result<bool> {
+        let key = self.key(key);
+        let mut hash = redis::pipe();
+        hash.atomic().del(&key).hset(&key, "n", "{").hset(&key, "ttl:version", "?").expire(&key, 60);
+        hash.exec_async(&mut self.raw.clone()).await.map_err(failed)?;
+        Ok(true)
+    }
+
+    async fn clean_up(&self) {
+        let mut raw = self.raw.clone();
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(format!("{}*", self.prefix)).arg("COUNT").arg(1000);
+            let Ok((next, keys)) = scan.query_async::<(u64, Vec<Vec<u8>>)>(&mut raw).await else { return };
+            if !keys.is_empty() {
+                let _ = redis::cmd("UNLINK").arg(keys).exec_async(&mut raw).await;
+            }
+            if next == 0 {
+                return;
+            }
+            cursor = next;
+        }
+    }
+}
+
+fn failed(error: redis::RedisError) -> Error {
+    Error::new(ErrorKind::Backend, "the connection around the driver failed").with_source(error)
+}
