@@ -37,6 +37,7 @@ mod finite;
 mod forward;
 mod json;
 mod key;
+mod misfit;
 mod options;
 mod outcome;
 mod patch;
@@ -67,6 +68,7 @@ pub use self::finite::check_json;
 pub use self::forward::BoxFuture;
 pub use self::json::{MAX_DEPTH, field_text, parse_field_text};
 pub use self::key::Key;
+pub use self::misfit::Misfit;
 pub use self::options::{
     Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, OnLive, PatchOptions,
     PutItem, PutOptions, ScanOptions,

@@ -1,5 +1,7 @@
 //! What operations answer.
 
+use std::fmt;
+
 use serde_json::Value as Json;
 
 use crate::{Cursor, Deadline, Error, Key, Record, Value, Version};
@@ -151,8 +153,8 @@ impl Meta {
     }
 }
 
-/// What one operation of a patch did (P5).
-#[derive(Clone, Debug, PartialEq)]
+/// What one operation of a patch did (P5). `Debug` does not print what was popped: it may be secret or long.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {
     /// A set, append, prepend, clear, unset or increment: see the field itself.
@@ -161,6 +163,18 @@ pub enum Effect {
     Popped(Option<Json>),
     /// How many equal elements were removed.
     Removed(usize),
+}
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("Done"),
+            Self::Popped(popped) => {
+                f.write_str(if popped.is_some() { "Popped(Some(..))" } else { "Popped(None)" })
+            }
+            Self::Removed(count) => write!(f, "Removed({count})"),
+        }
+    }
 }
 
 /// What a patch did (P5).
@@ -224,5 +238,21 @@ impl Page {
     #[must_use]
     pub const fn new(entries: Vec<(Key, Entry)>, next: Option<Cursor>) -> Self {
         Self { entries, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_prints_no_values() {
+        let fields = Record::new().with("token", "s3cret");
+        let effects = vec![Effect::Done, Effect::Popped(Some("s3cret".into())), Effect::Removed(2)];
+        let done = PatchOutcome::new(Meta::new(true), fields.clone(), effects);
+        let entries = [Entry::new(Value::from("s3cret")), Entry::new(Value::from(fields))];
+        let text = format!("{done:?} {entries:?}");
+        assert!(text.contains("token") && text.contains("Removed(2)"), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
     }
 }

@@ -1,5 +1,7 @@
 //! `Patch`: an ordered list of field operations, built without `?` and checked as a whole.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::{Number, Value as Json};
 
@@ -17,8 +19,8 @@ pub struct FieldOperation {
     pub change: Change,
 }
 
-/// What happens to a field. Values are in normal form.
-#[derive(Clone, Debug, PartialEq)]
+/// What happens to a field. Values are in normal form, and `Debug` does not print them: they may be secret or long.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Change {
     /// Sets it, whatever it was. UPDATE.
@@ -54,6 +56,22 @@ impl Change {
             }
             Self::Increment(_) => Actions::ARITHMETIC,
         }
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Set(_) => "Set(..)",
+            Self::Append(_) => "Append(..)",
+            Self::Prepend(_) => "Prepend(..)",
+            Self::PopFront => "PopFront",
+            Self::PopBack => "PopBack",
+            Self::RemoveValue(_) => "RemoveValue(..)",
+            Self::Clear => "Clear",
+            Self::Unset => "Unset",
+            Self::Increment(_) => "Increment(..)",
+        })
     }
 }
 
@@ -262,6 +280,14 @@ mod tests {
         assert!(patch.operations().unwrap_err().to_string().contains("ttl:x"));
         assert_eq!(kind(&Patch::new().increment("b", f64::INFINITY)), ErrorKind::InvalidField);
         assert_eq!(kind(&Patch::new().pop_back("")), ErrorKind::InvalidField);
+    }
+
+    #[test]
+    fn debug_prints_names_and_no_values() {
+        let patch = Patch::new().set("page", "s3cret").append("l", "s3cret").increment("n", 73_519);
+        let text = format!("{patch:?}");
+        assert!(text.contains("page") && text.contains("Append(..)"), "{text}");
+        assert!(!text.contains("s3cret") && !text.contains("73519"), "{text}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
 use crate::json::{MAX_DEPTH, invalid_value, normalize, not_json, record_text, to_json, to_json_value};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Misfit, Result};
 
 /// Names of fields that begin with this are the drivers' own.
 pub const RESERVED_PREFIX: &str = "ttl:";
@@ -95,12 +95,12 @@ impl Record {
     /// Reads the record as a struct or a map.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if the fields do not fit the type; serde's reason is the source.
+    /// [`ErrorKind::Codec`] if the fields do not fit the type; the source says why, without their values.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
         let object = Json::Object(self.0.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
         serde_json::from_value(object).map_err(|error| {
             Error::new(ErrorKind::Codec, format!("the record does not fit {}", std::any::type_name::<T>()))
-                .with_source(error)
+                .with_source(Misfit::new(&error))
         })
     }
 
@@ -302,5 +302,7 @@ mod tests {
         assert_eq!(record.deserialize::<Session>().unwrap(), session);
         let misfit = Record::new().with("user", 1).deserialize::<Session>().unwrap_err();
         assert_eq!(misfit.kind(), ErrorKind::Codec);
+        let misfit = Record::new().with("user", "ada").with("score", "s3cret").deserialize::<Session>();
+        assert!(!format!("{:?}", misfit.unwrap_err()).contains("s3cret"));
     }
 }

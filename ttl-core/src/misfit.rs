@@ -1,0 +1,108 @@
+//! `Misfit`: what serde says about a value that does not fit a type, without the value.
+
+use std::fmt;
+
+/// Why a value does not fit a type, in serde's words but without the values that they quote: what is stored may be
+/// secret, and errors are logged. For codecs, as the source of an error.
+///
+/// ```
+/// use ttl_core::Misfit;
+///
+/// let error = serde_json::from_str::<u8>(r#""s3cret""#).unwrap_err();
+/// assert!(Misfit::new(&error).to_string().starts_with(r#"invalid type: string "..", expected u8"#));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit(String);
+
+impl Misfit {
+    /// What this error says, with two dots for each value that it quotes. Names of fields stay.
+    ///
+    /// A type whose own `Deserialize` puts values into its messages without quoting them is beyond this.
+    #[must_use]
+    pub fn new(error: &dyn std::error::Error) -> Self {
+        let text = error.to_string();
+        let mut kept = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some(start) = rest.find(['"', '`']) {
+            let (before, quoted) = rest.split_at(start);
+            let quote = if quoted.starts_with('"') { '"' } else { '`' };
+            let end = closing(quoted, quote);
+            kept.push_str(before);
+            // What was expected comes after the value, and is no secret.
+            let named = quote == '`' && (kept.ends_with("field ") || kept.contains("expected "));
+            if named {
+                kept.push_str(&quoted[..end]);
+            } else {
+                kept.extend([quote, '.', '.', quote]);
+            }
+            rest = &quoted[end..];
+        }
+        kept.push_str(rest);
+        Self(kept)
+    }
+}
+
+/// Where a quoted part ends that begins here; its own quotes are escaped.
+fn closing(quoted: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, char) in quoted.char_indices().skip(1) {
+        if char == quote && !escaped {
+            return at + 1;
+        }
+        escaped = char == '\\' && !escaped;
+    }
+    quoted.len()
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde::de::DeserializeOwned;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    enum Colour {
+        Red,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Session {
+        #[serde(rename = "user")]
+        _user: String,
+    }
+
+    fn told<T: DeserializeOwned + fmt::Debug>(json: serde_json::Value) -> String {
+        Misfit::new(&serde_json::from_value::<T>(json).unwrap_err()).to_string()
+    }
+
+    #[test]
+    fn values_are_left_out_and_names_stay() {
+        assert_eq!(
+            told::<u8>(json!("s3\\\"cret, expected `x`")),
+            r#"invalid type: string "..", expected u8"#
+        );
+        assert_eq!(told::<u8>(json!(73_519)), "invalid value: integer `..`, expected u8");
+        assert_eq!(told::<String>(json!(1.5)), "invalid type: floating point `..`, expected a string");
+        assert_eq!(told::<Colour>(json!("s3cret")), "unknown variant `..`, expected `Red`");
+        assert_eq!(told::<Session>(json!({})), "missing field `user`");
+        assert_eq!(told::<Session>(json!({ "usr": 1 })), "unknown field `usr`, expected `user`");
+        let _ = Colour::Red;
+    }
+
+    #[test]
+    fn an_open_quote_hides_the_rest() {
+        let error = std::io::Error::other("invalid \"s3cret");
+        assert_eq!(Misfit::new(&error).to_string(), "invalid \"..\"");
+    }
+}
