@@ -7,7 +7,8 @@
 /// store's future is handed on as it is. Put `#[deny(clippy::missing_trait_methods)]` on the impl, and a method
 /// that is neither written nor named does not pass.
 ///
-/// `self.inner` may be any expression that ends in a `TtlStore`; `all` stands for every method.
+/// `self.inner` may be any expression that is a `TtlStore` (of a reference to one, write `*self.inner()`); `all` stands
+/// for every method. It is evaluated once a call, and no name has to be imported.
 ///
 /// ```
 /// use std::sync::Arc;

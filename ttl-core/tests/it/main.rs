@@ -1,6 +1,7 @@
 //! ttl-core from outside: stores made of its parts, and the rules as tables.
 
 mod cell_store;
+mod forward;
 mod provided;
 mod rules;
 mod rules_properties;
