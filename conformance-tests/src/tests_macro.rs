@@ -36,6 +36,13 @@ macro_rules! __each_group {
         $crate::each_far!($harness, $($callback)+);
         $crate::each_elapsed!($harness, $($callback)+);
         $crate::each_ghosts!($harness, $($callback)+);
+        $crate::each_caps!($harness, $($callback)+);
+        $crate::each_extend!($harness, $($callback)+);
+        $crate::each_guards!($harness, $($callback)+);
+        $crate::each_conditions!($harness, $($callback)+);
+        $crate::each_versions!($harness, $($callback)+);
+        $crate::each_deletes!($harness, $($callback)+);
+        $crate::each_honesty!($harness, $($callback)+);
         $crate::each_refresh_matrix!($harness, $($callback)+);
         $crate::each_refresh!($harness, $($callback)+);
         $crate::each_refresh_slack!($harness, $($callback)+);

@@ -1,12 +1,18 @@
 //! The cases, one file a subject.
 
 mod basics;
+mod caps;
+mod conditions;
 mod corruption;
 mod deadlines;
+mod deletes;
 mod elapsed;
 mod expiry;
+mod extend;
 mod far;
 mod ghosts;
+mod guards;
+mod honesty;
 mod keys;
 mod kinds;
 mod patch_create;
@@ -22,6 +28,7 @@ mod refresh_slack;
 mod sizes;
 mod support;
 mod values;
+mod versions;
 
 use crate::Case;
 
@@ -41,6 +48,13 @@ pub fn all() -> Vec<Case> {
         far::CASES,
         elapsed::CASES,
         ghosts::CASES,
+        caps::CASES,
+        extend::CASES,
+        guards::CASES,
+        conditions::CASES,
+        versions::CASES,
+        deletes::CASES,
+        honesty::CASES,
         refresh_matrix::CASES,
         refresh::CASES,
         refresh_slack::CASES,

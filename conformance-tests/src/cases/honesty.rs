@@ -1,0 +1,144 @@
+//! What a store declares works, what it denies is refused, and nothing secret is printed.
+
+use ttl_core::{
+    Capabilities, Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Kind, Lifespan,
+    Patch, PatchOptions, PutOptions, Record, ScanOptions, Version,
+};
+
+use crate::test::{LONG, key, record};
+use crate::{Failure, cases, ensure, ensure_eq, ensure_kind};
+
+cases! {
+    honesty, each_honesty ($);
+
+    /// H1: what a store declares does not change, and another handle declares the same.
+    async fn capabilities_do_not_change(t: Test) -> Check {
+        let before: Capabilities = t.capabilities();
+        t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
+        t.delete(&key("k")).await?;
+        ensure_eq!(t.capabilities(), before, "the capabilities");
+        ensure_eq!(t.second.capabilities(), before, "the other handle's capabilities");
+        ensure!(!before.backend.is_empty(), "a backend with a name", "none");
+        Ok(())
+    }
+
+    /// H1, S3: a store without scans answers Unsupported, and says who cannot.
+    #[needs(no_scan)]
+    async fn a_denied_scan_is_unsupported(t: Test) -> Check {
+        t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
+        let error = match t.store.scan(ScanOptions::new("")).await {
+            Err(error) => error,
+            Ok(page) => return Err(Failure::new("Unsupported", format!("{page:?}"))),
+        };
+        ensure_kind!(Err::<(), _>(error.clone()), Unsupported, "a scan");
+        ensure!(error.backend() == Some(t.capabilities().backend), "an error that names the backend", "{error}");
+        ensure!(!error.is_retryable(), "an error that is not to be retried", "{error}");
+        Ok(())
+    }
+
+    /// H1: a store without conditions answers Unsupported to each of them, and changes nothing.
+    #[needs(no_conditions)]
+    async fn denied_conditions_are_unsupported(t: Test) -> Check {
+        t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
+        let before = t.state(&key("k")).await?;
+        let version = Version::random();
+        for condition in [Condition::IfAbsent, Condition::IfPresent, Condition::IfVersion(version)] {
+            for name in ["k", "absent"] {
+                let put = PutOptions::new(LONG).with_condition(condition);
+                ensure_kind!(t.store.put(&key(name), "new".into(), put).await, Unsupported, "{condition:?}");
+            }
+        }
+        let expire = ExpireOptions::new().with_if_version(version);
+        let change = ExpiryChange::Set(Expiry::Never);
+        ensure_kind!(t.store.expire(&key("k"), change, expire).await, Unsupported, "expire with a version");
+        let delete = DeleteOptions::new().with_if_version(version);
+        ensure_kind!(t.store.delete(&key("k"), delete).await, Unsupported, "delete with a version");
+        let patch = PatchOptions::new().with_if_version(version);
+        let patched = t.store.patch(&key("k"), &Patch::new().set("n", 2), patch).await;
+        ensure_kind!(patched, Unsupported, "patch with a version");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+        t.expect_miss(&key("absent"), "after the refused puts").await
+    }
+
+    /// H1: a store without caps answers Unsupported to each write that has one, and changes nothing.
+    #[needs(no_caps)]
+    async fn denied_caps_are_unsupported(t: Test) -> Check {
+        t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
+        let before = t.state(&key("k")).await?;
+        for name in ["k", "absent"] {
+            let capped = Lifespan::from(LONG).with_max(LONG);
+            let put = t.store.put(&key(name), "new".into(), PutOptions::new(capped)).await;
+            ensure_kind!(put, Unsupported, "a put with a cap");
+            let create = PatchOptions::new().with_create(Create::new(capped));
+            let patched = t.store.patch(&key(name), &Patch::new().set("n", 2), create).await;
+            ensure_kind!(patched, Unsupported, "a patch with a cap");
+        }
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+        t.expect_miss(&key("absent"), "after the refused writes").await
+    }
+
+    /// H1: a store without patches answers Unsupported to all of them, and changes nothing.
+    #[needs(no_patch)]
+    async fn denied_patches_are_unsupported(t: Test) -> Check {
+        t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
+        let before = t.state(&key("k")).await?;
+        for patch in [Patch::new().set("n", 2), Patch::new().increment("n", 1), Patch::new().append("l", 1), Patch::new()] {
+            for name in ["k", "absent"] {
+                let create = PatchOptions::new().with_create(Create::new(LONG));
+                ensure_kind!(t.store.patch(&key(name), &patch, create).await, Unsupported, "a patch");
+            }
+        }
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+        t.expect_miss(&key("absent"), "after the refused patches").await
+    }
+
+    /// H1, E2: the time that a store tells does not run backwards while it is used.
+    async fn the_time_of_a_store_goes_on(t: Test) -> Check {
+        let mut last = t.store.now();
+        for n in 0..20 {
+            t.put(&key("k"), format!("{n}"), PutOptions::new(LONG)).await?;
+            let now = t.store.now();
+            ensure!(now + t.clock_error() >= last, format!("{last:?} or later"), "{now:?}");
+            last = now;
+        }
+        Ok(())
+    }
+
+    /// H5: an error prints neither keys nor values.
+    async fn errors_print_no_secrets(t: Test) -> Check {
+        let secret = key("session-5f0c-of-ada");
+        t.put(&secret, "password-of-ada", PutOptions::new(LONG)).await?;
+        let read = t.store.get(&secret, GetOptions::new().with_kind(Kind::Record)).await;
+        let patched = t.store.patch(&secret, &Patch::new().set("n", "password-of-ada"), PatchOptions::new()).await;
+        let far = Expiry::At(t.instant(ttl_core::Ttl::MAX) + LONG.as_duration());
+        let put = t.store.put(&secret, "password-of-ada".into(), PutOptions::new(far)).await;
+        let errors = [read.err(), patched.err(), put.err()];
+        for error in errors {
+            let error = error.ok_or_else(|| Failure::new("an error", "none"))?;
+            let text = format!("{error} {error:?}");
+            ensure!(!text.contains("5f0c") && !text.contains("password"), "an error without key and value", "{text}");
+        }
+        Ok(())
+    }
+
+    /// H5: a store does not print what it holds.
+    async fn a_store_does_not_print_what_it_holds(t: Test) -> Check {
+        let secret = key("session-5f0c-of-ada");
+        t.put(&secret, "password-of-ada", PutOptions::new(LONG)).await?;
+        t.put(&key("r-5f0c"), Record::new().with("password", "password-of-ada"), PutOptions::new(LONG)).await?;
+        let text = format!("{:?} {:#?}", t.store, t.second);
+        ensure!(!text.contains("password-of-ada"), "a store that prints no value", "{text}");
+        Ok(())
+    }
+
+    /// H5: an entry that is printed shows no value.
+    async fn entries_do_not_print_their_values(t: Test) -> Check {
+        t.put(&key("blob"), "password-of-ada", PutOptions::new(LONG)).await?;
+        t.put(&key("record"), Record::new().with("n", "password-of-ada"), PutOptions::new(LONG)).await?;
+        for name in ["blob", "record"] {
+            let text = format!("{:?}", t.store.get(&key(name), GetOptions::new()).await?);
+            ensure!(!text.contains("password-of-ada"), "an entry that prints no value", "{text}");
+        }
+        Ok(())
+    }
+}
