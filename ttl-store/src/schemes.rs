@@ -8,6 +8,8 @@ impl Default for Registry {
         let registry = Self::empty().off("memory", &["memory"]).off("redis", &REDIS);
         #[cfg(feature = "memory")]
         let registry = registry.with("memory", memory);
+        #[cfg(feature = "redis")]
+        let registry = REDIS.iter().fold(registry, |registry, scheme| registry.with(scheme, redis));
         registry
     }
 }
@@ -17,4 +19,15 @@ const REDIS: [&str; 6] = ["redis", "rediss", "redis+unix", "valkey", "valkeys", 
 #[cfg(feature = "memory")]
 async fn memory(url: String) -> ttl_core::Result<crate::Store> {
     Ok(crate::Store::new(ttl_memory::MemoryStore::from_url(&url)?))
+}
+
+#[cfg(feature = "redis")]
+async fn redis(url: String) -> ttl_core::Result<crate::Store> {
+    // The driver has one spelling; Valkey's other one differs in the first word alone.
+    let url = match url.get(..6) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("valkey") => format!("redis{}", &url[6..]),
+        _ => url,
+    };
+    let config = ttl_redis::RedisConfig::from_url(&url)?;
+    Ok(crate::Store::new(ttl_redis::RedisStore::connect(&config).await?))
 }
