@@ -65,6 +65,7 @@ impl Default for MonotonicClock {
 }
 
 impl Clock for MonotonicClock {
+    #[inline]
     fn now(&self) -> SystemTime {
         self.epoch + self.start.elapsed()
     }

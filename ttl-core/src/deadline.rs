@@ -31,24 +31,28 @@ impl Deadline {
 
     /// The deadline at so many milliseconds since the Unix epoch.
     #[must_use]
+    #[inline]
     pub const fn from_epoch_millis(millis: u64) -> Self {
         Self(millis)
     }
 
     /// Milliseconds since the Unix epoch; `u64::MAX` for [`Deadline::NEVER`].
     #[must_use]
+    #[inline]
     pub const fn as_epoch_millis(self) -> u64 {
         self.0
     }
 
     /// The deadline of what starts to live `ttl` now, rounded up to the next millisecond.
     #[must_use]
+    #[inline]
     pub fn after(now: SystemTime, ttl: Ttl) -> Self {
         Self::at(now).plus(ttl)
     }
 
     /// The deadline at this instant, rounded up to the next millisecond; instants before 1970 count as 1970.
     #[must_use]
+    #[inline]
     pub fn at(instant: SystemTime) -> Self {
         let since = since_epoch(instant);
         let up = u64::from(!since.subsec_nanos().is_multiple_of(1_000_000));
@@ -57,6 +61,7 @@ impl Deadline {
 
     /// The deadline `ttl` later; [`Deadline::NEVER`] stays itself, and no other deadline becomes it.
     #[must_use]
+    #[inline]
     pub const fn plus(self, ttl: Ttl) -> Self {
         if self.is_never() {
             return self;
@@ -67,12 +72,14 @@ impl Deadline {
 
     /// Whether there is no deadline.
     #[must_use]
+    #[inline]
     pub const fn is_never(self) -> bool {
         self.0 == u64::MAX
     }
 
     /// Whether an entry with this deadline is gone: `deadline <= now`.
     #[must_use]
+    #[inline]
     pub fn is_expired(self, now: SystemTime) -> bool {
         !self.is_never() && self.0 <= floor_millis(since_epoch(now))
     }
@@ -90,10 +97,12 @@ impl Deadline {
     }
 }
 
+#[inline]
 fn since_epoch(instant: SystemTime) -> Duration {
     instant.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
+#[inline]
 fn floor_millis(since: Duration) -> u64 {
     since.as_secs().saturating_mul(1_000).saturating_add(u64::from(since.subsec_millis()))
 }

@@ -12,18 +12,21 @@
 ///
 /// ```
 /// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
 /// use ttl_core::{Entry, GetOptions, Key, Result, TtlStore, async_trait, forward_ttl_store};
 ///
 /// #[derive(Debug)]
-/// struct Logged {
+/// struct Counted {
+///     gets: AtomicU64,
 ///     inner: Arc<dyn TtlStore>,
 /// }
 ///
 /// #[deny(clippy::missing_trait_methods)]
 /// #[async_trait]
-/// impl TtlStore for Logged {
+/// impl TtlStore for Counted {
 ///     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
-///         println!("get {key}");
+///         self.gets.fetch_add(1, Ordering::Relaxed);
 ///         self.inner.get(key, options).await
 ///     }
 ///

@@ -3,16 +3,25 @@
 //! Programs depend on the crate `ttl-store`, which re-exports this one. Whoever writes a driver depends on this
 //! crate alone: it does no I/O and knows no runtime.
 //!
-//! * [`TtlStore`] is what a driver implements and a program holds as `Arc<dyn TtlStore>`.
-//! * [`rules`] is the contract as pure functions: what each operation means.
-//! * [`Cell`] and [`CellStore`] turn three methods into a whole store.
-//! * [`Error`] and [`ErrorKind`] say what went wrong and what to do.
+//! | to | see |
+//! |---|---|
+//! | hold or implement a store | [`TtlStore`], as `Arc<dyn TtlStore>` |
+//! | name and hold what is stored | [`Key`]; [`Value`]: a blob, or a [`Record`] of JSON fields in normal form |
+//! | say how long it lives | [`Ttl`], [`Expiry`], [`Lifespan`]; a store reports a [`Deadline`] |
+//! | let use prolong life | [`RefreshPolicy`] on [`Actions`], resolved to the [`Refresh`] of one call |
+//! | change fields in place | [`Patch`] |
+//! | write under a condition | [`Condition`], [`Version`]; every such write answers an [`Outcome`] |
+//! | know what an operation means | [`rules`]: the contract as pure functions |
+//! | know what a store can do | [`Capabilities`] |
+//! | know what went wrong and what to do | [`Error`], [`ErrorKind`] |
+//! | write a driver | [`Cell`] and [`CellStore`], which turn three methods into a whole store |
+//! | wrap a store | [`forward_ttl_store!`] |
+//! | decide what time it is | [`Clock`], and a [`ManualClock`] for tests |
 //!
 //! # A driver in three methods
 //!
 //! This is a complete store, and it passes the conformance suite. A cell knows nothing of expiry: it loads, it
-//! compares and swaps, it lists. A real driver starts like this and overrides single operations of [`TtlStore`]
-//! where its backend saves a round trip.
+//! compares and swaps, it lists.
 //!
 //! ```
 #![doc = include_str!("../examples/toy/mod.rs")]
@@ -24,6 +33,22 @@
 //! # let _ = store;
 //! # }
 //! ```
+//!
+//! # From there to a real driver
+//!
+//! 1. Write the cell: lay out a [`Stored`] in your backend, and choose a stamp that its conditional write can
+//!    compare. Turn what cannot be decoded into [`ErrorKind::Corrupt`], never into a miss.
+//! 2. Declare in [`Capabilities`] what your store promises: its name, its resolution, the largest value.
+//! 3. Map the backend's errors in one place: [`ErrorKind::Unavailable`] if nothing was sent,
+//!    [`ErrorKind::OutcomeUnknown`] if a write may have been applied. Leave secrets out of the text.
+//! 4. Run the conformance suite. Everything that follows only saves round trips.
+//! 5. Put the [`CellStore`] into a struct of your own, implement [`TtlStore`] for it, write the operations that your
+//!    backend does in one trip, and forward the others by [`forward_ttl_store!`]. What you write asks the `check_`
+//!    methods of [`Capabilities`] before any I/O, and means what [`rules`] says.
+//!
+//! # Features
+//!
+//! None. `serde_json` may be built with any of its own: the normal form of records does not depend on them.
 
 mod actions;
 mod capabilities;

@@ -104,6 +104,22 @@ impl Record {
         })
     }
 
+    /// Reads a record that a driver stored as [`Record::to_json_text`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if it is no JSON object that a record can be.
+    pub fn from_json_text(text: &[u8]) -> Result<Self> {
+        let corrupt = || {
+            Error::new(
+                ErrorKind::Corrupt,
+                "the entry holds no record that this store wrote; look at it with the backend's tools",
+            )
+        };
+        let fields = serde_json::from_slice::<BTreeMap<String, Json>>(text);
+        Self::from_fields(fields.map_err(|error| corrupt().with_source(Misfit::new(&error)))?)
+            .map_err(|_| corrupt())
+    }
+
     /// Rebuilds a record from fields that a driver stored before; checks and normalises them again.
     ///
     /// # Errors
@@ -278,6 +294,22 @@ mod tests {
         }
         for name in ["ttl", "TTL:x", " ", "a.b#c:d", "\0", &"n".repeat(255)] {
             assert!(Record::new().try_with(name, 1).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn text_comes_back_or_is_corrupt() {
+        for record in
+            [Record::new(), Record::new().with("a b", json!([1.5, { "é": null }])).with("n", u64::MAX)]
+        {
+            assert_eq!(Record::from_json_text(record.to_json_text().as_bytes()).unwrap(), record);
+        }
+        for text in ["", "[]", "7", r#"{"ttl:x":1}"#, r#"{"":1}"#, r#"{"a":1e999}"#, r#"{"a":1"#, "\u{0}"] {
+            assert_eq!(
+                Record::from_json_text(text.as_bytes()).unwrap_err().kind(),
+                ErrorKind::Corrupt,
+                "{text}"
+            );
         }
     }
 

@@ -32,6 +32,37 @@ pub(crate) const ATTEMPTS: usize = 64;
 /// [`forward_ttl_store!`](crate::forward_ttl_store), so that no provided method slips in between.
 ///
 /// Programs hold `Arc<dyn TtlStore>`; the `ttl-store` crate has the everyday forms and typed collections.
+///
+/// ```
+/// use std::sync::Arc;
+/// use ttl_core::*;
+///
+/// # mod toy { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/toy/mod.rs")); }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// # let any = CellStore::new(toy::Toy::default());
+/// let store: Arc<dyn TtlStore> = Arc::new(any);
+/// let key = Key::new("session:5f0c")?;
+///
+/// // A session of half an hour that slides with use, but ends after twelve hours at the latest.
+/// let lifespan = Lifespan::from(Ttl::minutes(30)).with_max(Ttl::hours(12));
+/// let session = Record::new().with("user", "ada").with("hits", 0);
+/// let put = store.put(&key, session.into(), PutOptions::new(lifespan)).await?;
+/// assert!(put.is_applied());
+///
+/// // One call changes two fields and refreshes.
+/// let refresh = Refresh::extend_only(Ttl::minutes(30));
+/// let patch = Patch::new().set("page", "/cart").increment("hits", 1);
+/// let patched = store.patch(&key, &patch, PatchOptions::new().with_refresh(refresh)).await?;
+/// assert_eq!(patched.applied().map(|done| done.fields), Some(Record::new().with("hits", 1).with("page", "/cart")));
+///
+/// // Of many takers one gets it; afterwards it is absent, and that is an outcome, not an error.
+/// let taken = store.delete(&key, DeleteOptions::take()).await?;
+/// assert!(taken.is_applied());
+/// assert!(store.delete(&key, DeleteOptions::take()).await?.is_absent());
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait TtlStore: Debug + Send + Sync + 'static {
     /// What this store promises (H1). It never changes, and costs nothing.

@@ -57,6 +57,7 @@ pub enum Value {
 impl Value {
     /// Which kind it is.
     #[must_use]
+    #[inline]
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Blob(_) => Kind::Blob,

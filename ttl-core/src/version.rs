@@ -53,6 +53,7 @@ impl Version {
 
     /// A token of a number, for drivers that count.
     #[must_use]
+    #[inline]
     pub const fn from_u128(number: u128) -> Self {
         let token = number.to_be_bytes();
         let mut bytes = [0; Self::MAX_BYTES];

@@ -37,12 +37,14 @@ pub struct Header {
 impl Header {
     /// When it really ends: the earlier of deadline and cap.
     #[must_use]
+    #[inline]
     pub fn ends(&self) -> Deadline {
         self.deadline.min(self.cap)
     }
 
     /// Whether it is visible: `now < ends` (E1).
     #[must_use]
+    #[inline]
     pub fn is_live(&self, now: SystemTime) -> bool {
         !self.ends().is_expired(now)
     }
@@ -50,6 +52,7 @@ impl Header {
 
 /// The entry that an operation meets: what is stored, if it is live.
 #[must_use]
+#[inline]
 pub fn live(now: SystemTime, stored: Option<&Header>) -> Option<&Header> {
     stored.filter(|header| header.is_live(now))
 }
@@ -57,6 +60,7 @@ pub fn live(now: SystemTime, stored: Option<&Header>) -> Option<&Header> {
 /// Where a refresh moves a live entry's deadline: never past the cap (R4), in `ExtendOnly` mode never sooner and
 /// a persistent entry not at all (R2). The slack is not looked at: writes refresh without it (R5).
 #[must_use]
+#[inline]
 pub fn refreshed(now: SystemTime, entry: &Header, refresh: &Refresh) -> Deadline {
     let target = Deadline::after(now, refresh.ttl).min(entry.cap);
     match refresh.mode {
@@ -68,6 +72,7 @@ pub fn refreshed(now: SystemTime, entry: &Header, refresh: &Refresh) -> Deadline
 /// Where a read's refresh moves a live entry's deadline; `None` if it moves it by nothing or by less than the
 /// slack (R5).
 #[must_use]
+#[inline]
 pub fn refresh_due(now: SystemTime, entry: &Header, refresh: &Refresh) -> Option<Deadline> {
     let (from, to) = (entry.ends(), refreshed(now, entry, refresh));
     let moved = from.as_epoch_millis().abs_diff(to.as_epoch_millis());

@@ -19,6 +19,7 @@ pub struct Hit {
 /// # Errors
 /// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) if the entry is not of the kind asked for (V3); it
 /// refreshes nothing.
+#[inline]
 pub fn get(now: SystemTime, stored: Option<&Header>, options: &GetOptions) -> Result<Option<Hit>> {
     let Some(entry) = live(now, stored) else { return Ok(None) };
     check_kind(entry.kind, options.kind, &options.select)?;
@@ -51,6 +52,7 @@ pub fn delete(now: SystemTime, stored: Option<&Header>, options: &DeleteOptions)
 }
 
 /// Selecting fields expects a record.
+#[inline]
 pub(crate) fn check_kind(stored: Kind, expected: Option<Kind>, select: &Select) -> Result<()> {
     let expected = if matches!(select, Select::Fields(_)) { Some(Kind::Record) } else { expected };
     match expected {

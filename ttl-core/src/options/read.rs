@@ -1,0 +1,145 @@
+//! Options of get and scan.
+
+use std::num::NonZeroUsize;
+
+use crate::{Cursor, Kind, Refresh, Select, Want};
+
+/// Options of [`TtlStore::get`](crate::TtlStore::get).
+///
+/// ```
+/// use ttl_core::{GetOptions, Kind, Refresh, Ttl, Want};
+///
+/// let sliding = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::minutes(30)));
+/// let peek = GetOptions::nothing().with_want(Want::DEADLINE);
+/// # let _ = (sliding, peek, Kind::Blob);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GetOptions {
+    /// Which part of the value to read.
+    pub select: Select,
+    /// The kind that the caller expects; the other one is [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind).
+    pub kind: Option<Kind>,
+    /// Which metadata to report.
+    pub want: Want,
+    /// How this read refreshes the deadline; `None`: not at all (a peek).
+    pub refresh: Option<Refresh>,
+}
+
+impl GetOptions {
+    /// The whole value, no metadata, no refresh.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only whether the entry is there.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::new().with_select(Select::Nothing)
+    }
+
+    /// Reads this part.
+    #[must_use]
+    pub fn with_select(mut self, select: Select) -> Self {
+        self.select = select;
+        self
+    }
+
+    /// Expects this kind.
+    #[must_use]
+    pub const fn with_kind(mut self, kind: Kind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Reports this metadata.
+    #[must_use]
+    pub const fn with_want(mut self, want: Want) -> Self {
+        self.want = want;
+        self
+    }
+
+    /// Refreshes the deadline, or does not.
+    #[must_use]
+    pub fn with_refresh(mut self, refresh: impl Into<Option<Refresh>>) -> Self {
+        self.refresh = refresh.into();
+        self
+    }
+}
+
+/// Options of [`TtlStore::scan`](crate::TtlStore::scan).
+///
+/// ```
+/// use ttl_core::{Key, Result, ScanOptions, TtlStore};
+///
+/// async fn keys(store: &dyn TtlStore, prefix: &str) -> Result<Vec<Key>> {
+///     let (mut keys, mut options) = (Vec::new(), ScanOptions::new(prefix));
+///     loop {
+///         let page = store.scan(options.clone()).await?;
+///         keys.extend(page.entries.into_iter().map(|(key, _)| key));
+///         let Some(next) = page.next else { return Ok(keys) };
+///         options = options.with_cursor(next);
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScanOptions {
+    /// What the keys begin with, literally (S2); empty for all.
+    pub prefix: String,
+    /// How many entries a page holds; only the last page holds fewer (S1).
+    pub limit: NonZeroUsize,
+    /// Where to go on: the [`Page::next`](crate::Page::next) of the page before.
+    pub cursor: Option<Cursor>,
+    /// Which part of the values to read. Entries of the other kind are listed without a value where fields are
+    /// asked for.
+    pub select: Select,
+    /// Which metadata to report.
+    pub want: Want,
+}
+
+impl ScanOptions {
+    /// The entries a page holds, unless said otherwise.
+    pub const DEFAULT_LIMIT: NonZeroUsize = NonZeroUsize::new(100).unwrap();
+
+    /// The keys that begin with this, without their values, from the start, 100 a page.
+    #[must_use]
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: prefix.into(),
+            limit: Self::DEFAULT_LIMIT,
+            cursor: None,
+            select: Select::Nothing,
+            want: Want::default(),
+        }
+    }
+
+    /// With pages of so many entries.
+    #[must_use]
+    pub const fn with_limit(mut self, limit: NonZeroUsize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Goes on after a page.
+    #[must_use]
+    pub fn with_cursor(mut self, cursor: impl Into<Option<Cursor>>) -> Self {
+        self.cursor = cursor.into();
+        self
+    }
+
+    /// Reads this part of the values.
+    #[must_use]
+    pub fn with_select(mut self, select: Select) -> Self {
+        self.select = select;
+        self
+    }
+
+    /// Reports this metadata.
+    #[must_use]
+    pub const fn with_want(mut self, want: Want) -> Self {
+        self.want = want;
+        self
+    }
+}
