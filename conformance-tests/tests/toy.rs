@@ -15,7 +15,9 @@ struct ToyHarness;
 #[async_trait]
 impl Harness for ToyHarness {
     async fn fresh(&self) -> Result<Fixture> {
-        Ok(Fixture::new(Arc::new(CellStore::new(toy::Toy::default())), Time::Real))
+        let mut toy = toy::Toy::default();
+        toy.name = ttl_core::Version::random().to_string();
+        Ok(Fixture::new(Arc::new(CellStore::new(toy)), Time::Real))
     }
 }
 

@@ -6,7 +6,11 @@ use ttl_core::{Capabilities, Cell, Deadline, Key, Result, Stored, Version, async
 
 /// A whole store in a sorted map.
 #[derive(Debug, Default)]
-pub struct Toy(Mutex<BTreeMap<Key, Stored>>);
+pub struct Toy {
+    /// Tells its scan cursors from those of other toys.
+    pub name: String,
+    map: Mutex<BTreeMap<Key, Stored>>,
+}
 
 #[async_trait]
 impl Cell for Toy {
@@ -16,13 +20,17 @@ impl Cell for Toy {
         Capabilities::new("toy")
     }
 
+    fn identity(&self) -> &str {
+        &self.name
+    }
+
     async fn load(&self, key: &Key) -> Result<Option<(Stored, Self::Stamp)>> {
-        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(map.get(key).map(|stored| (stored.clone(), (stored.version, stored.deadline))))
     }
 
     async fn swap(&self, key: &Key, seen: Option<&Self::Stamp>, next: Option<&Stored>) -> Result<bool> {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
         if map.get(key).map(|stored| (stored.version, stored.deadline)).as_ref() != seen {
             return Ok(false);
         }
@@ -34,7 +42,7 @@ impl Cell for Toy {
     }
 
     async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>> {
-        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
         let start = match after {
             Some(after) => Bound::Excluded(after.as_str()),
             None => Bound::Included(prefix),
