@@ -101,6 +101,27 @@ impl Need {
     }
 }
 
+impl fmt::Display for Need {
+    /// What is missing where a case is skipped for it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::conditions => "the capability `conditions`",
+            Self::patch => "the capability `patch`",
+            Self::caps => "the capability `caps`",
+            Self::scan => "the capability `scan`",
+            Self::unique_versions => "the capability `unique_versions`",
+            Self::size_limit => "the capability `max_value_bytes` of at most 64 MiB",
+            Self::no_scan => "a store that denies `scan`",
+            Self::no_conditions => "a store that denies `conditions`",
+            Self::no_caps => "a store that denies `caps`",
+            Self::no_patch => "a store that denies `patch`",
+            Self::ghosts => "a harness that plants ghosts",
+            Self::corruption => "a harness that corrupts entries",
+            Self::manual_clock => "a clock that is moved by hand",
+        })
+    }
+}
+
 /// Declares the cases of a file: `basics, each_basics ($);` and then async functions of a [`Test`](crate::Test), each
 /// with a doc comment `/// E1, E3: what is demanded.` and, after it, what it needs: `#[needs(conditions, caps)]`.
 ///

@@ -25,7 +25,7 @@ impl Failure {
     pub fn missing(need: Need) -> Self {
         Self {
             missing: Some(need),
-            ..Self::new(format!("a harness that offers {need:?}"), "one that does not")
+            ..Self::new(format!("{need}"), "none")
         }
     }
 

@@ -2,10 +2,23 @@
 //!
 //! A driver implements [`Harness`] and gets every case of the suite as a test of its own. Cases are chosen by what
 //! a store declares, never by its name; what is skipped is printed with the capability that is missing.
+//!
+//! * [`Harness`] says how to make a fresh store, how time passes and what can be done beneath it.
+//! * [`conformance_tests!`] makes one `#[tokio::test]` for each case; [`run`] and [`run_all`] are for other runners.
+//! * The program runs the suite on a store that is there: `cargo run -p ttl-conformance -- redis://localhost`.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `cli` (default) | what the program `ttl-conformance` needs |
+//! | `memory` (default), `redis` (default) | the drivers that the program knows, see [`drivers`] |
+//! | `servers` | servers for a driver's own tests: named by URL, or started in containers |
 
 mod case;
 mod cases;
 mod check;
+pub mod clauses;
 pub mod drivers;
 mod harness;
 mod histories;
@@ -25,7 +38,7 @@ pub use self::case::{Case, Need};
 pub use self::cases::all;
 pub use self::check::{Check, Failure};
 pub use self::harness::{Beneath, Fixture, Harness, Time};
-pub use self::runner::{Verdict, run};
+pub use self::runner::{Ran, Verdict, run, run_all};
 pub use self::state::State;
 pub use self::test::Test;
 #[doc(hidden)]

@@ -1,11 +1,13 @@
-//! Runs cases on a harness: each on a fresh store, side by side, panics and endless waits included.
+//! Runs cases on a harness: each on a fresh store, side by side; panics and endless waits are failures.
 
+use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
+use tokio::task::JoinSet;
 
 use crate::{Case, Failure, Harness, Need, Test};
 
@@ -22,6 +24,47 @@ pub enum Verdict {
     Failed(Failure),
     /// The store or its harness does not offer what the case needs.
     Skipped(Need),
+}
+
+/// What a case came to, and how long it took.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Ran {
+    /// The case.
+    pub case: Case,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// How long that took, the making of the store and the clean-up included.
+    pub took: Duration,
+}
+
+/// Runs cases side by side, `jobs` at a time, each as a task of this runtime; hands each on when it ends. `next` is
+/// asked for one case after another: who answers `None` has the running ones end and no new one begin.
+pub async fn run_all(
+    harness: &Arc<dyn Harness>,
+    jobs: NonZeroUsize,
+    mut next: impl FnMut() -> Option<Case>,
+    mut ended: impl FnMut(Ran),
+) {
+    let mut running = JoinSet::new();
+    loop {
+        while running.len() < jobs.get()
+            && let Some(case) = next()
+        {
+            let harness = Arc::clone(harness);
+            running.spawn(async move {
+                let started = Instant::now();
+                let verdict = run(&harness, &case).await;
+                Ran { case, verdict, took: started.elapsed() }
+            });
+        }
+        match running.join_next().await {
+            Some(Ok(ran)) => ended(ran),
+            // A panic of a case is caught within: this one is the runner's.
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            None => return,
+        }
+    }
 }
 
 /// Runs one case on a fresh store.

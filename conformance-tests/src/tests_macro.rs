@@ -6,7 +6,8 @@ use crate::{Case, Harness, Verdict, all, run};
 
 /// Makes one `#[tokio::test]` for each case of the suite, on the harness that the expression makes.
 ///
-/// It is for drivers that need no server; those that do run [`trials`](crate::servers) on one that `main` owns. Call it in
+/// It is for drivers that need no server; those that do run `servers::conformance_trials`
+/// (feature `servers`) on one that `main` owns. Call it in
 /// `tests/conformance.rs`:
 ///
 /// ```ignore
@@ -88,11 +89,11 @@ pub async fn check_case(harness: Arc<dyn Harness>, group: &str, name: &str) {
 }
 
 /// Prints a skip; a failure is the error, with clauses, what was expected and what was seen.
-fn verdict_text(case: &Case, verdict: &Verdict) -> Result<(), String> {
+pub(crate) fn verdict_text(case: &Case, verdict: &Verdict) -> Result<(), String> {
     match verdict {
         Verdict::Passed => Ok(()),
         Verdict::Skipped(need) => {
-            println!("{case:?} skipped: this store does not offer {need:?}");
+            println!("{case:?} skipped: it needs {need}");
             Ok(())
         }
         Verdict::Failed(failure) => {

@@ -1,4 +1,44 @@
 //! The project's own drivers, as the suite meets them: one feature each.
 
+#[cfg(feature = "memory")]
+pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
+
+use std::sync::Arc;
+
+use ttl_core::{Error, ErrorKind, Result};
+
+use crate::Harness;
+
+/// The schemes and the features that compile them in.
+const SCHEMES: [(&str, &str); 4] =
+    [("memory", "memory"), ("redis", "redis"), ("rediss", "redis"), ("redis+unix", "redis")];
+
+/// A harness of the driver that the URL's scheme names. Nothing is connected yet.
+///
+/// # Errors
+/// [`ErrorKind::InvalidConfig`] for a scheme that no driver has, for one whose feature is not compiled in (the text
+/// names the feature), and for a URL that its driver refuses.
+pub fn harness(url: &str) -> Result<Arc<dyn Harness>> {
+    let invalid = |text: String| Error::new(ErrorKind::InvalidConfig, text);
+    let Some((scheme, _)) = url.split_once(':') else {
+        return Err(invalid("this is no URL; write memory: or redis://host:6379".to_owned()));
+    };
+    let Some((_, feature)) = SCHEMES.iter().find(|(known, _)| *known == scheme) else {
+        let known: Vec<&str> = SCHEMES.iter().map(|(known, _)| *known).collect();
+        return Err(invalid(format!(
+            "no driver has the scheme {scheme:?}; the schemes are {}",
+            known.join(", ")
+        )));
+    };
+    match *feature {
+        #[cfg(feature = "memory")]
+        "memory" => Ok(Arc::new(memory::MemoryHarness::new(url)?)),
+        #[cfg(feature = "redis")]
+        "redis" => Ok(Arc::new(redis::RedisHarness::new(url)?)),
+        feature => Err(invalid(format!(
+            "the scheme {scheme:?} is not compiled in; build with the feature {feature:?}"
+        ))),
+    }
+}

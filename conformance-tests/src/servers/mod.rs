@@ -31,6 +31,7 @@ mod kind;
 mod signals;
 #[cfg(test)]
 mod tests;
+mod trials;
 
 use std::{error::Error, fmt};
 
@@ -39,6 +40,7 @@ use kind::Source;
 
 pub use harness::{ServerUrl, run_tests, trial};
 pub use kind::ServerKind;
+pub use trials::conformance_trials;
 
 /// A server to test on. Dropping it removes its container, if one was started for it.
 ///

@@ -1,0 +1,122 @@
+//! The command line.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use lexopt::ValueExt;
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+Runs the conformance suite of ttl-store on a store and says which clauses of the contract it keeps.
+
+Usage: ttl-conformance [OPTIONS] URL
+       ttl-conformance --list [--filter TEXT]
+       ttl-conformance --clauses
+
+  URL              memory:, redis://host:6379, rediss://..., redis+unix:///path (as the drivers read them);
+                   on a server each case works in a namespace of its own and empties it afterwards
+
+  --filter TEXT    only cases whose name (group::name) contains TEXT, or that check the clause TEXT;
+                   given several times: cases that match one of them
+  --jobs N         how many cases run at the same time (default: 4 for each processor, 16 at most)
+  --json FILE      writes what became of each case
+  --list           prints the cases, their clauses and what they need, and runs none
+  --clauses        prints the clauses of the contract and how many cases check each
+  --help           prints this
+
+The last line of a run is `N passed, N failed, N skipped`. Exit status: 0 if no case failed, 1 if one did, 2 if they
+could not be run.
+";
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) struct Args {
+    pub(crate) command: Command,
+    pub(crate) filters: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Command {
+    Help,
+    List,
+    Clauses,
+    Run(Run),
+}
+
+/// A run of the cases.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) url: String,
+    pub(crate) jobs: NonZeroUsize,
+    pub(crate) json: Option<PathBuf>,
+}
+
+impl Args {
+    /// Reads the arguments of this process.
+    pub(crate) fn read() -> Result<Self, String> {
+        Self::parse(lexopt::Parser::from_env()).map_err(|error| format!("{error}; --help shows the usage"))
+    }
+
+    fn parse(mut parser: lexopt::Parser) -> Result<Self, lexopt::Error> {
+        use lexopt::Arg::{Long, Short, Value};
+
+        let (mut url, mut jobs, mut json, mut filters, mut command) = (None, None, None, Vec::new(), None);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("filter") => filters.push(parser.value()?.string()?),
+                Long("jobs") => jobs = Some(parser.value()?.parse()?),
+                Long("json") => json = Some(PathBuf::from(parser.value()?)),
+                Long("list") => command = Some(Command::List),
+                Long("clauses") => command = Some(Command::Clauses),
+                Long("help") | Short('h') => command = Some(Command::Help),
+                Value(value) if url.is_none() => url = Some(value.string()?),
+                other => return Err(other.unexpected()),
+            }
+        }
+        let command = match (command, url) {
+            (Some(command), _) => command,
+            (None, Some(url)) => Command::Run(Run { url, jobs: jobs.unwrap_or_else(default_jobs), json }),
+            (None, None) => return Err("a URL is missing, such as memory: or redis://localhost:6379".into()),
+        };
+        Ok(Self { command, filters })
+    }
+}
+
+/// Most cases wait most of the time.
+fn default_jobs() -> NonZeroUsize {
+    const MOST: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+    let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    processors.saturating_mul(NonZeroUsize::MIN.saturating_add(3)).min(MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, String> {
+        Args::parse(lexopt::Parser::from_args(line.split_whitespace())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_run_is_read() {
+        let args = parse("memory: --filter E1 --jobs 3 --json out.json --filter keys::").unwrap();
+        let Command::Run(run) = args.command else { panic!("{:?}", args.command) };
+        assert_eq!((run.url.as_str(), run.jobs.get(), run.json), ("memory:", 3, Some("out.json".into())));
+        assert_eq!(args.filters, ["E1", "keys::"]);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for line in ["", "--jobs 0 memory:", "--jobs x memory:", "memory: redis:", "--colour memory:", "--filter"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        assert!(parse("").unwrap_err().contains("a URL is missing"));
+    }
+
+    #[test]
+    fn lists_need_no_url() {
+        assert!(matches!(parse("--list --filter E1").unwrap().command, Command::List));
+        assert!(matches!(parse("--clauses").unwrap().command, Command::Clauses));
+        assert!(matches!(parse("-h").unwrap().command, Command::Help));
+    }
+}

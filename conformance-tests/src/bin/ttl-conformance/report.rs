@@ -1,0 +1,113 @@
+//! What a run prints while it goes on and at its end, and what it writes as JSON.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value as Json, json};
+use ttl_conformance::{Ran, Verdict};
+
+/// What became of the cases so far.
+#[derive(Debug)]
+pub(crate) struct Report {
+    backend: &'static str,
+    /// On a terminal; elsewhere each case is a line.
+    bar: Option<ProgressBar>,
+    ran: Vec<Ran>,
+}
+
+impl Report {
+    pub(crate) fn new(backend: &'static str, cases: usize, terminal: bool) -> Self {
+        let bar = terminal.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(cases as u64), ProgressDrawTarget::stderr());
+            // A template that is part of the program: the default where it were wrong.
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { backend, bar, ran: Vec::with_capacity(cases) }
+    }
+
+    /// Takes note of a case that has ended.
+    pub(crate) fn add(&mut self, ran: Ran) {
+        match &self.bar {
+            Some(bar) => {
+                bar.inc(1);
+                bar.set_message(format!("{:?}", ran.case));
+            }
+            None => println!("{:7} {:?}", word(&ran.verdict), ran.case),
+        }
+        self.ran.push(ran);
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.count("failed") > 0
+    }
+
+    fn count(&self, verdict: &str) -> usize {
+        self.ran.iter().filter(|ran| word(&ran.verdict) == verdict).count()
+    }
+
+    /// Prints skips, failures and the sums, which are the last line.
+    pub(crate) fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.ran.sort_by_key(|ran| (ran.case.group, ran.case.name));
+        for ran in &self.ran {
+            if let Verdict::Skipped(need) = &ran.verdict {
+                println!("skipped {:?}: it needs {need}", ran.case);
+            }
+        }
+        for ran in &self.ran {
+            if let Verdict::Failed(failure) = &ran.verdict {
+                println!("\nFAILED {:?}", ran.case);
+                println!("  clause   {}: {}", ran.case.clauses().join(", "), ran.case.demand());
+                println!("  expected {}", failure.expected);
+                println!("  seen     {}", failure.seen);
+            }
+        }
+        println!(
+            "{} passed, {} failed, {} skipped",
+            self.count("passed"),
+            self.count("failed"),
+            self.count("skipped")
+        );
+    }
+
+    /// The whole run, one object a case. It names no URL, because URLs hold passwords.
+    pub(crate) fn json(&self) -> String {
+        let cases: Vec<Json> = self.ran.iter().map(case_json).collect();
+        let run = json!({
+            "backend": self.backend,
+            "passed": self.count("passed"),
+            "failed": self.count("failed"),
+            "skipped": self.count("skipped"),
+            "cases": cases,
+        });
+        format!("{run:#}\n")
+    }
+}
+
+fn word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "passed",
+        Verdict::Skipped(_) => "skipped",
+        _ => "failed",
+    }
+}
+
+fn case_json(ran: &Ran) -> Json {
+    let mut case = json!({
+        "name": format!("{:?}", ran.case),
+        "clauses": ran.case.clauses(),
+        "demand": ran.case.demand(),
+        "verdict": word(&ran.verdict),
+        "millis": u64::try_from(ran.took.as_millis()).unwrap_or(u64::MAX),
+    });
+    match &ran.verdict {
+        Verdict::Failed(failure) => {
+            case["expected"] = json!(failure.expected);
+            case["seen"] = json!(failure.seen);
+        }
+        Verdict::Skipped(need) => case["missing"] = json!(need.to_string()),
+        _ => {}
+    }
+    case
+}

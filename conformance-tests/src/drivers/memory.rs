@@ -1,0 +1,60 @@
+//! The memory driver with a clock that the cases move.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ttl_core::{Key, ManualClock, PutOptions, Result, Ttl, TtlStore, Value, async_trait};
+use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
+
+use crate::{Beneath, Fixture, Harness, Time};
+
+/// Small enough for the suite to try the limit.
+const MAX_VALUE_BYTES: u64 = 1 << 20;
+
+/// Stores in this process, each with a clock of its own.
+#[derive(Clone, Debug)]
+pub struct MemoryHarness {
+    config: MemoryConfig,
+}
+
+impl MemoryHarness {
+    /// Stores with the settings of this URL, as [`MemoryConfig::from_url`] reads it, but for three: the clock is
+    /// the cases' own, values have 1 MiB at most so that the limit can be tried, and expired entries stay until a
+    /// put comes by, so that the cases meet ghosts.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) for a URL that is none of this driver's.
+    pub fn new(url: &str) -> Result<Self> {
+        let config = MemoryConfig::from_url(url)?;
+        Ok(Self { config: config.with_max_value_bytes(MAX_VALUE_BYTES).with_reclaim(Reclaim::Manual) })
+    }
+}
+
+#[async_trait]
+impl Harness for MemoryHarness {
+    async fn fresh(&self) -> Result<Fixture> {
+        let clock = Arc::new(ManualClock::new());
+        let store = MemoryStore::new(self.config.clone().with_clock(clock.clone()));
+        let beneath = MemoryBeneath { store: store.clone(), clock: clock.clone() };
+        Ok(Fixture::new(Arc::new(store.clone()), Time::Manual(clock))
+            .with_second(Arc::new(store))
+            .with_beneath(Arc::new(beneath)))
+    }
+}
+
+/// The store's table, which keeps what has expired. It holds values and not their encodings, so that nothing in it
+/// can be corrupted.
+#[derive(Debug)]
+struct MemoryBeneath {
+    store: MemoryStore,
+    clock: Arc<ManualClock>,
+}
+
+#[async_trait]
+impl Beneath for MemoryBeneath {
+    async fn plant_ghost(&self, key: &Key, value: &Value, dead_for: Duration) -> Result<bool> {
+        let put = self.store.put(key, value.clone(), PutOptions::new(Ttl::MIN)).await?;
+        self.clock.advance(Ttl::MIN.as_duration() + dead_for);
+        Ok(put.is_applied())
+    }
+}
