@@ -53,6 +53,9 @@ macro_rules! __each_group {
         $crate::each_patch_fields!($harness, $($callback)+);
         $crate::each_patch_create!($harness, $($callback)+);
         $crate::each_refresh_nothing!($harness, $($callback)+);
+        $crate::each_batch!($harness, $($callback)+);
+        $crate::each_scan!($harness, $($callback)+);
+        $crate::each_scenarios!($harness, $($callback)+);
         $crate::each_model!($harness, $($callback)+);
         $crate::each_histories!($harness, $($callback)+);
     };

@@ -1,6 +1,7 @@
 //! The cases, one file a subject.
 
 mod basics;
+mod batch;
 mod caps;
 mod conditions;
 mod corruption;
@@ -25,6 +26,8 @@ mod refresh;
 mod refresh_matrix;
 mod refresh_nothing;
 mod refresh_slack;
+mod scan;
+mod scenarios;
 mod sizes;
 mod support;
 mod values;
@@ -64,6 +67,9 @@ pub fn all() -> Vec<Case> {
         patch_fields::CASES,
         patch_create::CASES,
         refresh_nothing::CASES,
+        batch::CASES,
+        scan::CASES,
+        scenarios::CASES,
         crate::model::CASES,
         crate::histories::CASES,
     ]
