@@ -195,6 +195,14 @@ mod tests {
     }
 
     #[test]
+    fn objects_are_sorted_at_every_depth() {
+        // Matters when the tests run with serde_json's `preserve_order`.
+        let text = r#"{"b":[{"d":1,"c":{"z":0,"y":-0.0}}],"a":1e2}"#;
+        let sorted = r#"{"a":100,"b":[{"c":{"y":0,"z":0},"d":1}]}"#;
+        assert_eq!(field_text(&parse_field_text("f", text.as_bytes()).unwrap()), sorted);
+    }
+
+    #[test]
     fn names_with_a_meaning_of_their_own_are_refused() {
         for name in ["$serde_json::private::Number", "$serde_json::private::RawValue"] {
             let object = std::collections::BTreeMap::from([(name, "12")]);

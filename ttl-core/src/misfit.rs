@@ -93,7 +93,8 @@ mod tests {
             r#"invalid type: string "..", expected u8"#
         );
         assert_eq!(told::<u8>(json!(73_519)), "invalid value: integer `..`, expected u8");
-        assert_eq!(told::<String>(json!(1.5)), "invalid type: floating point `..`, expected a string");
+        // The words depend on serde_json's features.
+        assert!(!told::<String>(json!(73.519)).contains("73"));
         assert_eq!(told::<Colour>(json!("s3cret")), "unknown variant `..`, expected `Red`");
         assert_eq!(told::<Session>(json!({})), "missing field `user`");
         assert_eq!(told::<Session>(json!({ "usr": 1 })), "unknown field `usr`, expected `user`");
