@@ -1,0 +1,117 @@
+//! Servers of the trials' own, as processes: those that are stopped, starved or shut with a password.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use libtest_mimic::{Completion, Trial};
+use ttl_conformance::servers::required;
+use ttl_core::Version;
+
+const PROGRAM: &str = "redis-server";
+
+/// Whether there is a program to start.
+pub(crate) fn is_installed() -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(PROGRAM).is_file()))
+}
+
+/// A trial that starts servers; without the program it is ignored, or fails where nothing may be missing.
+pub(crate) fn with_own_servers<F: Future<Output = ()> + Send + 'static>(
+    name: &str,
+    test: impl FnOnce() -> F + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(name, move || {
+        if !is_installed() {
+            let why = format!("{PROGRAM} is not on PATH");
+            return if required() { Err(why.into()) } else { Ok(Completion::ignored_with(why)) };
+        }
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(test());
+        Ok(Completion::Completed)
+    })
+}
+
+/// A server; it ends when this is dropped.
+pub(crate) struct OwnServer {
+    pub(crate) port: u16,
+    directory: PathBuf,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl OwnServer {
+    /// A server that keeps nothing on disk.
+    pub(crate) fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        // Freed again for the server, which fails to start in the rare case that somebody else is faster.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let directory = std::env::temp_dir().join(format!("ttl-redis-trial-{}", Version::random()));
+        std::fs::create_dir(&directory).unwrap();
+        let arguments =
+            arguments.into_iter().map(|argument| argument.as_ref().to_str().unwrap().to_owned()).collect();
+        let mut server = Self { port, directory, arguments, child: None };
+        server.start_again();
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// A folder of the server's own.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Starts it, on the same port as before, and waits until it answers.
+    pub(crate) fn start_again(&mut self) {
+        let child = Command::new(PROGRAM)
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"])
+            .arg(&self.directory)
+            .args(["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        for _ in 0..1000 {
+            if self.answers() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{PROGRAM} did not answer on port {} within 10 s", self.port);
+    }
+
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else { return false };
+        let mut answer = [0; 1];
+        // Any answer will do, a demand for a password too; a server that is loading says so.
+        stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok()
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Sends a signal, such as STOP or CONT.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("a running server").id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}

@@ -1,0 +1,85 @@
+//! What the trials share: stores in namespaces of their own, and connections that go around the driver.
+
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use redis::aio::MultiplexedConnection;
+use ttl_conformance::servers::{ServerUrl, trial};
+use ttl_core::{Bytes, GetOptions, Key, Meta, Outcome, TtlStore, Value, Version};
+use ttl_redis::{RedisConfig, RedisStore};
+
+pub(crate) const LONG: ttl_core::Ttl = ttl_core::Ttl::hours(1);
+
+/// Long enough for a machine on which much else runs; where a trial is about the limit it sets its own.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A namespace that nobody else uses.
+pub(crate) struct Namespace {
+    pub(crate) config: RedisConfig,
+    pub(crate) prefix: String,
+    pub(crate) store: RedisStore,
+    pub(crate) raw: MultiplexedConnection,
+}
+
+impl Namespace {
+    pub(crate) async fn new(url: &str) -> Self {
+        let name = format!("trial-{}", Version::random());
+        let config = RedisConfig::from_url(url).unwrap().with_namespace(&*name).with_timeout(PATIENCE);
+        let store = RedisStore::connect(&config).await.unwrap();
+        Self { config, prefix: format!("{name}:"), store, raw: raw(url).await }
+    }
+
+    /// The key as Redis knows it.
+    pub(crate) fn full(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+}
+
+/// A connection that goes around the driver.
+pub(crate) async fn raw(url: &str) -> MultiplexedConnection {
+    let client = redis::Client::open(url.split('?').next().unwrap()).unwrap();
+    let patient = redis::AsyncConnectionConfig::new()
+        .set_response_timeout(Some(PATIENCE))
+        .set_connection_timeout(Some(PATIENCE));
+    client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
+}
+
+/// A trial on the common server.
+pub(crate) fn with_server<F: Future<Output = ()> + Send + 'static>(
+    name: &str,
+    server: &ServerUrl,
+    test: impl FnOnce(String) -> F + Send + 'static,
+) -> Trial {
+    let server = server.clone();
+    trial(name, async move { test(server.url().to_owned()).await })
+}
+
+pub(crate) fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
+}
+
+/// What a put that must be applied reports.
+pub(crate) fn applied(outcome: ttl_core::Result<Outcome<Meta>>) -> Meta {
+    outcome.unwrap().applied().expect("an applied put")
+}
+
+/// The value of an entry that must be live.
+pub(crate) async fn value(store: &dyn TtlStore, key: &Key) -> Value {
+    let entry = store.get(key, GetOptions::new()).await.unwrap();
+    entry.expect("a live entry").value.expect("its value")
+}
+
+pub(crate) fn blob(text: &'static str) -> Value {
+    Value::Blob(Bytes::from_static(text.as_bytes()))
+}
+
+/// Waits until something holds, for a while.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    for _ in 0..2000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not happen within 20 s");
+}
