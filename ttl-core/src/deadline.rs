@@ -46,17 +46,21 @@ impl Deadline {
     /// The deadline of what starts to live `ttl` now, rounded up to the next millisecond.
     #[must_use]
     #[inline]
-    pub fn after(now: SystemTime, ttl: Ttl) -> Self {
-        Self::at(now).plus(ttl)
+    pub fn after(now: impl Into<Now>, ttl: Ttl) -> Self {
+        Self::end_of(now.into()).plus(ttl)
     }
 
     /// The deadline at this instant, rounded up to the next millisecond; instants before 1970 count as 1970.
     #[must_use]
     #[inline]
     pub fn at(instant: SystemTime) -> Self {
-        let since = since_epoch(instant);
-        let up = u64::from(!since.subsec_nanos().is_multiple_of(1_000_000));
-        Self(floor_millis(since).saturating_add(up).min(u64::MAX - 1))
+        Self::end_of(instant.into())
+    }
+
+    /// The end of this millisecond.
+    #[inline]
+    fn end_of(now: Now) -> Self {
+        Self(now.millis.saturating_add(u64::from(now.nanos != 0)).min(u64::MAX - 1))
     }
 
     /// The deadline `ttl` later; [`Deadline::NEVER`] stays itself, and no other deadline becomes it.
@@ -80,8 +84,8 @@ impl Deadline {
     /// Whether an entry with this deadline is gone: `deadline <= now`.
     #[must_use]
     #[inline]
-    pub fn is_expired(self, now: SystemTime) -> bool {
-        !self.is_never() && self.0 <= floor_millis(since_epoch(now))
+    pub fn is_expired(self, now: impl Into<Now>) -> bool {
+        !self.is_never() && self.0 <= now.into().millis
     }
 
     /// How long until the deadline: `None` without one, zero once it is reached.
@@ -97,14 +101,48 @@ impl Deadline {
     }
 }
 
-#[inline]
-fn since_epoch(instant: SystemTime) -> Duration {
-    instant.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
+/// The present, as deadlines and [`rules`](crate::rules) look at it: milliseconds since the Unix epoch, and the
+/// nanoseconds beyond. Whatever takes it takes a [`SystemTime`] too; a driver that measures time in numbers spares
+/// the way through one.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use ttl_core::Now;
+///
+/// let instant = SystemTime::UNIX_EPOCH + Duration::from_nanos(7_000_001);
+/// assert_eq!(Now::from_epoch_nanos(7_000_001), Now::from(instant));
+/// assert_eq!(Now::from(instant).as_epoch_millis(), 7);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now {
+    millis: u64,
+    nanos: u32,
 }
 
-#[inline]
-fn floor_millis(since: Duration) -> u64 {
-    since.as_secs().saturating_mul(1_000).saturating_add(u64::from(since.subsec_millis()))
+impl Now {
+    /// The instant so many nanoseconds after the Unix epoch.
+    #[must_use]
+    #[inline]
+    pub const fn from_epoch_nanos(nanos: u64) -> Self {
+        Self { millis: nanos / 1_000_000, nanos: (nanos % 1_000_000) as u32 }
+    }
+
+    /// Milliseconds since the Unix epoch, rounded down.
+    #[must_use]
+    #[inline]
+    pub const fn as_epoch_millis(self) -> u64 {
+        self.millis
+    }
+}
+
+impl From<SystemTime> for Now {
+    /// Instants before 1970 count as 1970.
+    #[inline]
+    fn from(instant: SystemTime) -> Self {
+        let since = instant.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let millis = since.as_secs().saturating_mul(1_000).saturating_add(u64::from(since.subsec_millis()));
+        Self { millis, nanos: since.subsec_nanos() % 1_000_000 }
+    }
 }
 
 impl fmt::Debug for Deadline {
@@ -130,13 +168,15 @@ impl Expiry {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidExpiry`] if an instant lies more than [`Ttl::MAX`] after `now` (E8).
-    pub fn resolve(self, now: SystemTime) -> Result<Deadline> {
+    #[inline]
+    pub fn resolve(self, now: impl Into<Now>) -> Result<Deadline> {
+        let now = now.into();
         match self {
             Self::Never => Ok(Deadline::NEVER),
             Self::After(ttl) => Ok(Deadline::after(now, ttl)),
             // Rounded up, a past instant could lie ahead.
-            Self::At(instant) if instant <= now => {
-                Ok(Deadline(floor_millis(since_epoch(instant)).min(u64::MAX - 1)))
+            Self::At(instant) if Now::from(instant) <= now => {
+                Ok(Deadline(Now::from(instant).millis.min(u64::MAX - 1)))
             }
             Self::At(instant) => {
                 let deadline = Deadline::at(instant);

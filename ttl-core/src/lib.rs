@@ -86,7 +86,7 @@ pub use self::cell::{Cell, Stored};
 pub use self::cell_store::CellStore;
 pub use self::clock::{Clock, ManualClock, MonotonicClock, SystemClock};
 pub use self::cursor::Cursor;
-pub use self::deadline::{Deadline, Expiry, Lifespan};
+pub use self::deadline::{Deadline, Expiry, Lifespan, Now};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::finite::check_json;
 #[doc(hidden)]

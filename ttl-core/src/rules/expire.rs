@@ -1,9 +1,7 @@
 //! What expire means.
 
-use std::time::SystemTime;
-
 use super::{Header, live};
-use crate::{Deadline, ExpireOptions, Expiry, ExpiryChange, Guard, Result, Ttl};
+use crate::{Deadline, ExpireOptions, Expiry, ExpiryChange, Guard, Now, Result, Ttl};
 
 /// What an expire does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +23,12 @@ pub enum ExpireStep {
 /// # Errors
 /// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry) if the deadline would be too far away (E8).
 pub fn expire(
-    now: SystemTime,
+    now: impl Into<Now>,
     stored: Option<&Header>,
     change: ExpiryChange,
     options: &ExpireOptions,
 ) -> Result<ExpireStep> {
+    let now = now.into();
     // Bad input is refused whatever is stored.
     let asked = match change {
         ExpiryChange::Set(expiry) => Some(expiry.resolve(now)?),

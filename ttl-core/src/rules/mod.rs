@@ -12,14 +12,12 @@ mod patch;
 mod put;
 mod read;
 
-use std::time::SystemTime;
-
 pub use self::expire::{ExpireStep, expire};
 pub use self::patch::{PatchStep, apply, patch};
 pub use self::put::{PutStep, put};
 pub(crate) use self::read::check_kind;
 pub use self::read::{DeleteStep, Hit, delete, get};
-use crate::{Deadline, Kind, Refresh, RefreshMode, Version};
+use crate::{Deadline, Kind, Now, Refresh, RefreshMode, Version};
 
 /// What a store keeps about an entry beside its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +43,7 @@ impl Header {
     /// Whether it is visible: `now < ends` (E1).
     #[must_use]
     #[inline]
-    pub fn is_live(&self, now: SystemTime) -> bool {
+    pub fn is_live(&self, now: impl Into<Now>) -> bool {
         !self.ends().is_expired(now)
     }
 }
@@ -53,7 +51,7 @@ impl Header {
 /// The entry that an operation meets: what is stored, if it is live.
 #[must_use]
 #[inline]
-pub fn live(now: SystemTime, stored: Option<&Header>) -> Option<&Header> {
+pub fn live(now: impl Into<Now>, stored: Option<&Header>) -> Option<&Header> {
     stored.filter(|header| header.is_live(now))
 }
 
@@ -61,7 +59,7 @@ pub fn live(now: SystemTime, stored: Option<&Header>) -> Option<&Header> {
 /// a persistent entry not at all (R2). The slack is not looked at: writes refresh without it (R5).
 #[must_use]
 #[inline]
-pub fn refreshed(now: SystemTime, entry: &Header, refresh: &Refresh) -> Deadline {
+pub fn refreshed(now: impl Into<Now>, entry: &Header, refresh: &Refresh) -> Deadline {
     let target = Deadline::after(now, refresh.ttl).min(entry.cap);
     match refresh.mode {
         RefreshMode::ExtendOnly => entry.ends().max(target),
@@ -73,7 +71,7 @@ pub fn refreshed(now: SystemTime, entry: &Header, refresh: &Refresh) -> Deadline
 /// slack (R5).
 #[must_use]
 #[inline]
-pub fn refresh_due(now: SystemTime, entry: &Header, refresh: &Refresh) -> Option<Deadline> {
+pub fn refresh_due(now: impl Into<Now>, entry: &Header, refresh: &Refresh) -> Option<Deadline> {
     let (from, to) = (entry.ends(), refreshed(now, entry, refresh));
     let moved = from.as_epoch_millis().abs_diff(to.as_epoch_millis());
     let slack = refresh.slack.map_or(0, crate::Ttl::as_millis);
@@ -82,7 +80,7 @@ pub fn refresh_due(now: SystemTime, entry: &Header, refresh: &Refresh) -> Option
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use super::*;
     use crate::Ttl;

@@ -1,13 +1,11 @@
 //! What patch means: which entry it meets, and what its operations do to a record.
 
-use std::time::SystemTime;
-
 use serde_json::{Number, Value as Json};
 
 use super::put::fresh_cap;
 use super::{Header, live, refreshed};
 use crate::json::number_from_f64;
-use crate::{Change, Deadline, Effect, Error, ErrorKind, Kind, Patch, PatchOptions, Record, Result};
+use crate::{Change, Deadline, Effect, Error, ErrorKind, Kind, Now, Patch, PatchOptions, Record, Result};
 
 /// What a patch does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +39,8 @@ pub enum PatchStep {
 /// # Errors
 /// [`ErrorKind::WrongKind`] if the entry is a blob (V3);
 /// [`ErrorKind::InvalidExpiry`] if the deadline of `create` is too far away (E8).
-pub fn patch(now: SystemTime, stored: Option<&Header>, options: &PatchOptions) -> Result<PatchStep> {
+pub fn patch(now: impl Into<Now>, stored: Option<&Header>, options: &PatchOptions) -> Result<PatchStep> {
+    let now = now.into();
     let asked = match &options.create {
         Some(create) => Some((create, create.lifespan.expiry.resolve(now)?)),
         None => None,

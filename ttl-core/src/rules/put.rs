@@ -1,9 +1,7 @@
 //! What put means.
 
-use std::time::SystemTime;
-
 use super::{Header, live, refreshed};
-use crate::{Condition, Deadline, Lifespan, OnLive, PutOptions, Result};
+use crate::{Condition, Deadline, Lifespan, Now, OnLive, PutOptions, Result};
 
 /// What a put does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +33,8 @@ pub enum PutStep {
 /// # Errors
 /// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry) if the deadline is too far away (E8), whether or
 /// not it would have been used.
-pub fn put(now: SystemTime, stored: Option<&Header>, options: &PutOptions) -> Result<PutStep> {
+pub fn put(now: impl Into<Now>, stored: Option<&Header>, options: &PutOptions) -> Result<PutStep> {
+    let now = now.into();
     let asked = options.lifespan.expiry.resolve(now)?;
     let Some(entry) = live(now, stored) else {
         return Ok(match options.condition {
@@ -65,11 +64,11 @@ pub fn put(now: SystemTime, stored: Option<&Header>, options: &PutOptions) -> Re
 }
 
 /// The cap of what is created now.
-pub(super) fn fresh_cap(now: SystemTime, lifespan: &Lifespan) -> Deadline {
+pub(super) fn fresh_cap(now: Now, lifespan: &Lifespan) -> Deadline {
     lifespan.max.map_or(Deadline::NEVER, |max| Deadline::after(now, max))
 }
 
-fn write_or_erase(now: SystemTime, deadline: Deadline, cap: Deadline, created: bool) -> PutStep {
+fn write_or_erase(now: Now, deadline: Deadline, cap: Deadline, created: bool) -> PutStep {
     if deadline.is_expired(now) {
         PutStep::Erase { deadline, created }
     } else {

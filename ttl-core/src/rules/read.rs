@@ -1,9 +1,7 @@
 //! What get and delete mean.
 
-use std::time::SystemTime;
-
 use super::{Header, live, refresh_due};
-use crate::{Deadline, DeleteOptions, GetOptions, Kind, Result, Select};
+use crate::{Deadline, DeleteOptions, GetOptions, Kind, Now, Result, Select};
 
 /// What a get does with a live entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +18,8 @@ pub struct Hit {
 /// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) if the entry is not of the kind asked for (V3); it
 /// refreshes nothing.
 #[inline]
-pub fn get(now: SystemTime, stored: Option<&Header>, options: &GetOptions) -> Result<Option<Hit>> {
+pub fn get(now: impl Into<Now>, stored: Option<&Header>, options: &GetOptions) -> Result<Option<Hit>> {
+    let now = now.into();
     let Some(entry) = live(now, stored) else { return Ok(None) };
     check_kind(entry.kind, options.kind, &options.select)?;
     let refresh = options.refresh.as_ref().and_then(|refresh| refresh_due(now, entry, refresh));
@@ -42,7 +41,7 @@ pub enum DeleteStep {
 ///
 /// # Errors
 /// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) if the entry is not of the kind asked for (V3); it stays.
-pub fn delete(now: SystemTime, stored: Option<&Header>, options: &DeleteOptions) -> Result<DeleteStep> {
+pub fn delete(now: impl Into<Now>, stored: Option<&Header>, options: &DeleteOptions) -> Result<DeleteStep> {
     let Some(entry) = live(now, stored) else { return Ok(DeleteStep::Absent) };
     if options.if_version.is_some_and(|version| version != entry.version) {
         return Ok(DeleteStep::Refused);
