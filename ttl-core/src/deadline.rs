@@ -174,9 +174,9 @@ impl Expiry {
         match self {
             Self::Never => Ok(Deadline::NEVER),
             Self::After(ttl) => Ok(Deadline::after(now, ttl)),
-            // Rounded up, a past instant could lie ahead.
+            // Rounded up, an instant of the present millisecond would lie ahead.
             Self::At(instant) if Now::from(instant) <= now => {
-                Ok(Deadline(Now::from(instant).millis.min(u64::MAX - 1)))
+                Ok(Deadline::at(instant).min(Deadline(now.millis)))
             }
             Self::At(instant) => {
                 let deadline = Deadline::at(instant);
@@ -303,6 +303,8 @@ mod tests {
             assert!(Expiry::At(past).resolve(now).unwrap().is_expired(now), "{past:?}");
         }
         assert_eq!(Expiry::At(at(10_401)).resolve(now).unwrap().as_epoch_millis(), 11);
+        // What is past anyway is rounded up like all others.
+        assert_eq!(Expiry::At(at(8_001)).resolve(now).unwrap().as_epoch_millis(), 9);
     }
 
     #[test]
