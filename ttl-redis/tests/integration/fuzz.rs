@@ -18,7 +18,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     ]
 }
 
-/// SplitMix64: the same numbers every time.
+/// `SplitMix64`: the same numbers every time.
 struct Random(u64);
 
 impl Random {

@@ -68,7 +68,7 @@ async fn records(url: String) {
     let mark = fields.remove("ttl:version").unwrap();
     let (token, size) = mark.split_once('.').unwrap();
     assert_eq!((token.len(), &token[..1]), (23, "r"));
-    assert_eq!(token[1..].as_bytes(), meta.version.unwrap().as_bytes());
+    assert_eq!(&token.as_bytes()[1..], meta.version.unwrap().as_bytes());
     assert_eq!(size.parse::<usize>().unwrap() + 1, record.to_json_text().len());
     let expected = [
         ("fraction", "1.5e-7"),

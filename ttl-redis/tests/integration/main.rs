@@ -1,8 +1,12 @@
 //! The driver on a real server: the conformance suite, the layout, the round trips, and servers that fail.
 
+mod crash;
+mod faults;
 mod fuzz;
 mod layout;
 mod proxy;
+mod reach;
+mod refusals;
 mod server;
 mod suite;
 mod support;
@@ -13,6 +17,9 @@ use std::process::ExitCode;
 use ttl_conformance::servers::{ServerKind, run_tests};
 
 fn main() -> ExitCode {
+    if let Some(end) = crash::child() {
+        return end;
+    }
     if !server::is_installed() {
         println!("ignored: the trials that start servers of their own, because redis-server is not on PATH");
     }
@@ -20,6 +27,10 @@ fn main() -> ExitCode {
         let mut trials = suite::trials(&server);
         trials.extend(fuzz::trials(&server));
         trials.extend(trips::trials(&server));
+        trials.extend(crash::trials());
+        trials.extend(faults::trials());
+        trials.extend(reach::trials());
+        trials.extend(refusals::trials());
         trials.extend(layout::trials(&server));
         trials.sort_by(|a, b| a.name().cmp(b.name()));
         trials

@@ -1,0 +1,216 @@
+//! Servers that answer, and refuse: reads survive a refresh that may not be, writes change nothing.
+
+use libtest_mimic::Trial;
+use ttl_core::{
+    DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, Fields, GetOptions, Patch, PatchOptions,
+    PutOptions, Record, Refresh, Select, Ttl, TtlStore, Value, Want,
+};
+use ttl_redis::{RedisConfig, RedisStore};
+
+use crate::server::{OwnServer, with_own_servers};
+use crate::support::{LONG, PATIENCE, applied, blob, key, raw, value};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        with_own_servers("refusals::a_read_only_server_still_reads", || {
+            refused(&["REPLICAOF", "127.0.0.1", "1"])
+        }),
+        with_own_servers("refusals::a_server_without_replicas_still_reads", || {
+            refused(&["CONFIG", "SET", "min-replicas-to-write", "1"])
+        }),
+        with_own_servers("refusals::a_full_server_refuses_writes_and_refreshes", full),
+        with_own_servers("refusals::wrong_credentials_are_denied", credentials),
+        with_own_servers("refusals::what_a_user_may_not_do_is_denied_and_not_done", grants),
+        with_own_servers("refusals::a_database_that_is_not_there_is_a_bad_configuration", databases),
+    ]
+}
+
+async fn run(raw: &mut redis::aio::MultiplexedConnection, command: &[&str]) {
+    let mut cmd = redis::Cmd::new();
+    command.iter().for_each(|argument| {
+        cmd.arg(argument);
+    });
+    cmd.exec_async(raw).await.unwrap();
+}
+
+fn config(server: &OwnServer) -> RedisConfig {
+    RedisConfig::from_url(&server.url()).unwrap().with_timeout(PATIENCE)
+}
+
+async fn fill(store: &RedisStore) {
+    applied(store.put(&key("blob"), blob("v"), PutOptions::new(LONG)).await);
+    applied(store.put(&key("record"), Record::new().with("n", 1).into(), PutOptions::new(LONG)).await);
+}
+
+/// R9: the read answers, and says that its refresh failed; every write says that the server is unavailable.
+async fn refused(command: &'static [&'static str]) {
+    let server = OwnServer::start::<&str>([]);
+    let store = RedisStore::connect(&config(&server)).await.unwrap();
+    let mut raw = raw(&server.url()).await;
+    fill(&store).await;
+    let wanted = GetOptions::nothing().with_want(Want::all());
+    let before = store.get(&key("record"), wanted.clone()).await.unwrap().unwrap();
+    run(&mut raw, command).await;
+
+    let refresh = Refresh::extend_only(Ttl::days(1));
+    let reads = [
+        ("blob", Select::All),
+        ("record", Select::All),
+        ("record", Select::Nothing),
+        ("record", Select::Fields(Fields::new(["n"]).unwrap())),
+    ];
+    for (name, select) in reads {
+        let get =
+            GetOptions::new().with_select(select.clone()).with_refresh(refresh).with_want(Want::DEADLINE);
+        for entry in [
+            store.get(&key(name), get.clone()).await.unwrap().unwrap(),
+            store.get_many(&[key(name)], get).await.remove(0).unwrap().unwrap(),
+        ] {
+            let error = entry.refresh_error.expect("the refresh's error");
+            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{error}");
+            assert_eq!(entry.value.is_some(), select != Select::Nothing);
+            assert!(entry.deadline.is_some());
+        }
+    }
+    // A refresh that is not due does not fail.
+    let not_due = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::minutes(1)));
+    assert!(store.get(&key("blob"), not_due).await.unwrap().unwrap().refresh_error.is_none());
+
+    let put = PutOptions::new(LONG);
+    let errors = [
+        store.put(&key("blob"), blob("w"), put.clone()).await.map(|_| ()),
+        store.put(&key("record"), Record::new().into(), put.clone()).await.map(|_| ()),
+        store.put(&key("new"), blob("w"), put).await.map(|_| ()),
+        store.patch(&key("record"), &Patch::new().set("n", 2), PatchOptions::new()).await.map(|_| ()),
+        store.delete(&key("blob"), DeleteOptions::new()).await.map(|_| ()),
+        store.delete(&key("record"), DeleteOptions::take()).await.map(|_| ()),
+        store.expire(&key("blob"), ExpiryChange::Extend(LONG), ExpireOptions::new()).await.map(|_| ()),
+    ];
+    for (at, error) in errors.into_iter().enumerate() {
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Unavailable, "write {at}");
+    }
+    let after = store.get(&key("record"), wanted).await.unwrap().unwrap();
+    assert_eq!((after.deadline, after.version), (before.deadline, before.version));
+    assert_eq!(value(&store, &key("blob")).await, blob("v"));
+    assert_eq!(value(&store, &key("record")).await, Record::new().with("n", 1).into());
+    assert!(store.get(&key("new"), GetOptions::new()).await.unwrap().is_none());
+}
+
+async fn full() {
+    let server = OwnServer::start::<&str>([]);
+    let store = RedisStore::connect(&config(&server)).await.unwrap();
+    let mut raw = raw(&server.url()).await;
+    fill(&store).await;
+    run(&mut raw, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    // Moving an expiry takes no memory, so Redis allows it.
+    let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::days(1)));
+    for name in ["blob", "record"] {
+        let entry = store.get(&key(name), refresh.clone()).await.unwrap().unwrap();
+        assert!(entry.refresh_error.is_none() && entry.value.is_some());
+    }
+    let put = PutOptions::new(LONG);
+    let errors = [
+        store.put(&key("blob"), blob("w"), put.clone()).await.map(|_| ()),
+        store.put(&key("new"), Record::new().with("n", 1).into(), put).await.map(|_| ()),
+        store.patch(&key("record"), &Patch::new().set("n", 2), PatchOptions::new()).await.map(|_| ()),
+    ];
+    for (at, error) in errors.into_iter().enumerate() {
+        let error = error.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.is_retryable()),
+            (ErrorKind::Unavailable, true),
+            "write {at}: {error}"
+        );
+    }
+    assert_eq!(value(&store, &key("blob")).await, blob("v"));
+    assert_eq!(value(&store, &key("record")).await, Record::new().with("n", 1).into());
+    assert!(store.get(&key("new"), GetOptions::new()).await.unwrap().is_none());
+    assert!(store.delete(&key("blob"), DeleteOptions::new()).await.unwrap().is_applied());
+}
+
+async fn credentials() {
+    let server =
+        OwnServer::start(["--requirepass", "r1ght", "--user", "app", "on", ">s3cret", "~*", "+@all"]);
+    let wrong = [
+        config(&server),
+        config(&server).with_password("wr0ng"),
+        config(&server).with_credentials("app", "wr0ng"),
+        config(&server).with_credentials("nobody", "wr0ng"),
+    ];
+    for config in wrong {
+        for error in [
+            RedisStore::connect(&config).await.unwrap_err(),
+            RedisStore::lazy(&config).unwrap().get(&key("k"), GetOptions::new()).await.unwrap_err(),
+        ] {
+            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::PermissionDenied, false), "{error}");
+            assert!(!format!("{error} {error:?}").contains("wr0ng"), "{error:?}");
+        }
+    }
+    let url = server.url().replace("redis://", "redis://app:s3cret@");
+    for config in [
+        config(&server).with_password("r1ght"),
+        config(&server).with_credentials("app", "s3cret"),
+        RedisConfig::from_url(&url).unwrap(),
+    ] {
+        let store = RedisStore::connect(&config).await.unwrap();
+        fill(&store).await;
+        assert!(!format!("{store:?} {config:?}").contains("s3cret"));
+    }
+}
+
+/// A record gets its deadline by a command of its own: a user who may not run it leaves no record without one (E4).
+async fn grants() {
+    let server = OwnServer::start([
+        "--user",
+        "app",
+        "on",
+        ">p",
+        "~ttl:*",
+        "+@all",
+        "-pexpireat",
+        "--user",
+        "reader",
+        "on",
+        ">p",
+        "~*",
+        "+@read",
+    ]);
+    let store = RedisStore::connect(&config(&server).with_credentials("app", "p")).await.unwrap();
+    let record: Value = Record::new().with("n", 1).into();
+    let put = store.put(&key("k"), record.clone(), PutOptions::new(LONG)).await;
+    assert_eq!(put.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    let create = PatchOptions::new().with_create(ttl_core::Create::new(LONG));
+    let patch = store.patch(&key("k"), &Patch::new().set("n", 1), create).await;
+    assert_eq!(patch.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert!(store.get(&key("k"), GetOptions::new()).await.unwrap().is_none(), "nothing was written");
+    applied(store.put(&key("k"), record.clone(), PutOptions::new(ttl_core::Expiry::Never)).await);
+    let refresh = PatchOptions::new().with_refresh(Refresh::reset(LONG));
+    let patch = store.patch(&key("k"), &Patch::new().set("n", 2), refresh).await;
+    assert_eq!(patch.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(value(&store, &key("k")).await, record, "neither field nor deadline");
+
+    let elsewhere = config(&server).with_namespace("other").with_credentials("app", "p");
+    let elsewhere = RedisStore::connect(&elsewhere).await.unwrap();
+    for error in [
+        elsewhere.put(&key("k"), blob("v"), PutOptions::new(LONG)).await.map(|_| ()).unwrap_err(),
+        elsewhere.get(&key("k"), GetOptions::new()).await.map(|_| ()).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    }
+
+    // Not even a script may be loaded: plain reads work, and the rest says why it does not.
+    let reader = RedisStore::connect(&config(&server).with_credentials("reader", "p")).await.unwrap();
+    assert_eq!(value(&reader, &key("k")).await, record);
+    let denied = reader.put(&key("k"), blob("v"), PutOptions::new(LONG)).await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
+}
+
+async fn databases() {
+    let server = OwnServer::start(["--databases", "2"]);
+    let error = RedisStore::connect(&config(&server).with_database(2)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+    let zero = RedisStore::connect(&config(&server)).await.unwrap();
+    let one = RedisStore::connect(&config(&server).with_database(1)).await.unwrap();
+    applied(one.put(&key("k"), blob("one"), PutOptions::new(LONG)).await);
+    assert!(zero.get(&key("k"), GetOptions::new()).await.unwrap().is_none());
+}
