@@ -17,6 +17,8 @@ pub type CaseFuture = Pin<Box<dyn Future<Output = Check> + Send>>;
 pub struct Case {
     /// The file that it stands in, such as `"expiry"`.
     pub group: &'static str,
+    /// That file's path in the project.
+    pub file: &'static str,
     /// The behaviour, such as `"a_deadline_is_never_early"`. Unique among all cases.
     pub name: &'static str,
     /// The doc comment: clauses, a colon, what is demanded.
@@ -146,6 +148,7 @@ macro_rules! cases {
         /// The cases of this file.
         pub(crate) const CASES: &[$crate::Case] = &[$($crate::Case {
             group: stringify!($group),
+            file: file!(),
             name: stringify!($name),
             doc: concat!($($doc),+),
             needs: &[$($($crate::Need::$need),+)?],

@@ -23,10 +23,7 @@ impl Failure {
     /// skipped.
     #[must_use]
     pub fn missing(need: Need) -> Self {
-        Self {
-            missing: Some(need),
-            ..Self::new(format!("{need}"), "none")
-        }
+        Self { missing: Some(need), ..Self::new(format!("{need}"), "none") }
     }
 
     pub(crate) fn is_missing(&self, need: Need) -> bool {

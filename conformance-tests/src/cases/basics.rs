@@ -143,7 +143,7 @@ cases! {
     }
 
     /// V2: a field that holds null is there.
-    async fn a_null_field_is_not_missing(t: Test) -> Check {
+    async fn a_null_field_is_there(t: Test) -> Check {
         t.put(&key("k"), Record::new().with("a", ()), PutOptions::new(LONG)).await?;
         ensure_eq!(part(&t, &["a", "b"]).await?, json!({ "a": null }), "the fields a (null) and b (missing)");
         t.expect_value(&key("k"), Record::new().with("a", ()), "a record with a null").await

@@ -1,8 +1,8 @@
 //! Hard caps on the lifetime: no deadline passes them, and only delete and put starts a new one.
 
 use ttl_core::{
-    Condition, Create, Deadline, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key, Lifespan, OnLive, Patch,
-    PatchOptions, PutOptions, Record, ScanOptions, Select, Ttl, Value, Want,
+    Condition, Create, Deadline, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key, Lifespan, OnLive,
+    Patch, PatchOptions, PutOptions, Record, ScanOptions, Select, Ttl, Value, Want,
 };
 
 use crate::test::{LONG, SHORT, applied, key, record};
@@ -286,17 +286,6 @@ cases! {
         let cap = t.expire(&key("k"), far, Guard::Always).await?.deadline;
         ensure!(cap < Deadline::after(t.store.now(), Ttl::hours(3)), "a cap two hours away", "{cap:?}");
         Ok(())
-    }
-
-    /// R4, P2: what a patch creates has its cap.
-    #[needs(caps, patch)]
-    async fn a_patch_creates_with_a_cap(t: Test) -> Check {
-        let lifespan = Lifespan::from(Ttl::days(1)).with_max(LONG);
-        let options = PatchOptions::new().with_create(Create::new(lifespan)).with_want(Want::DEADLINE);
-        let (outcome, span) = t.span(t.store.patch(&key("k"), &Patch::new().set("n", 1), options)).await;
-        span.check(applied(outcome?)?.meta.deadline.unwrap_or(Deadline::NEVER), LONG, "the reported deadline")?;
-        t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
-        span.check(t.deadline(&key("k")).await?, LONG, "the cap as the deadline")
     }
 
     /// R4, P2: a patch does not start a cap on a live record: what it would have created with is not used.

@@ -1,6 +1,8 @@
 //! Conditions of put: if absent, if present, if the version is known; a refusal is an outcome and changes nothing.
 
-use ttl_core::{Condition, DeleteOptions, Expiry, OnLive, Outcome, PutOptions, Record, Refresh, Ttl, Value, Version, Want};
+use ttl_core::{
+    Condition, DeleteOptions, Expiry, OnLive, Outcome, PutOptions, Record, Refresh, Ttl, Value, Version, Want,
+};
 
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Test, cases, ensure, ensure_eq};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, Expiry, Key, OnLive, Patch, PatchOptions, PutItem, PutOptions, Record,
-    Refresh, Ttl, Value, Want,
+    Condition, Create, Deadline, DeleteOptions, Expiry, Key, OnLive, Patch, PatchOptions, PutItem,
+    PutOptions, Record, Refresh, Ttl, Value, Want,
 };
 
 use crate::test::{LONG, applied, key, record};

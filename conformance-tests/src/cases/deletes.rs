@@ -1,6 +1,9 @@
 //! Delete and take.
 
-use ttl_core::{Condition, DeleteOptions, Entry, Expiry, Fields, Kind, Outcome, PutOptions, Record, Select, Value, Version};
+use ttl_core::{
+    Condition, DeleteOptions, Entry, Expiry, Fields, Kind, Outcome, PutOptions, Record, Select, Value,
+    Version,
+};
 
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};

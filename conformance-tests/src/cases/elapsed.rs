@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ttl_core::{
-    Condition, Create, Deadline, Expiry, ExpiryChange, GetOptions, Guard, Lifespan, Meta, OnLive, Patch, PatchOptions,
-    PutOptions, Refresh, Ttl, Value, Version, Want,
+    Condition, Create, Deadline, Expiry, ExpiryChange, GetOptions, Guard, Lifespan, Meta, OnLive, Patch,
+    PatchOptions, PutOptions, Refresh, Ttl, Value, Version, Want,
 };
 
 use crate::test::{LONG, applied, key, record};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ttl_core::{
-    Create, Deadline, Entry, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key, Patch, PatchOptions, PutOptions,
-    Record, Select, Ttl, TtlStore, Want,
+    Create, Deadline, Entry, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key, Patch, PatchOptions,
+    PutOptions, Record, Select, Ttl, TtlStore, Want,
 };
 
 use crate::test::{LONG, SHORT, key, record};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ttl_core::{
-    Deadline, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Guard, PutOptions, Ttl, Value, Version,
+    Deadline, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Guard, PutOptions, Ttl, Value,
+    Version,
 };
 
 use crate::test::{LONG, SHORT, applied, key, record};

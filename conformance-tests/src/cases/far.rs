@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ttl_core::{
-    Condition, Create, Deadline, Expiry, ExpireOptions, ExpiryChange, Guard, OnLive, Patch, PatchOptions, PutItem,
-    PutOptions, Ttl, Want,
+    Condition, Create, Deadline, ExpireOptions, Expiry, ExpiryChange, Guard, OnLive, Patch, PatchOptions,
+    PutItem, PutOptions, Ttl, Want,
 };
 
 use crate::test::{LONG, applied, key, record};

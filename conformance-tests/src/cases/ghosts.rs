@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, Entry, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions, Guard,
-    Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh, ScanOptions, Select, Ttl, Value,
-    Want,
+    Condition, Create, Deadline, DeleteOptions, Entry, ExpireOptions, Expiry, ExpiryChange, Fields,
+    GetOptions, Guard, Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh,
+    ScanOptions, Select, Ttl, Value, Want,
 };
 
 use crate::test::{LONG, SHORT, applied, key};

@@ -153,15 +153,23 @@ async fn check(t: &Test, put: PutOptions, guard: Guard, change: ExpiryChange, mo
         let done = t.expire(&key("k"), change, guard).await?;
         ensure_eq!(done.changed, moves, "whether {change:?} went through {guard:?}");
         let after = t.state(&key("k")).await?;
-        ensure_eq!(done.deadline, after.deadline, "the deadline that expire reports, by the one that a get reports");
+        ensure_eq!(
+            done.deadline,
+            after.deadline,
+            "the deadline that expire reports, by the one that a get reports"
+        );
         if !moves {
             ensure_eq!(after, before, "the entry after {guard:?} kept it");
             continue;
         }
         ensure!(after.deadline != before.deadline, "another deadline", "{after:?}");
         match change {
-            ExpiryChange::Set(Expiry::At(instant)) => t.expect_deadline(after.deadline, instant, "the new deadline")?,
-            ExpiryChange::Extend(by) => ensure_eq!(after.deadline, before.deadline.plus(by), "the new deadline"),
+            ExpiryChange::Set(Expiry::At(instant)) => {
+                t.expect_deadline(after.deadline, instant, "the new deadline")?
+            }
+            ExpiryChange::Extend(by) => {
+                ensure_eq!(after.deadline, before.deadline.plus(by), "the new deadline")
+            }
             _ => ensure_eq!(after.deadline, Deadline::NEVER, "the new deadline"),
         }
     }

@@ -1,8 +1,8 @@
 //! What a store declares works, what it denies is refused, and nothing secret is printed.
 
 use ttl_core::{
-    Capabilities, Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Kind, Lifespan,
-    Patch, PatchOptions, PutOptions, Record, ScanOptions, Version,
+    Capabilities, Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Kind,
+    Lifespan, Patch, PatchOptions, PutOptions, Record, ScanOptions, Version,
 };
 
 use crate::test::{LONG, key, record};

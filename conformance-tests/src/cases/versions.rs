@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use ttl_core::{
-    Condition, Expiry, ExpiryChange, GetOptions, Guard, OnLive, Patch, PatchOptions, PutOptions, Record, Refresh, Ttl,
-    Value, Version, Want,
+    Condition, Expiry, ExpiryChange, GetOptions, Guard, OnLive, Patch, PatchOptions, PutOptions, Record,
+    Refresh, Ttl, Value, Version, Want,
 };
 
 use crate::test::{LONG, applied, key, record};
@@ -100,18 +100,6 @@ cases! {
         }
         ensure_eq!(t.state(&key("k")).await?, before, "the record after the refused patches");
         Ok(())
-    }
-
-    /// C2, P2: a patch of an absent key with a version is Absent, even where it may create.
-    #[needs(patch, conditions)]
-    async fn a_patch_with_a_version_does_not_create(t: Test) -> Check {
-        let create = ttl_core::Create::new(LONG);
-        for options in [PatchOptions::new(), PatchOptions::new().with_create(create)] {
-            let options = options.with_if_version(Version::random());
-            let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?;
-            ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-        }
-        t.expect_miss(&key("k"), "after the patches").await
     }
 
     /// C2: a version that was printed and parsed is the same.

@@ -107,7 +107,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for line in ["", "--jobs 0 memory:", "--jobs x memory:", "memory: redis:", "--colour memory:", "--filter"] {
+        for line in
+            ["", "--jobs 0 memory:", "--jobs x memory:", "memory: redis:", "--colour memory:", "--filter"]
+        {
             assert!(parse(line).is_err(), "{line}");
         }
         assert!(parse("").unwrap_err().contains("a URL is missing"));

@@ -37,7 +37,8 @@ fn main() -> ExitCode {
 
 /// Whether a part of the case's name is this text, or one of its clauses.
 fn matches(case: &Case, filter: &str) -> bool {
-    format!("{case:?}").contains(filter) || case.clauses().iter().any(|clause| clause.eq_ignore_ascii_case(filter))
+    format!("{case:?}").contains(filter)
+        || case.clauses().iter().any(|clause| clause.eq_ignore_ascii_case(filter))
 }
 
 fn run_cases(cases: Vec<Case>, run: &Run) -> ExitCode {
@@ -66,7 +67,11 @@ fn run_cases(cases: Vec<Case>, run: &Run) -> ExitCode {
             return cannot_run(&format!("cannot write {}: {error}", path.display()));
         }
         report.finish();
-        if stopped.load(Ordering::Relaxed) || report.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        if stopped.load(Ordering::Relaxed) || report.has_failed() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
     })
 }
 

@@ -1,0 +1,181 @@
+//! The suite on stores that lean on what core provides: the trait's provided methods, and core's rules on the
+//! smallest cell, both with a clock that the cases move; and on a store that denies what can be denied.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
+use ttl_core::{
+    Capabilities, Cell, CellStore, Clock, DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange,
+    Key, ManualClock, Meta, Outcome, Page, Patch, PatchOptions, PatchOutcome, PutOptions, Result,
+    ScanOptions, Stored, TtlStore, Value, Version, async_trait, forward_ttl_store,
+};
+
+#[allow(unreachable_pub)]
+#[path = "../../ttl-core/examples/toy/mod.rs"]
+mod toy;
+
+/// The toy with a clock, and with a limit that can be tried.
+#[derive(Debug)]
+struct Clocked {
+    toy: toy::Toy,
+    clock: Arc<ManualClock>,
+}
+
+#[async_trait]
+impl Cell for Clocked {
+    type Stamp = <toy::Toy as Cell>::Stamp;
+
+    fn capabilities(&self) -> Capabilities {
+        self.toy.capabilities().with_max_value_bytes(1 << 20)
+    }
+
+    fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    fn identity(&self) -> &str {
+        self.toy.identity()
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<(Stored, Self::Stamp)>> {
+        self.toy.load(key).await
+    }
+
+    async fn swap(&self, key: &Key, seen: Option<&Self::Stamp>, next: Option<&Stored>) -> Result<bool> {
+        self.toy.swap(key, seen, next).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>> {
+        self.toy.list(prefix, after, limit).await
+    }
+}
+
+type Inner = CellStore<Clocked>;
+
+fn inner() -> (Inner, Time) {
+    let clock = Arc::new(ManualClock::new());
+    let mut toy = toy::Toy::default();
+    toy.name = Version::random().to_string();
+    (CellStore::new(Clocked { toy, clock: Arc::clone(&clock) }), Time::Manual(clock))
+}
+
+/// Core's rules on the smallest cell.
+mod cell {
+    use super::*;
+
+    #[derive(Debug)]
+    struct CellHarness;
+
+    #[async_trait]
+    impl Harness for CellHarness {
+        async fn fresh(&self) -> Result<Fixture> {
+            let (store, time) = inner();
+            Ok(Fixture::new(Arc::new(store), time))
+        }
+    }
+
+    conformance_tests!(CellHarness);
+}
+
+/// A store that implements what the trait requires and nothing else.
+mod required {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Required(Inner);
+
+    #[async_trait]
+    impl TtlStore for Required {
+        fn capabilities(&self) -> Capabilities {
+            self.0.capabilities().with_scan(false)
+        }
+
+        forward_ttl_store!(self, self.0 => now get put expire);
+    }
+
+    #[derive(Debug)]
+    struct RequiredHarness;
+
+    #[async_trait]
+    impl Harness for RequiredHarness {
+        async fn fresh(&self) -> Result<Fixture> {
+            let (store, time) = inner();
+            Ok(Fixture::new(Arc::new(Required(store)), time))
+        }
+    }
+
+    conformance_tests!(RequiredHarness);
+}
+
+/// A store that denies all that a store may deny.
+mod modest {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Modest(Inner);
+
+    /// The batches are those of the trait: one by one, each checked.
+    #[async_trait]
+    impl TtlStore for Modest {
+        fn capabilities(&self) -> Capabilities {
+            self.0
+                .capabilities()
+                .with_scan(false)
+                .with_conditions(false)
+                .with_patch(false)
+                .with_caps(false)
+                .with_unique_versions(false)
+        }
+
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+            self.capabilities().check_put(&options)?;
+            self.0.put(key, value, options).await
+        }
+
+        async fn expire(
+            &self,
+            key: &Key,
+            change: ExpiryChange,
+            options: ExpireOptions,
+        ) -> Result<Outcome<ExpireOutcome>> {
+            self.capabilities().check_expire(&options)?;
+            self.0.expire(key, change, options).await
+        }
+
+        async fn patch(
+            &self,
+            key: &Key,
+            patch: &Patch,
+            options: PatchOptions,
+        ) -> Result<Outcome<PatchOutcome>> {
+            self.capabilities().check_patch(patch, &options)?;
+            self.0.patch(key, patch, options).await
+        }
+
+        async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
+            self.capabilities().check_delete(&options)?;
+            self.0.delete(key, options).await
+        }
+
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            self.capabilities().check_scan(&options)?;
+            self.0.scan(options).await
+        }
+
+        forward_ttl_store!(self, self.0 => now get);
+    }
+
+    #[derive(Debug)]
+    struct ModestHarness;
+
+    #[async_trait]
+    impl Harness for ModestHarness {
+        async fn fresh(&self) -> Result<Fixture> {
+            let (store, time) = inner();
+            Ok(Fixture::new(Arc::new(Modest(store)), time))
+        }
+    }
+
+    conformance_tests!(ModestHarness);
+}
