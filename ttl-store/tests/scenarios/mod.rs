@@ -112,6 +112,8 @@ pub(crate) async fn deadlines_are_those_that_were_asked_for(store: Store) {
     records.put_for("k", &session("ada"), Expiry::Never).await.unwrap();
     assert_eq!(records.deadline("k").await.unwrap(), Some(Deadline::NEVER));
     assert_eq!(records.deadline("missing").await.unwrap(), None);
+    // Nothing stays on a server that is kept.
+    assert!(records.delete("k").await.unwrap());
 }
 
 pub(crate) async fn a_cap_holds(store: Store) {
@@ -258,6 +260,7 @@ pub(crate) async fn plain_keys(store: Store) {
     assert_eq!(listed(store.keys()).await, ["@k".to_owned(), "k".to_owned()].into());
     assert_eq!(store.take("k").await.unwrap(), Some(Value::from("v")));
     assert_eq!(store.take("k").await.unwrap(), None);
+    assert!(store.delete("@k").await.unwrap());
 }
 
 pub(crate) async fn leases_have_one_holder(store: Store) {
