@@ -1,5 +1,6 @@
 //! `docs/contract.md` shows the clauses and cases that the suite has.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -39,6 +40,11 @@ fn clauses_and_cases() -> String {
             write_clause(&mut page, clause, &cases);
         }
     }
+    // Where the groups of cases stand.
+    page.push('\n');
+    for (group, file) in cases.iter().map(|case| (case.group, case.file)).collect::<BTreeMap<_, _>>() {
+        let _ = writeln!(page, "[{group}]: ../{file}");
+    }
     page
 }
 
@@ -54,7 +60,7 @@ fn write_clause(page: &mut String, clause: &Clause, cases: &[Case]) {
     let plural = if own.len() == 1 { "" } else { "s" };
     let _ = write!(page, "\n<details><summary>{} case{plural}</summary>\n\n", own.len());
     for case in own {
-        let _ = writeln!(page, "* [`{case:?}`](../{}): {}", case.file, case.demand());
+        let _ = writeln!(page, "* [`{case:?}`][{}]: {}", case.group, case.demand());
     }
     page.push_str("\n</details>\n");
 }

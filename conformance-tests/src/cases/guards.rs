@@ -165,10 +165,10 @@ async fn check(t: &Test, put: PutOptions, guard: Guard, change: ExpiryChange, mo
         ensure!(after.deadline != before.deadline, "another deadline", "{after:?}");
         match change {
             ExpiryChange::Set(Expiry::At(instant)) => {
-                t.expect_deadline(after.deadline, instant, "the new deadline")?
+                t.expect_deadline(after.deadline, instant, "the new deadline")?;
             }
             ExpiryChange::Extend(by) => {
-                ensure_eq!(after.deadline, before.deadline.plus(by), "the new deadline")
+                ensure_eq!(after.deadline, before.deadline.plus(by), "the new deadline");
             }
             _ => ensure_eq!(after.deadline, Deadline::NEVER, "the new deadline"),
         }
