@@ -17,7 +17,7 @@ use redis::{RedisWrite, ToRedisArgs, Value as Reply};
 use serde_json::Value as Json;
 use sha1::{Digest, Sha1};
 use ttl_core::{
-    Bytes, Deadline, Entry, Error, ErrorKind, Fields, Kind, Record, Result, Value, Version, field_text,
+    Bytes, Deadline, Entry, Error, Expiry, Fields, Kind, Record, Result, Value, Version, field_text,
     parse_field_text,
 };
 
@@ -256,10 +256,7 @@ pub(crate) fn other_reply(reply: Reply) -> Error {
 pub(crate) fn script_error(status: &[u8]) -> Error {
     match status {
         b"C" => not_ours(),
-        b"X" => Error::new(
-            ErrorKind::InvalidExpiry,
-            "a deadline is at most 20 years (630,720,000 s) away; for no expiry say Expiry::Never",
-        ),
+        b"X" => Expiry::too_far(),
         _ => unexpected("a script"),
     }
 }
@@ -279,6 +276,7 @@ pub(crate) fn next(items: &mut impl Iterator<Item = Reply>) -> Result<Reply> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use ttl_core::ErrorKind;
 
     use super::*;
 

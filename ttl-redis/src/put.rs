@@ -1,5 +1,7 @@
 //! Put: a plain SET where nothing of the old entry matters, the script for the rest.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use redis::{Cmd, Value as Reply};
 use ttl_core::{Condition, Expiry, Meta, OnLive, Outcome, PutOptions, Result, Ttl, Version, Want};
 
@@ -175,7 +177,12 @@ pub(crate) fn expiry_arguments(cmd: &mut Cmd, expiry: Expiry) {
     match expiry {
         Expiry::Never => cmd.arg("n").arg("0"),
         Expiry::After(ttl) => cmd.arg("a").arg(ttl.as_millis()),
-        Expiry::At(instant) => cmd.arg("t").arg(ttl_core::Deadline::at(instant).as_epoch_millis()),
+        Expiry::At(instant) => {
+            // Finer than deadlines are: whether it has passed is decided before it is rounded up.
+            let since = instant.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+            let micros = u64::try_from(since.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX);
+            cmd.arg("t").arg(micros)
+        }
     };
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use redis::aio::{ConnectionManager, MultiplexedConnection};
 use ttl_core::{
@@ -24,9 +24,6 @@ use crate::scripts::Scripts;
 
 /// The most fields of a record: more arguments than a command can have would break the connection.
 const MAX_FIELDS: usize = 250_000;
-
-/// Redis deletes expired keys in the background, ten times a second, up to a tenth of them left over under load.
-const RECLAIMS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A store on a Redis or Valkey server. Cloning is cheap; clones share the connection.
 ///
@@ -105,7 +102,6 @@ impl RedisStore {
 
     fn new(link: Link, config: &RedisConfig, scripts: Arc<Scripts>) -> Self {
         let capabilities = Capabilities::new(crate::BACKEND)
-            .with_reclaims_within(RECLAIMS_WITHIN)
             .with_max_value_bytes(config.max_value_bytes)
             .with_unique_versions(false);
         let (prefix, capped_blobs) = (config.prefix(), AtomicBool::new(false));

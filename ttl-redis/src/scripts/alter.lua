@@ -1,5 +1,5 @@
 -- Moves a deadline, or ends an entry and hands it back.
--- ARGV: 'e', version or '', change n|a|t|+, its ms, guard a|l|s|e|p
+-- ARGV: 'e', version or '', change n|a|t|+, its length, guard a|l|s|e|p
 -- ARGV: 'd', version or '', expected kind, select a|f|n, fields...
 local what, expected = ARGV[1], ARGV[2]
 local moves = what == 'e'
@@ -19,7 +19,7 @@ if moves then
   local holds = guard == 'a' or (guard == 'l' and to > from) or (guard == 's' and to < from)
     or (guard == 'e' and from ~= NEVER) or (guard == 'p' and from == NEVER)
   if not holds or to == from then return { 'O', answer(from), 0 } end
-  if to ~= NEVER and to > ceil + MAX_TTL then return { 'X' } end
+  if not asked and to > ceil + MAX_TTL and to ~= entry.cap then return { 'X' } end
   if to <= floor then redis.call('DEL', key)
   elseif to == NEVER then redis.call('PERSIST', key)
   else redis.call('PEXPIREAT', key, to - 1) end

@@ -8,11 +8,14 @@ local ceil = floor + (time[2] % 1000 == 0 and 0 or 1)
 -- Whether anything is stored under the key, ghosts included.
 local stored = false
 
--- What a caller asked for as a deadline; nil if it is too far away.
-local function resolve(kind, ms)
+-- What a caller asked for as a deadline: never, after so many milliseconds, or at an instant in microseconds. Nil if
+-- it is too far away.
+local function resolve(kind, length)
   if kind == 'n' then return NEVER end
-  if kind == 'a' then return ceil + ms end
-  local at = tonumber(ms)
+  if kind == 'a' then return ceil + length end
+  local at = math.ceil(length / 1000)
+  -- Rounded up, an instant of the present millisecond that has passed would lie ahead.
+  if tonumber(length) <= time[1] * 1000000 + time[2] then return math.min(at, floor) end
   if at > ceil + MAX_TTL then return nil end
   return at
 end

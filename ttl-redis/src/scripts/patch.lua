@@ -1,14 +1,14 @@
 -- Operations on the fields of a record, all or none.
--- ARGV: version or '', refresh mode e|s or '', its ttl, create n|a|t or '', its ms, max or '', token, size limit,
+-- ARGV: version or '', refresh mode e|s or '', its ttl, create n|a|t or '', its length, max or '', token, size limit,
 -- size of the initial record, number of fields, of initial pairs; then for each field its name and what the name
 -- adds to the size, the initial pairs, and for each operation code, field, argument.
-local expected, mode, ttl, create, ms, max, token, limit, initial_size, fields, initials = unpack(ARGV, 1, 11)
+local expected, mode, ttl, create, length, max, token, limit, initial_size, fields, initials = unpack(ARGV, 1, 11)
 local sub, byte, find = string.sub, string.byte, string.find
 local MAX_SCANNED, MAX_COPIED = 65536, 16777216
 
 local asked
 if create ~= '' then
-  asked = resolve(create, ms)
+  asked = resolve(create, length)
   if not asked then return { 'X' } end
 end
 local entry = load()

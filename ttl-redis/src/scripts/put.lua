@@ -1,8 +1,8 @@
 -- A put that a plain SET cannot do.
--- ARGV: kind b|r, condition a|n|x|v, version, on live r|k|e|s, refresh ttl, expiry n|a|t, its ms, max or '',
+-- ARGV: kind b|r, condition a|n|x|v, version, on live r|k|e|s, refresh ttl, expiry n|a|t, its length, max or '',
 -- ttl:version without the kind, then the blob, or the record's names and texts.
-local kind, condition, expected, on_live, ttl, expiry, ms, max, mark = unpack(ARGV, 1, 9)
-local asked = resolve(expiry, ms)
+local kind, condition, expected, on_live, ttl, expiry, length, max, mark = unpack(ARGV, 1, 9)
+local asked = resolve(expiry, length)
 if not asked then return { 'X' } end
 local entry = load()
 if entry and entry.kind == 'c' then return { 'C' } end

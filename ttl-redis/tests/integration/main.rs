@@ -7,6 +7,7 @@ mod layout;
 mod proxy;
 mod reach;
 mod refusals;
+mod scans;
 mod server;
 mod suite;
 mod support;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         trials.extend(faults::trials());
         trials.extend(reach::trials());
         trials.extend(refusals::trials());
+        trials.extend(scans::trials(&server));
         trials.extend(layout::trials(&server));
         trials.sort_by(|a, b| a.name().cmp(b.name()));
         trials
