@@ -56,6 +56,10 @@ macro_rules! __each_group {
         $crate::each_batch!($harness, $($callback)+);
         $crate::each_scan!($harness, $($callback)+);
         $crate::each_scenarios!($harness, $($callback)+);
+        $crate::each_declared!($harness, $($callback)+);
+        $crate::each_concurrency!($harness, $($callback)+);
+        $crate::each_races!($harness, $($callback)+);
+        $crate::each_churn!($harness, $($callback)+);
         $crate::each_model!($harness, $($callback)+);
         $crate::each_histories!($harness, $($callback)+);
     };

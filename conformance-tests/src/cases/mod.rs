@@ -3,9 +3,12 @@
 mod basics;
 mod batch;
 mod caps;
+mod churn;
+mod concurrency;
 mod conditions;
 mod corruption;
 mod deadlines;
+mod declared;
 mod deletes;
 mod elapsed;
 mod expiry;
@@ -21,6 +24,7 @@ mod patch_fields;
 mod patch_lists;
 mod patch_numbers;
 mod patch_texts;
+mod races;
 mod records;
 mod refresh;
 mod refresh_matrix;
@@ -30,6 +34,7 @@ mod scan;
 mod scenarios;
 mod sizes;
 mod support;
+mod together;
 mod values;
 mod versions;
 
@@ -70,6 +75,10 @@ pub fn all() -> Vec<Case> {
         batch::CASES,
         scan::CASES,
         scenarios::CASES,
+        declared::CASES,
+        concurrency::CASES,
+        races::CASES,
+        churn::CASES,
         crate::model::CASES,
         crate::histories::CASES,
     ]

@@ -8,7 +8,7 @@ use ttl_core::{
     Refresh, Ttl, Want,
 };
 
-use super::support::{LATER, SOONER, ensure_ahead, fields, json_of, patch, put_fields, record_of, reported};
+use super::support::{LATER, ensure_ahead, fields, json_of, patch, put_fields, record_of, reported};
 use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{cases, ensure, ensure_eq, ensure_kind};
 
@@ -158,18 +158,6 @@ cases! {
         Ok(())
     }
 
-    /// P2, R4: the cap of what a patch creates holds from its creation on.
-    #[needs(patch, caps)]
-    async fn a_patch_creates_with_a_cap(t: Test) -> Check {
-        let lifespan = Lifespan::new(SOONER).with_max(LONG);
-        let options = PatchOptions::new().with_create(Create::new(lifespan));
-        let started = t.store.now();
-        applied(t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?)?;
-        ensure_ahead(&t, t.deadline(&key("k")).await?, started, SOONER, "the first deadline")?;
-        t.expire(&key("k"), ExpiryChange::Set(Expiry::After(LATER)), Guard::Always).await?;
-        ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the cap")
-    }
-
     /// P2, R4: an expiry beyond the cap of what a patch creates is cut to the cap.
     #[needs(patch, caps)]
     async fn a_patch_cannot_create_beyond_its_cap(t: Test) -> Check {
@@ -180,17 +168,6 @@ cases! {
             ensure_ahead(&t, t.deadline(&key(name)).await?, started, LONG, "the cap")?;
         }
         Ok(())
-    }
-
-    /// R4: patching a capped record keeps its cap.
-    #[needs(patch, caps)]
-    async fn a_patch_keeps_the_cap(t: Test) -> Check {
-        let started = t.store.now();
-        t.put(&key("k"), record(), PutOptions::new(Lifespan::new(SOONER).with_max(LONG))).await?;
-        let options = PatchOptions::new().with_create(Create::new(Lifespan::new(LATER).with_max(LATER)));
-        applied(t.store.patch(&key("k"), &Patch::new().set("n", 2).unset("n"), options).await?)?;
-        t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
-        ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the cap")
     }
 
     /// P2, E6: what would be created in the past is told and not left.
@@ -374,16 +351,5 @@ cases! {
         ensure!(second.is_refused(), "Refused", "{second:?}");
         ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 2 }), "the record");
         Ok(())
-    }
-
-    /// P2, C2: with a version to meet, an absent key stays absent, although the patch may create.
-    #[needs(patch, conditions)]
-    async fn a_patch_with_a_version_does_not_create(t: Test) -> Check {
-        put_fields(&t, &key("k"), &json!({ "n": 1 })).await?;
-        let options = creating().with_if_version(t.version(&key("k")).await?);
-        t.delete(&key("k")).await?;
-        let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), options).await?;
-        ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-        t.expect_miss(&key("k"), "after the patch").await
     }
 }

@@ -49,7 +49,7 @@ cases! {
 
     /// P1: a field that is set to `null` holds `null`: it is not missing.
     #[needs(patch)]
-    async fn a_null_field_is_not_missing(t: Test) -> Check {
+    async fn setting_null_keeps_the_field(t: Test) -> Check {
         put_fields(&t, &key("k"), &json!({ "f": 1 })).await?;
         let outcome = patch(&t, &key("k"), &Patch::new().set("f", Json::Null)).await?;
         ensure_eq!(outcome.fields.get("f"), Some(&Json::Null), "the touched field");
