@@ -1,5 +1,8 @@
 //! Every set of actions against every operation: what is asked of the store, and what becomes of the deadline.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ttl_store::{
     Actions, Counters, Deadline, ErrorKind, GetOptions, OnLive, Patch, Records, Refresh, RefreshMode,
     RefreshPolicy, Ttl, Want,
@@ -185,9 +188,39 @@ async fn a_policy_that_cannot_work_leaves_the_old_one() {
 async fn a_failed_refresh_does_not_fail_the_read() {
     let subject = Subject::new(RefreshPolicy::on(Actions::READ | Actions::FETCH).unwrap()).await;
     subject.fixture.fail_refreshes(ErrorKind::Unavailable);
-    for name in ["get", "get_many", "get_fields", "contains"] {
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(log.clone());
+    for (name, lines) in [("get", 1), ("get_many", 2), ("get_fields", 3), ("contains", 4)] {
         subject.run(name).await;
+        assert_eq!(log.0.load(Ordering::SeqCst), lines, "{name} says it in the log");
     }
+    drop(guard);
     let item = subject.records.get_item("k", Want::empty()).await.unwrap().unwrap();
     assert_eq!(item.refresh_error.unwrap().kind(), ErrorKind::Unavailable);
+}
+
+/// Counts warnings.
+#[derive(Clone, Default)]
+struct Log(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }

@@ -164,7 +164,8 @@ impl TtlStore for Recorder {
 
     async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Entry>>> {
         self.note(Call::GetMany(texts(keys), options.clone()));
-        self.inner.get_many(keys, options).await
+        let entries = self.inner.get_many(keys, options).await;
+        entries.into_iter().map(|entry| Ok(entry?.map(|entry| self.spoil(entry)))).collect()
     }
 
     async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
