@@ -339,7 +339,7 @@ fn asked(now: Instant, expiry: Expiry) -> u64 {
         Expiry::At(instant) => {
             let at = instant.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
             // What is past stays past, although deadlines are rounded up.
-            if at <= now { millis_up(at - at % 1_000_000) } else { millis_up(at) }
+            if at <= now { millis_up(at).min(millis_up(now - now % 1_000_000)) } else { millis_up(at) }
         }
     }
 }

@@ -211,11 +211,15 @@ fn agree(expected: &Reply, seen: &Seen) -> Result<(), &'static str> {
     if agrees { Ok(()) } else { Err("the model's answer") }
 }
 
-/// Every instant of a window that can make a difference: whole milliseconds, and what lies between them.
+/// Every instant of a window that can make a difference: whole milliseconds, what lies between them, and their last
+/// moment, which is after whatever was asked for within them.
 fn instants((from, to): (Instant, Instant)) -> impl Iterator<Item = Instant> {
-    let step = if from == to { 1 } else { 500_000 };
-    let first = from - from % step;
-    (0..).map(move |n| first + n * step).take_while(move |now| *now <= to)
+    const IN_EACH: [Instant; 3] = [0, 500_000, 999_999];
+    let alone = from == to;
+    let first = from - from % 1_000_000;
+    let all = (0..).map(move |n| first + n / 3 * 1_000_000 + IN_EACH[(n % 3) as usize]);
+    let all = all.take_while(move |now| !alone && *now <= to);
+    alone.then_some(from).into_iter().chain(all)
 }
 
 fn nanos(instant: SystemTime) -> Instant {
