@@ -22,8 +22,8 @@
 //! [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) as soon as it sends the driver elsewhere.
 //!
 //! The clock that decides is the server's. [`RedisStore::now`](ttl_core::TtlStore::now) is this process's
-//! estimate of it: the server's TIME when the connection was made, moved on by the monotonic clock, wrong by
-//! at most half of that round trip. Nothing that the driver sends depends on the estimate: TTLs are sent as
+//! estimate of it: the server's TIME when the connection was made (or this machine's, if the round trip shows no
+//! difference), moved on by the monotonic clock, wrong by less than that round trip. Nothing that the driver sends depends on the estimate: TTLs are sent as
 //! lengths, and instants are compared with the server's time on the server, the limit of 20 years included.
 //!
 //! At connect the driver logs one warning (by [`tracing`]) if the server's `maxmemory-policy` may evict

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use ttl_core::{
-    Error, ErrorKind, Key, PutOptions, Result, Ttl, TtlStore, Value, Version, async_trait,
-};
+use ttl_core::{Error, ErrorKind, Key, PutOptions, Result, Ttl, TtlStore, Value, Version, async_trait};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::{Beneath, Fixture, Harness, Time};
@@ -47,7 +45,10 @@ impl Harness for RedisHarness {
         let config = self.config.clone().with_namespace(&*namespace);
         let store = RedisStore::connect(&config).await?;
         let second = RedisStore::connect(&config).await?;
-        let raw = self.client.get_multiplexed_async_connection().await.map_err(failed)?;
+        let patient = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT));
+        let raw = self.client.get_multiplexed_async_connection_with_config(&patient).await.map_err(failed)?;
         let beneath = RedisBeneath { prefix: format!("{namespace}:"), store: store.clone(), raw };
         Ok(Fixture::new(Arc::new(store), Time::Real)
             .with_second(Arc::new(second))
