@@ -33,18 +33,22 @@ impl Entry {
         Self(ThinArc::from_header_and_slice(head(word.with(Word::CAPPED)), &tail))
     }
 
+    #[inline]
     fn head(&self) -> &Head {
         &self.0.header.header
     }
 
+    #[inline]
     pub(crate) fn state(&self) -> &State {
         &self.head().state
     }
 
+    #[inline]
     pub(crate) fn value(&self) -> &Value {
         &self.head().value
     }
 
+    #[inline]
     pub(crate) fn key(&self) -> &[u8] {
         let tail = &self.0.slice;
         if self.state().load().has(Word::CAPPED) { &tail[..tail.len() - CAP_BYTES] } else { tail }
@@ -55,6 +59,7 @@ impl Entry {
         Key::new(String::from_utf8_lossy(self.key()).into_owned())
     }
 
+    #[inline]
     fn cap(&self, word: Word) -> Deadline {
         if !word.has(Word::CAPPED) {
             return Deadline::NEVER;
@@ -63,11 +68,13 @@ impl Entry {
         Deadline::from_epoch_millis(cap)
     }
 
+    #[inline]
     pub(crate) fn version(&self, store: u64) -> Version {
         version(store, self.head().version)
     }
 
     /// What the rules look at.
+    #[inline]
     pub(crate) fn header(&self, word: Word, store: u64) -> Header {
         Header {
             kind: self.value().kind(),
@@ -113,6 +120,7 @@ impl Entry {
 }
 
 /// The store's own half makes a version of one store unlike any of another one, or of an earlier process.
+#[inline]
 pub(crate) fn version(store: u64, number: u64) -> Version {
     Version::from_u128(u128::from(store) << 64 | u128::from(number))
 }

@@ -16,6 +16,7 @@ mod store;
 mod sweep;
 mod sweeper;
 mod table;
+mod time;
 mod weight;
 mod wheel;
 

@@ -1,11 +1,8 @@
 //! The scan: a walk over the shards in an order that no change of the tables disturbs.
 
 use std::collections::BinaryHeap;
-use std::time::SystemTime;
 
-use ttl_core::{
-    Cursor, Deadline, Entry as Answer, Error, ErrorKind, Key, Page, Result, ScanOptions, Select, Want,
-};
+use ttl_core::{Cursor, Deadline, Entry as Answer, Error, ErrorKind, Key, Now, Page, Result, ScanOptions};
 
 use crate::entry::Entry;
 use crate::shard::select;
@@ -59,7 +56,7 @@ impl Table {
         options: &ScanOptions,
         after: Option<Rank>,
         wanted: usize,
-        clock: impl Fn() -> SystemTime,
+        clock: impl Fn() -> Now,
     ) -> Result<Vec<(Rank, Key, Answer)>> {
         let now = clock();
         let mut first: BinaryHeap<(Rank, usize)> = BinaryHeap::new();
@@ -84,7 +81,7 @@ impl Table {
     }
 
     /// Whether an entry has expired; it is marked then, as a get does.
-    fn is_dead(&self, entry: &Entry, now: SystemTime) -> bool {
+    fn is_dead(&self, entry: &Entry, now: Now) -> bool {
         entry.state().update(|word| {
             let dead = Deadline::from_epoch_millis(word.deadline()).is_expired(now);
             (if dead { word.with_deadline(0) } else { word }, dead)
@@ -94,9 +91,7 @@ impl Table {
     fn listed(&self, rank: Rank, entry: &Entry, options: &ScanOptions) -> Result<(Rank, Key, Answer)> {
         self.note_share(entry, &options.select);
         let deadline = Deadline::from_epoch_millis(entry.state().load().deadline());
-        let answer = Answer::new((options.select != Select::Nothing).then(|| entry.value().clone()))
-            .with_deadline(options.want.contains(Want::DEADLINE).then_some(deadline))
-            .with_version(options.want.contains(Want::VERSION).then(|| entry.version(self.store)));
+        let answer = self.answer(entry, &options.select, options.want, deadline);
         Ok((rank, entry.to_key()?, answer))
     }
 

@@ -1,15 +1,15 @@
 //! A shard: a table under its lock, and the reads that need no more than the read lock.
 
 use std::sync::atomic::Ordering;
-use std::time::SystemTime;
 
 use parking_lot::RwLock;
 use ttl_core::rules;
-use ttl_core::{Deadline, Entry as Answer, GetOptions, Result, Select, Value, Version, Want};
+use ttl_core::{Deadline, Entry as Answer, Error, GetOptions, Now, Result, Select, Value, Want};
 
 use crate::entry::Entry;
 use crate::state::Word;
 use crate::table::{At, Table};
+use crate::time::Time;
 use crate::weight;
 use crate::wheel::Wheel;
 
@@ -19,89 +19,70 @@ pub(crate) struct Shard {
     pub(crate) table: RwLock<Table>,
 }
 
-/// What a get found, to be turned into an answer after the lock.
-pub(crate) struct Found {
-    value: Option<Value>,
-    deadline: Deadline,
-    version: Option<Version>,
-}
-
-/// How far a get came under the read lock.
-pub(crate) enum Read {
-    /// All the way.
-    Done(Option<Found>),
-    /// Its refresh makes the deadline sooner than the wheel would look: that takes the write lock.
-    Write,
-}
-
-enum Verdict {
+/// What a get finds out about an entry under the read lock.
+pub(crate) enum Verdict {
+    /// It is a ghost.
     Dead,
-    Live { deadline: Deadline, first_share: bool },
+    /// It lives, after the refresh if there was one, until this deadline.
+    Live(Deadline),
+    /// The refresh makes the deadline sooner than the wheel would look: that takes the write lock.
     Write,
+    /// The get fails.
+    Failed(Error),
 }
 
 impl Table {
-    /// A get under the read lock. `clock` is read as often as the state has to be judged.
-    pub(crate) fn get(
-        &self,
-        at: At<'_>,
-        options: &GetOptions,
-        clock: impl Fn() -> SystemTime,
-    ) -> Result<Read> {
-        let Some(entry) = self.find(at) else { return Ok(Read::Done(None)) };
+    /// A get under the read lock, of an entry that is there.
+    #[inline]
+    pub(crate) fn read(&self, entry: &Entry, options: &GetOptions, time: &Time) -> Verdict {
         let shares = shares_buffer(entry, &options.select);
-        let bounded = self.queues.is_some();
+        let mut first_share = false;
         let verdict = entry.state().update(|word| {
-            let verdict = self.judge(entry, word, options, clock());
-            match verdict {
+            // What a refresh counts from must be now.
+            let now = if options.refresh.is_none() { time.now_for(word.deadline()) } else { time.now() };
+            let verdict = self.judge(entry, word, options, now);
+            let next = match verdict {
                 // Marked, so that no other reader whose clock was read earlier can refresh it any more.
-                Ok(Verdict::Dead) => (word.with_deadline(0), verdict),
-                Ok(Verdict::Live { deadline, .. }) => {
-                    let first_share = shares && !word.has(Word::SHARED);
-                    let next = word.with_deadline(deadline.as_epoch_millis());
-                    let next = if shares { next.with(Word::SHARED) } else { next };
-                    let next = if bounded { next.used() } else { next };
-                    (next, Ok(Verdict::Live { deadline, first_share }))
+                Verdict::Dead => word.with_deadline(0),
+                Verdict::Live(deadline) => {
+                    first_share = shares && !word.has(Word::SHARED);
+                    let next = if shares { word.with(Word::SHARED) } else { word };
+                    let next = if self.queues.is_some() { next.used() } else { next };
+                    if options.refresh.is_some() {
+                        next.with_deadline(deadline.as_epoch_millis())
+                    } else {
+                        next
+                    }
                 }
-                Ok(Verdict::Write) | Err(_) => (word, verdict),
-            }
-        })?;
-        Ok(match verdict {
-            Verdict::Dead => Read::Done(None),
-            Verdict::Write => Read::Write,
-            Verdict::Live { deadline, first_share } => {
-                if first_share {
-                    self.bytes.fetch_add(weight::SHARED_BLOB, Ordering::Relaxed);
-                }
-                Read::Done(Some(self.found(entry, options, deadline)))
-            }
-        })
+                Verdict::Write | Verdict::Failed(_) => word,
+            };
+            (next, verdict)
+        });
+        if first_share {
+            self.bytes.fetch_add(weight::SHARED_BLOB, Ordering::Relaxed);
+        }
+        verdict
     }
 
-    fn judge(&self, entry: &Entry, word: Word, options: &GetOptions, now: SystemTime) -> Result<Verdict> {
-        let header = entry.header(word, self.store);
-        let Some(hit) = rules::get(now, Some(&header), options)? else { return Ok(Verdict::Dead) };
-        let deadline = match hit.refresh {
-            Some(to) if to < hit.deadline => {
-                let slot = self.wheel.slot(to.as_epoch_millis());
-                if Wheel::is_sooner(slot, word.slot()) {
-                    return Ok(Verdict::Write);
-                }
-                to
-            }
-            Some(to) => to,
-            None => hit.deadline,
-        };
-        Ok(Verdict::Live { deadline, first_share: false })
+    #[inline]
+    fn judge(&self, entry: &Entry, word: Word, options: &GetOptions, now: Now) -> Verdict {
+        match rules::get(now, Some(&entry.header(word, self.store)), options) {
+            Ok(None) => Verdict::Dead,
+            Ok(Some(hit)) => match hit.refresh {
+                Some(to) if to < hit.deadline && self.fires_sooner(to, word) => Verdict::Write,
+                to => Verdict::Live(to.unwrap_or(hit.deadline)),
+            },
+            Err(error) => Verdict::Failed(error),
+        }
+    }
+
+    #[cold]
+    fn fires_sooner(&self, deadline: Deadline, word: Word) -> bool {
+        Wheel::is_sooner(self.wheel.slot(deadline.as_epoch_millis()), word.slot())
     }
 
     /// A get under the write lock.
-    pub(crate) fn get_mut(
-        &mut self,
-        at: At<'_>,
-        options: &GetOptions,
-        now: SystemTime,
-    ) -> Result<Option<Found>> {
+    pub(crate) fn get_mut(&mut self, at: At<'_>, options: &GetOptions, now: Now) -> Result<Option<Answer>> {
         let stored = self.find(at).map(|entry| entry.header(entry.state().load(), self.store));
         let Some(hit) = rules::get(now, stored.as_ref(), options)? else { return Ok(None) };
         if let Some(deadline) = hit.refresh {
@@ -109,7 +90,8 @@ impl Table {
         }
         let Some(entry) = self.find(at) else { return Ok(None) };
         self.note_share(entry, &options.select);
-        Ok(Some(self.found(entry, options, hit.refresh.unwrap_or(hit.deadline))))
+        let deadline = hit.refresh.unwrap_or(hit.deadline);
+        Ok(Some(self.answer(entry, &options.select, options.want, deadline)))
     }
 
     /// Accounts for a buffer that is handed out for the first time.
@@ -121,27 +103,24 @@ impl Table {
         }
     }
 
-    fn found(&self, entry: &Entry, options: &GetOptions, deadline: Deadline) -> Found {
-        Found {
-            value: (options.select != Select::Nothing).then(|| entry.value().clone()),
-            deadline,
-            version: options.want.contains(Want::VERSION).then(|| entry.version(self.store)),
+    /// The answer, with the whole value where any of it was selected; the part is selected after the lock.
+    #[inline]
+    pub(crate) fn answer(&self, entry: &Entry, select: &Select, want: Want, deadline: Deadline) -> Answer {
+        let value = (!matches!(select, Select::Nothing)).then(|| entry.value().clone());
+        let answer = Answer::new(value);
+        if want.is_empty() {
+            return answer;
         }
-    }
-}
-
-impl Found {
-    pub(crate) fn into_answer(self, options: &GetOptions) -> Answer {
-        let value = self.value.and_then(|value| select(value, &options.select));
-        Answer::new(value)
-            .with_deadline(options.want.contains(Want::DEADLINE).then_some(self.deadline))
-            .with_version(self.version)
+        answer
+            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+            .with_version(want.contains(Want::VERSION).then(|| entry.version(self.store)))
     }
 }
 
 /// Whether a get with this selection hands out the buffer of a blob.
+#[inline]
 fn shares_buffer(entry: &Entry, select: &Select) -> bool {
-    matches!(entry.value(), Value::Blob(bytes) if !bytes.is_empty()) && *select == Select::All
+    matches!(select, Select::All) && matches!(entry.value(), Value::Blob(bytes) if !bytes.is_empty())
 }
 
 /// The selected part of a value; none of a blob where fields are selected.

@@ -126,6 +126,7 @@ impl State {
     /// What is decided is decided on the very word that is replaced. So a refresh that was judged on an older
     /// deadline neither shortens a later one nor revives an entry that another reader has meanwhile found dead
     /// (and has marked so).
+    #[inline(always)]
     pub(crate) fn update<T>(&self, mut judge: impl FnMut(Word) -> (Word, T)) -> T {
         let mut seen = self.0.load(Ordering::Acquire);
         loop {

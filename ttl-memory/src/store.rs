@@ -6,18 +6,19 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use ttl_core::{
-    Capabilities, Clock, DeleteOptions, Entry as Answer, Error, ExpireOptions, ExpireOutcome, ExpiryChange,
-    GetOptions, Key, Meta, MonotonicClock, Outcome, Page, Patch, PatchOptions, PatchOutcome, PutItem,
-    PutOptions, Result, ScanOptions, TtlStore, Value,
+    Capabilities, DeleteOptions, Entry as Answer, Error, ExpireOptions, ExpireOutcome, ExpiryChange,
+    GetOptions, Key, Meta, Now, Outcome, Page, Patch, PatchOptions, PatchOutcome, PutItem, PutOptions,
+    Result, ScanOptions, Select, TtlStore, Value,
 };
 
 use crate::config::{MemoryConfig, Reclaim};
 use crate::hashing::Hashing;
 use crate::limits::Limits;
-use crate::shard::{Read, Shard, select};
-use crate::sweep::{STEP, floor_millis};
+use crate::shard::{Shard, Verdict, select};
+use crate::sweep::STEP;
 use crate::sweeper::Sweeper;
 use crate::table::{At, Table, Trash};
+use crate::time::Time;
 use crate::{scan, wheel};
 
 /// How many registrations a put looks at on its way, where some are due.
@@ -62,29 +63,15 @@ pub(crate) struct Inner {
     sweeper: Sweeper,
 }
 
-enum Time {
-    Monotonic(MonotonicClock),
-    Other(Arc<dyn Clock>),
-}
-
-impl Time {
-    fn now(&self) -> SystemTime {
-        match self {
-            Self::Monotonic(clock) => clock.now(),
-            Self::Other(clock) => clock.now(),
-        }
-    }
-}
-
 impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(config: MemoryConfig) -> Self {
-        let time = config.clock().map_or_else(|| Time::Monotonic(MonotonicClock::new()), Time::Other);
+        let time = Time::new(config.clock());
         let (shards, limits) = Limits::share(&config);
         let hashing = Hashing::default();
         let number = rand::random();
-        let now = floor_millis(time.now());
+        let now = time.now().as_epoch_millis();
         let shard = |at| Shard {
             table: Table::new(now, hashing.clone(), number, (at as u64, shards as u64), limits).into(),
         };
@@ -154,7 +141,8 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl Inner {
-    pub(crate) fn now(&self) -> SystemTime {
+    #[inline]
+    pub(crate) fn now(&self) -> Now {
         self.time.now()
     }
 
@@ -179,24 +167,39 @@ impl Inner {
     }
 
     /// The shard of a key, and the key with its hash.
+    #[inline]
     fn at<'a>(&self, key: &'a Key) -> (&Shard, At<'a>) {
         let hash = self.hashing.hash(key.as_bytes());
         (&self.shards[hash.shard(self.shards.len())], At { key: key.as_bytes(), hash })
     }
 
+    #[inline]
     fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Answer>> {
         let (shard, at) = self.at(key);
-        let read = shard.table.read().get(at, options, || self.now());
-        let found = match read {
-            Ok(Read::Done(found)) => found,
-            Ok(Read::Write) => {
-                let mut table = shard.table.write();
-                let now = self.now();
-                table.get_mut(at, options, now).map_err(|error| failed(error, "get", key))?
+        let table = shard.table.read();
+        let Some(entry) = table.find(at) else { return Ok(None) };
+        let answer = match table.read(entry, options, &self.time) {
+            Verdict::Live(deadline) => table.answer(entry, &options.select, options.want, deadline),
+            Verdict::Dead => return Ok(None),
+            Verdict::Failed(error) => return Err(failed(error, "get", key)),
+            Verdict::Write => {
+                drop(table);
+                return self.get_mut(key, options);
             }
-            Err(error) => return Err(failed(error, "get", key)),
         };
-        Ok(found.map(|found| found.into_answer(options)))
+        drop(table);
+        Ok(Some(if matches!(options.select, Select::Fields(_)) { selected(answer, options) } else { answer }))
+    }
+
+    #[cold]
+    fn get_mut(&self, key: &Key, options: &GetOptions) -> Result<Option<Answer>> {
+        let (shard, at) = self.at(key);
+        let mut table = shard.table.write();
+        let now = self.now();
+        let answer = table.get_mut(at, options, now);
+        drop(table);
+        let answer = answer.map_err(|error| failed(error, "get", key))?;
+        Ok(answer.map(|answer| selected(answer, options)))
     }
 
     /// Runs a write under the key's lock; what it leaves over is dropped after the lock.
@@ -204,7 +207,7 @@ impl Inner {
         self: &Arc<Self>,
         key: &Key,
         operation: &'static str,
-        write: impl FnOnce(&mut Table, At<'_>, SystemTime, &mut Trash) -> Result<T>,
+        write: impl FnOnce(&mut Table, At<'_>, Now, &mut Trash) -> Result<T>,
     ) -> Result<T> {
         let (shard, at) = self.at(key);
         let mut trash = Trash::default();
@@ -235,6 +238,13 @@ impl Inner {
     }
 }
 
+/// The answer with the selected part of the value.
+fn selected(mut answer: Answer, options: &GetOptions) -> Answer {
+    answer.value = answer.value.and_then(|value| select(value, &options.select));
+    answer
+}
+
+#[cold]
 fn failed(error: Error, operation: &'static str, key: &Key) -> Error {
     error.with_operation(operation).with_backend("memory").with_key(key)
 }
@@ -247,7 +257,7 @@ impl TtlStore for MemoryStore {
     }
 
     fn now(&self) -> SystemTime {
-        self.0.now()
+        self.0.time.system_time()
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Answer>> {

@@ -1,8 +1,6 @@
 //! Giving back what has expired, in bounded steps under the shard's lock.
 
-use std::time::SystemTime;
-
-use ttl_core::Deadline;
+use ttl_core::{Deadline, Now};
 
 use crate::hashing::spread;
 use crate::state::Word;
@@ -17,8 +15,8 @@ pub(crate) const SLACK: usize = 1024;
 impl Table {
     /// Looks at up to `budget` registrations that are due and removes the entries that have expired; answers whether
     /// there is more to do.
-    pub(crate) fn sweep(&mut self, budget: usize, now: SystemTime, trash: &mut Trash) -> bool {
-        let millis = floor_millis(now);
+    pub(crate) fn sweep(&mut self, budget: usize, now: Now, trash: &mut Trash) -> bool {
+        let millis = now.as_epoch_millis();
         for _ in 0..budget {
             let Some((slot, short)) = self.wheel.next_due(millis) else {
                 self.shrink();
@@ -45,8 +43,8 @@ impl Table {
     }
 
     /// Whether a sweep has something to do.
-    pub(crate) fn needs_sweep(&self, now: SystemTime) -> bool {
-        self.wheel.is_due(floor_millis(now)) || self.has_stale() || self.has_stale_places()
+    pub(crate) fn needs_sweep(&self, now: Now) -> bool {
+        self.wheel.is_due(now.as_epoch_millis()) || self.has_stale() || self.has_stale_places()
     }
 
     fn has_stale(&self) -> bool {
@@ -80,9 +78,4 @@ impl Table {
             self.entries.shrink_to(room, |entry| spread(hashing.hash(entry.key()).short()));
         }
     }
-}
-
-pub(crate) fn floor_millis(now: SystemTime) -> u64 {
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

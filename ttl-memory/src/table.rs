@@ -1,14 +1,13 @@
 //! What a shard's lock guards: the table of entries, their wheel, their account.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::SystemTime;
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry as Place;
 use ttl_core::rules::{self, DeleteStep, ExpireStep, PatchStep, PutStep};
 use ttl_core::{
-    Deadline, DeleteOptions, ExpireOptions, ExpireOutcome, ExpiryChange, Meta, Outcome, Patch, PatchOptions,
-    PatchOutcome, PutOptions, Record, Result, Select, Value, Want,
+    Deadline, DeleteOptions, ExpireOptions, ExpireOutcome, ExpiryChange, Meta, Now, Outcome, Patch,
+    PatchOptions, PatchOutcome, PutOptions, Record, Result, Select, Value, Want,
 };
 
 use crate::entry::{self, Entry};
@@ -66,6 +65,7 @@ impl Table {
         }
     }
 
+    #[inline]
     pub(crate) fn find(&self, at: At<'_>) -> Option<&Entry> {
         self.entries.find(at.hash.table(), |entry| entry.key() == at.key)
     }
@@ -80,7 +80,7 @@ impl Table {
         at: At<'_>,
         value: Value,
         options: &PutOptions,
-        now: SystemTime,
+        now: Now,
         trash: &mut Trash,
     ) -> Result<Outcome<Meta>> {
         let stored = self.find(at).map(|entry| entry.header(entry.state().load(), self.store));
@@ -104,7 +104,7 @@ impl Table {
         at: At<'_>,
         patch: &Patch,
         options: &PatchOptions,
-        now: SystemTime,
+        now: Now,
         trash: &mut Trash,
     ) -> Result<Outcome<PatchOutcome>> {
         let entry = self.find(at);
@@ -140,7 +140,7 @@ impl Table {
         at: At<'_>,
         change: ExpiryChange,
         options: &ExpireOptions,
-        now: SystemTime,
+        now: Now,
         trash: &mut Trash,
     ) -> Result<Outcome<ExpireOutcome>> {
         let entry = self.find(at);
@@ -164,7 +164,7 @@ impl Table {
         &mut self,
         at: At<'_>,
         options: &DeleteOptions,
-        now: SystemTime,
+        now: Now,
         trash: &mut Trash,
     ) -> Result<Outcome<Option<Entry>>> {
         let stored = self.find(at).map(|entry| entry.header(entry.state().load(), self.store));
