@@ -1,0 +1,126 @@
+//! The suite on stores that deny parts of the contract: every case that needs such a part says so, and is skipped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ttl_conformance::{Case, Fixture, Harness, Time, Verdict, all, run};
+use ttl_core::{Capabilities, Cell, CellStore, Key, Result, Stored, async_trait};
+
+#[allow(unreachable_pub)]
+#[path = "../../ttl-core/examples/toy/mod.rs"]
+mod toy;
+
+/// A toy that takes back what it declares; core refuses what a cell's store does not declare.
+#[derive(Debug)]
+struct Denying {
+    toy: toy::Toy,
+    declares: Capabilities,
+}
+
+#[async_trait]
+impl Cell for Denying {
+    type Stamp = <toy::Toy as Cell>::Stamp;
+
+    fn capabilities(&self) -> Capabilities {
+        self.declares
+    }
+
+    fn identity(&self) -> &str {
+        self.toy.identity()
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<(Stored, Self::Stamp)>> {
+        self.toy.load(key).await
+    }
+
+    async fn swap(&self, key: &Key, seen: Option<&Self::Stamp>, next: Option<&Stored>) -> Result<bool> {
+        self.toy.swap(key, seen, next).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>> {
+        self.toy.list(prefix, after, limit).await
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct DenyingHarness(Capabilities);
+
+#[async_trait]
+impl Harness for DenyingHarness {
+    async fn fresh(&self) -> Result<Fixture> {
+        let mut toy = toy::Toy::default();
+        toy.name = ttl_core::Version::random().to_string();
+        let cell = Denying { toy, declares: self.0 };
+        Ok(Fixture::new(Arc::new(CellStore::new(cell)), Time::Real))
+    }
+}
+
+/// Runs every case; fails for each that failed, and unless each of `denials` was a case that ran.
+async fn check(declares: Capabilities, denials: &[&str]) {
+    let harness: Arc<dyn Harness> = Arc::new(DenyingHarness(declares));
+    let cases = Arc::new(all());
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let (harness, cases, next) = (Arc::clone(&harness), Arc::clone(&cases), Arc::clone(&next));
+        workers.spawn(async move {
+            let mut verdicts: Vec<(Case, Verdict)> = Vec::new();
+            while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                verdicts.push((*case, run(&harness, case).await));
+            }
+            verdicts
+        });
+    }
+    let verdicts = workers.join_all().await.concat();
+    assert_eq!(verdicts.len(), cases.len());
+    let failed: Vec<String> = verdicts
+        .iter()
+        .filter_map(|(case, verdict)| match verdict {
+            Verdict::Failed(failure) => Some(format!("{case:?}: {failure}")),
+            _ => None,
+        })
+        .collect();
+    assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
+    for denial in denials {
+        let passed =
+            verdicts.iter().any(|(case, verdict)| case.name == *denial && *verdict == Verdict::Passed);
+        assert!(passed, "{denial} did not run");
+    }
+}
+
+fn declared() -> Capabilities {
+    Capabilities::new("denying")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_conditions() {
+    let denials = ["denied_conditions_are_unsupported", "denied_conditions_are_unsupported_in_batches"];
+    check(declared().with_conditions(false), &denials).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_caps() {
+    let denials = ["denied_caps_are_unsupported", "denied_caps_are_unsupported_in_batches"];
+    check(declared().with_caps(false), &denials).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_patches() {
+    check(declared().with_patch(false), &["denied_patches_are_unsupported"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_scans() {
+    check(declared().with_scan(false), &["a_denied_scan_is_unsupported"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_the_least() {
+    let least = declared().with_conditions(false).with_caps(false).with_patch(false).with_scan(false);
+    check(least.with_unique_versions(false), &["denied_patches_are_unsupported"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_small_values() {
+    check(declared().with_max_value_bytes(350_000), &["a_put_that_is_too_large_refreshes_nothing"]).await;
+}
