@@ -79,3 +79,74 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ttl_core::{Key, PutOptions, Ttl, Value};
+
+    use super::*;
+    use crate::config::MemoryConfig;
+    use crate::hashing::Hashing;
+    use crate::limits::Limits;
+    use crate::table::At;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn table() -> Table {
+        let (_, limits) = Limits::share(&MemoryConfig::new());
+        Table::new(0, Hashing::default(), 1, (0, 1), limits)
+    }
+
+    fn put(table: &mut Table, n: u64, ttl: Ttl, now: Now) {
+        let key = Key::new(n.to_string()).unwrap();
+        let at = At { key: key.as_bytes(), hash: table.hashing.hash(key.as_bytes()) };
+        let options = PutOptions::new(ttl);
+        let value = Value::from(vec![0; 8]);
+        assert!(table.put(at, value, &options, now, &mut Trash::default()).unwrap().is_applied());
+    }
+
+    #[test]
+    fn what_expires_at_once_is_removed_in_steps() {
+        const ENTRIES: usize = 100_000;
+        let mut table = table();
+        for n in 0..ENTRIES as u64 {
+            put(&mut table, n, Ttl::seconds(10), Now::from_epoch_nanos(0));
+        }
+        let now = Now::from_epoch_nanos(12 * SECOND);
+        let (mut removed, mut steps, mut more) = (0, 0, true);
+        while more {
+            let mut trash = Trash::default();
+            more = table.sweep(STEP, now, &mut trash);
+            assert!(trash.entries.len() <= STEP);
+            removed += trash.entries.len();
+            steps += 1;
+        }
+        assert_eq!((removed, table.entries.len(), table.bytes()), (ENTRIES, 0, 0));
+        assert!(steps >= ENTRIES.div_ceil(STEP));
+        assert!(table.entries.capacity() < 100, "the table's own memory is given back too");
+    }
+
+    #[test]
+    fn a_key_that_comes_and_goes_leaves_few_registrations() {
+        let mut table = table();
+        let now = Now::from_epoch_nanos(0);
+        for n in 0..100 {
+            put(&mut table, n, Ttl::hours(2), now);
+        }
+        for n in 0..50_000 {
+            put(&mut table, n % 100, Ttl::hours(1 + n % 3), now);
+            let key = Key::new((n % 100).to_string()).unwrap();
+            let at = At { key: key.as_bytes(), hash: table.hashing.hash(key.as_bytes()) };
+            let gone = table.delete(at, &ttl_core::DeleteOptions::new(), now, &mut Trash::default());
+            assert!(gone.unwrap().is_applied());
+            put(&mut table, n % 100, Ttl::hours(1 + n % 3), now);
+            if table.needs_sweep(now) {
+                table.sweep(16, now, &mut Trash::default());
+            }
+            assert!(table.wheel.registrations() <= 2 * 100 + SLACK + 16);
+        }
+        let mut trash = Trash::default();
+        while table.sweep(STEP, Now::from_epoch_nanos(4 * 3_600 * SECOND), &mut trash) {}
+        assert_eq!((trash.entries.len(), table.entries.len()), (100, 0));
+    }
+}

@@ -173,3 +173,108 @@ impl Wheel {
 fn place(slot: u16) -> (usize, usize) {
     (usize::from(slot) / SLOTS, usize::from(slot) % SLOTS)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Pseudo-random lengths of every magnitude below a power of two, the same in every run (xorshift).
+    fn lengths() -> impl FnMut(u64) -> u64 {
+        let mut state = 0x5eed_u64;
+        let mut next = move |below| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        move |bits| {
+            let magnitude = next(bits);
+            1 + next(1 << magnitude)
+        }
+    }
+
+    /// All that is due, each with the slot that it fired from.
+    fn due(wheel: &mut Wheel, now: u64) -> Vec<(u16, u32)> {
+        std::iter::from_fn(|| wheel.next_due(now)).collect()
+    }
+
+    #[test]
+    fn everything_fires_within_its_tick_however_far_away() {
+        let mut length = lengths();
+        let start = 1_767_225_600_123;
+        let mut wheel = Wheel::starting_at(start);
+        let (mut now, mut next) = (start, 0);
+        // What is registered: hash to (slot, deadline), as entries would know it.
+        let mut open: BTreeMap<u32, (u16, u64)> = BTreeMap::new();
+        while next < 3_000 || !open.is_empty() {
+            if next < 3_000 {
+                // From a millisecond to the largest TTL.
+                let away = length(40).min(630_720_000_000);
+                let slot = wheel.slot(now + away);
+                wheel.register(slot, next);
+                open.insert(next, (slot, now + away));
+                next += 1;
+            }
+            now += length(if next < 3_000 { 16 } else { 36 });
+            for (slot, hash) in due(&mut wheel, now) {
+                let (at, deadline) = open[&hash];
+                assert_eq!(slot, at, "fired from a slot that it does not stand in");
+                if deadline <= now {
+                    open.remove(&hash);
+                } else {
+                    let slot = wheel.slot(deadline);
+                    wheel.register(slot, hash);
+                    open.insert(hash, (slot, deadline));
+                }
+            }
+            let late = open.values().find(|(_, deadline)| deadline.next_multiple_of(TICK_MILLIS) <= now);
+            assert_eq!(late, None, "still waiting at {now}");
+        }
+        assert_eq!(wheel.registrations(), 0);
+    }
+
+    #[test]
+    fn a_sooner_deadline_has_a_sooner_slot() {
+        let mut length = lengths();
+        for _ in 0..10_000 {
+            let now = 1_767_225_600_000 + length(40);
+            let wheel = Wheel::starting_at(now);
+            let (a, b) = (now + length(40), now + length(40));
+            let (soon, late) = (wheel.slot(a.min(b)), wheel.slot(a.max(b)));
+            assert!(!Wheel::is_sooner(late, soon), "{soon} {late}");
+        }
+        assert!(Wheel::is_sooner(Wheel::starting_at(0).slot(1 << 40), Word::NO_SLOT));
+        assert_eq!(Wheel::starting_at(0).slot(u64::MAX), Word::NO_SLOT);
+    }
+
+    #[test]
+    fn a_deadline_past_the_wheels_end_fires_at_the_end() {
+        let wheel = Wheel::starting_at(0);
+        assert_eq!(wheel.slot(u64::MAX - 1), (LEVELS * SLOTS - 1) as u16);
+    }
+
+    #[test]
+    fn stale_registrations_are_dropped_in_steps() {
+        let mut wheel = Wheel::starting_at(0);
+        for hash in 0..1_000 {
+            wheel.register(wheel.slot(u64::from(hash) * 5_000 + 1), hash);
+        }
+        let mut looked = 0;
+        let is_stale = |_: u16, hash: u32, _: u8| {
+            looked += 1;
+            hash % 10 != 0
+        };
+        let mut is_stale = is_stale;
+        let mut steps = 1;
+        while !wheel.purge(64, &mut is_stale) {
+            steps += 1;
+        }
+        assert_eq!((wheel.registrations(), looked), (100, 1_000));
+        assert!(steps >= 1_000 / 64);
+        let left = due(&mut wheel, u64::MAX >> 20);
+        assert_eq!(left.len(), 100);
+        assert!(left.iter().all(|(_, hash)| hash % 10 == 0));
+    }
+}
