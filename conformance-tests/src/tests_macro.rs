@@ -34,6 +34,7 @@ macro_rules! __each_group {
         $crate::each_corruption!($harness, $($callback)+);
         $crate::each_expiry!($harness, $($callback)+);
         $crate::each_deadlines!($harness, $($callback)+);
+        $crate::each_exact!($harness, $($callback)+);
         $crate::each_far!($harness, $($callback)+);
         $crate::each_elapsed!($harness, $($callback)+);
         $crate::each_ghosts!($harness, $($callback)+);

@@ -11,6 +11,7 @@ mod deadlines;
 mod declared;
 mod deletes;
 mod elapsed;
+mod exact;
 mod expiry;
 mod extend;
 mod far;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Case> {
         corruption::CASES,
         expiry::CASES,
         deadlines::CASES,
+        exact::CASES,
         far::CASES,
         elapsed::CASES,
         ghosts::CASES,

@@ -226,6 +226,10 @@ cases! {
                 let (store, key) = (t.second.clone(), key.clone());
                 tokio::spawn(async move { store.get(&key, refresh).await })
             };
+            // So that the delete comes before, while and after the read goes on.
+            for _ in 0..round % 4 {
+                tokio::task::yield_now().await;
+            }
             let deleted = t.store.delete(&key, DeleteOptions::new()).await?;
             ensure!(deleted.is_applied(), "the delete applied", "{deleted:?}");
             read.await.map_err(|error| Failure::new("no panic", error.to_string()))??;
@@ -256,6 +260,10 @@ async fn race(t: &Test, deletes: bool) -> Check {
                 store.get(&key, options).await
             })
         };
+        // And so that the writes come while it goes on.
+        for _ in 0..round % 5 {
+            tokio::task::yield_now().await;
+        }
         let started = t.store.now();
         if deletes {
             applied(t.store.delete(&key, DeleteOptions::new()).await?)?;

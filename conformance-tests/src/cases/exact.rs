@@ -1,0 +1,60 @@
+//! What shows only when time is looked at closely: within a millisecond, and after a deadline that was moved.
+
+use std::time::Duration;
+
+use ttl_core::{
+    Deadline, ExpireOptions, Expiry, ExpiryChange, GetOptions, Guard, Key, PutOptions, Record, Refresh, Ttl,
+    Value,
+};
+
+use super::support::whole;
+use crate::test::{LONG, SHORT, key};
+use crate::{Check, Failure, Test, cases, ensure_eq};
+
+cases! {
+    exact, each_exact ($);
+
+    /// E2: a life that starts within a millisecond is rounded up, not down.
+    #[needs(manual_clock)]
+    async fn a_life_that_starts_within_a_millisecond_is_rounded_up(t: Test) -> Check {
+        t.pass(Duration::from_nanos(1)).await;
+        for (at, value) in [Value::from("v"), Record::new().with("n", 1).into()].into_iter().enumerate() {
+            let key = key(&format!("k{at}"));
+            t.put(&key, value, PutOptions::new(LONG)).await?;
+            ensure_eq!(t.deadline(&key).await?, Deadline::after(t.local_now(), LONG), "the deadline of a put");
+            t.expire(&key, ExpiryChange::Set(Expiry::After(Ttl::hours(2))), Guard::Always).await?;
+            let later = Deadline::after(t.local_now(), Ttl::hours(2));
+            ensure_eq!(t.deadline(&key).await?, later, "the deadline of an expire");
+            let refresh = Refresh::extend_only(Ttl::hours(3));
+            t.store.get(&key, GetOptions::new().with_refresh(refresh)).await?;
+            let latest = Deadline::after(t.local_now(), Ttl::hours(3));
+            ensure_eq!(t.deadline(&key).await?, latest, "the deadline of a refresh");
+        }
+        Ok(())
+    }
+
+    /// E7, X5: what lives on beyond its first deadline, because it was extended, lives on as a whole.
+    async fn what_was_extended_outlives_its_first_deadline_whole(t: Test) -> Check {
+        let record = Record::new().with("first", 1).with("list", [1, 2]);
+        for (at, value) in [Value::from("v"), record.into()].into_iter().enumerate() {
+            let key = key(&format!("k{at}"));
+            extended(&t, &key, &value).await?;
+            t.outlive(SHORT).await;
+            let (seen, _) = whole(&t, &key).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
+            ensure_eq!(seen, value, "the value after its first deadline");
+        }
+        Ok(())
+    }
+}
+
+/// Puts the value for [`SHORT`] and extends its life; again if it was over before it could be extended.
+async fn extended(t: &Test, key: &Key, value: &Value) -> Check {
+    for _ in 0..20 {
+        t.put(key, value.clone(), PutOptions::new(SHORT)).await?;
+        let longer = t.store.expire(key, ExpiryChange::Extend(LONG), ExpireOptions::new()).await?;
+        if longer.is_applied() {
+            return Ok(());
+        }
+    }
+    Err(Failure::new(format!("an entry of {SHORT} that can be extended at once"), "twenty times none"))
+}
