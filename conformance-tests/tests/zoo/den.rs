@@ -20,6 +20,9 @@ pub(crate) type Right = Arc<CellStore<Den>>;
 pub(crate) struct Den {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) capabilities: Capabilities,
+    /// What an animal keeps beside the entries.
+    pub(crate) memory: Mutex<BTreeMap<Key, Stored>>,
+    identity: String,
     map: Mutex<BTreeMap<Key, Slot>>,
 }
 
@@ -31,8 +34,14 @@ pub(crate) enum Slot {
 
 impl Den {
     pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
-        let capabilities = Capabilities::new("den").with_max_value_bytes(1 << 20);
-        Self { clock, capabilities, map: Mutex::default() }
+        let capabilities = Capabilities::new("den").with_max_value_bytes(256 << 10);
+        Self {
+            clock,
+            capabilities,
+            memory: Mutex::default(),
+            identity: Version::random().to_string(),
+            map: Mutex::default(),
+        }
     }
 
     /// Changes what lies under a key, beneath every rule.
@@ -61,6 +70,15 @@ impl Den {
         matches!(self.map.lock().get(key), Some(Slot::Damaged))
     }
 
+    /// The ghosts whose keys begin with this.
+    pub(crate) fn ghosts(&self, prefix: &str) -> Vec<(Key, Stored)> {
+        let (map, now) = (self.map.lock(), self.clock.now());
+        let entries = map.iter().filter_map(|(key, slot)| entry(slot).ok().map(|stored| (key, stored)));
+        let dead = entries.filter(|(_, stored)| stored.deadline.min(stored.cap).is_expired(now));
+        let dead = dead.filter(|(key, _)| key.as_str().starts_with(prefix));
+        dead.map(|(key, stored)| (key.clone(), stored.clone())).collect()
+    }
+
     /// The entry under a key, if it is live.
     pub(crate) fn live(&self, key: &Key) -> Option<Stored> {
         let now = self.clock.now();
@@ -85,6 +103,10 @@ impl Cell for Den {
 
     fn now(&self) -> SystemTime {
         self.clock.now()
+    }
+
+    fn identity(&self) -> &str {
+        &self.identity
     }
 
     async fn load(&self, key: &Key) -> Result<Option<(Stored, Self::Stamp)>> {

@@ -1,0 +1,209 @@
+//! The suite on stores that are broken on purpose: each must fail cases of the clauses that it breaks, and no
+//! others; and each case must fail with one of them.
+
+mod zoo {
+    pub(crate) mod animal;
+    pub(crate) mod conditions;
+    pub(crate) mod den;
+    pub(crate) mod expiry;
+    pub(crate) mod extend;
+    pub(crate) mod ghosts;
+    pub(crate) mod keys;
+    pub(crate) mod many;
+    pub(crate) mod patch;
+    pub(crate) mod records;
+    pub(crate) mod refresh;
+    pub(crate) mod values;
+    pub(crate) mod wide;
+}
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use ttl_conformance::{Case, Harness, Verdict, all, run};
+use zoo::animal::Animal;
+
+/// Groups whose cases are about everything at once: they may fail with any animal.
+const GENERAL: [&str; 2] = ["model", "scenarios"];
+
+/// Groups whose cases take long: they are tried on those animals only that break one of their clauses.
+const SLOW: [&str; 3] = ["churn", "concurrency", "histories"];
+
+/// The longest: each of its cases compares thousands of steps, and thousands more to find the shortest sequence.
+/// They are tried on a few animals, below.
+const MODEL: &str = "model";
+
+/// Animals whose fault shows only if another writer comes at the right moment: a case that passes is tried again.
+const RACING: [&str; 12] = [
+    "ExpireLandsInTwoSteps",
+    "IncrementsLoseUpdates",
+    "LandsInTwoSteps",
+    "OneStoreForAll",
+    "RefreshTouchesNewerEntries",
+    "RefreshUndoesDeletes",
+    "TakeHandsOutTwice",
+    "TakeLandsInTwoSteps",
+    "TwoWinnersInBatches",
+    "TwoWinnersOfIfAbsent",
+    "TwoWinnersOfIfVersion",
+    "WearsOut",
+];
+
+/// How many animals are tried at the same time.
+const AT_ONCE: usize = 4;
+
+/// The cases that no animal can make fail, and why. None may be added without a reason.
+const NO_ANIMAL: [(&str, &str); 1] =
+    [("honesty::entries_do_not_print_their_values", "core prints them, and a driver cannot change how")];
+
+/// Animals that the random sequences alone must find, one of each kind of fault.
+const FOUND_BY_THE_MODEL: [&str; 12] = [
+    "AlwaysReportsAChange",
+    "GetManyIsOutOfOrder",
+    "GhostFieldsLeak",
+    "GhostsBlockCreation",
+    "IgnoresSlackOfReset",
+    "IncrementsWrap",
+    "LosesTheLastEntry",
+    "OverwritingRestartsTheCap",
+    "PutKeepsTheVersion",
+    "PutRefreshShortens",
+    "RevivesOnTouch",
+    "RoundsDown",
+];
+
+fn animals() -> Vec<Animal> {
+    [
+        zoo::keys::ANIMALS,
+        zoo::values::ANIMALS,
+        zoo::records::ANIMALS,
+        zoo::expiry::ANIMALS,
+        zoo::ghosts::ANIMALS,
+        zoo::refresh::ANIMALS,
+        zoo::extend::ANIMALS,
+        zoo::patch::ANIMALS,
+        zoo::conditions::ANIMALS,
+        zoo::many::ANIMALS,
+        zoo::wide::ANIMALS,
+    ]
+    .concat()
+}
+
+/// Which cases fail with which animal.
+static FAILURES: LazyLock<BTreeMap<&'static str, Vec<Case>>> = LazyLock::new(|| {
+    runtime().block_on(async {
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let tried = animals().into_iter().map(|animal| {
+            let permits = Arc::clone(&permits);
+            tokio::spawn(async move {
+                let _permit = permits.acquire().await;
+                (animal.name, failures(animal).await)
+            })
+        });
+        let mut failures = BTreeMap::new();
+        for animal in tried.collect::<Vec<_>>() {
+            failures.extend([animal.await.unwrap()]);
+        }
+        failures
+    })
+});
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+async fn failures(animal: Animal) -> Vec<Case> {
+    let harness: Arc<dyn Harness> = Arc::new(animal);
+    let mut failed = Vec::new();
+    for case in all().into_iter().filter(|case| is_tried(&animal, case)) {
+        let again = RACING.contains(&animal.name) && breaks(&animal, &case);
+        for _ in 0..if again { 8 } else { 1 } {
+            if let Verdict::Failed(_) = run(&harness, &case).await {
+                failed.push(case);
+                break;
+            }
+        }
+    }
+    failed
+}
+
+fn is_tried(animal: &Animal, case: &Case) -> bool {
+    case.group != MODEL && (!SLOW.contains(&case.group) || breaks(animal, case))
+}
+
+fn breaks(animal: &Animal, case: &Case) -> bool {
+    case.clauses().iter().any(|clause| animal.breaks.contains(clause))
+}
+
+fn may_fail(animal: &Animal, case: &Case) -> bool {
+    let also = case.clauses().iter().any(|clause| animal.also.contains(clause));
+    GENERAL.contains(&case.group) || animal.also.contains(&"any") || also || breaks(animal, case)
+}
+
+fn list<'a>(cases: impl IntoIterator<Item = &'a Case>) -> String {
+    cases.into_iter().map(|case| format!("\n    {case:?} ({})", case.clauses().join(", "))).collect()
+}
+
+#[test]
+fn each_animal_is_caught_by_its_own_clauses_only() {
+    let mut complaints = Vec::new();
+    for animal in animals() {
+        let Animal { name, fault, breaks, why, .. } = animal;
+        let failed = &FAILURES[name];
+        for clause in breaks {
+            if !failed.iter().any(|case| case.clauses().contains(clause)) {
+                complaints.push(format!("{name} ({}): no case of {clause} fails", fault.trim()));
+            }
+        }
+        let foreign: Vec<_> = failed.iter().filter(|case| !may_fail(&animal, case)).collect();
+        if !foreign.is_empty() {
+            let foreign = list(foreign);
+            complaints.push(format!("{name} ({}; {why}): fails beside its clauses{foreign}", fault.trim()));
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn the_clauses_that_fail_besides_are_few_and_have_a_reason() {
+    let animals = animals();
+    for animal in &animals {
+        let (also, why) = (animal.also, animal.why);
+        assert_eq!(also.is_empty(), why.is_empty(), "{}", animal.name);
+        assert!(also.len() <= 8, "{} has {} more clauses: narrow its fault", animal.name, also.len());
+        assert!(also.iter().all(|clause| !animal.breaks.contains(clause)), "{}", animal.name);
+    }
+    let any = animals.iter().filter(|animal| animal.also.contains(&"any"));
+    assert!(any.count() <= 7, "an animal that breaks everything shows little");
+}
+
+#[test]
+fn every_case_has_an_animal() {
+    let caught: BTreeSet<String> = FAILURES.values().flatten().map(|case| format!("{case:?}")).collect();
+    let tried = all().into_iter().filter(|case| case.group != MODEL);
+    let safe: Vec<Case> = tried.filter(|case| !caught.contains(&format!("{case:?}"))).collect();
+    println!("no animal makes these fail:{}", list(&safe));
+    let known = |case: &&Case| NO_ANIMAL.iter().any(|(name, _)| *name == format!("{case:?}"));
+    let new: Vec<_> = safe.iter().filter(|case| !known(case)).collect();
+    assert!(new.is_empty(), "cases that no animal makes fail, and that are not known as such:{}", list(new));
+    assert_eq!(safe.len(), NO_ANIMAL.len(), "an animal was found for one of NO_ANIMAL, take it off");
+}
+
+#[test]
+fn random_sequences_find_faults_by_themselves() {
+    let model: Vec<Case> = all().into_iter().filter(|case| case.group == MODEL).collect();
+    assert!(!model.is_empty());
+    let mut caught = BTreeSet::new();
+    for name in FOUND_BY_THE_MODEL {
+        let animal = animals().into_iter().find(|animal| animal.name == name).unwrap();
+        let harness: Arc<dyn Harness> = Arc::new(animal);
+        let failed =
+            model.iter().filter(|case| matches!(runtime().block_on(run(&harness, case)), Verdict::Failed(_)));
+        let failed: Vec<_> = failed.map(|case| case.name).collect();
+        assert!(!failed.is_empty(), "{name} ({}) was not found", animal.fault.trim());
+        caught.extend(failed);
+    }
+    assert_eq!(caught.len(), model.len(), "a case of random sequences found nothing: only {caught:?} did");
+}

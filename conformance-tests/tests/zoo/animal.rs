@@ -1,0 +1,103 @@
+//! What an animal is: a store with one fault, and the clauses that the fault breaks.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ttl_conformance::{Fixture, Harness, Time};
+use ttl_core::{
+    CellStore, Clock, Deadline, Entry, ExpireOutcome, Key, ManualClock, Meta, Outcome, PatchOutcome, Result,
+    TtlStore, async_trait,
+};
+
+use super::den::{Cellar, Den, Right};
+
+pub(crate) type Got = Result<Option<Entry>>;
+pub(crate) type Written = Result<Outcome<Meta>>;
+pub(crate) type Patched = Result<Outcome<PatchOutcome>>;
+pub(crate) type Expired = Result<Outcome<ExpireOutcome>>;
+pub(crate) type Deleted = Result<Outcome<Option<Entry>>>;
+
+/// A store that is broken on purpose.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Animal {
+    pub(crate) name: &'static str,
+    /// What is wrong with it.
+    pub(crate) fault: &'static str,
+    /// The clauses that it breaks: a case of each must fail.
+    pub(crate) breaks: &'static [&'static str],
+    /// Further clauses, cases of which cannot help failing with it; `any` if hardly a case holds.
+    pub(crate) also: &'static [&'static str],
+    /// Why they cannot.
+    pub(crate) why: &'static str,
+    pub(crate) make: fn(Right) -> Arc<dyn TtlStore>,
+}
+
+#[async_trait]
+impl Harness for Animal {
+    async fn fresh(&self) -> Result<Fixture> {
+        let clock = Arc::new(ManualClock::new());
+        let right = Arc::new(CellStore::new(Den::new(Arc::clone(&clock))));
+        let make = || (self.make)(Arc::clone(&right));
+        let fixture = Fixture::new(make(), Time::Manual(clock)).with_second(make());
+        Ok(fixture.with_beneath(Arc::new(Cellar(Arc::clone(&right)))))
+    }
+}
+
+pub(crate) fn now(right: &Right) -> SystemTime {
+    right.cell().clock.now()
+}
+
+/// Moves a deadline beneath every rule, that of a ghost too.
+pub(crate) fn set_deadline(right: &Right, key: &Key, deadline: Deadline) {
+    right.cell().meddle(key, |stored| {
+        if let Some(stored) = stored {
+            stored.deadline = deadline;
+        }
+    });
+}
+
+/// The deadline under a key, a ghost's too.
+pub(crate) fn deadline(right: &Right, key: &Key) -> Option<Deadline> {
+    right.cell().peek(key).map(|stored| stored.deadline.min(stored.cap))
+}
+
+/// Whether a ghost lies under the key.
+pub(crate) fn is_ghost(right: &Right, key: &Key) -> bool {
+    right.cell().peek(key).is_some() && right.cell().live(key).is_none()
+}
+
+/// Declares animals: wrappers around the right store that forward everything but the broken methods.
+macro_rules! animals {
+    ($(
+        $(#[doc = $fault:literal])+
+        $name:ident breaks $($clause:ident)+ $(; also $($more:ident)+: $why:literal)? {
+            forwards $($method:ident)*;
+            $($broken:tt)*
+        }
+    )+) => {
+        $(
+            $(#[doc = $fault])+
+            #[derive(Debug)]
+            struct $name {
+                right: $crate::zoo::den::Right,
+            }
+
+            #[ttl_core::async_trait]
+            impl ttl_core::TtlStore for $name {
+                ttl_core::forward_ttl_store!(self, self.right => $($method)*);
+                $($broken)*
+            }
+        )+
+
+        /// The animals of this file.
+        pub(crate) const ANIMALS: &[$crate::zoo::animal::Animal] = &[$($crate::zoo::animal::Animal {
+            name: stringify!($name),
+            fault: concat!($($fault),+),
+            breaks: &[$(stringify!($clause)),+],
+            also: &[$($(stringify!($more)),+)?],
+            why: concat!("", $($why)?),
+            make: |right| std::sync::Arc::new($name { right }),
+        }),+];
+    };
+}
+pub(crate) use animals;

@@ -1,0 +1,279 @@
+//! Animals that die at the wrong time.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ttl_core::{
+    Deadline, DeleteOptions, Entry, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key, Lifespan, OnLive,
+    Outcome, Patch, PatchOptions, PutOptions, Ttl, Value,
+};
+
+use super::animal::{
+    Deleted, Expired, Got, Patched, Written, animals, deadline, is_ghost, now, set_deadline,
+};
+
+/// Whether an instant is no whole millisecond.
+fn within_a_millisecond(instant: SystemTime) -> bool {
+    instant.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos() % 1_000_000 != 0
+}
+
+animals! {
+    /// An entry is gone one millisecond before its deadline.
+    EarlyByAMillisecond breaks E2; also E1 E7: "entries are watched until they end" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let left = deadline(&self.right, key).and_then(|deadline| deadline.remaining(now(&self.right)));
+            if left.is_some_and(|left| left <= Duration::from_millis(1)) { return Ok(None) }
+            self.right.get(key, options).await
+        }
+    }
+
+    /// Reads still show an entry for a second after its deadline.
+    LateByASecond breaks E1 E3; also E2 E7 E8 P2 R1 R3: "ghosts are read" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let over = deadline(&self.right, key).and_then(Deadline::to_system_time);
+            let over = over.and_then(|over| now(&self.right).duration_since(over).ok());
+            if over.is_some_and(|over| over < Duration::from_secs(1)) {
+                return Ok(self.right.cell().peek(key).map(|stored| Entry::new(stored.value)));
+            }
+            self.right.get(key, options).await
+        }
+    }
+
+    /// The fractional second of a longer TTL is cut.
+    LosesTheFractionalSecond breaks E2; also R5: "slacks are tried to the millisecond" {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
+            if let Expiry::After(ttl) = options.lifespan.expiry
+                && ttl > Ttl::seconds(1)
+            {
+                options.lifespan.expiry = Expiry::After(Ttl::seconds(ttl.as_millis() / 1_000));
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// Instants are rounded down to the millisecond.
+    RoundsInstantsDown breaks E2 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
+            if let Expiry::At(instant) = options.lifespan.expiry
+                && within_a_millisecond(instant)
+            {
+                options.lifespan.expiry = Expiry::At(instant - Duration::from_millis(1));
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// Lives that start within a millisecond are counted from its start.
+    RoundsDown breaks E2 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let outcome = self.right.put(key, value, options).await;
+            if within_a_millisecond(now(&self.right))
+                && let Some(deadline) = deadline(&self.right, key).filter(|deadline| !deadline.is_never())
+            {
+                set_deadline(&self.right, key, Deadline::from_epoch_millis(deadline.as_epoch_millis() - 1));
+            }
+            outcome
+        }
+    }
+
+    /// A put without expiry keeps the deadline that is there.
+    NeverKeepsTheOldDeadline breaks E5; also E2 R4 X1 X2: "entries are made persistent by a put" {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let never = options.lifespan.expiry == Expiry::Never && options.on_live == OnLive::Replace;
+            let options = if never { options.with_on_live(OnLive::Keep) } else { options };
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// A put with `Keep` replaces the deadline.
+    KeepReplaces breaks E5; also C2 R8: "saving again keeps the deadline there" {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let keeps = options.on_live == OnLive::Keep;
+            let options = if keeps { options.with_on_live(OnLive::Replace) } else { options };
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// A put with `Keep` creates without an expiry.
+    KeepCreatesImmortals breaks E5; also E6 R7: "keeping creates there" {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
+            if options.on_live == OnLive::Keep && self.right.cell().live(key).is_none() {
+                options.lifespan.expiry = Expiry::Never;
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// A put whose deadline has passed already does nothing, so that the old value stays.
+    ElapsedPutKeepsTheOldValue breaks E6 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let old = self.right.cell().live(key);
+            let outcome = self.right.put(key, value, options).await;
+            if matches!(outcome, Ok(Outcome::Applied(_))) && self.right.cell().peek(key).is_none() {
+                self.right.cell().meddle(key, |stored| *stored = old);
+            }
+            outcome
+        }
+    }
+
+    /// An instant in the past counts as no expiry.
+    PastIsNever breaks E6 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
+            if matches!(options.lifespan.expiry, Expiry::At(instant) if instant <= now(&self.right)) {
+                options.lifespan.expiry = Expiry::Never;
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// An expiry too far away is cut to the longest one.
+    ClampsTheFarFuture breaks E8; also H5: "the text of this error is looked at" {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
+            if let Expiry::At(instant) = options.lifespan.expiry {
+                let latest = now(&self.right) + Ttl::MAX.as_duration();
+                options.lifespan.expiry = Expiry::At(instant.min(latest));
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// Deadlines are kept in 32 bits of seconds and wrap in the year 2038.
+    EndsIn2038 breaks E8 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let outcome = self.right.put(key, value, options).await;
+            if let Some(deadline) = deadline(&self.right, key).filter(|deadline| !deadline.is_never()) {
+                let wrapped = deadline.as_epoch_millis() % ((1 << 31) * 1_000);
+                set_deadline(&self.right, key, Deadline::from_epoch_millis(wrapped));
+            }
+            outcome
+        }
+    }
+
+    /// What is put after a delete gets the deleted entry's deadline.
+    InheritsTheDeadlineAfterDelete breaks E9 {
+        forwards capabilities now get expire patch scan get_many put_many delete_many;
+        async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
+            let old = self.right.cell().live(key);
+            let outcome = self.right.delete(key, options).await;
+            if let (Ok(Outcome::Applied(_)), Some(old)) = (&outcome, old) {
+                self.right.cell().memory.lock().insert(key.clone(), old);
+            }
+            outcome
+        }
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let outcome = self.right.put(key, value, options).await;
+            if let Some(old) = self.right.cell().memory.lock().remove(key) {
+                set_deadline(&self.right, key, old.deadline);
+            }
+            outcome
+        }
+    }
+
+    /// What is put after a delete gets the deleted entry's cap.
+    InheritsTheCapAfterDelete breaks E9 {
+        forwards capabilities now get expire patch scan get_many put_many delete_many;
+        async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
+            let old = self.right.cell().live(key);
+            let outcome = self.right.delete(key, options).await;
+            if let (Ok(Outcome::Applied(_)), Some(old)) = (&outcome, old) {
+                self.right.cell().memory.lock().insert(key.clone(), old);
+            }
+            outcome
+        }
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let outcome = self.right.put(key, value, options).await;
+            if let Some(old) = self.right.cell().memory.lock().remove(key) {
+                self.right.cell().meddle(key, |stored| {
+                    if let Some(stored) = stored {
+                        stored.cap = old.cap;
+                    }
+                });
+            }
+            outcome
+        }
+    }
+
+    /// A put over a ghost takes over the ghost's cap.
+    InheritsTheCapOfGhosts breaks E3; also R4 V6: "a cap ends before something is put" {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let ghost = self.right.cell().peek(key).filter(|_| is_ghost(&self.right, key));
+            let outcome = self.right.put(key, value, options).await;
+            self.right.cell().meddle(key, |stored| {
+                if let (Some(stored), Some(ghost)) = (stored, ghost.filter(|ghost| !ghost.cap.is_never())) {
+                    stored.cap = ghost.cap;
+                }
+            });
+            outcome
+        }
+    }
+
+    /// Fields that were written before an extension die when they would have died without it.
+    DiesInParts breaks E7 {
+        forwards capabilities now put patch delete scan get_many put_many delete_many;
+        async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
+            if let Some(old) = self.right.cell().live(key) {
+                self.right.cell().memory.lock().entry(key.clone()).or_insert(old);
+            }
+            self.right.expire(key, to, options).await
+        }
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let kept = self.right.cell().memory.lock().get(key).cloned();
+            let half = kept.is_some_and(|kept| kept.deadline.is_expired(now(&self.right)));
+            let mut entry = self.right.get(key, options).await?;
+            if let Some(Value::Record(record)) = entry.as_mut().and_then(|entry| entry.value.as_mut()).filter(|_| half) {
+                *record = ttl_core::Record::new();
+            }
+            Ok(entry)
+        }
+    }
+
+    /// A put writes the value first and its deadline afterwards.
+    LandsInTwoSteps breaks C4; also E4: "readers look between the steps" {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let outcome = self.right.put(key, value, options).await;
+            if let Some(deadline) = deadline(&self.right, key) {
+                set_deadline(&self.right, key, Deadline::NEVER);
+                tokio::task::yield_now().await;
+                set_deadline(&self.right, key, deadline);
+            }
+            outcome
+        }
+    }
+
+    /// A patch that creates forgets its lifespan.
+    PatchCreatesImmortals breaks P2; also E4: "a created record has its deadline at once" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
+            if let Some(create) = &mut options.create {
+                create.lifespan = Lifespan::persistent();
+            }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// A patch of a live entry forgets its deadline.
+    PatchForgetsTheDeadline breaks R1 P1; also R2 R4 R5 P2 E7: "patched records are watched" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let lived = self.right.cell().live(key).is_some();
+            let outcome = self.right.patch(key, patch, options).await;
+            if lived && matches!(outcome, Ok(Outcome::Applied(_))) {
+                set_deadline(&self.right, key, Deadline::NEVER);
+            }
+            outcome
+        }
+    }
+}

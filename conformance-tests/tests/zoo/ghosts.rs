@@ -1,0 +1,206 @@
+//! Animals that haunt: expired entries that are still met.
+
+use ttl_core::{
+    Condition, Deadline, DeleteOptions, Entry, ExpireOptions, ExpiryChange, GetOptions, Key, Outcome, Page,
+    Patch, PatchOptions, PutItem, PutOptions, Record, Result, ScanOptions, Select, Stored, Ttl, Value,
+    Version, Want,
+};
+
+use super::animal::{
+    Deleted, Expired, Got, Patched, Written, animals, deadline, is_ghost, now, set_deadline,
+};
+
+animals! {
+    /// Touching a ghost revives it.
+    RevivesOnTouch breaks R3 X4 E3; also E8: "ghosts are touched with far deadlines" {
+        forwards capabilities now get put patch delete scan get_many put_many delete_many;
+        async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
+            if is_ghost(&self.right, key) && options.if_version.is_none() {
+                set_deadline(&self.right, key, Deadline::after(now(&self.right), Ttl::millis(1)));
+            }
+            self.right.expire(key, to, options).await
+        }
+    }
+
+    /// Touching nothing creates an entry.
+    TouchCreates breaks X4 {
+        forwards capabilities now get put patch delete scan get_many put_many delete_many;
+        async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
+            if self.right.cell().peek(key).is_none() && !self.right.cell().is_damaged(key) {
+                let new = PutOptions::new(Ttl::hours(1));
+                let _ = self.right.put(key, Value::from(""), new).await?;
+            }
+            self.right.expire(key, to, options).await
+        }
+    }
+
+    /// A delete hides the entry, and a touch brings it back.
+    DeletedEntriesRevive breaks X4 {
+        forwards capabilities now get put patch scan get_many put_many delete_many;
+        async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
+            let old = self.right.cell().live(key);
+            let outcome = self.right.delete(key, options).await;
+            if let (Ok(Outcome::Applied(_)), Some(old)) = (&outcome, old) {
+                self.right.cell().memory.lock().insert(key.clone(), old);
+            }
+            outcome
+        }
+        async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
+            if let Some(old) = self.right.cell().memory.lock().remove(key) {
+                self.right.cell().meddle(key, |stored| { stored.get_or_insert(old); });
+            }
+            self.right.expire(key, to, options).await
+        }
+    }
+
+    /// A miss that asked for a refresh revives the ghost that it met.
+    MissRefreshes breaks R3 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let refresh = options.refresh;
+            let entry = self.right.get(key, options).await?;
+            if let (None, Some(refresh)) = (&entry, refresh) {
+                set_deadline(&self.right, key, Deadline::after(now(&self.right), refresh.ttl));
+            }
+            Ok(entry)
+        }
+    }
+
+    /// A delete finds ghosts.
+    DeleteFindsGhosts breaks E3 {
+        forwards capabilities now get put expire patch scan get_many put_many delete_many;
+        async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
+            if is_ghost(&self.right, key) && options.if_version.is_none() && options.kind.is_none() {
+                let ghost = self.right.cell().meddle(key, Option::take);
+                let taken = ghost.filter(|_| options.select != Select::Nothing);
+                return Ok(Outcome::Applied(taken.map(|ghost| Entry::new(ghost.value))));
+            }
+            self.right.delete(key, options).await
+        }
+    }
+
+    /// A put over a ghost says that it replaced something.
+    GhostsWereThere breaks E3 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let ghost = is_ghost(&self.right, key);
+            let outcome = self.right.put(key, value, options).await?;
+            Ok(outcome.map(|mut meta| { meta.created &= !ghost; meta }))
+        }
+    }
+
+    /// A batch of puts over ghosts says that it replaced something.
+    GhostsWereThereInBatches breaks E3 {
+        forwards capabilities now get put expire patch delete scan get_many delete_many;
+        async fn put_many(&self, items: Vec<PutItem>) -> Vec<Written> {
+            let mut results = Vec::new();
+            for item in items {
+                let ghost = is_ghost(&self.right, &item.key);
+                let outcome = self.right.put(&item.key, item.value, item.options).await;
+                results.push(outcome.map(|outcome| outcome.map(|mut meta| { meta.created &= !ghost; meta })));
+            }
+            results
+        }
+    }
+
+    /// A ghost blocks put-if-absent.
+    GhostsBlockCreation breaks E3 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            if options.condition == Condition::IfAbsent && is_ghost(&self.right, key) {
+                return Ok(Outcome::Refused);
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// Put-if-present takes a ghost for an entry.
+    GhostsArePresent breaks E3 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let fooled = options.condition == Condition::IfPresent && is_ghost(&self.right, key);
+            let options = if fooled { options.with_condition(Condition::Always) } else { options };
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// A ghost with another version refuses a put, where it should be absent.
+    GhostsHaveVersions breaks E3 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            if let Condition::IfVersion(version) = options.condition
+                && let Some(ghost) = self.right.cell().peek(key).filter(|_| is_ghost(&self.right, key))
+            {
+                if ghost.version != version { return Ok(Outcome::Refused) }
+                return self.right.put(key, value, options.with_condition(Condition::Always)).await;
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// A scan lists ghosts.
+    GhostsInScan breaks S1 E3 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            let mut page = self.right.scan(options.clone()).await?;
+            if page.next.is_none() && options.cursor.is_none() {
+                for (key, ghost) in self.right.cell().ghosts(&options.prefix) {
+                    page.entries.push((key, Entry::new(Some(ghost.value).filter(|_| options.select == Select::All))));
+                }
+            }
+            Ok(page)
+        }
+    }
+
+    /// A batch of gets hands out ghosts.
+    GhostsInGetMany breaks E3; also R1 R3: "batches meet ghosts" {
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
+            let mut results = self.right.get_many(keys, options).await;
+            for (key, result) in keys.iter().zip(&mut results) {
+                if matches!(result, Ok(None)) {
+                    *result = Ok(self.right.cell().peek(key).map(|ghost| Entry::new(ghost.value)));
+                }
+            }
+            results
+        }
+    }
+
+    /// A patch that creates over a ghost keeps the ghost's fields.
+    GhostFieldsLeak breaks E3; also P2 E7: "patches create where a record has ended" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
+            if let (Some(create), Some(Stored { value: Value::Record(ghost), .. })) =
+                (&mut options.create, self.right.cell().peek(key).filter(|_| is_ghost(&self.right, key)))
+            {
+                let fields = ghost.iter().chain(create.initial.iter());
+                let fields: Vec<_> = fields.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+                create.initial = Record::from_fields(fields)?;
+            }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// A patch of a ghost changes and revives it.
+    PatchRevives breaks E3; also R3: "the dead stay dead" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            if is_ghost(&self.right, key) && options.create.is_none() {
+                set_deadline(&self.right, key, Deadline::after(now(&self.right), Ttl::minutes(1)));
+            }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// A peek at the deadline tells it of ghosts.
+    GhostsTellTheirDeadline breaks E3; also E1 E8: "ghosts are peeked at" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            if options.select == Select::Nothing && options.want.contains(Want::DEADLINE) && is_ghost(&self.right, key) {
+                let version = Version::from_u128(1);
+                return Ok(Some(Entry::new(None).with_deadline(deadline(&self.right, key)).with_version(version)));
+            }
+            self.right.get(key, options).await
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Animals that confuse keys: broken beneath the rules, where keys are looked up.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ttl_core::{Capabilities, Cell, CellStore, Error, ErrorKind, Key, Result, Stored, async_trait};
+
+use super::animal::Animal;
+use super::den::{Den, Right};
+
+/// Looks keys up after it has changed them.
+#[derive(Debug)]
+struct Folding {
+    right: Right,
+    fold: fn(&str) -> Result<String>,
+}
+
+impl Folding {
+    fn fold(&self, key: &Key) -> Result<Key> {
+        Ok(Key::new((self.fold)(key.as_str())?).unwrap_or_else(|_| key.clone()))
+    }
+}
+
+#[async_trait]
+impl Cell for Folding {
+    type Stamp = <Den as Cell>::Stamp;
+
+    fn capabilities(&self) -> Capabilities {
+        self.right.cell().capabilities()
+    }
+
+    fn now(&self) -> SystemTime {
+        self.right.cell().now()
+    }
+
+    fn identity(&self) -> &str {
+        self.right.cell().identity()
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<(Stored, Self::Stamp)>> {
+        self.right.cell().load(&self.fold(key)?).await
+    }
+
+    async fn swap(&self, key: &Key, seen: Option<&Self::Stamp>, next: Option<&Stored>) -> Result<bool> {
+        self.right.cell().swap(&self.fold(key)?, seen, next).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>> {
+        self.right.cell().list(prefix, after, limit).await
+    }
+}
+
+macro_rules! folding {
+    ($($(#[doc = $fault:literal])+ $name:ident breaks $($clause:ident)+ $(; also $($more:ident)+: $why:literal)? { $fold:expr })+) => {
+        /// The animals of this file.
+        pub(crate) const ANIMALS: &[Animal] = &[$(Animal {
+            name: stringify!($name),
+            fault: concat!($($fault),+),
+            breaks: &[$(stringify!($clause)),+],
+            also: &[$($(stringify!($more)),+)?],
+            why: concat!("", $($why)?),
+            make: |right| Arc::new(CellStore::new(Folding { right, fold: $fold })),
+        }),+];
+    };
+}
+
+folding! {
+    /// Spaces around a key are cut.
+    TrimsKeys breaks K2; also S2: "prefixes meet keys that were changed" { |key| Ok(key.trim().to_owned()) }
+
+    /// Upper and lower case are the same.
+    FoldsCase breaks K2; also S2: "prefixes meet keys that were changed" { |key| Ok(key.to_lowercase()) }
+
+    /// A key ends at its first NUL.
+    KeysEndAtNul breaks K2 { |key| Ok(key.split('\0').next().unwrap_or_default().to_owned()) }
+
+    /// Keys are cut after 255 bytes.
+    CutsLongKeys breaks K2; also S2: "a long key is listed short" {
+        |key| Ok(key.char_indices().take_while(|(at, c)| at + c.len_utf8() <= 255).map(|(_, c)| c).collect())
+    }
+
+    /// Characters outside of ASCII are replaced.
+    KeysAreAscii breaks K2; also S2: "prefixes meet keys that were changed" { |key| Ok(key.replace(|c: char| !c.is_ascii(), "?")) }
+
+    /// Long keys are refused.
+    RefusesLongKeys breaks K1; also K2 S2: "long keys are told apart and listed" {
+        |key| match key.len() {
+            0..=512 => Ok(key.to_owned()),
+            _ => Err(Error::new(ErrorKind::InvalidKey, "too long")),
+        }
+    }
+
+    /// Keys that look like numbers are read as numbers.
+    KeysAreNumbers breaks K2 { |key| Ok(key.parse::<f64>().map_or(key.to_owned(), |n| n.to_string())) }
+}

@@ -1,0 +1,323 @@
+//! Animals that scan and batch wrongly, and that are not what they declare.
+
+use std::num::NonZeroUsize;
+
+use ttl_core::{
+    Capabilities, Cell, Cursor, DeleteOptions, Error, ErrorKind, GetOptions, Key, Outcome, Page, PutItem,
+    Result, ScanOptions, Want,
+};
+
+use super::animal::{Deleted, Got, Written, animals};
+
+fn matches_glob(pattern: &[char], text: &[char]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        (['*', rest @ ..], _) => {
+            matches_glob(rest, text)
+                || text.split_first().is_some_and(|(_, text)| matches_glob(pattern, text))
+        }
+        (['?' | '_', rest @ ..], [_, text @ ..]) => matches_glob(rest, text),
+        ([p, rest @ ..], [t, text @ ..]) => p == t && matches_glob(rest, text),
+        _ => false,
+    }
+}
+
+animals! {
+    /// The prefix of a scan is read as a glob.
+    PrefixIsAGlob breaks S2 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            if !options.prefix.contains(['*', '?', '_']) { return self.right.scan(options).await }
+            let pattern: Vec<char> = options.prefix.chars().chain(['*']).collect();
+            let all = ScanOptions::new("").with_limit(NonZeroUsize::MAX).with_select(options.select);
+            let mut page = self.right.scan(all.with_want(options.want)).await?;
+            page.entries.retain(|(key, _)| matches_glob(&pattern, &key.as_str().chars().collect::<Vec<_>>()));
+            Ok(page)
+        }
+    }
+
+    /// A scan lists everything, whatever the prefix.
+    PrefixIsIgnored breaks S2; also S3: "a cursor belongs to its prefix" {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, mut options: ScanOptions) -> Result<Page> {
+            options.prefix.clear();
+            self.right.scan(options).await
+        }
+    }
+
+    /// A page whose entries are ghosts comes back short.
+    PagesAreNotFilled breaks S1 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            let ghosts = self.right.cell().ghosts(&options.prefix);
+            let mut page = self.right.scan(options.clone()).await?;
+            let limit = options.limit.get();
+            let some = page.next.is_some() && !ghosts.is_empty() && limit > 1;
+            if some {
+                let fewer = options.with_limit(NonZeroUsize::new(limit - 1).unwrap_or(NonZeroUsize::MIN));
+                page = self.right.scan(fewer).await?;
+            }
+            Ok(page)
+        }
+    }
+
+    /// The last entry of a scan is lost.
+    LosesTheLastEntry breaks S1; also S2 E3 R1 H1: "a scan is to find something" {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            let mut page = self.right.scan(options).await?;
+            if page.next.is_none() { page.entries.pop(); }
+            Ok(page)
+        }
+    }
+
+    /// A scan ends after its first page.
+    ScansOnePage breaks S1; also S3: "there is no cursor to be tried" {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            let page = self.right.scan(options).await?;
+            Ok(Page::new(page.entries, None))
+        }
+    }
+
+    /// A page holds more than its limit.
+    PagesAreTooLarge breaks S1; also S3: "there is no cursor to be tried" {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            self.right.scan(options.with_limit(NonZeroUsize::MAX)).await
+        }
+    }
+
+    /// A scan shows no values.
+    ScansShowNoValues breaks S1 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            self.right.scan(options.with_select(ttl_core::Select::Nothing)).await
+        }
+    }
+
+    /// A scan tells no deadlines and versions.
+    ScansTellNoDeadlines breaks S1 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            self.right.scan(options.with_want(Want::empty())).await
+        }
+    }
+
+    /// A bad cursor starts the scan again.
+    BadCursorsStartAgain breaks S3 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            match self.right.scan(options.clone()).await {
+                Err(error) if error.kind() == ErrorKind::InvalidCursor => {
+                    self.right.scan(options.with_cursor(None)).await
+                }
+                other => other,
+            }
+        }
+    }
+
+    /// A bad cursor ends the scan.
+    BadCursorsEndTheScan breaks S3 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            match self.right.scan(options).await {
+                Err(error) if error.kind() == ErrorKind::InvalidCursor => Ok(Page::default()),
+                other => other,
+            }
+        }
+    }
+
+    /// A cursor of another prefix is taken.
+    ForeignCursorsAreTaken breaks S3 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            let (backend, identity) = (self.right.capabilities().backend, self.right.cell().identity());
+            let Some(cursor) = options.cursor.clone() else { return self.right.scan(options).await };
+            for length in 0..=options.prefix.len() {
+                let Some(prefix) = options.prefix.get(..length) else { continue };
+                if let Ok(position) = cursor.open(&[backend, identity, prefix]) {
+                    let own = Cursor::seal(&[backend, identity, &options.prefix], &position);
+                    return self.right.scan(options.with_cursor(own)).await;
+                }
+            }
+            self.right.scan(options).await
+        }
+    }
+
+    /// A batch of gets answers in the order of the keys' names.
+    GetManyIsOutOfOrder breaks B1; also B2: "large batches keep their order" {
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
+            let mut sorted = keys.to_vec();
+            sorted.sort();
+            self.right.get_many(&sorted, options).await
+        }
+    }
+
+    /// An empty batch of gets has a result.
+    EmptyBatchesAnswer breaks B1 {
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
+            let mut results = self.right.get_many(keys, options).await;
+            if keys.is_empty() { results.push(Ok(None)) }
+            results
+        }
+    }
+
+    /// A batch of gets of nothing but existence finds nothing.
+    GetManyOfNothingMisses breaks B1 {
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
+            if options.select != ttl_core::Select::Nothing { return self.right.get_many(keys, options).await }
+            keys.iter().map(|_| Ok(None)).collect()
+        }
+    }
+
+    /// A batch of gets answers each key once.
+    GetManyDropsDuplicates breaks B1 {
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
+            let mut once: Vec<Key> = Vec::new();
+            keys.iter().for_each(|key| if !once.contains(key) { once.push(key.clone()) });
+            self.right.get_many(&once, options).await
+        }
+    }
+
+    /// One bad entry fails a whole batch of gets.
+    GetManyFailsAsAWhole breaks B1 {
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
+            let results = self.right.get_many(keys, options).await;
+            match results.iter().find_map(|result| result.as_ref().err()) {
+                Some(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+                None => results,
+            }
+        }
+    }
+
+    /// A batch of gets reads a hundred keys and takes the others for misses.
+    GetManyStopsAtAHundred breaks B2 {
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
+            let mut results = self.right.get_many(&keys[..keys.len().min(100)], options).await;
+            results.resize_with(keys.len(), || Ok(None));
+            results
+        }
+    }
+
+    /// One bad item fails a whole batch of puts.
+    PutManyIsAllOrNothing breaks B1 {
+        forwards capabilities now get put expire patch delete scan get_many delete_many;
+        async fn put_many(&self, items: Vec<PutItem>) -> Vec<Written> {
+            let far = |item: &PutItem| item.options.lifespan.expiry.resolve(self.right.now()).is_err();
+            if items.iter().any(far) {
+                let error = Error::new(ErrorKind::InvalidExpiry, "one of the items is bad");
+                return items.iter().map(|_| Err(error.clone())).collect();
+            }
+            self.right.put_many(items).await
+        }
+    }
+
+    /// A batch of puts is applied from the last to the first.
+    PutManyIsBackwards breaks B1 {
+        forwards capabilities now get put expire patch delete scan get_many delete_many;
+        async fn put_many(&self, mut items: Vec<PutItem>) -> Vec<Written> {
+            items.reverse();
+            let mut results = self.right.put_many(items).await;
+            results.reverse();
+            results
+        }
+    }
+
+    /// A batch of puts gives every item the first one's options.
+    PutManyHasOneLifespan breaks B1 {
+        forwards capabilities now get put expire patch delete scan get_many delete_many;
+        async fn put_many(&self, mut items: Vec<PutItem>) -> Vec<Written> {
+            let first = items.first().map(|item| item.options.clone());
+            for item in &mut items {
+                if let Some(first) = &first { item.options = first.clone() }
+            }
+            self.right.put_many(items).await
+        }
+    }
+
+    /// A batch of puts writes twenty-five items and says that it wrote all.
+    PutManyStopsAtTwentyFive breaks B2; also B1 S1 S2: "many entries are put by batches" {
+        forwards capabilities now get put expire patch delete scan get_many delete_many;
+        async fn put_many(&self, mut items: Vec<PutItem>) -> Vec<Written> {
+            let count = items.len();
+            items.truncate(25);
+            let mut results = self.right.put_many(items).await;
+            results.resize_with(count, || Ok(Outcome::Applied(ttl_core::Meta::new(true))));
+            results
+        }
+    }
+
+    /// A batch of deletes ends at the first key that is absent.
+    DeleteManyEndsAtAMiss breaks B1 {
+        forwards capabilities now get put expire patch delete scan get_many put_many;
+        async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Deleted> {
+            let mut results = Vec::new();
+            for key in keys {
+                if matches!(results.last(), Some(Ok(Outcome::Absent))) {
+                    results.push(Ok(Outcome::Absent));
+                } else {
+                    results.push(self.right.delete(key, options.clone()).await);
+                }
+            }
+            results
+        }
+    }
+
+    /// A batch of deletes does not look at the version.
+    DeleteManyIgnoresOptions breaks B1; also B2: "large batches take too" {
+        forwards capabilities now get put expire patch delete scan get_many put_many;
+        async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Deleted> {
+            let plain = DeleteOptions::new();
+            let _ = options;
+            self.right.delete_many(keys, plain).await
+        }
+    }
+
+    /// It denies scans and scans.
+    DeniesScansAndScans breaks H1 {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_scan(false)
+        }
+    }
+
+    /// It denies conditions and obeys them.
+    DeniesConditionsAndObeys breaks H1 {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_conditions(false)
+        }
+    }
+
+    /// It denies caps and keeps them.
+    DeniesCapsAndKeepsThem breaks H1 {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_caps(false)
+        }
+    }
+
+    /// It denies patches and patches.
+    DeniesPatchesAndPatches breaks H1 {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_patch(false)
+        }
+    }
+
+    /// It promises scans and has none.
+    PromisesScans breaks S1 S2 S3; also R1 E3 H1: "a scan is to answer" {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, _: ScanOptions) -> Result<Page> {
+            Err(Error::new(ErrorKind::Unsupported, "no scans here"))
+        }
+    }
+
+}

@@ -1,0 +1,354 @@
+//! Animals that patch wrongly.
+
+use serde_json::{Number, Value as Json};
+use ttl_core::{
+    Change, Create, Effect, ErrorKind, Key, Lifespan, Outcome, Patch, PatchOptions, PutOptions, Record, Ttl,
+    Value, Version,
+};
+
+use super::animal::{Patched, animals, now};
+use super::den::Right;
+
+/// The record that a patch meets.
+fn met(right: &Right, key: &Key) -> Option<Record> {
+    right.cell().live(key).and_then(|stored| stored.value.into_record().ok())
+}
+
+/// The same operations, some of them changed.
+fn rewritten(patch: &Patch, rewrite: impl Fn(&str, &Change) -> Option<Change>) -> Patch {
+    let Ok(operations) = patch.operations() else { return patch.clone() };
+    operations.iter().fold(Patch::new(), |patch, operation| {
+        let change = rewrite(&operation.field, &operation.change);
+        with(patch, &operation.field, &change.unwrap_or_else(|| operation.change.clone()))
+    })
+}
+
+/// The patch and one operation more.
+fn with(patch: Patch, field: &str, change: &Change) -> Patch {
+    match change {
+        Change::Set(value) => patch.set(field, value),
+        Change::Append(element) => patch.append(field, element),
+        Change::Prepend(element) => patch.prepend(field, element),
+        Change::PopFront => patch.pop_front(field),
+        Change::PopBack => patch.pop_back(field),
+        Change::RemoveValue(element) => patch.remove_value(field, element),
+        Change::Clear => patch.clear(field),
+        Change::Unset => patch.unset(field),
+        Change::Increment(by) => match by.as_i64() {
+            Some(by) => patch.increment(field, by),
+            None => patch.increment(field, by.as_f64().unwrap_or_default()),
+        },
+        _ => patch,
+    }
+}
+
+animals! {
+    /// The operations before the one that fails stay applied.
+    PatchAppliesHalf breaks P1; also P3 E8: "nothing is to change when a patch fails" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let before = met(&self.right, key);
+            let outcome = self.right.patch(key, patch, options).await;
+            if let (Err(_), Some(_), Ok([first, ..])) = (&outcome, before, patch.operations()) {
+                let half = with(Patch::new(), &first.field, &first.change);
+                let _ = self.right.patch(key, &half, PatchOptions::new()).await;
+            }
+            outcome
+        }
+    }
+
+    /// The operations are applied from the last to the first.
+    PatchAppliesBackwards breaks P1; also P3 P5: "the order shows in pops and sums" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let back = patch.operations()?.iter().rev().fold(Patch::new(), |patch, operation| {
+                with(patch, &operation.field, &operation.change)
+            });
+            let outcome = self.right.patch(key, &back, options).await?;
+            Ok(outcome.map(|mut done| { done.effects.reverse(); done }))
+        }
+    }
+
+    /// Appending to what is no list replaces it by a list.
+    AppendReplacesWhatIsNoList breaks P3; also P1: "such a failure is to undo the rest" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let before = met(&self.right, key);
+            let patch = rewritten(patch, |field, change| match (change, before.as_ref()?.get(field)?) {
+                (Change::Append(_), Json::Array(_)) => None,
+                (Change::Append(element), _) => Some(Change::Set(Json::Array(vec![element.clone()]))),
+                _ => None,
+            });
+            self.right.patch(key, &patch, options).await
+        }
+    }
+
+    /// Incrementing what is no number starts at zero.
+    IncrementReplacesWhatIsNoNumber breaks P3; also P1 C2: "such a failure is to undo the rest" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let before = met(&self.right, key);
+            let patch = rewritten(patch, |field, change| match (change, before.as_ref()?.get(field)?) {
+                (Change::Increment(_), Json::Number(_)) => None,
+                (Change::Increment(by), _) => Some(Change::Set(Json::Number(by.clone()))),
+                _ => None,
+            });
+            self.right.patch(key, &patch, options).await
+        }
+    }
+
+    /// Integers are added as `f64`.
+    IncrementsAsFloat breaks P3; also P1 P5: "fields are changed twice in one patch" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let before = met(&self.right, key);
+            let patch = rewritten(patch, |field, change| {
+                let Change::Increment(by) = change else { return None };
+                let sum = before.as_ref()?.get(field)?.as_f64()? + by.as_f64()?;
+                Some(Change::Set(Json::Number(Number::from_f64(sum)?)))
+            });
+            self.right.patch(key, &patch, options).await
+        }
+    }
+
+    /// Sums beyond `i64` wrap around.
+    IncrementsWrap breaks P3; also P1 P5: "fields are changed twice in one patch" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let before = met(&self.right, key);
+            let patch = rewritten(patch, |field, change| {
+                let Change::Increment(by) = change else { return None };
+                let sum = before.as_ref()?.get(field)?.as_i64()?.wrapping_add(by.as_i64()?);
+                Some(Change::Set(Json::from(sum)))
+            });
+            self.right.patch(key, &patch, options).await
+        }
+    }
+
+    /// A patch creates although it was not told to.
+    PatchCreatesUnasked breaks P2; also P1: "an empty patch creates nothing either" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
+            if options.if_version.is_none() {
+                options.create.get_or_insert_with(|| Create::new(Ttl::hours(1)));
+            }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// Where nothing is, a patch with bad input says just that.
+    BadPatchesOfNothingAreAbsent breaks P2 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let nothing = options.create.is_none() && self.right.cell().peek(key).is_none();
+            if nothing && !self.right.cell().is_damaged(key) { return Ok(Outcome::Absent) }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// A patch that creates starts empty, whatever the initial record.
+    PatchForgetsTheInitialRecord breaks P2 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
+            options.create = options.create.map(|create| Create::new(create.lifespan));
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// Where there is an entry, a patch that may create starts from the initial record again.
+    PatchCreatesOverTheLiving breaks P2 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            if let (Some(create), Some(_)) = (&options.create, met(&self.right, key)) {
+                self.right.cell().meddle(key, |stored| {
+                    if let Some(stored) = stored {
+                        stored.value = create.initial.clone().into();
+                    }
+                });
+            }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// Clearing a missing field leaves an empty list.
+    ClearCreatesAList breaks P4 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let before = met(&self.right, key);
+            let patch = rewritten(patch, |field, change| {
+                let missing = before.as_ref()?.get(field).is_none();
+                (missing && *change == Change::Clear).then(|| Change::Set(Json::Array(Vec::new())))
+            });
+            self.right.patch(key, &patch, options).await
+        }
+    }
+
+    /// Appending to a missing field does nothing.
+    AppendNeedsAList breaks P4; also P1: "each operation is tried on missing fields of odd names" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let before = met(&self.right, key);
+            let patch = rewritten(patch, |field, change| {
+                let missing = before.as_ref()?.get(field).is_none();
+                (missing && matches!(change, Change::Append(_))).then_some(Change::Unset)
+            });
+            self.right.patch(key, &patch, options).await
+        }
+    }
+
+    /// A field that holds null counts as missing.
+    NullIsMissing breaks P3 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let before = met(&self.right, key);
+            let patch = rewritten(patch, |field, change| match (change, before.as_ref()?.get(field)?) {
+                (Change::Append(element), Json::Null) => Some(Change::Set(Json::Array(vec![element.clone()]))),
+                (Change::Increment(by), Json::Null) => Some(Change::Set(Json::Number(by.clone()))),
+                _ => None,
+            });
+            self.right.patch(key, &patch, options).await
+        }
+    }
+
+    /// What was popped is not told.
+    PopsTellNothing breaks P5; also P1 P2: "what was popped is told there too" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let outcome = self.right.patch(key, patch, options).await?;
+            Ok(outcome.map(|mut done| {
+                for effect in &mut done.effects {
+                    if matches!(effect, Effect::Popped(_)) { *effect = Effect::Popped(None) }
+                }
+                done
+            }))
+        }
+    }
+
+    /// How many elements were removed is told as one or none.
+    RemovalsAreNotCounted breaks P5 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let outcome = self.right.patch(key, patch, options).await?;
+            Ok(outcome.map(|mut done| {
+                for effect in &mut done.effects {
+                    if let Effect::Removed(count) = effect { *count = (*count).min(1) }
+                }
+                done
+            }))
+        }
+    }
+
+    /// The outcome holds all fields instead of those that were touched.
+    TellsUntouchedFields breaks P5; also P1 P2 P4: "the touched fields are told there too" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let outcome = self.right.patch(key, patch, options).await?;
+            let whole = met(&self.right, key);
+            Ok(outcome.map(|mut done| { done.fields = whole.unwrap_or(done.fields); done }))
+        }
+    }
+
+    /// A patch reads, lets others write, and writes over them.
+    IncrementsLoseUpdates breaks P6; also R3: "a delete in between is written over too" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let before = self.right.cell().live(key);
+            tokio::task::yield_now().await;
+            if options.if_version.is_none() && before.as_ref().is_some_and(|old| old.value.clone().into_record().is_ok()) {
+                self.right.cell().meddle(key, |stored| *stored = before);
+            }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// A patch ignores the version that it was to meet.
+    PatchIgnoresTheVersion breaks C2; also C3: "such a refusal is an outcome" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
+            if self.right.cell().live(key).is_some() {
+                options.if_version = None;
+            }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// A patch keeps the version although it changes the value.
+    PatchKeepsTheVersion breaks C2 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let before = self.right.cell().live(key);
+            let outcome = self.right.patch(key, patch, options).await?;
+            let old = before.map_or(Version::from_u128(1), |before| before.version);
+            if outcome.is_applied() {
+                self.right.cell().meddle(key, |stored| {
+                    if let Some(stored) = stored { stored.version = old }
+                });
+            }
+            Ok(outcome.map(|mut done| { done.meta.version = done.meta.version.map(|_| old); done }))
+        }
+    }
+
+    /// Patching a blob makes a record of it.
+    PatchReplacesBlobs breaks V3; also H5: "the text of this error is looked at" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let outcome = self.right.patch(key, patch, options.clone()).await;
+            if matches!(&outcome, Err(error) if error.kind() == ErrorKind::WrongKind) {
+                let empty = PutOptions::new(Ttl::hours(1));
+                let _ = self.right.put(key, Value::Record(Record::new()), empty).await?;
+                return self.right.patch(key, patch, options).await;
+            }
+            outcome
+        }
+    }
+
+    /// A record whose last field is removed is gone.
+    EmptiedRecordsDie breaks P1; also P2 R4: "records are created empty" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let outcome = self.right.patch(key, patch, options).await;
+            if met(&self.right, key).is_some_and(|record| record.is_empty()) {
+                self.right.cell().meddle(key, |stored| *stored = None);
+            }
+            outcome
+        }
+    }
+
+    /// A patch that creates with a deadline in the past leaves an entry that never ends.
+    ElapsedCreationLivesOn breaks E6 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
+            if let Some(create) = &mut options.create
+                && matches!(create.lifespan.expiry, ttl_core::Expiry::At(instant) if instant <= now(&self.right))
+            {
+                create.lifespan = Lifespan::persistent();
+            }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// A patch that makes a record too large is stored all the same.
+    PatchIgnoresTheSizeLimit breaks V4 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let outcome = self.right.patch(key, patch, options.clone()).await;
+            if matches!(&outcome, Err(error) if error.kind() == ErrorKind::TooLarge) && patch.operations().is_ok() {
+                let small = Patch::new();
+                return self.right.patch(key, &small, options).await;
+            }
+            outcome
+        }
+    }
+
+    /// The outcome says created, whatever was there.
+    PatchSaysCreated breaks P2; also P5: "the metadata of a patch is told" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let outcome = self.right.patch(key, patch, options).await?;
+            Ok(match outcome {
+                Outcome::Applied(mut done) => { done.meta.created = true; Outcome::Applied(done) }
+                other => other,
+            })
+        }
+    }
+}

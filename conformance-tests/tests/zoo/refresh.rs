@@ -1,0 +1,401 @@
+//! Animals that refresh when they must not, or not as they must.
+
+use ttl_core::{
+    Deadline, DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Key, OnLive, Outcome, Page,
+    Patch, PatchOptions, PutOptions, Refresh, RefreshMode, Result, ScanOptions, Select, Ttl, Value, Version,
+};
+
+use super::animal::{Deleted, Expired, Got, Patched, Written, animals, deadline, now, set_deadline};
+use super::den::Right;
+
+/// Lets a live entry that has a deadline live for ten years from now.
+pub(crate) fn prolong(right: &Right, key: &Key) {
+    if right.cell().live(key).is_some_and(|stored| !stored.deadline.is_never()) {
+        set_deadline(right, key, Deadline::after(now(right), Ttl::days(3_650)));
+    }
+}
+
+animals! {
+    /// A get never refreshes.
+    GetNeverRefreshes breaks R1; also R2 R4 R5 E2: "a refresh is to be seen" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            self.right.get(key, options.with_refresh(None)).await
+        }
+    }
+
+    /// A miss that asked for a refresh creates.
+    MissCreates breaks R1; also R6: "a read meets what was just deleted" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let refresh = options.refresh;
+            let entry = self.right.get(key, options).await?;
+            if let (None, Some(refresh), None) = (&entry, refresh, self.right.cell().peek(key)) {
+                let _ = self.right.put(key, Value::from(""), PutOptions::new(refresh.ttl)).await?;
+            }
+            Ok(entry)
+        }
+    }
+
+    /// A batch of gets without a refresh prolongs life.
+    PeekManyRefreshes breaks R1; also B1 E4: "batches tell deadlines" {
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
+            let peeks = options.refresh.is_none();
+            let entries = self.right.get_many(keys, options).await;
+            if peeks { keys.iter().for_each(|key| prolong(&self.right, key)) }
+            entries
+        }
+    }
+
+    /// A batch of gets forgets to refresh.
+    GetManyForgetsToRefresh breaks R1; also R5: "a batch heeds the slack" {
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
+            self.right.get_many(keys, options.with_refresh(None)).await
+        }
+    }
+
+    /// A scan prolongs life.
+    ScanRefreshes breaks R1; also S1: "scans tell deadlines" {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            let page = self.right.scan(options).await?;
+            page.entries.iter().for_each(|(key, _)| prolong(&self.right, key));
+            Ok(page)
+        }
+    }
+
+    /// A get that meets the wrong kind refreshes all the same.
+    WrongKindRefreshes breaks R1 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let refresh = options.refresh;
+            let entry = self.right.get(key, options).await;
+            if matches!(&entry, Err(error) if error.kind() == ErrorKind::WrongKind)
+                && let Some(refresh) = refresh
+            {
+                let _ = self.right.get(key, GetOptions::nothing().with_refresh(refresh)).await;
+            }
+            entry
+        }
+    }
+
+    /// A put that is refused refreshes all the same.
+    RefusedPutRefreshes breaks R1 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let on_live = options.on_live;
+            let outcome = self.right.put(key, value, options).await;
+            if let (Ok(Outcome::Refused), OnLive::Refresh(refresh)) = (&outcome, on_live) {
+                let _ = self.right.get(key, GetOptions::nothing().with_refresh(refresh)).await;
+            }
+            outcome
+        }
+    }
+
+    /// A patch that fails or is refused refreshes all the same.
+    FailedPatchRefreshes breaks R1; also C2 V3: "failed patches are to change nothing" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let refresh = options.refresh;
+            let outcome = self.right.patch(key, patch, options).await;
+            if !matches!(outcome, Ok(Outcome::Applied(_)))
+                && let Some(refresh) = refresh
+            {
+                let _ = self.right.get(key, GetOptions::nothing().with_refresh(refresh)).await;
+            }
+            outcome
+        }
+    }
+
+    /// An expire whose version does not fit moves the deadline all the same, but a little.
+    RefusedExpireRefreshes breaks R1; also X8: "a refused renewal is to change nothing" {
+        forwards capabilities now get put patch delete scan get_many put_many delete_many;
+        async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
+            let outcome = self.right.expire(key, to, options).await;
+            if matches!(outcome, Ok(Outcome::Refused)) { prolong(&self.right, key) }
+            outcome
+        }
+    }
+
+    /// A delete that is refused prolongs life.
+    RefusedDeleteRefreshes breaks R1; also C2: "a refused delete is to change nothing" {
+        forwards capabilities now get put expire patch scan get_many put_many delete_many;
+        async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
+            let outcome = self.right.delete(key, options).await;
+            if matches!(outcome, Ok(Outcome::Refused)) { prolong(&self.right, key) }
+            outcome
+        }
+    }
+
+    /// A patch that names no refresh refreshes.
+    PatchAlwaysRefreshes breaks R1; also P1 P2 R4 E7: "a patch keeps the deadline" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let quiet = options.refresh.is_none();
+            let outcome = self.right.patch(key, patch, options).await;
+            if quiet && matches!(&outcome, Ok(Outcome::Applied(done)) if !done.meta.created) {
+                prolong(&self.right, key);
+            }
+            outcome
+        }
+    }
+
+    /// A patch never refreshes.
+    PatchNeverRefreshes breaks R1; also R2 R4 R5: "a refresh is to be seen" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            self.right.patch(key, patch, options.with_refresh(None)).await
+        }
+    }
+
+    /// A put that is to refresh keeps the deadline.
+    PutNeverRefreshes breaks R1; also R2 R4 R5 C2 E6: "a refresh is to be seen" {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let refreshes = matches!(options.on_live, OnLive::Refresh(_));
+            let options = if refreshes { options.with_on_live(OnLive::Keep) } else { options };
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// Only reads of the whole refresh, reads of a part do not.
+    PartialReadsDoNotRefresh breaks R1 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let whole = options.select == Select::All;
+            let options = if whole { options } else { options.with_refresh(None) };
+            self.right.get(key, options).await
+        }
+    }
+
+    /// A refresh that may only extend shortens.
+    RefreshShortens breaks R2 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
+            if deadline(&self.right, key).is_some_and(|deadline| !deadline.is_never())
+                && let Some(refresh) = &mut options.refresh
+            {
+                refresh.mode = RefreshMode::Reset;
+            }
+            self.right.get(key, options).await
+        }
+    }
+
+    /// A patch's refresh that may only extend shortens.
+    PatchRefreshShortens breaks R2 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
+            if deadline(&self.right, key).is_some_and(|deadline| !deadline.is_never())
+                && let Some(refresh) = &mut options.refresh
+            {
+                refresh.mode = RefreshMode::Reset;
+            }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// A put's refresh that may only extend shortens.
+    PutRefreshShortens breaks R2 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
+            if deadline(&self.right, key).is_some_and(|deadline| !deadline.is_never())
+                && let OnLive::Refresh(refresh) = &mut options.on_live
+            {
+                refresh.mode = RefreshMode::Reset;
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// A refresh that is to reset only extends.
+    ResetOnlyExtends breaks R2; also R1 R5: "the matrix tries both modes" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
+            if let Some(refresh) = &mut options.refresh {
+                refresh.mode = RefreshMode::ExtendOnly;
+            }
+            self.right.get(key, options).await
+        }
+    }
+
+    /// A refresh gives a persistent entry a deadline.
+    RefreshEndsPersistence breaks R2 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
+            if deadline(&self.right, key).is_some_and(Deadline::is_never)
+                && let Some(refresh) = &mut options.refresh
+            {
+                refresh.mode = RefreshMode::Reset;
+            }
+            self.right.get(key, options).await
+        }
+    }
+
+    /// A read's refresh passes the cap.
+    RefreshPassesTheCap breaks R4 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            if options.refresh.is_some() { forget_cap(&self.right, key) }
+            self.right.get(key, options).await
+        }
+    }
+
+    /// A patch's refresh passes the cap.
+    PatchPassesTheCap breaks R4 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            if options.refresh.is_some() { forget_cap(&self.right, key) }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// Creating ignores the cap for the first deadline.
+    FirstDeadlinePassesTheCap breaks R4; also H1: "declared caps are tried" {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
+            if self.right.cell().live(key).is_none()
+                && matches!(options.lifespan.expiry, ttl_core::Expiry::After(ttl) if Some(ttl) > options.lifespan.max)
+            {
+                options.lifespan.max = None;
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// Overwriting starts the cap again.
+    OverwritingRestartsTheCap breaks R4 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            if options.lifespan.max.is_some() { forget_cap(&self.right, key) }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// Overwriting without a cap forgets the one that is there.
+    OverwritingForgetsTheCap breaks R4 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            if options.lifespan.max.is_none() { forget_cap(&self.right, key) }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// A put with a cap over a live entry that has none does not start one.
+    OverwritingStartsNoCap breaks R4 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
+            if self.right.cell().live(key).is_some_and(|stored| stored.cap.is_never()) {
+                options.lifespan.max = None;
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// The slack of a read is ignored.
+    IgnoresSlack breaks R5 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
+            if let Some(refresh) = &mut options.refresh {
+                refresh.slack = None;
+            }
+            self.right.get(key, options).await
+        }
+    }
+
+    /// The slack holds in one mode only.
+    IgnoresSlackOfReset breaks R5 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
+            if let Some(refresh) = options.refresh.as_mut().filter(|refresh| refresh.mode == RefreshMode::Reset) {
+                refresh.slack = None;
+            }
+            self.right.get(key, options).await
+        }
+    }
+
+    /// A patch skips its refresh for the slack.
+    PatchMindsSlack breaks R5 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
+            options.refresh = options.refresh.filter(|refresh| is_due(&self.right, key, refresh));
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// A put skips its refresh for the slack.
+    PutMindsSlack breaks R5 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
+            if matches!(&options.on_live, OnLive::Refresh(refresh) if !is_due(&self.right, key, refresh)) {
+                options.on_live = OnLive::Keep;
+            }
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// A read's refresh touches whatever is there when it comes.
+    RefreshTouchesNewerEntries breaks R6 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let refresh = options.refresh;
+            let entry = self.right.get(key, options).await?;
+            if let (Some(_), Some(refresh)) = (&entry, refresh) {
+                let before = self.right.cell().peek(key);
+                tokio::task::yield_now().await;
+                if self.right.cell().peek(key).map(|stored| stored.version) != before.map(|stored| stored.version) {
+                    set_deadline(&self.right, key, Deadline::after(now(&self.right), refresh.ttl));
+                }
+            }
+            Ok(entry)
+        }
+    }
+
+    /// A read's refresh writes the entry that it read, though it was deleted since.
+    RefreshUndoesDeletes breaks R6 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let read = self.right.cell().live(key).filter(|_| options.refresh.is_some());
+            let entry = self.right.get(key, options).await?;
+            tokio::task::yield_now().await;
+            if let (Some(read), Some(_)) = (read, &entry) {
+                self.right.cell().meddle(key, |stored| { stored.get_or_insert(read); });
+            }
+            Ok(entry)
+        }
+    }
+
+    /// A refresh makes a new version.
+    RefreshMakesAVersion breaks X5; also R1 C2: "whole states are compared" {
+        forwards capabilities now put patch expire delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let refreshes = options.refresh.is_some();
+            let entry = self.right.get(key, options).await;
+            if refreshes {
+                self.right.cell().meddle(key, |stored| {
+                    if let Some(stored) = stored {
+                        stored.version = Version::random();
+                    }
+                });
+            }
+            entry
+        }
+    }
+}
+
+fn forget_cap(right: &Right, key: &Key) {
+    right.cell().meddle(key, |stored| {
+        if let Some(stored) = stored {
+            stored.deadline = stored.deadline.min(stored.cap);
+            stored.cap = Deadline::NEVER;
+        }
+    });
+}
+
+fn is_due(right: &Right, key: &Key, refresh: &Refresh) -> bool {
+    let Some(deadline) = deadline(right, key) else { return true };
+    let to = Deadline::after(now(right), refresh.ttl);
+    let moved = to.as_epoch_millis().abs_diff(deadline.as_epoch_millis());
+    moved >= refresh.slack.map_or(0, Ttl::as_millis)
+}

@@ -1,0 +1,275 @@
+//! Animals that confuse values and kinds.
+
+use serde_json::Value as Json;
+use ttl_core::{
+    Capabilities, Condition, DeleteOptions, ErrorKind, GetOptions, Key, Outcome, PutOptions, Record, Select,
+    Value,
+};
+
+use super::animal::{Deleted, Got, Written, animals};
+
+/// A hit whose value is changed, or becomes a miss.
+pub(crate) fn map_value(entry: Got, change: impl Fn(Value) -> Option<Value>) -> Got {
+    let Some(mut entry) = entry? else { return Ok(None) };
+    let Some(value) = entry.value.take() else { return Ok(Some(entry)) };
+    entry.value = change(value);
+    Ok(entry.value.is_some().then_some(entry))
+}
+
+fn map_numbers(value: Json, change: &impl Fn(serde_json::Number) -> Json) -> Json {
+    match value {
+        Json::Number(number) => change(number),
+        Json::Array(items) => items.into_iter().map(|item| map_numbers(item, change)).collect(),
+        Json::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, map_numbers(value, change))).collect()
+        }
+        other => other,
+    }
+}
+
+fn map_fields(entry: Got, change: impl Fn(Json) -> Json) -> Got {
+    map_value(entry, |value| match value {
+        Value::Blob(_) => Some(value),
+        Value::Record(record) => {
+            let fields = record.iter().map(|(name, value)| (name.to_owned(), change(value.clone())));
+            Record::from_fields(fields).ok().map(Value::Record)
+        }
+    })
+}
+
+animals! {
+    /// An empty blob is a miss.
+    EmptyBlobsAreMisses breaks V1; also V3 R4 C1 C2 S1: "empty blobs are values like others" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            map_value(self.right.get(key, options).await, |value| match value {
+                Value::Blob(bytes) if bytes.is_empty() => None,
+                other => Some(other),
+            })
+        }
+    }
+
+    /// White space around a blob is cut.
+    BlobsAreTrimmed breaks V1 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            map_value(self.right.get(key, options).await, |value| match value {
+                Value::Blob(bytes) => Some(Value::from(bytes.trim_ascii().to_vec())),
+                other => Some(other),
+            })
+        }
+    }
+
+    /// Blobs that look like numbers are numbers.
+    BlobsAreNumbers breaks V1 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            map_value(self.right.get(key, options).await, |value| match value {
+                Value::Blob(bytes) => {
+                    let number = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse::<f64>().ok());
+                    Some(number.map_or(Value::Blob(bytes), |number| Value::from(number.to_string())))
+                }
+                other => Some(other),
+            })
+        }
+    }
+
+    /// Blobs that look like records are records.
+    BlobsAreRecords breaks V1 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            map_value(self.right.get(key, options).await, |value| match value {
+                Value::Blob(bytes) => {
+                    let json: Option<Json> = serde_json::from_slice(&bytes).ok();
+                    let record = json.and_then(|json| Record::from_serialize(&json).ok());
+                    Some(record.map_or(Value::Blob(bytes), Value::Record))
+                }
+                other => Some(other),
+            })
+        }
+    }
+
+    /// Blobs are read as text.
+    BlobsAreText breaks V1 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            map_value(self.right.get(key, options).await, |value| match value {
+                Value::Blob(bytes) => Some(Value::from(String::from_utf8_lossy(&bytes).into_owned())),
+                other => Some(other),
+            })
+        }
+    }
+
+    /// A record without fields is a miss.
+    EmptyRecordsAreMisses breaks V2; also V3 P1 P2 R4 C1 S1: "empty records are values like others" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let whole = options.select == Select::All;
+            map_value(self.right.get(key, options).await, |value| match value {
+                Value::Record(record) if record.is_empty() && whole => None,
+                other => Some(other),
+            })
+        }
+    }
+
+    /// Numbers are kept as `f64`.
+    NumbersAreFloats breaks V2; also P3 P5: "sums and elements are read back" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let float = |number: serde_json::Number| Json::from(number.as_f64());
+            map_fields(self.right.get(key, options).await, |field| map_numbers(field, &float))
+        }
+    }
+
+    /// Fractions are written with six digits.
+    FractionsLoseDigits breaks V2; also P3 P5: "sums and elements are read back" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let short = |number: serde_json::Number| match number.as_f64().filter(|_| number.is_f64()) {
+                Some(float) => Json::from(format!("{float:.6}").parse::<f64>().unwrap_or(float)),
+                None => Json::Number(number),
+            };
+            map_fields(self.right.get(key, options).await, |field| map_numbers(field, &short))
+        }
+    }
+
+    /// Fields that hold null are dropped.
+    NullsAreDropped breaks V2; also P1 P2: "patches set null too" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            map_value(self.right.get(key, options).await, |value| match value {
+                Value::Blob(_) => Some(value),
+                Value::Record(record) => {
+                    let fields = record.iter().filter(|(_, value)| !value.is_null());
+                    let fields = fields.map(|(name, value)| (name.to_owned(), value.clone()));
+                    Record::from_fields(fields).ok().map(Value::Record)
+                }
+            })
+        }
+    }
+
+    /// Reading fields hands out the whole record.
+    FieldsAreIgnored breaks V2 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let whole = self.right.cell().live(key).map(|stored| stored.value);
+            let fields = matches!(options.select, Select::Fields(_));
+            map_value(self.right.get(key, options).await, |value| if fields { whole.clone() } else { Some(value) })
+        }
+    }
+
+    /// Reading the wrong kind is a miss.
+    WrongKindIsAMiss breaks V3; also H5: "the text of this error is looked at" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            match self.right.get(key, options).await {
+                Err(error) if error.kind() == ErrorKind::WrongKind => Ok(None),
+                other => other,
+            }
+        }
+    }
+
+    /// The kind that is asked for does not matter.
+    KindsDoNotMatter breaks V3; also H5: "the text of this error is looked at" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
+            options.kind = None;
+            self.right.get(key, options).await
+        }
+    }
+
+    /// A put-if-present over the other kind is refused with an error.
+    KindsAreForEver breaks V3; also C3: "put-if-present changes the kind" {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let picky = options.condition == Condition::IfPresent;
+            match self.right.cell().live(key).filter(|_| picky) {
+                Some(stored) if stored.value.kind() != value.kind() => Err(stored.value.kind().wrong()),
+                _ => self.right.put(key, value, options).await,
+            }
+        }
+    }
+
+    /// A delete that asked for the other kind deletes.
+    DeleteIgnoresTheKind breaks V3 {
+        forwards capabilities now get put expire patch scan get_many put_many delete_many;
+        async fn delete(&self, key: &Key, mut options: DeleteOptions) -> Deleted {
+            options.kind = None;
+            self.right.delete(key, options).await
+        }
+    }
+
+    /// The declared size is smaller than what is accepted.
+    AcceptsTooMuch breaks V4 {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_max_value_bytes(128 << 10)
+        }
+    }
+
+    /// A value of exactly the declared size is refused.
+    RefusesTheLargest breaks V4; also V1: "a large blob is one of the declared size" {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            let right = self.right.capabilities();
+            right.with_max_value_bytes(right.max_value_bytes + 1)
+        }
+    }
+
+    /// A value that is too large deletes the old one.
+    TooLargeDeletes breaks V4 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let outcome = self.right.put(key, value, options).await;
+            if matches!(&outcome, Err(error) if error.kind() == ErrorKind::TooLarge) {
+                self.right.cell().meddle(key, |stored| *stored = None);
+            }
+            outcome
+        }
+    }
+
+    /// What cannot be decoded is a miss.
+    CorruptIsAMiss breaks V6 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            match self.right.get(key, options).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+                other => other,
+            }
+        }
+    }
+
+    /// Taking what cannot be decoded says that nothing was there.
+    TakesCorruptAsNothing breaks V6 {
+        forwards capabilities now get put expire patch scan get_many put_many delete_many;
+        async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
+            match self.right.delete(key, options).await {
+                Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Outcome::Absent),
+                other => other,
+            }
+        }
+    }
+
+    /// What cannot be decoded is a panic.
+    CorruptPanics breaks V6 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let entry = self.right.get(key, options).await;
+            assert!(!matches!(&entry, Err(error) if error.kind() == ErrorKind::Corrupt), "cannot decode");
+            entry
+        }
+    }
+
+    /// A put says that it created, whatever was there.
+    PutSaysCreated breaks C3; also E3 E6: "elapsed puts and puts in an empty store say whether they created"
+    {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let outcome = self.right.put(key, value, options).await?;
+            Ok(match outcome {
+                Outcome::Applied(mut meta) => { meta.created = true; Outcome::Applied(meta) }
+                other => other,
+            })
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Animals so broken that hardly a case holds: they show that the plainest cases can fail.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use ttl_core::{
+    Capabilities, Deadline, Entry, Error, ErrorKind, GetOptions, Key, Outcome, Patch, PatchOptions,
+    PutOptions, Stored, Value, Version,
+};
+
+use super::animal::{Got, Patched, Written, animals};
+
+/// What all stores of this kind share.
+static SHARED: Mutex<BTreeMap<Key, Value>> = Mutex::new(BTreeMap::new());
+
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+animals! {
+    /// Every get is a miss.
+    FindsNothing breaks V1 V2 E1 R1; also any: "hardly a case does without a get" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, _: &Key, _: GetOptions) -> Got {
+            Ok(None)
+        }
+    }
+
+    /// Every miss is an empty blob.
+    FindsEverything breaks E3 E1; also any: "most cases look at a miss" {
+        forwards capabilities now put expire patch delete scan put_many delete_many get_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            Ok(self.right.get(key, options).await?.or_else(|| Some(Entry::new(Value::from("")))))
+        }
+    }
+
+    /// A get without a refresh prolongs life.
+    PeekRefreshes breaks R1; also any: "most cases look at a deadline without wanting to move it" {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let peeks = options.refresh.is_none();
+            let entry = self.right.get(key, options).await;
+            if peeks && matches!(entry, Ok(Some(_))) { super::refresh::prolong(&self.right, key) }
+            entry
+        }
+    }
+
+    /// All stores show the blobs of all.
+    OneStoreForAll breaks K2; also any: "cases meet what others have put" {
+        forwards capabilities now expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let entry = self.right.get(key, options).await?;
+            let shared = || SHARED.lock().get(key).cloned().map(|value| Entry::new(value));
+            Ok(entry.or_else(shared))
+        }
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            SHARED.lock().insert(key.clone(), value.clone());
+            self.right.put(key, value, options).await
+        }
+    }
+
+    /// What it declares is another thing each time.
+    DeclaresOneThingAndAnother breaks H1; also any: "what can be relied on changes within a case" {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            let right = self.right.capabilities();
+            right.with_max_value_bytes(right.max_value_bytes - CALLS.fetch_add(1, Ordering::SeqCst) % 3)
+        }
+    }
+
+    /// Its time runs backwards.
+    TimeRunsBackwards breaks H1; also any: "instants that a case asks for are other ones" {
+        forwards capabilities get put expire patch delete scan get_many put_many delete_many;
+        fn now(&self) -> std::time::SystemTime {
+            self.right.now() - std::time::Duration::from_millis(CALLS.fetch_add(1, Ordering::SeqCst))
+        }
+    }
+
+    /// Its resolution is nothing at all.
+    ResolvesNothing breaks H1 {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_resolution(std::time::Duration::ZERO)
+        }
+    }
+
+    /// It promises patches and makes no record of its own.
+    PromisesPatches breaks H1; also P2 P4 P5 E3 E4 E7: "patches create" {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let plain = options.create.as_ref().is_some_and(|create| create.initial.is_empty() && create.lifespan.max.is_none());
+            if plain && options.refresh.is_none() && self.right.cell().live(key).is_none() {
+                return Err(Error::new(ErrorKind::Unsupported, "records are not created by patches here"));
+            }
+            self.right.patch(key, patch, options).await
+        }
+    }
+
+    /// A call that is dropped half-way keeps its place, until there are none left.
+    WearsOut breaks C4 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let places = &self.right.cell().memory;
+            let ticket = Key::new(format!("place {}", CALLS.fetch_add(1, Ordering::SeqCst)))?;
+            let taken = places.lock().len();
+            if taken > 100 { return Err(Error::new(ErrorKind::Timeout, "no place became free")) }
+            let new = Stored::new(Value::from(""), Deadline::NEVER, Deadline::NEVER, Version::random());
+            places.lock().insert(ticket.clone(), new);
+            tokio::task::yield_now().await;
+            let outcome = self.right.put(key, value, options).await;
+            places.lock().remove(&ticket);
+            outcome
+        }
+    }
+
+    /// Printing the store prints what it holds.
+    PrintsWhatItHolds breaks H5 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let outcome = self.right.put(key, value.clone(), options).await;
+            if let (Value::Blob(bytes), Ok(Outcome::Applied(_)), Some(stored)) =
+                (value, &outcome, self.right.cell().peek(key))
+                && let Ok(text) = Key::new(String::from_utf8_lossy(&bytes).into_owned())
+            {
+                // The memory is printed by `Debug`, and so are its keys.
+                self.right.cell().memory.lock().insert(text, stored);
+            }
+            outcome
+        }
+    }
+}
