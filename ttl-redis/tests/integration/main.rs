@@ -9,13 +9,14 @@ mod reach;
 mod refusals;
 mod scans;
 mod server;
-mod suite;
 mod support;
 mod trips;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use ttl_conformance::servers::{ServerKind, run_tests};
+use ttl_conformance::drivers::redis::RedisHarness;
+use ttl_conformance::servers::{ServerKind, conformance_trials, run_tests};
 
 fn main() -> ExitCode {
     if let Some(end) = crash::child() {
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         println!("ignored: the trials that start servers of their own, because redis-server is not on PATH");
     }
     run_tests(ServerKind::Redis, |server| {
-        let mut trials = suite::trials(&server);
+        let mut trials = conformance_trials(&server, |url| Ok(Arc::new(RedisHarness::new(url)?)));
         trials.extend(fuzz::trials(&server));
         trials.extend(trips::trials(&server));
         trials.extend(crash::trials());
