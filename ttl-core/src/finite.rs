@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
-use crate::{Error, ErrorKind, MAX_DEPTH, Result as CoreResult};
+use crate::{Error, ErrorKind, MAX_DEPTH, Misfit, Result as CoreResult};
 
 /// More levels than any record may have: the exact bound is checked on the normal form, this one protects the stack.
 /// An `Option` and a newtype are levels here and none in JSON.
@@ -24,7 +24,7 @@ pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
 pub fn check_json(value: &(impl Serialize + ?Sized)) -> CoreResult<()> {
     value.serialize(Check { levels_left: MAX_LEVELS, wide_integers: true }).map_err(|refusal| {
         Error::new(ErrorKind::Codec, "the value cannot be kept as JSON; use finite numbers and flat types")
-            .with_source(refusal)
+            .with_source(Misfit::new(&refusal))
     })
 }
 

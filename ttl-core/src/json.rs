@@ -6,7 +6,7 @@ use std::io;
 use serde::{Serialize, Serializer};
 use serde_json::{Number, Value as Json};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Misfit, Result};
 
 /// The deepest nesting of a field's value: `[]` is one level, `[[]]` two, a number none.
 pub const MAX_DEPTH: usize = 30;
@@ -35,14 +35,15 @@ pub fn parse_field_text(name: &str, text: &[u8]) -> Result<Json> {
             ),
         )
     };
-    let mut value: Json = serde_json::from_slice(text).map_err(|error| corrupt().with_source(error))?;
+    let mut value: Json =
+        serde_json::from_slice(text).map_err(|error| corrupt().with_source(Misfit::new(&error)))?;
     normalize(&mut value, MAX_DEPTH).map_err(|_| corrupt())?;
     Ok(value)
 }
 
 /// A user's value as JSON in normal form, at most `depth` levels deep.
 pub(crate) fn to_json(name: &str, value: &impl Serialize, depth: usize) -> Result<Json> {
-    let mut json = to_json_value(value).map_err(|error| not_json(&format!("the field {name:?}"), error))?;
+    let mut json = to_json_value(value).map_err(|error| not_json(&format!("the field {name:?}"), &error))?;
     normalize(&mut json, depth).map_err(|reason| invalid_value(name, reason))?;
     Ok(json)
 }
@@ -53,12 +54,12 @@ pub(crate) fn to_json_value(value: &impl Serialize) -> std::result::Result<Json,
     serde_json::to_value(value)
 }
 
-pub(crate) fn not_json(what: &str, error: serde_json::Error) -> Error {
+pub(crate) fn not_json(what: &str, error: &serde_json::Error) -> Error {
     Error::new(
         ErrorKind::InvalidField,
         format!("{what} cannot be kept as JSON; use finite numbers, integers of at most 64 bits, text as the keys of maps, and at most 30 levels of nesting"),
     )
-    .with_source(error)
+    .with_source(Misfit::new(&error))
 }
 
 pub(crate) fn invalid_value(name: &str, reason: &'static str) -> Error {

@@ -26,8 +26,12 @@ impl Misfit {
         while let Some(start) = rest.find(['"', '`']) {
             let (before, quoted) = rest.split_at(start);
             let quote = if quoted.starts_with('"') { '"' } else { '`' };
-            let end = closing(quoted, quote);
             kept.push_str(before);
+            let end = if quote == '`' && kept.ends_with("unknown variant ") {
+                end_of_variant(quoted)
+            } else {
+                closing(quoted, quote)
+            };
             // What was expected comes after the value, and is no secret.
             let named = quote == '`' && (kept.ends_with("field ") || kept.contains("expected "));
             if named {
@@ -54,6 +58,14 @@ fn closing(quoted: &str, quote: char) -> usize {
     quoted.len()
 }
 
+/// Where the name of an unknown variant ends. It is the value as it stands, its own quotes are not escaped, so the
+/// end is before the last of the words that serde says after it.
+fn end_of_variant(quoted: &str) -> usize {
+    let end =
+        ["`, expected ", "`, there are no variants"].iter().filter_map(|words| quoted.rfind(words)).max();
+    end.map_or(quoted.len(), |end| end + 1)
+}
+
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -74,6 +86,9 @@ mod tests {
     enum Colour {
         Red,
     }
+
+    #[derive(Debug, Deserialize)]
+    enum Void {}
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -101,6 +116,10 @@ mod tests {
         let error: serde::de::value::Error = error;
         assert_eq!(Misfit::new(&error).to_string(), "invalid value: integer `..`, expected u8");
         assert_eq!(told::<Colour>(json!("s3cret")), "unknown variant `..`, expected `Red`");
+        for variant in ["`s3cret", "a`s3cret", "`, expected `s3cret", "", "``"] {
+            assert_eq!(told::<Colour>(json!(variant)), "unknown variant `..`, expected `Red`", "{variant}");
+        }
+        assert_eq!(told::<Void>(json!("a`s3cret`")), "unknown variant `..`, there are no variants");
         assert_eq!(told::<Session>(json!({})), "missing field `user`");
         assert_eq!(told::<Session>(json!({ "usr": 1 })), "unknown field `usr`, expected `user`");
         let _ = Colour::Red;

@@ -80,7 +80,7 @@ impl Record {
     /// # Errors
     /// [`ErrorKind::InvalidField`] if it is no JSON object, or if a field is refused as in [`Record::try_with`].
     pub fn from_serialize(value: &impl Serialize) -> Result<Self> {
-        match to_json_value(value).map_err(|error| not_json("the value", error))? {
+        match to_json_value(value).map_err(|error| not_json("the value", &error))? {
             Json::Object(fields) => fields.into_iter().collect::<Vec<_>>().try_into(),
             other => Err(Error::new(
                 ErrorKind::InvalidField,
@@ -99,8 +99,12 @@ impl Record {
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
         let object = Json::Object(self.0.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
         serde_json::from_value(object).map_err(|error| {
-            Error::new(ErrorKind::Codec, format!("the record does not fit {}", std::any::type_name::<T>()))
-                .with_source(Misfit::new(&error))
+            let name = std::any::type_name::<T>();
+            Error::new(
+                ErrorKind::Codec,
+                format!("the record does not fit {name}; read it as the type that wrote it, or delete it"),
+            )
+            .with_source(Misfit::new(&error))
         })
     }
 
@@ -336,5 +340,24 @@ mod tests {
         assert_eq!(misfit.kind(), ErrorKind::Codec);
         let misfit = Record::new().with("user", "ada").with("score", "s3cret").deserialize::<Session>();
         assert!(!format!("{:?}", misfit.unwrap_err()).contains("s3cret"));
+    }
+    #[test]
+    fn refusals_do_not_quote_the_value() {
+        struct Stubborn;
+
+        impl Serialize for Stubborn {
+            fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("cannot write \"s3cret\""))
+            }
+        }
+
+        for error in [
+            Record::new().try_with("f", Stubborn).unwrap_err(),
+            Record::from_serialize(&Stubborn).unwrap_err(),
+            crate::check_json(&Stubborn).unwrap_err(),
+        ] {
+            let text = format!("{error} {error:?}");
+            assert!(text.contains("cannot write") && !text.contains("s3cret"), "{text}");
+        }
     }
 }
