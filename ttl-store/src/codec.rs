@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ttl_core::{Error, ErrorKind, Result};
+use ttl_core::{Error, ErrorKind, Misfit, Result};
 
 /// Turns values of one type into the bytes of a blob, and back.
 ///
@@ -54,11 +54,13 @@ pub struct Json;
 impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
     fn encode(&self, value: &T) -> Result<Bytes> {
         ttl_core::check_json(value)?;
-        serde_json::to_vec(value).map(Bytes::from).map_err(|error| no_form::<T>("JSON").with_source(error))
+        serde_json::to_vec(value)
+            .map(Bytes::from)
+            .map_err(|error| no_form::<T>("JSON").with_source(Misfit::new(&error)))
     }
 
     fn decode(&self, bytes: Bytes) -> Result<T> {
-        serde_json::from_slice(&bytes).map_err(|error| no_fit::<T>("JSON").with_source(error))
+        serde_json::from_slice(&bytes).map_err(|error| no_fit::<T>("JSON").with_source(Misfit::new(&error)))
     }
 }
 
@@ -74,11 +76,22 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
     fn encode(&self, value: &T) -> Result<Bytes> {
         rmp_serde::to_vec_named(value)
             .map(Bytes::from)
-            .map_err(|error| no_form::<T>("MessagePack").with_source(error))
+            .map_err(|error| no_form::<T>("MessagePack").with_source(Misfit::new(&error)))
     }
 
     fn decode(&self, bytes: Bytes) -> Result<T> {
-        rmp_serde::from_slice(&bytes).map_err(|error| no_fit::<T>("MessagePack").with_source(error))
+        rmp_serde::from_slice(&bytes)
+            .map_err(|error| no_fit::<T>("MessagePack").with_source(Misfit::new(&markless(error))))
+    }
+}
+
+/// A marker holds the value itself where that is a small number, and the error would print it.
+#[cfg(feature = "msgpack")]
+fn markless(error: rmp_serde::decode::Error) -> rmp_serde::decode::Error {
+    use rmp_serde::decode::Error;
+    match error {
+        Error::TypeMismatch(_) => Error::Syntax("a value of another type".to_owned()),
+        error => error,
     }
 }
 

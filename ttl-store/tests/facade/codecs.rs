@@ -181,3 +181,66 @@ async fn kinds_are_those_of_the_format() {
         assert_eq!(entry.value.unwrap().kind(), kind);
     }
 }
+
+/// Two types that none of the values below fits.
+#[derive(Debug, Serialize, Deserialize)]
+enum Colour {
+    Red,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Shelf {
+    title: Colour,
+}
+
+/// Everything that an error tells a log: itself and its causes, in both forms.
+fn told<T: std::fmt::Debug>(result: Result<T>) -> String {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Codec);
+    let mut told = format!("{error} {error:?}");
+    let mut cause = std::error::Error::source(&error);
+    while let Some(error) = cause {
+        told += &format!(" {error} {error:?}");
+        cause = error.source();
+    }
+    told
+}
+
+fn quotes_nothing<C>(codec: C)
+where
+    C: Codec<Document> + Codec<String> + Codec<u64> + Codec<i64> + Codec<u8> + Codec<Colour> + Codec<Shelf>,
+{
+    let document = Document { title: "s3cret".into(), ..document() };
+    let text: Bytes = codec.encode(&"s3cret `s3cret` \"s3cret".to_owned()).unwrap();
+    for told in [
+        told::<Shelf>(codec.decode(codec.encode(&document).unwrap())),
+        told::<Shelf>(codec.decode(text.clone())),
+        told::<Colour>(codec.decode(text.clone())),
+        told::<u8>(codec.decode(text)),
+    ] {
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+    for number in [73, 73_519] {
+        let bytes: Bytes = Codec::<u64>::encode(&codec, &number).unwrap();
+        for told in [
+            told::<String>(codec.decode(bytes.clone())),
+            told::<Shelf>(codec.decode(bytes.clone())),
+            told::<Colour>(codec.decode(bytes)),
+        ] {
+            assert!(!told.contains("73"), "{told}");
+        }
+        let bytes: Bytes = Codec::<i64>::encode(&codec, &-number.cast_signed()).unwrap();
+        let told = told::<u8>(codec.decode(bytes));
+        assert!(!told.contains("73"), "{told}");
+    }
+    assert!(
+        told::<Shelf>(codec.decode(Codec::<Colour>::encode(&codec, &Colour::Red).unwrap())).contains("Shelf")
+    );
+}
+
+#[test]
+fn errors_quote_nothing_that_is_stored() {
+    quotes_nothing(Json);
+    #[cfg(feature = "msgpack")]
+    quotes_nothing(ttl_store::MessagePack);
+}
