@@ -165,8 +165,8 @@ impl MemoryConfig {
         self.reclaim
     }
 
-    pub(crate) fn clock(&self) -> Option<Arc<dyn Clock>> {
-        self.clock.clone()
+    pub(crate) fn into_clock(self) -> Option<Arc<dyn Clock>> {
+        self.clock
     }
 }
 

@@ -14,7 +14,7 @@ use crate::entry::Entry;
 use crate::hashing::spread;
 use crate::state::Word;
 use crate::sweep::SLACK;
-use crate::table::{At, Table, Trash};
+use crate::table::{Table, Trash};
 
 /// A tenth of the entries may stand in the small queue while the main queue has any.
 const SMALL_SHARE: usize = 10;
@@ -99,17 +99,11 @@ impl Queues {
 }
 
 impl Table {
-    /// Evicts until an entry of so many bytes fits in, at this key.
-    pub(super) fn make_room(&mut self, at: At<'_>, bytes: usize, trash: &mut Trash) {
-        loop {
-            let replaced = self.find(at).map(|entry| self.limits.entry_bytes(entry));
-            let entries = self.entries.len() + usize::from(replaced.is_none());
-            let bytes = self.bytes() - replaced.unwrap_or(0) + bytes;
-            let fits = entries <= self.limits.entries && bytes <= self.limits.bytes;
-            if fits || !self.evict(trash) {
-                return;
-            }
-        }
+    /// Evicts while the shard holds more than it may.
+    pub(super) fn enforce_limits(&mut self, trash: &mut Trash) {
+        while (self.entries.len() > self.limits.entries || self.bytes() > self.limits.bytes)
+            && self.evict(trash)
+        {}
     }
 
     /// Evicts one entry; `false` if there is none.

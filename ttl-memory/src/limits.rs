@@ -33,11 +33,13 @@ impl Limits {
     }
 
     /// Whether there is any limit on what a shard holds.
+    #[inline]
     pub(crate) fn is_bounded(&self) -> bool {
         self.entries != usize::MAX || self.bytes != usize::MAX
     }
 
     /// What an entry takes beside its value.
+    #[inline]
     pub(crate) fn fixed_bytes(&self, key: usize, capped: bool) -> usize {
         weight::fixed_bytes(key, capped) + if self.is_bounded() { weight::QUEUE_BYTES } else { 0 }
     }
@@ -58,6 +60,7 @@ impl Limits {
     }
 
     /// Refuses a value that is too large, or an entry that would not fit into its shard even alone.
+    #[inline]
     pub(crate) fn check(&self, key: usize, value: &Value) -> Result<()> {
         if self.max_value_bytes != u64::MAX {
             let bytes = value.size_bytes();

@@ -67,8 +67,8 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new(config: MemoryConfig) -> Self {
-        let time = Time::new(config.clock());
-        let (shards, limits) = Limits::share(&config);
+        let ((shards, limits), reclaim) = (Limits::share(&config), config.reclaim());
+        let time = Time::new(config.into_clock());
         let hashing = Hashing::default();
         let number = rand::random();
         let now = time.now().as_epoch_millis();
@@ -76,7 +76,7 @@ impl MemoryStore {
             table: Table::new(now, hashing.clone(), number, (at as u64, shards as u64), limits).into(),
         };
         let mut capabilities = Capabilities::new("memory").with_max_value_bytes(limits.max_value_bytes());
-        if config.reclaim() == Reclaim::Background {
+        if reclaim == Reclaim::Background {
             // Two ticks, and time to work on what is due.
             capabilities = capabilities
                 .with_reclaims_within(Duration::from_millis(2 * wheel::TICK_MILLIS) + Duration::from_secs(3));
@@ -88,7 +88,7 @@ impl MemoryStore {
             limits,
             capabilities,
             identity: format!("{number:016x}"),
-            sweeper: Sweeper::new(config.reclaim()),
+            sweeper: Sweeper::new(reclaim),
         }))
     }
 
@@ -123,6 +123,7 @@ impl MemoryStore {
     /// answers how many there were.
     ///
     /// Nobody has to call it: see [`Reclaim`]. It works through all shards before it returns.
+    #[expect(clippy::must_use_candidate, reason = "called for what it does, not for the count")]
     pub fn sweep(&self) -> usize {
         self.0.sweep()
     }

@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
-use hashbrown::hash_table::Entry as Place;
-use ttl_core::rules::{self, DeleteStep, ExpireStep, PatchStep, PutStep};
+use ttl_core::rules::{self, DeleteStep, ExpireStep, Header, PatchStep, PutStep};
 use ttl_core::{
     Deadline, DeleteOptions, ExpireOptions, ExpireOutcome, ExpiryChange, Meta, Now, Outcome, Patch,
     PatchOptions, PatchOutcome, PutOptions, Record, Result, Select, Value, Want,
@@ -65,6 +64,18 @@ impl Table {
         }
     }
 
+    /// Where the entry stands in the table, until the table changes.
+    #[inline]
+    fn place(&self, at: At<'_>) -> Option<usize> {
+        self.entries.find_bucket_index(at.hash.table(), |entry| entry.key() == at.key)
+    }
+
+    #[inline]
+    fn header(&self, place: Option<usize>) -> Option<Header> {
+        let entry = self.entries.get_bucket(place?)?;
+        Some(entry.header(entry.state().load(), self.store))
+    }
+
     #[inline]
     pub(crate) fn find(&self, at: At<'_>) -> Option<&Entry> {
         self.entries.find(at.hash.table(), |entry| entry.key() == at.key)
@@ -83,12 +94,12 @@ impl Table {
         now: Now,
         trash: &mut Trash,
     ) -> Result<Outcome<Meta>> {
-        let stored = self.find(at).map(|entry| entry.header(entry.state().load(), self.store));
-        Ok(match rules::put(now, stored.as_ref(), options)? {
+        let place = self.place(at);
+        Ok(match rules::put(now, self.header(place).as_ref(), options)? {
             PutStep::Absent => Outcome::Absent,
             PutStep::Refused => Outcome::Refused,
             PutStep::Write { deadline, cap, created } => {
-                let version = self.write(at, value, deadline, cap, trash);
+                let version = self.write(at, place, value, deadline, cap, trash);
                 Outcome::Applied(self.meta(created, options.want, deadline, Some(version)))
             }
             PutStep::Erase { deadline, created } => {
@@ -107,13 +118,14 @@ impl Table {
         now: Now,
         trash: &mut Trash,
     ) -> Result<Outcome<PatchOutcome>> {
-        let entry = self.find(at);
-        let stored = entry.map(|entry| entry.header(entry.state().load(), self.store));
+        let place = self.place(at);
+        let stored = self.header(place);
         let (deadline, cap, record) = match rules::patch(now, stored.as_ref(), options)? {
             PatchStep::Absent => return Ok(Outcome::Absent),
             PatchStep::Refused => return Ok(Outcome::Refused),
             PatchStep::Change { deadline } => {
                 let cap = stored.map_or(Deadline::NEVER, |stored| stored.cap);
+                let entry = place.and_then(|place| self.entries.get_bucket(place));
                 (deadline, cap, entry.map(|entry| entry.value().clone().into_record()).transpose()?)
             }
             PatchStep::Create { deadline, cap } => (deadline, cap, None),
@@ -130,7 +142,7 @@ impl Table {
         let fields = record.select(&patch.to_fields()?);
         let value = Value::Record(record);
         self.limits.check(at.key.len(), &value)?;
-        let version = self.write(at, value, deadline, cap, trash);
+        let version = self.write(at, place, value, deadline, cap, trash);
         let meta = self.meta(created, options.want, deadline, Some(version));
         Ok(Outcome::Applied(PatchOutcome::new(meta, fields, effects)))
     }
@@ -143,9 +155,7 @@ impl Table {
         now: Now,
         trash: &mut Trash,
     ) -> Result<Outcome<ExpireOutcome>> {
-        let entry = self.find(at);
-        let stored = entry.map(|entry| entry.header(entry.state().load(), self.store));
-        Ok(match rules::expire(now, stored.as_ref(), change, options)? {
+        Ok(match rules::expire(now, self.header(self.place(at)).as_ref(), change, options)? {
             ExpireStep::Absent => Outcome::Absent,
             ExpireStep::Refused => Outcome::Refused,
             ExpireStep::Keep(deadline) => Outcome::Applied(ExpireOutcome::new(deadline, false)),
@@ -167,8 +177,7 @@ impl Table {
         now: Now,
         trash: &mut Trash,
     ) -> Result<Outcome<Option<Entry>>> {
-        let stored = self.find(at).map(|entry| entry.header(entry.state().load(), self.store));
-        Ok(match rules::delete(now, stored.as_ref(), options)? {
+        Ok(match rules::delete(now, self.header(self.place(at)).as_ref(), options)? {
             DeleteStep::Absent => Outcome::Absent,
             DeleteStep::Refused => Outcome::Refused,
             DeleteStep::Remove => {
@@ -192,10 +201,11 @@ impl Table {
         entry.state().store(placed(wheel, word, at.hash));
     }
 
-    /// Stores a value in place of whatever is there.
+    /// Stores a value in place of whatever is there, which stands at `place`.
     fn write(
         &mut self,
         at: At<'_>,
+        place: Option<usize>,
         value: Value,
         deadline: Deadline,
         cap: Deadline,
@@ -204,37 +214,29 @@ impl Table {
         let version = self.next_version;
         self.next_version += self.version_step;
         let deadline = deadline.as_epoch_millis();
-        let added = self.limits.fixed_bytes(at.key.len(), !cap.is_never()) + weight::value_bytes(&value);
-        if self.queues.is_some() {
-            self.make_room(at, added, trash);
-        }
-        let (hashing, wheel) = (&self.hashing, &mut self.wheel);
-        let place = self.entries.entry(
-            at.hash.table(),
-            |entry| entry.key() == at.key,
-            |entry| spread(hashing.hash(entry.key()).short()),
-        );
-        *self.bytes.get_mut() += added;
-        match place {
-            Place::Vacant(place) => {
-                let word = placed(wheel, Word::new(deadline), at.hash);
-                let word = self.queues.as_mut().map_or(word, |queues| queues.admit(word, at.hash.short()));
-                place.insert(Entry::new(at.key, word, cap, version, value));
-            }
-            Place::Occupied(mut place) => {
-                let entry = place.get_mut();
-                *self.bytes.get_mut() -= self.limits.entry_bytes(entry);
-                let before = entry.state().load().without(Word::SHARED).with_deadline(deadline);
-                let before = if self.queues.is_some() { before.used() } else { before };
-                let word = placed(wheel, before, at.hash);
-                match entry.rewrite(word, cap, version, value) {
-                    Ok(old) => trash.value = Some(old),
-                    Err(value) => {
-                        let new = Entry::new(at.key, word, cap, version, value);
-                        trash.entries.push(std::mem::replace(entry, new));
-                    }
+        *self.bytes.get_mut() +=
+            self.limits.fixed_bytes(at.key.len(), !cap.is_never()) + weight::value_bytes(&value);
+        if let Some(entry) = place.and_then(|place| self.entries.get_bucket_mut(place)) {
+            *self.bytes.get_mut() -= self.limits.entry_bytes(entry);
+            let word = entry.state().load().without(Word::SHARED).with_deadline(deadline);
+            let word = if self.queues.is_some() { word.used() } else { word };
+            let word = placed(&mut self.wheel, word, at.hash);
+            match entry.rewrite(word, cap, version, value) {
+                Ok(old) => trash.value = Some(old),
+                Err(value) => {
+                    let new = Entry::new(at.key, word, cap, version, value);
+                    trash.entries.push(std::mem::replace(entry, new));
                 }
             }
+        } else {
+            let word = placed(&mut self.wheel, Word::new(deadline), at.hash);
+            let word = self.queues.as_mut().map_or(word, |queues| queues.admit(word, at.hash.short()));
+            let (entry, hashing) = (Entry::new(at.key, word, cap, version, value), &self.hashing);
+            let hash = |entry: &Entry| spread(hashing.hash(entry.key()).short());
+            self.entries.insert_unique(at.hash.table(), entry, hash);
+        }
+        if self.queues.is_some() {
+            self.enforce_limits(trash);
         }
         version
     }
