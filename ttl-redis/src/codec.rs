@@ -11,6 +11,8 @@
 //! there is one. The deadline is the key's own expiry plus 1 ms, because Redis still shows a key at the millisecond of
 //! its expiry.
 
+use std::io::Write;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::{RedisWrite, ToRedisArgs, Value as Reply};
@@ -42,7 +44,10 @@ impl FullKey<'_> {
 
 impl ToRedisArgs for FullKey<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
-        out.write_arg_fmt(format_args!("{}{}", self.prefix, self.key));
+        let mut writer = out.writer_for_next_arg();
+        // Both go to a command's buffer in memory, which takes everything.
+        let _ = writer.write_all(self.prefix.as_bytes());
+        let _ = writer.write_all(self.key.as_bytes());
     }
 }
 

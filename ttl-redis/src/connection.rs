@@ -115,6 +115,7 @@ impl Link {
     pub(crate) async fn open(&self) -> Result<()> {
         let deadline = Instant::now() + self.timeout;
         match &self.source {
+            Source::Own(slot) if slot.current().is_some() => Ok(()),
             Source::Own(slot) => self.acquire(slot, deadline).await.map(|_| ()),
             Source::Shared(connection) => self.look(connection.clone(), deadline).await,
             Source::Managed(manager) => self.look(manager.clone(), deadline).await,
@@ -144,18 +145,21 @@ impl Link {
         let deadline = Instant::now() + self.timeout;
         match &self.source {
             Source::Own(slot) => {
-                let mut live = self.acquire(slot, deadline).await?;
+                let mut live = match slot.current() {
+                    Some(live) => live,
+                    None => self.acquire(slot, deadline).await?,
+                };
                 let before = live.state.answers.load(Ordering::Relaxed);
                 let answer = timeout_at(deadline, live.connection.send_packed_command(cmd)).await;
                 self.judge(slot, &live, before, answer, fate)
             }
             Source::Shared(connection) => {
                 let mut connection = connection.clone();
-                self.judge_shared(timeout_at(deadline, connection.send_packed_command(cmd)).await, fate)
+                self.judge_shared(timeout_at(deadline, connection.req_packed_command(cmd)).await, fate)
             }
             Source::Managed(manager) => {
                 let mut manager = manager.clone();
-                self.judge_shared(timeout_at(deadline, manager.send_packed_command(cmd)).await, fate)
+                self.judge_shared(timeout_at(deadline, manager.req_packed_command(cmd)).await, fate)
             }
         }
     }
@@ -165,7 +169,10 @@ impl Link {
         let (deadline, count) = (Instant::now() + self.timeout, commands.len());
         match &self.source {
             Source::Own(slot) => {
-                let mut live = self.acquire(slot, deadline).await?;
+                let mut live = match slot.current() {
+                    Some(live) => live,
+                    None => self.acquire(slot, deadline).await?,
+                };
                 let before = live.state.answers.load(Ordering::Relaxed);
                 let answers = live.connection.send_packed_commands(commands, 0, count);
                 let answers = timeout_at(deadline, answers).await;
@@ -173,12 +180,12 @@ impl Link {
             }
             Source::Shared(connection) => {
                 let mut connection = connection.clone();
-                let answers = connection.send_packed_commands(commands, 0, count);
+                let answers = connection.req_packed_commands(commands, 0, count);
                 self.judge_shared(timeout_at(deadline, answers).await, fate)
             }
             Source::Managed(manager) => {
                 let mut manager = manager.clone();
-                let answers = manager.send_packed_commands(commands, 0, count);
+                let answers = manager.req_packed_commands(commands, 0, count);
                 self.judge_shared(timeout_at(deadline, answers).await, fate)
             }
         }
@@ -225,12 +232,11 @@ impl Link {
         }
     }
 
+    /// A connection where there is none.
     async fn acquire(&self, slot: &Slot, deadline: Instant) -> Result<Live> {
-        if let Some(live) = slot.current() {
-            return Ok(live);
-        }
         let seen = slot.failures.load(Ordering::Acquire);
-        match timeout_at(deadline, self.connect(slot, seen)).await {
+        // Boxed, so that every operation's future need not have room for it.
+        match timeout_at(deadline, Box::pin(self.connect(slot, seen))).await {
             Ok(done) => done,
             Err(_) => Err(error::no_connection_in_time(self.timeout)),
         }

@@ -1,5 +1,6 @@
 //! Put: a plain SET where nothing of the old entry matters, the script for the rest.
 
+use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
 
 use redis::{Cmd, Value as Reply};
@@ -17,13 +18,17 @@ pub(crate) struct Put<'a> {
     pub(crate) key: FullKey<'a>,
     pub(crate) value: Encoded,
     pub(crate) options: &'a PutOptions,
-    /// What the entry is to be known by, if it is stored as a hash.
-    pub(crate) token: String,
+    /// What the entry is to be known by, if it is stored as a hash; made when a script asks for it.
+    pub(crate) token: OnceLock<String>,
     /// The key stands elsewhere in the same batch: only what is never sent a second time keeps the order.
     pub(crate) ordered: bool,
 }
 
 impl Put<'_> {
+    fn token(&self) -> &str {
+        self.token.get_or_init(codec::new_token)
+    }
+
     /// The blob, if a plain SET can do it: it neither knows the server's time nor what is stored.
     fn plain(&self) -> Option<&[u8]> {
         let PutOptions { lifespan, on_live, condition, want, .. } = self.options;
@@ -84,10 +89,10 @@ impl Put<'_> {
         max_argument(&mut cmd, lifespan.max);
         match &self.value {
             Encoded::Blob(bytes) => {
-                cmd.arg(&self.token).arg(&bytes[..]);
+                cmd.arg(self.token()).arg(&bytes[..]);
             }
             Encoded::Record { fields, size } => {
-                cmd.arg(format!("{}.{size}", self.token));
+                cmd.arg(format!("{}.{size}", self.token()));
                 for (name, text) in fields {
                     cmd.arg(name).arg(text);
                 }
@@ -136,7 +141,7 @@ impl Put<'_> {
         match (how, &self.value) {
             (0, _) => Ok(None),
             (1, Encoded::Blob(bytes)) => codec::blob_version(bytes).map(Some),
-            _ => codec::token_version(self.token.as_bytes()).map(Some),
+            _ => codec::token_version(self.token().as_bytes()).map(Some),
         }
     }
 }

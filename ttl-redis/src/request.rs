@@ -66,7 +66,8 @@ impl Link {
                 Commands::Two(first, second) => {
                     let mut pipeline = Pipeline::with_capacity(2);
                     pipeline.add_command(first).add_command(second);
-                    let mut replies = self.send_all(&pipeline, R::FATE).await?.into_iter();
+                    // Boxed: the common case need not have room for it.
+                    let mut replies = Box::pin(self.send_all(&pipeline, R::FATE)).await?.into_iter();
                     two(&mut replies)?
                 }
             };

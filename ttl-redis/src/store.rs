@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use redis::aio::{ConnectionManager, MultiplexedConnection};
@@ -135,7 +135,7 @@ impl Inner {
         self.capabilities.check_put(options)?;
         let value = Encoded::new(value);
         self.check_size(&value)?;
-        let (script, key, token) = (&self.scripts.put, self.full(key), new_token());
+        let (script, key, token) = (&self.scripts.put, self.full(key), OnceLock::new());
         Ok(Put { script, key, value, options, token, ordered: false })
     }
 
