@@ -13,17 +13,29 @@ const MAX_LEVELS: usize = 4 * MAX_DEPTH;
 
 /// Checks that a value holds finite numbers only, integers of at most 64 bits, and ends somewhere.
 pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
-    value.serialize(Check { levels_left: MAX_LEVELS, wide_integers: false })
+    value.serialize(Check { wide_integers: false, ..Check::NUMBERS })
 }
 
 /// Checks that `serde_json` can keep a value as it is, for codecs that write JSON: finite numbers only (it would make
-/// `null` of NaN and infinity), and at most 120 levels of nesting (an `Option` is one).
+/// `null` of NaN and infinity), and at most 120 levels of nesting (an `Option` or a newtype is one).
 ///
 /// # Errors
 /// [`ErrorKind::Codec`], with the reason as its source.
 pub fn check_json(value: &(impl Serialize + ?Sized)) -> CoreResult<()> {
-    value.serialize(Check { levels_left: MAX_LEVELS, wide_integers: true }).map_err(|refusal| {
+    value.serialize(Check::NUMBERS).map_err(|refusal| {
         Error::new(ErrorKind::Codec, "the value cannot be kept as JSON; use finite numbers and flat types")
+            .with_source(Misfit::new(&refusal))
+    })
+}
+
+/// Checks that a value has at most 120 levels of nesting (an `Option` or a newtype is one), for codecs whose own
+/// serializer would overflow the stack, or write what it cannot read again.
+///
+/// # Errors
+/// [`ErrorKind::Codec`], with the reason as its source.
+pub fn check_depth(value: &(impl Serialize + ?Sized)) -> CoreResult<()> {
+    value.serialize(Check { finite: false, ..Check::NUMBERS }).map_err(|refusal| {
+        Error::new(ErrorKind::Codec, "the value cannot be kept; use types of at most 120 levels")
             .with_source(Misfit::new(&refusal))
     })
 }
@@ -46,17 +58,25 @@ impl ser::Error for Refusal {
     }
 }
 
-fn finite(float: f64) -> Result<(), Refusal> {
-    if float.is_finite() { Ok(()) } else { Err(Refusal(format!("{float} is not finite"))) }
-}
-
 #[derive(Clone, Copy)]
 struct Check {
     levels_left: usize,
     wide_integers: bool,
+    finite: bool,
 }
 
 impl Check {
+    /// Finite numbers of any width.
+    const NUMBERS: Self = Self { levels_left: MAX_LEVELS, wide_integers: true, finite: true };
+
+    fn float(self, float: f64) -> Result<(), Refusal> {
+        if float.is_finite() || !self.finite {
+            Ok(())
+        } else {
+            Err(Refusal(format!("{float} is not finite")))
+        }
+    }
+
     fn deeper(self) -> Result<Self, Refusal> {
         let levels_left = self.levels_left.checked_sub(1);
         levels_left
@@ -122,11 +142,11 @@ impl Serializer for Check {
     }
 
     fn serialize_f32(self, float: f32) -> Result<(), Refusal> {
-        finite(f64::from(float))
+        self.float(f64::from(float))
     }
 
     fn serialize_f64(self, float: f64) -> Result<(), Refusal> {
-        finite(float)
+        self.float(float)
     }
 
     fn serialize_none(self) -> Result<(), Refusal> {

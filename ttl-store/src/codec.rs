@@ -46,8 +46,8 @@ pub trait Codec<T>: Send + Sync {
 
 /// Values as JSON text, by serde.
 ///
-/// NaN and infinity are refused, because JSON would turn them into `null`, and so are more than 60 levels of
-/// nesting.
+/// NaN and infinity are refused, because JSON would turn them into `null`, and so are more than 120 levels of
+/// nesting (an `Option` or a newtype is one).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json;
 
@@ -66,6 +66,8 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
 
 /// Values as `MessagePack` bytes, by serde: structs as maps by field name, so that fields can come and go.
 ///
+/// More than 120 levels of nesting (an `Option` or a newtype is one) are refused.
+///
 /// Needs the feature `msgpack`.
 #[cfg(feature = "msgpack")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +76,7 @@ pub struct MessagePack;
 #[cfg(feature = "msgpack")]
 impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
     fn encode(&self, value: &T) -> Result<Bytes> {
+        ttl_core::check_depth(value)?;
         rmp_serde::to_vec_named(value)
             .map(Bytes::from)
             .map_err(|error| no_form::<T>("MessagePack").with_source(Misfit::new(&error)))

@@ -206,7 +206,7 @@ fn told<T: std::fmt::Debug>(result: Result<T>) -> String {
     told
 }
 
-fn quotes_nothing<C>(codec: C)
+fn quotes_nothing<C>(codec: &C)
 where
     C: Codec<Document> + Codec<String> + Codec<u64> + Codec<i64> + Codec<u8> + Codec<Colour> + Codec<Shelf>,
 {
@@ -221,7 +221,7 @@ where
         assert!(!told.contains("s3cret"), "{told}");
     }
     for number in [73, 73_519] {
-        let bytes: Bytes = Codec::<u64>::encode(&codec, &number).unwrap();
+        let bytes: Bytes = Codec::<u64>::encode(codec, &number).unwrap();
         for told in [
             told::<String>(codec.decode(bytes.clone())),
             told::<Shelf>(codec.decode(bytes.clone())),
@@ -229,18 +229,66 @@ where
         ] {
             assert!(!told.contains("73"), "{told}");
         }
-        let bytes: Bytes = Codec::<i64>::encode(&codec, &-number.cast_signed()).unwrap();
+        let bytes: Bytes = Codec::<i64>::encode(codec, &-number.cast_signed()).unwrap();
         let told = told::<u8>(codec.decode(bytes));
         assert!(!told.contains("73"), "{told}");
     }
     assert!(
-        told::<Shelf>(codec.decode(Codec::<Colour>::encode(&codec, &Colour::Red).unwrap())).contains("Shelf")
+        told::<Shelf>(codec.decode(Codec::<Colour>::encode(codec, &Colour::Red).unwrap())).contains("Shelf")
     );
 }
 
 #[test]
 fn errors_quote_nothing_that_is_stored() {
-    quotes_nothing(Json);
+    quotes_nothing(&Json);
     #[cfg(feature = "msgpack")]
-    quotes_nothing(ttl_store::MessagePack);
+    quotes_nothing(&ttl_store::MessagePack);
+}
+
+/// The format's error for this type would be the number itself.
+#[cfg(feature = "msgpack")]
+#[test]
+fn errors_quote_no_marker() {
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(rename = "_ExtStruct")]
+    struct Extension((i8, Vec<u8>));
+
+    let codec = ttl_store::MessagePack;
+    let told = told::<Extension>(codec.decode(Codec::<u8>::encode(&codec, &73).unwrap()));
+    assert!(told.contains("another type") && !told.contains("73"), "{told}");
+}
+
+/// One level by its list, and one by its own name.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Nest(Vec<Nest>);
+
+fn depth_is_bounded<C: Codec<Nest>>(codec: &C) {
+    let nested = |nests: usize| (1..nests).fold(Nest(vec![]), |inner, _| Nest(vec![inner]));
+    let deepest = nested(60);
+    assert_eq!(codec.decode(codec.encode(&deepest).unwrap()).unwrap(), deepest);
+    // The last one is far beyond what recursion on this thread's stack would survive, even to drop it.
+    for nests in [61, 1_000, 100_000] {
+        let endless = nested(nests);
+        assert_eq!(codec.encode(&endless).unwrap_err().kind(), ErrorKind::Codec);
+        std::mem::forget(endless);
+    }
+}
+
+#[test]
+fn what_is_nested_too_deep_is_refused() {
+    depth_is_bounded(&Json);
+    #[cfg(feature = "msgpack")]
+    depth_is_bounded(&ttl_store::MessagePack);
+}
+
+#[cfg(feature = "msgpack")]
+#[test]
+fn message_pack_keeps_what_json_cannot() {
+    let codec = ttl_store::MessagePack;
+    for float in [f64::INFINITY, f64::NEG_INFINITY, -0.0] {
+        let read: f64 = codec.decode(codec.encode(&float).unwrap()).unwrap();
+        assert_eq!(read.to_bits(), float.to_bits());
+    }
+    let wide = (u128::MAX, i128::MIN);
+    assert_eq!(Codec::<(u128, i128)>::decode(&codec, codec.encode(&wide).unwrap()).unwrap(), wide);
 }
