@@ -54,8 +54,8 @@ pub(crate) fn no_connection_in_time(limit: Duration) -> Error {
 }
 
 /// The request was handed over, and the connection broke.
-pub(crate) fn lost(error: RedisError, fate: Fate) -> Error {
-    match fate {
+pub(crate) fn lost(broken: RedisError, fate: Fate) -> Error {
+    let error = match fate {
         Fate::Read => new(
             ErrorKind::Unavailable,
             "the connection broke before the answer came; nothing was read, try again",
@@ -64,8 +64,9 @@ pub(crate) fn lost(error: RedisError, fate: Fate) -> Error {
             ErrorKind::OutcomeUnknown,
             "the connection broke before the answer came; the write may have been applied, read before deciding",
         ),
-    }
-    .with_source(error)
+    };
+    // The client quotes an answer that it cannot parse, and that may be what is stored.
+    if broken.kind() == ClientKind::Parse { error } else { error.with_source(broken) }
 }
 
 /// The request was handed over, and no answer came in time.
@@ -237,6 +238,15 @@ mod tests {
         for (error, kind, retryable) in table {
             assert_eq!((error.kind(), error.is_retryable()), (kind, retryable), "{error}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_is_not_quoted() {
+        let broken = RedisError::from((ClientKind::Parse, "unexpected", "s3cret".to_owned()));
+        assert!(broken.to_string().contains("s3cret"));
+        let error = lost(broken, Fate::Write);
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use ttl_core::Result;
-use url::Url;
+use url::{Position, Url};
 
 use crate::RedisConfig;
 use crate::config::{Address, invalid};
@@ -50,6 +50,13 @@ impl RedisConfig {
     pub fn from_url(text: &str) -> Result<Self> {
         let url = Url::parse(text)
             .map_err(|error| invalid(format!("this is no URL ({error}); write redis://host:6379/0")))?;
+        // What follows may then be a part of a password, which no text repeats.
+        if url.scheme() != "redis+unix" && url[Position::BeforePath..].contains('@') {
+            return Err(invalid(
+                "an '@' follows the host; in a user or password write '/' as %2F, '?' as %3F, '#' as %23, and elsewhere \
+                 '@' as %40",
+            ));
+        }
         let (mut config, more_keys): (_, &[&str]) = match url.scheme() {
             "redis" => (tcp(&url, |host, port| Address::Tcp { host, port })?, &[]),
             "rediss" => (tcp(&url, |host, port| Address::Tls { host, port })?, &TLS_KEYS),
@@ -177,6 +184,9 @@ mod tests {
             .with_max_value_bytes(10);
         assert_eq!(config.unwrap(), expected);
         assert_eq!(RedisConfig::from_url("redis://localhost").unwrap(), RedisConfig::default());
+        let with_at = RedisConfig::from_url("redis://us%40er:p%2F%3F%23ss@h?namespace=a%40b");
+        let expected = RedisConfig::tcp("h", 6379).with_credentials("us@er", "p/?#ss").with_namespace("a@b");
+        assert_eq!(with_at.unwrap(), expected);
         assert_eq!(RedisConfig::from_url("redis://[::1]/").unwrap(), RedisConfig::tcp("::1", 6379));
         assert_eq!(
             RedisConfig::from_url("redis://:p@h").unwrap(),
@@ -236,6 +246,12 @@ mod tests {
             ("redis://h?namespace=", "namespace"),
             ("redis://h?timeout=1s&timeout=2s", "twice"),
             ("redis://u:s3cret@h#frag", "fragment"),
+            ("redis://u:12/s3cret@h/0", "%2F"),
+            ("redis://u:12?s3cret@h/0", "%3F"),
+            ("redis://u:12?s3cret=x@h/0", "%3F"),
+            ("redis://u:12?timeout=s3cret@h/0", "%3F"),
+            ("rediss://u:12#s3cret@h/0", "%23"),
+            ("redis://u:s3/cret@h", "no URL"),
             ("redis+unix://", "socket"),
             ("redis+unix://host/path", "three slashes"),
         ] {
