@@ -49,6 +49,29 @@ async fn a_sliding_session_lives_while_it_is_used_and_not_past_its_cap() {
 }
 
 #[tokio::test]
+async fn saving_again_outside_the_policy_moves_no_deadline_but_starts_a_cap() {
+    let fixture = Fixture::new();
+    let policy = RefreshPolicy::on(Actions::FETCH).unwrap();
+    let plain = fixture.store.records("s", Ttl::minutes(5)).refresh(policy).build().unwrap();
+    let capped =
+        fixture.store.records("s", TTL).refresh(policy).max_lifetime(Ttl::minutes(2)).build().unwrap();
+    plain.put("k", &session("/")).await.unwrap();
+    fixture.advance(10);
+    plain.put("k", &session("/a")).await.unwrap();
+    assert_eq!(plain.remaining("k").await.unwrap(), Some(Duration::from_secs(290)));
+    capped.put("k", &session("/b")).await.unwrap();
+    assert_eq!(plain.remaining("k").await.unwrap(), Some(Duration::from_secs(120)), "the cap starts now");
+    fixture.advance(60);
+    assert!(plain.get("k").await.unwrap().is_some());
+    assert!(!plain.extend_by("k", Ttl::hours(1)).await.unwrap().unwrap().changed, "and is fixed");
+    assert_eq!(
+        plain.put_for("k", &session("/c"), Expiry::Never).await.map(|meta| meta.created).ok(),
+        Some(false)
+    );
+    assert_eq!(plain.remaining("k").await.unwrap(), Some(TTL.as_duration()));
+}
+
+#[tokio::test]
 async fn deadlines_move_as_they_are_told() {
     let fixture = Fixture::new();
     let sessions = fixture.store.records("s", TTL).build().unwrap();

@@ -13,6 +13,7 @@ mod policies;
 mod races;
 mod registry;
 mod support;
+mod tasks;
 #[expect(unreachable_pub, reason = "the file is also a part of the docs of ttl-core")]
 #[path = "../../../ttl-core/examples/toy/mod.rs"]
 mod toy;
