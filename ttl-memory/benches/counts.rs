@@ -33,7 +33,9 @@ fn main() {
     // The same for every operation, so that the difference of two runs holds nothing else.
     let at = |n: usize| &keys[n * 7919 % entries];
     match operation {
-        "nothing" => (0..times).for_each(|n| drop(black_box(at(n)))),
+        "nothing" => (0..times).for_each(|n| {
+            black_box(at(n));
+        }),
         "get" => (0..times).for_each(|n| drop(black_box(ready(store.get(at(n), GetOptions::new()))))),
         "refresh" => (0..times).for_each(|n| drop(black_box(ready(store.get(at(n), sliding.clone()))))),
         "overwrite" => values.into_iter().enumerate().for_each(|(n, value)| {

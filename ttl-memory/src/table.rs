@@ -95,19 +95,21 @@ impl Table {
         trash: &mut Trash,
     ) -> Result<Outcome<Meta>> {
         let place = self.place(at);
-        Ok(match rules::put(now, self.header(place).as_ref(), options)? {
-            PutStep::Absent => Outcome::Absent,
-            PutStep::Refused => Outcome::Refused,
-            PutStep::Write { deadline, cap, created } => {
+        let outcome = match rules::put(now, self.header(place).as_ref(), options) {
+            Ok(PutStep::Write { deadline, cap, created }) => {
                 let version = self.write(at, place, value, deadline, cap, trash);
-                Outcome::Applied(self.meta(created, options.want, deadline, Some(version)))
+                return Ok(Outcome::Applied(self.meta(created, options.want, deadline, Some(version))));
             }
-            PutStep::Erase { deadline, created } => {
+            Ok(PutStep::Erase { deadline, created }) => {
                 self.remove(at, trash);
-                trash.value = Some(value);
-                Outcome::Applied(self.meta(created, options.want, deadline, None))
+                Ok(Outcome::Applied(self.meta(created, options.want, deadline, None)))
             }
-        })
+            Ok(PutStep::Absent) => Ok(Outcome::Absent),
+            Ok(PutStep::Refused) => Ok(Outcome::Refused),
+            Err(error) => Err(error),
+        };
+        trash.value = Some(value);
+        outcome
     }
 
     pub(crate) fn patch(

@@ -264,7 +264,7 @@ mod tests {
         let mut looked = 0;
         let is_stale = |_: u16, hash: u32, _: u8| {
             looked += 1;
-            hash % 10 != 0
+            !hash.is_multiple_of(10)
         };
         let mut is_stale = is_stale;
         let mut steps = 1;
@@ -275,6 +275,6 @@ mod tests {
         assert!(steps >= 1_000 / 64);
         let left = due(&mut wheel, u64::MAX >> 20);
         assert_eq!(left.len(), 100);
-        assert!(left.iter().all(|(_, hash)| hash % 10 == 0));
+        assert!(left.iter().all(|(_, hash)| hash.is_multiple_of(10)));
     }
 }

@@ -16,8 +16,8 @@ fn manual() -> (MemoryStore, Arc<ManualClock>) {
     (MemoryStore::new(config), clock)
 }
 
-fn key(text: impl ToString) -> Key {
-    Key::new(text.to_string()).unwrap()
+fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
 }
 
 async fn put(store: &MemoryStore, name: &str, ttl: Ttl) {
