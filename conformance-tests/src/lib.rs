@@ -7,6 +7,19 @@
 //! * [`conformance_tests!`] makes one `#[tokio::test]` for each case; [`run`] and [`run_all`] are for other runners.
 //! * The program runs the suite on a store that is there: `cargo run -p ttl-conformance -- redis://localhost`.
 //!
+//! # Random cases
+//!
+//! The cases of the groups `model` (random sequences against a reference model) and `histories` (concurrent calls,
+//! checked for linearizability) choose alike in every run. Two variables change that:
+//!
+//! | variable | what it sets | default |
+//! |---|---|---|
+//! | `TTL_CONFORMANCE_SEED` | what random choices are made from, a number | 1 |
+//! | `TTL_CONFORMANCE_STEPS` | about how many steps each case of `model` takes | 4,000 on a manual clock, else 1,600 |
+//!
+//! A case that takes longer than two minutes fails: on a server, where steps wait, more seeds reach further than more
+//! steps.
+//!
 //! # Features
 //!
 //! | feature | what it adds |

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
-use ttl_core::{CellStore, ManualClock, Result, TtlStore, async_trait, forward_ttl_store};
+use ttl_core::{CellStore, Clock, ManualClock, Result, TtlStore, async_trait, forward_ttl_store};
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "zoo/den.rs"]
@@ -27,7 +27,7 @@ struct Provided;
 impl Harness for Provided {
     async fn fresh(&self) -> Result<Fixture> {
         let clock = Arc::new(ManualClock::new());
-        let mut den = Den::new(Arc::clone(&clock));
+        let mut den = Den::new(Arc::clone(&clock) as Arc<dyn Clock>);
         den.capabilities = den.capabilities.with_scan(false);
         let right = Arc::new(CellStore::new(den));
         let store = Arc::new(RequiredOnly(Arc::clone(&right)));

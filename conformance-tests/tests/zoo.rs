@@ -23,7 +23,7 @@ use std::sync::{Arc, LazyLock};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use ttl_conformance::{Case, Harness, Verdict, all, run};
-use zoo::animal::Animal;
+use zoo::animal::{Animal, InRealTime};
 
 /// Groups whose cases are about everything at once: they may fail with any animal.
 const GENERAL: [&str; 2] = ["model", "scenarios"];
@@ -73,6 +73,9 @@ const FOUND_BY_THE_MODEL: [&str; 12] = [
     "RevivesOnTouch",
     "RoundsDown",
 ];
+
+/// Animals that random sequences must find on a real clock too, where they judge by the instants around a call.
+const FOUND_IN_REAL_TIME: [&str; 3] = ["GhostsBlockCreation", "KeepReplaces", "RefreshShortens"];
 
 fn animals() -> Vec<Animal> {
     [
@@ -191,19 +194,37 @@ fn every_case_has_an_animal() {
     assert_eq!(safe.len(), NO_ANIMAL.len(), "an animal was found for one of NO_ANIMAL, take it off");
 }
 
+fn animal(name: &str) -> Animal {
+    animals().into_iter().find(|animal| animal.name == name).unwrap()
+}
+
+fn random_sequences() -> Vec<Case> {
+    all().into_iter().filter(|case| case.group == MODEL).collect()
+}
+
+/// The names of the cases that fail.
+fn failing(harness: impl Harness, cases: &[Case]) -> BTreeSet<&'static str> {
+    let (runtime, harness): (Runtime, Arc<dyn Harness>) = (runtime(), Arc::new(harness));
+    let fails = |case: &&Case| matches!(runtime.block_on(run(&harness, case)), Verdict::Failed(_));
+    cases.iter().filter(fails).map(|case| case.name).collect()
+}
+
 #[test]
 fn random_sequences_find_faults_by_themselves() {
-    let model: Vec<Case> = all().into_iter().filter(|case| case.group == MODEL).collect();
-    assert!(!model.is_empty());
+    let model = random_sequences();
     let mut caught = BTreeSet::new();
     for name in FOUND_BY_THE_MODEL {
-        let animal = animals().into_iter().find(|animal| animal.name == name).unwrap();
-        let harness: Arc<dyn Harness> = Arc::new(animal);
-        let failed =
-            model.iter().filter(|case| matches!(runtime().block_on(run(&harness, case)), Verdict::Failed(_)));
-        let failed: Vec<_> = failed.map(|case| case.name).collect();
-        assert!(!failed.is_empty(), "{name} ({}) was not found", animal.fault.trim());
+        let failed = failing(animal(name), &model);
+        assert!(!failed.is_empty(), "{name} was not found");
         caught.extend(failed);
     }
     assert_eq!(caught.len(), model.len(), "a case of random sequences found nothing: only {caught:?} did");
+}
+
+#[test]
+fn random_sequences_find_faults_in_real_time() {
+    let model = random_sequences();
+    for name in FOUND_IN_REAL_TIME {
+        assert!(!failing(InRealTime(animal(name)), &model).is_empty(), "{name} was not found");
+    }
 }

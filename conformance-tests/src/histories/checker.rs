@@ -34,10 +34,10 @@ pub(super) struct Stuck<S> {
 
 /// Looks for an order of all answered operations that explains every answer and in which nothing stands before
 /// what was answered before it was called.
-pub(super) fn explain<O: Meaning>(history: &[Operation<O>], start: O::State) -> Result<(), Stuck<O::State>> {
+pub(super) fn explain<O: Meaning>(history: &[Operation<O>], start: &O::State) -> Result<(), Stuck<O::State>> {
     let furthest = Stuck { explained: Vec::new(), state: start.clone() };
     let mut search = Search { history, tried: HashSet::new(), order: Vec::new(), furthest };
-    if search.go_on(0, &start) { Ok(()) } else { Err(search.furthest) }
+    if search.go_on(0, start) { Ok(()) } else { Err(search.furthest) }
 }
 
 struct Search<'a, O: Meaning> {
@@ -102,7 +102,7 @@ mod tests {
             called: *called,
             answered: *answered,
         };
-        explain(&history.iter().map(operation).collect::<Vec<_>>(), 0).is_ok()
+        explain(&history.iter().map(operation).collect::<Vec<_>>(), &0).is_ok()
     }
 
     #[test]

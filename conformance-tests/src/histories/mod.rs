@@ -71,7 +71,7 @@ async fn rounds(test: Test, kind: Kind) -> Check {
 
 fn check(mut history: Vec<Operation<Done>>) -> Check {
     history.sort_by_key(|operation| operation.called);
-    let Err(stuck) = explain(&history, None) else { return Ok(()) };
+    let Err(stuck) = explain(&history, &None) else { return Ok(()) };
     let line = |at: &usize| {
         let Operation { what, called, answered } = &history[*at];
         let answered = answered.map_or("never".to_owned(), |answered| format!("{answered}"));

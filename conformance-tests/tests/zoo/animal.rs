@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use ttl_conformance::{Fixture, Harness, Time};
 use ttl_core::{
-    CellStore, Clock, Deadline, Entry, ExpireOutcome, Key, ManualClock, Meta, Outcome, PatchOutcome, Result,
-    TtlStore, async_trait,
+    CellStore, Clock, Deadline, Entry, ExpireOutcome, Key, ManualClock, Meta, MonotonicClock, Outcome,
+    PatchOutcome, Result, TtlStore, async_trait,
 };
 
 use super::den::{Cellar, Den, Right};
@@ -36,11 +36,25 @@ pub(crate) struct Animal {
 impl Harness for Animal {
     async fn fresh(&self) -> Result<Fixture> {
         let clock = Arc::new(ManualClock::new());
-        let right = Arc::new(CellStore::new(Den::new(Arc::clone(&clock))));
-        let make = || (self.make)(Arc::clone(&right));
-        let fixture = Fixture::new(make(), Time::Manual(clock)).with_second(make());
-        Ok(fixture.with_beneath(Arc::new(Cellar(Arc::clone(&right)))))
+        Ok(fixture(self, Arc::clone(&clock) as Arc<dyn Clock>, Time::Manual(clock)))
     }
+}
+
+/// An animal for which time passes by itself.
+#[derive(Debug)]
+pub(crate) struct InRealTime(pub(crate) Animal);
+
+#[async_trait]
+impl Harness for InRealTime {
+    async fn fresh(&self) -> Result<Fixture> {
+        Ok(fixture(&self.0, Arc::new(MonotonicClock::new()), Time::Real))
+    }
+}
+
+fn fixture(animal: &Animal, clock: Arc<dyn Clock>, time: Time) -> Fixture {
+    let right = Arc::new(CellStore::new(Den::new(clock)));
+    let make = || (animal.make)(Arc::clone(&right));
+    Fixture::new(make(), time).with_second(make()).with_beneath(Arc::new(Cellar(Arc::clone(&right))))
 }
 
 pub(crate) fn now(right: &Right) -> SystemTime {

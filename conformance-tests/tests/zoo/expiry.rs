@@ -13,7 +13,7 @@ use super::animal::{
 
 /// Whether an instant is no whole millisecond.
 fn within_a_millisecond(instant: SystemTime) -> bool {
-    instant.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos() % 1_000_000 != 0
+    !instant.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos().is_multiple_of(1_000_000)
 }
 
 animals! {

@@ -53,9 +53,9 @@ animals! {
     BlobsAreTrimmed breaks V1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            map_value(self.right.get(key, options).await, |value| match value {
+            map_value(self.right.get(key, options).await, |value| match &value {
                 Value::Blob(bytes) => Some(Value::from(bytes.trim_ascii().to_vec())),
-                other => Some(other),
+                Value::Record(_) => Some(value),
             })
         }
     }
@@ -64,12 +64,12 @@ animals! {
     BlobsAreNumbers breaks V1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            map_value(self.right.get(key, options).await, |value| match value {
+            map_value(self.right.get(key, options).await, |value| match &value {
                 Value::Blob(bytes) => {
-                    let number = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse::<f64>().ok());
-                    Some(number.map_or(Value::Blob(bytes), |number| Value::from(number.to_string())))
+                    let number = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<f64>().ok());
+                    Some(number.map_or(value, |number| Value::from(number.to_string())))
                 }
-                other => Some(other),
+                Value::Record(_) => Some(value),
             })
         }
     }
@@ -78,13 +78,13 @@ animals! {
     BlobsAreRecords breaks V1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            map_value(self.right.get(key, options).await, |value| match value {
+            map_value(self.right.get(key, options).await, |value| match &value {
                 Value::Blob(bytes) => {
-                    let json: Option<Json> = serde_json::from_slice(&bytes).ok();
+                    let json: Option<Json> = serde_json::from_slice(bytes).ok();
                     let record = json.and_then(|json| Record::from_serialize(&json).ok());
-                    Some(record.map_or(Value::Blob(bytes), Value::Record))
+                    Some(record.map_or(value, Value::Record))
                 }
-                other => Some(other),
+                Value::Record(_) => Some(value),
             })
         }
     }
@@ -93,9 +93,9 @@ animals! {
     BlobsAreText breaks V1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            map_value(self.right.get(key, options).await, |value| match value {
-                Value::Blob(bytes) => Some(Value::from(String::from_utf8_lossy(&bytes).into_owned())),
-                other => Some(other),
+            map_value(self.right.get(key, options).await, |value| match &value {
+                Value::Blob(bytes) => Some(Value::from(String::from_utf8_lossy(bytes).into_owned())),
+                Value::Record(_) => Some(value),
             })
         }
     }

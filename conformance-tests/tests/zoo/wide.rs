@@ -49,7 +49,7 @@ animals! {
         forwards capabilities now expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             let entry = self.right.get(key, options).await?;
-            let shared = || SHARED.lock().get(key).cloned().map(|value| Entry::new(value));
+            let shared = || SHARED.lock().get(key).cloned().map(Entry::new);
             Ok(entry.or_else(shared))
         }
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {

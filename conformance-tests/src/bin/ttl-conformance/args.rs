@@ -24,6 +24,9 @@ Usage: ttl-conformance [OPTIONS] URL
   --clauses        prints the clauses of the contract and how many cases check each
   --help           prints this
 
+The environment variables TTL_CONFORMANCE_SEED and TTL_CONFORMANCE_STEPS make the cases of the group `model` choose
+other sequences and more of them.
+
 The last line of a run is `N passed, N failed, N skipped`. Exit status: 0 if no case failed, 1 if one did, 2 if they
 could not be run.
 ";
