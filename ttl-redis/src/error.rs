@@ -132,6 +132,10 @@ fn refused(code: &str, detail: &str) -> Error {
             ErrorKind::PermissionDenied,
             format!("the server's access control refuses this: {}", quotable(detail)),
         ),
+        "ERR" if detail.starts_with("The user executing the script can't") => new(
+            ErrorKind::PermissionDenied,
+            format!("the server's access control refuses this: {}", quotable(detail)),
+        ),
         "NOAUTH" | "WRONGPASS" => denied(),
         "WRONGTYPE" => not_ours(),
         "ERR" if detail.starts_with("max number of clients") => {
@@ -202,6 +206,10 @@ mod tests {
             ("MOVED 3999 127.0.0.1:6381", ErrorKind::InvalidConfig),
             ("ASK 3999 127.0.0.1:6381", ErrorKind::InvalidConfig),
             ("NOPERM this user has no permissions to run the 'set' command", ErrorKind::PermissionDenied),
+            (
+                "ERR The user executing the script can't run this command or subcommand script: 0d7f, on @user_script:69.",
+                ErrorKind::PermissionDenied,
+            ),
             ("NOAUTH Authentication required.", ErrorKind::PermissionDenied),
             ("WRONGPASS invalid username-password pair", ErrorKind::PermissionDenied),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", ErrorKind::Corrupt),

@@ -54,13 +54,10 @@ local function refreshed(entry, mode, ttl)
   return to
 end
 
--- A hash gets its deadline by a second command: it is refused beforehand if that one would be.
-local function may_expire()
-  return redis.acl_check_cmd('PEXPIREAT', key, '1')
-end
-
-local function denied()
-  return redis.error_reply('NOPERM this user may not run PEXPIREAT on the key')
+-- What takes several commands is refused as a whole, before the first one writes, if a later one would be.
+local function denied(command, ...)
+  if redis.acl_check_cmd(command, key, ...) then return nil end
+  return redis.error_reply('NOPERM this user may not run ' .. command .. ' on the key')
 end
 
 -- HSET in pieces that Lua's stack can hold.

@@ -334,7 +334,8 @@ end
 if (size > 0 and size + 1 or 2) > tonumber(limit) then return { 'L', size + 1 } end
 
 local moves = deadline ~= NEVER and (not entry or deadline ~= entry.ends)
-if moves and not may_expire() then return denied() end
+local denial = (moves and denied('PEXPIREAT', '1')) or (#gone > 0 and entry and denied('HDEL', 'n'))
+if denial then return denial end
 flat[#flat + 1] = 'ttl:version'
 flat[#flat + 1] = string.format('r%s.%.0f', token, size)
 if entry then

@@ -30,7 +30,8 @@ if kind == 'b' and cap == NEVER then
   else redis.call('SET', key, ARGV[10], 'PXAT', deadline - 1) end
   return { 'O', created, answer(deadline), 1 }
 end
-if deadline ~= NEVER and not may_expire() then return denied() end
+local denial = (stored and denied('HSET', 'n', 't')) or (deadline ~= NEVER and denied('PEXPIREAT', '1'))
+if denial then return denial end
 local flat = { 'ttl:version', kind .. mark }
 if cap ~= NEVER then
   flat[3] = 'ttl:max'

@@ -21,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         with_own_servers("refusals::a_full_server_refuses_writes_and_refreshes", full),
         with_own_servers("refusals::wrong_credentials_are_denied", credentials),
         with_own_servers("refusals::what_a_user_may_not_do_is_denied_and_not_done", grants),
+        with_own_servers("refusals::what_is_denied_half_way_is_not_begun", halves),
         with_own_servers("refusals::a_database_that_is_not_there_is_a_bad_configuration", databases),
     ]
 }
@@ -203,6 +204,47 @@ async fn grants() {
     assert_eq!(value(&reader, &key("k")).await, record);
     let denied = reader.put(&key("k"), blob("v"), PutOptions::new(LONG)).await.unwrap_err();
     assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
+}
+
+/// Writes of several commands, of which the user may not run one: nothing is lost, and nothing is half done (E4, P1).
+async fn halves() {
+    let users = [("no-hset", "-hset"), ("no-hdel", "-hdel"), ("no-del", "-del"), ("no-persist", "-persist")];
+    let rules = users.map(|(name, rule)| ["--user", name, "on", ">p", "~ttl:*", "+@all", rule]);
+    let server = OwnServer::start(rules.concat());
+    let owner = RedisStore::connect(&config(&server)).await.unwrap();
+    let before: Value = Record::new().with("m", 1).with("n", 1).into();
+    applied(owner.put(&key("k"), before.clone(), PutOptions::new(LONG)).await);
+    let wanted = GetOptions::new().with_want(Want::all());
+    let entry = owner.get(&key("k"), wanted.clone()).await.unwrap().unwrap();
+
+    let capped = PutOptions::new(ttl_core::Lifespan::from(LONG).with_max(LONG));
+    let persist = ExpiryChange::Set(ttl_core::Expiry::Never);
+    for (name, _) in users {
+        let store = RedisStore::connect(&config(&server).with_credentials(name, "p")).await.unwrap();
+        let errors = match name {
+            "no-hdel" => {
+                let patch = Patch::new().set("m", 2).unset("n");
+                vec![store.patch(&key("k"), &patch, PatchOptions::new()).await.map(|_| ())]
+            }
+            "no-persist" => vec![store.expire(&key("k"), persist, ExpireOptions::new()).await.map(|_| ())],
+            _ => vec![
+                store
+                    .put(&key("k"), Record::new().with("n", 2).into(), PutOptions::new(LONG))
+                    .await
+                    .map(|_| ()),
+                store.put(&key("k"), blob("v"), capped.clone()).await.map(|_| ()),
+            ],
+        };
+        for error in errors {
+            let error = error.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{name}: {error}");
+            let now = owner.get(&key("k"), wanted.clone()).await.unwrap();
+            let now = now.unwrap_or_else(|| panic!("{name}: the entry is gone"));
+            let same =
+                (&now.value, now.deadline, now.version) == (&entry.value, entry.deadline, entry.version);
+            assert!(same, "{name}: the entry has changed");
+        }
+    }
 }
 
 async fn databases() {
