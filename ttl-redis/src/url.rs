@@ -34,7 +34,7 @@ impl RedisConfig {
     /// | `client_certificate`, `client_key` | `/etc/app.pem` | TLS: the files of [`RedisConfig::with_client_certificate`] |
     /// | `username`, `password`, `database` | `2` | Unix sockets only: the others say it before and after the host |
     ///
-    /// Special characters of user and password are percent-encoded.
+    /// Special characters of user and password are percent-encoded; in a query that includes `&` and `+`.
     ///
     /// ```
     /// use ttl_redis::RedisConfig;
@@ -74,6 +74,11 @@ impl RedisConfig {
         for (key, value) in url.query_pairs() {
             if !KEYS.contains(&&*key) && !more_keys.contains(&&*key) {
                 let known = [&KEYS, more_keys].concat().join(", ");
+                if url.scheme() == "redis+unix" && config.password.is_some() {
+                    return Err(invalid(format!(
+                        "after the password stands what is no query key; in a password write '&' as %26; the keys are {known}"
+                    )));
+                }
                 return Err(invalid(format!("{key:?} is no query key of this URL; the keys are {known}")));
             }
             if seen.contains(&key) {
@@ -252,6 +257,8 @@ mod tests {
             ("redis://u:12?timeout=s3cret@h/0", "%3F"),
             ("rediss://u:12#s3cret@h/0", "%23"),
             ("redis://u:s3/cret@h", "no URL"),
+            ("redis+unix:///s?password=12&s3cret", "%26"),
+            ("redis+unix:///s?password=12&s3cret=x", "%26"),
             ("redis+unix://", "socket"),
             ("redis+unix://host/path", "three slashes"),
         ] {
