@@ -106,6 +106,12 @@ impl Link {
         Self { source, timeout: config.timeout, facts, warned, scripts }
     }
 
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        // Whoever waits for ever by the longest duration there is must not run over the clock's end.
+        now.checked_add(self.timeout).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365))
+    }
+
     /// What is known about the server, once there was a connection.
     pub(crate) fn facts(&self) -> Option<Arc<Facts>> {
         self.facts.read().clone()
@@ -113,13 +119,24 @@ impl Link {
 
     /// Connects, or looks at the connection that was handed in.
     pub(crate) async fn open(&self) -> Result<()> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = self.deadline();
         match &self.source {
             Source::Own(slot) if slot.current().is_some() => Ok(()),
             Source::Own(slot) => self.acquire(slot, deadline).await.map(|_| ()),
             Source::Shared(connection) => self.look(connection.clone(), deadline).await,
             Source::Managed(manager) => self.look(manager.clone(), deadline).await,
         }
+    }
+
+    /// Makes sure that what is known is about the server that the next request meets; a manager changes connections
+    /// without telling, which matters to `strict` callers only.
+    pub(crate) async fn look_again(&self, strict: bool) -> Result<()> {
+        let known = match &self.source {
+            Source::Own(slot) => slot.current().is_some(),
+            Source::Shared(_) => true,
+            Source::Managed(_) => !strict,
+        };
+        if known && self.facts().is_some() { Ok(()) } else { self.open().await }
     }
 
     async fn look<C: ConnectionLike + Send>(&self, mut connection: C, deadline: Instant) -> Result<()> {
@@ -142,7 +159,7 @@ impl Link {
 
     /// Sends one command and waits for its answer.
     pub(crate) async fn send(&self, cmd: &Cmd, fate: Fate) -> Result<Reply> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = self.deadline();
         match &self.source {
             Source::Own(slot) => {
                 let mut live = match slot.current() {
@@ -166,7 +183,7 @@ impl Link {
 
     /// Sends commands together and waits for all of their answers.
     pub(crate) async fn send_all(&self, commands: &Pipeline, fate: Fate) -> Result<Vec<Reply>> {
-        let (deadline, count) = (Instant::now() + self.timeout, commands.len());
+        let (deadline, count) = (self.deadline(), commands.len());
         match &self.source {
             Source::Own(slot) => {
                 let mut live = match slot.current() {

@@ -25,10 +25,8 @@ struct Position {
 impl Inner {
     pub(crate) async fn scan_page(&self, options: &ScanOptions) -> Result<Page> {
         // SCAN's cursors mean nothing to another server, nor to this one after a restart.
-        if self.link.facts().is_none() {
-            self.link.open().await?;
-        }
-        let run_id = self.link.facts().map(|facts| facts.run_id.clone()).unwrap_or_default();
+        self.link.look_again(options.cursor.is_some()).await?;
+        let run_id = self.run_id();
         let scope = [crate::BACKEND, &run_id, &self.prefix, &options.prefix];
         let mut position = match &options.cursor {
             Some(cursor) => Position::decode(&cursor.open(&scope)?)?,
@@ -48,6 +46,9 @@ impl Inner {
             }
             let (Some(cursor), true) = (position.cursor, position.left.is_empty()) else { break };
             let (next, keys) = self.scan_step(cursor, &pattern, count).await?;
+            if self.run_id() != run_id {
+                return Err(restarted());
+            }
             // Where few keys match, look at more of them at a time; where many do, the cursor stays small.
             count = if keys.is_empty() { (count * 2).min(MOST) } else { limit.clamp(LEAST, MOST) };
             position.cursor = Some(next).filter(|next| *next != 0);
@@ -55,6 +56,10 @@ impl Inner {
         }
         let more = !position.left.is_empty();
         Ok(Page::new(entries, more.then(|| Cursor::seal(&scope, &position.encode()))))
+    }
+
+    fn run_id(&self) -> String {
+        self.link.facts().map(|facts| facts.run_id.clone()).unwrap_or_default()
     }
 
     async fn scan_step(&self, cursor: u64, pattern: &[u8], count: usize) -> Result<(u64, Vec<String>)> {
@@ -98,6 +103,11 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+fn restarted() -> Error {
+    Error::new(ErrorKind::Unavailable, "the server was restarted during the scan; start the scan again")
+        .with_backend(crate::BACKEND)
 }
 
 impl Position {

@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         with_own_servers("reach::a_server_that_evicts_is_warned_about_once", eviction),
         with_own_servers("reach::now_is_the_servers_time", clock),
         with_own_servers("reach::a_runtime_that_ended_is_not_an_outage", runtimes),
+        with_own_servers("reach::a_timeout_without_end_is_one", endless),
     ]
 }
 
@@ -49,6 +50,12 @@ async fn works(store: &RedisStore) {
     assert_eq!(outcome.fields, Record::new().with("n", 2).with("list", [0_u8; 0]));
     let scan = ScanOptions::new("").with_select(Select::All).with_want(Want::all());
     assert_eq!(store.scan(scan).await.unwrap().entries.len(), 2);
+}
+
+async fn endless() {
+    let server = OwnServer::start::<&str>([]);
+    let config = RedisConfig::from_url(&server.url()).unwrap().with_timeout(std::time::Duration::MAX);
+    works(&RedisStore::connect(&config).await.unwrap()).await;
 }
 
 async fn tls() {

@@ -19,6 +19,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         with_server("scans::what_is_not_ours_is_passed_over", server, foreign),
         with_server("scans::pages_are_exact_while_the_table_grows_and_shrinks", server, growing),
         with_own_servers("scans::a_cursor_does_not_survive_a_restart", restart),
+        with_own_servers("scans::nor_one_that_the_handle_has_not_noticed", restart_unnoticed),
         with_own_servers("scans::pages_are_filled_although_ghosts_lie_between", ghosts),
     ]
 }
@@ -141,6 +142,36 @@ async fn growing(url: String) {
         let missing: Vec<_> = (0..300).map(name).filter(|name| !seen.contains(name)).collect();
         assert!(missing.is_empty(), "{missing:?}");
         assert_eq!(seen.len(), 300);
+    }
+}
+
+/// The first thing that a handle does after a restart is to go on with a scan.
+async fn restart_unnoticed() {
+    let mut server = OwnServer::start::<&str>([]);
+    let config = RedisConfig::from_url(&server.url()).unwrap().with_timeout(PATIENCE);
+    let own = RedisStore::connect(&config).await.unwrap();
+    let client = redis::Client::open(server.url()).unwrap();
+    let manager = redis::aio::ConnectionManager::new(client).await.unwrap();
+    let managed = RedisStore::with_manager(manager, &config).await.unwrap();
+    for n in 0..20 {
+        put(&own, &format!("k{n}")).await;
+    }
+    let few = ScanOptions::new("").with_limit(NonZeroUsize::new(3).unwrap());
+    let cursor = own.scan(few.clone()).await.unwrap().next;
+    assert!(cursor.is_some());
+    server.kill();
+    server.start_again();
+    for store in [own, managed] {
+        let resumed = few.clone().with_cursor(cursor.clone());
+        let mut last = None;
+        for _ in 0..1000 {
+            last = Some(store.scan(resumed.clone()).await.map(|_| ()).map_err(|error| error.kind()));
+            if last != Some(Err(ErrorKind::Unavailable)) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(last, Some(Err(ErrorKind::InvalidCursor)), "{store:?}");
     }
 }
 
