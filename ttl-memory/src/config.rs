@@ -65,7 +65,9 @@ impl MemoryConfig {
     /// used.
     ///
     /// The limit is shared out evenly to up to 64 shards of at least 16 MiB. An entry that alone is larger than a
-    /// shard's share is [`ErrorKind::TooLarge`].
+    /// shard's share is [`ErrorKind::TooLarge`]. A record counts as what it holds on the heap, which is a few times
+    /// its canonical text: with this limit it can be refused below
+    /// [`Capabilities::max_value_bytes`](ttl_core::Capabilities::max_value_bytes), which is exact for blobs.
     #[must_use]
     pub const fn with_max_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.max_bytes = Some(bytes);
