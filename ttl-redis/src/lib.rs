@@ -71,9 +71,11 @@
 //!   gets send two commands at once;
 //! * a plain SET that meets a hash: a blob put over a record, or over a blob with a cap, which must be kept;
 //! * a read that meets the other kind than it asked for, or something that is not the driver's;
-//! * a patch that removes values from lists of more than 64 KiB of text in all, or works on more than 16 MiB
-//!   of lists: a script would keep the server from everything else, so it is a compare-and-swap from this
-//!   process, three round trips or more.
+//! * a patch that removes values from lists of more than 64 KiB of text in all, or has several list operations
+//!   that copy more than 16 MiB in all: a script would keep the server from everything else, so it is a
+//!   compare-and-swap from this process, three round trips or more;
+//! * the first operation on a new connection, which is made, greeted and looked at before; a connection manager
+//!   is looked at again whenever a scan goes on from a cursor.
 //!
 //! A put of a blob answers whether it created the entry, so the server sends the old bytes back.
 //!

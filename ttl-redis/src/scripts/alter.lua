@@ -1,6 +1,16 @@
 -- Moves a deadline, or ends an entry and hands it back.
 -- ARGV: 'e', version or '', change n|a|t|+, its length, guard a|l|s|e|p
 -- ARGV: 'd', version or '', expected kind, select a|f|n, fields...
+
+-- Only whether a text can be read is looked at, never what cjson makes of it.
+local function is_json(text)
+  local read, items = pcall(cjson.decode, '[' .. text .. ']')
+  if not read or #items ~= 1 then return false end
+  -- cjson reads more numbers than JSON has.
+  if type(items[1]) ~= 'number' then return true end
+  return string.find(text, '^%s*%-?%d[%d%.eE+-]*%s*$') and not string.find(text, '^%s*%-?0%d')
+end
+
 local what, expected = ARGV[1], ARGV[2]
 local moves = what == 'e'
 local asked
@@ -37,11 +47,11 @@ elseif ARGV[4] == 'f' then
 end
 if ARGV[4] ~= 'n' and not value then return { 'C' } end
 if type(value) == 'table' then
-  -- What cannot be read stays: only its texts are looked at, never what cjson makes of them.
+  -- What cannot be read stays.
   local whole = ARGV[4] == 'a'
   for i = whole and 2 or 1, #value, whole and 2 or 1 do
     local ours = whole and string.sub(value[i - 1], 1, 4) == 'ttl:'
-    if value[i] and not ours and not pcall(cjson.decode, '[' .. value[i] .. ']') then return { 'C' } end
+    if value[i] and not ours and not is_json(value[i]) then return { 'C' } end
   end
 end
 redis.call('DEL', key)

@@ -94,31 +94,31 @@ local function element_end(text, from)
   end
 end
 
--- Where the element that ends at a position begins. A quote inside of text has an odd number of backslashes before.
-local function element_start(text, from)
-  local depth = 0
-  while from > 1 do
-    local c = byte(text, from)
+-- Where the element that ends at a position begins; nil if nowhere. Looked for in the reversed text, because a search
+-- goes forwards only, and one byte at a time is too slow. A quote inside of text has an odd number of backslashes.
+local function element_start(back, from)
+  local depth, length = 0, #back + 1
+  local at = length - from
+  while true do
+    at = find(back, '[%[%]{}",]', at)
+    if not at then return nil end
+    local c = byte(back, at)
     if c == 34 then
-      local slashes
       repeat
-        from = from - 1
-        if from < 2 then return nil end
-        slashes = 0
-        if byte(text, from) == 34 then
-          while byte(text, from - 1 - slashes) == 92 do slashes = slashes + 1 end
-        end
-      until byte(text, from) == 34 and slashes % 2 == 0
+        at = find(back, '"', at + 1, true)
+        if not at then return nil end
+        local _, slashes = find(back, '^\\*', at + 1)
+      until (slashes - at) % 2 == 0
     elseif c == 93 or c == 125 then
       depth = depth + 1
-    elseif c == 91 or c == 123 then
+    elseif c == 44 then
+      if depth == 0 then return length - at + 1 end
+    else
+      if depth == 0 then return at == #back and 2 or nil end
       depth = depth - 1
-    elseif c == 44 and depth == 0 then
-      return from + 1
     end
-    from = from - 1
+    at = at + 1
   end
-  return depth == 0 and 2 or nil
 end
 
 local operations = {}
@@ -170,10 +170,11 @@ function operations.b(i, count)
   if failure then return end
   local last = text and #text - 1
   local empty = not text or is_empty(text)
+  local back = not empty and string.reverse(text)
   for n = 1, tonumber(count) do
     popped[n] = false
     if not empty then
-      local starts = element_start(text, last)
+      local starts = element_start(back, last)
       if not starts then return fail('C', i) end
       popped[n] = sub(text, starts, last)
       empty = starts == 2

@@ -205,6 +205,18 @@ async fn not_ours(url: String) {
         // What nobody can read can still be deleted.
         assert!(store.delete(&key("k"), DeleteOptions::new()).await.unwrap().is_applied());
     }
+    // A take hands over what it deletes, so it deletes nothing that it cannot read; a pop likewise.
+    for text in ["", "1,2", "0x10", "007", "nan", "[}1,{]", "[1}]"] {
+        let _: i64 = run(&space, &["DEL", &full]).await;
+        let _: i64 = run(&space, &["HSET", &full, "ttl:version", &format!("r{token}.5"), "f", text]).await;
+        let take = space.store.delete(&key("k"), DeleteOptions::take()).await.unwrap_err();
+        assert_eq!(take.kind(), ErrorKind::Corrupt, "{text:?}");
+        if text.starts_with('[') {
+            let pop = space.store.patch(&key("k"), &Patch::new().pop_back("f"), PatchOptions::new()).await;
+            assert_eq!(pop.unwrap_err().kind(), ErrorKind::Corrupt, "{text:?}");
+        }
+        assert_eq!(run::<String>(&space, &["HGET", &full, "f"]).await, text);
+    }
 }
 
 async fn namespaces(url: String) {
