@@ -31,9 +31,7 @@ impl RedisHarness {
     /// [`ErrorKind::InvalidConfig`] for a URL that is none of this driver's.
     pub fn new(url: &str) -> Result<Self> {
         let config = RedisConfig::from_url(url)?.with_max_value_bytes(MAX_VALUE_BYTES).with_timeout(TIMEOUT);
-        // The client library does not know the driver's own query keys.
-        let plain = url.split('?').next().unwrap_or(url);
-        let client = redis::Client::open(plain).map_err(failed)?;
+        let client = redis::Client::open(plain(url)).map_err(failed)?;
         Ok(Self { config, client })
     }
 }
@@ -113,6 +111,39 @@ impl Beneath for RedisBeneath {
     }
 }
 
+/// The same server in the client library's words, which does not know the driver's own query keys.
+fn plain(url: &str) -> String {
+    let (server, query) = url.split_once('?').unwrap_or((url, ""));
+    let known = query.split('&').filter_map(|pair| match pair.split_once('=')? {
+        ("username", name) => Some(format!("user={name}")),
+        ("password", word) => Some(format!("pass={word}")),
+        ("database", number) => Some(format!("db={number}")),
+        _ => None,
+    });
+    format!("{server}?{}", known.collect::<Vec<_>>().join("&"))
+}
+
 fn failed(error: redis::RedisError) -> Error {
     Error::new(ErrorKind::Backend, "the connection around the driver failed").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_connections_mean_the_same_database() {
+        for url in [
+            "redis://me:p%26w@h/4?timeout=2s",
+            "redis+unix:///s?namespace=x&username=me&password=p%26w&database=4",
+        ] {
+            let harness = RedisHarness::new(url).unwrap();
+            let settings = harness.client.get_connection_info().redis_settings();
+            assert_eq!(
+                (settings.db(), settings.username(), settings.password()),
+                (4, Some("me"), Some("p&w")),
+                "{url}"
+            );
+        }
+    }
 }
