@@ -141,6 +141,10 @@ fn refused(code: &str, detail: &str) -> Error {
         "ERR" if detail.starts_with("max number of clients") => {
             unavailable("the server has reached its maximum number of clients; try again later")
         }
+        // The server lets nobody kill a script that has written.
+        "ERR" if detail.contains("Script killed by user") => unavailable(
+            "somebody ended the operation's script on the server (SCRIPT KILL); nothing changed, try again",
+        ),
         "ERR" if detail.starts_with("unknown command") || detail.starts_with("Unknown Redis command") => {
             too_old()
         }
@@ -203,6 +207,10 @@ mod tests {
             ("CLUSTERDOWN The cluster is down", ErrorKind::Unavailable),
             ("TRYAGAIN Multiple keys request during rehashing of slot", ErrorKind::Unavailable),
             ("ERR max number of clients reached", ErrorKind::Unavailable),
+            (
+                "ERR Script killed by user with SCRIPT KILL... script: 6ee6, on @user_script:148.",
+                ErrorKind::Unavailable,
+            ),
             ("MOVED 3999 127.0.0.1:6381", ErrorKind::InvalidConfig),
             ("ASK 3999 127.0.0.1:6381", ErrorKind::InvalidConfig),
             ("NOPERM this user has no permissions to run the 'set' command", ErrorKind::PermissionDenied),
