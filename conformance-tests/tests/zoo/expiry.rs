@@ -240,7 +240,7 @@ animals! {
     }
 
     /// A put writes the value first and its deadline afterwards.
-    LandsInTwoSteps breaks C4; also E4: "readers look between the steps" {
+    LandsInTwoSteps breaks C4 E4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let outcome = self.right.put(key, value, options).await;

@@ -99,8 +99,8 @@ animals! {
         }
     }
 
-    /// Zero and one are booleans.
-    BitsAreBooleans breaks V2; also P1 P3 P4 P5: "sums and elements are read back" {
+    /// Zero comes back as false, and minus three without its sign.
+    SmallIntegersChange breaks V2; also P1 P3 P4 P5: "sums and elements are read back" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             let inner = options.select == Select::All;

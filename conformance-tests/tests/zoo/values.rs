@@ -1,12 +1,23 @@
 //! Animals that confuse values and kinds.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde_json::Value as Json;
 use ttl_core::{
-    Capabilities, Condition, DeleteOptions, ErrorKind, GetOptions, Key, Outcome, PutOptions, Record, Select,
-    Value,
+    Capabilities, Condition, DeleteOptions, Entry, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Key,
+    Outcome, Patch, PatchOptions, PutOptions, Record, Result, Select, Value,
 };
 
-use super::animal::{Deleted, Got, Written, animals};
+use super::animal::{Deleted, Expired, Got, Patched, Written, animals};
+
+/// Where a handle keeps its own copy of an entry.
+fn own_copy<T>(handle: &T, key: &Key) -> Result<Key> {
+    let handle = std::ptr::from_ref(handle).addr();
+    // With the handle's name the longest keys would be too long.
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    Key::new(format!("{handle} {}", hasher.finish()))
+}
 
 /// A hit whose value is changed, or becomes a miss.
 pub(crate) fn map_value(entry: Got, change: impl Fn(Value) -> Option<Value>) -> Got {
@@ -257,6 +268,39 @@ animals! {
             let entry = self.right.get(key, options).await;
             assert!(!matches!(&entry, Err(error) if error.kind() == ErrorKind::Corrupt), "cannot decode");
             entry
+        }
+    }
+
+    /// A handle reads again what it has read or written last, whatever others have written since.
+    HandlesDisagree breaks H1 {
+        forwards capabilities now scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let own = own_copy(self, key)?;
+            let now = self.right.now();
+            let copy = self.right.cell().memory.lock().get(&own).cloned();
+            let copy = copy.filter(|copy| options == GetOptions::new() && !copy.deadline.min(copy.cap).is_expired(now));
+            if let Some(copy) = copy { return Ok(Some(Entry::new(copy.value))) }
+            let entry = self.right.get(key, options).await;
+            if let Some(stored) = self.right.cell().live(key) {
+                self.right.cell().memory.lock().insert(own, stored);
+            }
+            entry
+        }
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            self.right.cell().memory.lock().remove(&own_copy(self, key)?);
+            self.right.put(key, value, options).await
+        }
+        async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
+            self.right.cell().memory.lock().remove(&own_copy(self, key)?);
+            self.right.expire(key, to, options).await
+        }
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            self.right.cell().memory.lock().remove(&own_copy(self, key)?);
+            self.right.patch(key, patch, options).await
+        }
+        async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
+            self.right.cell().memory.lock().remove(&own_copy(self, key)?);
+            self.right.delete(key, options).await
         }
     }
 
