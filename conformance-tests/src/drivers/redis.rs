@@ -1,6 +1,7 @@
 //! The Redis driver on a server that is there: a random namespace for each case, emptied afterwards.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -47,7 +48,8 @@ impl Harness for RedisHarness {
             .set_connection_timeout(Some(TIMEOUT))
             .set_response_timeout(Some(TIMEOUT));
         let raw = self.client.get_multiplexed_async_connection_with_config(&patient).await.map_err(failed)?;
-        let beneath = RedisBeneath { prefix: format!("{namespace}:"), store: store.clone(), raw };
+        let (prefix, planted) = (format!("{namespace}:"), AtomicBool::new(false));
+        let beneath = RedisBeneath { prefix, store: store.clone(), raw, planted };
         Ok(Fixture::new(Arc::new(store), Time::Real)
             .with_second(Arc::new(second))
             .with_beneath(Arc::new(beneath)))
@@ -60,9 +62,16 @@ struct RedisBeneath {
     prefix: String,
     store: RedisStore,
     raw: MultiplexedConnection,
+    /// The server's own deletion was switched off for a ghost.
+    planted: AtomicBool,
 }
 
 impl RedisBeneath {
+    async fn delete_expired_by_itself(&self, on: bool) -> redis::RedisResult<()> {
+        let mut switch = redis::cmd("DEBUG");
+        switch.arg("SET-ACTIVE-EXPIRE").arg(u8::from(on)).exec_async(&mut self.raw.clone()).await
+    }
+
     fn key(&self, key: &Key) -> Vec<u8> {
         [self.prefix.as_bytes(), key.as_bytes()].concat()
     }
@@ -72,12 +81,10 @@ impl RedisBeneath {
 impl Beneath for RedisBeneath {
     /// Only where the server lets its own deletion of expired keys be switched off (`enable-debug-command`).
     async fn plant_ghost(&self, key: &Key, value: &Value, dead_for: Duration) -> Result<bool> {
-        let mut raw = self.raw.clone();
-        let mut lazy = redis::cmd("DEBUG");
-        lazy.arg("SET-ACTIVE-EXPIRE").arg(0);
-        if lazy.exec_async(&mut raw).await.is_err() {
+        if self.delete_expired_by_itself(false).await.is_err() {
             return Ok(false);
         }
+        self.planted.store(true, Ordering::Relaxed);
         let ttl = Ttl::millis(3);
         let put = self.store.put(key, value.clone(), PutOptions::new(ttl)).await?;
         tokio::time::sleep(ttl.as_duration() + dead_for).await;
@@ -94,6 +101,11 @@ impl Beneath for RedisBeneath {
     }
 
     async fn clean_up(&self) {
+        // The server may be somebody's own. A ghost that another case has planted meanwhile may be deleted then, which
+        // no case minds.
+        if self.planted.load(Ordering::Relaxed) {
+            let _ = self.delete_expired_by_itself(true).await;
+        }
         let mut raw = self.raw.clone();
         let mut cursor = 0_u64;
         loop {
