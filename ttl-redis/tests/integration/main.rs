@@ -7,6 +7,7 @@ mod layout;
 mod proxy;
 mod reach;
 mod refusals;
+mod resp;
 mod scans;
 mod server;
 mod support;

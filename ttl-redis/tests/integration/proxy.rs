@@ -7,10 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::resp::Messages;
+
 /// What the proxy does and has done.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    /// How often data came from the client after the server had spoken last (or from the start).
+    /// How often the client began to ask when all that it had asked before was answered.
     trips: AtomicU64,
     /// Cut the connection when the next request comes, which the server does not get.
     pub(crate) lose_request: AtomicBool,
@@ -71,7 +73,8 @@ impl Drop for Proxy {
 /// Carries bytes until either side ends; ending drops both connections.
 async fn carry(mut client: TcpStream, mut server: TcpStream, watch: Arc<Watch>) {
     let (mut asked, mut said) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    let mut client_spoke_last = false;
+    let (mut requests, mut answers) = (Messages::default(), Messages::default());
+    let mut open = 0_u64;
     loop {
         let muted = watch.mute.load(Ordering::SeqCst);
         tokio::select! {
@@ -80,10 +83,10 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, watch: Arc<Watch>) 
                 if watch.lose_request.swap(false, Ordering::SeqCst) {
                     return;
                 }
-                if !client_spoke_last {
-                    client_spoke_last = true;
+                if open == 0 && requests.is_whole() {
                     watch.trips.fetch_add(1, Ordering::SeqCst);
                 }
+                open += requests.take(&asked[..count]);
                 if server.write_all(&asked[..count]).await.is_err() {
                     return;
                 }
@@ -93,7 +96,7 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, watch: Arc<Watch>) 
                 if watch.lose_answer.swap(false, Ordering::SeqCst) {
                     return;
                 }
-                client_spoke_last = false;
+                open = open.saturating_sub(answers.take(&said[..count]));
                 if client.write_all(&said[..count]).await.is_err() {
                     return;
                 }

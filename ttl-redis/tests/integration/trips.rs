@@ -2,7 +2,7 @@
 
 use libtest_mimic::Trial;
 use serde_json::json;
-use ttl_conformance::servers::ServerUrl;
+use ttl_conformance::servers::{ServerUrl, trial};
 use ttl_core::{
     Condition, Create, DeleteOptions, ErrorKind, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions,
     Guard, Key, Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh,
@@ -11,11 +11,13 @@ use ttl_core::{
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::proxy::Proxy;
+use crate::resp::counts_whatever_the_cuts;
 use crate::server::{OwnServer, with_own_servers};
 use crate::support::{LONG, Namespace, PATIENCE, applied, blob, key, with_server};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![
+        trial("trips::a_trip_is_counted_whatever_the_cuts", counts_whatever_the_cuts()),
         with_server("trips::each_get_is_one", server, gets),
         with_server("trips::each_put_is_one", server, puts),
         with_server("trips::each_patch_expire_and_delete_is_one", server, changes),
