@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use ttl_conformance::{Fixture, Harness, Time};
 use ttl_core::{
-    CellStore, Clock, Deadline, Entry, ExpireOutcome, Key, ManualClock, Meta, MonotonicClock, Outcome,
-    PatchOutcome, Result, TtlStore, async_trait,
+    CellStore, Clock, Deadline, DeleteOptions, Entry, ExpireOutcome, Key, ManualClock, Meta, MonotonicClock,
+    Outcome, PatchOutcome, Result, TtlStore, async_trait,
 };
 
 use super::den::{Cellar, Den, Right};
@@ -73,6 +73,16 @@ pub(crate) fn set_deadline(right: &Right, key: &Key, deadline: Deadline) {
 /// The deadline under a key, a ghost's too.
 pub(crate) fn deadline(right: &Right, key: &Key) -> Option<Deadline> {
     right.cell().peek(key).map(|stored| stored.deadline.min(stored.cap))
+}
+
+/// Deletes an entry, and remembers what was deleted beside the entries.
+pub(crate) async fn remember_deleted(right: &Right, key: &Key, options: DeleteOptions) -> Deleted {
+    let old = right.cell().live(key);
+    let outcome = right.delete(key, options).await;
+    if let (Ok(Outcome::Applied(_)), Some(old)) = (&outcome, old) {
+        right.cell().memory.lock().insert(key.clone(), old);
+    }
+    outcome
 }
 
 /// Whether a ghost lies under the key.

@@ -8,7 +8,7 @@ use ttl_core::{
 };
 
 use super::animal::{
-    Deleted, Expired, Got, Patched, Written, animals, deadline, is_ghost, now, set_deadline,
+    Deleted, Expired, Got, Patched, Written, animals, deadline, is_ghost, now, remember_deleted, set_deadline,
 };
 
 /// Whether an instant is no whole millisecond.
@@ -164,12 +164,7 @@ animals! {
     InheritsTheDeadlineAfterDelete breaks E9 {
         forwards capabilities now get expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            let old = self.right.cell().live(key);
-            let outcome = self.right.delete(key, options).await;
-            if let (Ok(Outcome::Applied(_)), Some(old)) = (&outcome, old) {
-                self.right.cell().memory.lock().insert(key.clone(), old);
-            }
-            outcome
+            remember_deleted(&self.right, key, options).await
         }
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let outcome = self.right.put(key, value, options).await;
@@ -184,12 +179,7 @@ animals! {
     InheritsTheCapAfterDelete breaks E9 {
         forwards capabilities now get expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            let old = self.right.cell().live(key);
-            let outcome = self.right.delete(key, options).await;
-            if let (Ok(Outcome::Applied(_)), Some(old)) = (&outcome, old) {
-                self.right.cell().memory.lock().insert(key.clone(), old);
-            }
-            outcome
+            remember_deleted(&self.right, key, options).await
         }
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let outcome = self.right.put(key, value, options).await;

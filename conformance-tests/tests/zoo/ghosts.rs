@@ -7,7 +7,7 @@ use ttl_core::{
 };
 
 use super::animal::{
-    Deleted, Expired, Got, Patched, Written, animals, deadline, is_ghost, now, set_deadline,
+    Deleted, Expired, Got, Patched, Written, animals, deadline, is_ghost, now, remember_deleted, set_deadline,
 };
 
 animals! {
@@ -38,12 +38,7 @@ animals! {
     DeletedEntriesRevive breaks X4 {
         forwards capabilities now get put patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            let old = self.right.cell().live(key);
-            let outcome = self.right.delete(key, options).await;
-            if let (Ok(Outcome::Applied(_)), Some(old)) = (&outcome, old) {
-                self.right.cell().memory.lock().insert(key.clone(), old);
-            }
-            outcome
+            remember_deleted(&self.right, key, options).await
         }
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
             if let Some(old) = self.right.cell().memory.lock().remove(key) {

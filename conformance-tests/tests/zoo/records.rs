@@ -1,9 +1,9 @@
 //! Animals that do not give records back as they got them.
 
 use serde_json::{Map, Value as Json};
-use ttl_core::{DeleteOptions, GetOptions, Key, Outcome, PutOptions, Record, Select, Value};
+use ttl_core::{DeleteOptions, GetOptions, Key, PutOptions, Record, Select, Value};
 
-use super::animal::{Deleted, Got, Written, animals, is_ghost};
+use super::animal::{Deleted, Got, Written, animals, is_ghost, remember_deleted};
 use super::values::map_value;
 
 /// A record as an object of JSON.
@@ -206,12 +206,7 @@ animals! {
     PutMergesWithTheDeleted breaks E9; also C1: "a record is put again after it was taken" {
         forwards capabilities now get expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            let old = self.right.cell().live(key);
-            let outcome = self.right.delete(key, options).await;
-            if let (Ok(Outcome::Applied(_)), Some(old)) = (&outcome, old) {
-                self.right.cell().memory.lock().insert(key.clone(), old);
-            }
-            outcome
+            remember_deleted(&self.right, key, options).await
         }
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let old = self.right.cell().memory.lock().remove(key).and_then(|stored| stored.value.into_record().ok());
