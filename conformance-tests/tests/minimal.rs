@@ -1,5 +1,5 @@
-//! The suite on stores that lean on what core provides: the trait's provided methods, and core's rules on the
-//! smallest cell, both with a clock that the cases move; and on a store that denies what can be denied.
+//! The suite on core's rules over the smallest cell, and on a store that denies what can be denied, both with a clock
+//! that the cases move.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -76,36 +76,6 @@ mod cell {
     }
 
     conformance_tests!(CellHarness);
-}
-
-/// A store that implements what the trait requires and nothing else.
-mod required {
-    use super::*;
-
-    #[derive(Debug)]
-    struct Required(Inner);
-
-    #[async_trait]
-    impl TtlStore for Required {
-        fn capabilities(&self) -> Capabilities {
-            self.0.capabilities().with_scan(false)
-        }
-
-        forward_ttl_store!(self, self.0 => now get put expire);
-    }
-
-    #[derive(Debug)]
-    struct RequiredHarness;
-
-    #[async_trait]
-    impl Harness for RequiredHarness {
-        async fn fresh(&self) -> Result<Fixture> {
-            let (store, time) = inner();
-            Ok(Fixture::new(Arc::new(Required(store)), time))
-        }
-    }
-
-    conformance_tests!(RequiredHarness);
 }
 
 /// A store that denies all that a store may deny.
