@@ -39,9 +39,7 @@ end
 if ARGV[3] ~= '' and ARGV[3] ~= entry.kind then return { 'W' } end
 local value
 if ARGV[4] == 'a' then
-  if entry.plain then value = redis.call('GET', key)
-  elseif entry.kind == 'b' then value = redis.call('HGET', key, 'ttl:value')
-  else value = redis.call('HGETALL', key) end
+  value = whole_value(entry)
 elseif ARGV[4] == 'f' then
   value = #ARGV > 4 and redis.call('HMGET', key, unpack(ARGV, 5)) or {}
 end

@@ -43,6 +43,13 @@ local function load()
   return { kind = kind, token = token, size = tonumber(size) or 0, ends = math.min(ends, cap), cap = cap }
 end
 
+-- A blob's bytes, false if a damaged hash has none; or all that a record's hash holds.
+local function whole_value(entry)
+  if entry.plain then return redis.call('GET', key) end
+  if entry.kind == 'b' then return redis.call('HGET', key, 'ttl:value') end
+  return redis.call('HGETALL', key)
+end
+
 local function version(entry)
   if entry.plain then return redis.sha1hex(redis.call('GET', key)) end
   return entry.token

@@ -8,9 +8,7 @@ if expected ~= '' and expected ~= entry.kind then return { 'W' } end
 
 local value
 if select == 'a' then
-  if entry.plain then value = redis.call('GET', key)
-  elseif entry.kind == 'b' then value = redis.call('HGET', key, 'ttl:value')
-  else value = redis.call('HGETALL', key) end
+  value = whole_value(entry)
   if not value then return { 'C' } end
 elseif select == 'f' and entry.kind == 'r' then
   value = #ARGV > 6 and redis.call('HMGET', key, unpack(ARGV, 7)) or {}
