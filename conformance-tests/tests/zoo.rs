@@ -123,7 +123,7 @@ async fn failures(animal: Animal) -> Vec<Case> {
     let mut failed = Vec::new();
     for case in all().into_iter().filter(|case| is_tried(&animal, case)) {
         let again = RACING.contains(&animal.name) && breaks(&animal, &case);
-        for _ in 0..if again { 8 } else { 1 } {
+        for _ in 0..if again { 40 } else { 1 } {
             if let Verdict::Failed(_) = run(&harness, &case).await {
                 failed.push(case);
                 break;
