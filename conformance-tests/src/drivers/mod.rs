@@ -4,6 +4,8 @@
 pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "scylla")]
+pub mod scylla;
 
 use std::sync::Arc;
 
@@ -12,8 +14,14 @@ use ttl_core::{Error, ErrorKind, Result};
 use crate::Harness;
 
 /// The schemes and the features that compile them in.
-const SCHEMES: [(&str, &str); 4] =
-    [("memory", "memory"), ("redis", "redis"), ("rediss", "redis"), ("redis+unix", "redis")];
+const SCHEMES: [(&str, &str); 6] = [
+    ("memory", "memory"),
+    ("redis", "redis"),
+    ("rediss", "redis"),
+    ("redis+unix", "redis"),
+    ("scylla", "scylla"),
+    ("cassandra", "scylla"),
+];
 
 /// A harness of the driver that the URL's scheme names. Nothing is connected yet.
 ///
@@ -37,6 +45,8 @@ pub fn harness(url: &str) -> Result<Arc<dyn Harness>> {
         "memory" => Ok(Arc::new(memory::MemoryHarness::new(url)?)),
         #[cfg(feature = "redis")]
         "redis" => Ok(Arc::new(redis::RedisHarness::new(url)?)),
+        #[cfg(feature = "scylla")]
+        "scylla" => Ok(Arc::new(scylla::ScyllaHarness::new(url)?)),
         feature => Err(invalid(format!(
             "the scheme {scheme:?} is not compiled in; build with the feature {feature:?}"
         ))),

@@ -1,0 +1,155 @@
+//! The CQL driver on a cluster that is there: a table for each case, emptied afterwards and used again, with a clock that
+//! the cases move.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+use scylla::client::session::Session;
+use ttl_core::{Clock, Error, ErrorKind, Key, ManualClock, Result, Value, Version, async_trait};
+use ttl_scylla::{Replication, ScyllaConfig, ScyllaStore};
+
+use crate::{Beneath, Fixture, Harness, Time};
+
+/// Small enough for the suite to try the limit.
+const MAX_VALUE_BYTES: u64 = 1 << 20;
+
+/// Long enough for a machine on which much else runs.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The servers' clocks go on while the cases' stands still: what lives by the cases' must not be deleted.
+const CLOCK_SKEW: Duration = Duration::from_secs(3_600);
+
+/// Tables of this process that no case uses, by the place of the cluster that they are in. Each makes a table of its own
+/// only where all others are in use.
+static FREE_TABLES: Mutex<Option<HashMap<String, Vec<String>>>> = Mutex::new(None);
+
+/// Stores in one keyspace.
+#[derive(Clone, Debug)]
+pub struct ScyllaHarness {
+    config: ScyllaConfig,
+    place: String,
+}
+
+impl ScyllaHarness {
+    /// The keyspace of this URL, as [`ScyllaConfig::from_url`] reads it, which is made if it is missing; each case has a
+    /// table of its own, so the URL's table counts only as the beginning of their names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] for a URL that is none of this driver's.
+    pub fn new(url: &str) -> Result<Self> {
+        let config = ScyllaConfig::from_url(url)?
+            .with_max_value_bytes(MAX_VALUE_BYTES)
+            .with_timeout(TIMEOUT)
+            .with_clock_skew(CLOCK_SKEW)
+            .with_ensure_schema();
+        let config = if url.contains("replication=") {
+            config
+        } else {
+            config.with_replication(Replication::everywhere(1))
+        };
+        Ok(Self { config, place: url.to_owned() })
+    }
+
+    fn take_table(&self) -> String {
+        let mut free = FREE_TABLES.lock();
+        let free = free.get_or_insert_default().entry(self.place.clone()).or_default();
+        free.pop().unwrap_or_else(|| {
+            // Names of tables have 48 bytes at most.
+            let unique = Version::random().to_string();
+            format!("suite_{}", &unique[..16])
+        })
+    }
+}
+
+#[async_trait]
+impl Harness for ScyllaHarness {
+    async fn fresh(&self) -> Result<Fixture> {
+        let clock = Arc::new(ManualClock::new());
+        let table = self.take_table();
+        let config = self.config.clone().with_table(&*table);
+        let store = ScyllaStore::connect(&config).await?;
+        let session = store.session();
+        let second = ScyllaStore::with_session(Arc::clone(&session), &config).await?;
+        let place = (self.place.clone(), table);
+        let beneath = ScyllaBeneath { table: config.table_name(), place, session, clock: clock.clone() };
+        Ok(Fixture::new(Arc::new(store.with_clock(clock.clone())), Time::Manual(clock.clone()))
+            .with_second(Arc::new(second.with_clock(clock)))
+            .with_beneath(Arc::new(beneath)))
+    }
+}
+
+/// A table without the driver.
+#[derive(Debug)]
+struct ScyllaBeneath {
+    /// As CQL names it.
+    table: String,
+    place: (String, String),
+    session: Arc<Session>,
+    clock: Arc<ManualClock>,
+}
+
+impl ScyllaBeneath {
+    fn millis(&self) -> i64 {
+        let since = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    async fn write(&self, key: &Key, kind: i8, value: &[u8], deadline: i64) -> Result<()> {
+        let cql = format!(
+            "UPDATE {} USING TTL 3600 SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, version = \
+             00000000-0000-4000-8000-000000000001 WHERE key = ?",
+            self.table
+        );
+        let values = (kind, value, deadline, deadline, i64::MAX, key.as_str());
+        self.session.query_unpaged(cql, values).await.map(drop).map_err(failed)
+    }
+
+    async fn empty(&self) -> Result<()> {
+        let rows = self
+            .session
+            .query_unpaged(format!("SELECT key FROM {}", self.table), ())
+            .await
+            .map_err(failed)?;
+        let rows = rows.into_rows_result().map_err(failed)?;
+        let delete = format!("DELETE FROM {} WHERE key = ?", self.table);
+        for row in rows.rows::<(String,)>().map_err(failed)? {
+            self.session.query_unpaged(&*delete, row.map_err(failed)?).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Beneath for ScyllaBeneath {
+    /// A row that the servers keep for an hour.
+    async fn plant_ghost(&self, key: &Key, value: &Value, dead_for: Duration) -> Result<bool> {
+        let (kind, bytes) = match value {
+            Value::Blob(bytes) => (1, bytes.to_vec()),
+            Value::Record(record) => (2, record.to_json_text().into_bytes()),
+        };
+        let since = i64::try_from(dead_for.as_millis()).unwrap_or(i64::MAX);
+        self.write(key, kind, &bytes, self.millis().saturating_sub(since)).await?;
+        Ok(true)
+    }
+
+    /// A record that is no JSON, of a kind that the driver does not know.
+    async fn corrupt(&self, key: &Key) -> Result<bool> {
+        self.write(key, 99, b"{", self.millis() + 60_000).await?;
+        Ok(true)
+    }
+
+    async fn clean_up(&self) {
+        // A table that could not be emptied is left alone.
+        if self.empty().await.is_ok() {
+            let (place, table) = &self.place;
+            let mut free = FREE_TABLES.lock();
+            free.get_or_insert_default().entry(place.clone()).or_default().push(table.clone());
+        }
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Backend, "the session around the driver failed").with_source(error)
+}

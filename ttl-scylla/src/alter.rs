@@ -1,0 +1,150 @@
+//! Expire and delete in strict mode: one transaction where the row need not be seen before.
+
+use ttl_core::rules::{self, DeleteStep, ExpireStep};
+use ttl_core::{
+    DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange, Guard, Key, Outcome, Result, Select,
+    Stored,
+};
+
+use crate::client::Swap;
+use crate::error;
+use crate::get::selected;
+use crate::lifetime::{NEVER, Reach, now_column, to_column};
+use crate::row::{Row, to_uuid};
+use crate::strict::{ATTEMPTS, Strict, bounds};
+
+impl Strict {
+    pub(crate) async fn expire(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: &ExpireOptions,
+    ) -> Result<Outcome<ExpireOutcome>> {
+        self.common.capabilities.check_expire(options)?;
+        let mut known = match self.expire_within(key, change, options).await? {
+            Ok(outcome) => return Ok(Outcome::Applied(outcome)),
+            Err(row) => row,
+        };
+        for attempt in 0..ATTEMPTS {
+            let (now, row) = match known.take() {
+                Some(row) => (self.common.now(), row),
+                None => self.common.read(key, false).await?,
+            };
+            let (to, ends) = match rules::expire(now, row.header(now)?.as_ref(), change, options)? {
+                ExpireStep::Absent => return Ok(Outcome::Absent),
+                ExpireStep::Refused => return Ok(Outcome::Refused),
+                ExpireStep::Keep(at) => return Ok(Outcome::Applied(ExpireOutcome::new(at, false))),
+                ExpireStep::Move(to) => (to, false),
+                ExpireStep::End(to) => (to, true),
+            };
+            let swap = if ends {
+                Some(self.delete_seen(key, &row).await?)
+            } else {
+                match self.move_deadline(key, &row, to_column(to), None).await? {
+                    Some(swap) => Some(swap),
+                    None => self.move_whole(key, &row, to_column(to)).await?,
+                }
+            };
+            if matches!(swap, Some(Swap::Done)) {
+                return Ok(Outcome::Applied(ExpireOutcome::new(to, true)));
+            }
+            self.pause(attempt).await;
+        }
+        Err(error::contention())
+    }
+
+    /// An expire to an instant as one transaction, if the row's cells reach so far. Answers what is stored if that
+    /// could not be done, where it is known.
+    async fn expire_within(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: &ExpireOptions,
+    ) -> Result<std::result::Result<ExpireOutcome, Option<Row>>> {
+        let now = self.common.now();
+        let ExpiryChange::Set(expiry) = change else { return Ok(Err(None)) };
+        let deadline = expiry.resolve(now)?;
+        if deadline.is_expired(now) {
+            return Ok(Err(None));
+        }
+        let (to, present) = (to_column(deadline), now_column(now));
+        let (above, at_most) = match options.guard {
+            Guard::Always => (present, NEVER),
+            Guard::IfLater => (present, to - 1),
+            Guard::IfSooner => (present.max(to), NEVER),
+            Guard::IfExpiring => (present, NEVER - 1),
+            Guard::IfPersistent => (NEVER - 1, NEVER),
+            _ => return Ok(Err(None)),
+        };
+        let reach = Reach::until(to, now, self.common.skew);
+        let (least, most) = bounds(to, reach);
+        let (ttl, client) = (reach.ttl, &self.common.client);
+        let swap = match &options.if_version {
+            Some(version) => {
+                let values = (ttl, to, key.as_str(), above, at_most, to, to, least, most, to_uuid(version));
+                client.swap(&self.writes.move_version, values, None).await?
+            }
+            None => {
+                let values = (ttl, to, key.as_str(), above, at_most, to, to, least, most);
+                client.swap(&self.writes.move_any, values, None).await?
+            }
+        };
+        Ok(match swap {
+            Swap::Done => Ok(ExpireOutcome::new(deadline, true)),
+            Swap::Refused(row) => Err(Some(row)),
+        })
+    }
+
+    /// Moves the deadline together with all other cells, whose value is read for it. `None`: it is not that row any more.
+    async fn move_whole(&self, key: &Key, seen: &Row, to: i64) -> Result<Option<Swap>> {
+        let (now, mut row) = self.common.read(key, true).await?;
+        if row.version != seen.version || row.deadline != seen.deadline || !row.is_live(now) {
+            return Ok(None);
+        }
+        let stored: Option<Stored> = row.stored(now)?;
+        self.move_deadline(key, seen, to, stored.as_ref()).await
+    }
+
+    pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
+        self.common.capabilities.check_delete(options)?;
+        let blind = options.select == Select::Nothing && options.kind.is_none();
+        for attempt in 0..ATTEMPTS {
+            let (version, taken) = if blind {
+                (options.if_version.as_ref().map(to_uuid), None)
+            } else {
+                let (now, mut row) = self.common.read(key, options.select != Select::Nothing).await?;
+                let header = row.header(now)?;
+                match rules::delete(now, header.as_ref(), options)? {
+                    DeleteStep::Absent => return Ok(Outcome::Absent),
+                    DeleteStep::Refused => return Ok(Outcome::Refused),
+                    DeleteStep::Remove => {}
+                }
+                let Some(header) = header else { return Ok(Outcome::Absent) };
+                let value = selected(&mut row, header.kind, &options.select)?;
+                let taken = (options.select != Select::Nothing).then(|| Entry::new(value));
+                (Some(to_uuid(&header.version)), taken)
+            };
+            let now = now_column(self.common.now());
+            let client = &self.common.client;
+            // A lost answer stays unknown: no row tells who has deleted it, and this could meet the next one.
+            let swap = match version {
+                Some(version) => {
+                    client.swap(&self.writes.delete_version, (key.as_str(), now, now, version), None).await?
+                }
+                None => client.swap(&self.writes.delete_any, (key.as_str(), now, now), None).await?,
+            };
+            let row = match swap {
+                Swap::Done => return Ok(Outcome::Applied(taken)),
+                Swap::Refused(row) => row,
+            };
+            if blind && !row.is_live(self.common.now()) {
+                return Ok(Outcome::Absent);
+            }
+            if blind && version.is_some_and(|version| row.version != Some(version)) {
+                return Ok(Outcome::Refused);
+            }
+            self.pause(attempt).await;
+        }
+        Err(error::contention())
+    }
+}

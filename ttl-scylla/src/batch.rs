@@ -1,0 +1,48 @@
+//! Batches: many requests under way at once, but no two for the same key.
+
+use std::collections::HashMap;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use ttl_core::{BoxFuture, Key};
+
+/// How many requests of one batch are under way at once.
+const AT_ONCE: usize = 64;
+
+/// One result for each key, in the order of the keys. Keys that stand several times are done one after another.
+pub(crate) async fn each<'a, T: Send + 'a>(
+    keys: impl IntoIterator<Item = &'a Key>,
+    run: impl Fn(usize) -> BoxFuture<'a, T> + Send + Sync,
+) -> Vec<T> {
+    let mut places: HashMap<&Key, usize> = HashMap::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut count = 0;
+    for (at, key) in keys.into_iter().enumerate() {
+        let place = *places.entry(key).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[place].push(at);
+        count += 1;
+    }
+    let run = &run;
+    let one = |group: Vec<usize>| async move {
+        let mut done = Vec::with_capacity(group.len());
+        for at in group {
+            done.push((at, run(at).await));
+        }
+        done
+    };
+    let mut results: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
+    let mut waiting = groups.into_iter();
+    let mut running: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).map(one).collect();
+    while let Some(done) = running.next().await {
+        for (at, result) in done {
+            results[at] = Some(result);
+        }
+        if let Some(group) = waiting.next() {
+            running.push(one(group));
+        }
+    }
+    // Every place is in one group.
+    results.into_iter().flatten().collect()
+}

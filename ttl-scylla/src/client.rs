@@ -1,0 +1,116 @@
+//! Sends statements, and finds out what became of writes whose answer is lost.
+
+use std::fmt;
+use std::sync::Arc;
+
+use scylla::client::session::Session;
+use scylla::response::query_result::QueryResult;
+use scylla::response::{PagingState, PagingStateResponse};
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::Consistency;
+use scylla::statement::prepared::PreparedStatement;
+use ttl_core::{Error, Key, Result};
+
+use crate::error::{self, Fate};
+use crate::row::{self, Row};
+
+/// A session on which each request is sent once, by this driver's decision alone.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) session: Arc<Session>,
+    /// What writes are committed with.
+    pub(crate) commit: Consistency,
+}
+
+/// What a lightweight transaction did.
+#[derive(Debug)]
+pub(crate) enum Swap {
+    Done,
+    /// Nothing; this is what is stored.
+    Refused(Row),
+}
+
+impl Client {
+    /// A row of one key; an empty one where there is none.
+    pub(crate) async fn read(&self, statement: &PreparedStatement, key: &Key) -> Result<Row> {
+        let result = self.session.execute_unpaged(statement, (key.as_str(),)).await.map_err(error::read)?;
+        Ok(row::rows(result)?.pop().map(|(row, _)| row).unwrap_or_default())
+    }
+
+    /// One page of rows; also says of a failure whether a smaller range of tokens may do better.
+    pub(crate) async fn page(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        state: PagingState,
+    ) -> Result<(Vec<Row>, PagingStateResponse), (Error, bool)> {
+        let page = self.session.execute_single_page(statement, values, state).await;
+        let (result, next) = page.map_err(|failed| {
+            let too_much = error::is_too_much(&failed);
+            (error::read(failed), too_much)
+        })?;
+        let rows = row::rows(result).map_err(|error| (error, false))?;
+        Ok((rows.into_iter().map(|(row, _)| row).collect(), next))
+    }
+
+    /// A lightweight transaction. If its answer is lost and `own` tells what it leaves from everything else, it is sent
+    /// once more: the condition lets only one of the two through, whenever they arrive. `own` is asked about what is
+    /// stored when the second one is refused.
+    pub(crate) async fn swap(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        own: Option<&(dyn Fn(&Row) -> bool + Sync)>,
+    ) -> Result<Swap> {
+        let lost = match self.once(statement, &values).await {
+            Ok(swap) => return Ok(swap),
+            Err(Fate::Applied) => return Ok(Swap::Done),
+            Err(Fate::NotApplied(error)) => return Err(error),
+            Err(Fate::Unknown(error)) => error,
+        };
+        let Some(own) = own else { return Err(lost) };
+        match self.once(statement, &values).await {
+            Ok(Swap::Done) | Err(Fate::Applied) => Ok(Swap::Done),
+            Ok(Swap::Refused(row)) if own(&row) => Ok(Swap::Done),
+            Ok(Swap::Refused(_)) => Err(error::overtaken()),
+            // The first one's fate is as unknown as it was.
+            Err(Fate::NotApplied(_) | Fate::Unknown(_)) => Err(lost),
+        }
+    }
+
+    async fn once(&self, statement: &PreparedStatement, values: &impl SerializeRow) -> Result<Swap, Fate> {
+        let result = self.session.execute_unpaged(statement, values).await;
+        let result = result.map_err(|failed| error::write(failed, self.commit, true))?;
+        // The server has done it or has not; an answer that cannot be read leaves that open.
+        let unreadable = |_: Error| Fate::Unknown(error::unreadable());
+        let (row, applied) = row::rows(result).map_err(unreadable)?.pop().unwrap_or_default();
+        match applied {
+            Some(true) => Ok(Swap::Done),
+            Some(false) => Ok(Swap::Refused(row)),
+            None => Err(Fate::Unknown(error::unreadable())),
+        }
+    }
+
+    /// A plain write that carries its own timestamp: sending it again changes nothing more, so a lost answer is asked
+    /// for once more.
+    pub(crate) async fn write(&self, statement: &PreparedStatement, values: impl SerializeRow) -> Result<()> {
+        let failed = |failed| error::write(failed, self.commit, false);
+        let send = async || -> Result<QueryResult, Fate> {
+            self.session.execute_unpaged(statement, &values).await.map_err(failed)
+        };
+        match send().await {
+            Ok(_) | Err(Fate::Applied) => Ok(()),
+            Err(Fate::NotApplied(error)) => Err(error),
+            Err(Fate::Unknown(lost)) => match send().await {
+                Ok(_) | Err(Fate::Applied) => Ok(()),
+                Err(_) => Err(lost),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("session", &self.session.session_id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,377 @@
+//! Where the cluster is and how to use it: the builder, and what it checks.
+
+use std::fmt;
+use std::time::Duration;
+
+use scylla::frame::Compression;
+use scylla::statement::{Consistency, SerialConsistency};
+use ttl_core::{Error, ErrorKind, Result};
+
+use crate::Mode;
+
+/// The longest name of a keyspace or table.
+const MAX_NAME_BYTES: usize = 48;
+/// The largest value that a lightweight transaction takes with the servers' default limits.
+const MAX_VALUE_BYTES: u64 = 15 << 20;
+
+/// Where a ScyllaDB or Cassandra cluster is, who asks, and which table holds the entries.
+///
+/// ```
+/// use std::time::Duration;
+/// use ttl_scylla::{Mode, ScyllaConfig};
+///
+/// let config = ScyllaConfig::new("10.0.0.1:9042", "shop", "sessions")
+///     .with_node("10.0.0.2")
+///     .with_credentials("app", "secret")
+///     .with_mode(Mode::Lww)
+///     .with_timeout(Duration::from_secs(2));
+/// assert!(!format!("{config:?}").contains("secret"));
+///
+/// let same = ScyllaConfig::from_url("scylla://app:secret@10.0.0.1:9042,10.0.0.2/shop/sessions?mode=lww&timeout=2s")?;
+/// assert_eq!(same, config);
+/// # Ok::<(), ttl_core::Error>(())
+/// ```
+#[derive(Clone, PartialEq)]
+#[must_use = "a configuration does nothing until a store connects with it"]
+pub struct ScyllaConfig {
+    pub(crate) nodes: Vec<String>,
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) keyspace: String,
+    pub(crate) table: String,
+    pub(crate) mode: Mode,
+    pub(crate) timeout: Duration,
+    pub(crate) consistency: Consistency,
+    pub(crate) serial_consistency: SerialConsistency,
+    pub(crate) datacenter: Option<String>,
+    pub(crate) speculative_delay: Option<Duration>,
+    pub(crate) compression: Option<Compression>,
+    pub(crate) tls: bool,
+    pub(crate) certificates: Certificates,
+    pub(crate) max_value_bytes: u64,
+    pub(crate) clock_skew: Duration,
+    pub(crate) ensure_schema: bool,
+    pub(crate) replication: Option<Replication>,
+}
+
+/// PEM texts for TLS.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Certificates {
+    pub(crate) roots: Option<Vec<u8>>,
+    /// Certificate and key.
+    pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// How many copies of each entry a new keyspace keeps, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replication(pub(crate) Places);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    Everywhere(u16),
+    Datacenters(Vec<(String, u16)>),
+}
+
+impl Replication {
+    /// So many copies in every datacentre that the cluster has when the keyspace is made.
+    #[must_use]
+    pub const fn everywhere(copies: u16) -> Self {
+        Self(Places::Everywhere(copies))
+    }
+
+    /// So many copies in each of these datacentres.
+    #[must_use]
+    pub fn datacenters<N: Into<String>>(copies: impl IntoIterator<Item = (N, u16)>) -> Self {
+        Self(Places::Datacenters(copies.into_iter().map(|(name, copies)| (name.into(), copies)).collect()))
+    }
+}
+
+impl ScyllaConfig {
+    /// How long to wait for an answer, unless said otherwise: two seconds.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
+    /// The largest value, unless said otherwise: 1 MiB.
+    pub const DEFAULT_MAX_VALUE_BYTES: u64 = 1 << 20;
+
+    /// How far the clocks of clients and servers may be apart, unless said otherwise: one minute.
+    pub const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+    /// A table of the cluster that this node (`host` or `host:port`) belongs to; the other nodes are found by it.
+    ///
+    /// Names of keyspaces and tables are case-sensitive here.
+    pub fn new(node: impl Into<String>, keyspace: impl Into<String>, table: impl Into<String>) -> Self {
+        Self {
+            nodes: vec![node.into()],
+            username: None,
+            password: None,
+            keyspace: keyspace.into(),
+            table: table.into(),
+            mode: Mode::Strict,
+            timeout: Self::DEFAULT_TIMEOUT,
+            consistency: Consistency::Quorum,
+            serial_consistency: SerialConsistency::LocalSerial,
+            datacenter: None,
+            speculative_delay: None,
+            compression: None,
+            tls: false,
+            certificates: Certificates::default(),
+            max_value_bytes: Self::DEFAULT_MAX_VALUE_BYTES,
+            clock_skew: Self::DEFAULT_CLOCK_SKEW,
+            ensure_schema: false,
+            replication: None,
+        }
+    }
+
+    /// Another table of the same keyspace.
+    pub fn with_table(mut self, table: impl Into<String>) -> Self {
+        self.table = table.into();
+        self
+    }
+
+    /// The table as CQL names it, keyspace and quotes included.
+    #[must_use]
+    pub fn table_name(&self) -> String {
+        // Names are checked, so they need no escaping.
+        format!("\"{}\".\"{}\"", self.keyspace, self.table)
+    }
+
+    /// Asks this node (`host` or `host:port`) too when connecting.
+    pub fn with_node(mut self, node: impl Into<String>) -> Self {
+        self.nodes.push(node.into());
+        self
+    }
+
+    /// Authenticates as this role.
+    pub fn with_credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Writes in this mode instead of [`Mode::Strict`]. A table is in one mode for life.
+    pub const fn with_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Waits at most so long for each request; at least 1 ms.
+    ///
+    /// A write that got no answer in time is sent once more if it can be recognised, and is
+    /// [`ErrorKind::OutcomeUnknown`] after that: so it takes up to twice as long.
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How many replicas must have a write before it is acknowledged: `Quorum` (the default), `LocalQuorum` or
+    /// `All`. In [`Mode::Lww`] and in scans reads ask as many.
+    ///
+    /// With `LocalQuorum` in strict mode, a write that fails because replicas are down is more often
+    /// [`ErrorKind::OutcomeUnknown`]: the server's answer does not tell then whether it had begun.
+    pub const fn with_consistency(mut self, consistency: Consistency) -> Self {
+        self.consistency = consistency;
+        self
+    }
+
+    /// Where lightweight transactions agree: `LocalSerial` (the default) within the datacentre, which is right if all
+    /// programs that write to the table are in one, or `Serial` among all. With `LocalSerial` in two datacentres
+    /// two writers can win.
+    pub const fn with_serial_consistency(mut self, consistency: SerialConsistency) -> Self {
+        self.serial_consistency = consistency;
+        self
+    }
+
+    /// Sends requests to the nodes of this datacentre only.
+    pub fn with_datacenter(mut self, name: impl Into<String>) -> Self {
+        self.datacenter = Some(name.into());
+        self
+    }
+
+    /// Asks a second node when a read has not been answered after so long. Writes are never sent twice by this.
+    pub const fn with_speculative_delay(mut self, delay: Duration) -> Self {
+        self.speculative_delay = Some(delay);
+        self
+    }
+
+    /// Compresses what goes over the network.
+    pub const fn with_compression(mut self, compression: Compression) -> Self {
+        self.compression = Some(compression);
+        self
+    }
+
+    /// Encrypts connections. Needs the crate's feature `tls`.
+    ///
+    /// Nodes are found by address, so their certificates must be valid for their IP addresses.
+    pub const fn with_tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// Trusts the certificate authorities of this PEM text instead of the system's. For TLS only.
+    pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.roots = Some(pem.into());
+        self
+    }
+
+    /// Shows this certificate to the nodes (PEM texts of the chain and of its key). For TLS only.
+    pub fn with_client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.certificates.client = Some((chain.into(), key.into()));
+        self
+    }
+
+    /// Refuses values of more than so many bytes; at most 15 MiB, a little less than the servers take in one
+    /// write with their own defaults.
+    pub const fn with_max_value_bytes(mut self, bytes: u64) -> Self {
+        self.max_value_bytes = bytes;
+        self
+    }
+
+    /// How far the clocks of clients and servers may be apart; at most a day.
+    ///
+    /// The servers delete an entry so much after its deadline: with a smaller allowance than the clocks need, it
+    /// could vanish before.
+    pub const fn with_clock_skew(mut self, skew: Duration) -> Self {
+        self.clock_skew = skew;
+        self
+    }
+
+    /// Makes the table when connecting, if it is not there.
+    pub const fn with_ensure_schema(mut self) -> Self {
+        self.ensure_schema = true;
+        self
+    }
+
+    /// Makes the keyspace too, with this replication, if it is not there. Without
+    /// [`with_ensure_schema`](Self::with_ensure_schema) it does nothing but complete the CQL of the error for a
+    /// missing table.
+    pub fn with_replication(mut self, replication: Replication) -> Self {
+        self.replication = Some(replication);
+        self
+    }
+
+    /// Refuses what cannot work.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.nodes.is_empty() || self.nodes.iter().any(String::is_empty) {
+            return Err(invalid("a node has a host name or an address"));
+        }
+        check_name("keyspace", &self.keyspace)?;
+        check_name("table", &self.table)?;
+        if self.timeout < Duration::from_millis(1) {
+            return Err(invalid("a timeout is at least 1 ms"));
+        }
+        if self.max_value_bytes > MAX_VALUE_BYTES {
+            return Err(invalid(format!("max_value_bytes is at most {MAX_VALUE_BYTES} (15 MiB)")));
+        }
+        if self.clock_skew > Duration::from_secs(86_400) {
+            return Err(invalid("clock_skew is at most a day"));
+        }
+        if !matches!(self.consistency, Consistency::Quorum | Consistency::LocalQuorum | Consistency::All) {
+            return Err(invalid(
+                "the consistency is quorum, local_quorum or all: fewer replicas forget writes",
+            ));
+        }
+        if self.certificates != Certificates::default() && !self.tls {
+            return Err(invalid("certificates are for TLS; write tls=true or call with_tls"));
+        }
+        if self.tls && !cfg!(feature = "tls") {
+            return Err(invalid("TLS needs the feature `tls` of ttl-scylla, which is switched off"));
+        }
+        self.replication.as_ref().map_or(Ok(()), check_replication)
+    }
+}
+
+/// Names stand in CQL texts.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(word) {
+        return Err(invalid(format!(
+            "the name of a {what} has 1 to {MAX_NAME_BYTES} letters, digits and underscores, this is {name:?}"
+        )));
+    }
+    Ok(())
+}
+
+fn check_replication(replication: &Replication) -> Result<()> {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let fits = match &replication.0 {
+        Places::Everywhere(copies) => *copies > 0,
+        Places::Datacenters(places) => {
+            !places.is_empty()
+                && places
+                    .iter()
+                    .all(|(name, copies)| *copies > 0 && !name.is_empty() && name.bytes().all(word))
+        }
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(invalid("replication is a number of copies above zero, or one for each of some datacentres by name"))
+}
+
+impl fmt::Debug for ScyllaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScyllaConfig")
+            .field("nodes", &self.nodes)
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .field("keyspace", &self.keyspace)
+            .field("table", &self.table)
+            .field("mode", &self.mode)
+            .field("timeout", &self.timeout)
+            .field("consistency", &self.consistency)
+            .field("serial_consistency", &self.serial_consistency)
+            .field("datacenter", &self.datacenter)
+            .field("speculative_delay", &self.speculative_delay)
+            .field("compression", &self.compression)
+            .field("tls", &self.tls)
+            .field("root_certificates", &self.certificates.roots.is_some())
+            .field("client_certificate", &self.certificates.client.is_some())
+            .field("max_value_bytes", &self.max_value_bytes)
+            .field("clock_skew", &self.clock_skew)
+            .field("ensure_schema", &self.ensure_schema)
+            .field("replication", &self.replication)
+            .finish()
+    }
+}
+
+pub(crate) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidConfig, message).with_backend(crate::BACKEND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ScyllaConfig {
+        ScyllaConfig::new("localhost", "ks", "entries")
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        config().check().unwrap();
+        for bad in [
+            ScyllaConfig::new("", "ks", "entries"),
+            ScyllaConfig::new("h", "", "entries"),
+            ScyllaConfig::new("h", "ks", "a\"b"),
+            ScyllaConfig::new("h", "ks", "t".repeat(49)),
+            config().with_timeout(Duration::ZERO),
+            config().with_max_value_bytes(MAX_VALUE_BYTES + 1),
+            config().with_clock_skew(Duration::from_secs(86_401)),
+            config().with_consistency(Consistency::One),
+            config().with_root_certificates("pem"),
+            config().with_client_certificate("pem", "pem"),
+            config().with_replication(Replication::everywhere(0)),
+            config().with_replication(Replication::datacenters([("dc'1", 3)])),
+            config().with_replication(Replication::datacenters(Vec::<(String, u16)>::new())),
+        ] {
+            assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::InvalidConfig, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn no_secret_is_printed() {
+        let config =
+            config().with_credentials("me", "s3cret").with_client_certificate("s3cret-chain", "s3cret-key");
+        assert!(!format!("{config:?} {config:#?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,65 @@
+//! The session: made from a configuration, or handed in; and how statements are sent on it.
+
+use std::sync::Arc;
+
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::load_balancing::DefaultPolicy;
+use scylla::policies::retry::FallthroughRetryPolicy;
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
+use scylla::statement::{Consistency, SerialConsistency};
+use ttl_core::Result;
+
+use crate::config::ScyllaConfig;
+use crate::statements::Sending;
+use crate::{Mode, error};
+
+/// Connects to the cluster, in the configuration's time limit.
+pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
+    let mut builder = SessionBuilder::new()
+        .known_nodes(&config.nodes)
+        .connection_timeout(config.timeout)
+        .hostname_resolution_timeout(Some(config.timeout))
+        .compression(config.compression)
+        // Nothing of other keyspaces is asked for.
+        .keyspaces_to_fetch([&config.keyspace]);
+    if let (Some(username), Some(password)) = (&config.username, &config.password) {
+        builder = builder.user(username, password);
+    }
+    #[cfg(feature = "tls")]
+    if config.tls {
+        builder = builder.tls_context(Some(crate::tls::context(&config.certificates)?));
+    }
+    match tokio::time::timeout(config.timeout, builder.build()).await {
+        Ok(session) => session.map_err(error::not_connected),
+        Err(_) => Err(error::not_connected_in_time(config.timeout)),
+    }
+}
+
+/// How the statements of a store are sent, whoever made the session.
+pub(crate) fn sending(session: &Session, config: &ScyllaConfig) -> Sending {
+    let mut profile = session
+        .get_default_execution_profile_handle()
+        .pointee_to_builder()
+        .request_timeout(Some(config.timeout))
+        .consistency(config.consistency)
+        .serial_consistency(Some(config.serial_consistency))
+        // The library's own policy sends writes again.
+        .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
+        .speculative_execution_policy(config.speculative_delay.map(|delay| {
+            let policy = SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: delay };
+            Arc::new(policy) as Arc<_>
+        }));
+    if let Some(name) = &config.datacenter {
+        profile =
+            profile.load_balancing_policy(DefaultPolicy::builder().prefer_datacenter(name.clone()).build());
+    }
+    let read = match (config.mode, config.serial_consistency) {
+        (Mode::Lww, _) => config.consistency,
+        (Mode::Strict, SerialConsistency::Serial) => Consistency::Serial,
+        (Mode::Strict, SerialConsistency::LocalSerial) => Consistency::LocalSerial,
+    };
+    let profile: ExecutionProfile = profile.build();
+    Sending { profile: profile.into_handle(), read, scan: config.consistency }
+}

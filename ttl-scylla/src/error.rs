@@ -1,0 +1,260 @@
+//! What the servers' answers, or their silence, mean as an error of ours.
+
+use std::borrow::Cow;
+
+use scylla::errors::{
+    ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
+    MetadataError, NewSessionError, PrepareError, RequestAttemptError, WriteType,
+};
+use scylla::statement::Consistency;
+use ttl_core::{Error, ErrorKind};
+
+use crate::BACKEND;
+
+/// What became of a request that failed.
+#[derive(Clone, Debug)]
+pub(crate) enum Fate {
+    /// It was not applied and will not be.
+    NotApplied(Error),
+    /// It was applied, although not all replicas have said so.
+    Applied,
+    /// Nobody knows; it may even be applied later.
+    Unknown(Error),
+}
+
+fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(kind, message).with_backend(BACKEND)
+}
+
+/// A read that failed: nothing was changed, whatever happened.
+pub(crate) fn read(failed: ExecutionError) -> Error {
+    match &failed {
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, text)) => match answer {
+            DbError::ReadTimeout { .. } | DbError::WriteTimeout { .. } => timed_out(),
+            DbError::ReadFailure { .. } | DbError::WriteFailure { .. } | DbError::Overloaded => {
+                unavailable("replicas failed to answer; try again later").with_source(failed)
+            }
+            answer => refused(answer, text),
+        },
+        ExecutionError::RequestTimeout(_) => timed_out(),
+        ExecutionError::LastAttemptError(attempt) if is_broken(attempt) => {
+            unavailable("the connection broke before the answer came; nothing was read, try again")
+        }
+        _ => not_sent(failed),
+    }
+}
+
+/// Too many deleted rows lay in a range for one read: the servers give up, or take too long.
+pub(crate) fn is_too_much(failed: &ExecutionError) -> bool {
+    let ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, _)) = failed else {
+        return matches!(failed, ExecutionError::RequestTimeout(_));
+    };
+    matches!(answer, DbError::ReadFailure { .. } | DbError::ReadTimeout { .. })
+}
+
+/// A write that failed. `commit` is the consistency that it was to be written with; for a lightweight transaction
+/// (`paxos`) it tells what the servers had begun.
+pub(crate) fn write(failed: ExecutionError, commit: Consistency, paxos: bool) -> Fate {
+    let answer = match &failed {
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, text)) => (answer, text),
+        ExecutionError::RequestTimeout(_) => {
+            return Fate::Unknown(unknown("no answer within the time limit"));
+        }
+        ExecutionError::LastAttemptError(attempt) if is_broken(attempt) => {
+            return Fate::Unknown(unknown("the connection broke before the answer came"));
+        }
+        _ => return Fate::NotApplied(not_sent(failed)),
+    };
+    match answer {
+        // The transaction is decided, and all that is missing are acknowledgements of what it decided.
+        (DbError::WriteTimeout { write_type: WriteType::Simple, .. }, _) if paxos => Fate::Applied,
+        // Raised before anything was proposed, unless it is the commit that lacks replicas.
+        (DbError::Unavailable { consistency, .. }, _) if !paxos || *consistency != commit => {
+            Fate::NotApplied(unavailable("too few replicas are up; nothing changed, try again later"))
+        }
+        (DbError::IsBootstrapping, text) => Fate::NotApplied(refused(&DbError::IsBootstrapping, text)),
+        (answer @ DbError::RateLimitReached { rejected_by_coordinator: true, .. }, text) => {
+            Fate::NotApplied(refused(answer, text))
+        }
+        (
+            DbError::SyntaxError
+            | DbError::Invalid
+            | DbError::AlreadyExists { .. }
+            | DbError::FunctionFailure { .. }
+            | DbError::AuthenticationError
+            | DbError::Unauthorized
+            | DbError::ConfigError
+            | DbError::Unprepared { .. }
+            | DbError::ProtocolError,
+            _,
+        ) => Fate::NotApplied(refused(answer.0, answer.1)),
+        _ => Fate::Unknown(unknown("replicas did not answer in time, or failed").with_source(failed)),
+    }
+}
+
+/// The request had been handed to a connection.
+fn is_broken(attempt: &RequestAttemptError) -> bool {
+    !matches!(
+        attempt,
+        RequestAttemptError::SerializationError(_)
+            | RequestAttemptError::CqlRequestSerialization(_)
+            | RequestAttemptError::UnableToAllocStreamId
+            | RequestAttemptError::DbError(..)
+    )
+}
+
+/// The request was not handed to any connection.
+fn not_sent(failed: ExecutionError) -> Error {
+    match &failed {
+        ExecutionError::EmptyPlan => unavailable(
+            "no node to ask: all are down, or there is none in the datacentre that the configuration names",
+        ),
+        ExecutionError::ConnectionPoolError(error) => pool(error),
+        ExecutionError::PrepareError(error) => not_prepared(error),
+        ExecutionError::LastAttemptError(RequestAttemptError::UnableToAllocStreamId) => {
+            unavailable("too many requests are under way on this connection; nothing was sent, try again")
+        }
+        // A serialisation's error may quote what was to be stored.
+        ExecutionError::BadQuery(_) | ExecutionError::LastAttemptError(_) => {
+            new(ErrorKind::Backend, "the client library cannot encode this request; nothing was sent")
+        }
+        _ => unavailable("the request could not be sent; try again later").with_source(failed),
+    }
+}
+
+fn pool(error: &ConnectionPoolError) -> Error {
+    match error {
+        ConnectionPoolError::Broken { last_connection_error } => connection(last_connection_error),
+        _ => unavailable("there is no connection to the node yet; nothing was sent, try again"),
+    }
+}
+
+fn connection(error: &ConnectionError) -> Error {
+    if let ConnectionError::ConnectionSetupRequestError(setup) = error {
+        match &setup.error {
+            ConnectionSetupRequestErrorKind::MissingAuthentication => {
+                return new(
+                    ErrorKind::PermissionDenied,
+                    "the cluster asks for a user and a password; add them to the configuration",
+                );
+            }
+            ConnectionSetupRequestErrorKind::DbError(answer, text) => return refused(answer, text),
+            _ => {}
+        }
+    }
+    unavailable("no connection to the cluster; check the addresses and that it runs, or try again later")
+        .with_source(error.clone())
+}
+
+/// The session could not be made.
+pub(crate) fn not_connected(failed: NewSessionError) -> Error {
+    match &failed {
+        NewSessionError::FailedToResolveAnyHostname(_) => {
+            unavailable("no node's name can be resolved; check the addresses, or try again later")
+        }
+        NewSessionError::MetadataError(MetadataError::ConnectionPoolError(error)) => pool(error),
+        NewSessionError::IllegalConfig(_) | NewSessionError::EmptyKnownNodesList => {
+            new(ErrorKind::InvalidConfig, "the connection cannot be set up like this").with_source(failed)
+        }
+        _ => unavailable("the cluster does not answer as it should; check the addresses, or try again later")
+            .with_source(failed),
+    }
+}
+
+pub(crate) fn not_connected_in_time(limit: std::time::Duration) -> Error {
+    unavailable(format!(
+        "no connection to the cluster within {limit:?}; check that it runs, or try again later"
+    ))
+}
+
+/// A statement was refused before anything was done with it.
+pub(crate) fn not_prepared(failed: &PrepareError) -> Error {
+    match failed {
+        PrepareError::ConnectionPoolError(error) => pool(error),
+        PrepareError::AllAttemptsFailed { first_attempt: RequestAttemptError::DbError(answer, text) } => {
+            refused(answer, text)
+        }
+        _ => unavailable("a statement could not be prepared; try again later").with_source(failed.clone()),
+    }
+}
+
+/// The server answered with an error, and did nothing.
+fn refused(answer: &DbError, text: &str) -> Error {
+    match answer {
+        DbError::AuthenticationError => new(
+            ErrorKind::PermissionDenied,
+            "the cluster refuses this user or password; check the credentials",
+        ),
+        DbError::Unauthorized => new(
+            ErrorKind::PermissionDenied,
+            "this user may not do that; grant it SELECT and MODIFY on the table (and CREATE to make it)",
+        ),
+        DbError::Unavailable { .. } => {
+            unavailable("too few replicas are up; nothing changed, try again later")
+        }
+        DbError::Overloaded => unavailable("the node is overloaded; try again later"),
+        DbError::IsBootstrapping => unavailable("the node is still starting; try again later"),
+        DbError::RateLimitReached { .. } => {
+            unavailable("the server limits the rate of requests; try again later")
+        }
+        DbError::ReadTimeout { .. } => timed_out(),
+        DbError::Invalid if text.to_ascii_lowercase().contains("tablets") => new(
+            ErrorKind::Unsupported,
+            "this server has no lightweight transactions on tablets; use ScyllaDB 2025.4 or newer, make the keyspace \
+             with tablets = {'enabled': false}, or use the mode lww",
+        ),
+        DbError::Invalid if text.contains("unconfigured table") || text.contains("does not exist") => new(
+            ErrorKind::InvalidConfig,
+            "the table is gone; make it again, or check keyspace and table of the configuration",
+        ),
+        // The rest is the client library's text of a code; the server's own words may quote what was bound.
+        answer => new(ErrorKind::Backend, format!("the server answered: {answer}")),
+    }
+}
+
+fn unavailable(message: impl Into<Cow<'static, str>>) -> Error {
+    new(ErrorKind::Unavailable, message)
+}
+
+fn timed_out() -> Error {
+    new(ErrorKind::Timeout, "no answer in time; nothing changed, try again or allow more time")
+}
+
+fn unknown(what: &str) -> Error {
+    new(
+        ErrorKind::OutcomeUnknown,
+        format!("{what}; the write may have been applied, or still be, read before deciding"),
+    )
+}
+
+/// The server has answered, and nobody can read what.
+pub(crate) fn unreadable() -> Error {
+    unknown("the answer is not one that the statement can have")
+}
+
+/// It was applied or not, and what is stored now does not tell.
+pub(crate) fn overtaken() -> Error {
+    unknown("the answer was lost, and somebody else has written since")
+}
+
+pub(crate) fn contention() -> Error {
+    new(
+        ErrorKind::Contention,
+        "other writers changed the entry every time; nothing was applied, try again later",
+    )
+}
+
+/// What is stored was not written by this driver, or was damaged.
+pub(crate) fn not_ours(why: &'static str) -> Error {
+    new(
+        ErrorKind::Corrupt,
+        format!(
+            "what is stored under this key was not written by this driver ({why}); look at it with cqlsh, or delete it"
+        ),
+    )
+}
+
+/// An answer that the statement cannot have.
+pub(crate) fn unexpected() -> Error {
+    new(ErrorKind::Backend, "the server's answer is not one that the statement can have")
+}

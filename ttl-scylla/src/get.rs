@@ -1,0 +1,93 @@
+//! Get in strict mode: one read, and a write where a refresh is due.
+
+use ttl_core::rules::{self, Header};
+use ttl_core::{Entry, Error, GetOptions, Key, Kind, RefreshMode, Result, Select, Stored, Value, Want};
+
+use crate::client::Swap;
+use crate::error;
+use crate::lifetime::{from_column, to_column};
+use crate::row::Row;
+use crate::strict::{ATTEMPTS, Strict};
+
+/// Whether the value has to be read.
+fn needs_value(select: &Select) -> bool {
+    *select != Select::Nothing
+}
+
+/// The selected part of a row that was read as far as the selection needs it.
+pub(crate) fn selected(row: &mut Row, kind: Kind, select: &Select) -> Result<Option<Value>> {
+    if needs_value(select) { Ok(row.take_value(kind)?.select(select)) } else { Ok(None) }
+}
+
+impl Strict {
+    pub(crate) async fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
+        let mut last = None;
+        for attempt in 0..ATTEMPTS {
+            let (now, mut row) = self.common.read(key, needs_value(&options.select)).await?;
+            let header = row.header(now)?;
+            let (Some(header), Some(hit)) = (header, rules::get(now, header.as_ref(), options)?) else {
+                return Ok(None);
+            };
+            let value = if needs_value(&options.select) { Some(row.take_value(header.kind)?) } else { None };
+            let entry = Entry::new(value.as_ref().and_then(|value| value.select(&options.select)))
+                .with_deadline(options.want.contains(Want::DEADLINE).then_some(hit.deadline))
+                .with_version(options.want.contains(Want::VERSION).then_some(header.version));
+            let Some(to) = hit.refresh else { return Ok(Some(entry)) };
+            let stored = value.map(|value| Stored::new(value, header.deadline, header.cap, header.version));
+            let extends = options.refresh.is_some_and(|refresh| refresh.mode == RefreshMode::ExtendOnly);
+            match self.refresh(key, &row, &header, to_column(to), stored, extends).await {
+                Ok(Some(at)) => {
+                    let shown = entry.deadline.map(|_| from_column(at));
+                    return Ok(Some(entry.with_deadline(shown)));
+                }
+                // The read succeeded, its refresh did not (R9).
+                Err(error) => return Ok(Some(entry.with_refresh_error(named(error, key)))),
+                Ok(None) => last = Some(entry),
+            }
+            self.pause(attempt).await;
+        }
+        Ok(last.map(|entry| entry.with_refresh_error(named(error::contention(), key))))
+    }
+
+    /// Moves the deadline of the row that was read; `None` if it is not that row any more. Answers where the deadline
+    /// stands: another read's refresh may have moved it further.
+    async fn refresh(
+        &self,
+        key: &Key,
+        row: &Row,
+        header: &Header,
+        to: i64,
+        stored: Option<Stored>,
+        extends: bool,
+    ) -> Result<Option<i64>> {
+        let mut stored = stored;
+        let swap = loop {
+            // It may have ended since it was read: then it is dead for everybody (R3).
+            if !row.is_live(self.common.now()) {
+                return Ok(None);
+            }
+            if let Some(swap) = self.move_deadline(key, row, to, stored.as_ref()).await? {
+                break swap;
+            }
+            // The value has to be written again and was not asked for.
+            let (now, mut whole) = self.common.read(key, true).await?;
+            if whole.version != row.version || whole.deadline != row.deadline {
+                return Ok(None);
+            }
+            stored = whole.stored(now)?;
+            if stored.is_none() {
+                return Ok(None);
+            }
+        };
+        Ok(match swap {
+            Swap::Done => Some(to),
+            Swap::Refused(now) => now.deadline.filter(|at| {
+                extends && now.version == row.version && *at >= to && !header.deadline.is_never()
+            }),
+        })
+    }
+}
+
+fn named(error: Error, key: &Key) -> Error {
+    error.with_operation("get").with_backend(crate::BACKEND).with_key(key)
+}

@@ -1,0 +1,167 @@
+//! Native TTLs: how long the servers keep cells, and how far a row's cells reach together.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ttl_core::Deadline;
+
+/// What stands for "never" in the columns: `deadline > :now` is then the whole test of life.
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// The longest native TTL: 20 years of 365 days.
+const MAX_TTL_SECONDS: i64 = 630_720_000;
+
+/// The last second that servers can expire a cell at (2038-01-19T03:14:06Z, less a day for their clocks): some take
+/// later ones, but none says so.
+const LAST_EXPIRY_SECOND: i64 = 2_147_483_646 - 86_400;
+
+/// A deadline as it stands in a column.
+pub(crate) fn to_column(deadline: Deadline) -> i64 {
+    if deadline.is_never() {
+        NEVER
+    } else {
+        i64::try_from(deadline.as_epoch_millis()).unwrap_or(NEVER).min(NEVER - 1)
+    }
+}
+
+/// A column as a deadline; what lies before 1970 is past.
+pub(crate) fn from_column(millis: i64) -> Deadline {
+    if millis == NEVER {
+        Deadline::NEVER
+    } else {
+        Deadline::from_epoch_millis(u64::try_from(millis).unwrap_or(0))
+    }
+}
+
+/// An instant as it is compared with columns.
+pub(crate) fn now_column(now: SystemTime) -> i64 {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_millis()).unwrap_or(NEVER - 1).min(NEVER - 1)
+}
+
+/// How cells are written that are to be there until an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Until when they are there, at least; [`NEVER`] without a native TTL.
+    pub(crate) covers: i64,
+    /// `USING TTL`. Zero, which the servers take for "no TTL", stands for nothing else here.
+    pub(crate) ttl: i32,
+}
+
+impl Reach {
+    /// Cells that the servers never delete.
+    const FOREVER: Self = Self { covers: NEVER, ttl: 0 };
+
+    /// Cells that are there until `millis`, and no longer than the clocks' skew needs, where the servers can count so far.
+    pub(crate) fn until(millis: i64, now: SystemTime, skew: Duration) -> Self {
+        match native_ttl(millis, now_column(now), skew, wall_clock_second()) {
+            Some(ttl) => Self { covers: millis, ttl },
+            None => Self::FOREVER,
+        }
+    }
+
+    /// Cells that are there for twice as long as `millis` asks, though not beyond the cap: the refreshes that follow
+    /// then write the deadline alone.
+    pub(crate) fn beyond(millis: i64, cap: i64, now: SystemTime, skew: Duration) -> Self {
+        let ahead = millis.saturating_sub(now_column(now)).max(0);
+        let far = millis.saturating_add(ahead).min(cap).max(millis);
+        let reach = Self::until(far, now, skew);
+        if reach == Self::FOREVER { Self::until(millis, now, skew) } else { reach }
+    }
+
+    /// The native TTL of a deadline's cell alone, next to cells that reach until `covers`: `None` if it would be there
+    /// without them, or they without it.
+    pub(crate) fn within(covers: i64, millis: i64, now: SystemTime, skew: Duration) -> Option<i32> {
+        let alone = Self::until(millis, now, skew);
+        (covers >= millis && (covers == NEVER) == (alone.covers == NEVER)).then_some(alone.ttl)
+    }
+}
+
+/// Whole seconds, never early, never zero; `None` where the servers cannot count so far.
+fn native_ttl(millis: i64, now_millis: i64, skew: Duration, wall_second: i64) -> Option<i32> {
+    if millis == NEVER {
+        return None;
+    }
+    let end = millis.div_euclid(1000) + i64::from(millis.rem_euclid(1000) != 0);
+    let skew = i64::try_from(skew.as_millis().div_ceil(1000)).ok()?;
+    let ttl = (end - now_millis.div_euclid(1000)).saturating_add(skew).max(1);
+    if ttl > MAX_TTL_SECONDS || ttl > LAST_EXPIRY_SECOND.saturating_sub(wall_second) {
+        return None;
+    }
+    i32::try_from(ttl).ok()
+}
+
+/// The servers count from their own clocks, whatever the store's clock says.
+fn wall_clock_second() -> i64 {
+    now_column(SystemTime::now()).div_euclid(1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SKEW: Duration = Duration::from_secs(60);
+    const NO_SKEW: Duration = Duration::ZERO;
+
+    #[test]
+    fn native_ttls_are_never_early_never_zero_and_at_most_two_seconds_late() {
+        for now in [0_i64, 1, 999, 1_000, 1_500, 1_767_225_600_123] {
+            for ahead in [-5_000_i64, 0, 1, 999, 1_000, 1_001, 1_900, 60_000, 86_400_001] {
+                let ttl = i64::from(native_ttl(now + ahead, now, NO_SKEW, 0).unwrap());
+                assert!(ttl >= 1);
+                // The server starts at the beginning of the second in which it writes.
+                let ends = now.div_euclid(1000) + ttl;
+                assert!(ends * 1000 >= now + ahead, "{now} {ahead}: early");
+                assert!(ends * 1000 < (now + ahead).max(now) + 2_000, "{now} {ahead}: late");
+                let patient = i64::from(native_ttl(now + ahead, now, SKEW, 0).unwrap());
+                assert!(patient >= ttl && patient <= ttl + 60);
+            }
+        }
+    }
+
+    #[test]
+    fn beyond_the_servers_limits_there_is_no_native_ttl() {
+        let max = MAX_TTL_SECONDS * 1000;
+        assert_eq!(native_ttl(max, 0, NO_SKEW, 0).map(i64::from), Some(MAX_TTL_SECONDS));
+        assert_eq!(native_ttl(max + 1, 0, NO_SKEW, 0), None);
+        assert_eq!(native_ttl(max, 0, SKEW, 0), None);
+        assert_eq!(native_ttl(NEVER, 0, NO_SKEW, 0), None);
+        assert_eq!(native_ttl(NEVER - 1, 0, NO_SKEW, 0), None);
+        let day = 86_400;
+        assert_eq!(native_ttl(day * 1000, 0, NO_SKEW, LAST_EXPIRY_SECOND - day).map(i64::from), Some(day));
+        assert_eq!(native_ttl(day * 1000, 0, NO_SKEW, LAST_EXPIRY_SECOND - day + 1), None);
+        assert_eq!(native_ttl(1_000, 0, NO_SKEW, i64::MAX), None);
+    }
+
+    #[test]
+    fn a_deadline_moves_alone_only_among_cells_that_die_with_it() {
+        let (now, at) = (SystemTime::now(), now_column(SystemTime::now()));
+        let hour = at + 3_600_000;
+        assert!(Reach::within(hour, hour, now, SKEW).is_some_and(|ttl| ttl > 3_600));
+        assert!(Reach::within(hour + 1, hour, now, SKEW).is_some());
+        assert_eq!(Reach::within(hour - 1, hour, now, SKEW), None);
+        // A value that is there for ever under a deadline that is not would be left behind.
+        assert_eq!(Reach::within(NEVER, hour, now, SKEW), None);
+        assert_eq!(Reach::within(hour, NEVER, now, SKEW), None);
+        assert_eq!(Reach::within(NEVER, NEVER, now, SKEW), Some(0));
+    }
+
+    #[test]
+    fn a_refresh_reaches_twice_as_far_within_the_cap() {
+        let now = SystemTime::now();
+        let at = now_column(now);
+        let covers = |ahead, cap| Reach::beyond(at + ahead, cap, now, SKEW).covers - at;
+        assert_eq!(covers(60_000, NEVER), 120_000);
+        assert_eq!(covers(60_000, at + 90_000), 90_000);
+        assert_eq!(covers(60_000, at + 60_000), 60_000);
+        assert_eq!(Reach::beyond(NEVER, NEVER, now, SKEW), Reach::FOREVER);
+    }
+
+    #[test]
+    fn columns_and_deadlines_agree() {
+        for millis in [0, 1, NEVER - 1, NEVER] {
+            assert_eq!(to_column(from_column(millis)), millis);
+        }
+        assert_eq!(to_column(Deadline::from_epoch_millis(u64::MAX - 1)), NEVER - 1);
+        assert_eq!(from_column(-1), Deadline::from_epoch_millis(0));
+    }
+}

@@ -1,0 +1,210 @@
+//! Lww mode: plain writes, of which the one with the latest timestamp wins.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ttl_core::rules::{self, DeleteStep, ExpireStep, PutStep};
+use ttl_core::{
+    DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome, ExpiryChange, GetOptions, Key,
+    Meta, Outcome, PutOptions, Result, Select, Stored, Value, Version, Want,
+};
+
+use crate::lifetime::{Reach, to_column};
+use crate::put::meta;
+use crate::row::{Cells, Row};
+use crate::statements::Lww as Statements;
+use crate::strict::Common;
+
+/// Rows changed by plain writes.
+#[derive(Clone)]
+pub(crate) struct Lww {
+    pub(crate) common: Common,
+    pub(crate) writes: Arc<Statements>,
+}
+
+/// A timestamp, in microseconds, later than all that this process has used or has seen of what it overwrites. By the
+/// system's clock, whatever the store's says: other programs' timestamps are.
+fn timestamp(seen: Option<i64>) -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+    let least = now.max(seen.map_or(0, |seen| seen.saturating_add(1)));
+    // Relaxed: only this one number is shared, and its own history is ordered.
+    let last = LAST
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(least.max(last.saturating_add(1))));
+    least.max(last.unwrap_or_else(|last| last).saturating_add(1))
+}
+
+/// The timestamp of a refresh: just later than what it refreshes, so that any newer write wins.
+fn just_after(row: &Row) -> i64 {
+    row.written.unwrap_or(0).saturating_add(1)
+}
+
+impl Lww {
+    pub(crate) async fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
+        let whole = options.select != Select::Nothing;
+        let (now, mut row) = self.common.read(key, whole).await?;
+        let header = row.header(now)?;
+        let (Some(header), Some(hit)) = (header, rules::get(now, header.as_ref(), options)?) else {
+            return Ok(None);
+        };
+        let value = if whole { Some(row.take_value(header.kind)?) } else { None };
+        let mut entry = Entry::new(value.as_ref().and_then(|value| value.select(&options.select)))
+            .with_deadline(options.want.contains(Want::DEADLINE).then_some(hit.deadline))
+            .with_version(options.want.contains(Want::VERSION).then_some(header.version));
+        let Some(to) = hit.refresh else { return Ok(Some(entry)) };
+        let stored = value.map(|value| Stored::new(value, header.deadline, header.cap, header.version));
+        match self.move_deadline(key, &row, to_column(to), stored).await {
+            Ok(true) => {
+                let shown = entry.deadline.map(|_| to);
+                entry = entry.with_deadline(shown);
+            }
+            // Somebody has written meanwhile: there is nothing to refresh.
+            Ok(false) => {}
+            Err(error) => {
+                let error = error.with_operation("get").with_backend(crate::BACKEND).with_key(key);
+                entry = entry.with_refresh_error(error);
+            }
+        }
+        Ok(Some(entry))
+    }
+
+    pub(crate) async fn put(&self, key: &Key, value: &Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+        self.common.capabilities.check_put(options)?;
+        self.common.capabilities.check_size(value.size_bytes())?;
+        // Whether it creates, and how late what it overwrites was written.
+        let (now, row) = self.common.read(key, false).await?;
+        match rules::put(now, row.header(now)?.as_ref(), options)? {
+            PutStep::Absent => Ok(Outcome::Absent),
+            PutStep::Refused => Ok(Outcome::Refused),
+            PutStep::Erase { deadline, created } => {
+                if !row.is_empty() {
+                    self.erase(key, &row).await?;
+                }
+                Ok(Outcome::Applied(meta(options.want, created, deadline, None)))
+            }
+            PutStep::Write { deadline, cap, created } => {
+                let version = Version::random();
+                let cells = Cells::new(value, deadline, cap, &version);
+                let reach = Reach::until(cells.deadline, now, self.common.skew);
+                self.write(key, &cells, reach, timestamp(row.written)).await?;
+                Ok(Outcome::Applied(meta(options.want, created, deadline, Some(version))))
+            }
+        }
+    }
+
+    pub(crate) async fn expire(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: &ExpireOptions,
+    ) -> Result<Outcome<ExpireOutcome>> {
+        self.common.capabilities.check_expire(options)?;
+        let (now, row) = self.common.read(key, false).await?;
+        let to = match rules::expire(now, row.header(now)?.as_ref(), change, options)? {
+            ExpireStep::Absent => return Ok(Outcome::Absent),
+            ExpireStep::Refused => return Ok(Outcome::Refused),
+            ExpireStep::Keep(at) => return Ok(Outcome::Applied(ExpireOutcome::new(at, false))),
+            ExpireStep::End(to) => {
+                self.erase(key, &row).await?;
+                to
+            }
+            ExpireStep::Move(to) if self.move_deadline(key, &row, to_column(to), None).await? => to,
+            // It ended, or was replaced, while its value was read: the newer write stands.
+            ExpireStep::Move(_) => return Err(crate::error::contention()),
+        };
+        Ok(Outcome::Applied(ExpireOutcome::new(to, true)))
+    }
+
+    pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
+        self.common.capabilities.check_delete(options)?;
+        if options.select != Select::Nothing || options.kind.is_some() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "without conditions nobody knows who of many has taken an entry; use a table in strict mode",
+            ));
+        }
+        let (now, row) = self.common.read(key, false).await?;
+        // What is not ours can be deleted as well.
+        let header = row.header(now);
+        if let Ok(header) = header
+            && rules::delete(now, header.as_ref(), options)? == DeleteStep::Absent
+        {
+            return Ok(Outcome::Absent);
+        }
+        self.erase(key, &row).await?;
+        Ok(Outcome::Applied(None))
+    }
+
+    /// Moves the deadline, alone where the row's cells allow it, else with all of them. `false`: the row is another one
+    /// by now.
+    async fn move_deadline(&self, key: &Key, row: &Row, to: i64, whole: Option<Stored>) -> Result<bool> {
+        let (now, skew) = (self.common.now(), self.common.skew);
+        // It may have ended since it was read: then it is dead for everybody (R3).
+        if !row.is_live(now) {
+            return Ok(false);
+        }
+        let at = just_after(row);
+        if let Some(ttl) = Reach::within(row.covers.unwrap_or(0), to, now, skew) {
+            let values = (ttl, at, to, key.as_str());
+            self.common.client.write(&self.writes.move_deadline, values).await?;
+            return Ok(true);
+        }
+        let stored = match whole {
+            Some(stored) => stored,
+            None => {
+                let (now, mut again) = self.common.read(key, true).await?;
+                if again.version != row.version || again.written != row.written || !again.is_live(now) {
+                    return Ok(false);
+                }
+                match again.stored(now)? {
+                    Some(stored) => stored,
+                    None => return Ok(false),
+                }
+            }
+        };
+        let cells =
+            Cells { deadline: to, ..Cells::new(&stored.value, stored.deadline, stored.cap, &stored.version) };
+        let reach = if row.deadline < Some(to) {
+            Reach::beyond(to, cells.cap, now, skew)
+        } else {
+            Reach::until(to, now, skew)
+        };
+        self.write(key, &cells, reach, at).await?;
+        Ok(true)
+    }
+
+    async fn write(&self, key: &Key, cells: &Cells, reach: Reach, timestamp: i64) -> Result<()> {
+        let Reach { covers, ttl } = reach;
+        let Cells { kind, value, deadline, cap, version } = cells;
+        let values = (ttl, timestamp, kind, value, deadline, covers, cap, version, key.as_str());
+        self.common.client.write(&self.writes.write, values).await
+    }
+
+    async fn erase(&self, key: &Key, row: &Row) -> Result<()> {
+        self.common.client.write(&self.writes.delete, (timestamp(row.written), key.as_str())).await
+    }
+}
+
+impl fmt::Debug for Lww {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.common.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_rise_whatever_was_seen() {
+        let mut last = 0;
+        for seen in [None, Some(1), Some(i64::MAX / 2), None, None] {
+            let next = timestamp(seen);
+            assert!(next > last && seen.is_none_or(|seen| next > seen), "{next} after {last}");
+            last = next;
+        }
+    }
+}

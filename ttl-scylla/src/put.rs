@@ -1,0 +1,101 @@
+//! Put in strict mode: one transaction where nothing is stored or the version is known, two where something is.
+
+use ttl_core::rules::{self, Header, PutStep};
+use ttl_core::{Condition, Deadline, Key, Meta, OnLive, Outcome, PutOptions, Result, Value, Version, Want};
+
+use crate::client::Swap;
+use crate::error;
+use crate::lifetime::{Reach, now_column};
+use crate::row::{Cells, Row, to_uuid};
+use crate::strict::{ATTEMPTS, Strict};
+
+impl Strict {
+    pub(crate) async fn put(&self, key: &Key, value: &Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+        self.common.capabilities.check_put(options)?;
+        self.common.capabilities.check_size(value.size_bytes())?;
+        let version = Version::random();
+        // What is stored, where it is known or worth a guess: a transaction that meets something else says what.
+        let mut known = match options.condition {
+            Condition::Always | Condition::IfAbsent => Some(Row::default()),
+            Condition::IfVersion(seen) if options.on_live == OnLive::Replace => {
+                match self.put_over_version(key, value, options, &seen, version).await? {
+                    Ok(outcome) => return Ok(outcome),
+                    Err(row) => row,
+                }
+            }
+            _ => None,
+        };
+        for attempt in 0..ATTEMPTS {
+            let guessed = attempt == 0 && known.as_ref().is_some_and(Row::is_empty);
+            let (now, row) = match known.take() {
+                Some(row) => (self.common.now(), row),
+                None => self.common.read(key, false).await?,
+            };
+            let swap = match rules::put(now, row.header(now)?.as_ref(), options)? {
+                PutStep::Absent => return Ok(Outcome::Absent),
+                PutStep::Refused => return Ok(Outcome::Refused),
+                PutStep::Write { deadline, cap, created } => {
+                    let cells = Cells::new(value, deadline, cap, &version);
+                    let reach = Reach::until(cells.deadline, now, self.common.skew);
+                    let meta = meta(options.want, created, deadline, Some(version));
+                    (self.replace(key, &row, &cells, reach).await?, meta)
+                }
+                // Nothing is to be left; whether something is there has to be seen.
+                PutStep::Erase { .. } if guessed => continue,
+                PutStep::Erase { deadline, created } => {
+                    let meta = meta(options.want, created, deadline, None);
+                    if row.is_empty() {
+                        return Ok(Outcome::Applied(meta));
+                    }
+                    (self.delete_seen(key, &row).await?, meta)
+                }
+            };
+            match swap {
+                (Swap::Done, meta) => return Ok(Outcome::Applied(meta)),
+                (Swap::Refused(row), _) => known = Some(row),
+            }
+            if !guessed {
+                self.pause(attempt).await;
+                // What the refusal showed is old by now.
+                known = None;
+            }
+        }
+        Err(error::contention())
+    }
+
+    /// A put over one version, as if it had no cap. Answers what is stored if it cannot be done like this, where that is
+    /// known.
+    async fn put_over_version(
+        &self,
+        key: &Key,
+        value: &Value,
+        options: &PutOptions,
+        seen: &Version,
+        version: Version,
+    ) -> Result<std::result::Result<Outcome<Meta>, Option<Row>>> {
+        let now = self.common.now();
+        let expected =
+            Header { kind: value.kind(), deadline: Deadline::NEVER, cap: Deadline::NEVER, version: *seen };
+        let PutStep::Write { deadline, cap, created } = rules::put(now, Some(&expected), options)? else {
+            return Ok(Err(None));
+        };
+        let cells = Cells::new(value, deadline, cap, &version);
+        let Reach { covers, ttl } = Reach::until(cells.deadline, now, self.common.skew);
+        let present = now_column(now);
+        let Cells { kind, value, deadline: at, cap: cap_at, version: token } = &cells;
+        let values =
+            (ttl, kind, value, at, covers, cap_at, token, key.as_str(), to_uuid(seen), present, present);
+        let own = |row: &Row| row.version == Some(*token);
+        Ok(match self.common.client.swap(&self.writes.replace_version, values, Some(&own)).await? {
+            Swap::Done => Ok(Outcome::Applied(meta(options.want, created, deadline, Some(version)))),
+            Swap::Refused(row) => Err(Some(row)),
+        })
+    }
+}
+
+/// What a put reports.
+pub(crate) fn meta(want: Want, created: bool, deadline: Deadline, version: Option<Version>) -> Meta {
+    Meta::new(created)
+        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+        .with_version(version.filter(|_| want.contains(Want::VERSION)))
+}

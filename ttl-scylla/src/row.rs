@@ -1,0 +1,263 @@
+//! A row of the table as an entry, and the reverse.
+
+use std::time::SystemTime;
+
+use scylla::response::query_result::QueryResult;
+use scylla::value::{CqlValue, Row as Columns};
+use ttl_core::rules::Header;
+use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Stored, Value, Version};
+use uuid::Uuid;
+
+use crate::error;
+use crate::lifetime::{NEVER, from_column, now_column, to_column};
+
+/// A row as far as it was read; a cell that is gone or was not asked for is `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) kind: Option<i8>,
+    pub(crate) deadline: Option<i64>,
+    pub(crate) covers: Option<i64>,
+    pub(crate) cap: Option<i64>,
+    pub(crate) version: Option<Uuid>,
+    pub(crate) value: Option<Vec<u8>>,
+    /// The newest of the timestamps that were asked for, in microseconds.
+    pub(crate) written: Option<i64>,
+    /// Of the key, in a scan.
+    pub(crate) token: Option<i64>,
+    pub(crate) key: Option<String>,
+}
+
+impl Row {
+    /// Whether there is nothing that counts as stored. Cells that outlived the deadline's are nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.deadline.is_none()
+    }
+
+    /// When the row ends: with its deadline, or as soon as its other cells may be gone.
+    fn ends(&self) -> i64 {
+        self.deadline.unwrap_or(0).min(self.covers.unwrap_or(0))
+    }
+
+    pub(crate) fn is_live(&self, now: SystemTime) -> bool {
+        self.ends() > now_column(now)
+    }
+
+    /// The row as the rules see it. What has ended need not be readable: its deadline is all that counts.
+    pub(crate) fn header(&self, now: SystemTime) -> Result<Option<Header>> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let deadline = from_column(self.ends());
+        if !self.is_live(now) {
+            let version = from_uuid(self.version.unwrap_or_default());
+            return Ok(Some(Header { kind: Kind::Blob, deadline, cap: Deadline::NEVER, version }));
+        }
+        let (Some(code), Some(cap), Some(version)) = (self.kind, self.cap, self.version) else {
+            return Err(error::not_ours("it lacks cells"));
+        };
+        let (kind, capped) = kind_of(code).ok_or_else(|| error::not_ours("its kind is unknown"))?;
+        if capped != (cap != NEVER) {
+            return Err(error::not_ours("its kind and its cap contradict each other"));
+        }
+        Ok(Some(Header { kind, deadline, cap: from_column(cap), version: from_uuid(version) }))
+    }
+
+    /// The value of a row that was read whole.
+    pub(crate) fn take_value(&mut self, kind: Kind) -> Result<Value> {
+        let bytes = self.value.take().ok_or_else(|| error::not_ours("it lacks its value"))?;
+        match kind {
+            Kind::Blob => Ok(Value::Blob(Bytes::from(bytes))),
+            Kind::Record => match Record::from_json_text(&bytes) {
+                Ok(record) => Ok(record.into()),
+                Err(_) => Err(error::not_ours("its record is no JSON object")),
+            },
+        }
+    }
+
+    /// The entry of a row that was read whole; one that has ended comes without a value.
+    pub(crate) fn stored(&mut self, now: SystemTime) -> Result<Option<Stored>> {
+        let live = self.is_live(now);
+        let Some(header) = self.header(now)? else { return Ok(None) };
+        let value = if live { self.take_value(header.kind)? } else { Value::Blob(Bytes::new()) };
+        Ok(Some(Stored::new(value, header.deadline, header.cap, header.version)))
+    }
+
+    /// The key of a scanned row; `None` for one that no key of ours can be.
+    pub(crate) fn take_key(&mut self) -> Option<Key> {
+        self.key.take().and_then(|key| Key::new(key).ok())
+    }
+
+    fn set(&mut self, column: &str, value: Option<CqlValue>) {
+        match (column, value) {
+            ("kind", Some(CqlValue::TinyInt(code))) => self.kind = Some(code),
+            ("deadline", Some(CqlValue::BigInt(millis))) => self.deadline = Some(millis),
+            ("covers", Some(CqlValue::BigInt(millis))) => self.covers = Some(millis),
+            ("max_deadline", Some(CqlValue::BigInt(millis))) => self.cap = Some(millis),
+            ("version", Some(CqlValue::Uuid(version))) => self.version = Some(version),
+            ("value", Some(CqlValue::Blob(bytes))) => self.value = Some(bytes),
+            // The servers store no bytes at all as an empty value.
+            ("value", Some(CqlValue::Empty)) => self.value = Some(Vec::new()),
+            ("deadline_written" | "version_written", Some(CqlValue::BigInt(at))) => {
+                self.written = self.written.max(Some(at));
+            }
+            ("position", Some(CqlValue::BigInt(token))) => self.token = Some(token),
+            ("key", Some(CqlValue::Text(key))) => self.key = Some(key),
+            _ => {}
+        }
+    }
+}
+
+/// The rows of an answer, by the names of their columns: servers answer with different ones. The flag is `[applied]`,
+/// where there is one.
+pub(crate) fn rows(result: QueryResult) -> Result<Vec<(Row, Option<bool>)>> {
+    let result = result.into_rows_result().map_err(|_| error::unexpected())?;
+    let names: Vec<String> = result.column_specs().iter().map(|column| column.name().to_owned()).collect();
+    let decoded = result.rows::<Columns>().map_err(|_| error::unexpected())?;
+    let one = |columns: Columns| {
+        let (mut row, mut applied) = (Row::default(), None);
+        for (name, value) in names.iter().zip(columns.columns) {
+            match value {
+                Some(CqlValue::Boolean(flag)) if name == "[applied]" => applied = Some(flag),
+                value => row.set(name, value),
+            }
+        }
+        (row, applied)
+    };
+    decoded.map(|columns| columns.map(one).map_err(|_| error::unexpected())).collect()
+}
+
+/// `kind` of an entry: what it is, and whether it has a cap.
+pub(crate) const fn kind_code(kind: Kind, cap: Deadline) -> i8 {
+    match (kind, cap.is_never()) {
+        (Kind::Blob, true) => 1,
+        (Kind::Record, true) => 2,
+        (Kind::Blob, false) => 3,
+        (Kind::Record, false) => 4,
+    }
+}
+
+const fn kind_of(code: i8) -> Option<(Kind, bool)> {
+    match code {
+        1 => Some((Kind::Blob, false)),
+        2 => Some((Kind::Record, false)),
+        3 => Some((Kind::Blob, true)),
+        4 => Some((Kind::Record, true)),
+        _ => None,
+    }
+}
+
+/// Versions of this driver have the 16 bytes of a UUID; another store's match none.
+pub(crate) fn to_uuid(version: &Version) -> Uuid {
+    Uuid::from_slice(version.as_bytes()).unwrap_or_default()
+}
+
+pub(crate) const fn from_uuid(version: Uuid) -> Version {
+    Version::from_u128(version.as_u128())
+}
+
+/// Every cell of an entry, as it is bound.
+#[derive(Clone, Debug)]
+pub(crate) struct Cells {
+    pub(crate) kind: i8,
+    pub(crate) value: Vec<u8>,
+    pub(crate) deadline: i64,
+    pub(crate) cap: i64,
+    pub(crate) version: Uuid,
+}
+
+impl Cells {
+    pub(crate) fn new(value: &Value, deadline: Deadline, cap: Deadline, version: &Version) -> Self {
+        let bytes = match value {
+            Value::Blob(bytes) => bytes.to_vec(),
+            Value::Record(record) => record.to_json_text().into_bytes(),
+        };
+        Self {
+            kind: kind_code(value.kind(), cap),
+            value: bytes,
+            deadline: to_column(deadline),
+            cap: to_column(cap),
+            version: to_uuid(version),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use ttl_core::ErrorKind;
+
+    use super::*;
+
+    fn at(millis: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(millis)
+    }
+
+    fn row() -> Row {
+        Row {
+            kind: Some(1),
+            deadline: Some(100),
+            covers: Some(200),
+            cap: Some(NEVER),
+            version: Some(Uuid::from_u128(7)),
+            value: Some(b"x".to_vec()),
+            ..Row::default()
+        }
+    }
+
+    #[test]
+    fn a_row_lives_until_deadline_or_cells_end() {
+        assert!(row().is_live(at(99)) && !row().is_live(at(100)));
+        let short = Row { covers: Some(50), ..row() };
+        assert!(short.is_live(at(49)) && !short.is_live(at(50)));
+        for half in [Row { covers: None, ..row() }, Row { deadline: None, ..row() }, Row::default()] {
+            assert!(!half.is_live(at(0)), "{half:?}");
+        }
+        let persistent = Row { deadline: Some(NEVER), covers: Some(NEVER), ..row() };
+        assert!(persistent.header(at(0)).unwrap().is_some_and(|header| header.deadline.is_never()));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_corrupt_while_it_lives_and_a_ghost_after() {
+        for bad in [
+            Row { kind: None, ..row() },
+            Row { kind: Some(9), ..row() },
+            Row { kind: Some(3), ..row() },
+            Row { cap: Some(150), ..row() },
+            Row { cap: None, ..row() },
+            Row { version: None, ..row() },
+        ] {
+            assert_eq!(bad.header(at(0)).unwrap_err().kind(), ErrorKind::Corrupt, "{bad:?}");
+            assert!(bad.header(at(100)).unwrap().is_some_and(|header| !header.is_live(at(100))));
+        }
+        let mut lost = Row { value: None, ..row() };
+        assert_eq!(lost.stored(at(0)).unwrap_err().kind(), ErrorKind::Corrupt);
+        let mut record = Row { kind: Some(2), ..row() };
+        assert_eq!(record.stored(at(0)).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn entries_survive() {
+        let version = Version::from_u128(42);
+        for value in [Value::from(""), "x".into(), Record::new().into(), Record::new().with("a", 1).into()] {
+            for cap in [Deadline::NEVER, Deadline::from_epoch_millis(500)] {
+                let deadline = Deadline::from_epoch_millis(100);
+                let cells = Cells::new(&value, deadline, cap, &version);
+                let mut row = Row {
+                    kind: Some(cells.kind),
+                    deadline: Some(cells.deadline),
+                    covers: Some(cells.deadline),
+                    cap: Some(cells.cap),
+                    version: Some(cells.version),
+                    value: Some(cells.value),
+                    ..Row::default()
+                };
+                let stored = row.stored(at(0)).unwrap();
+                assert_eq!(stored, Some(Stored::new(value.clone(), deadline, cap, version)));
+            }
+        }
+        // A version of another store is no version of ours.
+        let foreign = Version::from_bytes(b"short").unwrap();
+        assert_eq!(to_uuid(&foreign), Uuid::nil());
+    }
+}

@@ -1,0 +1,221 @@
+//! The keyspace and the table: the CQL that makes them, and whether those that are there are ours.
+
+use scylla::client::session::Session;
+use scylla::statement::unprepared::Statement;
+use ttl_core::{Error, ErrorKind, Result};
+
+use crate::config::{Places, Replication, ScyllaConfig, invalid};
+use crate::statements::Sending;
+use crate::{Mode, error};
+
+/// The columns: name, type, and whether it is the key.
+const COLUMNS: [(&str, &str, bool); 7] = [
+    ("key", "text", true),
+    ("kind", "tinyint", false),
+    ("value", "blob", false),
+    ("deadline", "bigint", false),
+    ("covers", "bigint", false),
+    ("max_deadline", "bigint", false),
+    ("version", "uuid", false),
+];
+
+/// What a table's comment begins with; the mode follows.
+const MARK: &str = "ttl-store layout 1, mode ";
+
+fn keyspace_cql(config: &ScyllaConfig, replication: &Replication) -> String {
+    let places = match &replication.0 {
+        Places::Everywhere(copies) => format!("'replication_factor': {copies}"),
+        Places::Datacenters(places) => {
+            let each: Vec<String> =
+                places.iter().map(|(name, copies)| format!("'{name}': {copies}")).collect();
+            each.join(", ")
+        }
+    };
+    format!(
+        "CREATE KEYSPACE IF NOT EXISTS \"{}\" WITH replication = {{'class': 'NetworkTopologyStrategy', {places}}}",
+        config.keyspace
+    )
+}
+
+fn table_cql(config: &ScyllaConfig) -> String {
+    let columns =
+        COLUMNS.map(|(name, kind, key)| format!("{name} {kind}{}", if key { " PRIMARY KEY" } else { "" }));
+    // Levels keep few copies of a row that is rewritten often, and one place to look for it. Expired cells go when a
+    // table on disk has enough of them, whatever others it overlaps with.
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} ({}) WITH comment = '{MARK}{}' AND default_time_to_live = 0 AND compaction = \
+         {{'class': 'LeveledCompactionStrategy', 'unchecked_tombstone_compaction': 'true'}}",
+        config.table_name(),
+        columns.join(", "),
+        config.mode
+    )
+}
+
+/// Makes what is missing, if it is asked for, and checks what is there.
+pub(crate) async fn settle(session: &Session, config: &ScyllaConfig, sending: &Sending) -> Result<()> {
+    if check(session, config, sending).await? {
+        return Ok(());
+    }
+    if !config.ensure_schema {
+        let mut cql = vec![table_cql(config)];
+        if let Some(replication) = &config.replication {
+            cql.insert(0, keyspace_cql(config, replication));
+        }
+        return Err(invalid(format!(
+            "there is no table {}; make it by: {}; or switch ensure_schema on",
+            config.table_name(),
+            cql.join("; ")
+        )));
+    }
+    if let Some(replication) = &config.replication {
+        run(session, &keyspace_cql(config, replication), sending).await?;
+    }
+    run(session, &table_cql(config), sending).await?;
+    if check(session, config, sending).await? {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Unavailable, "the table was made, and not all nodes know it yet; try again")
+        .with_backend(crate::BACKEND))
+}
+
+async fn run(session: &Session, cql: &str, sending: &Sending) -> Result<()> {
+    let mut statement = Statement::new(cql);
+    statement.set_execution_profile_handle(Some(sending.profile.clone()));
+    // Making what is there already changes nothing.
+    session.query_unpaged(statement, ()).await.map(drop).map_err(error::read)
+}
+
+/// Whether the table is there; one that is not as it must be is an error.
+async fn check(session: &Session, config: &ScyllaConfig, sending: &Sending) -> Result<bool> {
+    let names = (config.keyspace.as_str(), config.table.as_str());
+    let select = |what: &str, from: &str| {
+        let place = "keyspace_name = ? AND table_name = ?";
+        let mut statement = Statement::new(format!("SELECT {what} FROM system_schema.{from} WHERE {place}"));
+        statement.set_execution_profile_handle(Some(sending.profile.clone()));
+        statement.set_consistency(scylla::statement::Consistency::LocalOne);
+        statement
+    };
+    let tables = select("comment, default_time_to_live", "tables");
+    let tables = session.query_unpaged(tables, names).await.map_err(error::read)?;
+    let tables = tables.into_rows_result().map_err(|_| error::unexpected())?;
+    let Some((comment, lifetime)) =
+        tables.maybe_first_row::<(Option<String>, Option<i32>)>().map_err(|_| error::unexpected())?
+    else {
+        return Ok(false);
+    };
+    let columns = select("column_name, type, kind", "columns");
+    let columns = session.query_unpaged(columns, names).await.map_err(error::read)?;
+    let columns = columns.into_rows_result().map_err(|_| error::unexpected())?;
+    let mut found = Vec::new();
+    for column in columns.rows::<(String, String, String)>().map_err(|_| error::unexpected())? {
+        found.push(column.map_err(|_| error::unexpected())?);
+    }
+    check_columns(&found)?;
+    if lifetime.is_some_and(|seconds| seconds != 0) {
+        return Err(invalid(
+            "the table has a default_time_to_live, which would end entries that are to stay; set it to 0",
+        ));
+    }
+    check_mark(&comment.unwrap_or_default(), config)?;
+    Ok(true)
+}
+
+fn check_columns(found: &[(String, String, String)]) -> Result<()> {
+    for (name, kind, key) in COLUMNS {
+        let place = if key { "partition_key" } else { "regular" };
+        if !found.iter().any(|(n, k, p)| n == name && k == kind && p == place) {
+            return Err(invalid(format!(
+                "the table is another one's: it has no column {name} of type {kind} ({place}); choose another table"
+            )));
+        }
+    }
+    let keys = found.iter().filter(|(_, _, place)| place == "partition_key" || place == "clustering").count();
+    if keys > 1 {
+        return Err(invalid("the table is another one's: its key has several columns; choose another table"));
+    }
+    Ok(())
+}
+
+fn check_mark(comment: &str, config: &ScyllaConfig) -> Result<()> {
+    let written = comment.strip_prefix(MARK).map(|rest| rest.split_whitespace().next().unwrap_or_default());
+    match written {
+        Some(mode) if mode == config.mode.as_str() => Ok(()),
+        Some(mode) if Mode::ALL.iter().any(|known| known.as_str() == mode) => Err(invalid(format!(
+            "the table is in the mode {mode}, and the configuration says {}; a table is in one mode for life, because \
+             writes of the two do not see each other",
+            config.mode
+        ))),
+        Some(_) => {
+            Err(invalid("the table is in a mode that this release of the driver does not know; update it"))
+        }
+        None => Err(invalid(format!(
+            "the table's comment names no mode; if all who ever wrote to it used {}, say so by: ALTER TABLE {} WITH \
+             comment = '{MARK}{}'",
+            config.mode,
+            config.table_name(),
+            config.mode
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ScyllaConfig {
+        ScyllaConfig::new("h", "shop", "sessions")
+    }
+
+    #[test]
+    fn cql_is_complete() {
+        assert_eq!(
+            table_cql(&config()),
+            "CREATE TABLE IF NOT EXISTS \"shop\".\"sessions\" (key text PRIMARY KEY, kind tinyint, value blob, deadline \
+             bigint, covers bigint, max_deadline bigint, version uuid) WITH comment = 'ttl-store layout 1, mode strict' \
+             AND default_time_to_live = 0 AND compaction = {'class': 'LeveledCompactionStrategy', \
+             'unchecked_tombstone_compaction': 'true'}"
+        );
+        assert_eq!(
+            keyspace_cql(&config(), &Replication::datacenters([("dc1", 3), ("dc2", 2)])),
+            "CREATE KEYSPACE IF NOT EXISTS \"shop\" WITH replication = {'class': 'NetworkTopologyStrategy', 'dc1': 3, \
+             'dc2': 2}"
+        );
+    }
+
+    #[test]
+    fn other_tables_are_refused() {
+        let ours = |name: &str| {
+            let of = COLUMNS.iter().filter(|column| column.0 != name);
+            of.map(|(name, kind, key)| {
+                let place = if *key { "partition_key" } else { "regular" };
+                ((*name).to_owned(), (*kind).to_owned(), place.to_owned())
+            })
+            .collect::<Vec<_>>()
+        };
+        check_columns(&ours("")).unwrap();
+        for (name, ..) in COLUMNS {
+            assert_eq!(check_columns(&ours(name)).unwrap_err().kind(), ErrorKind::InvalidConfig, "{name}");
+        }
+        let mut more = ours("");
+        more.push(("at".into(), "int".into(), "clustering".into()));
+        assert!(check_columns(&more).is_err());
+        let mut extra = ours("");
+        extra.push(("note".into(), "text".into(), "regular".into()));
+        check_columns(&extra).unwrap();
+    }
+
+    #[test]
+    fn the_mode_is_for_life() {
+        check_mark("ttl-store layout 1, mode strict", &config()).unwrap();
+        check_mark("ttl-store layout 1, mode strict (the shop's)", &config()).unwrap();
+        for (comment, word) in [
+            ("ttl-store layout 1, mode lww", "for life"),
+            ("ttl-store layout 1, mode new", "update"),
+            ("ttl-store layout 2, mode strict", "ALTER TABLE"),
+            ("", "ALTER TABLE"),
+        ] {
+            let error = check_mark(comment, &config()).unwrap_err();
+            assert!(error.to_string().contains(word), "{comment}: {error}");
+        }
+    }
+}

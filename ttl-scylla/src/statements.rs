@@ -1,0 +1,164 @@
+//! Every statement the driver sends, each prepared once.
+
+use scylla::client::execution_profile::ExecutionProfileHandle;
+use scylla::client::session::Session;
+use scylla::statement::Consistency;
+use scylla::statement::prepared::PreparedStatement;
+use ttl_core::Result;
+
+use crate::error;
+
+/// How many rows the server hands over at a time.
+const PAGE_ROWS: i32 = 500;
+
+/// What every conditional statement compares beside what matters to it: true of any row of ours and of none, so that a
+/// server which answers a refusal with the compared columns answers with all that tells why.
+const SHOW: &str = "kind != 0 AND covers != 0 AND max_deadline != 0";
+const SHOW_VERSION: &str = "version != 00000000-0000-0000-0000-000000000000";
+
+const SET_ALL: &str = "SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, version = ?";
+
+/// Reads, in both modes.
+#[derive(Debug)]
+pub(crate) struct Reads {
+    /// A row, whole.
+    pub(crate) row: PreparedStatement,
+    /// A row without its value.
+    pub(crate) head: PreparedStatement,
+    /// Rows by token that have not ended, whole.
+    pub(crate) scan_rows: PreparedStatement,
+    /// The same without values.
+    pub(crate) scan_heads: PreparedStatement,
+}
+
+/// Lightweight transactions.
+#[derive(Debug)]
+pub(crate) struct Strict {
+    /// Every cell, where there is no deadline.
+    pub(crate) create: PreparedStatement,
+    /// Every cell, over the state that was seen.
+    pub(crate) replace: PreparedStatement,
+    /// Every cell, over a live entry of this version that has no cap.
+    pub(crate) replace_version: PreparedStatement,
+    /// The deadline alone, over the state that was seen.
+    pub(crate) move_seen: PreparedStatement,
+    /// The deadline alone, within bounds.
+    pub(crate) move_any: PreparedStatement,
+    /// The same for one version.
+    pub(crate) move_version: PreparedStatement,
+    /// Deletes the state that was seen.
+    pub(crate) delete_seen: PreparedStatement,
+    /// Deletes a live entry.
+    pub(crate) delete_any: PreparedStatement,
+    /// Deletes a live entry of this version.
+    pub(crate) delete_version: PreparedStatement,
+}
+
+/// Plain writes with timestamps.
+#[derive(Debug)]
+pub(crate) struct Lww {
+    /// Every cell.
+    pub(crate) write: PreparedStatement,
+    /// The deadline alone.
+    pub(crate) move_deadline: PreparedStatement,
+    /// The whole row.
+    pub(crate) delete: PreparedStatement,
+}
+
+/// How statements are sent.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    /// For all: never sent again by the client library.
+    pub(crate) profile: ExecutionProfileHandle,
+    /// Of reads of one row.
+    pub(crate) read: Consistency,
+    /// Of scans.
+    pub(crate) scan: Consistency,
+}
+
+impl Reads {
+    pub(crate) async fn prepare(
+        session: &Session,
+        table: &str,
+        sending: &Sending,
+        times: bool,
+    ) -> Result<Self> {
+        let head = "kind, deadline, covers, max_deadline, version";
+        // What a newer write must not be older than.
+        let times = if times {
+            ", WRITETIME(deadline) AS deadline_written, WRITETIME(version) AS version_written"
+        } else {
+            ""
+        };
+        let by_token = format!(
+            "FROM {table} WHERE token(key) >= ? AND token(key) <= ? AND deadline > ? ALLOW FILTERING"
+        );
+        let read = async |text: String, consistency: Consistency| {
+            let mut statement = prepare(session, &text, sending).await?;
+            statement.set_consistency(consistency);
+            // Asking a second node does no harm.
+            statement.set_is_idempotent(true);
+            Ok::<_, ttl_core::Error>(statement)
+        };
+        let (one, many) = (sending.read, sending.scan);
+        Ok(Self {
+            row: read(format!("SELECT {head}, value{times} FROM {table} WHERE key = ?"), one).await?,
+            head: read(format!("SELECT {head}{times} FROM {table} WHERE key = ?"), one).await?,
+            scan_rows: read(format!("SELECT {head}, value, token(key) AS position, key {by_token}"), many)
+                .await?,
+            scan_heads: read(format!("SELECT {head}, token(key) AS position, key {by_token}"), many).await?,
+        })
+    }
+}
+
+impl Strict {
+    pub(crate) async fn prepare(session: &Session, table: &str, sending: &Sending) -> Result<Self> {
+        let write = async |text: String| prepare(session, &text, sending).await;
+        let set_all = format!("UPDATE {table} USING TTL ? {SET_ALL} WHERE key = ?");
+        let move_to = format!("UPDATE {table} USING TTL ? SET deadline = ? WHERE key = ?");
+        let delete = format!("DELETE FROM {table} WHERE key = ?");
+        let bounds = format!(
+            "deadline > ? AND deadline <= ? AND deadline != ? AND max_deadline >= ? AND covers >= ? AND covers <= ? AND \
+             kind != 0"
+        );
+        let live = "deadline > ? AND covers > ? AND kind != 0 AND max_deadline != 0";
+        Ok(Self {
+            create: write(format!("{set_all} IF deadline = null AND {SHOW} AND {SHOW_VERSION}")).await?,
+            replace: write(format!("{set_all} IF version = ? AND deadline = ? AND {SHOW}")).await?,
+            replace_version: write(format!(
+                "{set_all} IF version = ? AND deadline > ? AND covers > ? AND max_deadline = {} AND kind != 0",
+                i64::MAX
+            ))
+            .await?,
+            move_seen: write(format!(
+                "{move_to} IF version = ? AND deadline = ? AND covers = ? AND kind != 0 AND max_deadline != 0"
+            ))
+            .await?,
+            move_any: write(format!("{move_to} IF {bounds} AND {SHOW_VERSION}")).await?,
+            move_version: write(format!("{move_to} IF {bounds} AND version = ?")).await?,
+            delete_seen: write(format!("{delete} IF version = ? AND deadline = ? AND {SHOW}")).await?,
+            delete_any: write(format!("{delete} IF {live} AND {SHOW_VERSION}")).await?,
+            delete_version: write(format!("{delete} IF {live} AND version = ?")).await?,
+        })
+    }
+}
+
+impl Lww {
+    pub(crate) async fn prepare(session: &Session, table: &str, sending: &Sending) -> Result<Self> {
+        let write = async |text: String| prepare(session, &text, sending).await;
+        let using = format!("UPDATE {table} USING TTL ? AND TIMESTAMP ?");
+        Ok(Self {
+            write: write(format!("{using} {SET_ALL} WHERE key = ?")).await?,
+            move_deadline: write(format!("{using} SET deadline = ? WHERE key = ?")).await?,
+            delete: write(format!("DELETE FROM {table} USING TIMESTAMP ? WHERE key = ?")).await?,
+        })
+    }
+}
+
+async fn prepare(session: &Session, text: &str, sending: &Sending) -> Result<PreparedStatement> {
+    let mut statement = session.prepare(text).await.map_err(|error| error::not_prepared(&error))?;
+    statement.set_execution_profile_handle(Some(sending.profile.clone()));
+    statement.set_page_size(PAGE_ROWS);
+    statement.set_is_idempotent(false);
+    Ok(statement)
+}

@@ -1,0 +1,281 @@
+//! `ScyllaStore`: the trait's methods, in the table's mode.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use scylla::client::session::Session;
+use tokio::sync::Mutex;
+use ttl_core::{
+    Capabilities, CellStore, Clock, Condition, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
+    ExpireOutcome, ExpiryChange, GetOptions, Guard, Key, Meta, OnLive, Outcome, Page, Patch, PatchOptions,
+    PatchOutcome, PutItem, PutOptions, Result, ScanOptions, SystemClock, TtlStore, Value, async_trait,
+};
+
+use crate::batch;
+use crate::client::Client;
+use crate::config::ScyllaConfig;
+use crate::lww::Lww;
+use crate::strict::{Common, Strict};
+use crate::{Mode, connect, schema, statements};
+
+/// How many keys can be patched at a time in one process without waiting for each other by chance.
+const LOCKS: usize = 1024;
+
+/// A store in a table of ScyllaDB or Apache Cassandra. Cloning is cheap; clones share the session.
+///
+/// ```no_run
+/// use ttl_core::{Key, PutOptions, Ttl, TtlStore};
+/// use ttl_scylla::{ScyllaConfig, ScyllaStore};
+///
+/// # async fn example() -> ttl_core::Result<()> {
+/// let config = ScyllaConfig::from_url("scylla://localhost/shop/pages?ensure_schema=true&replication=3")?;
+/// let store = ScyllaStore::connect(&config).await?;
+/// let key = Key::new("page:/cart")?;
+/// let _ = store.put(&key, "<html>".into(), PutOptions::new(Ttl::minutes(5))).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ScyllaStore {
+    inner: Inner,
+    /// Patches of one process wait for each other here, which costs less than losing races on the servers.
+    locks: Arc<Locks>,
+}
+
+#[derive(Clone, Debug)]
+enum Inner {
+    Strict(CellStore<Strict>),
+    Lww(Lww),
+}
+
+struct Locks {
+    hasher: RandomState,
+    stripes: Vec<Mutex<()>>,
+}
+
+impl ScyllaStore {
+    /// Connects, checks the table or makes it ([`ScyllaConfig::with_ensure_schema`]), and prepares every statement.
+    ///
+    /// It must be called inside of a tokio runtime, which then drives the connections.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`], also for a table that is missing (the text holds the CQL that makes it), that is
+    /// another one's or in the other mode; [`ErrorKind::Unavailable`] without a cluster;
+    /// [`ErrorKind::PermissionDenied`] for wrong credentials.
+    pub async fn connect(config: &ScyllaConfig) -> Result<Self> {
+        let opened = async {
+            config.check()?;
+            let session = connect::session(config).await?;
+            Self::open(Arc::new(session), config).await
+        };
+        opened.await.map_err(|error: Error| error.with_operation("connect").with_backend(crate::BACKEND))
+    }
+
+    /// A store on a session that exists already, and that others may use as well.
+    ///
+    /// Of the configuration, nodes, credentials, TLS and compression are the session's own. The store's statements have
+    /// an execution profile of their own, made of the session's default one: it sends nothing a second time.
+    ///
+    /// # Errors
+    /// As [`ScyllaStore::connect`].
+    pub async fn with_session(session: Arc<Session>, config: &ScyllaConfig) -> Result<Self> {
+        let opened = async {
+            config.check()?;
+            Self::open(session, config).await
+        };
+        opened.await.map_err(|error: Error| error.with_operation("connect").with_backend(crate::BACKEND))
+    }
+
+    async fn open(session: Arc<Session>, config: &ScyllaConfig) -> Result<Self> {
+        let sending = connect::sending(&session, config);
+        schema::settle(&session, config, &sending).await?;
+        let (name, lww) = (config.table_name(), config.mode == Mode::Lww);
+        let reads = Arc::new(statements::Reads::prepare(&session, &name, &sending, lww).await?);
+        let common = Common {
+            client: Client { session: Arc::clone(&session), commit: config.consistency },
+            reads,
+            clock: Arc::new(SystemClock::new()),
+            skew: config.clock_skew,
+            capabilities: capabilities(config),
+            table: name.as_str().into(),
+        };
+        let inner = match config.mode {
+            Mode::Strict => {
+                let writes = Arc::new(statements::Strict::prepare(&session, &name, &sending).await?);
+                Inner::Strict(CellStore::new(Strict { common, writes }))
+            }
+            Mode::Lww => {
+                let writes = Arc::new(statements::Lww::prepare(&session, &name, &sending).await?);
+                Inner::Lww(Lww { common, writes })
+            }
+        };
+        let stripes = std::iter::repeat_with(Mutex::default).take(LOCKS).collect();
+        Ok(Self { inner, locks: Arc::new(Locks { hasher: RandomState::new(), stripes }) })
+    }
+
+    /// The same store by another clock: what it says decides about visibility. The servers' clocks, which delete what
+    /// has ended, must not be ahead of it by more than [`ScyllaConfig::with_clock_skew`].
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        let inner = match self.inner {
+            Inner::Strict(store) => {
+                let mut strict = store.cell().clone();
+                strict.common.clock = clock;
+                Inner::Strict(CellStore::new(strict))
+            }
+            Inner::Lww(mut lww) => {
+                lww.common.clock = clock;
+                Inner::Lww(lww)
+            }
+        };
+        Self { inner, locks: self.locks }
+    }
+
+    /// The session, which others may use as well.
+    #[must_use]
+    pub fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.common().client.session)
+    }
+
+    fn common(&self) -> &Common {
+        match &self.inner {
+            Inner::Strict(store) => &store.cell().common,
+            Inner::Lww(lww) => &lww.common,
+        }
+    }
+}
+
+impl fmt::Debug for ScyllaStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScyllaStore").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+fn capabilities(config: &ScyllaConfig) -> Capabilities {
+    let all = Capabilities::new(crate::BACKEND).with_max_value_bytes(config.max_value_bytes);
+    match config.mode {
+        // Some servers write down who reads serially.
+        Mode::Strict => all.with_reads_cost_writes(true),
+        Mode::Lww => all.with_conditions(false).with_patch(false).with_caps(false),
+    }
+}
+
+/// Adds what was tried to an error.
+fn tried<T>(result: Result<T>, operation: &'static str, key: &Key) -> Result<T> {
+    result.map_err(|error| error.with_operation(operation).with_backend(crate::BACKEND).with_key(key))
+}
+
+#[async_trait]
+impl TtlStore for ScyllaStore {
+    fn capabilities(&self) -> Capabilities {
+        self.common().capabilities
+    }
+
+    fn now(&self) -> SystemTime {
+        self.common().now()
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+        let result = match &self.inner {
+            Inner::Strict(store) => store.cell().get(key, &options).await,
+            Inner::Lww(lww) => lww.get(key, &options).await,
+        };
+        tried(result, "get", key)
+    }
+
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+        let result = match (check_put(&options), &self.inner) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Inner::Strict(store)) => store.cell().put(key, &value, &options).await,
+            (Ok(()), Inner::Lww(lww)) => lww.put(key, &value, &options).await,
+        };
+        tried(result, "put", key)
+    }
+
+    async fn expire(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: ExpireOptions,
+    ) -> Result<Outcome<ExpireOutcome>> {
+        let result = match (check_expire(change, &options), &self.inner) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Inner::Strict(store)) => store.cell().expire(key, change, &options).await,
+            (Ok(()), Inner::Lww(lww)) => lww.expire(key, change, &options).await,
+        };
+        tried(result, "expire", key)
+    }
+
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+        match &self.inner {
+            Inner::Strict(store) => {
+                let at = self.locks.hasher.hash_one(key) % LOCKS as u64;
+                let _waited = self.locks.stripes[at as usize].lock().await;
+                store.patch(key, patch, options).await
+            }
+            Inner::Lww(lww) => {
+                let refused = lww.common.capabilities.check_patch(patch, &options).map(|()| Outcome::Absent);
+                tried(refused, "patch", key)
+            }
+        }
+    }
+
+    async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
+        let result = match &self.inner {
+            Inner::Strict(store) => store.cell().delete(key, &options).await,
+            Inner::Lww(lww) => lww.delete(key, &options).await,
+        };
+        tried(result, "delete", key)
+    }
+
+    async fn scan(&self, options: ScanOptions) -> Result<Page> {
+        let page = self.common().scan(&options).await;
+        page.map_err(|error| error.with_operation("scan").with_backend(crate::BACKEND))
+    }
+
+    async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Entry>>> {
+        batch::each(keys, |at| self.get(&keys[at], options.clone())).await
+    }
+
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+        batch::each(items.iter().map(|item| &item.key), |at| {
+            let PutItem { key, value, options, .. } = &items[at];
+            self.put(key, value.clone(), options.clone())
+        })
+        .await
+    }
+
+    async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
+        batch::each(keys, |at| self.delete(&keys[at], options.clone())).await
+    }
+}
+
+/// Refuses conditions that are newer than this driver, which would else be ignored.
+fn check_put(options: &PutOptions) -> Result<()> {
+    match (options.condition, options.on_live) {
+        (
+            Condition::Always | Condition::IfAbsent | Condition::IfPresent | Condition::IfVersion(_),
+            OnLive::Replace | OnLive::Keep | OnLive::Refresh(_),
+        ) => Ok(()),
+        _ => Err(unknown("condition")),
+    }
+}
+
+fn check_expire(change: ExpiryChange, options: &ExpireOptions) -> Result<()> {
+    match (change, options.guard) {
+        (
+            ExpiryChange::Set(_) | ExpiryChange::Extend(_),
+            Guard::Always | Guard::IfLater | Guard::IfSooner | Guard::IfExpiring | Guard::IfPersistent,
+        ) => Ok(()),
+        _ => Err(unknown("change or guard")),
+    }
+}
+
+fn unknown(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("this release of the driver does not know this {what}; update it"),
+    )
+}

@@ -1,0 +1,207 @@
+//! Strict mode beneath the operations: rows are read serially and changed by lightweight transactions. Also the cell
+//! that patches run on.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rand::RngExt;
+use ttl_core::{Capabilities, Cell, Clock, Error, ErrorKind, Key, Result, Stored, async_trait};
+
+use crate::client::{Client, Swap};
+use crate::lifetime::{NEVER, Reach, to_column};
+use crate::row::{Cells, Row, to_uuid};
+use crate::statements::{Reads, Strict as Statements};
+
+/// How often an operation tries again after another writer was faster.
+pub(crate) const ATTEMPTS: usize = 64;
+
+/// What both modes go by.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) client: Client,
+    pub(crate) reads: Arc<Reads>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) skew: Duration,
+    pub(crate) capabilities: Capabilities,
+    /// Keyspace and table, which scan cursors are bound to.
+    pub(crate) table: Arc<str>,
+}
+
+impl Common {
+    pub(crate) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// A row, with or without its value, and the instant at which it is judged: after it was read, so that a slow read
+    /// revives nothing. One whose deadline fell meanwhile may have been moved in time, so it is read again.
+    pub(crate) async fn read(&self, key: &Key, whole: bool) -> Result<(SystemTime, Row)> {
+        let statement = if whole { &self.reads.row } else { &self.reads.head };
+        let before = self.now();
+        let mut row = self.client.read(statement, key).await?;
+        let mut now = self.now();
+        if row.is_live(before) && !row.is_live(now) {
+            row = self.client.read(statement, key).await?;
+            now = self.now();
+        }
+        Ok((now, row))
+    }
+}
+
+/// Rows changed by lightweight transactions.
+#[derive(Clone)]
+pub(crate) struct Strict {
+    pub(crate) common: Common,
+    pub(crate) writes: Arc<Statements>,
+}
+
+impl Strict {
+    /// Writes every cell, if the row still is as it was seen.
+    pub(crate) async fn replace(&self, key: &Key, seen: &Row, cells: &Cells, reach: Reach) -> Result<Swap> {
+        // A version is new with every value; a rewrite for a deadline keeps it.
+        let keeps = seen.version == Some(cells.version);
+        let own = |row: &Row| {
+            row.version == Some(cells.version) && (!keeps || row.deadline == Some(cells.deadline))
+        };
+        let Reach { covers, ttl } = reach;
+        let Cells { kind, value, deadline, cap, version } = cells;
+        let client = &self.common.client;
+        if seen.is_empty() {
+            let values = (ttl, kind, value, deadline, covers, cap, version, key.as_str());
+            client.swap(&self.writes.create, values, Some(&own)).await
+        } else {
+            let values =
+                (ttl, kind, value, deadline, covers, cap, version, key.as_str(), seen.version, seen.deadline);
+            client.swap(&self.writes.replace, values, Some(&own)).await
+        }
+    }
+
+    /// Writes the deadline, if the row still is as it was seen: alone where its cells allow it, else with all of them,
+    /// for which `whole` must hold the value. `None` if it does not.
+    pub(crate) async fn move_deadline(
+        &self,
+        key: &Key,
+        seen: &Row,
+        to: i64,
+        whole: Option<&Stored>,
+    ) -> Result<Option<Swap>> {
+        let (now, skew) = (self.common.now(), self.common.skew);
+        let covers = seen.covers.unwrap_or(0);
+        if let Some(ttl) = Reach::within(covers, to, now, skew) {
+            let own = |row: &Row| row.version == seen.version && row.deadline == Some(to);
+            let values = (ttl, to, key.as_str(), seen.version, seen.deadline, seen.covers);
+            return self.common.client.swap(&self.writes.move_seen, values, Some(&own)).await.map(Some);
+        }
+        let Some(stored) = whole else { return Ok(None) };
+        let cells =
+            Cells { deadline: to, ..Cells::new(&stored.value, stored.deadline, stored.cap, &stored.version) };
+        let reach = if seen.deadline < Some(to) {
+            Reach::beyond(to, cells.cap, now, skew)
+        } else {
+            Reach::until(to, now, skew)
+        };
+        self.replace(key, seen, &cells, reach).await.map(Some)
+    }
+
+    /// Deletes the row, if it still is as it was seen. What it leaves cannot be told from another's delete, so a lost
+    /// answer stays unknown.
+    pub(crate) async fn delete_seen(&self, key: &Key, seen: &Row) -> Result<Swap> {
+        let values = (key.as_str(), seen.version, seen.deadline);
+        self.common.client.swap(&self.writes.delete_seen, values, None).await
+    }
+
+    /// A pause of random length, longer from attempt to attempt: of many writers, a lightweight transaction lets the
+    /// one through that the others leave alone.
+    pub(crate) async fn pause(&self, attempt: usize) {
+        let most = 1_000_u64 << attempt.min(6);
+        let pause = Duration::from_micros(rand::rng().random_range(0..most));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+impl fmt::Debug for Common {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Common")
+            .field("table", &self.table)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Strict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.common.fmt(f)
+    }
+}
+
+/// A state of a row.
+#[derive(Debug)]
+pub(crate) struct Stamp {
+    /// Without its value.
+    row: Row,
+    /// Whether it was live when it was loaded.
+    live: bool,
+}
+
+#[async_trait]
+impl Cell for Strict {
+    type Stamp = Stamp;
+
+    fn capabilities(&self) -> Capabilities {
+        self.common.capabilities
+    }
+
+    fn now(&self) -> SystemTime {
+        self.common.now()
+    }
+
+    fn identity(&self) -> &str {
+        &self.common.table
+    }
+
+    async fn load(&self, key: &Key) -> Result<Option<(Stored, Stamp)>> {
+        let (now, mut row) = self.common.read(key, true).await?;
+        let Some(stored) = row.stored(now)? else { return Ok(None) };
+        row.value = None;
+        let live = row.is_live(now);
+        Ok(Some((stored, Stamp { row, live })))
+    }
+
+    async fn swap(&self, key: &Key, seen: Option<&Stamp>, next: Option<&Stored>) -> Result<bool> {
+        let (now, nothing) = (self.common.now(), Row::default());
+        // What has ended since it was loaded is dead for everybody, and is to be judged anew.
+        if seen.is_some_and(|seen| seen.live && !seen.row.is_live(now)) {
+            return Ok(false);
+        }
+        let row = seen.map_or(&nothing, |seen| &seen.row);
+        let swap = match next {
+            None => self.delete_seen(key, row).await?,
+            Some(next) if row.version == Some(to_uuid(&next.version)) => {
+                match self.move_deadline(key, row, to_column(next.deadline), Some(next)).await? {
+                    Some(swap) => swap,
+                    None => return Ok(false),
+                }
+            }
+            Some(next) => {
+                let cells = Cells::new(&next.value, next.deadline, next.cap, &next.version);
+                let reach = Reach::until(cells.deadline, now, self.common.skew);
+                self.replace(key, row, &cells, reach).await?
+            }
+        };
+        Ok(matches!(swap, Swap::Done))
+    }
+
+    /// Tables have no order of keys: scans go by token, without this.
+    async fn list(&self, _: &str, _: Option<&Key>, _: usize) -> Result<Vec<(Key, Stored)>> {
+        Err(Error::new(ErrorKind::Unsupported, "a table lists its keys by token, not by name"))
+    }
+
+    async fn back_off(&self, attempt: usize) {
+        self.pause(attempt).await;
+    }
+}
+
+/// The bounds that a moved deadline's row must be within, as they are bound: cells that reach far enough and end.
+pub(crate) fn bounds(to: i64, reach: Reach) -> (i64, i64) {
+    if reach.covers == NEVER { (NEVER, NEVER) } else { (to, NEVER - 1) }
+}

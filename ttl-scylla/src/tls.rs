@@ -1,0 +1,78 @@
+//! TLS by rustls.
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use ttl_core::{Error, Result};
+
+use crate::config::{Certificates, invalid};
+
+/// Trusts the configuration's authorities, else the system's.
+pub(crate) fn context(certificates: &Certificates) -> Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    match &certificates.roots {
+        Some(pem) => {
+            for certificate in chain(pem, "root_certificates")? {
+                roots.add(certificate).map_err(|_| bad("root_certificates"))?;
+            }
+        }
+        None => {
+            // Some of the system's may be of no use; that none is shows when connecting.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    // The process's provider, if it has chosen one.
+    let provider = CryptoProvider::get_default()
+        .cloned()
+        .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| invalid("the process's TLS provider has no usable version").with_source(error))?
+        .with_root_certificates(roots);
+    let config = match &certificates.client {
+        None => builder.with_no_client_auth(),
+        Some((pem, key)) => {
+            let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| bad("client_key"))?;
+            builder
+                .with_client_auth_cert(chain(pem, "client_certificate")?, key)
+                .map_err(|_| bad("client_certificate or client_key"))?
+        }
+    };
+    Ok(Arc::new(config))
+}
+
+fn chain(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>> {
+    let all: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match all {
+        Ok(all) if !all.is_empty() => Ok(all),
+        _ => Err(bad(what)),
+    }
+}
+
+/// The texts are not quoted: one of them is a secret.
+fn bad(what: &str) -> Error {
+    invalid(format!("{what}: this is no PEM text of what it should be"))
+}
+
+#[cfg(test)]
+mod tests {
+    use ttl_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_certificate_is_refused_unquoted() {
+        for certificates in [
+            Certificates { roots: Some(b"s3cret".to_vec()), client: None },
+            Certificates { roots: None, client: Some((b"s3cret".to_vec(), b"s3cret".to_vec())) },
+        ] {
+            let error = context(&certificates).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert!(!format!("{error} {error:?}").contains("s3cret"));
+        }
+        context(&Certificates::default()).unwrap();
+    }
+}

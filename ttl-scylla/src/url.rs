@@ -1,0 +1,321 @@
+//! Configuration by URL.
+
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use scylla::frame::Compression;
+use scylla::statement::{Consistency, SerialConsistency};
+use ttl_core::Result;
+use url::form_urlencoded;
+
+use crate::config::{Replication, invalid};
+use crate::{Mode, ScyllaConfig};
+
+/// The query keys.
+const KEYS: [&str; 15] = [
+    "mode",
+    "timeout",
+    "consistency",
+    "serial_consistency",
+    "datacenter",
+    "speculative_delay",
+    "compression",
+    "tls",
+    "root_certificates",
+    "client_certificate",
+    "client_key",
+    "max_value_bytes",
+    "clock_skew",
+    "ensure_schema",
+    "replication",
+];
+
+impl ScyllaConfig {
+    /// Reads a configuration from a URL: `scylla://user:password@host:9042,host2/KEYSPACE/TABLE`, or `cassandra://`,
+    /// which means the same. User, password, ports (9042) and further hosts may be left out.
+    ///
+    /// | query key | example | meaning |
+    /// |---|---|---|
+    /// | `mode` | `strict`, `lww` | [`ScyllaConfig::with_mode`] |
+    /// | `timeout` | `2s`, `500ms` | [`ScyllaConfig::with_timeout`] |
+    /// | `consistency` | `quorum`, `local_quorum`, `all` | [`ScyllaConfig::with_consistency`] |
+    /// | `serial_consistency` | `local_serial`, `serial` | [`ScyllaConfig::with_serial_consistency`] |
+    /// | `datacenter` | `dc1` | [`ScyllaConfig::with_datacenter`] |
+    /// | `speculative_delay` | `50ms` | [`ScyllaConfig::with_speculative_delay`] |
+    /// | `compression` | `lz4`, `snappy` | [`ScyllaConfig::with_compression`] |
+    /// | `tls` | `true` | [`ScyllaConfig::with_tls`] |
+    /// | `root_certificates` | `/etc/ca.pem` | the file of [`ScyllaConfig::with_root_certificates`] |
+    /// | `client_certificate`, `client_key` | `/etc/app.pem` | the files of [`ScyllaConfig::with_client_certificate`] |
+    /// | `max_value_bytes` | `1048576` | [`ScyllaConfig::with_max_value_bytes`] |
+    /// | `clock_skew` | `1m` | [`ScyllaConfig::with_clock_skew`] |
+    /// | `ensure_schema` | `true` | [`ScyllaConfig::with_ensure_schema`] |
+    /// | `replication` | `3`, `dc1:3,dc2:3` | [`ScyllaConfig::with_replication`] |
+    ///
+    /// Special characters of user and password are percent-encoded.
+    ///
+    /// ```
+    /// use ttl_scylla::ScyllaConfig;
+    ///
+    /// assert!(ScyllaConfig::from_url("scylla://db1,db2:9043/shop/sessions?timeout=2s").is_ok());
+    /// let error = ScyllaConfig::from_url("scylla://db1/shop/sessions?tiemout=2s").unwrap_err();
+    /// assert!(error.to_string().contains("the keys are mode, timeout, consistency"));
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig): not such a URL, an unknown query key (the text lists
+    /// the known ones), a value that does not fit, a file that cannot be read. No text repeats the URL.
+    pub fn from_url(text: &str) -> Result<Self> {
+        let (server, query) = text.split_once('?').unwrap_or((text, ""));
+        let Some((scheme, server)) = server.split_once("://") else {
+            return Err(invalid("this is no URL; write scylla://host:9042/KEYSPACE/TABLE"));
+        };
+        if !matches!(scheme, "scylla" | "cassandra") {
+            return Err(invalid(format!(
+                "{scheme:?} is no scheme of this driver; the schemes are scylla, cassandra"
+            )));
+        }
+        // What follows may then be a part of a password, which no text repeats.
+        let (authority, path) = server.split_once('/').unwrap_or((server, ""));
+        if path.contains('@') || query.contains('@') || text.contains('#') {
+            return Err(invalid(
+                "an '@' follows the hosts, or a '#' stands in the URL; in a user or password write '/' as %2F, '?' as \
+                 %3F, '#' as %23 and '@' as %40",
+            ));
+        }
+        let mut config = place(authority, path)?;
+        options(&mut config, query)?;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+fn place(authority: &str, path: &str) -> Result<ScyllaConfig> {
+    let (credentials, hosts) = match authority.rsplit_once('@') {
+        Some((credentials, hosts)) => (Some(credentials), hosts),
+        None => (None, authority),
+    };
+    let mut hosts = hosts.split(',');
+    let names: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let (Some(first), [keyspace, table]) = (hosts.next(), &names[..]) else {
+        return Err(invalid("the URL names no keyspace and table; write scylla://host:9042/KEYSPACE/TABLE"));
+    };
+    let mut config = ScyllaConfig::new(node(first)?, *keyspace, *table);
+    for host in hosts {
+        config = config.with_node(node(host)?);
+    }
+    if let Some(credentials) = credentials {
+        let Some((username, password)) = credentials.split_once(':') else {
+            return Err(invalid("the URL names a user without a password; write user:password@"));
+        };
+        config = config.with_credentials(decode("user", username)?, decode("password", password)?);
+    }
+    Ok(config)
+}
+
+/// `host` or `host:port`, an IPv6 address in brackets.
+fn node(text: &str) -> Result<String> {
+    let port = match text.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => Some(port),
+        _ => None,
+    };
+    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
+        return Err(invalid(
+            "what follows a host's colon is no port; write host:9042, and ':' in a password as %3A",
+        ));
+    }
+    match text.split(':').next() {
+        Some("") | None => Err(invalid("the URL names no host; write scylla://host:9042/KEYSPACE/TABLE")),
+        Some(_) => Ok(text.to_owned()),
+    }
+}
+
+fn options(config: &mut ScyllaConfig, query: &str) -> Result<()> {
+    let (mut seen, mut chain, mut key_file) = (Vec::new(), None, None);
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        if !KEYS.contains(&&*key) {
+            let known = KEYS.join(", ");
+            return Err(invalid(format!("{key:?} is no query key of this URL; the keys are {known}")));
+        }
+        if seen.contains(&key) {
+            return Err(invalid(format!("the query key {key:?} stands twice")));
+        }
+        match &*key {
+            "mode" => config.mode = choice(&key, &value, &[("strict", Mode::Strict), ("lww", Mode::Lww)])?,
+            "timeout" => config.timeout = duration(&key, &value)?,
+            "consistency" => {
+                let known = [
+                    ("quorum", Consistency::Quorum),
+                    ("local_quorum", Consistency::LocalQuorum),
+                    ("all", Consistency::All),
+                ];
+                config.consistency = choice(&key, &value, &known)?;
+            }
+            "serial_consistency" => {
+                let known =
+                    [("local_serial", SerialConsistency::LocalSerial), ("serial", SerialConsistency::Serial)];
+                config.serial_consistency = choice(&key, &value, &known)?;
+            }
+            "datacenter" => config.datacenter = Some(value.into_owned()),
+            "speculative_delay" => config.speculative_delay = Some(duration(&key, &value)?),
+            "compression" => {
+                let known = [("lz4", Compression::Lz4), ("snappy", Compression::Snappy)];
+                config.compression = Some(choice(&key, &value, &known)?);
+            }
+            "tls" => config.tls = choice(&key, &value, &[("true", true), ("false", false)])?,
+            "root_certificates" => config.certificates.roots = Some(file(&key, &value)?),
+            "client_certificate" => chain = Some(file(&key, &value)?),
+            "client_key" => key_file = Some(file(&key, &value)?),
+            "max_value_bytes" => config.max_value_bytes = number(&key, &value)?,
+            "clock_skew" => config.clock_skew = duration(&key, &value)?,
+            "ensure_schema" => {
+                config.ensure_schema = choice(&key, &value, &[("true", true), ("false", false)])?;
+            }
+            _ => config.replication = Some(replication(&value)?),
+        }
+        seen.push(key);
+    }
+    config.certificates.client = match (chain, key_file) {
+        (Some(chain), Some(key)) => Some((chain, key)),
+        (None, None) => None,
+        _ => return Err(invalid("client_certificate and client_key go together; name both files")),
+    };
+    Ok(())
+}
+
+fn choice<T: Copy>(key: &str, text: &str, known: &[(&str, T)]) -> Result<T> {
+    known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        invalid(format!("{text:?} is no {key}; write one of {}", names.join(", ")))
+    })
+}
+
+fn replication(text: &str) -> Result<Replication> {
+    if !text.contains(':') {
+        return Ok(Replication::everywhere(number("replication", text)?));
+    }
+    let place = |part: &str| {
+        let (name, copies) =
+            part.split_once(':').ok_or_else(|| invalid("write replication as 3, or as dc1:3,dc2:3"))?;
+        Ok((name.to_owned(), number("replication", copies)?))
+    };
+    Ok(Replication::datacenters(text.split(',').map(place).collect::<Result<Vec<_>>>()?))
+}
+
+fn decode(what: &str, text: &str) -> Result<String> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Into::into).map_err(|_| invalid(format!("the URL's {what} is not UTF-8")))
+}
+
+fn duration(key: &str, text: &str) -> Result<Duration> {
+    humantime::parse_duration(text)
+        .map_err(|_| invalid(format!("{text:?} is no {key}; write it as \"2s\" or \"500ms\"")))
+}
+
+fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<T> {
+    text.parse().map_err(|_| invalid(format!("{text:?} is no {what}; write a whole number")))
+}
+
+fn file(key: &str, path: &str) -> Result<Vec<u8>> {
+    std::fs::read(path)
+        .map_err(|error| invalid(format!("the file {path:?} of {key} cannot be read")).with_source(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use ttl_core::ErrorKind;
+
+    use super::*;
+
+    fn refused(url: &str) -> String {
+        let error = ScyllaConfig::from_url(url).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{url}");
+        let text = format!("{error} {error:?}");
+        assert!(!text.contains("s3cret"), "{text}");
+        text
+    }
+
+    #[test]
+    fn every_part_is_read() {
+        let config = ScyllaConfig::from_url(
+            "cassandra://us%40er:p%3A%2Fss@host:7000,[::1]:7001,db3/ks/tab?mode=lww&timeout=250ms&consistency=all\
+             &serial_consistency=serial&datacenter=dc1&speculative_delay=20ms&compression=lz4&max_value_bytes=10\
+             &clock_skew=5s&ensure_schema=true&replication=dc1:3,dc2:2",
+        );
+        let expected = ScyllaConfig::new("host:7000", "ks", "tab")
+            .with_node("[::1]:7001")
+            .with_node("db3")
+            .with_credentials("us@er", "p:/ss")
+            .with_mode(Mode::Lww)
+            .with_timeout(Duration::from_millis(250))
+            .with_consistency(Consistency::All)
+            .with_serial_consistency(SerialConsistency::Serial)
+            .with_datacenter("dc1")
+            .with_speculative_delay(Duration::from_millis(20))
+            .with_compression(Compression::Lz4)
+            .with_max_value_bytes(10)
+            .with_clock_skew(Duration::from_secs(5))
+            .with_ensure_schema()
+            .with_replication(Replication::datacenters([("dc1", 3), ("dc2", 2)]));
+        assert_eq!(config.unwrap(), expected);
+        let plain = ScyllaConfig::from_url("scylla://localhost/ks/entries/?replication=3").unwrap();
+        let expected =
+            ScyllaConfig::new("localhost", "ks", "entries").with_replication(Replication::everywhere(3));
+        assert_eq!(plain, expected);
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn tls_reads_its_files() {
+        let path = std::env::temp_dir().join(format!("ttl-scylla-url-test-{}.pem", std::process::id()));
+        std::fs::write(&path, "pem").unwrap();
+        let path = path.to_str().unwrap();
+        let url = format!(
+            "scylla://h/k/t?tls=true&root_certificates={path}&client_certificate={path}&client_key={path}"
+        );
+        let config = ScyllaConfig::from_url(&url);
+        std::fs::remove_file(path).unwrap();
+        let expected = ScyllaConfig::new("h", "k", "t")
+            .with_tls()
+            .with_root_certificates("pem")
+            .with_client_certificate("pem", "pem");
+        assert_eq!(config.unwrap(), expected);
+        assert!(
+            refused("scylla://h/k/t?tls=true&root_certificates=/nowhere/x.pem").contains("cannot be read")
+        );
+        assert!(refused("scylla://h/k/t?tls=true&client_key=/dev/null").contains("go together"));
+        assert!(refused("scylla://h/k/t?root_certificates=/dev/null").contains("tls=true"));
+    }
+
+    #[test]
+    fn bad_urls_say_what_would_be_right() {
+        for (url, word) in [
+            ("localhost:9042", "scylla://host"),
+            ("", "scylla://host"),
+            ("http://h/k/t", "schemes"),
+            ("scylla:///k/t", "host"),
+            ("scylla://h", "KEYSPACE/TABLE"),
+            ("scylla://h/k", "KEYSPACE/TABLE"),
+            ("scylla://h/k/t/x", "KEYSPACE/TABLE"),
+            ("scylla://h/k/a-b", "letters, digits"),
+            ("scylla://h:99999/k/t", "port"),
+            ("scylla://h,:9042/k/t", "host"),
+            ("scylla://u@h/k/t", "password"),
+            ("scylla://u:s3cret@h/k/t?namspace=x", "the keys are mode, timeout"),
+            ("scylla://u:12/s3cret@h/k/t", "%2F"),
+            ("scylla://u:12?s3cret@h/k/t", "%3F"),
+            ("scylla://u:12#s3cret@h/k/t", "%23"),
+            ("scylla://h/k/t?timeout=2", "\"2s\""),
+            ("scylla://h/k/t?timeout=0s", "1 ms"),
+            ("scylla://h/k/t?timeout=1s&timeout=2s", "twice"),
+            ("scylla://h/k/t?mode=fast", "strict, lww"),
+            ("scylla://h/k/t?consistency=one", "quorum, local_quorum, all"),
+            ("scylla://h/k/t?compression=zstd", "lz4, snappy"),
+            ("scylla://h/k/t?replication=dc1:3,dc2", "dc1:3,dc2:3"),
+            ("scylla://h/k/t?replication=0", "above zero"),
+            ("scylla://h/k/t?ensure_schema=yes", "true, false"),
+        ] {
+            let text = refused(url);
+            assert!(text.contains(word), "{url}: {text}");
+        }
+    }
+}
