@@ -1,0 +1,31 @@
+//! The names of an item's attributes.
+
+use crate::config::DynamoConfig;
+
+/// The partition key, unless said otherwise.
+pub(crate) const KEY: &str = "ttl:key";
+/// The table's TTL attribute in whole seconds, unless said otherwise: garbage collection only.
+pub(crate) const EPOCH: &str = "ttl:epoch";
+/// When the entry ends, in milliseconds; absent if it is persistent.
+pub(crate) const DEADLINE: &str = "ttl:deadline";
+/// The hard cap in milliseconds; absent without one.
+pub(crate) const MAX: &str = "ttl:max";
+/// A random token, new at every write of the value.
+pub(crate) const VERSION: &str = "ttl:version";
+/// A blob's bytes.
+pub(crate) const VALUE: &str = "ttl:value";
+/// A record's fields.
+pub(crate) const FIELDS: &str = "ttl:fields";
+
+/// The names in one table.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) key: String,
+    pub(crate) epoch: String,
+}
+
+impl Names {
+    pub(crate) fn new(config: &DynamoConfig) -> Self {
+        Self { key: config.key_attribute.clone(), epoch: config.ttl_attribute.clone() }
+    }
+}
