@@ -3,9 +3,12 @@
 mod client;
 mod config;
 mod names;
+mod new_table;
 mod store;
+mod url;
 
-pub use self::config::DynamoConfig;
+pub use self::config::{DynamoConfig, OnConnect, Reads};
+pub use self::new_table::{Billing, Encryption, NewTable};
 pub use self::store::DynamoStore;
 
 /// The backend's name in errors and capabilities.
