@@ -8,6 +8,7 @@
 #   NAME_ready             part of the log line that says it accepts connections
 #   NAME_port              where it listens in a container
 #   NAME_url PORT          its URL on this machine
+#   NAME_columns URL       what of it stands in the compatibility matrix, as lines LABEL=URL
 #   NAME_built_image       the name of the image that is built where none can be pulled
 #   NAME_build_image IMAGE DIR   builds it
 #   NAME_container         its command in a container, in `command`

@@ -8,6 +8,7 @@ redis_crates() { echo ttl-redis redis; }
 redis_ready() { echo "Ready to accept connections"; }
 redis_port() { echo 6379; }
 redis_url() { echo "redis://127.0.0.1:$1"; }
+redis_columns() { echo "Redis=$1"; }
 
 redis_built_image() { echo ttl-store-test/redis:7.0; }
 redis_build_image() { image_from_packages "$1" "$2" redis-server; }
