@@ -4,7 +4,9 @@ mod client;
 mod config;
 mod names;
 mod new_table;
+mod shape;
 mod store;
+mod table;
 mod url;
 
 pub use self::config::{DynamoConfig, OnConnect, Reads};
