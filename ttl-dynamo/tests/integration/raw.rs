@@ -62,7 +62,8 @@ impl Raw {
     }
 
     pub(crate) async fn create_keyed(endpoint: &str, key: &str) -> Self {
-        let raw = Self { client: client(endpoint, Wire::new()), table: unused_name(), key: key.to_owned() };
+        let mut raw = Self::of(endpoint, &unused_name());
+        raw.key = key.to_owned();
         let definition = AttributeDefinition::builder()
             .attribute_name(key)
             .attribute_type(ScalarAttributeType::S);
@@ -77,6 +78,11 @@ impl Raw {
             .await
             .unwrap();
         raw
+    }
+
+    /// A table of this name, which may not be there.
+    pub(crate) fn of(endpoint: &str, table: &str) -> Self {
+        Self { client: client(endpoint, Wire::new()), table: table.to_owned(), key: "ttl:key".to_owned() }
     }
 
     pub(crate) async fn get(&self, key: &str) -> Option<Item> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(crate) enum Fault {
     Late(Duration),
     /// The server does half of a batch and hands the other half back.
     Half,
+    /// The server hands a whole batch back.
+    NoneOfIt,
 }
 
 /// A request as it went out.
@@ -63,6 +66,7 @@ struct State {
     rules: VecDeque<Rule>,
     dice: Option<(StdRng, f64, Vec<Fault>)>,
     steps: Vec<(&'static str, Step)>,
+    silent: usize,
 }
 
 /// The wire between one client and its server. Clones are the same wire.
@@ -126,6 +130,11 @@ impl Wire {
         state.rules.iter().all(|rule| rule.left > usize::MAX / 2) && state.steps.is_empty()
     }
 
+    /// How many requests ended in silence so far.
+    pub(crate) fn silent(&self) -> usize {
+        self.state.lock().silent
+    }
+
     /// The requests since the last call.
     pub(crate) fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.state.lock().seen)
@@ -170,14 +179,14 @@ impl Wire {
         }
         let Some(fault) = self.fate(&operation) else { return connector.call(http).await };
         match fault {
-            Fault::NotConnected => Err(broken("connection refused").never_connected()),
-            Fault::LostRequest => Err(broken("connection reset by peer")),
+            Fault::NotConnected => Err(broken(ErrorKind::ConnectionRefused)),
+            Fault::LostRequest => Err(broken(ErrorKind::ConnectionReset)),
             Fault::Refused(code) => Ok(refusal(400, code)),
             Fault::LostAnswer | Fault::Broken { done: true } => {
                 // To the end, even if whoever waits gives up.
                 tokio::spawn(finish(connector, http)).await.expect("a request that ends")?;
                 match fault {
-                    Fault::LostAnswer => Err(broken("connection reset by peer")),
+                    Fault::LostAnswer => Err(broken(ErrorKind::ConnectionReset)),
                     _ => Ok(refusal(500, "InternalServerError")),
                 }
             }
@@ -186,6 +195,7 @@ impl Wire {
                 if done {
                     tokio::spawn(finish(connector, http)).await.expect("a request that ends")?;
                 }
+                self.state.lock().silent += 1;
                 std::future::pending().await
             }
             Fault::Late(delay) => {
@@ -194,6 +204,10 @@ impl Wire {
                     finish(connector, http).await
                 });
                 std::future::pending().await
+            }
+            Fault::NoneOfIt => {
+                let said = json!({ "Responses": {}, "UnprocessedKeys": request.body["RequestItems"] });
+                Ok(answer(200, said.to_string().into_bytes()))
             }
             Fault::Half => {
                 let (now, later) = halves(request.body);
@@ -225,8 +239,8 @@ async fn body(answer: HttpResponse) -> Vec<u8> {
     ByteStream::new(answer.into_body()).collect().await.expect("a whole answer").to_vec()
 }
 
-fn broken(why: &'static str) -> ConnectorError {
-    ConnectorError::io(std::io::Error::new(std::io::ErrorKind::ConnectionReset, why).into())
+fn broken(kind: ErrorKind) -> ConnectorError {
+    ConnectorError::io(std::io::Error::from(kind).into())
 }
 
 /// An error as the service writes it.
