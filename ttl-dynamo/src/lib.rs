@@ -1,10 +1,23 @@
 //! The ttl-store driver for Amazon DynamoDB.
 
 mod client;
+mod codec;
 mod config;
+mod decimal;
+mod delete;
+mod error;
+mod expire;
+mod expression;
+mod get;
 mod names;
 mod new_table;
+mod patch;
+mod patch_first;
+mod put;
+mod put_first;
+mod send;
 mod shape;
+mod size;
 mod store;
 mod table;
 mod url;

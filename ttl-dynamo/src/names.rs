@@ -1,4 +1,6 @@
-//! The names of an item's attributes.
+//! The names of an item's attributes, and the placeholders that stand for them in expressions.
+
+use std::collections::HashMap;
 
 use crate::config::DynamoConfig;
 
@@ -17,7 +19,8 @@ pub(crate) const VALUE: &str = "ttl:value";
 /// A record's fields.
 pub(crate) const FIELDS: &str = "ttl:fields";
 
-/// The names in one table.
+/// The names in one table. In expressions `#k` is the key, `#d` the deadline, `#e` the epoch, `#m` the cap, `#v` the
+/// version, `#b` a blob's bytes, `#f` a record's fields, and `#` with a number is a field.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     pub(crate) key: String,
@@ -27,5 +30,24 @@ pub(crate) struct Names {
 impl Names {
     pub(crate) fn new(config: &DynamoConfig) -> Self {
         Self { key: config.key_attribute.clone(), epoch: config.ttl_attribute.clone() }
+    }
+
+    /// Adds the names of the attributes that an expression refers to.
+    pub(crate) fn used_in(&self, expression: &str, used: &mut HashMap<String, String>) {
+        for placeholder in expression.split('#').skip(1) {
+            let Some(letter) = placeholder.get(..1) else { continue };
+            let name = match letter {
+                "k" => &self.key,
+                "d" => DEADLINE,
+                "e" => &self.epoch,
+                "m" => MAX,
+                "v" => VERSION,
+                "b" => VALUE,
+                "f" => FIELDS,
+                _ => continue,
+            };
+            let placeholder = ["#", letter].concat();
+            used.entry(placeholder).or_insert_with(|| name.to_owned());
+        }
     }
 }
