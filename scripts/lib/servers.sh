@@ -5,7 +5,7 @@
 # The file NAME.sh offers
 #   NAME_packages          what tests call by name, as "command:package ..."
 #   NAME_crates            the crates that a build without this driver must not have
-#   NAME_ready             part of the log line that says it accepts connections
+#   NAME_ready             part of the log line that says it accepts connections, or nothing: then it is only asked
 #   NAME_ask               prints what it answers to, whatever the answer is
 #   NAME_port              where it listens in a container
 #   NAME_url PORT          its URL on this machine
@@ -59,8 +59,8 @@ start_plain() {
     call "$name" plain "$port" "$dir/$name" || return 1
     have "${command[0]}" || { say "$name: ${command[0]} is not installed"; return 1; }
     start "$dir/$name.pid" "$dir/$name.out" "${command[@]}"
-    if wait_for 60 "$dir/$name.pid" grep -qF "$(call "$name" ready)" "$dir/$name.out" &&
-      wait_for 60 "$dir/$name.pid" answers "$name" "$port"; then
+    if wait_for 120 "$dir/$name.pid" grep -qF "$(call "$name" ready)" "$dir/$name.out" &&
+      wait_for 120 "$dir/$name.pid" answers "$name" "$port"; then
       url=$(call "$name" url "$port")
       say "$name: a plain process at $url"
       return
@@ -79,7 +79,7 @@ start_container() {
   port=$(call "$name" port)
   id=$(docker run --detach --publish "127.0.0.1::$port" "$image" "${command[@]}") || return 1
   echo "$id" >"$dir/$name.container"
-  for _ in {1..600}; do
+  for _ in {1..1200}; do
     mapped=$(docker port "$id" "$port/tcp" | head -n 1)
     mapped=${mapped##*:}
     if docker logs "$id" 2>&1 | grep -qF "$(call "$name" ready)" && answers "$name" "$mapped"; then

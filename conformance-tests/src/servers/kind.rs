@@ -10,6 +10,8 @@ pub enum ServerKind {
     Dynamodb,
     /// Redis or Valkey.
     Redis,
+    /// ScyllaDB or Apache Cassandra.
+    Scylla,
 }
 
 /// How to start one in a container.
@@ -25,8 +27,8 @@ pub(super) struct Spec {
     pub(super) command: &'static [&'static str],
     /// The port it listens on inside.
     pub(super) port: u16,
-    /// Part of the log line that says it accepts connections; on standard output.
-    pub(super) ready: &'static str,
+    /// Part of the log line that says it accepts connections, on standard output; if there is one, it is waited for.
+    pub(super) ready: Option<&'static str>,
     /// What it answers to, whatever the answer is: the line may come a moment too early.
     pub(super) question: &'static [u8],
     /// The driver's URL of a server at this host and port.
@@ -52,7 +54,7 @@ const DYNAMODB: Spec = Spec {
         "-disableTelemetry",
     ],
     port: 8000,
-    ready: "CorsParams",
+    ready: Some("CorsParams"),
     question: b"GET / HTTP/1.0\r\n\r\n",
     url: |address| {
         format!("dynamodb://ttl-store-test?endpoint=http://{address}&region=us-east-1&table=ensure")
@@ -68,9 +70,23 @@ const REDIS: Spec = Spec {
     // Nothing is to be kept, and a container's port is reached from outside of it.
     command: &["redis-server", "--save", "", "--bind", "0.0.0.0", "--protected-mode", "no"],
     port: 6379,
-    ready: "Ready to accept connections",
+    ready: Some("Ready to accept connections"),
     question: b"PING\r\n",
     url: |address| format!("redis://{address}"),
+    environment: &[],
+};
+
+const SCYLLA: Spec = Spec {
+    name: "ScyllaDB",
+    variable: "SCYLLA",
+    pinned_image: include_str!("scylla.image"),
+    // ScyllaDB's image understands them. Another must drop them, as that of Cassandra does which the scripts build.
+    command: &["--smp", "1", "--memory", "1G", "--overprovisioned", "1", "--developer-mode", "1"],
+    port: 9042,
+    ready: None,
+    // An OPTIONS frame.
+    question: b"\x04\0\0\0\x05\0\0\0\0",
+    url: |address| format!("scylla://{address}/ttl_store_test/entries?ensure_schema=true&replication=1"),
     environment: &[],
 };
 
@@ -86,6 +102,7 @@ impl ServerKind {
         match self {
             Self::Dynamodb => &DYNAMODB,
             Self::Redis => &REDIS,
+            Self::Scylla => &SCYLLA,
         }
     }
 

@@ -19,7 +19,11 @@ fn a_url_comes_before_an_image() {
 
 #[test]
 fn the_pinned_images_name_a_full_version() {
-    for (kind, expected) in [(ServerKind::Dynamodb, "amazon/dynamodb-local"), (ServerKind::Redis, "redis")] {
+    for (kind, expected) in [
+        (ServerKind::Dynamodb, "amazon/dynamodb-local"),
+        (ServerKind::Redis, "redis"),
+        (ServerKind::Scylla, "scylladb/scylla"),
+    ] {
         let (url, image) = (kind.url_variable(), kind.image_variable());
         let Source::Image(image) = kind.source(environment(&[(&url, ""), (&image, "")])) else {
             panic!("an empty variable counts as not set")
