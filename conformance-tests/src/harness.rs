@@ -32,6 +32,15 @@ pub trait Harness: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The driver's, if its backend cannot be reached; the case fails.
     async fn fresh(&self) -> Result<Fixture>;
+
+    /// What the stores are on, for reports: a server's name and its version as it tells them, such as
+    /// `"Redis 7.0.15"`. Provided: nothing is known.
+    ///
+    /// # Errors
+    /// The driver's, if its backend cannot be asked.
+    async fn backend_version(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
 }
 
 /// One case's store, and what can be done around it.

@@ -1,6 +1,7 @@
-# shellcheck shell=bash disable=SC2016,SC2034
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154
 # Docker: a client that fits the daemon, a daemon of our own where none runs, images by pull or from packages.
-# (SC2016: apt-get expands $(..) itself. SC2034: docker_why is for the script that sources this.)
+# (SC2016: apt-get expands $(..) itself. SC2034: docker_why is for the script that sources this. SC2154: server_names is
+# filled by load_servers.)
 
 docker_client=
 docker_why=
@@ -97,6 +98,26 @@ ensure_image() {
   image=$built
   if has_image "$image"; then say "Docker: using $image, built here before"; return; fi
   call "$name" build_image "$image" "$dir"
+}
+
+# base_image DIR: sets `base` to an image with the packages that all servers need, so that there is one of them.
+base_image() {
+  local packages
+  packages=$(for name in "${server_names[@]}"; do call "$name" image_packages; done | sort -u | paste -sd, -)
+  base=ttl-store-test/base:$(cksum <<<"$packages" | cut -d' ' -f1)
+  has_image "$base" || image_from_packages "$base" "$1" "$packages"
+}
+
+# image_with_folder IMAGE DIR FOLDER PLACE OPTIONS: the base and in PLACE, where its command starts, what is in FOLDER.
+# OPTIONS are those of docker commit.
+image_with_folder() {
+  local image=$1 dir=$2 folder=$3 place=$4 base id status=0
+  base_image "$dir" || return 1
+  id=$(docker create "$base" true) || return 1
+  docker cp "$folder/." "$id:$place" >/dev/null &&
+    docker commit --change "WORKDIR $place" "${@:5}" "$id" "$image" >/dev/null || status=1
+  docker rm "$id" >/dev/null || true
+  return "$status"
 }
 
 # image_from_packages IMAGE DIR PACKAGES: a Debian of this machine's release with these packages (separated by commas),

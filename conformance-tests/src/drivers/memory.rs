@@ -40,6 +40,10 @@ impl Harness for MemoryHarness {
             .with_second(Arc::new(store))
             .with_beneath(Arc::new(beneath)))
     }
+
+    async fn backend_version(&self) -> Result<Option<String>> {
+        Ok(Some("this process".to_owned()))
+    }
 }
 
 /// The store's table, which keeps what has expired. It holds values and not their encodings, so that nothing in it

@@ -54,6 +54,15 @@ impl Harness for RedisHarness {
             .with_second(Arc::new(second))
             .with_beneath(Arc::new(beneath)))
     }
+
+    /// Valkey tells the version of Redis that it is compatible with, and its own.
+    async fn backend_version(&self) -> Result<Option<String>> {
+        let mut raw = self.client.get_multiplexed_async_connection().await.map_err(failed)?;
+        let info: String = redis::cmd("INFO").arg("server").query_async(&mut raw).await.map_err(failed)?;
+        let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name));
+        let valkey = line("valkey_version:").map(|version| format!("Valkey {version}"));
+        Ok(valkey.or_else(|| line("redis_version:").map(|version| format!("Redis {version}"))))
+    }
 }
 
 /// A namespace without the driver.

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    process,
+    io, process,
     sync::atomic::{AtomicU32, Ordering},
     thread,
     time::Duration,
@@ -14,7 +14,12 @@ use testcontainers::{
     core::{IntoContainerPort, WaitFor, client::docker_client_instance},
     runners::AsyncRunner,
 };
-use tokio::{runtime::Runtime, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime::Runtime,
+    time::timeout,
+};
 
 use super::kind::Spec;
 
@@ -22,6 +27,8 @@ use super::kind::Spec;
 const ANSWER: Duration = Duration::from_secs(5);
 /// An image may have to be pulled before the container starts.
 const PULL_AND_START: Duration = Duration::from_secs(180);
+/// From when it says that it is ready, or has been started.
+const ANSWERING: Duration = Duration::from_secs(180);
 
 /// A running container. It is removed by its name, which is known before the container exists: so nothing stays
 /// behind either when the start fails or is interrupted half way.
@@ -106,7 +113,7 @@ async fn run(spec: &Spec, image: &str, name: String) -> Result<String, String> {
     let (repository, tag) = split(image);
     let mut request = GenericImage::new(repository, tag)
         .with_exposed_port(spec.port.tcp())
-        .with_wait_for(WaitFor::message_on_stdout(spec.ready))
+        .with_wait_for(spec.ready.map_or(WaitFor::Nothing, WaitFor::message_on_stdout))
         .with_cmd(spec.command.iter().copied())
         .with_container_name(name);
     if let Ok(run) = std::env::var("TTL_TEST_RUN") {
@@ -119,7 +126,24 @@ async fn run(spec: &Spec, image: &str, name: String) -> Result<String, String> {
     let address = address(&container, spec.port).await.map_err(one_line);
     // `Container` removes it, by name; this handle would remove it now.
     std::mem::forget(container);
-    Ok(format!("{}://{}", spec.scheme, address?))
+    let address = address?;
+    timeout(ANSWERING, answers(&address, spec.question))
+        .await
+        .map_err(|_| format!("it does not answer within {ANSWERING:?}"))?;
+    Ok((spec.url)(&address))
+}
+
+/// Returns when the server has anything to say. A mapped port takes connections even when nobody listens behind it.
+async fn answers(address: &str, question: &[u8]) {
+    while ask(address, question).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn ask(address: &str, question: &[u8]) -> io::Result<u8> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(question).await?;
+    stream.read_u8().await
 }
 
 async fn address(
@@ -143,7 +167,7 @@ pub(super) fn split(image: &str) -> (&str, &str) {
 fn new_name(spec: &Spec) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("ttl-store-test-{}-{}-{count}", spec.name.to_lowercase(), process::id())
+    format!("ttl-store-test-{}-{}-{count}", spec.variable.to_lowercase(), process::id())
 }
 
 fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {

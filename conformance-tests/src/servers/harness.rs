@@ -8,7 +8,7 @@ use std::{
 
 use libtest_mimic::{Arguments, Completion, Trial};
 
-use super::{Missing, Server, ServerKind, required};
+use super::{Missing, Server, ServerKind, environment, required};
 
 /// The server's URL, known from when the first trial runs.
 ///
@@ -47,6 +47,9 @@ pub fn trial(name: impl Into<String>, test: impl Future<Output = ()> + Send + 's
 ///
 /// No server is started to list trials, nor when the arguments select none. Without a server all that are selected are
 /// reported as ignored and one line says why; with `TTL_TEST_REQUIRE=1` that line is an error and the run fails.
+///
+/// For a container whose clients need something in the environment, such as credentials, the process is started again
+/// with what is not set: call this before anything else that should not happen twice.
 pub fn run_tests(kind: ServerKind, trials: impl FnOnce(ServerUrl) -> Vec<Trial>) -> ExitCode {
     let arguments = Arguments::from_args();
     let url = ServerUrl(Arc::default());
@@ -55,6 +58,9 @@ pub fn run_tests(kind: ServerKind, trials: impl FnOnce(ServerUrl) -> Vec<Trial>)
     let selected = |trial: &Trial| !arguments.is_filtered_out(trial) && !arguments.is_ignored(trial);
     if arguments.list || !trials.iter().any(selected) {
         return libtest_mimic::run(&arguments, trials).exit_code();
+    }
+    if let Err(end) = environment::complete(kind) {
+        return end;
     }
     // Held to the end of this function: dropping it removes the container.
     let server = match Server::start(kind) {

@@ -25,6 +25,7 @@
 //! ```
 
 mod container;
+mod environment;
 mod harness;
 mod kind;
 #[cfg(unix)]
@@ -43,6 +44,9 @@ pub use kind::ServerKind;
 pub use trials::conformance_trials;
 
 /// A server to test on. Dropping it removes its container, if one was started for it.
+///
+/// A driver may need more than the URL: that of DynamoDB looks for credentials in the environment. [`run_tests`] sees to
+/// it that there are some; who starts a container without it has to.
 ///
 /// The container is also removed on a panic that unwinds and on SIGINT, SIGTERM, SIGQUIT and SIGHUP; after one of
 /// these the process ends with 128 + the signal's number. Keep it in `main` and return from there: neither a

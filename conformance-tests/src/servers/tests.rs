@@ -3,9 +3,11 @@
 use super::{ServerKind, container::split, harness::without_password, kind::Source};
 
 fn source(variables: &[(&str, &str)]) -> Source {
-    ServerKind::Redis.source(|name| {
-        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-    })
+    ServerKind::Redis.source(environment(variables))
+}
+
+fn environment(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+    |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
 }
 
 #[test]
@@ -16,12 +18,31 @@ fn a_url_comes_before_an_image() {
 }
 
 #[test]
-fn the_pinned_image_names_a_full_version() {
-    let empty = [("TTL_TEST_REDIS_URL", ""), ("TTL_TEST_REDIS_IMAGE", "")];
-    let Source::Image(image) = source(&empty) else { panic!("an empty variable counts as not set") };
-    let (name, tag) = split(&image);
-    assert_eq!(name, "redis");
-    assert_eq!(tag.split('.').filter(|part| part.parse::<u32>().is_ok()).count(), 3, "{tag}");
+fn the_pinned_images_name_a_full_version() {
+    for (kind, expected) in [
+        (ServerKind::Dynamodb, "amazon/dynamodb-local"),
+        (ServerKind::Redis, "redis"),
+        (ServerKind::Scylla, "scylladb/scylla"),
+    ] {
+        let (url, image) = (kind.url_variable(), kind.image_variable());
+        let Source::Image(image) = kind.source(environment(&[(&url, ""), (&image, "")])) else {
+            panic!("an empty variable counts as not set")
+        };
+        let (name, tag) = split(&image);
+        assert_eq!(name, expected);
+        assert_eq!(tag.split('.').filter(|part| part.parse::<u32>().is_ok()).count(), 3, "{tag}");
+    }
+}
+
+#[test]
+fn what_is_set_in_the_environment_stays() {
+    let lacks = |variables| ServerKind::Dynamodb.lacks(environment(variables));
+    assert_eq!(lacks(&[("AWS_ACCESS_KEY_ID", "mine"), ("AWS_SECRET_ACCESS_KEY", "mine")]), []);
+    assert_eq!(
+        lacks(&[("AWS_ACCESS_KEY_ID", "mine"), ("AWS_SECRET_ACCESS_KEY", "")]),
+        [("AWS_SECRET_ACCESS_KEY", "test")]
+    );
+    assert_eq!(ServerKind::Redis.lacks(environment(&[])), []);
 }
 
 #[test]

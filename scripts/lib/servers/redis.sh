@@ -1,16 +1,19 @@
-# shellcheck shell=bash disable=SC2034
-# Redis for tests. (SC2034: `command` belongs to the caller.)
+# shellcheck shell=bash disable=SC2034,SC2154
+# Redis for tests. (`command` belongs to the caller, `base` is set by base_image.)
 
 # Tests of faults start, kill and restart servers of their own, with certificates made by openssl.
 redis_packages() { echo redis-server:redis-server openssl:openssl; }
 redis_crates() { echo ttl-redis redis; }
 
 redis_ready() { echo "Ready to accept connections"; }
+redis_ask() { printf 'PING\r\n'; }
 redis_port() { echo 6379; }
 redis_url() { echo "redis://127.0.0.1:$1"; }
+redis_environment() { :; }
 
 redis_built_image() { echo ttl-store-test/redis:7.0; }
-redis_build_image() { image_from_packages "$1" "$2" redis-server; }
+redis_image_packages() { echo redis-server; }
+redis_build_image() { base_image "$2" && docker tag "$base" "$1"; }
 
 # Nothing is to be kept, and a container's port is reached from outside of it.
 redis_container() { command=(redis-server --save '' --bind 0.0.0.0 --protected-mode no); }

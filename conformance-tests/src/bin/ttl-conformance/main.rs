@@ -55,7 +55,9 @@ fn run_cases(cases: Vec<Case>, run: &Run) -> ExitCode {
             Ok(capabilities) => capabilities,
             Err(error) => return cannot_run(&chain(&error)),
         };
-        let mut report = Report::new(capabilities.backend, cases.len(), std::io::stderr().is_terminal());
+        // Just for the report: a server that does not tell is tested all the same.
+        let server = harness.backend_version().await.unwrap_or_default();
+        let mut report = Report::new(capabilities, server, cases.len(), std::io::stderr().is_terminal());
         let stopped = Arc::new(AtomicBool::new(false));
         tokio::spawn(stop_on_ctrl_c(Arc::clone(&stopped)));
         let mut cases = cases.into_iter();

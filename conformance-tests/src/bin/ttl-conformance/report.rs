@@ -1,27 +1,36 @@
 //! What a run prints while it goes on and at its end, and what it writes as JSON.
 
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value as Json, json};
 use ttl_conformance::{Ran, Verdict};
+use ttl_core::Capabilities;
 
 /// What became of the cases so far.
 #[derive(Debug)]
 pub(crate) struct Report {
-    backend: &'static str,
+    capabilities: Capabilities,
+    server: Option<String>,
     /// On a terminal; elsewhere each case is a line.
     bar: Option<ProgressBar>,
     ran: Vec<Ran>,
 }
 
 impl Report {
-    pub(crate) fn new(backend: &'static str, cases: usize, terminal: bool) -> Self {
+    pub(crate) fn new(
+        capabilities: Capabilities,
+        server: Option<String>,
+        cases: usize,
+        terminal: bool,
+    ) -> Self {
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(Some(cases as u64), ProgressDrawTarget::stderr());
             // A template that is part of the program: the default where it were wrong.
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Self { backend, bar, ran: Vec::with_capacity(cases) }
+        Self { capabilities, server, bar, ran: Vec::with_capacity(cases) }
     }
 
     /// Takes note of a case that has ended.
@@ -77,7 +86,9 @@ impl Report {
     pub(crate) fn json(&self) -> String {
         let cases: Vec<Json> = self.ran.iter().map(case_json).collect();
         let run = json!({
-            "backend": self.backend,
+            "backend": self.capabilities.backend,
+            "server": self.server,
+            "capabilities": capabilities_json(&self.capabilities),
             "passed": self.count("passed"),
             "failed": self.count("failed"),
             "skipped": self.count("skipped"),
@@ -85,6 +96,21 @@ impl Report {
         });
         format!("{run:#}\n")
     }
+}
+
+fn capabilities_json(capabilities: &Capabilities) -> Json {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    json!({
+        "resolution_millis": millis(capabilities.resolution),
+        "reclaims_within_millis": capabilities.reclaims_within.map(millis),
+        "max_value_bytes": capabilities.max_value_bytes,
+        "conditions": capabilities.conditions,
+        "patch": capabilities.patch,
+        "caps": capabilities.caps,
+        "scan": capabilities.scan,
+        "unique_versions": capabilities.unique_versions,
+        "reads_cost_writes": capabilities.reads_cost_writes,
+    })
 }
 
 fn word(verdict: &Verdict) -> &'static str {

@@ -1,0 +1,37 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# ScyllaDB for tests; Apache Cassandra stands in where its image cannot be pulled, since ScyllaDB is in no package registry.
+# (`command` belongs to the caller, `folder` is set by maven_folder, `root` by common.sh.)
+
+# Tests of clusters start, stop and restart nodes of Cassandra.
+scylla_packages() { echo java:openjdk-17-jre-headless mvn:maven; }
+scylla_crates() { echo ttl-scylla scylla; }
+
+# The two log different lines; both answer only when they are ready.
+scylla_ready() { echo; }
+# An OPTIONS frame.
+scylla_ask() { printf '\x04\0\0\0\x05\0\0\0\0'; }
+scylla_port() { echo 9042; }
+# Keyspace and table are made on the first connection.
+scylla_url() { echo "scylla://127.0.0.1:$1/ttl_store_test/entries?ensure_schema=true&replication=1"; }
+scylla_environment() { :; }
+
+scylla_built_image() { echo "ttl-store-test/cassandra:$(maven_version cassandra)"; }
+scylla_image_packages() { echo openjdk-17-jre-headless; }
+# What follows `sh -c` is dropped: the command that containers are started with is for ScyllaDB's image.
+scylla_build_image() {
+  local image=$1 dir=$2
+  maven_folder cassandra "$dir" || return 1
+  rm -rf "$dir/cassandra"
+  cp -r "$folder" "$dir/cassandra" && cp "$root"/scripts/lib/servers/cassandra/* "$dir/cassandra" || return 1
+  image_with_folder "$image" "$dir" "$dir/cassandra" /opt/cassandra --change \
+    'ENTRYPOINT ["sh", "-c", "exec ./node . /var/lib/cassandra 127.0.0.1 127.0.0.1:7000 9042 7000 0.0.0.0"]' &&
+    rm -rf "$dir/cassandra"
+}
+
+scylla_container() { command=(--smp 1 --memory 1G --overprovisioned 1 --developer-mode 1); }
+scylla_plain() {
+  local storage
+  need "Cassandra runs on it" java openjdk-17-jre-headless && maven_folder cassandra "$2" || return 1
+  storage=$(free_port) || return 1
+  command=("$root/scripts/lib/servers/cassandra/node" "$folder" "$2" 127.0.0.1 "127.0.0.1:$storage" "$1" "$storage")
+}

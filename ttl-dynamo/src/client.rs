@@ -1,0 +1,158 @@
+//! The SDK's client: built when it is first needed, with the SDK's own retries off.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, ProvideCredentials, Region};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use tokio::sync::OnceCell;
+use ttl_core::{Error, ErrorKind, Result};
+
+use crate::config::{DynamoConfig, invalid};
+
+/// How long the AWS chain may look for a region and for credentials: at its end it asks an address that answers
+/// on Amazon's machines alone.
+const CHAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// What helps.
+const SET: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for DynamoDB Local to any letters), name a profile \
+                   by AWS_PROFILE, or give the machine a role";
+
+/// A client, or what it is made of when it is first asked for.
+pub(crate) struct LazyClient(OnceCell<Client>);
+
+impl LazyClient {
+    pub(crate) const fn new() -> Self {
+        Self(OnceCell::const_new())
+    }
+
+    /// A copy of the program's client: its connections, credentials, region and endpoint, but no retries, which
+    /// would send a write twice, and the configuration's time limits.
+    pub(crate) fn given(client: &Client, config: &DynamoConfig) -> Self {
+        let own = own(client.config().to_builder(), config);
+        Self(OnceCell::new_with(Some(own)))
+    }
+
+    /// The client. What failed is tried again the next time.
+    pub(crate) async fn get(&self, config: &DynamoConfig) -> Result<&Client> {
+        self.0.get_or_try_init(|| build(config)).await
+    }
+}
+
+impl fmt::Debug for LazyClient {
+    /// Without the client, which would print all of its settings.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazyClient").field("built", &self.0.initialized()).finish()
+    }
+}
+
+async fn build(config: &DynamoConfig) -> Result<Client> {
+    match tokio::time::timeout(CHAIN_WITHIN, load(config)).await {
+        Ok(loaded) => Ok(own(Builder::from(&loaded?), config)),
+        Err(_) => Err(unavailable()),
+    }
+}
+
+fn own(builder: Builder, config: &DynamoConfig) -> Client {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(config.connect_timeout)
+        .operation_attempt_timeout(config.attempt_timeout)
+        .build();
+    Client::from_conf(builder.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build())
+}
+
+/// Asks the AWS chain once, so that a machine without credentials is told so in words of ours.
+async fn load(config: &DynamoConfig) -> Result<SdkConfig> {
+    let tls = Provider::Rustls(CryptoMode::Ring);
+    let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
+    // Whatever else a newer version of behaviour would change is set here.
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+    if let Some(region) = &config.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint) = &config.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    let loaded = loader.load().await;
+    if loaded.region().is_none() {
+        return Err(invalid(
+            "no region is known; write region=eu-central-1 in the URL, set AWS_REGION, or set it in the profile",
+        ));
+    }
+    match loaded.credentials_provider() {
+        Some(chain) => chain.provide_credentials().await.map_err(no_credentials)?,
+        None => return Err(no_credentials(CredentialsError::not_loaded_no_source())),
+    };
+    Ok(loaded)
+}
+
+/// What the failure of the AWS chain means. Nothing was sent to DynamoDB.
+pub(crate) fn no_credentials(error: CredentialsError) -> Error {
+    let denied = |text: String| Error::new(ErrorKind::PermissionDenied, text).with_backend(crate::BACKEND);
+    match &error {
+        CredentialsError::CredentialsNotLoaded(_) => denied(format!(
+            "there are no AWS credentials, neither in the environment, in the profile, by web identity, from the \
+             container nor from the instance; {SET}"
+        )),
+        CredentialsError::InvalidConfiguration(_) => {
+            invalid("the AWS profile cannot be used; look at ~/.aws/config, ~/.aws/credentials and AWS_PROFILE")
+        }
+        CredentialsError::ProviderTimedOut(_) => unavailable(),
+        _ => denied(format!("the AWS credentials could not be had; log in again if they have ended, or {SET}")),
+    }
+    .with_source(error)
+}
+
+fn unavailable() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        format!(
+            "the AWS credentials were not there within {} s; try again later, or {SET}",
+            CHAIN_WITHIN.as_secs()
+        ),
+    )
+    .with_backend(crate::BACKEND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_of_the_chain_says_what_to_do() {
+        for (error, kind, word) in [
+            (CredentialsError::not_loaded("x"), ErrorKind::PermissionDenied, "AWS_ACCESS_KEY_ID"),
+            (CredentialsError::invalid_configuration("x"), ErrorKind::InvalidConfig, "~/.aws/config"),
+            (CredentialsError::provider_timed_out(CHAIN_WITHIN), ErrorKind::Unavailable, "try again later"),
+            (CredentialsError::provider_error("x"), ErrorKind::PermissionDenied, "log in again"),
+            (CredentialsError::unhandled("x"), ErrorKind::PermissionDenied, "log in again"),
+        ] {
+            let error = no_credentials(error);
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_given_client_loses_its_retries_and_nothing_else() {
+        let given = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .endpoint_url("http://localhost:1")
+            .retry_config(RetryConfig::standard().with_max_attempts(9))
+            .build();
+        let config = DynamoConfig::new("table").with_attempt_timeout(Duration::from_millis(321));
+        let client = LazyClient::given(&Client::from_conf(given), &config);
+        let own = client.get(&config).await.unwrap().config();
+        assert_eq!(own.region().map(Region::as_ref), Some("eu-west-1"));
+        assert_eq!(own.retry_config().map(RetryConfig::max_attempts), Some(1));
+        let timeouts = own.timeout_config().unwrap();
+        assert_eq!(timeouts.operation_attempt_timeout(), Some(Duration::from_millis(321)));
+        assert_eq!(timeouts.connect_timeout(), Some(DynamoConfig::DEFAULT_CONNECT_TIMEOUT));
+    }
+}

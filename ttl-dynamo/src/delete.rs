@@ -1,0 +1,68 @@
+//! Delete, and take: one DeleteItem.
+
+use ttl_core::rules::{self, DeleteStep};
+use ttl_core::{DeleteOptions, Entry, Key, Kind, Now, Outcome, Result, Select};
+
+use crate::codec::{self, Item};
+use crate::error::contention;
+use crate::expression::Write;
+use crate::get::of_kind;
+use crate::put::ROUNDS;
+use crate::send::{Lost, Pinned, Reply};
+use crate::store::Inner;
+
+/// Anything that has not ended: what is not ours can be deleted, though not taken.
+const UNENDED: &str = "attribute_exists(#k) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
+
+impl Inner {
+    pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
+        let mut retries = self.retries();
+        let build = |now| Ok(request(now, options));
+        for round in 0..ROUNDS {
+            let (now, reply) = match options.if_version {
+                None => self.write(key, &mut retries, build).await.map_err(Lost::into_error)?,
+                // A version does not come back, so this cannot delete what came after it.
+                Some(_) => match self.write_pinned(key, "", &mut retries, build).await? {
+                    (now, Pinned::Done(item)) => (now, Reply::Done(item)),
+                    (now, Pinned::Failed(item)) => (now, Reply::Failed(item)),
+                    (now, Pinned::Own(item)) => (now, Reply::Failed(Some(item))),
+                },
+            };
+            match reply {
+                Reply::Done(item) => return taken(item, &options.select).map(Outcome::Applied),
+                Reply::Failed(item) => {
+                    match rules::delete(now, codec::met(now, item.as_ref())?.as_ref(), options)? {
+                        DeleteStep::Absent => return Ok(Outcome::Absent),
+                        DeleteStep::Refused => return Ok(Outcome::Refused),
+                        // Its attributes are not those that a write of ours leaves.
+                        DeleteStep::Remove => self.step_aside(round).await,
+                    }
+                }
+            }
+        }
+        Err(contention())
+    }
+}
+
+fn request(now: Now, options: &DeleteOptions) -> Write {
+    let expected =
+        if matches!(options.select, Select::Fields(_)) { Some(Kind::Record) } else { options.kind };
+    let plain = options.select == Select::Nothing && expected.is_none() && options.if_version.is_none();
+    let write = if plain {
+        Write::delete().demand(UNENDED).now(now)
+    } else {
+        Write::delete().demand_live(now, options.if_version.as_ref())
+    };
+    match expected {
+        None => write,
+        Some(kind) => write.demand(of_kind(kind)),
+    }
+}
+
+/// What was selected of the entry that is gone.
+fn taken(item: Option<Item>, select: &Select) -> Result<Option<Entry>> {
+    match (select, item) {
+        (Select::Nothing, _) | (_, None) => Ok(None),
+        (select, Some(mut item)) => Ok(Some(Entry::new(codec::value(&mut item, select)?))),
+    }
+}

@@ -1,0 +1,315 @@
+//! What DynamoDB's words, or its silence, mean as an error of ours.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::{fmt, io};
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use hyper_util::client::legacy::Error as HttpError;
+use ttl_core::{Error, ErrorKind};
+
+use crate::BACKEND;
+use crate::config::DynamoConfig;
+
+/// A request that did not work.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What it means if nothing was applied.
+    pub(crate) error: Error,
+    /// It may have been executed all the same.
+    pub(crate) maybe: bool,
+    /// Another attempt may work.
+    pub(crate) again: bool,
+}
+
+impl Failure {
+    /// Not executed, and another attempt would not be either.
+    pub(crate) fn never(error: Error) -> Self {
+        Self { error, maybe: false, again: false }
+    }
+
+    /// Refused unexecuted, for now.
+    fn for_now(error: Error) -> Self {
+        Self { error, maybe: false, again: true }
+    }
+
+    /// Perhaps executed.
+    fn maybe(error: Error) -> Self {
+        Self { error, maybe: true, again: true }
+    }
+}
+
+fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(kind, message).with_backend(BACKEND)
+}
+
+/// A write whose fate is not known.
+pub(crate) fn unknown(failed: &Error) -> Error {
+    let text = format!("{}; the write may have been applied, read before deciding", failed.message());
+    let error = new(ErrorKind::OutcomeUnknown, text);
+    match failed.source() {
+        Some(source) => error.with_source(Cause::new(source)),
+        None => error,
+    }
+}
+
+/// A write that was applied, and whose answer held what cannot be had a second time.
+pub(crate) fn answer_lost() -> Error {
+    new(
+        ErrorKind::OutcomeUnknown,
+        "the write was applied, but its answer was lost, and with it what was taken out; read before deciding",
+    )
+}
+
+/// Other writers were faster each time.
+pub(crate) fn contention() -> Error {
+    new(ErrorKind::Contention, "other writers were faster each time; nothing was changed, try again")
+}
+
+/// Something is stored under the key that no driver of ours wrote.
+pub(crate) fn not_ours() -> Error {
+    new(
+        ErrorKind::Corrupt,
+        "what is stored under this key was not written by this driver; look at the item in the table, or delete it",
+    )
+}
+
+/// What the failure of one request means; `action` is its name in IAM, such as `GetItem`.
+///
+/// Of what the server answered only code and message are kept: answers can hold what is stored.
+pub(crate) fn failure<E>(error: &SdkError<E, HttpResponse>, action: &str, config: &DynamoConfig) -> Failure
+where
+    E: ProvideErrorMetadata + StdError + 'static,
+{
+    match error {
+        SdkError::ServiceError(service) => {
+            let (status, meta) = (service.raw().status().as_u16(), service.err().meta());
+            answered(
+                meta.code().unwrap_or_default(),
+                meta.message().unwrap_or_default(),
+                status,
+                action,
+                config,
+            )
+        }
+        SdkError::TimeoutError(_) => Failure::maybe(new(
+            ErrorKind::Timeout,
+            format!(
+                "no answer to {action} within {:?}; try again or allow more time (attempt_timeout)",
+                config.attempt_timeout
+            ),
+        )),
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            Some(error) => not_answered(error, action, config),
+            None => lost(action),
+        },
+        SdkError::ConstructionFailure(_) => {
+            let unmade = new(ErrorKind::Backend, format!("the request for {action} could not be made"));
+            Failure::never(match error.source() {
+                Some(source) => unmade.with_source(Cause::new(source)),
+                None => unmade,
+            })
+        }
+        // An answer that makes no sense.
+        _ => lost(action),
+    }
+}
+
+/// The server refused.
+fn answered(code: &str, message: &str, status: u16, action: &str, config: &DynamoConfig) -> Failure {
+    let table = &config.table;
+    let denied = |text: String| Failure::never(new(ErrorKind::PermissionDenied, text));
+    match code {
+        "ProvisionedThroughputExceededException"
+        | "ThrottlingException"
+        | "Throttling"
+        | "ThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown" => Failure::for_now(new(
+            ErrorKind::Unavailable,
+            format!(
+                "{action} on the table {table:?} was throttled ({code}); nothing was done, try again later, give the table more capacity, or spread the load over more keys"
+            ),
+        )),
+        "TransactionConflictException" | "ReplicatedWriteConflictException" => Failure::for_now(new(
+            ErrorKind::Contention,
+            format!("another write of the same item was under way ({code}); nothing was changed, try again"),
+        )),
+        "ResourceNotFoundException" => Failure::never(missing_table(config)),
+        "AccessDeniedException" | "AccessDenied" => denied(format!(
+            "these credentials may not do dynamodb:{action} on the table {table:?}; allow it in IAM ({})",
+            one_line(message)
+        )),
+        "ExpiredTokenException" | "ExpiredToken" | "TokenRefreshRequired" => denied(format!(
+            "the AWS credentials have ended, so {action} on the table {table:?} was refused; log in again, or renew them"
+        )),
+        "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestExpired" | "RequestTimeTooSkewed"
+            if message.contains("xpired")
+                || message.contains("not yet current")
+                || message.contains("kew") =>
+        {
+            denied(format!(
+                "{action} on the table {table:?} was refused because this machine's clock is wrong; set it"
+            ))
+        }
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "InvalidAccessKeyId"
+        | "OptInRequired"
+        | "NotAuthorized"
+        | "SubscriptionRequiredException" => denied(format!(
+            "these credentials are not accepted ({code}), so {action} on the table {table:?} was refused; check them, and the region"
+        )),
+        "ValidationException" if is_too_large(message) => Failure::never(new(
+            ErrorKind::TooLarge,
+            "the item would have more than DynamoDB's 409600 bytes, names included; nothing was changed",
+        )),
+        "RequestEntityTooLargeException" | "RequestTooLargeException" => Failure::never(new(
+            ErrorKind::TooLarge,
+            "the request is larger than DynamoDB takes; nothing was changed",
+        )),
+        "ValidationException" if message.contains("does not match the schema") => Failure::never(new(
+            ErrorKind::InvalidConfig,
+            format!(
+                "the table {table:?} has another key than the text {:?}; name its key (key_attribute), or use a table made by ensure_table",
+                config.key_attribute
+            ),
+        )),
+        "InternalServerError"
+        | "InternalServerErrorException"
+        | "InternalFailure"
+        | "InternalFailureException"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException" => broken(code, action),
+        _ if status >= 500 => broken(code, action),
+        _ => Failure::never(new(
+            ErrorKind::Backend,
+            format!("{action} on the table {table:?} was refused: {code} ({status}) {}", one_line(message)),
+        )),
+    }
+}
+
+fn broken(code: &str, action: &str) -> Failure {
+    Failure::maybe(new(
+        ErrorKind::Unavailable,
+        format!(
+            "DynamoDB could not do {action} ({}); try again later",
+            if code.is_empty() { "5xx" } else { code }
+        ),
+    ))
+}
+
+fn is_too_large(message: &str) -> bool {
+    message.contains("exceeded the maximum allowed size") || message.contains("maximum item size")
+}
+
+/// There is no such table.
+pub(crate) fn missing_table(config: &DynamoConfig) -> Error {
+    let place = match (&config.endpoint, &config.region) {
+        (Some(endpoint), _) => format!("at {endpoint}"),
+        (None, Some(region)) => format!("in {region}"),
+        (None, None) => "in this region".to_owned(),
+    };
+    new(
+        ErrorKind::InvalidConfig,
+        format!(
+            "there is no table {:?} {place}, or it is still being made; check name and region, or make it by ensure_table (ensure in the URL)",
+            config.table
+        ),
+    )
+}
+
+/// No answer came. What can only have happened before anything was sent is told from the rest.
+fn not_answered(error: &ConnectorError, action: &str, config: &DynamoConfig) -> Failure {
+    if let Some(ended) = find::<CredentialsError>(error) {
+        return no_credentials(ended, action, config);
+    }
+    let unsent = error.is_user()
+        || find::<HttpError>(error).is_some_and(HttpError::is_connect)
+        || find::<io::Error>(error).is_some_and(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::HostUnreachable
+                    | io::ErrorKind::NetworkUnreachable
+                    | io::ErrorKind::AddrNotAvailable
+            )
+        });
+    if !unsent {
+        let lost = lost(action);
+        return Failure { error: lost.error.with_source(Cause::new(error)), ..lost };
+    }
+    let text = "no connection to DynamoDB; check region, endpoint and network, or try again later";
+    Failure::for_now(new(ErrorKind::Unavailable, text).with_source(Cause::new(error)))
+}
+
+/// The credentials ended while the store was at work. Nothing was sent.
+fn no_credentials(error: &CredentialsError, action: &str, config: &DynamoConfig) -> Failure {
+    if matches!(error, CredentialsError::ProviderTimedOut(_)) {
+        let late = new(ErrorKind::Unavailable, "the AWS credentials did not come in time; try again later");
+        return Failure::for_now(late.with_source(Cause::new(error)));
+    }
+    let text = format!(
+        "there are no AWS credentials for {action} on the table {:?}, or they have ended and could not be had anew; log in again",
+        config.table
+    );
+    Failure::never(new(ErrorKind::PermissionDenied, text).with_source(Cause::new(error)))
+}
+
+fn lost(action: &str) -> Failure {
+    Failure::maybe(new(
+        ErrorKind::Unavailable,
+        format!(
+            "the connection broke before the answer to {action} came, or the answer was none of DynamoDB's"
+        ),
+    ))
+}
+
+/// An error and what caused it.
+fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+/// The first error of this type in the chain.
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    chain(error).find_map(|error| error.downcast_ref())
+}
+
+/// The server's words in one line.
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Why, in words: the SDK's own errors cannot be kept, because some hold what is stored.
+#[derive(Debug)]
+struct Cause(String);
+
+impl Cause {
+    fn new(error: &(dyn StdError + 'static)) -> Self {
+        Self(chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Cause {}

@@ -1,0 +1,170 @@
+//! Expire: one UpdateItem that moves the deadline alone, or a DeleteItem.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ttl_core::rules::{self, ExpireStep, Header};
+use ttl_core::{Deadline, ExpireOptions, ExpireOutcome, ExpiryChange, Guard, Key, Now, Outcome, Result, Ttl};
+
+use crate::codec::{self, Item};
+use crate::error::contention;
+use crate::expression::Write;
+use crate::put::ROUNDS;
+use crate::send::{Lost, Reply, Retries};
+use crate::store::{Inner, check_expire};
+
+const PERSISTENT: &str = "attribute_not_exists(#d) AND attribute_not_exists(#m)";
+
+impl Inner {
+    pub(crate) async fn expire(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: &ExpireOptions,
+    ) -> Result<Outcome<ExpireOutcome>> {
+        check_expire(change, options)?;
+        let expire = Expire { store: self, key, change, options };
+        let mut retries = self.retries();
+        let (mut now, mut item) = match expire.first(&mut retries).await? {
+            Met::Outcome(outcome) => return Ok(outcome),
+            Met::Item(now, item) => (now, item),
+        };
+        for round in 0..ROUNDS {
+            let seen = codec::met(now, item.as_ref())?;
+            let step = rules::expire(now, seen.as_ref(), change, options)?;
+            let Some(seen) = seen else { return Ok(Outcome::Absent) };
+            if !matches!(step, ExpireStep::Move(_) | ExpireStep::End(_)) {
+                return Ok(outcome(step));
+            }
+            match expire.over(&seen, &mut retries).await? {
+                Met::Outcome(outcome) => return Ok(outcome),
+                Met::Item(at, found) => (now, item) = (at, found),
+            }
+            self.step_aside(round).await;
+        }
+        Err(contention())
+    }
+}
+
+/// An expire of one key.
+struct Expire<'a> {
+    store: &'a Inner,
+    key: &'a Key,
+    change: ExpiryChange,
+    options: &'a ExpireOptions,
+}
+
+/// What a request came upon.
+enum Met {
+    Outcome(Outcome<ExpireOutcome>),
+    /// This, at that time: the request was not applied.
+    Item(Now, Option<Item>),
+}
+
+impl Expire<'_> {
+    async fn first(&self, retries: &mut Retries) -> Result<Met> {
+        let now = self.store.now_millis();
+        if self.first_request(now)?.is_none() {
+            let item = self.store.read(self.key, None, true, retries).await?;
+            return Ok(Met::Item(self.store.now_millis(), item));
+        }
+        let build = |now| Ok(self.first_request(now)?.unwrap_or_else(Write::nothing));
+        self.sent(self.store.write(self.key, retries, build).await)
+    }
+
+    /// A request that decides as [`rules::expire`] for whatever it is applied to; none where nothing can change.
+    fn first_request(&self, now: Now) -> Result<Option<Write>> {
+        let live = |write: Write| write.demand_live(now, self.options.if_version.as_ref());
+        let asked = match self.change {
+            ExpiryChange::Set(expiry) => expiry.resolve(now)?,
+            ExpiryChange::Extend(by) => return Ok(self.extending(now, by).map(live)),
+            _ => return Ok(None),
+        };
+        let guard = self.options.guard;
+        Ok(if asked.is_expired(now) {
+            let write = Write::delete();
+            match guard {
+                Guard::Always | Guard::IfSooner => Some(write),
+                Guard::IfExpiring => Some(write.demand("attribute_exists(#d)")),
+                Guard::IfPersistent => Some(write.demand(PERSISTENT)),
+                _ => None,
+            }
+        } else if asked.is_never() {
+            // An entry with a cap gets that for its deadline, which is not known here.
+            let write = Write::update().remove("#d").remove("#e");
+            match guard {
+                Guard::Always | Guard::IfLater | Guard::IfExpiring => {
+                    Some(write.demand("attribute_exists(#d) AND attribute_not_exists(#m)"))
+                }
+                _ => None,
+            }
+        } else {
+            let write = self.store.set_deadline(Write::update(), now, asked);
+            match guard {
+                Guard::Always => Some(write),
+                Guard::IfLater => Some(write.demand("#d < :d AND (attribute_not_exists(#m) OR #d < #m)")),
+                Guard::IfSooner => Some(write.demand(
+                    "(attribute_not_exists(#d) OR #d > :d) AND (attribute_not_exists(#m) OR #m > :d)",
+                )),
+                Guard::IfExpiring => Some(write.demand("attribute_exists(#d)")),
+                Guard::IfPersistent => Some(write.demand(PERSISTENT)),
+                _ => None,
+            }
+        }
+        .map(live))
+    }
+
+    /// Adds to the deadline that there is.
+    fn extending(&self, now: Now, by: Ttl) -> Option<Write> {
+        if matches!(self.options.guard, Guard::IfSooner | Guard::IfPersistent) {
+            return None;
+        }
+        let furthest = Deadline::after(now, Ttl::MAX).as_epoch_millis().saturating_sub(by.as_millis());
+        let number = |number: u64| AttributeValue::N(number.to_string());
+        Some(
+            Write::update()
+                .set_value("#d = #d + :by", ":by", number(by.as_millis()))
+                .set_value("#e = #e + :seconds", ":seconds", number(by.as_millis().div_ceil(1000)))
+                .demand("#d <= :furthest AND attribute_exists(#e) AND (attribute_not_exists(#m) OR #d < #m)")
+                .value(":furthest", number(furthest)),
+        )
+    }
+
+    /// Moves or ends the entry, if it still is as it was seen.
+    async fn over(&self, seen: &Header, retries: &mut Retries) -> Result<Met> {
+        let build = |now| {
+            let write = match rules::expire(now, Some(seen), self.change, self.options)? {
+                ExpireStep::Move(deadline) if deadline.is_never() => {
+                    Write::update().remove("#d").remove("#e")
+                }
+                ExpireStep::Move(deadline) => self.store.set_deadline(Write::update(), now, deadline),
+                ExpireStep::End(_) => Write::delete(),
+                // Time has gone on, and this is not to be done any more.
+                _ => return Ok(Write::nothing()),
+            };
+            Ok(write.demand_live(now, Some(&seen.version)).demand_deadline(seen.deadline))
+        };
+        self.sent(self.store.write(self.key, retries, build).await)
+    }
+
+    fn sent(&self, reply: Result<(Now, Reply), Lost>) -> Result<Met> {
+        match reply {
+            Ok((now, Reply::Done(old))) => {
+                let old = codec::met(now, old.as_ref())?;
+                rules::expire(now, old.as_ref(), self.change, self.options).map(outcome).map(Met::Outcome)
+            }
+            Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
+            // It leaves no trace of its own.
+            Err(lost) => Err(lost.into_error()),
+        }
+    }
+}
+
+fn outcome(step: ExpireStep) -> Outcome<ExpireOutcome> {
+    match step {
+        ExpireStep::Absent => Outcome::Absent,
+        ExpireStep::Refused => Outcome::Refused,
+        ExpireStep::Keep(deadline) => Outcome::Applied(ExpireOutcome::new(deadline, false)),
+        ExpireStep::Move(deadline) | ExpireStep::End(deadline) => {
+            Outcome::Applied(ExpireOutcome::new(deadline, true))
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Get: GetItem, and UpdateItem where reading prolongs life.
+
+use std::collections::HashMap;
+
+use ttl_core::rules::{self, Hit};
+use ttl_core::{
+    Entry, Error, GetOptions, Key, Kind, Now, Refresh, RefreshMode, Result, Select, Version, Want,
+};
+
+use crate::codec::{self, Item};
+use crate::expression::Write;
+use crate::send::{Lost, Reply};
+use crate::store::Inner;
+
+/// So many fields are named one by one; beyond, the expression could become longer than DynamoDB takes.
+const MAX_NAMED: usize = 300;
+
+/// The part of an item that a read asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Projection {
+    pub(crate) expression: String,
+    pub(crate) names: HashMap<String, String>,
+}
+
+impl Inner {
+    /// The part of an item that answers a get; `None` is all of it.
+    pub(crate) fn projection(&self, select: &Select, kind: Option<Kind>) -> Option<Projection> {
+        let mut expression = "#k, #d, #m, #v".to_owned();
+        let mut names = HashMap::new();
+        match select {
+            Select::All => return None,
+            Select::Fields(fields) if fields.len() > MAX_NAMED => return None,
+            Select::Fields(fields) => {
+                // The bytes tell a blob from a record that has none of the fields.
+                expression.push_str(", #b");
+                for (number, field) in fields.iter().enumerate() {
+                    let placeholder = format!("#{number}");
+                    expression.push_str(", #f.");
+                    expression.push_str(&placeholder);
+                    names.insert(placeholder, field.to_owned());
+                }
+            }
+            Select::Nothing if kind.is_some() => expression.push_str(", #b"),
+            Select::Nothing => {}
+        }
+        self.names.used_in(&expression, &mut names);
+        Some(Projection { expression, names })
+    }
+
+    pub(crate) async fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
+        match &options.refresh {
+            None => self.peek(key, options).await,
+            // One request: whether the refresh is due is part of the condition.
+            Some(refresh) if refresh.slack.is_none() => self.get_refreshing(key, options, refresh).await,
+            Some(refresh) => self.get_with_slack(key, options, refresh).await,
+        }
+    }
+
+    /// A read that refreshes nothing.
+    async fn peek(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
+        let (now, item) = self.look_at(key, options).await?;
+        let hit = judge(now, item.as_ref(), options)?;
+        answer(hit, item, options)
+    }
+
+    /// Reads an item and says when it is to be judged: after the answer came, so that a slow one shows nothing that has
+    /// ended. What ended meanwhile may have been prolonged in time, and is read again.
+    async fn look_at(&self, key: &Key, options: &GetOptions) -> Result<(Now, Option<Item>)> {
+        let projection = self.projection(&options.select, options.kind);
+        let (mut retries, consistent) = (self.retries(), self.config.consistent_reads);
+        let before = self.now_millis();
+        let item = self.read(key, projection.as_ref(), consistent, &mut retries).await?;
+        let now = self.now_millis();
+        let live = |now| Ok(codec::met(now, item.as_ref())?.is_some());
+        if now == before || live(now)? || !live(before)? {
+            return Ok((now, item));
+        }
+        let item = self.read(key, projection.as_ref(), consistent, &mut retries).await?;
+        Ok((self.now_millis(), item))
+    }
+
+    async fn get_refreshing(
+        &self,
+        key: &Key,
+        options: &GetOptions,
+        refresh: &Refresh,
+    ) -> Result<Option<Entry>> {
+        let build = |now| Ok(self.refresh(now, refresh, None, options).answering_new());
+        match self.write(key, &mut self.retries(), build).await {
+            Ok((now, Reply::Done(item))) => {
+                let hit = judge(now, item.as_ref(), options)?;
+                answer(hit, item, options)
+            }
+            // Not due, or not what was asked for: the answer is in what stands there.
+            Ok((now, Reply::Failed(item))) => {
+                let hit = judge(now, item.as_ref(), options)?;
+                answer(hit, item, options)
+            }
+            Err(lost) => {
+                let (now, item) = self.look_at(key, options).await?;
+                let hit = judge(now, item.as_ref(), options)?;
+                let due = hit.is_some_and(|hit| hit.refresh.is_some());
+                let entry = answer(hit, item, options)?;
+                Ok(entry.map(|entry| if due { entry.with_refresh_error(failed(lost)) } else { entry }))
+            }
+        }
+    }
+
+    async fn get_with_slack(
+        &self,
+        key: &Key,
+        options: &GetOptions,
+        refresh: &Refresh,
+    ) -> Result<Option<Entry>> {
+        let (now, item) = self.look_at(key, options).await?;
+        let hit = judge(now, item.as_ref(), options)?;
+        let (Some(Hit { refresh: Some(_), .. }), Some(header)) = (hit, codec::met(now, item.as_ref())?)
+        else {
+            return answer(hit, item, options);
+        };
+        let entry = answer(hit, item, options)?;
+        let build = |now| {
+            let write = self.refresh(now, refresh, Some(&header.version), options);
+            Ok(match refresh.mode {
+                RefreshMode::ExtendOnly => write,
+                RefreshMode::Reset => write.demand_deadline(header.deadline),
+            })
+        };
+        let written = self.write(key, &mut self.retries(), build).await;
+        Ok(entry.map(|entry| match written {
+            Ok((now, Reply::Done(_))) if options.want.contains(Want::DEADLINE) => {
+                entry.with_deadline(rules::refreshed(now, &header, refresh))
+            }
+            // Somebody was faster: what they did stands, and this is what was read.
+            Ok(_) => entry,
+            Err(lost) => entry.with_refresh_error(failed(lost)),
+        }))
+    }
+
+    /// Moves the deadline of a live entry, if that is due; never of another version than the one that was read (R6).
+    fn refresh(&self, now: Now, refresh: &Refresh, seen: Option<&Version>, options: &GetOptions) -> Write {
+        let write = self.set_deadline(Write::update(), now, ttl_core::Deadline::after(now, refresh.ttl));
+        let write = write.demand_live(now, seen);
+        let write = match refresh.mode {
+            RefreshMode::Reset => write,
+            // A cap that has been reached leaves nothing to prolong.
+            RefreshMode::ExtendOnly => write.demand("#d < :d AND (attribute_not_exists(#m) OR #d < #m)"),
+        };
+        match expected(options) {
+            None => write,
+            Some(kind) => write.demand(of_kind(kind)),
+        }
+    }
+}
+
+/// The condition for a kind.
+pub(crate) fn of_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Blob => "attribute_exists(#b)",
+        Kind::Record => "attribute_not_exists(#b)",
+    }
+}
+
+fn expected(options: &GetOptions) -> Option<Kind> {
+    if matches!(options.select, Select::Fields(_)) { Some(Kind::Record) } else { options.kind }
+}
+
+/// What a get means for an item: [`rules::get`].
+pub(crate) fn judge(now: Now, item: Option<&Item>, options: &GetOptions) -> Result<Option<Hit>> {
+    rules::get(now, codec::met(now, item)?.as_ref(), options)
+}
+
+/// The entry of a hit.
+pub(crate) fn answer(hit: Option<Hit>, item: Option<Item>, options: &GetOptions) -> Result<Option<Entry>> {
+    let (Some(hit), Some(mut item)) = (hit, item) else { return Ok(None) };
+    let want = options.want;
+    let version = if want.contains(Want::VERSION) { Some(codec::header(&item)?.version) } else { None };
+    let entry = Entry::new(codec::value(&mut item, &options.select)?)
+        .with_deadline(want.contains(Want::DEADLINE).then_some(hit.deadline))
+        .with_version(version);
+    Ok(Some(entry))
+}
+
+fn failed(lost: Lost) -> Error {
+    lost.into_error().with_operation("refresh")
+}

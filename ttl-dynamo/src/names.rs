@@ -1,0 +1,53 @@
+//! The names of an item's attributes, and the placeholders that stand for them in expressions.
+
+use std::collections::HashMap;
+
+use crate::config::DynamoConfig;
+
+/// The partition key, unless said otherwise.
+pub(crate) const KEY: &str = "ttl:key";
+/// The table's TTL attribute in whole seconds, unless said otherwise: garbage collection only.
+pub(crate) const EPOCH: &str = "ttl:epoch";
+/// When the entry ends, in milliseconds; absent if it is persistent.
+pub(crate) const DEADLINE: &str = "ttl:deadline";
+/// The hard cap in milliseconds; absent without one.
+pub(crate) const MAX: &str = "ttl:max";
+/// A random token, new at every write of the value.
+pub(crate) const VERSION: &str = "ttl:version";
+/// A blob's bytes.
+pub(crate) const VALUE: &str = "ttl:value";
+/// A record's fields.
+pub(crate) const FIELDS: &str = "ttl:fields";
+
+/// The names in one table. In expressions `#k` is the key, `#d` the deadline, `#e` the epoch, `#m` the cap, `#v` the
+/// version, `#b` a blob's bytes, `#f` a record's fields, and `#` with a number is a field.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) key: String,
+    pub(crate) epoch: String,
+}
+
+impl Names {
+    pub(crate) fn new(config: &DynamoConfig) -> Self {
+        Self { key: config.key_attribute.clone(), epoch: config.ttl_attribute.clone() }
+    }
+
+    /// Adds the names of the attributes that an expression refers to.
+    pub(crate) fn used_in(&self, expression: &str, used: &mut HashMap<String, String>) {
+        for placeholder in expression.split('#').skip(1) {
+            let Some(letter) = placeholder.get(..1) else { continue };
+            let name = match letter {
+                "k" => &self.key,
+                "d" => DEADLINE,
+                "e" => &self.epoch,
+                "m" => MAX,
+                "v" => VERSION,
+                "b" => VALUE,
+                "f" => FIELDS,
+                _ => continue,
+            };
+            let placeholder = ["#", letter].concat();
+            used.entry(placeholder).or_insert_with(|| name.to_owned());
+        }
+    }
+}

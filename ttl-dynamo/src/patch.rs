@@ -1,0 +1,248 @@
+//! Patch: one update expression, or a change made here and written if the version is still the one that was read.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::Value as Json;
+use ttl_core::rules::{self, Header, PatchStep};
+use ttl_core::{
+    Change, Deadline, Effect, ErrorKind, FieldOperation, Key, Meta, Now, Outcome, Patch, PatchOptions,
+    PatchOutcome, Record, Result, Value, Want,
+};
+
+use crate::codec::{self, Item};
+use crate::decimal;
+use crate::error::{answer_lost, contention, unknown};
+use crate::expression::Write;
+use crate::names::FIELDS;
+use crate::patch_first::OneRequest;
+use crate::put::ROUNDS;
+use crate::send::{Lost, Pinned, Reply, Retries};
+use crate::size;
+use crate::store::Inner;
+
+impl Inner {
+    pub(crate) async fn patch(
+        &self,
+        key: &Key,
+        patch: &Patch,
+        options: &PatchOptions,
+    ) -> Result<Outcome<PatchOutcome>> {
+        let operations = patch.operations()?;
+        if let Some(create) = &options.create {
+            // Bad input is refused whatever is stored.
+            create.lifespan.expiry.resolve(self.now_millis())?;
+        }
+        let patching = Patching { store: self, key, patch, operations, options, token: codec::new_token() };
+        let mut retries = self.retries();
+        let met = match OneRequest::of(operations) {
+            Some(request) => patching.first(&request, &mut retries).await?,
+            None => None,
+        };
+        match met {
+            Some(Met::Outcome(outcome)) => Ok(outcome),
+            Some(Met::Item(now, item)) => patching.decided(now, item, &mut retries).await,
+            None => {
+                let item = self.read(key, None, true, &mut retries).await?;
+                patching.decided(self.now_millis(), item, &mut retries).await
+            }
+        }
+    }
+}
+
+/// A patch of one key.
+struct Patching<'a> {
+    store: &'a Inner,
+    key: &'a Key,
+    patch: &'a Patch,
+    operations: &'a [FieldOperation],
+    options: &'a PatchOptions,
+    token: String,
+}
+
+/// What a request came upon.
+enum Met {
+    Outcome(Outcome<PatchOutcome>),
+    /// This, at that time: the request was not applied.
+    Item(Now, Option<Item>),
+}
+
+impl Patching<'_> {
+    /// All in one request; `None` if the server does not take it.
+    async fn first(&self, request: &OneRequest, retries: &mut Retries) -> Result<Option<Met>> {
+        let build = |now| request.request(self.store, now, &self.token, self.options);
+        let sent = match self.options.if_version {
+            None => self.store.write(self.key, retries, build).await.map(|(now, reply)| match reply {
+                Reply::Done(item) => (now, Pinned::Done(item)),
+                Reply::Failed(item) => (now, Pinned::Failed(item)),
+            }),
+            Some(_) => {
+                let sent = self.store.write_pinned(self.key, &self.token, retries, build).await;
+                sent.map_err(Lost::Refused)
+            }
+        };
+        Ok(Some(match sent {
+            Ok((now, Pinned::Done(old))) => Met::Outcome(self.done(now, old)?),
+            Ok((now, Pinned::Failed(item))) => Met::Item(now, item),
+            Ok((_, Pinned::Own(item))) => Met::Outcome(self.own(item)?),
+            // A limit of expressions that is not known here.
+            Err(Lost::Refused(error)) if error.kind() == ErrorKind::Backend => return Ok(None),
+            Err(Lost::Refused(error)) => return Err(error),
+            Err(Lost::Unknown(error)) => match self.store.look(self.key, &self.token).await {
+                Some(item) => Met::Outcome(self.own(item)?),
+                None => return Err(unknown(&error)),
+            },
+        }))
+    }
+
+    /// The outcome of one request that was applied over this item.
+    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<PatchOutcome>> {
+        let header = codec::met(now, old.as_ref())?;
+        let step = rules::patch(now, header.as_ref(), self.options)?;
+        let PatchStep::Change { deadline } = step else { return Err(contention()) };
+        let mut map = match old.and_then(|mut old| old.remove(FIELDS)) {
+            Some(AttributeValue::M(map)) => map,
+            _ => return Err(crate::error::not_ours()),
+        };
+        // Of the old fields only those that the answer tells of, or is made from.
+        let mut sums = Vec::new();
+        let mut old = Vec::new();
+        for FieldOperation { field, change, .. } in self.operations {
+            if matches!(change, Change::Set(_) | Change::Unset) {
+                continue;
+            }
+            let Some((name, value)) = map.remove_entry(&**field) else { continue };
+            if let (Change::Increment(by), AttributeValue::N(before)) = (change, &value)
+                && let AttributeValue::N(by) = codec::number_attribute(by)
+                && let Some(sum) = decimal::sum(before, &by)
+            {
+                sums.push((name.clone(), Json::Number(sum)));
+            }
+            old.push((name, value));
+        }
+        let mut record = codec::record(old)?;
+        let effects = rules::apply(&mut record, self.patch)?;
+        // The server adds fractions in decimal.
+        for (name, sum) in sums {
+            record.insert(name, sum)?;
+        }
+        self.outcome(false, deadline, &record, effects, true).map(Outcome::Applied)
+    }
+
+    /// The outcome of a write whose answer was lost and that was found to be applied.
+    fn own(&self, mut item: Item) -> Result<Outcome<PatchOutcome>> {
+        if self.operations.iter().any(|operation| matches!(operation.change, Change::PopFront)) {
+            return Err(answer_lost());
+        }
+        let header = codec::header(&item)?;
+        let value = codec::value(&mut item, &ttl_core::Select::Fields(self.patch.to_fields()?))?;
+        let record = value.map(Value::into_record).transpose()?.unwrap_or_default();
+        let effects = vec![Effect::Done; self.operations.len()];
+        self.outcome(false, header.ends(), &record, effects, true).map(Outcome::Applied)
+    }
+
+    fn outcome(
+        &self,
+        created: bool,
+        deadline: Deadline,
+        record: &Record,
+        effects: Vec<Effect>,
+        stored: bool,
+    ) -> Result<PatchOutcome> {
+        let want = self.options.want;
+        let version = (stored && want.contains(Want::VERSION)).then(|| codec::token_version(&self.token));
+        let meta = Meta::new(created)
+            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+            .with_version(version.transpose()?);
+        Ok(PatchOutcome::new(meta, record.select(&self.patch.to_fields()?), effects))
+    }
+
+    /// Changes the record here, and writes it if it still is what was met.
+    async fn decided(
+        &self,
+        mut now: Now,
+        mut item: Option<Item>,
+        retries: &mut Retries,
+    ) -> Result<Outcome<PatchOutcome>> {
+        for round in 0..ROUNDS {
+            let header = codec::met(now, item.as_ref())?;
+            let replied = match (rules::patch(now, header.as_ref(), self.options)?, header, item) {
+                (PatchStep::Absent, ..) => return Ok(Outcome::Absent),
+                (PatchStep::Refused, ..) => return Ok(Outcome::Refused),
+                (PatchStep::Change { deadline }, Some(seen), Some(item)) => {
+                    self.over(&seen, item, deadline, retries).await?
+                }
+                _ => self.create(now, retries).await?,
+            };
+            match replied {
+                Met::Outcome(outcome) => return Ok(outcome),
+                Met::Item(at, found) => (now, item) = (at, found),
+            }
+            self.store.step_aside(round).await;
+        }
+        Err(contention())
+    }
+
+    async fn over(
+        &self,
+        seen: &Header,
+        mut item: Item,
+        deadline: Deadline,
+        retries: &mut Retries,
+    ) -> Result<Met> {
+        let value = codec::value(&mut item, &ttl_core::Select::All)?;
+        let mut record = value.map(Value::into_record).transpose()?.unwrap_or_default();
+        let effects = rules::apply(&mut record, self.patch)?;
+        let outcome = self.outcome(false, deadline, &record, effects, true)?;
+        let value = Value::Record(record);
+        size::check(self.key, &value, self.store)?;
+        let (_, fields) = codec::encode(&value);
+        let build = |now| {
+            let write = Write::update()
+                .set_value("#f = :f", ":f", fields.clone())
+                .set_value("#v = :v", ":v", AttributeValue::S(self.token.clone()))
+                .demand_live(now, Some(&seen.version));
+            Ok(match self.options.refresh {
+                None => write,
+                Some(_) if deadline.is_never() => write.demand_deadline(seen.deadline),
+                Some(_) => self.store.set_deadline(write, now, deadline).demand_deadline(seen.deadline),
+            })
+        };
+        Ok(match self.store.write_pinned(self.key, &self.token, retries, build).await? {
+            (_, Pinned::Done(_) | Pinned::Own(_)) => Met::Outcome(Outcome::Applied(outcome)),
+            (now, Pinned::Failed(item)) => Met::Item(now, item),
+        })
+    }
+
+    async fn create(&self, now: Now, retries: &mut Retries) -> Result<Met> {
+        let Some(create) = &self.options.create else { return Ok(Met::Outcome(Outcome::Absent)) };
+        let mut record = create.initial.clone();
+        let effects = rules::apply(&mut record, self.patch)?;
+        let value = Value::Record(record.clone());
+        size::check(self.key, &value, self.store)?;
+        let applied = |deadline, stored| {
+            let outcome = self.outcome(true, deadline, &record, effects.clone(), stored);
+            outcome.map(|outcome| Met::Outcome(Outcome::Applied(outcome)))
+        };
+        if let PatchStep::CreateElapsed { deadline } = rules::patch(now, None, self.options)? {
+            return applied(deadline, false);
+        }
+        let build = |now| match rules::patch(now, None, self.options)? {
+            PatchStep::Create { deadline, cap } => {
+                let cap = Some(cap).filter(|cap| !cap.is_never());
+                Ok(Write::put(self.store.new_item(now, &value, &self.token, deadline, cap)).demand_free(now))
+            }
+            _ => Ok(Write::nothing()),
+        };
+        match self.store.write(self.key, retries, build).await {
+            Ok((now, Reply::Done(_))) => match rules::patch(now, None, self.options)? {
+                PatchStep::Create { deadline, .. } => applied(deadline, true),
+                _ => Err(contention()),
+            },
+            Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
+            Err(Lost::Refused(error)) => Err(error),
+            Err(Lost::Unknown(error)) => match self.store.look(self.key, &self.token).await {
+                Some(item) => applied(codec::header(&item)?.ends(), true),
+                None => Err(unknown(&error)),
+            },
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The first request of a patch: its operations as one update expression, where DynamoDB has them.
+
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::Number;
+use ttl_core::{Change, Deadline, FieldOperation, Now, PatchOptions, RefreshMode, Result};
+
+use crate::codec;
+use crate::expression::Write;
+use crate::size;
+use crate::store::Inner;
+
+/// DynamoDB takes expressions of up to 4096 bytes with up to 300 operators. What comes from elsewhere (life, version,
+/// deadline) is within what is left.
+const MAX_TEXT_BYTES: usize = 3_600;
+const MAX_OPERATORS: usize = 260;
+/// More than an item could hold.
+const MAX_VALUE_BYTES: usize = 400 * 1024;
+/// Fractions are added here to numbers of at most this size, and have themselves at most so many decimals: the sum has
+/// no more digits than DynamoDB keeps.
+const MAX_WHOLE: i64 = 1_000_000_000_000_000;
+const MIN_FRACTION: f64 = 1e-6;
+
+/// The part of a request that changes fields.
+#[derive(Debug, Default)]
+struct Fields {
+    set: String,
+    remove: String,
+    condition: String,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+    operators: usize,
+    value_bytes: usize,
+}
+
+/// A patch's operations as one request, if they fit into one: each field once, and nothing that needs to be read
+/// before.
+#[derive(Debug)]
+pub(crate) struct OneRequest(Fields);
+
+impl OneRequest {
+    pub(crate) fn of(operations: &[FieldOperation]) -> Option<Self> {
+        let mut seen = HashSet::with_capacity(operations.len());
+        let mut fields = Fields::default();
+        for (number, FieldOperation { field, change, .. }) in operations.iter().enumerate() {
+            if !seen.insert(&**field) {
+                return None;
+            }
+            fields.add(number, field, change)?;
+            let texts = fields.set.len() + fields.remove.len();
+            if texts > MAX_TEXT_BYTES
+                || fields.condition.len() > MAX_TEXT_BYTES
+                || fields.operators > MAX_OPERATORS
+                || fields.value_bytes > MAX_VALUE_BYTES
+            {
+                return None;
+            }
+        }
+        Some(Self(fields))
+    }
+
+    /// The request for a live record.
+    pub(crate) fn request(
+        &self,
+        store: &Inner,
+        now: Now,
+        token: &str,
+        options: &PatchOptions,
+    ) -> Result<Write> {
+        let fields = &self.0;
+        let mut write = Write::update().set_value("#v = :v", ":v", AttributeValue::S(token.to_owned()));
+        write.fields.clone_from(&fields.names);
+        write.values.extend(fields.values.iter().map(|(name, value)| (name.clone(), value.clone())));
+        for (text, part) in
+            [(&fields.set, Write::set as fn(Write, &str) -> Write), (&fields.remove, Write::remove)]
+        {
+            if !text.is_empty() {
+                write = part(write, text);
+            }
+        }
+        if let Some(refresh) = &options.refresh {
+            write = store.set_deadline(write, now, Deadline::after(now, refresh.ttl));
+            if refresh.mode == RefreshMode::ExtendOnly {
+                write = write.demand("#d < :d");
+            }
+        }
+        write = write.demand_live(now, options.if_version.as_ref()).demand("attribute_type(#f, :map)");
+        if !fields.condition.is_empty() {
+            write = write.demand(&fields.condition);
+        }
+        Ok(write.value(":map", AttributeValue::S("M".to_owned())))
+    }
+}
+
+impl Fields {
+    fn add(&mut self, number: usize, field: &str, change: &Change) -> Option<()> {
+        self.names.insert(format!("#{number}"), field.to_owned());
+        let path = format!("#f.#{number}");
+        match change {
+            Change::Set(value) => {
+                self.value_bytes += size::json_bytes(value);
+                self.set(&format!("{path} = :{number}"), 1);
+                self.value(format!(":{number}"), codec::to_attribute(value));
+            }
+            Change::Append(element) | Change::Prepend(element) => {
+                self.value_bytes += size::json_bytes(element);
+                let old = format!("if_not_exists({path}, :none)");
+                let list = match change {
+                    Change::Append(_) => format!("{old}, :{number}"),
+                    _ => format!(":{number}, {old}"),
+                };
+                self.set(&format!("{path} = list_append({list})"), 3);
+                self.value(format!(":{number}"), AttributeValue::L(vec![codec::to_attribute(element)]));
+                self.none();
+                self.demand(&format!("attribute_not_exists({path}) OR attribute_type({path}, :list)"), 4);
+                self.list();
+            }
+            // An empty or missing list is told by the condition, because removing from it is an error.
+            Change::PopFront => {
+                self.removes(&format!("{path}[0]"));
+                self.demand(&format!("attribute_exists({path}[0]) AND attribute_type({path}, :list)"), 4);
+                self.list();
+            }
+            Change::Clear => {
+                self.set(&format!("{path} = :none"), 1);
+                self.none();
+                self.demand(&format!("attribute_type({path}, :list)"), 2);
+                self.list();
+            }
+            Change::Unset => self.removes(&path),
+            Change::Increment(by) => {
+                let (low, high) = bounds(by)?;
+                self.set(&format!("{path} = if_not_exists({path}, :zero) + :{number}"), 3);
+                self.value(format!(":{number}"), codec::number_attribute(by));
+                self.value(":zero".to_owned(), AttributeValue::N("0".to_owned()));
+                self.demand(
+                    &format!("attribute_not_exists({path}) OR {path} BETWEEN :{number}a AND :{number}b"),
+                    4,
+                );
+                self.value(format!(":{number}a"), AttributeValue::N(low.to_string()));
+                self.value(format!(":{number}b"), AttributeValue::N(high.to_string()));
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn set(&mut self, text: &str, operators: usize) {
+        join(&mut self.set, ", ", text);
+        self.operators += operators;
+    }
+
+    fn removes(&mut self, path: &str) {
+        join(&mut self.remove, ", ", path);
+        self.operators += 1;
+    }
+
+    fn demand(&mut self, text: &str, operators: usize) {
+        join(&mut self.condition, " AND ", &format!("({text})"));
+        self.operators += operators;
+    }
+
+    fn value(&mut self, name: String, value: AttributeValue) {
+        self.values.insert(name, value);
+    }
+
+    fn none(&mut self) {
+        self.value(":none".to_owned(), AttributeValue::L(Vec::new()));
+    }
+
+    fn list(&mut self) {
+        self.value(":list".to_owned(), AttributeValue::S("L".to_owned()));
+    }
+}
+
+/// Between which numbers a field may be so that the server's sum is that of the rules; `None` for amounts that are only
+/// added here.
+fn bounds(by: &Number) -> Option<(i128, i128)> {
+    if let Some(by) = by.as_i64() {
+        let by = i128::from(by);
+        return Some((i128::from(i64::MIN) - by, i128::from(i64::MAX) - by));
+    }
+    let by = by.as_f64()?.abs();
+    // At most 15 digits before and 22 after the point.
+    let fits = (MIN_FRACTION..MAX_WHOLE as f64).contains(&by);
+    fits.then_some((-i128::from(MAX_WHOLE), i128::from(MAX_WHOLE)))
+}
+
+fn join(list: &mut String, separator: &str, text: &str) {
+    if !list.is_empty() {
+        list.push_str(separator);
+    }
+    list.push_str(text);
+}

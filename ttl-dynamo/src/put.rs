@@ -1,0 +1,236 @@
+//! Put: one request that is right for most states of the key, and another pinned on what that one met.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ttl_core::rules::{self, Header, PutStep};
+use ttl_core::{Condition, Deadline, Key, Kind, Meta, Now, Outcome, PutOptions, Result, Value, Want};
+
+use crate::codec::{self, Item};
+use crate::error::{contention, unknown};
+use crate::expression::Write;
+use crate::names::{DEADLINE, MAX, VERSION};
+use crate::send::{Lost, Pinned, Reply, Retries};
+use crate::size;
+use crate::store::{Inner, check_put};
+
+/// How often a write that was decided here is tried again after somebody else was faster.
+pub(crate) const ROUNDS: u32 = 64;
+
+/// A put of one key.
+pub(crate) struct Put<'a> {
+    pub(crate) store: &'a Inner,
+    key: &'a Key,
+    value: &'a Value,
+    pub(crate) options: &'a PutOptions,
+    token: String,
+}
+
+impl Inner {
+    pub(crate) async fn put(&self, key: &Key, value: &Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+        check_put(options)?;
+        let put = Put { store: self, key, value, options, token: codec::new_token() };
+        size::check(key, value, self)?;
+        put.run().await
+    }
+}
+
+impl Put<'_> {
+    async fn run(&self) -> Result<Outcome<Meta>> {
+        let mut retries = self.store.retries();
+        // Bad input is refused whatever is stored.
+        self.options.lifespan.expiry.resolve(self.store.now_millis())?;
+        let met = match self.options.condition {
+            Condition::IfVersion(_) => self.first_of_version(&mut retries).await?,
+            _ => self.first(&mut retries).await?,
+        };
+        match met {
+            Met::Outcome(outcome) => Ok(outcome),
+            Met::Item(now, item) => self.decided(now, item, &mut retries).await,
+        }
+    }
+
+    async fn first(&self, retries: &mut Retries) -> Result<Met> {
+        match self.store.write(self.key, retries, |now| self.first_request(now)).await {
+            Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
+            Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
+            Err(lost) => self.lost(lost).await.map(Met::Outcome),
+        }
+    }
+
+    async fn first_of_version(&self, retries: &mut Retries) -> Result<Met> {
+        match self.store.write_pinned(self.key, &self.token, retries, |now| self.first_request(now)).await? {
+            (now, Pinned::Done(old)) => self.done(now, old).map(Met::Outcome),
+            (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
+            (_, Pinned::Own(item)) => self.own(&item).map(Met::Outcome),
+        }
+    }
+
+    /// An update of value and version, which leaves nothing of the other kind.
+    pub(crate) fn value_and_version(&self) -> Write {
+        let (_, value) = codec::encode(self.value);
+        let write = match self.value.kind() {
+            Kind::Blob => Write::update().set_value("#b = :b", ":b", value).remove("#f"),
+            Kind::Record => Write::update().set_value("#f = :f", ":f", value).remove("#b"),
+        };
+        write.set_value("#v = :v", ":v", AttributeValue::S(self.token.clone()))
+    }
+
+    /// An item of its own.
+    pub(crate) fn whole(&self, now: Now, deadline: Deadline, cap: Option<Deadline>) -> Write {
+        Write::put(self.store.new_item(now, self.value, &self.token, deadline, cap))
+    }
+
+    /// The outcome of a request that was applied over this item.
+    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<Meta>> {
+        let old = codec::met(now, old.as_ref())?;
+        Ok(match rules::put(now, old.as_ref(), self.options)? {
+            PutStep::Absent => Outcome::Absent,
+            PutStep::Refused => Outcome::Refused,
+            PutStep::Write { deadline, created, .. } => Outcome::Applied(self.meta(created, deadline, true)?),
+            PutStep::Erase { deadline, created } => Outcome::Applied(self.meta(created, deadline, false)?),
+        })
+    }
+
+    /// The outcome of a write whose answer was lost and that was found to be applied. Whether a put without a condition
+    /// created the entry cannot be told any more; it says no.
+    fn own(&self, item: &Item) -> Result<Outcome<Meta>> {
+        let created = self.options.condition == Condition::IfAbsent;
+        Ok(Outcome::Applied(self.meta(created, codec::header(item)?.ends(), true)?))
+    }
+
+    async fn lost(&self, lost: Lost) -> Result<Outcome<Meta>> {
+        let error = match lost {
+            Lost::Refused(error) => return Err(error),
+            Lost::Unknown(error) => error,
+        };
+        match self.store.look(self.key, &self.token).await {
+            Some(item) => self.own(&item),
+            None => Err(unknown(&error)),
+        }
+    }
+
+    fn meta(&self, created: bool, deadline: Deadline, stored: bool) -> Result<Meta> {
+        let want = self.options.want;
+        let version = (stored && want.contains(Want::VERSION)).then(|| codec::token_version(&self.token));
+        Ok(Meta::new(created)
+            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+            .with_version(version.transpose()?))
+    }
+
+    /// Decides here by what was met, and writes if that still stands.
+    async fn decided(
+        &self,
+        mut now: Now,
+        mut item: Option<Item>,
+        retries: &mut Retries,
+    ) -> Result<Outcome<Meta>> {
+        for round in 0..ROUNDS {
+            let met = codec::met(now, item.as_ref())?;
+            let step = rules::put(now, met.as_ref(), self.options)?;
+            let replied = match (step, &met) {
+                (PutStep::Absent, _) => return Ok(Outcome::Absent),
+                (PutStep::Refused, _) => return Ok(Outcome::Refused),
+                (_, Some(header)) => self.over(header, retries).await?,
+                (_, None) => match self.store.write(self.key, retries, |now| self.fresh(now)).await {
+                    Ok((now, Reply::Done(_))) => Met::Outcome(self.done(now, None)?),
+                    Ok((now, Reply::Failed(item))) => Met::Item(now, item),
+                    Err(lost) => Met::Outcome(self.lost(lost).await?),
+                },
+            };
+            match replied {
+                Met::Outcome(outcome) => return Ok(outcome),
+                Met::Item(at, found) => (now, item) = (at, found),
+            }
+            self.store.step_aside(round).await;
+        }
+        Err(contention())
+    }
+
+    /// Creates, where nothing is stored or a ghost.
+    fn fresh(&self, now: Now) -> Result<Write> {
+        Ok(match rules::put(now, None, self.options)? {
+            PutStep::Write { deadline, cap, .. } => {
+                self.whole(now, deadline, Some(cap).filter(|cap| !cap.is_never()))
+            }
+            PutStep::Erase { .. } => Write::delete(),
+            PutStep::Absent | PutStep::Refused => return Ok(Write::nothing()),
+        }
+        .demand_free(now))
+    }
+
+    /// Replaces a live entry, if it still is as it was seen.
+    async fn over(&self, seen: &Header, retries: &mut Retries) -> Result<Met> {
+        let build = |now| {
+            let write = match rules::put(now, Some(seen), self.options)? {
+                PutStep::Write { deadline, cap, created: false } => {
+                    let write = self.value_and_version();
+                    let write = match deadline.is_never() {
+                        true => write.remove("#d").remove("#e"),
+                        false => self.store.set_deadline(write, now, deadline),
+                    };
+                    if cap.is_never() {
+                        write
+                    } else {
+                        write.set_value("#m = :m", ":m", codec::deadline_attribute(cap))
+                    }
+                }
+                PutStep::Erase { .. } => Write::delete(),
+                // It has ended meanwhile.
+                _ => return Ok(Write::nothing()),
+            };
+            Ok(write.demand_live(now, Some(&seen.version)).demand_deadline(seen.deadline))
+        };
+        let erases =
+            matches!(rules::put(self.store.now_millis(), Some(seen), self.options)?, PutStep::Erase { .. });
+        if erases {
+            return match self.store.write(self.key, retries, build).await {
+                Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
+                Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
+                Err(lost) => Err(lost.into_error()),
+            };
+        }
+        match self.store.write_pinned(self.key, &self.token, retries, build).await? {
+            (now, Pinned::Done(old)) => self.done(now, old).map(Met::Outcome),
+            (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
+            (_, Pinned::Own(item)) => self.own(&item).map(Met::Outcome),
+        }
+    }
+}
+
+/// What a request came upon.
+enum Met {
+    Outcome(Outcome<Meta>),
+    /// This, at that time: the request was not applied.
+    Item(Now, Option<Item>),
+}
+
+impl Inner {
+    /// An item without its key.
+    pub(crate) fn new_item(
+        &self,
+        now: Now,
+        value: &Value,
+        token: &str,
+        deadline: Deadline,
+        cap: Option<Deadline>,
+    ) -> Item {
+        let (name, value) = codec::encode(value);
+        let mut item = Item::with_capacity(6);
+        item.insert(name.to_owned(), value);
+        item.insert(VERSION.to_owned(), AttributeValue::S(token.to_owned()));
+        if !deadline.is_never() {
+            item.insert(DEADLINE.to_owned(), codec::deadline_attribute(deadline));
+            item.insert(self.names.epoch.clone(), self.epoch(now, deadline));
+        }
+        if let Some(cap) = cap {
+            item.insert(MAX.to_owned(), codec::deadline_attribute(cap));
+        }
+        item
+    }
+
+    /// Leaves the others time, once it is clear that there are many.
+    pub(crate) async fn step_aside(&self, round: u32) {
+        if round > 0 {
+            tokio::time::sleep(self.pause(round.min(4) - 1)).await;
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The first request of a put: right for most states of the key, and refused by the rest.
+
+use ttl_core::{Condition, Deadline, Now, OnLive, Refresh, RefreshMode, Result};
+
+use crate::codec;
+use crate::expression::Write;
+use crate::put::Put;
+
+/// Nothing, or any entry of ours but a ghost with a cap, which would survive. What is not ours is left alone.
+const REPLACEABLE: &str = "attribute_not_exists(#k) OR (attribute_exists(#v) AND (attribute_not_exists(#m) OR (#d > :now AND #m > :now)))";
+/// Nothing, or an entry of ours without a cap.
+const UNCAPPED: &str = "attribute_not_exists(#k) OR (attribute_exists(#v) AND attribute_not_exists(#m))";
+/// Nothing, or a live entry.
+const LIVE_OR_NOTHING: &str = "attribute_not_exists(#k) OR (attribute_exists(#v) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now))";
+
+/// Where else than over a live entry an update is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Elsewhere {
+    Nowhere,
+    /// Where nothing is stored.
+    Nothing,
+    /// There, and over a ghost without a cap.
+    Ghosts,
+}
+
+impl Put<'_> {
+    /// Decides as [`rules::put`](ttl_core::rules::put) for whatever it is applied to.
+    pub(crate) fn first_request(&self, now: Now) -> Result<Write> {
+        let asked = self.options.lifespan.expiry.resolve(now)?;
+        let cap = self.options.lifespan.max.map(|max| Deadline::after(now, max));
+        let fresh = asked.min(cap.unwrap_or(Deadline::NEVER));
+        let (always, version) = match &self.options.condition {
+            Condition::IfAbsent if fresh.is_expired(now) => return Ok(Write::delete().demand_free(now)),
+            Condition::IfAbsent => return Ok(self.whole(now, fresh, cap).demand_free(now)),
+            Condition::IfVersion(version) => (false, Some(version)),
+            condition => (*condition == Condition::Always, None),
+        };
+        if asked.is_expired(now) && self.options.on_live == OnLive::Replace {
+            return Ok(if always {
+                Write::delete().demand("attribute_not_exists(#k) OR attribute_exists(#v)")
+            } else {
+                Write::delete().demand_live(now, version)
+            });
+        }
+        let mut write = self.value_and_version();
+        if let Some(cap) = cap {
+            write = write.set_value("#m = if_not_exists(#m, :m)", ":m", codec::deadline_attribute(cap));
+        } else if asked.is_never() && self.options.on_live == OnLive::Replace {
+            // An entry with a cap has a deadline, which is not known here.
+            let write = write.remove("#d").remove("#e");
+            return Ok(if always {
+                write.demand(UNCAPPED)
+            } else {
+                write.demand_live(now, version).demand("attribute_not_exists(#m)")
+            });
+        }
+        let creates = always && !fresh.is_expired(now);
+        let (write, elsewhere) = match self.options.on_live {
+            OnLive::Keep => self.keeping(write, now, asked, cap, creates),
+            OnLive::Refresh(refresh) => self.refreshing(write, now, &refresh, creates.then_some(asked)),
+            _ => (self.replacing(write, now, asked, cap), Elsewhere::Ghosts),
+        };
+        Ok(match elsewhere {
+            Elsewhere::Ghosts if creates => write.demand(REPLACEABLE).now(now),
+            Elsewhere::Nothing if creates => write.demand(LIVE_OR_NOTHING).now(now),
+            _ => write.demand_live(now, version),
+        })
+    }
+
+    fn replacing(&self, write: Write, now: Now, asked: Deadline, cap: Option<Deadline>) -> Write {
+        match cap {
+            // It ends with its cap; this is right as long as an older cap is no later.
+            Some(cap) if asked.is_never() => {
+                self.store.set_deadline(write, now, cap).demand("attribute_not_exists(#m) OR #m <= :m")
+            }
+            _ => self.store.set_deadline(write, now, asked),
+        }
+    }
+
+    /// Leaves the deadline of a live entry, and sets that of a new one.
+    fn keeping(
+        &self,
+        write: Write,
+        now: Now,
+        asked: Deadline,
+        cap: Option<Deadline>,
+        creates: bool,
+    ) -> (Write, Elsewhere) {
+        let cap = cap.unwrap_or(Deadline::NEVER);
+        // A persistent entry that gets a cap gets a deadline too.
+        let missing = if creates { asked.min(cap) } else { cap };
+        if missing.is_never() {
+            return (write, Elsewhere::Nothing);
+        }
+        let write = write
+            .set_value("#d = if_not_exists(#d, :d)", ":d", codec::deadline_attribute(missing))
+            .set_value("#e = if_not_exists(#e, :e)", ":e", self.store.epoch(now, missing));
+        if creates && !asked.is_never() {
+            // A persistent entry would get the deadline of a new one.
+            return (write.demand("attribute_not_exists(#k) OR attribute_exists(#d)"), Elsewhere::Nothing);
+        }
+        (write, Elsewhere::Nothing)
+    }
+
+    /// Moves the deadline as the refresh says, which a new entry's may be as well.
+    fn refreshing(
+        &self,
+        write: Write,
+        now: Now,
+        refresh: &Refresh,
+        asked: Option<Deadline>,
+    ) -> (Write, Elsewhere) {
+        let to = Deadline::after(now, refresh.ttl);
+        let elsewhere = if asked == Some(to) { Elsewhere::Ghosts } else { Elsewhere::Nowhere };
+        let write = self.store.set_deadline(write, now, to);
+        let write = match (refresh.mode, elsewhere) {
+            (RefreshMode::Reset, _) => write,
+            (RefreshMode::ExtendOnly, Elsewhere::Ghosts) => {
+                write.demand("attribute_not_exists(#k) OR #d < :d")
+            }
+            (RefreshMode::ExtendOnly, _) => write.demand("#d < :d"),
+        };
+        (write, elsewhere)
+    }
+}

@@ -1,0 +1,248 @@
+//! Requests: sent once, or again where that cannot apply anything twice.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use rand::RngExt;
+use ttl_core::{Error, Key, Now, Result};
+
+use crate::codec::Item;
+use crate::error::{Failure, failure, unknown};
+use crate::expression::{Action, Write};
+use crate::get::Projection;
+use crate::names::VERSION;
+use crate::store::Inner;
+
+macro_rules! conditional {
+    ($request:expr, $condition:ident, $names:ident, $values:ident, $failed:ident) => {
+        $request
+            .set_condition_expression($condition)
+            .set_expression_attribute_names($names)
+            .set_expression_attribute_values($values)
+            .return_values_on_condition_check_failure($failed)
+    };
+}
+
+/// An answer without the SDK's error: one that says that a condition failed holds the item, and prints it.
+macro_rules! reply {
+    ($sent:expr, $errors:ident, $action:literal, $config:ident) => {
+        match $sent {
+            Ok(answer) => Ok(Reply::Done(answer.attributes)),
+            Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
+                match answer.into_err() {
+                    $errors::ConditionalCheckFailedException(failed) => Ok(Reply::Failed(failed.item)),
+                    _ => Ok(Reply::Failed(None)),
+                }
+            }
+            Err(error) => Err(failure(&error, $action, $config)),
+        }
+    };
+}
+
+/// What became of a conditional write.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// It was applied; the item as it was before, or as it is now if that was asked for.
+    Done(Option<Item>),
+    /// The condition did not hold, for this item.
+    Failed(Option<Item>),
+}
+
+/// What became of a write that was not answered.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// Nothing was applied.
+    Refused(Error),
+    /// It may have been applied, or be applied yet.
+    Unknown(Error),
+}
+
+impl Lost {
+    /// Where nothing can be proved.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Refused(error) => error,
+            Self::Unknown(error) => unknown(&error),
+        }
+    }
+}
+
+/// What became of a write that can be sent again.
+#[derive(Debug)]
+pub(crate) enum Pinned {
+    Done(Option<Item>),
+    Failed(Option<Item>),
+    /// An attempt without an answer was applied: this is the item.
+    Own(Item),
+}
+
+/// The attempts of one operation: how many are left, and for how long.
+#[derive(Debug)]
+pub(crate) struct Retries {
+    made: u32,
+    ends: Instant,
+}
+
+impl Inner {
+    pub(crate) fn retries(&self) -> Retries {
+        Retries { made: 0, ends: Instant::now() + self.config.timeout }
+    }
+
+    /// Waits until the next attempt, or hands the error back if there is none.
+    pub(crate) async fn again(&self, retries: &mut Retries, failure: Failure) -> Result<()> {
+        retries.made += 1;
+        if !failure.again || retries.made >= self.config.attempts {
+            return Err(failure.error);
+        }
+        let pause = self.pause(retries.made - 1);
+        if Instant::now() + pause >= retries.ends {
+            return Err(failure.error);
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    /// A random time up to one that doubles, so that those who collided do not do so again.
+    pub(crate) fn pause(&self, attempt: u32) -> Duration {
+        let longest = self.config.backoff.saturating_mul(1 << attempt.min(16)).min(self.config.max_backoff);
+        longest.mul_f64(rand::rng().random())
+    }
+
+    pub(crate) fn now_millis(&self) -> Now {
+        Now::from(self.time())
+    }
+
+    /// The partition key of an item.
+    pub(crate) fn item_key(&self, key: &Key) -> AttributeValue {
+        AttributeValue::S([&*self.prefix, key.as_str()].concat())
+    }
+
+    /// Reads an item, or the part of it that the expression names.
+    pub(crate) async fn read(
+        &self,
+        key: &Key,
+        part: Option<&Projection>,
+        consistent: bool,
+        retries: &mut Retries,
+    ) -> Result<Option<Item>> {
+        let client = self.client.get(&self.config).await?;
+        loop {
+            let mut request = client
+                .get_item()
+                .table_name(&self.config.table)
+                .key(&self.names.key, self.item_key(key))
+                .consistent_read(consistent);
+            if let Some(part) = part {
+                request = request
+                    .projection_expression(&part.expression)
+                    .set_expression_attribute_names(Some(part.names.clone()));
+            }
+            match request.send().await {
+                Ok(answer) => return Ok(answer.item),
+                Err(error) => self.again(retries, failure(&error, "GetItem", &self.config)).await?,
+            }
+        }
+    }
+
+    /// Sends a write until it is executed. It is built anew for each attempt, with the time of that attempt, and sent
+    /// again only if it was certainly not executed.
+    pub(crate) async fn write(
+        &self,
+        key: &Key,
+        retries: &mut Retries,
+        build: impl Fn(Now) -> Result<Write>,
+    ) -> Result<(Now, Reply), Lost> {
+        loop {
+            let now = self.now_millis();
+            let write = build(now).map_err(Lost::Refused)?;
+            match self.send(key, write).await {
+                Ok(reply) => return Ok((now, reply)),
+                Err(failure) if failure.maybe => return Err(Lost::Unknown(failure.error)),
+                Err(failure) => self.again(retries, failure).await.map_err(Lost::Refused)?,
+            }
+        }
+    }
+
+    /// Sends a write whose condition names a version that was seen and that it replaces by this token: it cannot apply
+    /// twice, so it is also sent again when its answer was lost.
+    pub(crate) async fn write_pinned(
+        &self,
+        key: &Key,
+        token: &str,
+        retries: &mut Retries,
+        build: impl Fn(Now) -> Result<Write>,
+    ) -> Result<(Now, Pinned)> {
+        let mut lost: Option<Error> = None;
+        loop {
+            let now = self.now_millis();
+            let failure = match (self.send(key, build(now)?).await, lost.take()) {
+                (Ok(Reply::Done(item)), _) => return Ok((now, Pinned::Done(item))),
+                (Ok(Reply::Failed(item)), None) => return Ok((now, Pinned::Failed(item))),
+                (Ok(Reply::Failed(Some(item))), Some(_)) if is_own(&item, token) => {
+                    return Ok((now, Pinned::Own(item)));
+                }
+                (Ok(Reply::Failed(_)), Some(error)) => return Err(unknown(&error)),
+                (Err(failure), before) => {
+                    lost = if failure.maybe { Some(failure.error.clone()) } else { before };
+                    failure
+                }
+            };
+            let again = Failure { again: failure.again || lost.is_some(), ..failure };
+            if let Err(error) = self.again(retries, again).await {
+                let Some(lost) = lost else { return Err(error) };
+                return match self.look(key, token).await {
+                    Some(item) => Ok((self.now_millis(), Pinned::Own(item))),
+                    None => Err(unknown(&lost)),
+                };
+            }
+        }
+    }
+
+    /// The item, if it is the one that was written with this token.
+    pub(crate) async fn look(&self, key: &Key, token: &str) -> Option<Item> {
+        let item = self.read(key, None, true, &mut self.retries()).await;
+        item.ok().flatten().filter(|item| is_own(item, token))
+    }
+
+    /// Sends a write once.
+    pub(crate) async fn send(&self, key: &Key, mut write: Write) -> Result<Reply, Failure> {
+        let config = &self.config;
+        let client = self.client.get(config).await.map_err(Failure::never)?;
+        let names = Some(write.take_names(&self.names)).filter(|names| !names.is_empty());
+        let values = Some(write.values).filter(|values| !values.is_empty());
+        let condition = Some(write.condition).filter(|condition| !condition.is_empty());
+        let failed = ReturnValuesOnConditionCheckFailure::AllOld;
+        let (name, value) = (&self.names.key, self.item_key(key));
+        match write.action {
+            Action::Put(mut item) => {
+                item.insert(name.clone(), value);
+                let request = client.put_item().table_name(&config.table).set_item(Some(item));
+                let request = conditional!(request, condition, names, values, failed);
+                reply!(request.send().await, PutItemError, "PutItem", config)
+            }
+            Action::Update { set, remove } => {
+                let set = if set.is_empty() { set } else { ["SET ", &set].concat() };
+                let update = if remove.is_empty() { set } else { [&set, " REMOVE ", &remove].concat() };
+                let answer = if write.answer_new { ReturnValue::AllNew } else { ReturnValue::AllOld };
+                let request = client.update_item().table_name(&config.table).key(name, value);
+                let request = conditional!(request, condition, names, values, failed);
+                let request = request.update_expression(update).return_values(answer);
+                reply!(request.send().await, UpdateItemError, "UpdateItem", config)
+            }
+            Action::Delete => {
+                let request = client.delete_item().table_name(&config.table).key(name, value);
+                let request = conditional!(request, condition, names, values, failed);
+                let request = request.return_values(ReturnValue::AllOld);
+                reply!(request.send().await, DeleteItemError, "DeleteItem", config)
+            }
+        }
+    }
+}
+
+fn is_own(item: &Item, token: &str) -> bool {
+    matches!(item.get(VERSION), Some(AttributeValue::S(version)) if version == token)
+}

@@ -1,0 +1,143 @@
+//! What an item counts as, as DynamoDB counts it: names and values, to the byte.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Number, Value as Json};
+use ttl_core::{Error, ErrorKind, Key, Result, Value};
+
+use crate::codec;
+use crate::config::DynamoConfig;
+use crate::names::{DEADLINE, FIELDS, MAX, VALUE, VERSION};
+use crate::store::Inner;
+
+/// The largest item.
+const MAX_ITEM_BYTES: usize = 400 * 1024;
+/// What a list or a map counts beside its elements, and each element beside itself.
+const CONTAINER_BYTES: usize = 3;
+const ELEMENT_BYTES: usize = 1;
+/// A token of ours.
+const TOKEN_BYTES: usize = 22;
+/// The longest that an instant of this era can count: 14 digits in milliseconds.
+const INSTANT_BYTES: usize = 8;
+/// No record's text is longer than its attribute by more than this factor: `\u0000` is one character.
+const TEXT_FACTOR: usize = 8;
+
+/// The largest blob whose item is never too large, whatever its key, deadline and cap are.
+pub(crate) fn max_value_bytes(config: &DynamoConfig) -> u64 {
+    let key = config.prefix().len() + Key::MAX_BYTES;
+    (MAX_ITEM_BYTES - fixed_bytes(config) - key - VALUE.len()) as u64
+}
+
+/// Refuses what would be too large an item, or too large a value, before anything is sent.
+pub(crate) fn check(key: &Key, value: &Value, store: &Inner) -> Result<()> {
+    let bytes = store.prefix.len() + key.as_str().len() + value_bytes(value) + fixed_bytes(&store.config);
+    if bytes > MAX_ITEM_BYTES {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "an item of DynamoDB has at most {MAX_ITEM_BYTES} bytes, names included; this one would have {bytes}"
+            ),
+        ));
+    }
+    let limit = usize::try_from(store.capabilities.max_value_bytes).unwrap_or(usize::MAX);
+    match value {
+        Value::Record(_) if bytes.saturating_mul(TEXT_FACTOR) <= limit => Ok(()),
+        value => store.capabilities.check_size(value.size_bytes()),
+    }
+}
+
+/// What an item counts beside key and value, with a deadline and a cap.
+fn fixed_bytes(config: &DynamoConfig) -> usize {
+    let names = config.key_attribute.len() + config.ttl_attribute.len();
+    names + DEADLINE.len() + MAX.len() + VERSION.len() + TOKEN_BYTES + 3 * INSTANT_BYTES
+}
+
+/// What a value counts as, with its attribute's name.
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Blob(bytes) => VALUE.len() + bytes.len(),
+        Value::Record(record) => {
+            FIELDS.len() + CONTAINER_BYTES + record.iter().map(field_bytes).sum::<usize>()
+        }
+    }
+}
+
+/// What a field counts as, in a record or an object.
+fn field_bytes((name, value): (&str, &Json)) -> usize {
+    ELEMENT_BYTES + name.len() + json_bytes(value)
+}
+
+/// What a field's value counts as, without its name.
+pub(crate) fn json_bytes(value: &Json) -> usize {
+    match value {
+        Json::Null | Json::Bool(_) => 1,
+        Json::String(text) => text.len(),
+        Json::Number(number) => number_bytes(number),
+        Json::Array(items) => {
+            CONTAINER_BYTES + items.iter().map(|item| ELEMENT_BYTES + json_bytes(item)).sum::<usize>()
+        }
+        Json::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| {
+                let escape = if codec::is_escaped(name) { codec::ESCAPE.len() } else { 0 };
+                escape + field_bytes((name, value))
+            });
+            CONTAINER_BYTES + fields.sum::<usize>()
+        }
+    }
+}
+
+/// A byte for every two significant digits, and one more; a negative number one more again. Bytes count as such.
+fn number_bytes(number: &Number) -> usize {
+    let digits = |mut integer: u64| {
+        while integer != 0 && integer.is_multiple_of(10) {
+            integer /= 10;
+        }
+        integer.checked_ilog10().map_or(0, |log| log as usize + 1)
+    };
+    let count = |digits: usize, negative: bool| digits.div_ceil(2) + 1 + usize::from(negative);
+    match (number.as_i64(), number.as_u64()) {
+        (Some(integer), _) => count(digits(integer.unsigned_abs()), integer < 0),
+        (_, Some(integer)) => count(digits(integer), false),
+        _ => match codec::number_attribute(number) {
+            AttributeValue::N(text) => {
+                let mantissa = text.split('e').next().unwrap_or_default();
+                let digits = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0');
+                count(digits.count(), text.starts_with('-'))
+            }
+            AttributeValue::B(text) => text.as_ref().len(),
+            _ => 1,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_count_as_documented() {
+        for (value, bytes) in [
+            (json!(null), 1),
+            (json!(true), 1),
+            (json!("äb"), 3),
+            (json!(0), 1),
+            (json!(7), 2),
+            (json!(-7), 3),
+            (json!(100), 2),
+            (json!(123), 3),
+            (json!(u64::MAX), 11),
+            (json!(1.5), 2),
+            (json!(-0.25), 3),
+            (json!(1e-7), 2),
+            (json!(1.5e300), 7),
+            (json!([]), 3),
+            (json!([1, "a"]), 8),
+            (json!({}), 3),
+            (json!({ "a": [null] }), 10),
+            (json!({ "": 1 }), 10),
+        ] {
+            assert_eq!(json_bytes(&value), bytes, "{value}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The table: looked at, compared with what the driver needs, and made where it is missing.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus};
+use tokio::time::{Instant, sleep};
+use ttl_core::{Error, ErrorKind, Result};
+
+use crate::config::{DynamoConfig, OnConnect, invalid};
+use crate::shape::{fits, misfits, missing, new_table, not_ready, other_ttl_attribute, ttl_is_off};
+use crate::store::{DynamoStore, Inner};
+
+/// How long a table may take to become active.
+const ACTIVE_WITHIN: Duration = Duration::from_secs(180);
+/// How long one request about a table may take. Making one takes longer than writing an item.
+const REQUEST_WITHIN: Duration = Duration::from_secs(20);
+/// The waits between two looks at a table that is not ready.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// What a table's TTL is like.
+#[derive(Debug, PartialEq)]
+enum TimeToLive {
+    /// On, by the attribute that the driver writes.
+    Ours,
+    /// On, by this one.
+    Other(String),
+    Off,
+}
+
+impl DynamoStore {
+    /// A store on a table that was looked at, or made, as [`DynamoConfig::with_on_connect`] says. If it says
+    /// nothing, nothing is sent, as by [`DynamoStore::new`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`], and those of [`DynamoStore::check_table`] or [`DynamoStore::ensure_table`].
+    pub async fn connect(config: DynamoConfig) -> Result<Self> {
+        let store = Self::new(config)?;
+        match store.0.config.on_connect {
+            OnConnect::Nothing => {}
+            OnConnect::Check => store.check_table().await?,
+            OnConnect::Ensure => store.ensure_table().await?,
+        }
+        Ok(store)
+    }
+
+    /// Looks whether the table is there, active and as the driver needs it, with its TTL on, and changes nothing.
+    ///
+    /// Two requests: `DescribeTable` and `DescribeTimeToLive`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if it is not there (the text says how to make it) or not as it should be (the
+    /// text says all that does not fit); [`ErrorKind::Unavailable`] while it is being made or deleted;
+    /// [`ErrorKind::PermissionDenied`]; the backend's failures.
+    pub async fn check_table(&self) -> Result<()> {
+        let checked = self.0.check_table().await;
+        checked.map_err(|error| error.with_operation("check_table").with_backend(crate::BACKEND))
+    }
+
+    /// Makes the table if it is not there, as [`DynamoConfig::with_new_table`] says, waits until it is active, at
+    /// most three minutes, and switches its TTL on if that is off. A table that is there keeps everything else.
+    ///
+    /// It looks before it changes anything, so that on a table that fits it is two requests and needs no more
+    /// rights than [`DynamoStore::check_table`]. Many may call it at the same time. If somebody else changed the
+    /// table's TTL within the hour, DynamoDB refuses to switch it on: that is a warning in the log, because the store
+    /// works without, and nothing is collected until it is switched on.
+    ///
+    /// # Errors
+    /// As [`DynamoStore::check_table`]; [`ErrorKind::Timeout`] if the table is not active in time.
+    pub async fn ensure_table(&self) -> Result<()> {
+        let ensured = self.0.ensure_table().await;
+        ensured.map_err(|error| error.with_operation("ensure_table").with_backend(crate::BACKEND))
+    }
+}
+
+impl Inner {
+    async fn check_table(&self) -> Result<()> {
+        let client = &patient(self.client.get(&self.config).await?);
+        let Some(table) = self.describe(client).await? else { return Err(missing(&self.config)) };
+        let mut wrong = misfits(&table, &self.config);
+        match self.time_to_live(client).await? {
+            TimeToLive::Ours => {}
+            TimeToLive::Other(name) => wrong.push(other_ttl_attribute(&name, &self.config)),
+            TimeToLive::Off => wrong.push(ttl_is_off(&self.config)),
+        }
+        fits(&self.config, &wrong)?;
+        match table.table_status {
+            Some(TableStatus::Active | TableStatus::Updating) => Ok(()),
+            status => Err(not_ready(&self.config, status.as_ref())),
+        }
+    }
+
+    async fn ensure_table(&self) -> Result<()> {
+        let client = &patient(self.client.get(&self.config).await?);
+        let last = Instant::now() + ACTIVE_WITHIN;
+        self.ensure_active(client, last).await?;
+        self.ensure_time_to_live(client, last).await
+    }
+
+    async fn ensure_active(&self, client: &Client, last: Instant) -> Result<()> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            let status = match self.describe(client).await? {
+                Some(table) => {
+                    // What is being deleted may come back in another shape.
+                    if table.table_status != Some(TableStatus::Deleting) {
+                        fits(&self.config, &misfits(&table, &self.config))?;
+                    }
+                    table.table_status
+                }
+                None => self.create(client).await?,
+            };
+            match status {
+                Some(TableStatus::Active | TableStatus::Updating) => return Ok(()),
+                Some(TableStatus::Creating | TableStatus::Deleting) | None if Instant::now() < last => {}
+                Some(TableStatus::Creating | TableStatus::Deleting) | None => {
+                    let text =
+                        format!("the table {:?} is not active yet; try again later", self.config.table);
+                    return Err(Error::new(ErrorKind::Timeout, text));
+                }
+                status => return Err(not_ready(&self.config, status.as_ref())),
+            }
+            pause(&mut wait).await;
+        }
+    }
+
+    /// Makes the table; `None` if somebody else is at it.
+    async fn create(&self, client: &Client) -> Result<Option<TableStatus>> {
+        let request = new_table(&self.config).map_err(unbuilt)?;
+        match request.send_with(client).await {
+            Ok(made) => Ok(made.table_description.and_then(|table| table.table_status)),
+            Err(error) => match error.as_service_error() {
+                Some(refusal) if refusal.is_resource_in_use_exception() => Ok(None),
+                // Too many tables are being made at the moment, or at all: the time limit tells them apart.
+                Some(refusal) if refusal.is_limit_exceeded_exception() => Ok(None),
+                _ => Err(refused(&self.config, "CreateTable", error)),
+            },
+        }
+    }
+
+    async fn ensure_time_to_live(&self, client: &Client, last: Instant) -> Result<()> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.time_to_live(client).await? {
+                TimeToLive::Ours => return Ok(()),
+                TimeToLive::Other(name) => {
+                    return fits(&self.config, &[other_ttl_attribute(&name, &self.config)]);
+                }
+                TimeToLive::Off => {}
+            }
+            let on =
+                TimeToLiveSpecification::builder().enabled(true).attribute_name(&self.config.ttl_attribute);
+            let on = on.build().map_err(unbuilt)?;
+            let request = client.update_time_to_live().table_name(&self.config.table);
+            let request = request.time_to_live_specification(on);
+            let Err(error) = request.send().await else { return Ok(()) };
+            match error.code() {
+                Some("ValidationException") => return self.warn_if_off(client).await,
+                // The table is changing, or many are.
+                Some("ResourceInUseException" | "LimitExceededException") if Instant::now() < last => {}
+                _ => return Err(refused(&self.config, "UpdateTimeToLive", error)),
+            }
+            pause(&mut wait).await;
+        }
+    }
+
+    /// Somebody was faster, or TTL was changed less than an hour ago.
+    async fn warn_if_off(&self, client: &Client) -> Result<()> {
+        match self.time_to_live(client).await? {
+            TimeToLive::Ours => {}
+            TimeToLive::Other(name) => {
+                return fits(&self.config, &[other_ttl_attribute(&name, &self.config)]);
+            }
+            TimeToLive::Off => tracing::warn!(
+                table = self.config.table,
+                "DynamoDB does not switch the table's TTL on now, because it was changed within the hour; until it is \
+                 on, expired entries are not collected"
+            ),
+        }
+        Ok(())
+    }
+
+    async fn describe(&self, client: &Client) -> Result<Option<TableDescription>> {
+        let request = client.describe_table().table_name(&self.config.table);
+        match request.send().await {
+            Ok(described) => Ok(described.table),
+            Err(error) => match error.as_service_error() {
+                Some(refusal) if refusal.is_resource_not_found_exception() => Ok(None),
+                _ => Err(refused(&self.config, "DescribeTable", error)),
+            },
+        }
+    }
+
+    async fn time_to_live(&self, client: &Client) -> Result<TimeToLive> {
+        let request = client.describe_time_to_live().table_name(&self.config.table);
+        let described = request.send().await;
+        let described = described.map_err(|error| refused(&self.config, "DescribeTimeToLive", error))?;
+        let Some(description) = described.time_to_live_description else { return Ok(TimeToLive::Off) };
+        Ok(match (description.time_to_live_status, description.attribute_name) {
+            (Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling), Some(name)) => {
+                if name == self.config.ttl_attribute { TimeToLive::Ours } else { TimeToLive::Other(name) }
+            }
+            _ => TimeToLive::Off,
+        })
+    }
+}
+
+/// A request about a table that failed, by the action that has to be allowed for it.
+fn refused<E>(config: &DynamoConfig, action: &str, error: SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let table = &config.table;
+    let (kind, text) = match (&error, error.code()) {
+        (SdkError::TimeoutError(_), _) => {
+            (ErrorKind::Timeout, format!("no answer to {action} of the table {table:?}; try again later"))
+        }
+        (SdkError::DispatchFailure(_) | SdkError::ResponseError(_), _) => (
+            ErrorKind::Unavailable,
+            format!("{action} of the table {table:?} reached nobody; look at the endpoint"),
+        ),
+        (_, Some("AccessDeniedException")) => (
+            ErrorKind::PermissionDenied,
+            format!(
+                "these credentials may not dynamodb:{action} the table {table:?}; allow it by an IAM policy"
+            ),
+        ),
+        (_, Some("LimitExceededException" | "ThrottlingException" | "InternalServerError")) => {
+            (ErrorKind::Unavailable, format!("DynamoDB cannot {action} now; try again later"))
+        }
+        (_, code) => {
+            let code = code.unwrap_or("an error without a name").to_owned();
+            (ErrorKind::Backend, format!("{action} of the table {table:?} was answered by {code}"))
+        }
+    };
+    Error::new(kind, text).with_source(error)
+}
+
+/// Requests about a table can be made twice, so that the SDK may try them again.
+fn patient(client: &Client) -> Client {
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(REQUEST_WITHIN).build();
+    let own = client.config().to_builder().retry_config(RetryConfig::standard()).timeout_config(timeouts);
+    Client::from_conf(own.build())
+}
+
+async fn pause(wait: &mut Duration) {
+    sleep(*wait).await;
+    *wait = (*wait * 2).min(LONGEST_WAIT);
+}
+
+fn unbuilt(error: aws_sdk_dynamodb::error::BuildError) -> Error {
+    invalid("the table cannot be described like this; look at its names").with_source(error)
+}
