@@ -80,6 +80,9 @@ pub async fn run(harness: &Arc<dyn Harness>, case: &Case) -> Verdict {
         need => !need.is_met(&capabilities),
     });
     if let Some(need) = missing {
+        if let Some(beneath) = &fixture.beneath {
+            beneath.clean_up().await;
+        }
         return Verdict::Skipped(need);
     }
     let others: Arc<Mutex<Vec<_>>> = Arc::default();
