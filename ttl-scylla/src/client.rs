@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use scylla::client::session::Session;
+use scylla::errors::ExecutionError;
 use scylla::response::query_result::QueryResult;
 use scylla::response::{PagingState, PagingStateResponse};
 use scylla::serialize::row::SerializeRow;
@@ -13,6 +14,10 @@ use ttl_core::{Error, Key, Result};
 
 use crate::error::{self, Fate};
 use crate::row::{self, Row};
+
+/// How often a statement is sent that the server has forgotten: its store of statements is limited, and one that is full
+/// may forget a statement as soon as it has learned it.
+const LEARNINGS: usize = 8;
 
 /// A session on which each request is sent once, by this driver's decision alone.
 #[derive(Clone)]
@@ -31,9 +36,27 @@ pub(crate) enum Swap {
 }
 
 impl Client {
+    /// Sends a statement. One that the server has forgotten was not executed, so it is learned and sent again.
+    async fn execute(
+        &self,
+        statement: &PreparedStatement,
+        values: &impl SerializeRow,
+    ) -> Result<QueryResult, ExecutionError> {
+        let mut result = self.session.execute_unpaged(statement, values).await;
+        for _ in 1..LEARNINGS {
+            match &result {
+                Err(failed) if error::is_forgotten(failed) => {
+                    result = self.session.execute_unpaged(statement, values).await;
+                }
+                _ => break,
+            }
+        }
+        result
+    }
+
     /// A row of one key; an empty one where there is none.
     pub(crate) async fn read(&self, statement: &PreparedStatement, key: &Key) -> Result<Row> {
-        let result = self.session.execute_unpaged(statement, (key.as_str(),)).await.map_err(error::read)?;
+        let result = self.execute(statement, &(key.as_str(),)).await.map_err(error::read)?;
         Ok(row::rows(result)?.pop().map(|(row, _)| row).unwrap_or_default())
     }
 
@@ -44,7 +67,15 @@ impl Client {
         values: impl SerializeRow,
         state: PagingState,
     ) -> Result<(Vec<Row>, PagingStateResponse), (Error, bool)> {
-        let page = self.session.execute_single_page(statement, values, state).await;
+        let mut page = self.session.execute_single_page(statement, &values, state.clone()).await;
+        for _ in 1..LEARNINGS {
+            match &page {
+                Err(failed) if error::is_forgotten(failed) => {
+                    page = self.session.execute_single_page(statement, &values, state.clone()).await;
+                }
+                _ => break,
+            }
+        }
         let (result, next) = page.map_err(|failed| {
             let too_much = error::is_too_much(&failed);
             (error::read(failed), too_much)
@@ -79,7 +110,7 @@ impl Client {
     }
 
     async fn once(&self, statement: &PreparedStatement, values: &impl SerializeRow) -> Result<Swap, Fate> {
-        let result = self.session.execute_unpaged(statement, values).await;
+        let result = self.execute(statement, values).await;
         let result = result.map_err(|failed| error::write(failed, self.commit, true))?;
         // The server has done it or has not; an answer that cannot be read leaves that open.
         let unreadable = |_: Error| Fate::Unknown(error::unreadable());
@@ -95,9 +126,8 @@ impl Client {
     /// for once more.
     pub(crate) async fn write(&self, statement: &PreparedStatement, values: impl SerializeRow) -> Result<()> {
         let failed = |failed| error::write(failed, self.commit, false);
-        let send = async || -> Result<QueryResult, Fate> {
-            self.session.execute_unpaged(statement, &values).await.map_err(failed)
-        };
+        let send =
+            async || -> Result<QueryResult, Fate> { self.execute(statement, &values).await.map_err(failed) };
         match send().await {
             Ok(_) | Err(Fate::Applied) => Ok(()),
             Err(Fate::NotApplied(error)) => Err(error),

@@ -52,6 +52,14 @@ pub(crate) fn is_too_much(failed: &ExecutionError) -> bool {
     matches!(answer, DbError::ReadFailure { .. } | DbError::ReadTimeout { .. })
 }
 
+/// The server does not know the statement (any more), and has not executed it.
+pub(crate) fn is_forgotten(failed: &ExecutionError) -> bool {
+    matches!(
+        failed,
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::Unprepared { .. }, _))
+    )
+}
+
 /// A write that failed. `commit` is the consistency that it was to be written with; for a lightweight transaction
 /// (`paxos`) it tells what the servers had begun.
 pub(crate) fn write(failed: ExecutionError, commit: Consistency, paxos: bool) -> Fate {
@@ -198,6 +206,10 @@ fn refused(answer: &DbError, text: &str) -> Error {
             unavailable("the server limits the rate of requests; try again later")
         }
         DbError::ReadTimeout { .. } => timed_out(),
+        DbError::Unprepared { .. } => unavailable(
+            "the server forgets prepared statements as soon as it has learned them; give it more room for them \
+             (prepared_statements_cache_size), or try again later",
+        ),
         DbError::Invalid if text.to_ascii_lowercase().contains("tablets") => new(
             ErrorKind::Unsupported,
             "this server has no lightweight transactions on tablets; use ScyllaDB 2025.4 or newer, make the keyspace \

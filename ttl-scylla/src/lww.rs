@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ttl_core::rules::{self, DeleteStep, ExpireStep, PutStep};
 use ttl_core::{
-    DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome, ExpiryChange, GetOptions, Key,
-    Meta, Outcome, PutOptions, Result, Select, Stored, Value, Version, Want,
+    DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange, GetOptions, Key, Meta, Outcome,
+    PutOptions, Result, Select, Stored, Value, Version, Want,
 };
 
 use crate::lifetime::{Reach, to_column};
@@ -120,12 +120,6 @@ impl Lww {
 
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
         self.common.capabilities.check_delete(options)?;
-        if options.select != Select::Nothing || options.kind.is_some() {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "without conditions nobody knows who of many has taken an entry; use a table in strict mode",
-            ));
-        }
         let (now, row) = self.common.read(key, false).await?;
         // What is not ours can be deleted as well.
         let header = row.header(now);
