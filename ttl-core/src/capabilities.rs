@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Condition, DeleteOptions, Error, ErrorKind, ExpireOptions, GetOptions, Lifespan, Patch, PatchOptions,
-    PutOptions, Result, ScanOptions,
+    PutOptions, Result, ScanOptions, Select,
 };
 
 /// What a store can do and how well (H1): what is declared works, what is denied answers
@@ -29,7 +29,8 @@ pub struct Capabilities {
     pub reclaims_within: Option<Duration>,
     /// The largest value, in bytes: a blob's length, or the length of a record's canonical text.
     pub max_value_bytes: u64,
-    /// Conditions of puts, and `if_version` of the other writes.
+    /// Conditions of puts, `if_version` of the other writes, and deletes that look at what they delete: takes, of
+    /// which one may win (C1), and those that expect a kind (V3).
     pub conditions: bool,
     /// [`TtlStore::patch`](crate::TtlStore::patch), atomic.
     pub patch: bool,
@@ -167,7 +168,9 @@ impl Capabilities {
     /// # Errors
     /// [`ErrorKind::Unsupported`], naming the capability.
     pub fn check_delete(&self, options: &DeleteOptions) -> Result<()> {
-        self.demand(self.conditions || options.if_version.is_none(), "delete", "conditions")
+        let plain =
+            options.if_version.is_none() && options.kind.is_none() && options.select == Select::Nothing;
+        self.demand(self.conditions || plain, "delete", "conditions")
     }
 
     /// Refuses a scan if this store has none.

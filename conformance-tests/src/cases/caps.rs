@@ -337,7 +337,7 @@ cases! {
     }
 
     /// R4, E3: a capped entry can be deleted and taken like any other.
-    #[needs(caps)]
+    #[needs(conditions, caps)]
     async fn a_capped_entry_can_be_taken(t: Test) -> Check {
         for value in [Value::from("blob"), record().into()] {
             t.put(&key("k"), value.clone(), capped()).await?;

@@ -225,6 +225,7 @@ cases! {
     }
 
     /// C1: of many who take one token exactly one gets it.
+    #[needs(conditions)]
     async fn one_take_wins(t: Test) -> Check {
         for round in 0..10 {
             let name = format!("k{round}");

@@ -62,7 +62,7 @@ cases! {
     }
 
     /// V6: taking a damaged entry is Corrupt: nothing that nobody can read is handed out.
-    #[needs(corruption)]
+    #[needs(conditions, corruption)]
     async fn a_damaged_entry_cannot_be_taken(t: Test) -> Check {
         t.corrupt(&key("k")).await?;
         ensure_kind!(t.store.delete(&key("k"), DeleteOptions::take()).await, Corrupt, "a take");

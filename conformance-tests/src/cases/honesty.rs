@@ -53,6 +53,9 @@ cases! {
         ensure_kind!(t.store.expire(&key("k"), change, expire).await, Unsupported, "expire with a version");
         let delete = DeleteOptions::new().with_if_version(version);
         ensure_kind!(t.store.delete(&key("k"), delete).await, Unsupported, "delete with a version");
+        for delete in [DeleteOptions::take(), DeleteOptions::new().with_kind(Kind::Record)] {
+            ensure_kind!(t.store.delete(&key("k"), delete).await, Unsupported, "a take, or a kind expected");
+        }
         let patch = PatchOptions::new().with_if_version(version);
         let patched = t.store.patch(&key("k"), &Patch::new().set("n", 2), patch).await;
         ensure_kind!(patched, Unsupported, "patch with a version");

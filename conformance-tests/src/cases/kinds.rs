@@ -113,6 +113,7 @@ cases! {
     }
 
     /// V3: a delete that expects the other kind is `WrongKind`, and the entry stays.
+    #[needs(conditions)]
     async fn deleting_the_wrong_kind_leaves_it(t: Test) -> Check {
         for (value, kind) in [(Value::from("blob"), Kind::Record), (record().into(), Kind::Blob)] {
             t.put(&key("k"), value, PutOptions::new(LONG)).await?;
@@ -127,6 +128,7 @@ cases! {
     }
 
     /// V3: taking fields of a blob is `WrongKind`, and the blob stays.
+    #[needs(conditions)]
     async fn taking_fields_of_a_blob_leaves_it(t: Test) -> Check {
         t.put(&key("k"), "blob", PutOptions::new(LONG)).await?;
         let take = DeleteOptions::new().with_select(Select::Fields(Fields::new(["n"])?));

@@ -292,7 +292,8 @@ fn bad_input(now: Instant, offers: &Capabilities, call: &Call) -> Vec<ErrorKind>
             }
             conditional = options.if_version.is_some();
         }
-        Call::Delete(_, options) => conditional = options.if_version.is_some(),
+        // Plain is what removes whatever is there.
+        Call::Delete(_, options) => conditional = *options != DeleteOptions::new(),
         Call::Get(..) | Call::Show(..) => {}
     }
     if let Some(lifespan) = lifespan {
