@@ -15,8 +15,8 @@ use crate::store::Inner;
 /// deadline) is within what is left.
 const MAX_TEXT_BYTES: usize = 3_600;
 const MAX_OPERATORS: usize = 260;
-/// More than an item could hold.
-const MAX_VALUE_BYTES: usize = 400 * 1024;
+/// What is so large that the record could become larger than declared is looked at here before it is written.
+const MAX_VALUE_BYTES: usize = 64 * 1024;
 /// Fractions are added here to numbers of at most this size, and have themselves at most so many decimals: the sum has
 /// no more digits than DynamoDB keeps.
 const MAX_WHOLE: i64 = 1_000_000_000_000_000;

@@ -2,7 +2,7 @@
 //! the cases move.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -45,7 +45,9 @@ impl Harness for DynamoHarness {
         self.table.get_or_try_init(connect).await?;
         let prefix = format!("suite-{}", Version::random());
         // The table's own deletion goes by the server's clock: a case that begins in the past would lose what lives.
-        let clock = Arc::new(ManualClock::starting_at(SystemTime::now()));
+        // It begins on a whole second, as cases that look at the nanosecond expect.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let clock = Arc::new(ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(since.as_secs())));
         let config = self.config.clone().with_namespace(&*prefix).with_clock(clock.clone());
         let store = DynamoStore::new(config.clone())?;
         let second = DynamoStore::new(config.clone())?;
