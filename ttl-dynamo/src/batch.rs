@@ -1,6 +1,7 @@
 //! Batches: reads by the hundred, writes side by side, and each key's own answer in the caller's order.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::stream::{self, StreamExt};
@@ -25,8 +26,8 @@ impl Inner {
         let concurrency = self.config.concurrency;
         // A refresh is a write of its own.
         if options.refresh.is_some() || keys.len() == 1 {
-            let gets: Vec<_> = keys.iter().map(|key| self.get(key, options)).collect();
-            return stream::iter(gets).buffered(concurrency).collect().await;
+            let keyed = keys.iter().map(|key| (key, key)).collect();
+            return each(concurrency, keyed, |key| self.get(key, options)).await;
         }
         // DynamoDB takes no key twice.
         let mut places = HashMap::with_capacity(keys.len());
@@ -159,18 +160,18 @@ impl DynamoStore {
         keys: &[Key],
         options: &DeleteOptions,
     ) -> Vec<Result<Outcome<Option<Entry>>>> {
-        let keyed = keys.iter().map(|key| (key.clone(), key)).collect();
+        let keyed = keys.iter().map(|key| (key, key)).collect();
         each(self.0.config.concurrency, keyed, |key: &Key| self.delete(key, options.clone())).await
     }
 }
 
 /// Runs so many at a time, those of the same key one after the other, and answers in their order.
-async fn each<I, T, F: Future<Output = T>>(
+async fn each<K: Eq + Hash, I, T, F: Future<Output = T>>(
     concurrency: usize,
-    items: Vec<(Key, I)>,
+    items: Vec<(K, I)>,
     run: impl Fn(I) -> F,
 ) -> Vec<T> {
-    let mut places: HashMap<Key, usize> = HashMap::with_capacity(items.len());
+    let mut places: HashMap<K, usize> = HashMap::with_capacity(items.len());
     let mut groups: Vec<Vec<(usize, I)>> = Vec::with_capacity(items.len());
     for (at, (key, item)) in items.into_iter().enumerate() {
         let group = *places.entry(key).or_insert(groups.len());
