@@ -222,12 +222,14 @@ impl DynamoConfig {
         self
     }
 
-    /// Lets DynamoDB collect an entry so long after its deadline, rounded up to whole seconds; at most 366 days.
+    /// Lets DynamoDB collect an entry so long after its deadline, in whole seconds (a rest counts as one); at most 366
+    /// days.
     ///
     /// What can be seen does not depend on it. It has to be longer than any client's clock may be behind Amazon's,
     /// so that nothing is collected which that client would still see.
     pub const fn with_grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+        let rest = (grace.subsec_nanos() > 0) as u64;
+        self.grace = Duration::from_secs(grace.as_secs().saturating_add(rest));
         self
     }
 
@@ -260,6 +262,36 @@ impl DynamoConfig {
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
+    }
+
+    /// In the table of this name.
+    pub fn with_table(mut self, table: impl Into<String>) -> Self {
+        self.table = table.into();
+        self
+    }
+
+    /// The table's name.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The region, if one was named here.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    /// The address, if one was named here.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// The name of the partition key.
+    #[must_use]
+    pub fn key_attribute(&self) -> &str {
+        &self.key_attribute
     }
 
     /// What stands before every key.

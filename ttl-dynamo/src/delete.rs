@@ -1,5 +1,6 @@
 //! Delete, and take: one DeleteItem.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, DeleteStep};
 use ttl_core::{DeleteOptions, Entry, Key, Kind, Now, Outcome, Result, Select};
 
@@ -12,7 +13,9 @@ use crate::send::{Lost, Pinned, Reply};
 use crate::store::Inner;
 
 /// Anything that has not ended: what is not ours can be deleted, though not taken.
-const UNENDED: &str = "attribute_exists(#k) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
+const UNENDED: &str = "attribute_exists(#k) AND (attribute_not_exists(#d) OR #d > :now OR NOT attribute_type(#d, :number)) AND (attribute_not_exists(#m) OR #m > :now OR NOT attribute_type(#m, :number))";
+/// What can be handed out. What is within the fields is seen only when they are here.
+const READABLE: &str = "attribute_type(#v, :text) AND (attribute_type(#b, :bytes) OR attribute_type(#f, :map))";
 
 impl Inner {
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
@@ -34,8 +37,11 @@ impl Inner {
                     match rules::delete(now, codec::met(now, item.as_ref())?.as_ref(), options)? {
                         DeleteStep::Absent => return Ok(Outcome::Absent),
                         DeleteStep::Refused => return Ok(Outcome::Refused),
-                        // Its attributes are not those that a write of ours leaves.
-                        DeleteStep::Remove => self.step_aside(round).await,
+                        // It cannot be read, or became what it is only after another condition had failed.
+                        DeleteStep::Remove => {
+                            taken(item, &options.select)?;
+                            self.step_aside(round).await;
+                        }
                     }
                 }
             }
@@ -49,14 +55,26 @@ fn request(now: Now, options: &DeleteOptions) -> Write {
         if matches!(options.select, Select::Fields(_)) { Some(Kind::Record) } else { options.kind };
     let plain = options.select == Select::Nothing && expected.is_none() && options.if_version.is_none();
     let write = if plain {
-        Write::delete().demand(UNENDED).now(now)
+        Write::delete().demand(UNENDED).now(now).value(":number", of_type("N"))
     } else {
         Write::delete().demand_live(now, options.if_version.as_ref())
+    };
+    // What is not handed out must not be taken away.
+    let write = match options.select {
+        Select::Nothing => write,
+        _ => (write.demand(READABLE))
+            .value(":text", of_type("S"))
+            .value(":bytes", of_type("B"))
+            .value(":map", of_type("M")),
     };
     match expected {
         None => write,
         Some(kind) => write.demand(of_kind(kind)),
     }
+}
+
+fn of_type(name: &str) -> AttributeValue {
+    AttributeValue::S(name.to_owned())
 }
 
 /// What was selected of the entry that is gone.

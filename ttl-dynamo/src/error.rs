@@ -224,7 +224,7 @@ pub(crate) fn missing_table(config: &DynamoConfig) -> Error {
     new(
         ErrorKind::InvalidConfig,
         format!(
-            "there is no table {:?} {place}, or it is still being made; check name and region, or make it by ensure_table (ensure in the URL)",
+            "there is no table {:?} {place}, or it is still being made; check name and region, or make it by ensure_table (table=ensure in the URL)",
             config.table
         ),
     )

@@ -127,11 +127,19 @@ impl Inner {
             })
         };
         let written = self.write(key, &mut self.retries(), build).await;
+        let wanted = options.want.contains(Want::DEADLINE);
         Ok(entry.map(|entry| match written {
-            Ok((now, Reply::Done(_))) if options.want.contains(Want::DEADLINE) => {
+            Ok((now, Reply::Done(_))) if wanted => {
                 entry.with_deadline(rules::refreshed(now, &header, refresh))
             }
-            // Somebody was faster: what they did stands, and this is what was read.
+            // Somebody was faster with the same value: what they did stands.
+            Ok((now, Reply::Failed(Some(item)))) => match codec::met(now, Some(&item)) {
+                Ok(Some(found)) if found.version == header.version && wanted => {
+                    entry.with_deadline(found.ends())
+                }
+                // This is what was read.
+                _ => entry,
+            },
             Ok(_) => entry,
             Err(lost) => entry.with_refresh_error(failed(lost)),
         }))

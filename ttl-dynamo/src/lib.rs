@@ -1,5 +1,6 @@
 //! The ttl-store driver for Amazon DynamoDB.
 
+mod batch;
 mod client;
 mod codec;
 mod config;
@@ -15,6 +16,7 @@ mod patch;
 mod patch_first;
 mod put;
 mod put_first;
+mod scan;
 mod send;
 mod shape;
 mod size;

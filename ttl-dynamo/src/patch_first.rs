@@ -15,8 +15,8 @@ use crate::store::Inner;
 /// deadline) is within what is left.
 const MAX_TEXT_BYTES: usize = 3_600;
 const MAX_OPERATORS: usize = 260;
-/// More than an item could hold.
-const MAX_VALUE_BYTES: usize = 400 * 1024;
+/// What is so large that the record could become larger than declared is looked at here before it is written.
+const MAX_VALUE_BYTES: usize = 64 * 1024;
 /// Fractions are added here to numbers of at most this size, and have themselves at most so many decimals: the sum has
 /// no more digits than DynamoDB keeps.
 const MAX_WHOLE: i64 = 1_000_000_000_000_000;
@@ -27,7 +27,8 @@ const MIN_FRACTION: f64 = 1e-6;
 struct Fields {
     set: String,
     remove: String,
-    condition: String,
+    conditions: Vec<String>,
+    condition_bytes: usize,
     names: HashMap<String, String>,
     values: HashMap<String, AttributeValue>,
     operators: usize,
@@ -50,7 +51,7 @@ impl OneRequest {
             fields.add(number, field, change)?;
             let texts = fields.set.len() + fields.remove.len();
             if texts > MAX_TEXT_BYTES
-                || fields.condition.len() > MAX_TEXT_BYTES
+                || fields.condition_bytes > MAX_TEXT_BYTES
                 || fields.operators > MAX_OPERATORS
                 || fields.value_bytes > MAX_VALUE_BYTES
             {
@@ -86,8 +87,8 @@ impl OneRequest {
             }
         }
         write = write.demand_live(now, options.if_version.as_ref()).demand("attribute_type(#f, :map)");
-        if !fields.condition.is_empty() {
-            write = write.demand(&fields.condition);
+        for condition in &fields.conditions {
+            write = write.demand(condition);
         }
         Ok(write.value(":map", AttributeValue::S("M".to_owned())))
     }
@@ -147,17 +148,19 @@ impl Fields {
     }
 
     fn set(&mut self, text: &str, operators: usize) {
-        join(&mut self.set, ", ", text);
+        join(&mut self.set, text);
         self.operators += operators;
     }
 
     fn removes(&mut self, path: &str) {
-        join(&mut self.remove, ", ", path);
+        join(&mut self.remove, path);
         self.operators += 1;
     }
 
     fn demand(&mut self, text: &str, operators: usize) {
-        join(&mut self.condition, " AND ", &format!("({text})"));
+        // Each on its own: DynamoDB refuses a pair of parentheses around another one.
+        self.condition_bytes += text.len() + "() AND ".len();
+        self.conditions.push(text.to_owned());
         self.operators += operators;
     }
 
@@ -187,9 +190,9 @@ fn bounds(by: &Number) -> Option<(i128, i128)> {
     fits.then_some((-i128::from(MAX_WHOLE), i128::from(MAX_WHOLE)))
 }
 
-fn join(list: &mut String, separator: &str, text: &str) {
+fn join(list: &mut String, text: &str) {
     if !list.is_empty() {
-        list.push_str(separator);
+        list.push_str(", ");
     }
     list.push_str(text);
 }

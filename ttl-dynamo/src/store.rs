@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::{
     Capabilities, Clock, Condition, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
-    ExpireOutcome, ExpiryChange, GetOptions, Guard, Key, Meta, Now, OnLive, Outcome, Patch, PatchOptions,
-    PatchOutcome, PutOptions, Result, SystemClock, TtlStore, Value, async_trait,
+    ExpireOutcome, ExpiryChange, GetOptions, Guard, Key, Meta, Now, OnLive, Outcome, Page, Patch,
+    PatchOptions, PatchOutcome, PutItem, PutOptions, Result, ScanOptions, SystemClock, TtlStore, Value,
+    async_trait,
 };
 
 use crate::client::LazyClient;
@@ -53,6 +54,14 @@ impl DynamoStore {
     pub fn with_client(client: &Client, config: DynamoConfig) -> Result<Self> {
         let client = LazyClient::given(client, &config);
         Self::build(config, client)
+    }
+
+    /// The client that the store sends by, for what the store does not do: it never retries.
+    ///
+    /// # Errors
+    /// As the store's operations where there are no credentials, or no region is known.
+    pub async fn client(&self) -> Result<Client> {
+        self.0.client.get(&self.0.config).await.cloned()
     }
 
     fn build(config: DynamoConfig, client: LazyClient) -> Result<Self> {
@@ -134,6 +143,24 @@ impl TtlStore for DynamoStore {
 
     async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
         tried(self.0.delete(key, &options).await, "delete", key)
+    }
+
+    async fn scan(&self, options: ScanOptions) -> Result<Page> {
+        let page = self.0.scan_page(&options).await;
+        page.map_err(|error| error.with_operation("scan").with_backend(crate::BACKEND))
+    }
+
+    async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Entry>>> {
+        let results = self.0.get_many(keys, &options).await;
+        results.into_iter().zip(keys).map(|(result, key)| tried(result, "get", key)).collect()
+    }
+
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+        self.put_each(items).await
+    }
+
+    async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
+        self.delete_each(keys, &options).await
     }
 }
 

@@ -40,12 +40,20 @@ impl DynamoStore {
     /// [`ErrorKind::InvalidConfig`], and those of [`DynamoStore::check_table`] or [`DynamoStore::ensure_table`].
     pub async fn connect(config: DynamoConfig) -> Result<Self> {
         let store = Self::new(config)?;
-        match store.0.config.on_connect {
-            OnConnect::Nothing => {}
-            OnConnect::Check => store.check_table().await?,
-            OnConnect::Ensure => store.ensure_table().await?,
-        }
+        store.prepare().await?;
         Ok(store)
+    }
+
+    /// Does what [`DynamoConfig::with_on_connect`] says, for a store that was made on a client of the program's own.
+    ///
+    /// # Errors
+    /// Those of [`DynamoStore::check_table`] or [`DynamoStore::ensure_table`].
+    pub async fn prepare(&self) -> Result<()> {
+        match self.0.config.on_connect {
+            OnConnect::Nothing => Ok(()),
+            OnConnect::Check => self.check_table().await,
+            OnConnect::Ensure => self.ensure_table().await,
+        }
     }
 
     /// Looks whether the table is there, active and as the driver needs it, with its TTL on, and changes nothing.

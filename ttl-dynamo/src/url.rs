@@ -130,7 +130,7 @@ impl DynamoConfig {
             "attempts" => self.attempts = number(key, value)?,
             "backoff" => self.backoff = duration(key, value)?,
             "max_backoff" => self.max_backoff = duration(key, value)?,
-            "grace" => self.grace = duration(key, value)?,
+            "grace" => *self = self.clone().with_grace(duration(key, value)?),
             "segments" => self.segments = number(key, value)?,
             "concurrency" => self.concurrency = number(key, value)?,
             "key_attribute" => self.key_attribute = value.to_owned(),

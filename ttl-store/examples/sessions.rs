@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example sessions
 //! cargo run --example sessions --features redis -- redis://127.0.0.1:6379
+//! cargo run --example sessions --features dynamodb -- 'dynamodb://sessions?region=eu-central-1&table=ensure'
 //! ```
 
 use std::process::ExitCode;

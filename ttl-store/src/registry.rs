@@ -36,6 +36,7 @@ pub async fn connect(url: &str) -> Result<Store> {
 /// | `memory:` | `memory` (default) | this process's memory; each call makes a store of its own |
 /// | `redis://`, `rediss://` (TLS), `redis+unix://` | `redis` | Redis |
 /// | `valkey://`, `valkeys://` (TLS), `valkey+unix://` | `redis` | Valkey, by the same driver |
+/// | `dynamodb://TABLE` | `dynamodb` | Amazon DynamoDB; `table=ensure` in the query makes the table |
 ///
 /// ```
 /// use std::sync::Arc;

@@ -5,11 +5,14 @@ use crate::Registry;
 impl Default for Registry {
     /// The drivers of this build; the schemes of the others are known and name their feature.
     fn default() -> Self {
-        let registry = Self::empty().off("memory", &["memory"]).off("redis", &REDIS);
+        let registry =
+            Self::empty().off("memory", &["memory"]).off("redis", &REDIS).off("dynamodb", &["dynamodb"]);
         #[cfg(feature = "memory")]
         let registry = registry.with("memory", memory);
         #[cfg(feature = "redis")]
         let registry = REDIS.iter().fold(registry, |registry, scheme| registry.with(scheme, redis));
+        #[cfg(feature = "dynamodb")]
+        let registry = registry.with("dynamodb", dynamodb);
         registry
     }
 }
@@ -30,4 +33,10 @@ async fn redis(url: String) -> ttl_core::Result<crate::Store> {
     };
     let config = ttl_redis::RedisConfig::from_url(&url)?;
     Ok(crate::Store::new(ttl_redis::RedisStore::connect(&config).await?))
+}
+
+#[cfg(feature = "dynamodb")]
+async fn dynamodb(url: String) -> ttl_core::Result<crate::Store> {
+    let config = ttl_dynamo::DynamoConfig::from_url(&url)?;
+    Ok(crate::Store::new(ttl_dynamo::DynamoStore::connect(config).await?))
 }

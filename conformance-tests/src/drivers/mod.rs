@@ -1,5 +1,7 @@
 //! The project's own drivers, as the suite meets them: one feature each.
 
+#[cfg(feature = "dynamodb")]
+pub mod dynamo;
 #[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "redis")]
@@ -14,7 +16,8 @@ use ttl_core::{Error, ErrorKind, Result};
 use crate::Harness;
 
 /// The schemes and the features that compile them in.
-const SCHEMES: [(&str, &str); 6] = [
+const SCHEMES: [(&str, &str); 7] = [
+    ("dynamodb", "dynamodb"),
     ("memory", "memory"),
     ("redis", "redis"),
     ("rediss", "redis"),
@@ -41,6 +44,8 @@ pub fn harness(url: &str) -> Result<Arc<dyn Harness>> {
         )));
     };
     match *feature {
+        #[cfg(feature = "dynamodb")]
+        "dynamodb" => Ok(Arc::new(dynamo::DynamoHarness::new(url)?)),
         #[cfg(feature = "memory")]
         "memory" => Ok(Arc::new(memory::MemoryHarness::new(url)?)),
         #[cfg(feature = "redis")]

@@ -19,7 +19,10 @@ fn refusal(result: Result<Store>) -> String {
 async fn an_unknown_scheme_lists_the_known_ones() {
     let text = refusal(connect("mongodb://user:s3cret@host/db").await);
     assert!(text.contains("\"mongodb\""), "{text}");
-    assert!(text.contains("memory, redis, redis+unix, rediss, valkey, valkey+unix, valkeys"), "{text}");
+    assert!(
+        text.contains("dynamodb, memory, redis, redis+unix, rediss, valkey, valkey+unix, valkeys"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -34,6 +37,7 @@ async fn what_is_no_url_is_refused_and_not_printed() {
 #[tokio::test]
 async fn a_scheme_whose_feature_is_off_names_the_feature() {
     for (feature, url, on) in [
+        ("dynamodb", "dynamodb://s3cret@table", cfg!(feature = "dynamodb")),
         ("memory", "memory:", cfg!(feature = "memory")),
         ("redis", "redis://:s3cret@host", cfg!(feature = "redis")),
         ("redis", "VALKEYS://:s3cret@host", cfg!(feature = "redis")),

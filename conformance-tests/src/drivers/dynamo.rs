@@ -1,0 +1,126 @@
+//! The DynamoDB driver on a table that is there: a random namespace for each case, emptied afterwards, and a clock that
+//! the cases move.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use tokio::sync::OnceCell;
+use ttl_core::{
+    Error, ErrorKind, Key, ManualClock, PutOptions, Result, Ttl, TtlStore, Value, Version, async_trait,
+};
+use ttl_dynamo::{DynamoConfig, DynamoStore};
+
+use crate::{Beneath, Fixture, Harness, Time};
+
+/// Long enough for a machine on which much else runs.
+const TIMEOUT: Duration = Duration::from_secs(20);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Stores in one table.
+#[derive(Debug)]
+pub struct DynamoHarness {
+    config: DynamoConfig,
+    /// Looked at, or made, as the configuration says.
+    table: OnceCell<()>,
+}
+
+impl DynamoHarness {
+    /// The table at this URL, as [`DynamoConfig::from_url`] reads it; each case has a namespace of its own, so the
+    /// URL's does not count.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] for a URL that is none of this driver's.
+    pub fn new(url: &str) -> Result<Self> {
+        let config = DynamoConfig::from_url(url)?.with_timeout(TIMEOUT).with_attempt_timeout(ATTEMPT_TIMEOUT);
+        Ok(Self { config, table: OnceCell::new() })
+    }
+}
+
+#[async_trait]
+impl Harness for DynamoHarness {
+    async fn fresh(&self) -> Result<Fixture> {
+        let connect = || async { DynamoStore::connect(self.config.clone()).await.map(drop) };
+        self.table.get_or_try_init(connect).await?;
+        let prefix = format!("suite-{}", Version::random());
+        // The table's own deletion goes by the server's clock: a case that begins in the past would lose what lives.
+        // It begins on a whole second, as cases that look at the nanosecond expect.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let clock = Arc::new(ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(since.as_secs())));
+        let config = self.config.clone().with_namespace(&*prefix).with_clock(clock.clone());
+        let store = DynamoStore::new(config.clone())?;
+        let second = DynamoStore::new(config.clone())?;
+        let raw = store.client().await?;
+        let beneath = DynamoBeneath {
+            config,
+            prefix: format!("{prefix}:"),
+            store: store.clone(),
+            clock: clock.clone(),
+            raw,
+        };
+        Ok(Fixture::new(Arc::new(store), Time::Manual(clock))
+            .with_second(Arc::new(second))
+            .with_beneath(Arc::new(beneath)))
+    }
+}
+
+/// A namespace without the driver.
+#[derive(Debug)]
+struct DynamoBeneath {
+    config: DynamoConfig,
+    prefix: String,
+    store: DynamoStore,
+    clock: Arc<ManualClock>,
+    raw: Client,
+}
+
+impl DynamoBeneath {
+    fn key(&self, key: &str) -> AttributeValue {
+        AttributeValue::S([&self.prefix, key].concat())
+    }
+}
+
+#[async_trait]
+impl Beneath for DynamoBeneath {
+    async fn plant_ghost(&self, key: &Key, value: &Value, dead_for: Duration) -> Result<bool> {
+        let put = self.store.put(key, value.clone(), PutOptions::new(Ttl::MIN)).await?;
+        self.clock.advance(Ttl::MIN.as_duration() + dead_for);
+        Ok(put.is_applied())
+    }
+
+    /// An item without a version.
+    async fn corrupt(&self, key: &Key) -> Result<bool> {
+        let put = self
+            .raw
+            .put_item()
+            .table_name(self.config.table())
+            .item(self.config.key_attribute(), self.key(key.as_str()))
+            .item("ttl:value", AttributeValue::S("text".to_owned()));
+        put.send().await.map_err(failed)?;
+        Ok(true)
+    }
+
+    async fn clean_up(&self) {
+        let key = self.config.key_attribute();
+        let mut pages = self
+            .raw
+            .scan()
+            .table_name(self.config.table())
+            .filter_expression("begins_with(#k, :prefix)")
+            .projection_expression("#k")
+            .expression_attribute_names("#k", key)
+            .expression_attribute_values(":prefix", self.key(""))
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(Ok(mut item)) = pages.next().await {
+            let Some(found) = item.remove(key) else { continue };
+            let _ = self.raw.delete_item().table_name(self.config.table()).key(key, found).send().await;
+        }
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Backend, "the client around the driver failed").with_source(error)
+}

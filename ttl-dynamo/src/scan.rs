@@ -1,0 +1,239 @@
+//! Scan: pages that are full, although whole pages of DynamoDB's are ghosts or nothing at all.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::try_join_all;
+use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Now, Page, Result, ScanOptions, Want};
+
+use crate::codec::{self, Item};
+use crate::error::failure;
+use crate::expression::LIVE;
+use crate::store::Inner;
+
+/// What DynamoDB is asked to look at, at least and at most, in one request of a segment. It stops at 1 MB.
+const LEAST: usize = 16;
+const MOST: usize = 10_000;
+
+/// Where a segment of the table stands.
+#[derive(Clone, Debug, PartialEq)]
+enum Place {
+    Start,
+    /// After the item of this stored key, which may be gone.
+    After(String),
+    End,
+}
+
+/// What one request found: live entries with their stored keys, and where the segment goes on.
+struct Step {
+    found: Vec<(String, Key, Entry)>,
+    next: Place,
+}
+
+impl Inner {
+    pub(crate) async fn scan_page(&self, options: &ScanOptions) -> Result<Page> {
+        let config = &self.config;
+        let scope = [crate::BACKEND, &*config.table, &*self.names.key, &*self.prefix, &*options.prefix];
+        let mut places = match &options.cursor {
+            Some(cursor) => decode(&cursor.open(&scope)?)?,
+            None => vec![Place::Start; config.segments as usize],
+        };
+        let limit = options.limit.get();
+        let mut entries = Vec::new();
+        let mut count = limit.div_ceil(places.len()).clamp(LEAST, MOST);
+        while entries.len() < limit && places.iter().any(|place| *place != Place::End) {
+            let steps = places.iter().enumerate().map(|(segment, place)| {
+                let segments = places.len();
+                async move { self.scan_step(options, segment, segments, place, count).await }
+            });
+            let steps = try_join_all(steps).await?;
+            for (place, step) in places.iter_mut().zip(steps) {
+                let room = limit - entries.len();
+                // What does not fit is found again by the next page, from the last one that did.
+                *place = match step.found.len() {
+                    found if found <= room => step.next,
+                    _ => step.found[..room]
+                        .last()
+                        .map_or_else(|| place.clone(), |(at, ..)| Place::After(at.clone())),
+                };
+                entries.extend(step.found.into_iter().take(room).map(|(_, key, entry)| (key, entry)));
+            }
+            // Where few entries match, look at more at a time.
+            count = (count * 2).min(MOST);
+        }
+        let more = places.iter().any(|place| *place != Place::End);
+        Ok(Page::new(entries, more.then(|| Cursor::seal(&scope, &encode(&places)))))
+    }
+
+    /// One request, or none where a segment has ended.
+    async fn scan_step(
+        &self,
+        options: &ScanOptions,
+        segment: usize,
+        segments: usize,
+        place: &Place,
+        count: usize,
+    ) -> Result<Step> {
+        let start = match place {
+            Place::End => return Ok(Step { found: Vec::new(), next: Place::End }),
+            Place::Start => None,
+            Place::After(key) => {
+                Some(HashMap::from([(self.names.key.clone(), AttributeValue::S(key.clone()))]))
+            }
+        };
+        let prefix = [&*self.prefix, &*options.prefix].concat();
+        let filter =
+            if prefix.is_empty() { LIVE.to_owned() } else { format!("begins_with(#k, :p) AND {LIVE}") };
+        // Which kind an entry is of does not matter; without values neither is read.
+        let projection = self.projection(&options.select, None);
+        let (part, mut names) =
+            projection.map_or_else(Default::default, |part| (Some(part.expression), part.names));
+        self.names.used_in(&filter, &mut names);
+        let client = self.client.get(&self.config).await?;
+        let mut retries = self.retries();
+        loop {
+            let now = self.now_millis();
+            let mut values =
+                HashMap::from([(":now".to_owned(), AttributeValue::N(now.as_epoch_millis().to_string()))]);
+            if !prefix.is_empty() {
+                values.insert(":p".to_owned(), AttributeValue::S(prefix.clone()));
+            }
+            let mut request = client
+                .scan()
+                .table_name(&self.config.table)
+                .consistent_read(self.config.consistent_reads)
+                .filter_expression(&filter)
+                .set_projection_expression(part.clone())
+                .set_expression_attribute_names(Some(names.clone()))
+                .set_expression_attribute_values(Some(values))
+                .set_exclusive_start_key(start.clone())
+                .limit(count as i32);
+            if segments > 1 {
+                request = request.segment(segment as i32).total_segments(segments as i32);
+            }
+            match request.send().await {
+                Ok(answer) => {
+                    let next = match answer.last_evaluated_key {
+                        None => Place::End,
+                        Some(mut key) => Place::After(self.stored_key(&mut key).ok_or_else(unusable)?),
+                    };
+                    return Ok(Step {
+                        found: self.entries(answer.items.unwrap_or_default(), options)?,
+                        next,
+                    });
+                }
+                Err(error) => self.again(&mut retries, failure(&error, "Scan", &self.config)).await?,
+            }
+        }
+    }
+
+    /// Those of the items that are live entries of ours, now that they are here.
+    fn entries(&self, items: Vec<Item>, options: &ScanOptions) -> Result<Vec<(String, Key, Entry)>> {
+        let now = self.now_millis();
+        let mut found = Vec::with_capacity(items.len());
+        for mut item in items {
+            let Some(stored) = self.stored_key(&mut item) else { continue };
+            let Some(key) = stored.strip_prefix(&*self.prefix).and_then(|key| Key::new(key).ok()) else {
+                continue;
+            };
+            if let Some(entry) = entry(now, item, options).map_err(|error| error.with_key(&key))? {
+                found.push((stored, key, entry));
+            }
+        }
+        Ok(found)
+    }
+
+    fn stored_key(&self, item: &mut Item) -> Option<String> {
+        match item.remove(&self.names.key) {
+            Some(AttributeValue::S(key)) => Some(key),
+            _ => None,
+        }
+    }
+}
+
+/// What a scan tells of an item; `None` for one that has ended, or that is not ours.
+fn entry(now: Now, mut item: Item, options: &ScanOptions) -> Result<Option<Entry>> {
+    let Ok(Some(header)) = codec::met(now, Some(&item)) else { return Ok(None) };
+    let entry = Entry::new(codec::value(&mut item, &options.select)?)
+        .with_deadline(options.want.contains(Want::DEADLINE).then(|| header.deadline.min(header.cap)))
+        .with_version(options.want.contains(Want::VERSION).then_some(header.version));
+    Ok(Some(entry))
+}
+
+fn unusable() -> Error {
+    Error::new(ErrorKind::Backend, "DynamoDB answered a scan with a place that is no key of this table")
+}
+
+/// The number of segments, and each one's place.
+fn encode(places: &[Place]) -> Vec<u8> {
+    let mut bytes = vec![places.len() as u8];
+    for place in places {
+        match place {
+            Place::Start => bytes.push(0),
+            Place::After(key) => {
+                bytes.push(1);
+                // At most 2048 bytes long.
+                bytes.extend_from_slice(&(key.len() as u16).to_be_bytes());
+                bytes.extend_from_slice(key.as_bytes());
+            }
+            Place::End => bytes.push(2),
+        }
+    }
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Result<Vec<Place>> {
+    parse(bytes).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidCursor, "the cursor holds no position; start the scan again")
+    })
+}
+
+fn parse(bytes: &[u8]) -> Option<Vec<Place>> {
+    let (&segments, mut rest) = bytes.split_first()?;
+    let mut places = Vec::new();
+    for _ in 0..segments {
+        let (place, more) = rest.split_first()?;
+        rest = more;
+        places.push(match place {
+            0 => Place::Start,
+            1 => {
+                let (length, more) = rest.split_first_chunk::<2>()?;
+                let (key, more) = more.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+                rest = more;
+                Place::After(String::from_utf8(key.to_vec()).ok().filter(|key| !key.is_empty())?)
+            }
+            2 => Place::End,
+            _ => return None,
+        });
+    }
+    (rest.is_empty() && !places.is_empty()).then_some(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_survive_and_nonsense_does_not() {
+        let after = |key: &str| Place::After(key.to_owned());
+        for places in [
+            vec![Place::Start],
+            vec![after("app:\0ä")],
+            vec![after(&"k".repeat(2048)), Place::End, Place::Start, after("b")],
+        ] {
+            assert_eq!(decode(&encode(&places)).unwrap(), places);
+        }
+        for bytes in [
+            &b""[..],
+            b"\0",
+            b"\x01",
+            b"\x01\x03",
+            b"\x01\x01\0",
+            b"\x01\x01\0\x02a",
+            b"\x01\x01\0\0",
+            b"\x01\0\0",
+        ] {
+            assert_eq!(decode(bytes).unwrap_err().kind(), ErrorKind::InvalidCursor, "{bytes:?}");
+        }
+    }
+}
