@@ -128,6 +128,18 @@ impl ScyllaConfig {
         self
     }
 
+    /// How the store writes.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// How long the store waits for each request.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The table as CQL names it, keyspace and quotes included.
     #[must_use]
     pub fn table_name(&self) -> String {

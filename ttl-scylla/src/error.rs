@@ -270,3 +270,139 @@ pub(crate) fn not_ours(why: &'static str) -> Error {
 pub(crate) fn unexpected() -> Error {
     new(ErrorKind::Backend, "the server's answer is not one that the statement can have")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const COMMIT: Consistency = Consistency::Quorum;
+
+    fn answered(answer: DbError) -> ExecutionError {
+        // The server quotes what was bound.
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, "s3cret".to_owned()))
+    }
+
+    fn unavailable_at(consistency: Consistency) -> DbError {
+        DbError::Unavailable { consistency, required: 2, alive: 1 }
+    }
+
+    fn write_timeout(write_type: WriteType) -> DbError {
+        DbError::WriteTimeout { consistency: COMMIT, received: 1, required: 2, write_type }
+    }
+
+    /// `Ok` for applied, `Err(None)` for unknown, `Err(Some(..))` for not applied.
+    fn fate(failed: ExecutionError, paxos: bool) -> Result<(), Option<ErrorKind>> {
+        let safe = |error: &Error| {
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("s3cret"), "{shown}");
+            assert_eq!(error.backend(), Some(BACKEND));
+        };
+        match write(failed, COMMIT, paxos) {
+            Fate::Applied => Ok(()),
+            Fate::NotApplied(error) => {
+                safe(&error);
+                Err(Some(error.kind()))
+            }
+            Fate::Unknown(error) => {
+                safe(&error);
+                assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::OutcomeUnknown, false));
+                Err(None)
+            }
+        }
+    }
+
+    #[test]
+    fn the_fate_of_a_write_is_what_the_answer_tells() {
+        let no_pool = || ExecutionError::ConnectionPoolError(ConnectionPoolError::Initializing);
+        let read_timeout =
+            || DbError::ReadTimeout { consistency: COMMIT, received: 1, required: 2, data_present: false };
+        let table = [
+            (no_pool(), Err(Some(ErrorKind::Unavailable)), Err(Some(ErrorKind::Unavailable))),
+            (ExecutionError::EmptyPlan, Err(Some(ErrorKind::Unavailable)), Err(Some(ErrorKind::Unavailable))),
+            (ExecutionError::RequestTimeout(Duration::from_secs(1)), Err(None), Err(None)),
+            (
+                ExecutionError::LastAttemptError(RequestAttemptError::NonfinishedPagingState),
+                Err(None),
+                Err(None),
+            ),
+            (
+                ExecutionError::LastAttemptError(RequestAttemptError::UnableToAllocStreamId),
+                Err(Some(ErrorKind::Unavailable)),
+                Err(Some(ErrorKind::Unavailable)),
+            ),
+            // Accepted by a majority: what is missing is that all have heard of it.
+            (answered(write_timeout(WriteType::Simple)), Ok(()), Err(None)),
+            (answered(write_timeout(WriteType::Cas)), Err(None), Err(None)),
+            // Before the proposal, unless it is the commit's consistency that is not met.
+            (
+                answered(unavailable_at(Consistency::LocalQuorum)),
+                Err(Some(ErrorKind::Unavailable)),
+                Err(Some(ErrorKind::Unavailable)),
+            ),
+            (answered(unavailable_at(COMMIT)), Err(None), Err(Some(ErrorKind::Unavailable))),
+            (answered(read_timeout()), Err(None), Err(None)),
+            (answered(DbError::ServerError), Err(None), Err(None)),
+            (answered(DbError::Overloaded), Err(None), Err(None)),
+            (answered(DbError::Other(0x1700)), Err(None), Err(None)),
+            (
+                answered(DbError::IsBootstrapping),
+                Err(Some(ErrorKind::Unavailable)),
+                Err(Some(ErrorKind::Unavailable)),
+            ),
+            (
+                answered(DbError::Unauthorized),
+                Err(Some(ErrorKind::PermissionDenied)),
+                Err(Some(ErrorKind::PermissionDenied)),
+            ),
+            (answered(DbError::Invalid), Err(Some(ErrorKind::Backend)), Err(Some(ErrorKind::Backend))),
+        ];
+        for (failed, paxos, plain) in table {
+            let text = failed.to_string();
+            assert_eq!(fate(failed.clone(), true), paxos, "{text}");
+            assert_eq!(fate(failed, false), plain, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_failed_read_is_no_miss_and_can_be_tried_again() {
+        let table = [
+            (answered(unavailable_at(COMMIT)), ErrorKind::Unavailable),
+            (
+                answered(DbError::ReadFailure {
+                    consistency: COMMIT,
+                    received: 1,
+                    required: 2,
+                    numfailures: 1,
+                    data_present: false,
+                }),
+                ErrorKind::Unavailable,
+            ),
+            (answered(write_timeout(WriteType::Cas)), ErrorKind::Timeout),
+            (ExecutionError::RequestTimeout(Duration::from_secs(1)), ErrorKind::Timeout),
+            (
+                ExecutionError::LastAttemptError(RequestAttemptError::NonfinishedPagingState),
+                ErrorKind::Unavailable,
+            ),
+            (answered(DbError::Overloaded), ErrorKind::Unavailable),
+        ];
+        for (failed, kind) in table {
+            let text = failed.to_string();
+            let error = read(failed);
+            assert_eq!((error.kind(), error.is_retryable()), (kind, true), "{text}");
+        }
+        assert_eq!(read(answered(DbError::AuthenticationError)).kind(), ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn what_the_server_lacks_is_named() {
+        let invalid = |text: &str| refused(&DbError::Invalid, text);
+        let tablets = invalid("LWT is not yet supported with tablets");
+        assert_eq!(tablets.kind(), ErrorKind::Unsupported);
+        assert!(tablets.to_string().contains("2025.4"));
+        assert_eq!(invalid("unconfigured table entries").kind(), ErrorKind::InvalidConfig);
+        assert_eq!(invalid("Invalid value s3cret").kind(), ErrorKind::Backend);
+        assert!(!invalid("Invalid value s3cret").to_string().contains("s3cret"));
+    }
+}

@@ -69,7 +69,7 @@ impl ScyllaConfig {
         let Some((scheme, server)) = server.split_once("://") else {
             return Err(invalid("this is no URL; write scylla://host:9042/KEYSPACE/TABLE"));
         };
-        if !matches!(scheme, "scylla" | "cassandra") {
+        if !["scylla", "cassandra"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
             return Err(invalid(format!(
                 "{scheme:?} is no scheme of this driver; the schemes are scylla, cassandra"
             )));
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn every_part_is_read() {
         let config = ScyllaConfig::from_url(
-            "cassandra://us%40er:p%3A%2Fss@host:7000,[::1]:7001,db3/ks/tab?mode=lww&timeout=250ms&consistency=all\
+            "Cassandra://us%40er:p%3A%2Fss@host:7000,[::1]:7001,db3/ks/tab?mode=lww&timeout=250ms&consistency=all\
              &serial_consistency=serial&datacenter=dc1&speculative_delay=20ms&compression=lz4&max_value_bytes=10\
              &clock_skew=5s&ensure_schema=true&replication=dc1:3,dc2:2",
         );

@@ -4,6 +4,7 @@
 //! cargo run --example sessions
 //! cargo run --example sessions --features redis -- redis://127.0.0.1:6379
 //! cargo run --example sessions --features dynamodb -- 'dynamodb://sessions?region=eu-central-1&table=ensure'
+//! cargo run --example sessions --features scylla -- 'scylla://127.0.0.1/shop/sessions?ensure_schema=true&replication=1'
 //! ```
 
 use std::process::ExitCode;

@@ -37,6 +37,7 @@ pub async fn connect(url: &str) -> Result<Store> {
 /// | `redis://`, `rediss://` (TLS), `redis+unix://` | `redis` | Redis |
 /// | `valkey://`, `valkeys://` (TLS), `valkey+unix://` | `redis` | Valkey, by the same driver |
 /// | `dynamodb://TABLE` | `dynamodb` | Amazon DynamoDB; `table=ensure` in the query makes the table |
+/// | `scylla://HOST/KEYSPACE/TABLE`, `cassandra://` | `scylla` | ScyllaDB and Apache Cassandra, by the same driver; `ensure_schema=true` in the query makes the table |
 ///
 /// ```
 /// use std::sync::Arc;

@@ -5,19 +5,25 @@ use crate::Registry;
 impl Default for Registry {
     /// The drivers of this build; the schemes of the others are known and name their feature.
     fn default() -> Self {
-        let registry =
-            Self::empty().off("memory", &["memory"]).off("redis", &REDIS).off("dynamodb", &["dynamodb"]);
+        let registry = Self::empty()
+            .off("memory", &["memory"])
+            .off("redis", &REDIS)
+            .off("dynamodb", &["dynamodb"])
+            .off("scylla", &SCYLLA);
         #[cfg(feature = "memory")]
         let registry = registry.with("memory", memory);
         #[cfg(feature = "redis")]
         let registry = REDIS.iter().fold(registry, |registry, scheme| registry.with(scheme, redis));
         #[cfg(feature = "dynamodb")]
         let registry = registry.with("dynamodb", dynamodb);
+        #[cfg(feature = "scylla")]
+        let registry = SCYLLA.iter().fold(registry, |registry, scheme| registry.with(scheme, scylla));
         registry
     }
 }
 
 const REDIS: [&str; 6] = ["redis", "rediss", "redis+unix", "valkey", "valkeys", "valkey+unix"];
+const SCYLLA: [&str; 2] = ["scylla", "cassandra"];
 
 #[cfg(feature = "memory")]
 async fn memory(url: String) -> ttl_core::Result<crate::Store> {
@@ -39,4 +45,10 @@ async fn redis(url: String) -> ttl_core::Result<crate::Store> {
 async fn dynamodb(url: String) -> ttl_core::Result<crate::Store> {
     let config = ttl_dynamo::DynamoConfig::from_url(&url)?;
     Ok(crate::Store::new(ttl_dynamo::DynamoStore::connect(config).await?))
+}
+
+#[cfg(feature = "scylla")]
+async fn scylla(url: String) -> ttl_core::Result<crate::Store> {
+    let config = ttl_scylla::ScyllaConfig::from_url(&url)?;
+    Ok(crate::Store::new(ttl_scylla::ScyllaStore::connect(&config).await?))
 }

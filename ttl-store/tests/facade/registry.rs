@@ -20,7 +20,7 @@ async fn an_unknown_scheme_lists_the_known_ones() {
     let text = refusal(connect("mongodb://user:s3cret@host/db").await);
     assert!(text.contains("\"mongodb\""), "{text}");
     assert!(
-        text.contains("dynamodb, memory, redis, redis+unix, rediss, valkey, valkey+unix, valkeys"),
+        text.contains("cassandra, dynamodb, memory, redis, redis+unix, rediss, scylla, valkey, valkey+unix, valkeys"),
         "{text}"
     );
 }
@@ -39,6 +39,8 @@ async fn a_scheme_whose_feature_is_off_names_the_feature() {
     for (feature, url, on) in [
         ("dynamodb", "dynamodb://s3cret@table", cfg!(feature = "dynamodb")),
         ("memory", "memory:", cfg!(feature = "memory")),
+        ("scylla", "scylla://u:s3cret@host", cfg!(feature = "scylla")),
+        ("scylla", "CASSANDRA://u:s3cret@host", cfg!(feature = "scylla")),
         ("redis", "redis://:s3cret@host", cfg!(feature = "redis")),
         ("redis", "VALKEYS://:s3cret@host", cfg!(feature = "redis")),
     ] {
