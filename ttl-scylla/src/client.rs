@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use scylla::client::session::Session;
 use scylla::errors::ExecutionError;
@@ -10,7 +11,8 @@ use scylla::response::{PagingState, PagingStateResponse};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
-use ttl_core::{Error, Key, Result};
+use tokio::time::Instant;
+use ttl_core::{Error, ErrorKind, Key, Result};
 
 use crate::error::{self, Fate};
 use crate::row::{self, Row};
@@ -19,12 +21,17 @@ use crate::row::{self, Row};
 /// may forget a statement as soon as it has learned it.
 const LEARNINGS: usize = 8;
 
+/// How long to wait for a connection before it is tried again.
+const RECONNECTING: Duration = Duration::from_millis(20);
+
 /// A session on which each request is sent once, by this driver's decision alone.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) session: Arc<Session>,
     /// What writes are committed with.
     pub(crate) commit: Consistency,
+    /// How long a request takes at most.
+    pub(crate) timeout: Duration,
 }
 
 /// What a lightweight transaction did.
@@ -100,12 +107,18 @@ impl Client {
             Err(Fate::Unknown(error)) => error,
         };
         let Some(own) = own else { return Err(lost) };
-        match self.once(statement, &values).await {
-            Ok(Swap::Done) | Err(Fate::Applied) => Ok(Swap::Done),
-            Ok(Swap::Refused(row)) if own(&row) => Ok(Swap::Done),
-            Ok(Swap::Refused(_)) => Err(error::overtaken()),
-            // The first one's fate is as unknown as it was.
-            Err(Fate::NotApplied(_) | Fate::Unknown(_)) => Err(lost),
+        let patience = Instant::now() + self.timeout;
+        loop {
+            match self.once(statement, &values).await {
+                Ok(Swap::Done) | Err(Fate::Applied) => return Ok(Swap::Done),
+                Ok(Swap::Refused(row)) if own(&row) => return Ok(Swap::Done),
+                Ok(Swap::Refused(_)) => return Err(error::overtaken()),
+                Err(Fate::NotApplied(error)) if reconnects(&error, patience) => {
+                    tokio::time::sleep(RECONNECTING).await;
+                }
+                // The first one's fate is as unknown as it was.
+                Err(Fate::NotApplied(_) | Fate::Unknown(_)) => return Err(lost),
+            }
         }
     }
 
@@ -125,18 +138,36 @@ impl Client {
     /// A plain write that carries its own timestamp: sending it again changes nothing more, so a lost answer is asked
     /// for once more.
     pub(crate) async fn write(&self, statement: &PreparedStatement, values: impl SerializeRow) -> Result<()> {
-        let failed = |failed| error::write(failed, self.commit, false);
-        let send =
-            async || -> Result<QueryResult, Fate> { self.execute(statement, &values).await.map_err(failed) };
-        match send().await {
-            Ok(_) | Err(Fate::Applied) => Ok(()),
-            Err(Fate::NotApplied(error)) => Err(error),
-            Err(Fate::Unknown(lost)) => match send().await {
-                Ok(_) | Err(Fate::Applied) => Ok(()),
-                Err(_) => Err(lost),
-            },
+        let lost = match self.write_once(statement, &values).await {
+            Ok(()) | Err(Fate::Applied) => return Ok(()),
+            Err(Fate::NotApplied(error)) => return Err(error),
+            Err(Fate::Unknown(error)) => error,
+        };
+        let patience = Instant::now() + self.timeout;
+        loop {
+            match self.write_once(statement, &values).await {
+                Ok(()) | Err(Fate::Applied) => return Ok(()),
+                Err(Fate::NotApplied(error)) if reconnects(&error, patience) => {
+                    tokio::time::sleep(RECONNECTING).await;
+                }
+                Err(_) => return Err(lost),
+            }
         }
     }
+
+    async fn write_once(
+        &self,
+        statement: &PreparedStatement,
+        values: &impl SerializeRow,
+    ) -> Result<(), Fate> {
+        let sent = self.execute(statement, values).await;
+        sent.map(drop).map_err(|failed| error::write(failed, self.commit, false))
+    }
+}
+
+/// Whether there may soon be a connection again, where one has broken: what is to be sent once more waits for it.
+fn reconnects(error: &Error, patience: Instant) -> bool {
+    error.kind() == ErrorKind::Unavailable && Instant::now() < patience
 }
 
 impl fmt::Debug for Client {

@@ -32,7 +32,7 @@ pub(crate) fn read(failed: ExecutionError) -> Error {
         ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, text)) => match answer {
             DbError::ReadTimeout { .. } | DbError::WriteTimeout { .. } => timed_out(),
             DbError::ReadFailure { .. } | DbError::WriteFailure { .. } | DbError::Overloaded => {
-                unavailable("replicas failed to answer; try again later").with_source(failed)
+                unavailable("replicas failed to answer; try again later")
             }
             answer => refused(answer, text),
         },
@@ -96,7 +96,8 @@ pub(crate) fn write(failed: ExecutionError, commit: Consistency, paxos: bool) ->
             | DbError::ProtocolError,
             _,
         ) => Fate::NotApplied(refused(answer.0, answer.1)),
-        _ => Fate::Unknown(unknown("replicas did not answer in time, or failed").with_source(failed)),
+        // By its code alone: the server's own words may quote what was bound.
+        (answer, _) => Fate::Unknown(unknown(&format!("the server answered: {answer}"))),
     }
 }
 

@@ -94,7 +94,11 @@ impl ScyllaStore {
         let (name, lww) = (config.table_name(), config.mode == Mode::Lww);
         let reads = Arc::new(statements::Reads::prepare(&session, &name, &sending, lww).await?);
         let common = Common {
-            client: Client { session: Arc::clone(&session), commit: config.consistency },
+            client: Client {
+                session: Arc::clone(&session),
+                commit: config.consistency,
+                timeout: config.timeout,
+            },
             reads,
             clock: Arc::new(SystemClock::new()),
             skew: config.clock_skew,

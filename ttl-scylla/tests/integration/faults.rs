@@ -65,8 +65,8 @@ async fn recognised(url: String) {
     let swap = PutOptions::new(LONG).with_condition(Condition::IfVersion(version.unwrap()));
     applied(store.put(&name, blob("w"), swap).await);
     let change = ExpiryChange::Extend(Ttl::hours(1));
-    // Read, then write.
-    proxy.next([None, Some(Fault::NoAnswer)]);
+    // The row is read, then its value, because it is all written again.
+    proxy.next([None, None, Some(Fault::NoAnswer)]);
     assert!(applied(store.expire(&name, change, ExpireOptions::new()).await).changed);
     table.drop().await;
 }
