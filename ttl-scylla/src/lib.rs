@@ -1,4 +1,111 @@
 //! The ttl-store driver for ScyllaDB and Apache Cassandra.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use ttl_core::{Key, PutOptions, Record, Ttl, TtlStore};
+//! use ttl_scylla::{ScyllaConfig, ScyllaStore};
+//!
+//! # async fn example() -> ttl_core::Result<()> {
+//! let config = ScyllaConfig::from_url("scylla://db1:9042,db2/shop/sessions?datacenter=dc1&timeout=2s")?;
+//! let store: Arc<dyn TtlStore> = Arc::new(ScyllaStore::connect(&config).await?);
+//! let session = Record::new().with("page", "/cart").with("hits", 1);
+//! let _ = store.put(&Key::new("session:5f0c")?, session.into(), PutOptions::new(Ttl::minutes(30))).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Modes
+//!
+//! A table is in one [`Mode`] for life. It stands in the table's comment, and the other one is refused at connect.
+//!
+//! * **Strict** (default): every write is a lightweight transaction and every read is serial, so every clause of the
+//!   contract holds. Give [`with_serial_consistency`](ScyllaConfig::with_serial_consistency) `Serial` where programs in
+//!   several datacentres write to one table: with the default, `LocalSerial`, two of them can win.
+//! * **Lww**: plain writes; the one with the latest timestamp wins. Conditions, patches, caps, takes and deletes that
+//!   expect a kind are [`Unsupported`](ttl_core::ErrorKind::Unsupported). A refresh carries the timestamp of what it
+//!   refreshes plus a microsecond, so it never beats a newer write. Two writes of one key with the same timestamp can
+//!   mix their cells, which is an exception to E4; within a process timestamps never repeat.
+//!
+//! The clock that decides is this process's ([`ScyllaStore::with_clock`]): programs that share a table need clocks that
+//! agree as closely as deadlines are to be kept. A refresh is checked against the clock when it is sent, not when it
+//! arrives: on its way it can meet the end of its entry.
+//!
+//! # Servers
+//!
+//! Tested with Apache Cassandra 5.0, one node. Not tried: ScyllaDB itself, several replicas, several datacentres.
+//! Differences are handled by what comes back, never by a server's name or version. ScyllaDB has no lightweight
+//! transactions on tablets before 2025.4; that is `Unsupported`, and the text says what to do.
+//!
+//! # Layout
+//!
+//! One row for each entry.
+//!
+//! | column | type | content |
+//! |---|---|---|
+//! | `key` | `text`, the partition key | the entry's key |
+//! | `kind` | `tinyint` | 1 blob, 2 record, 3 blob with a hard cap, 4 record with one |
+//! | `value` | `blob` | the bytes, or the record's canonical JSON text |
+//! | `deadline` | `bigint` | epoch milliseconds; 2^63 - 1 without one |
+//! | `covers` | `bigint` | until when all cells but the deadline are there, at least; 2^63 - 1 for ever |
+//! | `max_deadline` | `bigint` | the hard cap in epoch milliseconds; 2^63 - 1 without one |
+//! | `version` | `uuid` | a random token, new with every value |
+//!
+//! An entry is visible while now is before both `deadline` and `covers`; without a `deadline` there is none. A record is
+//! one cell, so its fields cannot end apart. Every cell of an entry with a deadline has a native TTL, which ends after
+//! the deadline by the configured [clock skew](ScyllaConfig::with_clock_skew) and at most two seconds: it gives space back
+//! and decides nothing. A deadline moves alone, as one small write, while the other cells reach far enough; else all are
+//! written again, by a refresh for twice the time, so that the next ones are small.
+//!
+//! Servers count native TTLs up to 20 years and to January 2038. An entry that ends later has none: when it has ended,
+//! nobody sees it, and it is collected when its key is next written or deleted.
+//!
+//! # Tables
+//!
+//! [`with_ensure_schema`](ScyllaConfig::with_ensure_schema) makes the table, and the keyspace if a
+//! [replication](ScyllaConfig::with_replication) is given; without it, the error for a missing table holds the CQL. The
+//! options: `LeveledCompactionStrategy`, because rows are rewritten often and read by key, which keeps few copies and
+//! reads few files (`TimeWindowCompactionStrategy` suits data that is never rewritten, which a refresh does);
+//! `unchecked_tombstone_compaction`, so that files of expired cells are compacted although they overlap with others;
+//! `default_time_to_live` 0, which a table must keep. `gc_grace_seconds` is left as it is: it must be longer than the time
+//! between repairs.
+//!
+//! # What an operation costs
+//!
+//! Requests, each one round trip to a node that has the row; every statement is prepared once, at connect.
+//!
+//! | operation | strict | lww |
+//! |---|---|---|
+//! | get | 1; 2 with a refresh that is due | the same |
+//! | put that creates, put with `IfAbsent` or `IfVersion` | 1 (over a ghost 2) | 2 |
+//! | put over an entry | 2 | 2 |
+//! | expire | 1; 2 from the present deadline; 3 beyond what the cells reach | 2; 3 |
+//! | delete | 1; 2 for a take | 2 |
+//! | patch | 2, and 2 for each time that another writer was faster | - |
+//!
+//! Patches of one key by one process wait for each other in the process. Batches have 64 requests under way. A refresh
+//! that rewrites a value which was not read reads it before.
+//!
+//! # Errors
+//!
+//! | what happens | read | write |
+//! |---|---|---|
+//! | no connection, too few replicas up, node starting | `Unavailable` | `Unavailable`, nothing changed |
+//! | no answer in time, connection broken, replicas failed | `Timeout` or `Unavailable` | sent once more if it can be recognised, else `OutcomeUnknown` |
+//! | credentials or grants refused | `PermissionDenied` | `PermissionDenied`, nothing changed |
+//!
+//! The client library's own retries are switched off. In strict mode a write that carries a version of its own, or that is
+//! pinned to the state it saw, is sent once more when its answer is lost: only one of the two can be applied, and what is
+//! stored tells whether one was. Deletes, and expires that were not pinned, are not. In lww mode a write is sent once more
+//! with its timestamp, which changes nothing more.
+//!
+//! # Scans
+//!
+//! In the order of tokens, each key once. The servers leave out what has ended. Where too many deleted rows lie, smaller
+//! ranges of tokens are asked for. A scan for a prefix reads the whole table.
+//!
+//! # Features
+//!
+//! * `tls` (on by default): TLS by rustls, with the ring provider unless the process has installed another one.
 
 mod alter;
 mod batch;
