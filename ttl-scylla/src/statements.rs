@@ -117,10 +117,8 @@ impl Strict {
         let set_all = format!("UPDATE {table} USING TTL ? {SET_ALL} WHERE key = ?");
         let move_to = format!("UPDATE {table} USING TTL ? SET deadline = ? WHERE key = ?");
         let delete = format!("DELETE FROM {table} WHERE key = ?");
-        let bounds = format!(
-            "deadline > ? AND deadline <= ? AND deadline != ? AND max_deadline >= ? AND covers >= ? AND covers <= ? AND \
-             kind != 0"
-        );
+        let bounds = "deadline > ? AND deadline <= ? AND deadline != ? AND max_deadline >= ? AND covers >= ? AND covers \
+                      <= ? AND kind != 0";
         let live = "deadline > ? AND covers > ? AND kind != 0 AND max_deadline != 0";
         Ok(Self {
             create: write(format!("{set_all} IF deadline = null AND {SHOW} AND {SHOW_VERSION}")).await?,
