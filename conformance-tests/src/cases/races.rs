@@ -167,6 +167,7 @@ cases! {
     }
 
     /// R2: refreshes by many at once, to shorter and longer lives, leave the longest.
+    #[needs(conditions)]
     async fn the_longest_of_concurrent_refreshes_stays(t: Test) -> Check {
         for round in 0..10 {
             let name = format!("k{round}");
