@@ -1,12 +1,26 @@
-//! The driver on a real server: the conformance suite in both modes, the layout, the requests, tables that do not fit, and
-//! answers that are lost.
+//! The driver on a real server: the conformance suite in both modes, the layout, the requests, tables that do not fit,
+//! ghosts, clocks that differ, answers that are lost, and nodes that stop.
 
-mod faults;
+mod clocks;
+mod cluster;
+mod disk;
+mod fates;
+mod frames;
+mod ghosts;
 mod layout;
-mod proxy;
+mod node;
+mod operations;
+mod outages;
+mod races;
+mod raw;
 mod requests;
+mod secrets;
+mod secured;
+mod space;
+mod states;
 mod support;
 mod tables;
+mod wire;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,13 +30,25 @@ use ttl_conformance::drivers::scylla::ScyllaHarness;
 use ttl_conformance::servers::{ServerKind, ServerUrl, conformance_trials, run_tests};
 
 fn main() -> ExitCode {
+    if let Some(program) = node::missing() {
+        println!("ignored: the trials that start nodes of their own, because {program} is not on PATH");
+    }
     run_tests(ServerKind::Scylla, |server| {
         let mut trials = suite(&server, "strict");
         trials.extend(suite(&server, "lww"));
-        trials.extend(faults::trials(&server));
+        trials.extend(clocks::trials(&server));
+        trials.extend(fates::trials(&server));
+        trials.extend(ghosts::trials(&server));
         trials.extend(layout::trials(&server));
+        trials.extend(outages::trials(&server));
+        trials.extend(races::trials(&server));
         trials.extend(requests::trials(&server));
+        trials.extend(secrets::trials(&server));
         trials.extend(tables::trials(&server));
+        // They start nodes of their own.
+        trials.extend(cluster::trials());
+        trials.extend(disk::trials());
+        trials.extend(secured::trials());
         trials.sort_by(|a, b| a.name().cmp(b.name()));
         trials
     })

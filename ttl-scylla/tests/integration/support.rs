@@ -10,9 +10,7 @@ use scylla::client::session::Session;
 use scylla::value::Row;
 use ttl_conformance::servers::{ServerUrl, trial};
 use ttl_core::{Key, Outcome, Result, Ttl, Value, Version};
-use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
-
-use crate::proxy::Proxy;
+use ttl_scylla::{ScyllaConfig, ScyllaStore};
 
 pub(crate) const LONG: Ttl = Ttl::hours(1);
 
@@ -57,10 +55,6 @@ impl Table {
         Self { store, config, raw }
     }
 
-    pub(crate) async fn with_mode(url: &str, mode: Mode) -> Self {
-        Self::new(&in_mode(url, mode)).await
-    }
-
     /// Runs CQL in which `{}` stands for the table.
     pub(crate) async fn run(&self, cql: &str) -> Vec<Row> {
         let cql = cql.replace("{}", &self.config.table_name());
@@ -75,20 +69,6 @@ impl Table {
     pub(crate) async fn drop(self) {
         self.run("DROP TABLE {}").await;
     }
-}
-
-/// A store on the same table through a proxy of its own, which looks at requests that contain the mark.
-pub(crate) async fn through(url: &str, config: &ScyllaConfig, mark: &str) -> (ScyllaStore, Proxy) {
-    let node = url.split_once("://").unwrap().1.split(['/', ',']).next().unwrap();
-    let node = node.rsplit_once('@').map_or(node, |(_, node)| node);
-    let node = if node.contains(':') { node.to_owned() } else { format!("{node}:9042") };
-    let proxy = Proxy::new(&node, mark).await;
-    let config = ScyllaConfig::from_url(&url.replacen(&node, &proxy.address(), 1))
-        .unwrap()
-        .with_table(config.table_name().split('"').nth(3).unwrap())
-        .with_mode(config.mode())
-        .with_timeout(config.timeout());
-    (ScyllaStore::connect(&config).await.unwrap(), proxy)
 }
 
 pub(crate) fn key(name: &str) -> Key {

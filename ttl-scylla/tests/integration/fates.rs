@@ -1,0 +1,358 @@
+//! Every operation under every fault: what was acknowledged is there, nothing is applied twice, what failed changed
+//! nothing, and what is unknown is said to be.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use libtest_mimic::Trial;
+use parking_lot::Mutex;
+use ttl_conformance::servers::ServerUrl;
+use ttl_core::{ErrorKind, GetOptions, PutOptions, Result, Ttl, TtlStore, Want};
+use ttl_scylla::{Mode, ScyllaStore};
+
+use crate::frames::Refusal;
+use crate::operations::{self, Class, Operation, Seen};
+use crate::raw::Found;
+use crate::space::{SHORT, Space, answers, eventually, in_both, in_mode};
+use crate::states::{State, planted};
+use crate::support::{LONG, applied, blob, key};
+use crate::wire::Fault;
+
+pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    trials.extend(in_both("fates::a_request_that_is_refused_changes_nothing", server, refused));
+    trials.extend(in_both("fates::an_error_after_the_write_loses_nothing", server, broken));
+    trials.extend(in_both("fates::silence_is_no_answer", server, silent));
+    trials.extend(in_both("fates::a_late_request_is_applied_once", server, late));
+    trials.extend(in_both("fates::a_broken_connection_is_no_answer", server, cut));
+    trials.extend(in_both("fates::a_late_request_takes_nothing_from_a_newer_one", server, newer));
+    trials.push(in_mode(Mode::Strict, "fates::each_write_has_the_fate_it_deserves", server, deserved));
+    trials
+}
+
+const AT_ONCE: usize = 8;
+
+/// What came of an operation without any fault.
+struct Normal {
+    answer: Result<Seen>,
+    after: Option<Found>,
+}
+
+async fn normal(space: &Space, operation: &Operation, state: State) -> Normal {
+    let twin = space.name();
+    space.prepare(&twin, state).await;
+    let answer = operation.run(&space.quiet, &key(&twin), planted()).await;
+    Normal { answer, after: space.row(&twin).await }
+}
+
+/// Runs one operation with one fault, and checks what must hold whatever it answers. Says how it ended.
+async fn run(
+    space: &Space,
+    store: &ScyllaStore,
+    operation: &Operation,
+    state: State,
+    (times, verb, fault): (u32, &'static str, Fault),
+) -> Option<ErrorKind> {
+    let what = format!("{} on {state:?} with {times} {verb} {fault:?}", operation.name);
+    let normal = normal(space, operation, state).await;
+    let name = space.name();
+    space.prepare(&name, state).await;
+    let before = space.row(&name).await;
+    space.wire.fail(times, verb, &name, fault);
+    let answer = operation.run(store, &key(&name), planted()).await;
+    if let Fault::Late(delay) = fault {
+        tokio::time::sleep(delay).await;
+    }
+    space.wire.settle().await;
+    let after = space.row(&name).await;
+    let either = after == before || after == normal.after;
+    match (&answer, &normal.answer) {
+        (Ok(seen), Ok(normal_seen)) => match seen.refresh_error {
+            None => {
+                assert_eq!(seen, normal_seen, "{what}");
+                assert_eq!(after, normal.after, "{what}");
+            }
+            // R9: the value all the same.
+            Some(kind) => {
+                assert_eq!(operation.class, Class::Refresh, "{what}");
+                let value = |seen: &Seen| seen.text.split(", Some(Deadline").next().unwrap().to_owned();
+                assert_eq!(value(seen), value(normal_seen), "{what}");
+                assert!(
+                    if kind == ErrorKind::OutcomeUnknown { either } else { after == before },
+                    "{what}: {after:?}"
+                );
+                return Some(kind);
+            }
+        },
+        (Err(error), _) if error.kind() == ErrorKind::OutcomeUnknown => {
+            assert!(operation.class == Class::Write && !error.is_retryable(), "{what}: {error}");
+            assert!(either, "{what}: {after:?}, and before {before:?}, and done {:?}", normal.after);
+        }
+        (Err(error), Err(normal_error)) if error.kind() == normal_error.kind() => {}
+        (Err(_), _) => assert_eq!(after, before, "{what}: {answer:?}"),
+        (Ok(_), Err(error)) => panic!("{what}: {answer:?}, and without the fault {error}"),
+    }
+    answer.err().map(|error| error.kind())
+}
+
+/// The states that tell operations apart, of those that the mode has.
+fn states(mode: Mode) -> Vec<State> {
+    match mode {
+        Mode::Strict => vec![State::Nothing, State::Record, State::Capped, State::Covered],
+        _ => vec![State::Nothing, State::Record, State::Covered],
+    }
+}
+
+/// The forms that send different statements.
+fn forms() -> Vec<Operation> {
+    let telling = [
+        "get",
+        "get nothing",
+        "get, later",
+        "get nothing, reset",
+        "put",
+        "put a blob with a cap",
+        "put, keep",
+        "put if absent",
+        "put if version",
+        "put what has passed",
+        "increment",
+        "increment or create",
+        "pop_back if version",
+        "expire later",
+        "expire sooner",
+        "expire now",
+        "persist",
+        "extend",
+        "extend if version",
+        "expire if version",
+        "delete",
+        "take",
+        "delete if version",
+    ];
+    let mut all = operations::all();
+    all.retain(|operation| telling.contains(&operation.name));
+    assert_eq!(all.len(), telling.len());
+    all
+}
+
+/// Every form on every state with every one of these faults, several at once. Answers how they ended.
+async fn all(
+    space: &Space,
+    store: &ScyllaStore,
+    faults: &[(u32, &'static str, Fault)],
+) -> Vec<Option<ErrorKind>> {
+    let forms = forms();
+    let mut runs = Vec::new();
+    for operation in &forms {
+        for state in states(space.mode) {
+            runs.extend(faults.iter().map(|fault| (operation, state, *fault)));
+        }
+    }
+    let ends = Mutex::new(Vec::new());
+    stream::iter(runs)
+        .for_each_concurrent(AT_ONCE, |(operation, state, fault)| {
+            let ends = &ends;
+            async move {
+                let end = run(space, store, operation, state, fault).await;
+                ends.lock().push(end);
+            }
+        })
+        .await;
+    ends.into_inner()
+}
+
+fn count(ends: &[Option<ErrorKind>], end: Option<ErrorKind>) -> usize {
+    ends.iter().filter(|other| **other == end).count()
+}
+
+async fn refused(space: Space) {
+    let mut faults = Vec::new();
+    for refusal in
+        [Refusal::Bootstrapping, Refusal::Unauthorized, Refusal::UnavailableForPaxos, Refusal::Invalid]
+    {
+        // All of them, and those behind the first read.
+        faults.extend([(9, "", Fault::Refused(refusal)), (9, "UPDATE", Fault::Refused(refusal))]);
+    }
+    faults.push((1, "", Fault::Refused(Refusal::Unprepared)));
+    let ends = all(&space, &space.store, &faults).await;
+    assert_eq!(count(&ends, Some(ErrorKind::OutcomeUnknown)), 0, "no server has begun anything");
+    for end in [ErrorKind::Unavailable, ErrorKind::PermissionDenied, ErrorKind::Backend] {
+        assert!(count(&ends, Some(end)) > 50, "{end}");
+    }
+}
+
+async fn broken(space: Space) {
+    let mut faults = Vec::new();
+    // No server says WriteTimeoutSimple of a transaction that it has refused, and this wire would.
+    for refusal in [
+        Refusal::ServerError,
+        Refusal::Overloaded,
+        Refusal::UnavailableForCommit,
+        Refusal::WriteTimeoutCas,
+        Refusal::WriteFailure,
+    ] {
+        for times in [1, 9] {
+            faults.extend([
+                (times, "UPDATE", Fault::Broken(refusal)),
+                (times, "DELETE", Fault::Broken(refusal)),
+            ]);
+        }
+        // Said of what was never done.
+        faults.push((1, "UPDATE", Fault::Refused(refusal)));
+    }
+    if space.mode == Mode::Lww {
+        // What is committed after a transaction is nothing here.
+        faults.retain(|(_, _, fault)| *fault != Fault::Broken(Refusal::UnavailableForCommit));
+    }
+    let ends = all(&space, &space.store, &faults).await;
+    assert!(count(&ends, None) > 100, "{ends:?}");
+    assert!(count(&ends, Some(ErrorKind::OutcomeUnknown)) > 50, "{ends:?}");
+}
+
+async fn silent(space: Space) {
+    let store = space.another(|config| config.with_timeout(SHORT)).await;
+    let mut faults = Vec::new();
+    for done in [true, false] {
+        for (times, verb) in [(1, "UPDATE"), (1, "DELETE"), (2, "UPDATE"), (1, "SELECT")] {
+            faults.push((times, verb, Fault::Silent { done }));
+        }
+    }
+    let ends = all(&space, &store, &faults).await;
+    assert!(count(&ends, None) > 100, "{ends:?}");
+    assert!(count(&ends, Some(ErrorKind::OutcomeUnknown)) > 20, "{ends:?}");
+    assert!(count(&ends, Some(ErrorKind::Timeout)) > 10, "{ends:?}");
+}
+
+async fn late(space: Space) {
+    let store = space.another(|config| config.with_timeout(SHORT)).await;
+    // It arrives when the second one is under way, or is over.
+    let faults = [3, 5].map(|halves| (1, "UPDATE", Fault::Late(SHORT / 2 * halves)));
+    let deletes = (1, "DELETE", Fault::Late(SHORT / 2 * 3));
+    let ends = all(&space, &store, &[faults[0], faults[1], deletes]).await;
+    assert!(count(&ends, None) > 50, "{ends:?}");
+    // A plain write that is sent again is as good as the first.
+    assert!(space.mode == Mode::Lww || count(&ends, Some(ErrorKind::OutcomeUnknown)) > 5, "{ends:?}");
+}
+
+/// The first one arrives when the second has been answered and somebody has written since.
+async fn newer(space: Space) {
+    let store = space.another(|config| config.with_timeout(SHORT)).await;
+    for number in 0..5 {
+        let name = space.name();
+        space.wire.fail(1, "UPDATE", &name, Fault::Late(SHORT * 3));
+        applied(store.put(&key(&name), blob("older"), PutOptions::new(LONG)).await);
+        let want = Want::VERSION | Want::DEADLINE;
+        let put = PutOptions::new(Ttl::hours(2)).with_want(want);
+        let meta = applied(space.quiet.put(&key(&name), blob("newer"), put).await);
+        tokio::time::sleep(SHORT * 3).await;
+        space.wire.settle().await;
+        let entry = space.quiet.get(&key(&name), GetOptions::new().with_want(want)).await.unwrap().unwrap();
+        let seen = (entry.value, entry.version, entry.deadline);
+        assert_eq!(seen, (Some(blob("newer")), meta.version, meta.deadline), "{number}");
+    }
+}
+
+/// One after another: what breaks is everybody's connection.
+async fn cut(space: Space) {
+    let mut ends = Vec::new();
+    for operation in forms() {
+        for (state, fault) in [
+            (State::Record, (1, "", Fault::LostRequest)),
+            (State::Record, (1, "UPDATE", Fault::LostAnswer)),
+            (State::Covered, (1, "DELETE", Fault::LostAnswer)),
+        ] {
+            eventually("a connection", || answers(&space.store)).await;
+            ends.push(run(&space, &space.store, &operation, state, fault).await);
+            space.wire.heal();
+        }
+    }
+    assert!(space.mode == Mode::Lww || count(&ends, Some(ErrorKind::OutcomeUnknown)) > 10, "{ends:?}");
+    assert!(count(&ends, Some(ErrorKind::Unavailable)) > 1, "{ends:?}");
+    // The same handle works again.
+    eventually("a connection", || answers(&space.store)).await;
+    assert_eq!(
+        run(&space, &space.store, &forms()[0], State::Record, (1, "BATCH", Fault::LostRequest)).await,
+        None
+    );
+}
+
+/// What the driver is to find out, and what it cannot.
+async fn deserved(space: Space) {
+    use ErrorKind::{OutcomeUnknown, PermissionDenied, Unavailable};
+    let hasty = space.another(|config| config.with_timeout(Duration::from_secs(2))).await;
+    let forms = forms();
+    let cases = [
+        // A version that is new with the write, or a state that was seen, says whose write is there.
+        ("put", State::Nothing, (1, "UPDATE", Fault::Silent { done: true }), None),
+        ("put if absent", State::Nothing, (1, "UPDATE", Fault::Silent { done: true }), None),
+        ("put if absent", State::Nothing, (1, "UPDATE", Fault::Silent { done: false }), None),
+        ("put if version", State::Record, (1, "UPDATE", Fault::Broken(Refusal::Overloaded)), None),
+        ("increment", State::Record, (1, "UPDATE", Fault::Silent { done: true }), None),
+        ("increment", State::Record, (1, "UPDATE", Fault::Broken(Refusal::ServerError)), None),
+        ("extend", State::Covered, (1, "UPDATE", Fault::Silent { done: true }), None),
+        ("get, later", State::Record, (1, "UPDATE", Fault::Silent { done: true }), None),
+        // It was refused, and nobody knows: others may have written between the two.
+        ("put", State::Record, (1, "UPDATE", Fault::Broken(Refusal::WriteTimeoutCas)), Some(OutcomeUnknown)),
+        // Twice is twice too often.
+        ("put", State::Nothing, (2, "UPDATE", Fault::Silent { done: true }), Some(OutcomeUnknown)),
+        ("increment", State::Record, (2, "UPDATE", Fault::Silent { done: true }), Some(OutcomeUnknown)),
+        ("get, later", State::Record, (2, "UPDATE", Fault::Silent { done: true }), Some(OutcomeUnknown)),
+        // What a delete leaves tells nothing; it is not sent again.
+        ("delete", State::Record, (1, "DELETE", Fault::Silent { done: true }), Some(OutcomeUnknown)),
+        ("delete", State::Record, (1, "DELETE", Fault::Silent { done: false }), Some(OutcomeUnknown)),
+        ("take", State::Record, (1, "DELETE", Fault::Broken(Refusal::WriteTimeoutCas)), Some(OutcomeUnknown)),
+        (
+            "delete if version",
+            State::Record,
+            (1, "DELETE", Fault::Broken(Refusal::Overloaded)),
+            Some(OutcomeUnknown),
+        ),
+        // The transaction was decided.
+        ("put", State::Nothing, (1, "UPDATE", Fault::Broken(Refusal::WriteTimeoutSimple)), None),
+        ("increment", State::Record, (1, "UPDATE", Fault::Broken(Refusal::WriteTimeoutSimple)), None),
+        ("delete", State::Record, (1, "DELETE", Fault::Broken(Refusal::WriteTimeoutSimple)), None),
+        ("expire sooner", State::Record, (1, "UPDATE", Fault::Broken(Refusal::WriteTimeoutSimple)), None),
+        // It had not begun.
+        (
+            "put",
+            State::Nothing,
+            (1, "UPDATE", Fault::Refused(Refusal::UnavailableForPaxos)),
+            Some(Unavailable),
+        ),
+        (
+            "delete",
+            State::Record,
+            (1, "DELETE", Fault::Refused(Refusal::UnavailableForPaxos)),
+            Some(Unavailable),
+        ),
+        (
+            "increment",
+            State::Record,
+            (1, "UPDATE", Fault::Refused(Refusal::Unauthorized)),
+            Some(PermissionDenied),
+        ),
+        (
+            "get, later",
+            State::Record,
+            (1, "UPDATE", Fault::Refused(Refusal::Unauthorized)),
+            Some(PermissionDenied),
+        ),
+        ("delete", State::Record, (1, "DELETE", Fault::Refused(Refusal::Unprepared)), None),
+        // Reads change nothing.
+        ("get", State::Record, (1, "SELECT", Fault::Silent { done: true }), Some(ErrorKind::Timeout)),
+        ("get", State::Record, (1, "SELECT", Fault::Refused(Refusal::ReadTimeout)), Some(ErrorKind::Timeout)),
+        ("get", State::Nothing, (1, "SELECT", Fault::Refused(Refusal::ReadFailure)), Some(Unavailable)),
+        ("get", State::Nothing, (1, "SELECT", Fault::Refused(Refusal::Overloaded)), Some(Unavailable)),
+    ];
+    stream::iter(cases)
+        .for_each_concurrent(AT_ONCE, |(name, state, fault, expected)| {
+            let (space, hasty, forms) = (&space, &hasty, &forms);
+            async move {
+                let operation = forms.iter().find(|operation| operation.name == name).unwrap();
+                let end = run(space, hasty, operation, state, fault).await;
+                assert_eq!(end, expected, "{name} on {state:?} with {fault:?}");
+            }
+        })
+        .await;
+}

@@ -1,0 +1,178 @@
+//! Nodes of Apache Cassandra of the trials' own, as processes: those that are stopped, looked into, or shut with a
+//! password.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use libtest_mimic::{Completion, Trial};
+use ttl_conformance::servers::required;
+use ttl_core::Version;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/cassandra");
+
+/// What the script needs; `scripts/test` installs it.
+const PROGRAMS: [&str; 3] = ["bash", "java", "mvn"];
+
+/// The first of them that is not there.
+pub(crate) fn missing() -> Option<&'static str> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |program: &&str| std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
+    PROGRAMS.into_iter().find(|program| !is_there(program))
+}
+
+/// A trial that starts nodes; where that cannot be done it is ignored, or fails where nothing may be missing.
+pub(crate) fn with_own_nodes<F: Future<Output = ()> + Send + 'static>(
+    name: &str,
+    test: impl FnOnce() -> F + Send + 'static,
+) -> Trial {
+    Trial::ignorable_test(name, move || {
+        if let Some(program) = missing() {
+            let why = format!("{program} is not on PATH");
+            return if required() { Err(why.into()) } else { Ok(Completion::ignored_with(why)) };
+        }
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(test());
+        Ok(Completion::Completed)
+    })
+}
+
+/// A node; it ends when this is dropped, and what it wrote is removed.
+pub(crate) struct Node {
+    address: Ipv4Addr,
+    ports: Ports,
+    seeds: String,
+    settings: String,
+    directory: PathBuf,
+    child: Option<Child>,
+}
+
+/// The nodes of a cluster listen on the same ones.
+#[derive(Clone, Copy)]
+struct Ports {
+    native: u16,
+    storage: u16,
+    jmx: u16,
+}
+
+/// A port that is free on every one of these addresses; free again for the node, which fails to start in the rare case
+/// that somebody else is faster.
+fn free_port(addresses: &[Ipv4Addr]) -> u16 {
+    loop {
+        let first = TcpListener::bind((addresses[0], 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        if addresses[1..].iter().all(|address| TcpListener::bind((*address, port)).is_ok()) {
+            return port;
+        }
+    }
+}
+
+impl Node {
+    /// A cluster of one.
+    pub(crate) async fn start_one() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same, with these lines in its cassandra.yaml.
+    pub(crate) async fn start_with(settings: &str) -> Self {
+        Self::cluster(1, settings).await.remove(0)
+    }
+
+    /// A cluster of so many on loopback addresses, each of which knows all others.
+    pub(crate) async fn cluster(count: u8, settings: &str) -> Vec<Self> {
+        let addresses: Vec<_> = (1..=count).map(|last| Ipv4Addr::new(127, 0, 0, last)).collect();
+        let ports = Ports { native: free_port(&addresses), storage: free_port(&addresses), jmx: 0 };
+        let mut nodes = Vec::new();
+        for address in &addresses {
+            let directory = std::env::temp_dir().join(format!("ttl-scylla-trial-{}", Version::random()));
+            fs::create_dir(&directory).unwrap();
+            nodes.push(Self {
+                address: *address,
+                ports: Ports { jmx: free_port(&[Ipv4Addr::LOCALHOST]), ..ports },
+                seeds: format!("{}:{}", addresses[0], ports.storage),
+                settings: settings.to_owned(),
+                directory,
+                child: None,
+            });
+        }
+        // One after another: of nodes that join at the same time one may have to try again.
+        for node in &mut nodes {
+            node.start_again().await;
+        }
+        nodes
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.address, self.ports.native)
+    }
+
+    /// Keyspace and table are made on the first connection, with so many copies.
+    pub(crate) fn url(&self, keyspace: &str, table: &str) -> String {
+        format!("scylla://{}/{keyspace}/{table}?ensure_schema=true&replication=1", self.address())
+    }
+
+    /// A folder of the node's own.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Starts it with what it wrote before, and returns when it takes clients.
+    pub(crate) async fn start_again(&mut self) {
+        let log = self.directory.join("log");
+        let output = File::create(&log).unwrap();
+        let Ports { native, storage, jmx } = self.ports;
+        let child = Command::new(SCRIPT)
+            .arg("node")
+            .arg(&self.directory)
+            .args([self.address.to_string(), self.seeds.clone(), native.to_string(), storage.to_string()])
+            .env("CASSANDRA_JMX_PORT", jmx.to_string())
+            .env("CASSANDRA_SETTINGS", &self.settings)
+            .env("_JAVA_OPTIONS", "-Xmx384m")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let child = self.child.insert(child);
+        for _ in 0..1_800 {
+            let text = fs::read_to_string(&log).unwrap();
+            if text.contains("Startup complete") {
+                return;
+            }
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "the node did not start:\n{text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the node did not start within 3 minutes:\n{}", fs::read_to_string(&log).unwrap());
+    }
+
+    /// Asks it to end, and returns when it has.
+    pub(crate) async fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let asked = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        assert!(asked.success());
+        tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap();
+    }
+
+    /// Cassandra's own nodetool.
+    pub(crate) async fn nodetool(&self, command: &[&str]) -> String {
+        let mut nodetool = Command::new(SCRIPT);
+        nodetool.arg("nodetool").arg(&self.directory).arg(self.ports.jmx.to_string()).args(command);
+        let output = tokio::task::spawn_blocking(move || nodetool.stdin(Stdio::null()).output());
+        let output = output.await.unwrap().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{command:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
+        text
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}

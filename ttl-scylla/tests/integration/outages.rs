@@ -1,0 +1,132 @@
+//! Nodes that cannot be reached for a while: an outage is never a miss, and the same handle works again after it.
+
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use ttl_conformance::servers::ServerUrl;
+use ttl_core::{
+    DeleteOptions, ErrorKind, GetOptions, PutOptions, Refresh, ScanOptions, Select, Ttl, TtlStore, Want,
+};
+use ttl_scylla::{Mode, ScyllaStore};
+
+use crate::frames::Refusal;
+use crate::node::{Node, with_own_nodes};
+use crate::operations::{self, Class};
+use crate::space::{PATIENCE, Space, answers, eventually, in_both};
+use crate::states::{State, planted};
+use crate::support::{LONG, applied, blob, key};
+use crate::wire::Fault;
+
+pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    trials.extend(in_both("outages::no_operation_takes_an_outage_for_a_miss", server, gone));
+    trials.extend(in_both("outages::a_refresh_that_fails_fails_no_read", server, refreshes));
+    trials.push(with_own_nodes("outages::a_node_that_was_stopped_comes_back_to_the_same_handle", stopped));
+    trials
+}
+
+async fn gone(space: Space) {
+    let name = space.name();
+    space.prepare(&name, State::Record).await;
+    assert!(space.store.get(&key(&name), GetOptions::new()).await.unwrap().is_some());
+    space.wire.shut().await;
+    // The connections that stood may break under the first requests; from then on it is known that nothing is sent.
+    eventually("the outage to be noticed", || async {
+        let error = space.store.put(&key(&name), blob("w"), PutOptions::new(LONG)).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error}");
+        error.kind() == ErrorKind::Unavailable
+    })
+    .await;
+    for operation in operations::all() {
+        let error = operation.run(&space.store, &key(&name), planted()).await.unwrap_err();
+        let known = [ErrorKind::Unavailable, ErrorKind::Unsupported];
+        assert!(known.contains(&error.kind()), "{}: {error}", operation.name);
+        assert_eq!(error.is_retryable(), error.kind() == ErrorKind::Unavailable, "{}", operation.name);
+    }
+    for result in space.store.get_many(&["a", "b"].map(key), GetOptions::new()).await {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    for result in space.store.delete_many(&["a", "b"].map(key), DeleteOptions::new()).await {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    assert_eq!(space.store.scan(ScanOptions::new("")).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    // Nobody can connect anew either.
+    let config = space.config.clone().with_timeout(Duration::from_secs(3));
+    assert_eq!(ScyllaStore::connect(&config).await.unwrap_err().kind(), ErrorKind::Unavailable);
+
+    space.wire.open().await;
+    eventually("an answer", || answers(&space.store)).await;
+    assert!(
+        space.store.get(&key(&name), GetOptions::new()).await.unwrap().is_some(),
+        "what was there is there"
+    );
+    assert!(space.store.get(&key("never"), GetOptions::new()).await.unwrap().is_none());
+    applied(space.store.put(&key(&name), blob("w"), PutOptions::new(LONG)).await);
+}
+
+/// R9: the read answers, and says what became of its refresh; nothing is said where nothing was to be done.
+async fn refreshes(space: Space) {
+    let faults = [
+        (Refusal::Unauthorized, ErrorKind::PermissionDenied),
+        (Refusal::UnavailableForPaxos, ErrorKind::Unavailable),
+        (Refusal::WriteFailure, ErrorKind::OutcomeUnknown),
+    ];
+    for (refusal, expected) in faults {
+        for operation in operations::reads().into_iter().filter(|operation| operation.class == Class::Refresh)
+        {
+            for state in [State::Record, State::Covered] {
+                let what = format!("{} on {state:?} with {refusal:?}", operation.name);
+                let (twin, name) = (space.name(), space.name());
+                space.prepare(&twin, state).await;
+                let before = space.row(&twin).await;
+                let normal = operation.run(&space.quiet, &key(&twin), planted()).await.unwrap();
+                let due = space.row(&twin).await != before;
+                space.prepare(&name, state).await;
+                space.wire.fail(9, "UPDATE", &name, Fault::Refused(refusal));
+                let seen = operation.run(&space.store, &key(&name), planted()).await.unwrap();
+                space.wire.heal();
+                assert_eq!(seen.refresh_error, due.then_some(expected), "{what}");
+                let value = |text: &str| text.split(", Some(Deadline").next().unwrap().to_owned();
+                assert_eq!(value(&seen.text), value(&normal.text), "{what}");
+                assert_eq!(space.row(&name).await, before, "{what}");
+            }
+        }
+        // What is not there is a miss, whatever became of the refresh; and a deadline that is reported stands.
+        let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(2)));
+        let name = space.name();
+        space.wire.fail(9, "UPDATE", &name, Fault::Refused(refusal));
+        assert!(space.store.get(&key(&name), refresh.clone()).await.unwrap().is_none());
+        space.prepare(&name, State::Record).await;
+        let options = refresh.with_want(Want::DEADLINE).with_select(Select::Nothing);
+        let entry = space.store.get(&key(&name), options).await.unwrap().unwrap();
+        space.wire.heal();
+        let standing = space.raw.find(&name).await.unwrap().cells.deadline;
+        let reported = entry.deadline.map(|at| i64::try_from(at.as_epoch_millis()).unwrap());
+        assert_eq!(reported, standing);
+    }
+}
+
+async fn stopped() {
+    let mut node = Node::start_one().await;
+    let url = node.url("ttl_outages", "entries");
+    for mode in [Mode::Strict, Mode::Lww] {
+        let config = ttl_scylla::ScyllaConfig::from_url(&url).unwrap().with_mode(mode).with_timeout(PATIENCE);
+        let store = ScyllaStore::connect(&config.with_table(format!("of_{mode}"))).await.unwrap();
+        applied(store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await);
+        node.stop().await;
+        eventually("the outage to be noticed", || async {
+            let error = store.get(&key("k"), GetOptions::new()).await.expect_err("no miss and no entry");
+            assert!(error.is_retryable(), "{error}");
+            let error = store.put(&key("k"), blob("w"), PutOptions::new(LONG)).await.unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error}");
+            error.kind() == ErrorKind::Unavailable
+        })
+        .await;
+        node.start_again().await;
+        eventually("an answer", || answers(&store)).await;
+        let entry = store.get(&key("k"), GetOptions::new()).await.unwrap().unwrap();
+        assert_eq!(entry.value, Some(blob("v")), "what was acknowledged is there, {mode}");
+        applied(store.put(&key("k"), blob("w"), PutOptions::new(LONG)).await);
+        assert!(store.delete(&key("k"), DeleteOptions::new()).await.unwrap().is_applied());
+    }
+}

@@ -1,0 +1,141 @@
+//! Many writers while answers are being lost: at most one creates a key, and acknowledged increments add up.
+
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use serde_json::Value as Json;
+use tokio::task::JoinSet;
+use ttl_conformance::servers::ServerUrl;
+use ttl_core::{
+    Condition, Create, ErrorKind, GetOptions, Outcome, Patch, PatchOptions, PutOptions, TtlStore, Value,
+};
+use ttl_scylla::Mode;
+
+use crate::frames::Refusal;
+use crate::space::{Space, answers, eventually, in_mode};
+use crate::support::{LONG, key};
+use crate::wire::Fault;
+
+pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
+    vec![
+        in_mode(Mode::Strict, "races::one_creates_a_key_while_answers_are_lost", server, creators),
+        in_mode(
+            Mode::Strict,
+            "races::acknowledged_increments_add_up_while_answers_are_lost",
+            server,
+            increments,
+        ),
+    ]
+}
+
+const TASKS: usize = 64;
+const KEYS: usize = 200;
+
+/// Long enough for what is answered on a busy machine, and it is waited for when nothing is.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Most of them leave the connection whole.
+const TOLL: [Fault; 12] = [
+    Fault::Silent { done: true },
+    Fault::Broken(Refusal::WriteTimeoutCas),
+    Fault::Silent { done: false },
+    Fault::Broken(Refusal::Overloaded),
+    Fault::Late(Duration::from_millis(500)),
+    Fault::Refused(Refusal::WriteTimeoutCas),
+    Fault::LostAnswer,
+    Fault::Broken(Refusal::WriteFailure),
+    Fault::Late(Duration::from_millis(3_000)),
+    Fault::Refused(Refusal::Overloaded),
+    Fault::Silent { done: true },
+    Fault::LostRequest,
+];
+
+async fn creators(space: Space) {
+    let store = space.another(|config| config.with_timeout(TIMEOUT)).await;
+    space.wire.take_toll(100, &TOLL);
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let store = store.clone();
+        tasks.spawn(async move {
+            let mut ends = Vec::new();
+            for number in 0..KEYS {
+                let name = key(&format!("k{number}"));
+                let put = PutOptions::new(LONG).with_condition(Condition::IfAbsent);
+                ends.push(match store.put(&name, Value::from(task.to_string()), put).await {
+                    Ok(Outcome::Applied(_)) => Some(true),
+                    Ok(_) => Some(false),
+                    Err(error) if error.kind() == ErrorKind::OutcomeUnknown => None,
+                    Err(error) => {
+                        assert!(error.is_retryable(), "{error}");
+                        eventually("a connection", || answers(&store)).await;
+                        Some(false)
+                    }
+                });
+            }
+            (task, ends)
+        });
+    }
+    let mut ends = vec![Vec::new(); TASKS];
+    for (task, of_task) in tasks.join_all().await {
+        ends[task] = of_task;
+    }
+    assert!(space.wire.heal() > 20, "faults met the writers");
+    space.wire.settle().await;
+    let mut unknown = 0;
+    for number in 0..KEYS {
+        let entry = space.quiet.get(&key(&format!("k{number}")), GetOptions::new()).await.unwrap();
+        let of_key: Vec<Option<bool>> = ends.iter().map(|of_task| of_task[number]).collect();
+        let with = |end| (0..TASKS).filter(|task| of_key[*task] == end).collect::<Vec<_>>();
+        let (winners, perhaps) = (with(Some(true)), with(None));
+        unknown += perhaps.len();
+        assert!(winners.len() <= 1, "k{number}: {winners:?}");
+        let stored = entry.map(|entry| entry.value.unwrap().into_blob().unwrap());
+        let stored = stored.map(|bytes| std::str::from_utf8(&bytes).unwrap().parse::<usize>().unwrap());
+        match (winners.first(), stored) {
+            (Some(winner), stored) => assert_eq!(stored, Some(*winner), "k{number}"),
+            (None, Some(stored)) => assert!(perhaps.contains(&stored), "k{number}: {stored} was refused"),
+            (None, None) => {}
+        }
+    }
+    assert!(unknown > 0, "some fates are unknown");
+}
+
+async fn increments(space: Space) {
+    space.wire.take_toll(25, &TOLL);
+    let mut tasks = JoinSet::new();
+    // Patches of one store wait for each other: these are four programs.
+    for _ in 0..4 {
+        let store = space.another(|config| config.with_timeout(TIMEOUT)).await;
+        for _ in 0..TASKS / 4 {
+            let store = store.clone();
+            tasks.spawn(async move {
+                let (mut sure, mut unsure) = (0_i64, 0_i64);
+                let increment = Patch::new().increment("n", 1).append("list", 1);
+                while sure + unsure < 6 {
+                    let create = PatchOptions::new().with_create(Create::new(LONG));
+                    match store.patch(&key("n"), &increment, create).await {
+                        Ok(done) => sure += i64::from(done.is_applied()),
+                        Err(error) if error.kind() == ErrorKind::OutcomeUnknown => unsure += 1,
+                        Err(error) => {
+                            assert!(error.is_retryable(), "{error}");
+                            eventually("a connection", || answers(&store)).await;
+                        }
+                    }
+                }
+                (sure, unsure)
+            });
+        }
+    }
+    let (mut sure, mut unsure) = (0, 0);
+    for (these, those) in tasks.join_all().await {
+        sure += these;
+        unsure += those;
+    }
+    assert!(space.wire.heal() > 5, "faults met the writers");
+    space.wire.settle().await;
+    let entry = space.quiet.get(&key("n"), GetOptions::new()).await.unwrap().unwrap();
+    let record = entry.value.unwrap().into_record().unwrap();
+    let total = record.get("n").and_then(Json::as_i64).unwrap();
+    assert!((sure..=sure + unsure).contains(&total), "{sure}..={}: {total}", sure + unsure);
+    assert_eq!(record.get("list").and_then(Json::as_array).map(Vec::len), usize::try_from(total).ok());
+}
