@@ -19,6 +19,10 @@ use crate::config::{DynamoConfig, invalid};
 /// on Amazon's machines alone.
 const CHAIN_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a connection is kept that nobody uses: shorter than a server does, because a write that goes out while the
+/// server closes the connection is one whose fate is unknown. DynamoDB Local closes after 30 s.
+const IDLE_AT_MOST: Duration = Duration::from_secs(20);
+
 /// What helps.
 const SET: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for DynamoDB Local to any letters), name a profile \
                    by AWS_PROFILE, or give the machine a role";
@@ -69,7 +73,8 @@ fn own(builder: Builder, config: &DynamoConfig) -> Client {
 /// Asks the AWS chain once, so that a machine without credentials is told so in words of ours.
 async fn load(config: &DynamoConfig) -> Result<SdkConfig> {
     let tls = Provider::Rustls(CryptoMode::Ring);
-    let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
+    let http = aws_smithy_http_client::Builder::new().pool_idle_timeout(IDLE_AT_MOST).tls_provider(tls);
+    let http = http.build_https();
     // Whatever else a newer version of behaviour would change is set here.
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(region) = &config.region {

@@ -1,4 +1,4 @@
-//! Expire: one UpdateItem that moves the deadline alone, or a DeleteItem.
+//! Expire: one `UpdateItem` that moves the deadline alone, or a `DeleteItem`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, ExpireStep, Header};

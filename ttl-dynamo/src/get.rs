@@ -1,4 +1,4 @@
-//! Get: GetItem, and UpdateItem where reading prolongs life.
+//! Get: `GetItem`, and `UpdateItem` where reading prolongs life.
 
 use std::collections::HashMap;
 

@@ -5,12 +5,12 @@ use serde_json::Value as Json;
 use ttl_core::rules::{self, Header, PatchStep};
 use ttl_core::{
     Change, Deadline, Effect, ErrorKind, FieldOperation, Key, Meta, Now, Outcome, Patch, PatchOptions,
-    PatchOutcome, Record, Result, Value, Want,
+    PatchOutcome, Record, Result, Select, Value, Want,
 };
 
 use crate::codec::{self, Item};
 use crate::decimal;
-use crate::error::{answer_lost, contention, unknown};
+use crate::error::{answer_lost, contention, not_ours, unknown};
 use crate::expression::Write;
 use crate::names::FIELDS;
 use crate::patch_first::OneRequest;
@@ -98,9 +98,8 @@ impl Patching<'_> {
         let header = codec::met(now, old.as_ref())?;
         let step = rules::patch(now, header.as_ref(), self.options)?;
         let PatchStep::Change { deadline } = step else { return Err(contention()) };
-        let mut map = match old.and_then(|mut old| old.remove(FIELDS)) {
-            Some(AttributeValue::M(map)) => map,
-            _ => return Err(crate::error::not_ours()),
+        let Some(AttributeValue::M(mut map)) = old.and_then(|mut old| old.remove(FIELDS)) else {
+            return Err(not_ours());
         };
         // Of the old fields only those that the answer tells of, or is made from.
         let mut sums = Vec::new();
@@ -133,7 +132,7 @@ impl Patching<'_> {
             return Err(answer_lost());
         }
         let header = codec::header(&item)?;
-        let value = codec::value(&mut item, &ttl_core::Select::Fields(self.patch.to_fields()?))?;
+        let value = codec::value(&mut item, &Select::Fields(self.patch.to_fields()?))?;
         let record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         let effects = vec![Effect::Done; self.operations.len()];
         self.outcome(false, header.ends(), &record, effects, true).map(Outcome::Applied)
@@ -188,7 +187,7 @@ impl Patching<'_> {
         deadline: Deadline,
         retries: &mut Retries,
     ) -> Result<Met> {
-        let value = codec::value(&mut item, &ttl_core::Select::All)?;
+        let value = codec::value(&mut item, &Select::All)?;
         let mut record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         let effects = rules::apply(&mut record, self.patch)?;
         let outcome = self.outcome(false, deadline, &record, effects, true)?;
