@@ -53,7 +53,7 @@ pub enum OnConnect {
 }
 
 /// Which table, where it is, and how the driver uses it. There are no credentials in it: they come from the AWS
-/// chain alone, or with a client of the program's own.
+/// chain alone, or with a client of the program's own; see the [crate's documentation](crate#credentials).
 ///
 /// ```
 /// use std::time::Duration;

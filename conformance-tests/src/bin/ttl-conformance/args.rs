@@ -13,7 +13,8 @@ Usage: ttl-conformance [OPTIONS] URL
        ttl-conformance --list [--filter TEXT]
        ttl-conformance --clauses
 
-  URL              memory:, redis://host:6379, rediss://..., redis+unix:///path (as the drivers read them);
+  URL              memory:, redis://host:6379, rediss://..., redis+unix:///path, dynamodb://TABLE?endpoint=...
+                   (as the drivers read them; with table=ensure DynamoDB's table is made if it is missing);
                    on a server each case works in a namespace of its own and empties it afterwards
 
   --filter TEXT    only cases whose name (group::name) contains TEXT, or that check the clause TEXT;
