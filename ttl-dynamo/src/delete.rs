@@ -1,4 +1,4 @@
-//! Delete, and take: one DeleteItem.
+//! Delete, and take: one `DeleteItem`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, DeleteStep};
@@ -15,7 +15,8 @@ use crate::store::Inner;
 /// Anything that has not ended: what is not ours can be deleted, though not taken.
 const UNENDED: &str = "attribute_exists(#k) AND (attribute_not_exists(#d) OR #d > :now OR NOT attribute_type(#d, :number)) AND (attribute_not_exists(#m) OR #m > :now OR NOT attribute_type(#m, :number))";
 /// What can be handed out. What is within the fields is seen only when they are here.
-const READABLE: &str = "attribute_type(#v, :text) AND (attribute_type(#b, :bytes) OR attribute_type(#f, :map))";
+const READABLE: &str =
+    "attribute_type(#v, :text) AND (attribute_type(#b, :bytes) OR attribute_type(#f, :map))";
 
 impl Inner {
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
