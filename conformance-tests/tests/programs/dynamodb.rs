@@ -1,0 +1,11 @@
+//! Programs on DynamoDB Local, which take their credentials from the environment as everywhere.
+
+mod shared;
+
+use std::process::ExitCode;
+
+use ttl_conformance::servers::{ServerKind, run_tests};
+
+fn main() -> ExitCode {
+    run_tests(ServerKind::Dynamodb, |server| shared::trials(&server))
+}
