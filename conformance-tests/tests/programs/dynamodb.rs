@@ -7,5 +7,7 @@ use std::process::ExitCode;
 use ttl_conformance::servers::{ServerKind, run_tests};
 
 fn main() -> ExitCode {
-    run_tests(ServerKind::Dynamodb, |server| shared::trials(&server))
+    run_tests(ServerKind::Dynamodb, |server| {
+        shared::trials(&server, "timeout=60s&attempt_timeout=20s&connect_timeout=20s")
+    })
 }

@@ -16,7 +16,7 @@ async fn valkey_is_another_spelling(url: &str) {
 
 fn main() -> ExitCode {
     run_tests(ServerKind::Redis, |server| {
-        let mut trials = shared::trials(&server);
+        let mut trials = shared::trials(&server, "timeout=20s");
         trials.push(trial("valkey_is_another_spelling", async move {
             valkey_is_another_spelling(server.url()).await;
         }));

@@ -8,18 +8,19 @@ use ttl_store::{Store, Version, connect};
 #[path = "../../../ttl-store/tests/scenarios/mod.rs"]
 mod scenarios;
 
-async fn fresh(url: &str) -> Store {
+async fn fresh(url: &str, patience: &str) -> Store {
     let separator = if url.contains('?') { '&' } else { '?' };
-    connect(&format!("{url}{separator}namespace=facade-{}", Version::random())).await.unwrap()
+    connect(&format!("{url}{separator}{patience}&namespace=facade-{}", Version::random())).await.unwrap()
 }
 
-pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
+/// `patience` is a piece of the URL's query: times that are long enough for a machine on which much else runs.
+pub(crate) fn trials(server: &ServerUrl, patience: &'static str) -> Vec<Trial> {
     let mut trials = Vec::new();
     macro_rules! push {
         ($scenario:ident) => {
             let named = server.clone();
             trials.push(trial(stringify!($scenario), async move {
-                scenarios::$scenario(fresh(named.url()).await).await;
+                scenarios::$scenario(fresh(named.url(), patience).await).await;
             }));
         };
     }
