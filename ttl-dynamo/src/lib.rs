@@ -174,6 +174,7 @@
 //! is larger there. Fractions are added in decimal: the last bit of a sum can differ from that of an `f64`.
 
 mod batch;
+mod check;
 mod client;
 mod codec;
 mod config;

@@ -50,7 +50,7 @@ impl Put<'_> {
 
     async fn first(&self, retries: &mut Retries) -> Result<Met> {
         match self.store.write(self.key, retries, |now| self.first_request(now)).await {
-            Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
+            Ok((now, Reply::Done(old))) => self.done(now, old.as_ref()).map(Met::Outcome),
             Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
             Err(lost) => self.lost(lost).await.map(Met::Outcome),
         }
@@ -58,7 +58,7 @@ impl Put<'_> {
 
     async fn first_of_version(&self, retries: &mut Retries) -> Result<Met> {
         match self.store.write_pinned(self.key, &self.token, retries, |now| self.first_request(now)).await? {
-            (now, Pinned::Done(old)) => self.done(now, old).map(Met::Outcome),
+            (now, Pinned::Done(old)) => self.done(now, old.as_ref()).map(Met::Outcome),
             (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
             (_, Pinned::Own(item)) => self.own(&item).map(Met::Outcome),
         }
@@ -80,8 +80,8 @@ impl Put<'_> {
     }
 
     /// The outcome of a request that was applied over this item.
-    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<Meta>> {
-        let old = codec::met(now, old.as_ref())?;
+    fn done(&self, now: Now, old: Option<&Item>) -> Result<Outcome<Meta>> {
+        let old = codec::met(now, old)?;
         Ok(match rules::put(now, old.as_ref(), self.options)? {
             PutStep::Absent => Outcome::Absent,
             PutStep::Refused => Outcome::Refused,
@@ -183,13 +183,13 @@ impl Put<'_> {
             matches!(rules::put(self.store.now_millis(), Some(seen), self.options)?, PutStep::Erase { .. });
         if erases {
             return match self.store.write(self.key, retries, build).await {
-                Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
+                Ok((now, Reply::Done(old))) => self.done(now, old.as_ref()).map(Met::Outcome),
                 Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
                 Err(lost) => Err(lost.into_error()),
             };
         }
         match self.store.write_pinned(self.key, &self.token, retries, build).await? {
-            (now, Pinned::Done(old)) => self.done(now, old).map(Met::Outcome),
+            (now, Pinned::Done(old)) => self.done(now, old.as_ref()).map(Met::Outcome),
             (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
             (_, Pinned::Own(item)) => self.own(&item).map(Met::Outcome),
         }
