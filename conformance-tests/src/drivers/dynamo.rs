@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TableStatus,
@@ -68,7 +69,7 @@ impl DynamoHarness {
         match make.send().await {
             // The table of an earlier run, or of a case that began at the same time.
             Err(error)
-                if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {}
+                if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {}
             made => drop(made.map_err(failed)?),
         }
         let active = || async {
