@@ -28,7 +28,11 @@ fn keys(count: usize) -> Vec<Key> {
 }
 
 fn numbered(number: usize) -> Value {
-    if number % 2 == 0 { format!("value {number}").into() } else { Record::new().with("n", number).into() }
+    if number.is_multiple_of(2) {
+        format!("value {number}").into()
+    } else {
+        Record::new().with("n", number).into()
+    }
 }
 
 async fn fill(space: &Space, count: usize) -> Vec<Key> {

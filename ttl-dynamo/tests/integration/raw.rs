@@ -109,6 +109,7 @@ pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "numbers and texts, written where they are needed")]
 pub(crate) fn n(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }

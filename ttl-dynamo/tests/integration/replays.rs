@@ -47,7 +47,7 @@ async fn no_revival(endpoint: String) {
         let is_absent = match number {
             0 => store.get(key, GetOptions::new()).await.unwrap().is_none(),
             1 => store.get(key, refresh()).await.unwrap().is_none(),
-            2 => store.get_many(&[key.clone()], refresh()).await.remove(0).unwrap().is_none(),
+            2 => store.get_many(std::slice::from_ref(key), refresh()).await.remove(0).unwrap().is_none(),
             3 => {
                 store.expire(key, ExpiryChange::Extend(LONG), ExpireOptions::new()).await.unwrap().is_absent()
             }
