@@ -87,6 +87,10 @@ impl DynamoConfig {
         if [self.timeout, self.attempt_timeout, self.connect_timeout].iter().min() < Some(&MIN_TIMEOUT) {
             return Err(invalid("a timeout is at least 1 ms"));
         }
+        // No instant lies so far away that it cannot be expressed.
+        if [self.timeout, self.connect_timeout, self.max_backoff].iter().max() > Some(&MAX_TIMEOUT) {
+            return Err(invalid("a timeout and a backoff are at most a day"));
+        }
         if self.attempt_timeout > self.timeout {
             return Err(invalid(format!(
                 "attempt_timeout is at most as long as timeout, which is {}",
@@ -104,6 +108,7 @@ impl DynamoConfig {
 }
 
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn within(what: &str, bounds: std::ops::RangeInclusive<u64>, value: u64) -> Result<()> {
     if bounds.contains(&value) {
@@ -172,6 +177,9 @@ mod tests {
             config().with_timeout(Duration::ZERO),
             config().with_attempt_timeout(Duration::from_micros(1)),
             config().with_connect_timeout(Duration::ZERO),
+            config().with_timeout(Duration::MAX),
+            config().with_connect_timeout(Duration::MAX),
+            config().with_backoff(second, Duration::MAX),
             config().with_attempt_timeout(second * 6),
             config().with_attempts(0),
             config().with_attempts(21),

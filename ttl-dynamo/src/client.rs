@@ -63,8 +63,10 @@ async fn build(config: &DynamoConfig) -> Result<Client> {
 }
 
 fn own(builder: Builder, config: &DynamoConfig) -> Client {
+    // An attempt that ends while it connects has to be known to have sent nothing.
+    let connect = config.connect_timeout.min(config.attempt_timeout * 3 / 4);
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(config.connect_timeout)
+        .connect_timeout(connect)
         .operation_attempt_timeout(config.attempt_timeout)
         .build();
     Client::from_conf(builder.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build())
@@ -151,13 +153,13 @@ mod tests {
             .endpoint_url("http://localhost:1")
             .retry_config(RetryConfig::standard().with_max_attempts(9))
             .build();
-        let config = DynamoConfig::new("table").with_attempt_timeout(Duration::from_millis(321));
+        let config = DynamoConfig::new("table").with_attempt_timeout(Duration::from_millis(320));
         let client = LazyClient::given(&Client::from_conf(given), &config);
         let own = client.get(&config).await.unwrap().config();
         assert_eq!(own.region().map(Region::as_ref), Some("eu-west-1"));
         assert_eq!(own.retry_config().map(RetryConfig::max_attempts), Some(1));
         let timeouts = own.timeout_config().unwrap();
-        assert_eq!(timeouts.operation_attempt_timeout(), Some(Duration::from_millis(321)));
-        assert_eq!(timeouts.connect_timeout(), Some(DynamoConfig::DEFAULT_CONNECT_TIMEOUT));
+        assert_eq!(timeouts.operation_attempt_timeout(), Some(Duration::from_millis(320)));
+        assert_eq!(timeouts.connect_timeout(), Some(Duration::from_millis(240)));
     }
 }

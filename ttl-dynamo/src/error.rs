@@ -240,15 +240,8 @@ fn not_answered(error: &ConnectorError, action: &str, config: &DynamoConfig) -> 
         return Failure::never(unmade.with_source(Cause::new(error)));
     }
     let unsent = find::<HttpError>(error).is_some_and(HttpError::is_connect)
-        || find::<io::Error>(error).is_some_and(|error| {
-            matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::HostUnreachable
-                    | io::ErrorKind::NetworkUnreachable
-                    | io::ErrorKind::AddrNotAvailable
-            )
-        });
+        // An open connection is never refused, but it can become one to a host that cannot be reached.
+        || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     if !unsent {
         let lost = lost(action);
         return Failure { error: lost.error.with_source(Cause::new(error)), ..lost };
@@ -399,6 +392,10 @@ mod tests {
             (ConnectorError::io(refused()), LATER(ErrorKind::Unavailable)),
             (ConnectorError::other(refused(), None), LATER(ErrorKind::Unavailable)),
             (ConnectorError::io(reset()), MAYBE(ErrorKind::Unavailable)),
+            (
+                ConnectorError::io(Box::new(io::Error::from(io::ErrorKind::HostUnreachable))),
+                MAYBE(ErrorKind::Unavailable),
+            ),
             (ConnectorError::timeout(reset()), MAYBE(ErrorKind::Unavailable)),
             (ConnectorError::other("?".into(), None), MAYBE(ErrorKind::Unavailable)),
             (ConnectorError::user("no such header".into()), NEVER(ErrorKind::Backend)),
