@@ -96,8 +96,8 @@ impl DynamoConfig {
     /// How long one request may take, unless said otherwise: one second.
     pub const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 
-    /// How long a connection may take to be made, unless said otherwise: one second.
-    pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+    /// How long a connection may take to be made, unless said otherwise: three quarters of a second.
+    pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_millis(750);
 
     /// How often a request is sent at most, unless said otherwise: four times.
     pub const DEFAULT_ATTEMPTS: u32 = 4;
@@ -176,8 +176,9 @@ impl DynamoConfig {
         self
     }
 
-    /// Waits at most so long for an operation, all of its attempts and the waits between them included; at least
-    /// 1 ms. A batch, a page of a scan and the making of a table are many operations.
+    /// Tries for at most so long, 1 ms to a day: no further attempt begins after it. The last one, and the read that
+    /// settles a write whose answer was lost, may each take [`DynamoConfig::with_attempt_timeout`] beyond it. A batch, a
+    /// page of a scan and the making of a table are many operations.
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -185,13 +186,16 @@ impl DynamoConfig {
 
     /// Waits at most so long for one request; at least 1 ms, and no longer than [`DynamoConfig::with_timeout`].
     ///
-    /// Keep it short: a write that was sent before an entry's deadline may arrive so much later and still count.
+    /// Keep it short: a write that was sent before an entry's deadline may arrive so much later and still count, and
+    /// later yet if the network holds it back.
     pub const fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Waits at most so long for a connection; at least 1 ms.
+    /// Waits at most so long for a connection; at least 1 ms. It is never more than three quarters of
+    /// [`DynamoConfig::with_attempt_timeout`], so that a write that could not be sent is told from one that was not
+    /// answered.
     pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self

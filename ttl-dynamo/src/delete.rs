@@ -41,7 +41,7 @@ impl Inner {
                         // It cannot be read, or became what it is only after another condition had failed.
                         DeleteStep::Remove => {
                             taken(item, &options.select)?;
-                            self.step_aside(round).await;
+                            self.step_aside(round, &retries).await?;
                         }
                     }
                 }

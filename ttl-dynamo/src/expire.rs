@@ -38,7 +38,7 @@ impl Inner {
                 Met::Outcome(outcome) => return Ok(outcome),
                 Met::Item(at, found) => (now, item) = (at, found),
             }
-            self.step_aside(round).await;
+            self.step_aside(round, &retries).await?;
         }
         Err(contention())
     }

@@ -36,8 +36,8 @@
 //!   end later. Whatever a TTL counts from is the clock of the store that wrote. Keep the clocks of the machines together
 //!   (NTP keeps them within milliseconds), and make TTLs long against their skew.
 //! * A ghost that one store sees as ended and another, behind, as live can be refreshed by the latter: it lives then. A
-//!   write that was sent before the deadline counts although it arrives after it, by at most
-//!   [`DynamoConfig::with_attempt_timeout`].
+//!   write that was sent before the deadline counts although it arrives after it: by at most
+//!   [`DynamoConfig::with_attempt_timeout`] if it is answered, by more if the network held it back.
 //! * DynamoDB's own deletion goes by Amazon's clock, a grace after the deadline
 //!   ([`DynamoConfig::with_grace`], an hour): up to that skew nothing is deleted which a store still sees.
 //! * Signatures are refused when a machine's clock is more than five minutes off.
@@ -119,7 +119,10 @@
 //! | the connection breaks, 5xx | `Unavailable` | likewise |
 //! | no credentials, expired ones, no right | `PermissionDenied`, with the action that IAM has to allow | likewise |
 //! | no such table, or of another key | `InvalidConfig`, with how to make it | likewise |
-//! | an item of more than 400 KB | | `TooLarge`, nothing sent |
+//! | an item of more than 400 KB | | `TooLarge`, nothing sent; what a patch makes of it in one request, DynamoDB refuses |
+//!
+//! A put without a condition that was found to be applied after its answer was lost says that it created nothing if it
+//! cannot tell.
 //!
 //! A read whose refresh fails answers all the same, with
 //! [`Entry::refresh_error`](ttl_core::Entry::refresh_error), and costs a second request.

@@ -15,6 +15,7 @@ mod raw;
 mod replays;
 mod requests;
 mod secrets;
+mod settled;
 mod states;
 mod support;
 mod tables;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         trials.extend(replays::trials(&server));
         trials.extend(requests::trials(&server));
         trials.extend(secrets::trials(&server));
+        trials.extend(settled::trials(&server));
         trials.extend(tables::trials(&server));
         trials.extend(wire_trials::trials(&server));
         trials.sort_by(|a, b| a.name().cmp(b.name()));
