@@ -22,11 +22,10 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     ]
 }
 
-const QUICK: [Fault; 7] = [
+const QUICK: [Fault; 6] = [
     Fault::NotConnected,
     Fault::LostRequest,
     Fault::LostAnswer,
-    Fault::Refused("ProvisionedThroughputExceededException"),
     Fault::Refused("ThrottlingException"),
     Fault::Broken { done: false },
     Fault::Broken { done: true },
