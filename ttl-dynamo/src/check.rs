@@ -14,7 +14,7 @@ const RESERVED: &str = "ttl:";
 const MAX_ATTRIBUTE_BYTES: usize = 255;
 const MAX_ATTEMPTS: u32 = 20;
 /// Each segment has its place in a cursor.
-const MAX_SEGMENTS: u32 = 16;
+pub(crate) const MAX_SEGMENTS: u32 = 16;
 const MAX_CONCURRENCY: usize = 1000;
 const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 

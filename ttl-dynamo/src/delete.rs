@@ -63,10 +63,7 @@ fn request(now: Now, options: &DeleteOptions) -> Write {
     // What is not handed out must not be taken away.
     let write = match options.select {
         Select::Nothing => write,
-        _ => (write.demand(READABLE))
-            .value(":text", of_type("S"))
-            .value(":bytes", of_type("B"))
-            .value(":map", of_type("M")),
+        _ => (write.demand(READABLE)).value(":bytes", of_type("B")).value(":map", of_type("M")),
     };
     match expected {
         None => write,

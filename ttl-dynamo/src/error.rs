@@ -136,6 +136,11 @@ fn answered(code: &str, message: &str, status: u16, action: &str, config: &Dynam
                 "{action} on the table {table:?} was throttled ({code}); nothing was done, try again later, give the table more capacity, or spread the load over more keys"
             ),
         )),
+        // From something between us and DynamoDB.
+        "" if status == 429 => Failure::for_now(new(
+            ErrorKind::Unavailable,
+            format!("{action} on the table {table:?} was throttled (429); nothing was done, try again later"),
+        )),
         "TransactionConflictException" | "ReplicatedWriteConflictException" => Failure::for_now(new(
             ErrorKind::Contention,
             format!("another write of the same item was under way ({code}); nothing was changed, try again"),

@@ -61,8 +61,10 @@
 //! fraction outside of 1E-130 to 9.99E+125) is B, its decimal text. A name inside of an object that is empty, or begins
 //! with `ttl:`, has a further `ttl:` in front.
 //!
-//! An item without `ttl:version` is not the driver's: [`Corrupt`](ttl_core::ErrorKind::Corrupt) to a read and a write,
-//! passed over by a scan, and it can be deleted. DynamoDB deletes expired items up to days late; until then they are
+//! An item without a text in `ttl:version` is not the driver's: [`Corrupt`](ttl_core::ErrorKind::Corrupt) to a read and a write,
+//! passed over by a scan, and it can be deleted. An entry with a field of a type that is none of JSON's is `Corrupt` to
+//! whatever reads that field, a scan's page and a take included: no condition can look into the fields, so that take has
+//! deleted it. DynamoDB deletes expired items up to days late; until then they are
 //! there, cost storage, and are never seen through the driver.
 //!
 //! Stores with different namespaces share a table and nothing else. A store without one has the table to itself.
@@ -174,7 +176,9 @@
 //! An item has at most 400 KB, names included;
 //! [`max_value_bytes`](ttl_core::Capabilities::max_value_bytes) is what fits under the longest key. It counts the bytes
 //! of a blob, or of a record's canonical text, and of a record also what DynamoDB makes of it: a list of small numbers
-//! is larger there. Fractions are added in decimal: the last bit of a sum can differ from that of an `f64`.
+//! is larger there. Patches below 64 KiB are limited by the item's 400 KB alone: a record that grows by them can become
+//! larger than `max_value_bytes` where its text needs escapes. Fractions are added in decimal, which is exact up to 38
+//! digits: a sum can differ from that of two `f64`s by what those round away.
 
 mod batch;
 mod check;

@@ -111,7 +111,7 @@ impl Inner {
     }
 
     async fn ensure_active(&self, client: &Client, last: Instant) -> Result<()> {
-        let mut wait = FIRST_WAIT;
+        let (mut wait, mut refused) = (FIRST_WAIT, None);
         loop {
             let status = match self.describe(client).await? {
                 Some(table) => {
@@ -121,7 +121,7 @@ impl Inner {
                     }
                     table.table_status
                 }
-                None => self.create(client).await?,
+                None => self.create(client, &mut refused).await?,
             };
             match status {
                 Some(TableStatus::Active | TableStatus::Updating) => return Ok(()),
@@ -129,7 +129,7 @@ impl Inner {
                 Some(TableStatus::Creating | TableStatus::Deleting) | None => {
                     let text =
                         format!("the table {:?} is not active yet; try again later", self.config.table);
-                    return Err(Error::new(ErrorKind::Timeout, text));
+                    return Err(refused.unwrap_or_else(|| Error::new(ErrorKind::Timeout, text)));
                 }
                 status => return Err(not_ready(&self.config, status.as_ref())),
             }
@@ -137,15 +137,18 @@ impl Inner {
         }
     }
 
-    /// Makes the table; `None` if somebody else is at it.
-    async fn create(&self, client: &Client) -> Result<Option<TableStatus>> {
+    /// Makes the table; `None` if somebody else is at it, or if it was refused for now.
+    async fn create(&self, client: &Client, refused: &mut Option<Error>) -> Result<Option<TableStatus>> {
         let request = new_table(&self.config).map_err(unbuilt)?;
         match request.send_with(client).await {
             Ok(made) => Ok(made.table_description.and_then(|table| table.table_status)),
             Err(error) => match error.as_service_error() {
                 Some(refusal) if refusal.is_resource_in_use_exception() => Ok(None),
-                // Too many tables are being made at the moment, or at all: the time limit tells them apart.
-                Some(refusal) if refusal.is_limit_exceeded_exception() => Ok(None),
+                // Too many tables are being made at the moment, or there are too many: the time limit tells.
+                Some(refusal) if refusal.is_limit_exceeded_exception() => {
+                    *refused = Some(failure(&error, "CreateTable", &self.config).error);
+                    Ok(None)
+                }
                 _ => Err(failure(&error, "CreateTable", &self.config).error),
             },
         }

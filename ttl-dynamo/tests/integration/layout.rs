@@ -335,6 +335,16 @@ async fn not_ours(endpoint: String) {
             Ok(page) => assert!(page.entries.is_empty() && (number < 3 || number == 6), "{number}"),
             Err(error) => corrupt(error, "scan"),
         }
+        // Who writes without looking is told, and changes nothing.
+        if number < 3 {
+            let put = space.store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await;
+            corrupt(put.unwrap_err(), "put");
+            let patch = space.store.patch(&key("k"), &Patch::new().set("f", 1), PatchOptions::new()).await;
+            corrupt(patch.unwrap_err(), "patch");
+            let to = ExpiryChange::Set(LONG.into());
+            corrupt(space.store.expire(&key("k"), to, ExpireOptions::new()).await.unwrap_err(), "expire");
+            assert_eq!(space.raw.get("k").await, before, "{number}");
+        }
         let swap = PutOptions::new(LONG).with_condition(Condition::IfVersion(ttl_core::Version::random()));
         let outcome = space.store.put(&key("k"), blob("v"), swap).await;
         assert!(outcome.map_or(true, |outcome| outcome.is_refused()), "{number}");
