@@ -17,7 +17,7 @@
 //! | `TTL_CONFORMANCE_SEED` | what random choices are made from, a number | 1 |
 //! | `TTL_CONFORMANCE_STEPS` | about how many steps each case of `model` takes | 4,000 on a manual clock, else 1,600 |
 //!
-//! A case that takes longer than two minutes fails: on a server, where steps wait, more seeds reach further than more
+//! A case that takes longer than five minutes fails: on a server, where steps wait, more seeds reach further than more
 //! steps.
 //!
 //! # Features

@@ -11,6 +11,7 @@
 #   NAME_url PORT          its URL on this machine
 #   NAME_environment       what clients of it need in the environment, as "NAME=VALUE ..."
 #   NAME_columns URL       what of it stands in the compatibility matrix, as lines LABEL=URL
+#   NAME_version           its name and version, for the matrix where it does not tell them
 #   NAME_built_image       the name of the image that is built where none can be pulled
 #   NAME_image_packages    the packages of Debian that are in it
 #   NAME_build_image IMAGE DIR   builds it

@@ -19,6 +19,10 @@ use crate::config::{DynamoConfig, invalid};
 /// on Amazon's machines alone.
 const CHAIN_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a connection is kept that nobody uses: shorter than a server does, because a write that goes out while the
+/// server closes the connection is one whose fate is unknown. DynamoDB Local closes after 30 s.
+const IDLE_AT_MOST: Duration = Duration::from_secs(20);
+
 /// What helps.
 const SET: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for DynamoDB Local to any letters), name a profile \
                    by AWS_PROFILE, or give the machine a role";
@@ -59,8 +63,10 @@ async fn build(config: &DynamoConfig) -> Result<Client> {
 }
 
 fn own(builder: Builder, config: &DynamoConfig) -> Client {
+    // An attempt that ends while it connects has to be known to have sent nothing.
+    let connect = config.connect_timeout.min(config.attempt_timeout * 3 / 4);
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(config.connect_timeout)
+        .connect_timeout(connect)
         .operation_attempt_timeout(config.attempt_timeout)
         .build();
     Client::from_conf(builder.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build())
@@ -69,7 +75,8 @@ fn own(builder: Builder, config: &DynamoConfig) -> Client {
 /// Asks the AWS chain once, so that a machine without credentials is told so in words of ours.
 async fn load(config: &DynamoConfig) -> Result<SdkConfig> {
     let tls = Provider::Rustls(CryptoMode::Ring);
-    let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
+    let http = aws_smithy_http_client::Builder::new().pool_idle_timeout(IDLE_AT_MOST).tls_provider(tls);
+    let http = http.build_https();
     // Whatever else a newer version of behaviour would change is set here.
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(region) = &config.region {
@@ -146,13 +153,13 @@ mod tests {
             .endpoint_url("http://localhost:1")
             .retry_config(RetryConfig::standard().with_max_attempts(9))
             .build();
-        let config = DynamoConfig::new("table").with_attempt_timeout(Duration::from_millis(321));
+        let config = DynamoConfig::new("table").with_attempt_timeout(Duration::from_millis(320));
         let client = LazyClient::given(&Client::from_conf(given), &config);
         let own = client.get(&config).await.unwrap().config();
         assert_eq!(own.region().map(Region::as_ref), Some("eu-west-1"));
         assert_eq!(own.retry_config().map(RetryConfig::max_attempts), Some(1));
         let timeouts = own.timeout_config().unwrap();
-        assert_eq!(timeouts.operation_attempt_timeout(), Some(Duration::from_millis(321)));
-        assert_eq!(timeouts.connect_timeout(), Some(DynamoConfig::DEFAULT_CONNECT_TIMEOUT));
+        assert_eq!(timeouts.operation_attempt_timeout(), Some(Duration::from_millis(320)));
+        assert_eq!(timeouts.connect_timeout(), Some(Duration::from_millis(240)));
     }
 }

@@ -1,28 +1,17 @@
-//! Which table, where, and how it is used: the builder, and what it checks.
+//! Which table, where, and how it is used: the builder.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ttl_core::{Clock, Error, ErrorKind, Result};
-use url::Url;
+use ttl_core::{Clock, Error, ErrorKind};
 
 use crate::names;
 use crate::new_table::NewTable;
 
 /// What ends a namespace in a stored key. No namespace may contain it, so that no two of them overlap (K2).
 pub(crate) const SEPARATOR: char = ':';
-
-const MAX_NAMESPACE_BYTES: usize = 255;
-/// Attributes whose names begin like this are the driver's.
-const RESERVED: &str = "ttl:";
-const MAX_ATTRIBUTE_BYTES: usize = 255;
-const MAX_ATTEMPTS: u32 = 20;
-/// Each segment has its place in a cursor.
-const MAX_SEGMENTS: u32 = 16;
-const MAX_CONCURRENCY: usize = 1000;
-const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// How reads are made. In URLs: `reads=consistent`, `reads=eventual`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +42,7 @@ pub enum OnConnect {
 }
 
 /// Which table, where it is, and how the driver uses it. There are no credentials in it: they come from the AWS
-/// chain alone, or with a client of the program's own.
+/// chain alone, or with a client of the program's own; see the [crate's documentation](crate#credentials).
 ///
 /// ```
 /// use std::time::Duration;
@@ -107,8 +96,8 @@ impl DynamoConfig {
     /// How long one request may take, unless said otherwise: one second.
     pub const DEFAULT_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 
-    /// How long a connection may take to be made, unless said otherwise: one second.
-    pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+    /// How long a connection may take to be made, unless said otherwise: three quarters of a second.
+    pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_millis(750);
 
     /// How often a request is sent at most, unless said otherwise: four times.
     pub const DEFAULT_ATTEMPTS: u32 = 4;
@@ -187,8 +176,9 @@ impl DynamoConfig {
         self
     }
 
-    /// Waits at most so long for an operation, all of its attempts and the waits between them included; at least
-    /// 1 ms. A batch, a page of a scan and the making of a table are many operations.
+    /// Tries for at most so long, 1 ms to a day: no further attempt begins after it. The last one, and the read that
+    /// settles a write whose answer was lost, may each take [`DynamoConfig::with_attempt_timeout`] beyond it. A batch, a
+    /// page of a scan and the making of a table are many operations.
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -196,13 +186,16 @@ impl DynamoConfig {
 
     /// Waits at most so long for one request; at least 1 ms, and no longer than [`DynamoConfig::with_timeout`].
     ///
-    /// Keep it short: a write that was sent before an entry's deadline may arrive so much later and still count.
+    /// Keep it short: a write that was sent before an entry's deadline may arrive so much later and still count, and
+    /// later yet if the network holds it back.
     pub const fn with_attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
     }
 
-    /// Waits at most so long for a connection; at least 1 ms.
+    /// Waits at most so long for a connection; at least 1 ms. It is never more than three quarters of
+    /// [`DynamoConfig::with_attempt_timeout`], so that a write that could not be sent is told from one that was not
+    /// answered.
     pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -298,98 +291,6 @@ impl DynamoConfig {
     pub(crate) fn prefix(&self) -> String {
         self.namespace.as_ref().map(|namespace| format!("{namespace}{SEPARATOR}")).unwrap_or_default()
     }
-
-    /// Refuses what cannot work.
-    pub(crate) fn check(&self) -> Result<()> {
-        let valid = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        if !(3..=255).contains(&self.table.len()) || !self.table.chars().all(valid) {
-            return Err(invalid("the name of a table has 3 to 255 letters, digits, '_', '.' and '-'"));
-        }
-        self.check_place()?;
-        self.check_attributes()?;
-        self.check_times()?;
-        within("attempts", 1..=u64::from(MAX_ATTEMPTS), self.attempts.into())?;
-        within("segments", 1..=u64::from(MAX_SEGMENTS), self.segments.into())?;
-        within("concurrency", 1..=MAX_CONCURRENCY as u64, self.concurrency as u64)?;
-        self.new_table.check()
-    }
-
-    fn check_place(&self) -> Result<()> {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if self.region.as_ref().is_some_and(|region| region.is_empty() || !region.chars().all(fits)) {
-            return Err(invalid("a region is a word such as eu-central-1"));
-        }
-        if let Some(endpoint) = &self.endpoint {
-            let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            let Some(url) = url else {
-                return Err(invalid("an endpoint is an address such as http://localhost:8000"));
-            };
-            if endpoint.contains('@') {
-                return Err(no_credentials("an endpoint"));
-            }
-            if url.query().is_some() || url.fragment().is_some() {
-                return Err(invalid("an endpoint has neither '?' nor '#'"));
-            }
-        }
-        if let Some(namespace) = &self.namespace
-            && (namespace.is_empty()
-                || namespace.len() > MAX_NAMESPACE_BYTES
-                || namespace.contains(SEPARATOR))
-        {
-            return Err(invalid(format!(
-                "a namespace has 1 to {MAX_NAMESPACE_BYTES} bytes and no {SEPARATOR:?}, this is {namespace:?}"
-            )));
-        }
-        Ok(())
-    }
-
-    fn check_attributes(&self) -> Result<()> {
-        let (key, ttl) = (&*self.key_attribute, &*self.ttl_attribute);
-        for (name, own) in [(key, Self::DEFAULT_KEY_ATTRIBUTE), (ttl, Self::DEFAULT_TTL_ATTRIBUTE)] {
-            if name.is_empty() || name.len() > MAX_ATTRIBUTE_BYTES {
-                return Err(invalid(format!(
-                    "the name of an attribute has 1 to {MAX_ATTRIBUTE_BYTES} bytes"
-                )));
-            }
-            if name.starts_with(RESERVED) && name != own {
-                return Err(invalid(format!(
-                    "the attribute {name:?} is the driver's; choose a name that does not begin with {RESERVED:?}"
-                )));
-            }
-        }
-        if key == ttl {
-            return Err(invalid("the key attribute and the TTL attribute are two; name them differently"));
-        }
-        Ok(())
-    }
-
-    fn check_times(&self) -> Result<()> {
-        if [self.timeout, self.attempt_timeout, self.connect_timeout].iter().min() < Some(&MIN_TIMEOUT) {
-            return Err(invalid("a timeout is at least 1 ms"));
-        }
-        if self.attempt_timeout > self.timeout {
-            return Err(invalid(format!(
-                "attempt_timeout is at most as long as timeout, which is {}",
-                humantime::format_duration(self.timeout)
-            )));
-        }
-        if self.backoff > self.max_backoff {
-            return Err(invalid("the first backoff is at most as long as the longest, max_backoff"));
-        }
-        if self.grace > MAX_GRACE {
-            return Err(invalid("grace is at most 366 days"));
-        }
-        Ok(())
-    }
-}
-
-const MIN_TIMEOUT: Duration = Duration::from_millis(1);
-
-fn within(what: &str, bounds: std::ops::RangeInclusive<u64>, value: u64) -> Result<()> {
-    if bounds.contains(&value) {
-        return Ok(());
-    }
-    Err(invalid(format!("{what} is {} to {}, this is {value}", bounds.start(), bounds.end())))
 }
 
 impl fmt::Debug for DynamoConfig {
@@ -429,84 +330,4 @@ pub(crate) fn no_credentials(place: &str) -> Error {
         "{place} holds no credentials, so no '@'; they come from the AWS chain: AWS_ACCESS_KEY_ID and \
          AWS_SECRET_ACCESS_KEY, a profile, or the role of the machine"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(config: &DynamoConfig) -> String {
-        let error = config.check().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{config:?}");
-        error.to_string()
-    }
-
-    fn config() -> DynamoConfig {
-        DynamoConfig::new("table")
-    }
-
-    #[test]
-    fn the_defaults_work() {
-        config().check().unwrap();
-        assert_eq!(config().prefix(), "");
-        assert_eq!(config().with_namespace("app").prefix(), "app:");
-    }
-
-    #[test]
-    fn namespaces_cannot_overlap() {
-        for namespace in ["", "a:b", "app:", ":", &"n".repeat(256)] {
-            refused(&config().with_namespace(namespace));
-        }
-        for namespace in ["a", "app-1", "*", "ä", &"n".repeat(255)] {
-            config().with_namespace(namespace).check().unwrap();
-        }
-    }
-
-    #[test]
-    fn attributes_cannot_collide() {
-        for name in ["", "ttl:", "ttl:deadline", "ttl:value", "ttl:epoch", &"n".repeat(256)] {
-            refused(&config().with_key_attribute(name));
-        }
-        for name in ["", "ttl:max", "ttl:key", "ttl:fields"] {
-            refused(&config().with_ttl_attribute(name));
-        }
-        let same = config().with_key_attribute("id").with_ttl_attribute("id");
-        assert!(refused(&same).contains("differently"));
-        config().with_key_attribute("id").with_ttl_attribute("expires").check().unwrap();
-    }
-
-    #[test]
-    fn what_cannot_work_is_refused() {
-        let second = Duration::from_secs(1);
-        for bad in [
-            DynamoConfig::new("ab"),
-            DynamoConfig::new("a table"),
-            config().with_region(""),
-            config().with_region("EU"),
-            config().with_endpoint("localhost:8000"),
-            config().with_endpoint("ftp://h"),
-            config().with_endpoint("http://h?x=1"),
-            config().with_timeout(Duration::ZERO),
-            config().with_attempt_timeout(Duration::from_micros(1)),
-            config().with_connect_timeout(Duration::ZERO),
-            config().with_attempt_timeout(second * 6),
-            config().with_attempts(0),
-            config().with_attempts(21),
-            config().with_backoff(second * 2, second),
-            config().with_grace(MAX_GRACE + second),
-            config().with_segments(0),
-            config().with_segments(17),
-            config().with_concurrency(0),
-        ] {
-            refused(&bad);
-        }
-    }
-
-    #[test]
-    fn no_secret_is_printed() {
-        let config = config().with_endpoint("http://user:s3cret@h");
-        let text = refused(&config);
-        assert!(text.contains("AWS_ACCESS_KEY_ID"), "{text}");
-        assert!(!format!("{text} {config:?} {config:#?}").contains("s3cret"));
-    }
 }

@@ -7,9 +7,10 @@ use crate::codec::parse_number;
 /// The sum of two numbers as DynamoDB writes them; `None` if it has more digits than are kept here.
 pub(crate) fn sum(a: &str, b: &str) -> Option<Number> {
     let (a, b) = (Decimal::parse(a)?, Decimal::parse(b)?);
-    let exponent = a.exponent.min(b.exponent);
+    let exponent = a.exponent.min(b.exponent).min(0);
     let digits = a.at(exponent)?.checked_add(b.at(exponent)?)?;
-    parse_number(&format!("{digits}e{exponent}"))
+    // With an exponent it would be read as a float, which rounds long integers.
+    parse_number(&if exponent == 0 { digits.to_string() } else { format!("{digits}e{exponent}") })
 }
 
 /// `digits` times ten to the `exponent`.
@@ -50,6 +51,9 @@ mod tests {
             ("1E+2", "0.5", json!(100.5)),
             ("1e-7", "1e-7", json!(2e-7)),
             ("9007199254740993", "-0.5", json!(9_007_199_254_740_992.5)),
+            ("9007199254740992", "1", json!(9_007_199_254_740_993_u64)),
+            ("9223372036854775808", "-1", json!(i64::MAX)),
+            ("1E+2", "1E+1", json!(110)),
         ] {
             assert_eq!(serde_json::Value::from(sum(a, b).unwrap()), expected, "{a} + {b}");
         }

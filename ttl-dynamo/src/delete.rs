@@ -1,4 +1,4 @@
-//! Delete, and take: one DeleteItem.
+//! Delete, and take: one `DeleteItem`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, DeleteStep};
@@ -15,7 +15,8 @@ use crate::store::Inner;
 /// Anything that has not ended: what is not ours can be deleted, though not taken.
 const UNENDED: &str = "attribute_exists(#k) AND (attribute_not_exists(#d) OR #d > :now OR NOT attribute_type(#d, :number)) AND (attribute_not_exists(#m) OR #m > :now OR NOT attribute_type(#m, :number))";
 /// What can be handed out. What is within the fields is seen only when they are here.
-const READABLE: &str = "attribute_type(#v, :text) AND (attribute_type(#b, :bytes) OR attribute_type(#f, :map))";
+const READABLE: &str =
+    "attribute_type(#v, :text) AND (attribute_type(#b, :bytes) OR attribute_type(#f, :map))";
 
 impl Inner {
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
@@ -40,7 +41,7 @@ impl Inner {
                         // It cannot be read, or became what it is only after another condition had failed.
                         DeleteStep::Remove => {
                             taken(item, &options.select)?;
-                            self.step_aside(round).await;
+                            self.step_aside(round, &retries).await?;
                         }
                     }
                 }
@@ -62,10 +63,7 @@ fn request(now: Now, options: &DeleteOptions) -> Write {
     // What is not handed out must not be taken away.
     let write = match options.select {
         Select::Nothing => write,
-        _ => (write.demand(READABLE))
-            .value(":text", of_type("S"))
-            .value(":bytes", of_type("B"))
-            .value(":map", of_type("M")),
+        _ => (write.demand(READABLE)).value(":bytes", of_type("B")).value(":map", of_type("M")),
     };
     match expected {
         None => write,

@@ -136,6 +136,11 @@ fn answered(code: &str, message: &str, status: u16, action: &str, config: &Dynam
                 "{action} on the table {table:?} was throttled ({code}); nothing was done, try again later, give the table more capacity, or spread the load over more keys"
             ),
         )),
+        // From something between us and DynamoDB.
+        "" if status == 429 => Failure::for_now(new(
+            ErrorKind::Unavailable,
+            format!("{action} on the table {table:?} was throttled (429); nothing was done, try again later"),
+        )),
         "TransactionConflictException" | "ReplicatedWriteConflictException" => Failure::for_now(new(
             ErrorKind::Contention,
             format!("another write of the same item was under way ({code}); nothing was changed, try again"),
@@ -235,17 +240,13 @@ fn not_answered(error: &ConnectorError, action: &str, config: &DynamoConfig) -> 
     if let Some(ended) = find::<CredentialsError>(error) {
         return no_credentials(ended, action, config);
     }
-    let unsent = error.is_user()
-        || find::<HttpError>(error).is_some_and(HttpError::is_connect)
-        || find::<io::Error>(error).is_some_and(|error| {
-            matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::HostUnreachable
-                    | io::ErrorKind::NetworkUnreachable
-                    | io::ErrorKind::AddrNotAvailable
-            )
-        });
+    if error.is_user() {
+        let unmade = new(ErrorKind::Backend, format!("the request for {action} could not be made"));
+        return Failure::never(unmade.with_source(Cause::new(error)));
+    }
+    let unsent = find::<HttpError>(error).is_some_and(HttpError::is_connect)
+        // An open connection is never refused, but it can become one to a host that cannot be reached.
+        || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     if !unsent {
         let lost = lost(action);
         return Failure { error: lost.error.with_source(Cause::new(error)), ..lost };
@@ -313,3 +314,134 @@ impl fmt::Display for Cause {
 }
 
 impl StdError for Cause {}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_runtime_api::http::StatusCode;
+
+    use super::*;
+
+    fn config() -> DynamoConfig {
+        DynamoConfig::new("sessions").with_region("eu-central-1")
+    }
+
+    /// Kind, perhaps executed, another attempt may work.
+    type Meaning = (ErrorKind, bool, bool);
+
+    const NEVER: fn(ErrorKind) -> Meaning = |kind| (kind, false, false);
+    const LATER: fn(ErrorKind) -> Meaning = |kind| (kind, false, true);
+    const MAYBE: fn(ErrorKind) -> Meaning = |kind| (kind, true, true);
+
+    fn meaning(failure: &Failure) -> Meaning {
+        (failure.error.kind(), failure.maybe, failure.again)
+    }
+
+    #[test]
+    fn every_refusal_has_its_kind() {
+        use ErrorKind::{Backend, Contention, InvalidConfig, PermissionDenied, TooLarge, Unavailable};
+        let table = [
+            ("ProvisionedThroughputExceededException", "", 400, LATER(Unavailable), "UpdateItem"),
+            ("ThrottlingException", "", 400, LATER(Unavailable), "sessions"),
+            ("RequestLimitExceeded", "", 400, LATER(Unavailable), "throttled"),
+            ("TransactionConflictException", "", 400, LATER(Contention), "another write"),
+            ("ReplicatedWriteConflictException", "", 400, LATER(Contention), "another write"),
+            ("ResourceNotFoundException", "", 400, NEVER(InvalidConfig), "eu-central-1"),
+            ("AccessDeniedException", "User: x", 400, NEVER(PermissionDenied), "dynamodb:UpdateItem"),
+            ("ExpiredTokenException", "", 400, NEVER(PermissionDenied), "have ended"),
+            ("UnrecognizedClientException", "", 400, NEVER(PermissionDenied), "not accepted"),
+            ("InvalidSignatureException", "", 403, NEVER(PermissionDenied), "not accepted"),
+            ("InvalidSignatureException", "Signature expired: 1", 403, NEVER(PermissionDenied), "clock"),
+            (
+                "ValidationException",
+                "Item size to update has exceeded the maximum allowed size",
+                400,
+                NEVER(TooLarge),
+                "409600",
+            ),
+            (
+                "ValidationException",
+                "Item size has exceeded the maximum allowed size",
+                400,
+                NEVER(TooLarge),
+                "409600",
+            ),
+            ("RequestEntityTooLargeException", "", 413, NEVER(TooLarge), "larger"),
+            (
+                "ValidationException",
+                "The provided key element does not match the schema",
+                400,
+                NEVER(InvalidConfig),
+                "key_attribute",
+            ),
+            ("ValidationException", "Invalid\nexpression", 400, NEVER(Backend), "Invalid expression"),
+            ("InternalServerError", "", 500, MAYBE(Unavailable), "UpdateItem"),
+            ("ServiceUnavailable", "", 503, MAYBE(Unavailable), "try again"),
+            ("", "", 502, MAYBE(Unavailable), "5xx"),
+            ("", "", 404, NEVER(Backend), "404"),
+        ];
+        for (code, message, status, expected, word) in table {
+            let failure = answered(code, message, status, "UpdateItem", &config());
+            assert_eq!(meaning(&failure), expected, "{code}");
+            let text = failure.error.to_string();
+            assert!(text.contains(word) && !text.contains('\n'), "{code}: {text}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_certainly_not_sent_is_that() {
+        let refused = || Box::new(io::Error::from(io::ErrorKind::ConnectionRefused));
+        let reset = || Box::new(io::Error::from(io::ErrorKind::ConnectionReset));
+        let table = [
+            (ConnectorError::io(refused()), LATER(ErrorKind::Unavailable)),
+            (ConnectorError::other(refused(), None), LATER(ErrorKind::Unavailable)),
+            (ConnectorError::io(reset()), MAYBE(ErrorKind::Unavailable)),
+            (
+                ConnectorError::io(Box::new(io::Error::from(io::ErrorKind::HostUnreachable))),
+                MAYBE(ErrorKind::Unavailable),
+            ),
+            (ConnectorError::timeout(reset()), MAYBE(ErrorKind::Unavailable)),
+            (ConnectorError::other("?".into(), None), MAYBE(ErrorKind::Unavailable)),
+            (ConnectorError::user("no such header".into()), NEVER(ErrorKind::Backend)),
+            (
+                ConnectorError::other(Box::new(CredentialsError::not_loaded("ended")), None),
+                NEVER(ErrorKind::PermissionDenied),
+            ),
+            (
+                ConnectorError::other(
+                    Box::new(CredentialsError::provider_timed_out(std::time::Duration::from_secs(1))),
+                    None,
+                ),
+                LATER(ErrorKind::Unavailable),
+            ),
+        ];
+        for (error, expected) in table {
+            let shown = format!("{error:?}");
+            let error = SdkError::<UpdateItemError, HttpResponse>::dispatch_failure(error);
+            let failure = failure(&error, "UpdateItem", &config());
+            assert_eq!(meaning(&failure), expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn silence_and_nonsense_may_have_been_executed() {
+        let late = SdkError::<UpdateItemError, HttpResponse>::timeout_error("late");
+        assert_eq!(meaning(&failure(&late, "UpdateItem", &config())), MAYBE(ErrorKind::Timeout));
+        let answer = HttpResponse::new(StatusCode::try_from(200).unwrap(), "s3cret".into());
+        let nonsense = SdkError::<UpdateItemError, HttpResponse>::response_error("s3cret", answer);
+        let failure = failure(&nonsense, "UpdateItem", &config());
+        assert_eq!(meaning(&failure), MAYBE(ErrorKind::Unavailable));
+        let text = format!("{} {:?}", failure.error, failure.error);
+        assert!(!text.contains("s3cret"), "{text}");
+    }
+
+    #[test]
+    fn an_unknown_fate_keeps_the_reason() {
+        let lost = Error::new(ErrorKind::Timeout, "no answer").with_source(Cause("slow".into()));
+        let error = unknown(&lost);
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::OutcomeUnknown, false));
+        assert!(error.to_string().contains("no answer; the write may have been applied"), "{error}");
+        assert_eq!(error.source().unwrap().to_string(), "slow");
+    }
+}

@@ -1,4 +1,4 @@
-//! Expire: one UpdateItem that moves the deadline alone, or a DeleteItem.
+//! Expire: one `UpdateItem` that moves the deadline alone, or a `DeleteItem`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, ExpireStep, Header};
@@ -38,7 +38,7 @@ impl Inner {
                 Met::Outcome(outcome) => return Ok(outcome),
                 Met::Item(at, found) => (now, item) = (at, found),
             }
-            self.step_aside(round).await;
+            self.step_aside(round, &retries).await?;
         }
         Err(contention())
     }

@@ -9,10 +9,12 @@ use crate::codec::{self, Item};
 use crate::names::Names;
 
 /// There is an entry of ours, and it is live.
-pub(crate) const LIVE: &str = "attribute_exists(#v) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
+pub(crate) const LIVE: &str = "attribute_type(#v, :text) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
 /// The same of a certain version.
 const LIVE_VERSION: &str =
     "#v = :seen AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
+/// The type of what is named `:text` in a condition.
+pub(crate) const TEXT: &str = "S";
 /// Nothing is stored, or a ghost.
 const FREE: &str = "attribute_not_exists(#k) OR #d <= :now OR #m <= :now";
 
@@ -76,7 +78,11 @@ impl Write {
         self.condition.push('(');
         self.condition.push_str(condition);
         self.condition.push(')');
-        self
+        if condition.contains(":text") {
+            self.value(":text", AttributeValue::S(TEXT.to_owned()))
+        } else {
+            self
+        }
     }
 
     /// Demands a live entry, of this version if one is named.

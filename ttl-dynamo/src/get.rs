@@ -1,4 +1,4 @@
-//! Get: GetItem, and UpdateItem where reading prolongs life.
+//! Get: `GetItem`, and `UpdateItem` where reading prolongs life.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use ttl_core::{
 
 use crate::codec::{self, Item};
 use crate::expression::Write;
-use crate::send::{Lost, Reply};
+use crate::send::{Lost, Reply, Retries};
 use crate::store::Inner;
 
 /// So many fields are named one by one; beyond, the expression could become longer than DynamoDB takes.
@@ -58,24 +58,29 @@ impl Inner {
 
     /// A read that refreshes nothing.
     async fn peek(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
-        let (now, item) = self.look_at(key, options).await?;
+        let (now, item) = self.look_at(key, options, &mut self.retries()).await?;
         let hit = judge(now, item.as_ref(), options)?;
         answer(hit, item, options)
     }
 
     /// Reads an item and says when it is to be judged: after the answer came, so that a slow one shows nothing that has
     /// ended. What ended meanwhile may have been prolonged in time, and is read again.
-    async fn look_at(&self, key: &Key, options: &GetOptions) -> Result<(Now, Option<Item>)> {
+    async fn look_at(
+        &self,
+        key: &Key,
+        options: &GetOptions,
+        retries: &mut Retries,
+    ) -> Result<(Now, Option<Item>)> {
         let projection = self.projection(&options.select, options.kind);
-        let (mut retries, consistent) = (self.retries(), self.config.consistent_reads);
+        let consistent = self.config.consistent_reads;
         let before = self.now_millis();
-        let item = self.read(key, projection.as_ref(), consistent, &mut retries).await?;
+        let item = self.read(key, projection.as_ref(), consistent, retries).await?;
         let now = self.now_millis();
         let live = |now| Ok(codec::met(now, item.as_ref())?.is_some());
         if now == before || live(now)? || !live(before)? {
             return Ok((now, item));
         }
-        let item = self.read(key, projection.as_ref(), consistent, &mut retries).await?;
+        let item = self.read(key, projection.as_ref(), consistent, retries).await?;
         Ok((self.now_millis(), item))
     }
 
@@ -86,7 +91,8 @@ impl Inner {
         refresh: &Refresh,
     ) -> Result<Option<Entry>> {
         let build = |now| Ok(self.refresh(now, refresh, None, options).answering_new());
-        match self.write(key, &mut self.retries(), build).await {
+        let mut retries = self.retries();
+        match self.write(key, &mut retries, build).await {
             Ok((now, Reply::Done(item))) => {
                 let hit = judge(now, item.as_ref(), options)?;
                 answer(hit, item, options)
@@ -97,7 +103,7 @@ impl Inner {
                 answer(hit, item, options)
             }
             Err(lost) => {
-                let (now, item) = self.look_at(key, options).await?;
+                let (now, item) = self.look_at(key, options, &mut retries.anew()).await?;
                 let hit = judge(now, item.as_ref(), options)?;
                 let due = hit.is_some_and(|hit| hit.refresh.is_some());
                 let entry = answer(hit, item, options)?;
@@ -112,7 +118,8 @@ impl Inner {
         options: &GetOptions,
         refresh: &Refresh,
     ) -> Result<Option<Entry>> {
-        let (now, item) = self.look_at(key, options).await?;
+        let mut retries = self.retries();
+        let (now, item) = self.look_at(key, options, &mut retries).await?;
         let hit = judge(now, item.as_ref(), options)?;
         let (Some(Hit { refresh: Some(_), .. }), Some(header)) = (hit, codec::met(now, item.as_ref())?)
         else {
@@ -126,7 +133,7 @@ impl Inner {
                 RefreshMode::Reset => write.demand_deadline(header.deadline),
             })
         };
-        let written = self.write(key, &mut self.retries(), build).await;
+        let written = self.write(key, &mut retries.anew(), build).await;
         let wanted = options.want.contains(Want::DEADLINE);
         Ok(entry.map(|entry| match written {
             Ok((now, Reply::Done(_))) if wanted => {

@@ -5,12 +5,12 @@ use serde_json::Value as Json;
 use ttl_core::rules::{self, Header, PatchStep};
 use ttl_core::{
     Change, Deadline, Effect, ErrorKind, FieldOperation, Key, Meta, Now, Outcome, Patch, PatchOptions,
-    PatchOutcome, Record, Result, Value, Want,
+    PatchOutcome, Record, Result, Select, Value, Want,
 };
 
 use crate::codec::{self, Item};
 use crate::decimal;
-use crate::error::{answer_lost, contention, unknown};
+use crate::error::{answer_lost, contention, not_ours, unknown};
 use crate::expression::Write;
 use crate::names::FIELDS;
 use crate::patch_first::OneRequest;
@@ -86,7 +86,7 @@ impl Patching<'_> {
             // A limit of expressions that is not known here.
             Err(Lost::Refused(error)) if error.kind() == ErrorKind::Backend => return Ok(None),
             Err(Lost::Refused(error)) => return Err(error),
-            Err(Lost::Unknown(error)) => match self.store.look(self.key, &self.token).await {
+            Err(Lost::Unknown(error)) => match self.store.look(self.key, &self.token, retries).await {
                 Some(item) => Met::Outcome(self.own(item)?),
                 None => return Err(unknown(&error)),
             },
@@ -98,9 +98,8 @@ impl Patching<'_> {
         let header = codec::met(now, old.as_ref())?;
         let step = rules::patch(now, header.as_ref(), self.options)?;
         let PatchStep::Change { deadline } = step else { return Err(contention()) };
-        let mut map = match old.and_then(|mut old| old.remove(FIELDS)) {
-            Some(AttributeValue::M(map)) => map,
-            _ => return Err(crate::error::not_ours()),
+        let Some(AttributeValue::M(mut map)) = old.and_then(|mut old| old.remove(FIELDS)) else {
+            return Err(not_ours());
         };
         // Of the old fields only those that the answer tells of, or is made from.
         let mut sums = Vec::new();
@@ -133,7 +132,7 @@ impl Patching<'_> {
             return Err(answer_lost());
         }
         let header = codec::header(&item)?;
-        let value = codec::value(&mut item, &ttl_core::Select::Fields(self.patch.to_fields()?))?;
+        let value = codec::value(&mut item, &Select::Fields(self.patch.to_fields()?))?;
         let record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         let effects = vec![Effect::Done; self.operations.len()];
         self.outcome(false, header.ends(), &record, effects, true).map(Outcome::Applied)
@@ -167,32 +166,23 @@ impl Patching<'_> {
             let replied = match (rules::patch(now, header.as_ref(), self.options)?, header, item) {
                 (PatchStep::Absent, ..) => return Ok(Outcome::Absent),
                 (PatchStep::Refused, ..) => return Ok(Outcome::Refused),
-                (PatchStep::Change { deadline }, Some(seen), Some(item)) => {
-                    self.over(&seen, item, deadline, retries).await?
-                }
+                (PatchStep::Change { .. }, Some(seen), Some(item)) => self.over(&seen, item, retries).await?,
                 _ => self.create(now, retries).await?,
             };
             match replied {
                 Met::Outcome(outcome) => return Ok(outcome),
                 Met::Item(at, found) => (now, item) = (at, found),
             }
-            self.store.step_aside(round).await;
+            self.store.step_aside(round, retries).await?;
         }
         Err(contention())
     }
 
-    async fn over(
-        &self,
-        seen: &Header,
-        mut item: Item,
-        deadline: Deadline,
-        retries: &mut Retries,
-    ) -> Result<Met> {
-        let value = codec::value(&mut item, &ttl_core::Select::All)?;
+    async fn over(&self, seen: &Header, mut item: Item, retries: &mut Retries) -> Result<Met> {
+        let value = codec::value(&mut item, &Select::All)?;
         let mut record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         let effects = rules::apply(&mut record, self.patch)?;
-        let outcome = self.outcome(false, deadline, &record, effects, true)?;
-        let value = Value::Record(record);
+        let value = Value::Record(record.clone());
         size::check(self.key, &value, self.store)?;
         let (_, fields) = codec::encode(&value);
         let build = |now| {
@@ -200,16 +190,25 @@ impl Patching<'_> {
                 .set_value("#f = :f", ":f", fields.clone())
                 .set_value("#v = :v", ":v", AttributeValue::S(self.token.clone()))
                 .demand_live(now, Some(&seen.version));
-            Ok(match self.options.refresh {
-                None => write,
-                Some(_) if deadline.is_never() => write.demand_deadline(seen.deadline),
-                Some(_) => self.store.set_deadline(write, now, deadline).demand_deadline(seen.deadline),
-            })
+            let Some(refresh) = &self.options.refresh else { return Ok(write) };
+            let deadline = rules::refreshed(now, seen, refresh);
+            let write = write.demand_deadline(seen.deadline);
+            Ok(if deadline.is_never() { write } else { self.store.set_deadline(write, now, deadline) })
         };
-        Ok(match self.store.write_pinned(self.key, &self.token, retries, build).await? {
-            (_, Pinned::Done(_) | Pinned::Own(_)) => Met::Outcome(Outcome::Applied(outcome)),
-            (now, Pinned::Failed(item)) => Met::Item(now, item),
-        })
+        let deadline = match self.store.write_pinned(self.key, &self.token, retries, build).await? {
+            (now, Pinned::Failed(item)) => return Ok(Met::Item(now, item)),
+            (_, Pinned::Own(item)) => codec::header(&item)?.ends(),
+            // Without a refresh somebody else may have moved it since it was seen.
+            (now, Pinned::Done(old)) => {
+                let old = codec::met(now, old.as_ref())?;
+                let old = old.as_ref().unwrap_or(seen);
+                self.options
+                    .refresh
+                    .as_ref()
+                    .map_or(old.ends(), |refresh| rules::refreshed(now, old, refresh))
+            }
+        };
+        self.outcome(false, deadline, &record, effects, true).map(Outcome::Applied).map(Met::Outcome)
     }
 
     async fn create(&self, now: Now, retries: &mut Retries) -> Result<Met> {
@@ -239,7 +238,7 @@ impl Patching<'_> {
             },
             Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
             Err(Lost::Refused(error)) => Err(error),
-            Err(Lost::Unknown(error)) => match self.store.look(self.key, &self.token).await {
+            Err(Lost::Unknown(error)) => match self.store.look(self.key, &self.token, retries).await {
                 Some(item) => applied(codec::header(&item)?.ends(), true),
                 None => Err(unknown(&error)),
             },

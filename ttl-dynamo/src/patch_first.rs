@@ -15,7 +15,8 @@ use crate::store::Inner;
 /// deadline) is within what is left.
 const MAX_TEXT_BYTES: usize = 3_600;
 const MAX_OPERATORS: usize = 260;
-/// What is so large that the record could become larger than declared is looked at here before it is written.
+/// Larger values are added to the record here before it is written. Smaller ones can make it larger than declared only
+/// where its text is longer than what DynamoDB stores, and DynamoDB limits that.
 const MAX_VALUE_BYTES: usize = 64 * 1024;
 /// Fractions are added here to numbers of at most this size, and have themselves at most so many decimals: the sum has
 /// no more digits than DynamoDB keeps.

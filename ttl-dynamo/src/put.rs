@@ -50,17 +50,21 @@ impl Put<'_> {
 
     async fn first(&self, retries: &mut Retries) -> Result<Met> {
         match self.store.write(self.key, retries, |now| self.first_request(now)).await {
-            Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
+            Ok((now, Reply::Done(old))) => self.done(now, old.as_ref()).map(Met::Outcome),
             Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
-            Err(lost) => self.lost(lost).await.map(Met::Outcome),
+            // Whether it created cannot be told any more, unless only a put that creates is applied.
+            Err(lost) => {
+                let created = self.options.condition == Condition::IfAbsent;
+                self.lost(lost, created, retries).await.map(Met::Outcome)
+            }
         }
     }
 
     async fn first_of_version(&self, retries: &mut Retries) -> Result<Met> {
         match self.store.write_pinned(self.key, &self.token, retries, |now| self.first_request(now)).await? {
-            (now, Pinned::Done(old)) => self.done(now, old).map(Met::Outcome),
+            (now, Pinned::Done(old)) => self.done(now, old.as_ref()).map(Met::Outcome),
             (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
-            (_, Pinned::Own(item)) => self.own(&item).map(Met::Outcome),
+            (_, Pinned::Own(item)) => self.own(&item, false).map(Met::Outcome),
         }
     }
 
@@ -80,8 +84,8 @@ impl Put<'_> {
     }
 
     /// The outcome of a request that was applied over this item.
-    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<Meta>> {
-        let old = codec::met(now, old.as_ref())?;
+    fn done(&self, now: Now, old: Option<&Item>) -> Result<Outcome<Meta>> {
+        let old = codec::met(now, old)?;
         Ok(match rules::put(now, old.as_ref(), self.options)? {
             PutStep::Absent => Outcome::Absent,
             PutStep::Refused => Outcome::Refused,
@@ -90,20 +94,18 @@ impl Put<'_> {
         })
     }
 
-    /// The outcome of a write whose answer was lost and that was found to be applied. Whether a put without a condition
-    /// created the entry cannot be told any more; it says no.
-    fn own(&self, item: &Item) -> Result<Outcome<Meta>> {
-        let created = self.options.condition == Condition::IfAbsent;
+    /// The outcome of a write whose answer was lost and that was found to be applied.
+    fn own(&self, item: &Item, created: bool) -> Result<Outcome<Meta>> {
         Ok(Outcome::Applied(self.meta(created, codec::header(item)?.ends(), true)?))
     }
 
-    async fn lost(&self, lost: Lost) -> Result<Outcome<Meta>> {
+    async fn lost(&self, lost: Lost, created: bool, retries: &Retries) -> Result<Outcome<Meta>> {
         let error = match lost {
             Lost::Refused(error) => return Err(error),
             Lost::Unknown(error) => error,
         };
-        match self.store.look(self.key, &self.token).await {
-            Some(item) => self.own(&item),
+        match self.store.look(self.key, &self.token, retries).await {
+            Some(item) => self.own(&item, created),
             None => Err(unknown(&error)),
         }
     }
@@ -133,14 +135,14 @@ impl Put<'_> {
                 (_, None) => match self.store.write(self.key, retries, |now| self.fresh(now)).await {
                     Ok((now, Reply::Done(_))) => Met::Outcome(self.done(now, None)?),
                     Ok((now, Reply::Failed(item))) => Met::Item(now, item),
-                    Err(lost) => Met::Outcome(self.lost(lost).await?),
+                    Err(lost) => Met::Outcome(self.lost(lost, true, retries).await?),
                 },
             };
             match replied {
                 Met::Outcome(outcome) => return Ok(outcome),
                 Met::Item(at, found) => (now, item) = (at, found),
             }
-            self.store.step_aside(round).await;
+            self.store.step_aside(round, retries).await?;
         }
         Err(contention())
     }
@@ -183,15 +185,15 @@ impl Put<'_> {
             matches!(rules::put(self.store.now_millis(), Some(seen), self.options)?, PutStep::Erase { .. });
         if erases {
             return match self.store.write(self.key, retries, build).await {
-                Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
+                Ok((now, Reply::Done(old))) => self.done(now, old.as_ref()).map(Met::Outcome),
                 Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
                 Err(lost) => Err(lost.into_error()),
             };
         }
         match self.store.write_pinned(self.key, &self.token, retries, build).await? {
-            (now, Pinned::Done(old)) => self.done(now, old).map(Met::Outcome),
+            (now, Pinned::Done(old)) => self.done(now, old.as_ref()).map(Met::Outcome),
             (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
-            (_, Pinned::Own(item)) => self.own(&item).map(Met::Outcome),
+            (_, Pinned::Own(item)) => self.own(&item, false).map(Met::Outcome),
         }
     }
 }
@@ -225,12 +227,5 @@ impl Inner {
             item.insert(MAX.to_owned(), codec::deadline_attribute(cap));
         }
         item
-    }
-
-    /// Leaves the others time, once it is clear that there are many.
-    pub(crate) async fn step_aside(&self, round: u32) {
-        if round > 0 {
-            tokio::time::sleep(self.pause(round.min(4) - 1)).await;
-        }
     }
 }

@@ -7,11 +7,11 @@ use crate::expression::Write;
 use crate::put::Put;
 
 /// Nothing, or any entry of ours but a ghost with a cap, which would survive. What is not ours is left alone.
-const REPLACEABLE: &str = "attribute_not_exists(#k) OR (attribute_exists(#v) AND (attribute_not_exists(#m) OR (#d > :now AND #m > :now)))";
+const REPLACEABLE: &str = "attribute_not_exists(#k) OR (attribute_type(#v, :text) AND (attribute_not_exists(#m) OR (#d > :now AND #m > :now)))";
 /// Nothing, or an entry of ours without a cap.
-const UNCAPPED: &str = "attribute_not_exists(#k) OR (attribute_exists(#v) AND attribute_not_exists(#m))";
+const UNCAPPED: &str = "attribute_not_exists(#k) OR (attribute_type(#v, :text) AND attribute_not_exists(#m))";
 /// Nothing, or a live entry.
-const LIVE_OR_NOTHING: &str = "attribute_not_exists(#k) OR (attribute_exists(#v) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now))";
+const LIVE_OR_NOTHING: &str = "attribute_not_exists(#k) OR (attribute_type(#v, :text) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now))";
 
 /// Where else than over a live entry an update is right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Put<'_> {
         };
         if asked.is_expired(now) && self.options.on_live == OnLive::Replace {
             return Ok(if always {
-                Write::delete().demand("attribute_not_exists(#k) OR attribute_exists(#v)")
+                Write::delete().demand("attribute_not_exists(#k) OR attribute_type(#v, :text)")
             } else {
                 Write::delete().demand_live(now, version)
             });
@@ -96,8 +96,9 @@ impl Put<'_> {
             .set_value("#d = if_not_exists(#d, :d)", ":d", codec::deadline_attribute(missing))
             .set_value("#e = if_not_exists(#e, :e)", ":e", self.store.epoch(now, missing));
         if creates && !asked.is_never() {
-            // A persistent entry would get the deadline of a new one.
-            return (write.demand("attribute_not_exists(#k) OR attribute_exists(#d)"), Elsewhere::Nothing);
+            // A persistent entry would get the deadline of a new one, and one without the table's TTL its collection.
+            let both = "attribute_not_exists(#k) OR (attribute_exists(#d) AND attribute_exists(#e))";
+            return (write.demand(both), Elsewhere::Nothing);
         }
         (write, Elsewhere::Nothing)
     }

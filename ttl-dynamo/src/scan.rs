@@ -6,9 +6,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Now, Page, Result, ScanOptions, Want};
 
+use crate::check::MAX_SEGMENTS;
 use crate::codec::{self, Item};
 use crate::error::failure;
-use crate::expression::LIVE;
+use crate::expression::{LIVE, TEXT};
 use crate::store::Inner;
 
 /// What DynamoDB is asked to look at, at least and at most, in one request of a segment. It stops at 1 MB.
@@ -93,8 +94,10 @@ impl Inner {
         let mut retries = self.retries();
         loop {
             let now = self.now_millis();
-            let mut values =
-                HashMap::from([(":now".to_owned(), AttributeValue::N(now.as_epoch_millis().to_string()))]);
+            let mut values = HashMap::from([
+                (":now".to_owned(), AttributeValue::N(now.as_epoch_millis().to_string())),
+                (":text".to_owned(), AttributeValue::S(TEXT.to_owned())),
+            ]);
             if !prefix.is_empty() {
                 values.insert(":p".to_owned(), AttributeValue::S(prefix.clone()));
             }
@@ -190,6 +193,9 @@ fn decode(bytes: &[u8]) -> Result<Vec<Place>> {
 
 fn parse(bytes: &[u8]) -> Option<Vec<Place>> {
     let (&segments, mut rest) = bytes.split_first()?;
+    if u32::from(segments) > MAX_SEGMENTS {
+        return None;
+    }
     let mut places = Vec::new();
     for _ in 0..segments {
         let (place, more) = rest.split_first()?;

@@ -11,7 +11,7 @@ use rand::RngExt;
 use ttl_core::{Error, Key, Now, Result};
 
 use crate::codec::Item;
-use crate::error::{Failure, failure, unknown};
+use crate::error::{Failure, contention, failure, unknown};
 use crate::expression::{Action, Write};
 use crate::get::Projection;
 use crate::names::VERSION;
@@ -87,6 +87,13 @@ pub(crate) struct Retries {
     ends: Instant,
 }
 
+impl Retries {
+    /// As many attempts again, in the time that is left.
+    pub(crate) fn anew(&self) -> Self {
+        Self { made: 0, ends: self.ends }
+    }
+}
+
 impl Inner {
     pub(crate) fn retries(&self) -> Retries {
         Retries { made: 0, ends: Instant::now() + self.config.timeout }
@@ -101,6 +108,16 @@ impl Inner {
         let pause = self.pause(retries.made - 1);
         if Instant::now() + pause >= retries.ends {
             return Err(failure.error);
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    /// Leaves the others time, once it is clear that there are many, as long as the operation has any.
+    pub(crate) async fn step_aside(&self, round: u32, retries: &Retries) -> Result<()> {
+        let pause = if round > 0 { self.pause(round.min(4) - 1) } else { Duration::ZERO };
+        if Instant::now() + pause >= retries.ends {
+            return Err(contention());
         }
         tokio::time::sleep(pause).await;
         Ok(())
@@ -194,7 +211,7 @@ impl Inner {
             let again = Failure { again: failure.again || lost.is_some(), ..failure };
             if let Err(error) = self.again(retries, again).await {
                 let Some(lost) = lost else { return Err(error) };
-                return match self.look(key, token).await {
+                return match self.look(key, token, retries).await {
                     Some(item) => Ok((self.now_millis(), Pinned::Own(item))),
                     None => Err(unknown(&lost)),
                 };
@@ -203,8 +220,8 @@ impl Inner {
     }
 
     /// The item, if it is the one that was written with this token.
-    pub(crate) async fn look(&self, key: &Key, token: &str) -> Option<Item> {
-        let item = self.read(key, None, true, &mut self.retries()).await;
+    pub(crate) async fn look(&self, key: &Key, token: &str, retries: &Retries) -> Option<Item> {
+        let item = self.read(key, None, true, &mut retries.anew()).await;
         item.ok().flatten().filter(|item| is_own(item, token))
     }
 

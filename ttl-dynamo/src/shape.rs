@@ -98,17 +98,6 @@ pub(crate) fn fits(config: &DynamoConfig, wrong: &[String]) -> Result<()> {
     Err(invalid(format!("the table {:?} does not fit: {}", config.table, wrong.join("; "))))
 }
 
-/// The table is not there.
-pub(crate) fn missing(config: &DynamoConfig) -> Error {
-    let (table, key) = (&config.table, &config.key_attribute);
-    let region = config.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
-    invalid(format!(
-        "there is no table {table:?}{region}; make it by table=ensure in the URL, by DynamoStore::ensure_table, or by \
-         aws dynamodb create-table --table-name {table} --billing-mode PAY_PER_REQUEST --attribute-definitions \
-         AttributeName={key},AttributeType=S --key-schema AttributeName={key},KeyType=HASH"
-    ))
-}
-
 /// The table is there and takes no requests.
 pub(crate) fn not_ready(config: &DynamoConfig, status: Option<&TableStatus>) -> Error {
     let status = status.map_or("in no known state", TableStatus::as_str);
@@ -187,11 +176,5 @@ mod tests {
         let plain = new_table(&DynamoConfig::new("orders")).unwrap().build().unwrap();
         assert_eq!(plain.billing_mode(), Some(&BillingMode::PayPerRequest));
         assert!(plain.sse_specification().is_none() && plain.tags().is_empty());
-    }
-
-    #[test]
-    fn a_missing_table_says_how_to_make_it() {
-        let text = missing(&DynamoConfig::new("orders").with_region("eu-west-1")).to_string();
-        assert!(text.contains("\"orders\" in eu-west-1") && text.contains("create-table"), "{text}");
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus};
 use tokio::time::{Instant, sleep};
 use ttl_core::{Error, ErrorKind, Result};
 
 use crate::config::{DynamoConfig, OnConnect, invalid};
-use crate::shape::{fits, misfits, missing, new_table, not_ready, other_ttl_attribute, ttl_is_off};
+use crate::error::{failure, missing_table};
+use crate::shape::{fits, misfits, new_table, not_ready, other_ttl_attribute, ttl_is_off};
 use crate::store::{DynamoStore, Inner};
 
 /// How long a table may take to become active.
@@ -88,7 +89,7 @@ impl DynamoStore {
 impl Inner {
     async fn check_table(&self) -> Result<()> {
         let client = &patient(self.client.get(&self.config).await?);
-        let Some(table) = self.describe(client).await? else { return Err(missing(&self.config)) };
+        let Some(table) = self.describe(client).await? else { return Err(missing_table(&self.config)) };
         let mut wrong = misfits(&table, &self.config);
         match self.time_to_live(client).await? {
             TimeToLive::Ours => {}
@@ -110,7 +111,7 @@ impl Inner {
     }
 
     async fn ensure_active(&self, client: &Client, last: Instant) -> Result<()> {
-        let mut wait = FIRST_WAIT;
+        let (mut wait, mut refused) = (FIRST_WAIT, None);
         loop {
             let status = match self.describe(client).await? {
                 Some(table) => {
@@ -120,7 +121,7 @@ impl Inner {
                     }
                     table.table_status
                 }
-                None => self.create(client).await?,
+                None => self.create(client, &mut refused).await?,
             };
             match status {
                 Some(TableStatus::Active | TableStatus::Updating) => return Ok(()),
@@ -128,7 +129,7 @@ impl Inner {
                 Some(TableStatus::Creating | TableStatus::Deleting) | None => {
                     let text =
                         format!("the table {:?} is not active yet; try again later", self.config.table);
-                    return Err(Error::new(ErrorKind::Timeout, text));
+                    return Err(refused.unwrap_or_else(|| Error::new(ErrorKind::Timeout, text)));
                 }
                 status => return Err(not_ready(&self.config, status.as_ref())),
             }
@@ -136,16 +137,19 @@ impl Inner {
         }
     }
 
-    /// Makes the table; `None` if somebody else is at it.
-    async fn create(&self, client: &Client) -> Result<Option<TableStatus>> {
+    /// Makes the table; `None` if somebody else is at it, or if it was refused for now.
+    async fn create(&self, client: &Client, refused: &mut Option<Error>) -> Result<Option<TableStatus>> {
         let request = new_table(&self.config).map_err(unbuilt)?;
         match request.send_with(client).await {
             Ok(made) => Ok(made.table_description.and_then(|table| table.table_status)),
             Err(error) => match error.as_service_error() {
                 Some(refusal) if refusal.is_resource_in_use_exception() => Ok(None),
-                // Too many tables are being made at the moment, or at all: the time limit tells them apart.
-                Some(refusal) if refusal.is_limit_exceeded_exception() => Ok(None),
-                _ => Err(refused(&self.config, "CreateTable", error)),
+                // Too many tables are being made at the moment, or there are too many: the time limit tells.
+                Some(refusal) if refusal.is_limit_exceeded_exception() => {
+                    *refused = Some(failure(&error, "CreateTable", &self.config).error);
+                    Ok(None)
+                }
+                _ => Err(failure(&error, "CreateTable", &self.config).error),
             },
         }
     }
@@ -170,7 +174,7 @@ impl Inner {
                 Some("ValidationException") => return self.warn_if_off(client).await,
                 // The table is changing, or many are.
                 Some("ResourceInUseException" | "LimitExceededException") if Instant::now() < last => {}
-                _ => return Err(refused(&self.config, "UpdateTimeToLive", error)),
+                _ => return Err(failure(&error, "UpdateTimeToLive", &self.config).error),
             }
             pause(&mut wait).await;
         }
@@ -198,7 +202,7 @@ impl Inner {
             Ok(described) => Ok(described.table),
             Err(error) => match error.as_service_error() {
                 Some(refusal) if refusal.is_resource_not_found_exception() => Ok(None),
-                _ => Err(refused(&self.config, "DescribeTable", error)),
+                _ => Err(failure(&error, "DescribeTable", &self.config).error),
             },
         }
     }
@@ -206,7 +210,8 @@ impl Inner {
     async fn time_to_live(&self, client: &Client) -> Result<TimeToLive> {
         let request = client.describe_time_to_live().table_name(&self.config.table);
         let described = request.send().await;
-        let described = described.map_err(|error| refused(&self.config, "DescribeTimeToLive", error))?;
+        let described =
+            described.map_err(|error| failure(&error, "DescribeTimeToLive", &self.config).error)?;
         let Some(description) = described.time_to_live_description else { return Ok(TimeToLive::Off) };
         Ok(match (description.time_to_live_status, description.attribute_name) {
             (Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling), Some(name)) => {
@@ -215,37 +220,6 @@ impl Inner {
             _ => TimeToLive::Off,
         })
     }
-}
-
-/// A request about a table that failed, by the action that has to be allowed for it.
-fn refused<E>(config: &DynamoConfig, action: &str, error: SdkError<E>) -> Error
-where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-{
-    let table = &config.table;
-    let (kind, text) = match (&error, error.code()) {
-        (SdkError::TimeoutError(_), _) => {
-            (ErrorKind::Timeout, format!("no answer to {action} of the table {table:?}; try again later"))
-        }
-        (SdkError::DispatchFailure(_) | SdkError::ResponseError(_), _) => (
-            ErrorKind::Unavailable,
-            format!("{action} of the table {table:?} reached nobody; look at the endpoint"),
-        ),
-        (_, Some("AccessDeniedException")) => (
-            ErrorKind::PermissionDenied,
-            format!(
-                "these credentials may not dynamodb:{action} the table {table:?}; allow it by an IAM policy"
-            ),
-        ),
-        (_, Some("LimitExceededException" | "ThrottlingException" | "InternalServerError")) => {
-            (ErrorKind::Unavailable, format!("DynamoDB cannot {action} now; try again later"))
-        }
-        (_, code) => {
-            let code = code.unwrap_or("an error without a name").to_owned();
-            (ErrorKind::Backend, format!("{action} of the table {table:?} was answered by {code}"))
-        }
-    };
-    Error::new(kind, text).with_source(error)
 }
 
 /// Requests about a table can be made twice, so that the SDK may try them again.

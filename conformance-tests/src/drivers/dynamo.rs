@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    TableStatus,
+};
 use tokio::sync::OnceCell;
 use ttl_core::{
     Error, ErrorKind, Key, ManualClock, PutOptions, Result, Ttl, TtlStore, Value, Version, async_trait,
@@ -22,6 +26,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct DynamoHarness {
     config: DynamoConfig,
+    table_ttl: bool,
     /// Looked at, or made, as the configuration says.
     table: OnceCell<()>,
 }
@@ -34,15 +39,58 @@ impl DynamoHarness {
     /// [`ErrorKind::InvalidConfig`] for a URL that is none of this driver's.
     pub fn new(url: &str) -> Result<Self> {
         let config = DynamoConfig::from_url(url)?.with_timeout(TIMEOUT).with_attempt_timeout(ATTEMPT_TIMEOUT);
-        Ok(Self { config, table: OnceCell::new() })
+        Ok(Self { config, table_ttl: true, table: OnceCell::new() })
+    }
+
+    /// On another table, named like that of the URL and `-without-ttl`, whose TTL is off and which is made if it is not
+    /// there: so DynamoDB deletes nothing that the driver forgets to look at.
+    #[must_use]
+    pub fn without_table_ttl(mut self) -> Self {
+        let table = format!("{}-without-ttl", self.config.table());
+        self.config = self.config.with_table(table);
+        self.table_ttl = false;
+        self
+    }
+
+    async fn prepare(&self) -> Result<()> {
+        if self.table_ttl {
+            return DynamoStore::connect(self.config.clone()).await.map(drop);
+        }
+        let client = DynamoStore::new(self.config.clone())?.client().await?;
+        let name = self.config.key_attribute();
+        let key = KeySchemaElement::builder().attribute_name(name).key_type(KeyType::Hash).build();
+        let text = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        let make = client
+            .create_table()
+            .table_name(self.config.table())
+            .key_schema(key.map_err(failed)?)
+            .attribute_definitions(text.build().map_err(failed)?)
+            .billing_mode(BillingMode::PayPerRequest);
+        match make.send().await {
+            // The table of an earlier run, or of a case that began at the same time.
+            Err(error)
+                if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {}
+            made => drop(made.map_err(failed)?),
+        }
+        let active = || async {
+            let table =
+                client.describe_table().table_name(self.config.table()).send().await.map_err(failed)?;
+            Ok::<_, Error>(table.table.and_then(|table| table.table_status) == Some(TableStatus::Active))
+        };
+        for _ in 0..300 {
+            if active().await? {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Err(Error::new(ErrorKind::Timeout, "the table without TTL is not active within a minute"))
     }
 }
 
 #[async_trait]
 impl Harness for DynamoHarness {
     async fn fresh(&self) -> Result<Fixture> {
-        let connect = || async { DynamoStore::connect(self.config.clone()).await.map(drop) };
-        self.table.get_or_try_init(connect).await?;
+        self.table.get_or_try_init(|| self.prepare()).await?;
         let prefix = format!("suite-{}", Version::random());
         // The table's own deletion goes by the server's clock: a case that begins in the past would lose what lives.
         // It begins on a whole second, as cases that look at the nanosecond expect.

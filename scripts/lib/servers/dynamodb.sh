@@ -12,6 +12,8 @@ dynamodb_port() { echo 8000; }
 dynamodb_url() { echo "dynamodb://ttl-store-test?endpoint=http://127.0.0.1:$1&region=us-east-1&table=ensure"; }
 # It takes any credentials, and the client sends nothing without.
 dynamodb_environment() { echo AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test; }
+dynamodb_columns() { echo "DynamoDB=$1"; }
+dynamodb_version() { echo "DynamoDB Local $(maven_version dynamodb)"; }
 
 dynamodb_built_image() { echo "ttl-store-test/dynamodb:$(maven_version dynamodb)"; }
 dynamodb_image_packages() { echo default-jre-headless; }

@@ -10,6 +10,8 @@ redis_ask() { printf 'PING\r\n'; }
 redis_port() { echo 6379; }
 redis_url() { echo "redis://127.0.0.1:$1"; }
 redis_environment() { :; }
+redis_columns() { echo "Redis=$1"; }
+redis_version() { redis-server --version | sed 's/.* v=\([^ ]*\).*/Redis \1/'; }
 
 redis_built_image() { echo ttl-store-test/redis:7.0; }
 redis_image_packages() { echo redis-server; }

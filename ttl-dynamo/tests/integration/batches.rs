@@ -28,7 +28,11 @@ fn keys(count: usize) -> Vec<Key> {
 }
 
 fn numbered(number: usize) -> Value {
-    if number % 2 == 0 { format!("value {number}").into() } else { Record::new().with("n", number).into() }
+    if number.is_multiple_of(2) {
+        format!("value {number}").into()
+    } else {
+        Record::new().with("n", number).into()
+    }
 }
 
 async fn fill(space: &Space, count: usize) -> Vec<Key> {
@@ -41,7 +45,11 @@ async fn fill(space: &Space, count: usize) -> Vec<Key> {
     for (number, result) in results.into_iter().enumerate() {
         let meta = result.unwrap().applied().unwrap();
         let held = space.raw.get(keys[number].as_str()).await.unwrap();
-        assert_eq!(held["ttl:version"].as_s().unwrap().as_bytes(), meta.version.unwrap().as_bytes(), "in order");
+        assert_eq!(
+            held["ttl:version"].as_s().unwrap().as_bytes(),
+            meta.version.unwrap().as_bytes(),
+            "in order"
+        );
     }
     keys
 }
@@ -136,7 +144,8 @@ async fn one_by_one(endpoint: String) {
     items[1].value = vec![0; 500_000].into();
     items[2].options = put().with_condition(Condition::IfAbsent);
     items[3].options = put().with_condition(Condition::IfVersion(version));
-    items[4].options = PutOptions::new(std::time::UNIX_EPOCH + std::time::Duration::from_secs(100_000_000_000));
+    items[4].options =
+        PutOptions::new(std::time::UNIX_EPOCH + std::time::Duration::from_secs(100_000_000_000));
     (0..4).for_each(|_| space.wire.pass(ANY));
     space.wire.once(ANY, Fault::Refused("ThrottlingException"));
     let results = space.store.put_many(items).await;
@@ -185,10 +194,13 @@ async fn twice(endpoint: String) {
 
 async fn throttled(endpoint: String) {
     let space = Space::with(endpoint, |config| config.with_attempts(20)).await;
-    let refused = [Fault::Refused("ProvisionedThroughputExceededException"), Fault::Refused("ThrottlingException")];
+    let refused =
+        [Fault::Refused("ProvisionedThroughputExceededException"), Fault::Refused("ThrottlingException")];
     space.wire.random(5, 0.3, &refused);
     let keys = fill(&space, 60).await;
-    for options in [GetOptions::new(), GetOptions::new().with_refresh(Refresh::extend_only(ttl_core::Ttl::hours(2)))] {
+    for options in
+        [GetOptions::new(), GetOptions::new().with_refresh(Refresh::extend_only(ttl_core::Ttl::hours(2)))]
+    {
         for (number, result) in space.store.get_many(&keys, options).await.into_iter().enumerate() {
             assert_eq!(result.unwrap().unwrap().value, Some(numbered(number)));
         }

@@ -13,7 +13,11 @@ use crate::wire::{ANY, Fault};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![
-        with_server("cancellation::a_call_that_ends_at_any_request_leaves_old_or_new", server, at_each_request),
+        with_server(
+            "cancellation::a_call_that_ends_at_any_request_leaves_old_or_new",
+            server,
+            at_each_request,
+        ),
         with_server("cancellation::a_call_that_ends_at_any_moment_leaves_old_or_new", server, at_any_moment),
     ]
 }

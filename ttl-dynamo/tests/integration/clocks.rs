@@ -83,12 +83,16 @@ async fn taken_over(endpoint: String) {
     let pair = Pair::new(endpoint).await;
     let (behind, ahead) = (&pair.space.store, &pair.ahead);
     let absent = || PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_want(Want::VERSION);
-    let old = applied(behind.put(&key("k"), record(), PutOptions::new(Ttl::seconds(10)).with_want(Want::VERSION)).await);
+    let old = applied(
+        behind.put(&key("k"), record(), PutOptions::new(Ttl::seconds(10)).with_want(Want::VERSION)).await,
+    );
 
     // Over for the one ahead: no operation of it takes anything from the entry, and none touches it.
     let before = pair.space.raw.get("k").await;
     assert!(ahead.delete(&key("k"), DeleteOptions::take()).await.unwrap().is_absent());
-    assert!(ahead.expire(&key("k"), ExpiryChange::Extend(LONG), ExpireOptions::new()).await.unwrap().is_absent());
+    assert!(
+        ahead.expire(&key("k"), ExpiryChange::Extend(LONG), ExpireOptions::new()).await.unwrap().is_absent()
+    );
     let increment = Patch::new().increment("n", 1);
     assert!(ahead.patch(&key("k"), &increment, PatchOptions::new()).await.unwrap().is_absent());
     let after = pair.space.raw.get("k").await;
@@ -111,7 +115,8 @@ async fn garbage(endpoint: String) {
         let mut earliest = 0;
         let mut check = async |what: &str| {
             let item = pair.space.raw.get("k").await.unwrap();
-            let number_of = |name: &str| item.get(name).map(|value| value.as_n().unwrap().parse::<u64>().unwrap());
+            let number_of =
+                |name: &str| item.get(name).map(|value| value.as_n().unwrap().parse::<u64>().unwrap());
             let end = number_of("ttl:deadline").into_iter().chain(number_of("ttl:max")).min().unwrap();
             let collected = number_of("ttl:epoch").unwrap() * 1000;
             let grace = u64::try_from(grace.as_millis()).unwrap();

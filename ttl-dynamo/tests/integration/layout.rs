@@ -71,7 +71,11 @@ async fn records(endpoint: String) {
         ("nested", m(nested)),
         ("naïve name. #:x", l([])),
     ];
-    let life = [("ttl:key", s("k")), ("ttl:deadline", n(START + 3_600_000)), ("ttl:epoch", n(START / 1000 + 3600 + GRACE))];
+    let life = [
+        ("ttl:key", s("k")),
+        ("ttl:deadline", n(START + 3_600_000)),
+        ("ttl:epoch", n(START / 1000 + 3600 + GRACE)),
+    ];
     let mut expected = item(life.clone());
     expected.insert("ttl:fields".to_owned(), m(fields));
     assert_eq!(found, expected);
@@ -147,7 +151,11 @@ async fn lifetimes(endpoint: String) {
     space.store.get(&key("c"), later).await.unwrap();
     assert_eq!(check("get").await, (START + 30 * 60_000).to_string());
     let far = ExpiryChange::Set(Ttl::days(2).into());
-    for (what, change) in [("far", far), ("extend", ExpiryChange::Extend(Ttl::days(1))), ("persist", ExpiryChange::Set(Expiry::Never))] {
+    for (what, change) in [
+        ("far", far),
+        ("extend", ExpiryChange::Extend(Ttl::days(1))),
+        ("persist", ExpiryChange::Set(Expiry::Never)),
+    ] {
         let changed = space.store.expire(&key("c"), change, ExpireOptions::new()).await.unwrap();
         assert_eq!(changed.applied().unwrap().deadline.as_epoch_millis(), START + 3_600_000, "{what}");
         check(what).await;
@@ -164,7 +172,7 @@ async fn numbers(endpoint: String) {
         1.5e-7,
         1e-130,
         -1e-130,
-        9.999_999_999_999_999e125,
+        9.99e125,
         9.9e-131,
         1e126,
         -1e126,
@@ -180,9 +188,10 @@ async fn numbers(endpoint: String) {
     let mut list: Vec<Json> = fractions.map(Json::from).to_vec();
     list.extend([i64::MIN, i64::MAX, -1, 0, (1 << 53) + 1].map(Json::from));
     list.extend([u64::MAX, u64::MAX - 1, 1 << 63].map(Json::from));
-    let record = list.iter().enumerate().fold(Record::new(), |record, (at, number)| {
-        record.with(format!("f{at}"), number)
-    });
+    let record = list
+        .iter()
+        .enumerate()
+        .fold(Record::new(), |record, (at, number)| record.with(format!("f{at}"), number));
     let record = record.with("list", list.clone()).with("nested", json!({ "deep": list }));
     applied(space.store.put(&key("put"), record.clone().into(), PutOptions::new(LONG)).await);
     assert_eq!(value(&space.store, &key("put")).await, record.clone().into());
@@ -229,7 +238,10 @@ async fn nested(endpoint: String) {
     let removed = Patch::new().remove_value("l", &odd).unset("o");
     let done = space.store.patch(&key("k"), &removed, PatchOptions::new()).await.unwrap().applied().unwrap();
     assert_eq!(done.fields.get("l"), Some(&json!([])));
-    assert_eq!(value(&space.store, &key("k")).await, Record::new().with("s", odd).with("l", json!([])).into());
+    assert_eq!(
+        value(&space.store, &key("k")).await,
+        Record::new().with("s", odd).with("l", json!([])).into()
+    );
 }
 
 async fn foreign(endpoint: String) {
@@ -271,7 +283,7 @@ async fn not_ours(endpoint: String) {
         with(&[]),
         with(&[("ttl:value", b("v"))]),
         with(&[("ttl:version", n(1)), ("ttl:value", b("v"))]),
-        with(&[version.clone()]),
+        with(std::slice::from_ref(&version)),
         with(&[version.clone(), ("ttl:value", s("v"))]),
         with(&[version.clone(), ("ttl:fields", s("v"))]),
         with(&[version.clone(), ("ttl:deadline", s("soon")), ("ttl:fields", m([]))]),
@@ -283,7 +295,8 @@ async fn not_ours(endpoint: String) {
         let before = space.raw.get("k").await;
         let corrupt = |error: ttl_core::Error, what: &str| {
             // A value of bytes, whatever it is, tells the kind.
-            let allowed = error.kind() == ErrorKind::Corrupt || number == 4 && error.kind() == ErrorKind::WrongKind;
+            let allowed =
+                error.kind() == ErrorKind::Corrupt || number == 4 && error.kind() == ErrorKind::WrongKind;
             assert!(allowed, "{bad:?}, {what}: {error}");
         };
         let gets = [
@@ -295,7 +308,7 @@ async fn not_ours(endpoint: String) {
         for (at, options) in gets.into_iter().enumerate() {
             // A record without a map of fields cannot be told from one whose fields are others.
             let result = space.store.get(&key("k"), options).await;
-            if at == 3 && number == 3 {
+            if at == 3 && (number == 3 || number == 5) {
                 assert!(!matches!(result, Ok(None)));
                 continue;
             }
@@ -306,8 +319,32 @@ async fn not_ours(endpoint: String) {
             assert_eq!(space.raw.get("k").await, before, "{number}");
         }
         corrupt(space.store.delete(&key("k"), DeleteOptions::take()).await.unwrap_err(), "take");
+        if number < 7 {
+            assert_eq!(
+                space.raw.get("k").await,
+                before,
+                "{number}: what is not handed out is not taken away"
+            );
+        } else {
+            // No condition looks into the fields.
+            space.raw.put("k", bad.clone()).await;
+        }
+        // A scan passes over what it cannot know to be an entry of ours.
         let page = space.store.scan(ttl_core::ScanOptions::new("k").with_select(Select::All)).await;
-        corrupt(page.unwrap_err(), "scan");
+        match page {
+            Ok(page) => assert!(page.entries.is_empty() && (number < 3 || number == 6), "{number}"),
+            Err(error) => corrupt(error, "scan"),
+        }
+        // Who writes without looking is told, and changes nothing.
+        if number < 3 {
+            let put = space.store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await;
+            corrupt(put.unwrap_err(), "put");
+            let patch = space.store.patch(&key("k"), &Patch::new().set("f", 1), PatchOptions::new()).await;
+            corrupt(patch.unwrap_err(), "patch");
+            let to = ExpiryChange::Set(LONG.into());
+            corrupt(space.store.expire(&key("k"), to, ExpireOptions::new()).await.unwrap_err(), "expire");
+            assert_eq!(space.raw.get("k").await, before, "{number}");
+        }
         let swap = PutOptions::new(LONG).with_condition(Condition::IfVersion(ttl_core::Version::random()));
         let outcome = space.store.put(&key("k"), blob("v"), swap).await;
         assert!(outcome.map_or(true, |outcome| outcome.is_refused()), "{number}");
@@ -328,7 +365,12 @@ async fn names(endpoint: String) {
     let mut found = space.raw.get("k").await.unwrap();
     token(&mut found);
     let deadline = START + 3_600_000;
-    let expected = [("id", s("k")), ("ttl:value", b("v")), ("ttl:deadline", n(deadline)), ("expires", n(deadline / 1000))];
+    let expected = [
+        ("id", s("k")),
+        ("ttl:value", b("v")),
+        ("ttl:deadline", n(deadline)),
+        ("expires", n(deadline / 1000)),
+    ];
     assert_eq!(found, item(expected));
     let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(2)));
     assert!(space.store.get(&key("k"), refresh).await.unwrap().is_some());

@@ -122,7 +122,12 @@ fn patch(name: &'static str, patch: Patch, options: PatchOptions) -> Operation {
             let done = store.patch(&key, &patch, options).await?;
             Ok(outcome(done, |done| {
                 let popped: Vec<_> = done.popped().collect();
-                format!("{}, {}, {popped:?}, {:?}", meta(&done.meta), done.fields.to_json_text(), done.effects)
+                format!(
+                    "{}, {}, {popped:?}, {:?}",
+                    meta(&done.meta),
+                    done.fields.to_json_text(),
+                    done.effects
+                )
             }))
         }
     })
@@ -236,9 +241,21 @@ pub(crate) fn patches() -> Vec<Operation> {
         patch("overflow", Patch::new().append("list", "c").increment("n", i64::MAX), plain()),
         patch("increment or create", Patch::new().increment("n", 5).append("list", "c"), create()),
         patch("pop_back or create", Patch::new().pop_back("list"), create()),
-        patch("increment, later", Patch::new().increment("n", 5), plain().with_refresh(Refresh::extend_only(Ttl::hours(2)))),
-        patch("increment, not later", Patch::new().increment("n", 5), plain().with_refresh(Refresh::extend_only(Ttl::minutes(1)))),
-        patch("increment, reset", Patch::new().increment("n", 5), plain().with_refresh(Refresh::reset(Ttl::minutes(5)))),
+        patch(
+            "increment, later",
+            Patch::new().increment("n", 5),
+            plain().with_refresh(Refresh::extend_only(Ttl::hours(2))),
+        ),
+        patch(
+            "increment, not later",
+            Patch::new().increment("n", 5),
+            plain().with_refresh(Refresh::extend_only(Ttl::minutes(1))),
+        ),
+        patch(
+            "increment, reset",
+            Patch::new().increment("n", 5),
+            plain().with_refresh(Refresh::reset(Ttl::minutes(5))),
+        ),
         patch("increment if version", Patch::new().increment("n", 5), plain().with_if_version(any_version())),
         patch("pop_back if version", Patch::new().pop_back("list"), plain().with_if_version(any_version())),
     ]

@@ -6,8 +6,8 @@ use libtest_mimic::Trial;
 use serde_json::Value as Json;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    Create, ErrorKind, GetOptions, Patch, PatchOptions, PutOptions, Refresh, ScanOptions, Select, Ttl, TtlStore,
-    Value, Want,
+    Create, ErrorKind, GetOptions, Patch, PatchOptions, PutOptions, Refresh, ScanOptions, Select, Ttl,
+    TtlStore, Value, Want,
 };
 use ttl_dynamo::DynamoStore;
 
@@ -46,7 +46,12 @@ async fn gone(endpoint: String) {
         assert!(matches!(first.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{first}");
         for operation in operations::all() {
             let error = operation.run(&store, &key("k"), ttl_core::Version::random()).await.unwrap_err();
-            assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{}: {error}", operation.name);
+            assert_eq!(
+                (error.kind(), error.is_retryable()),
+                (ErrorKind::Unavailable, true),
+                "{}: {error}",
+                operation.name
+            );
         }
         for result in store.get_many(&["k", "other"].map(key), GetOptions::new()).await {
             assert_eq!(result.unwrap_err().kind(), ErrorKind::Unavailable);
@@ -112,10 +117,12 @@ async fn refused_refreshes(endpoint: String) {
         (Fault::Broken { done: false }, ErrorKind::OutcomeUnknown),
     ];
     for (fault, expected) in faults {
-        for operation in operations::reads().into_iter().filter(|operation| operation.class == Class::Refresh) {
+        for operation in operations::reads().into_iter().filter(|operation| operation.class == Class::Refresh)
+        {
             let what = format!("{} with {fault:?}", operation.name);
             space.prepare("twin", State::Record).await;
-            let normal = operation.run(&space.quiet, &key("twin"), ttl_core::Version::random()).await.unwrap();
+            let normal =
+                operation.run(&space.quiet, &key("twin"), ttl_core::Version::random()).await.unwrap();
             let moved = space.raw.get("twin").await.unwrap()["ttl:deadline"].clone();
             space.prepare("k", State::Record).await;
             let before = space.raw.get("k").await;

@@ -39,7 +39,12 @@ pub(crate) fn client(endpoint: &str, wire: Wire) -> Client {
 /// The endpoint in the URL of a server.
 pub(crate) fn endpoint(url: &str) -> String {
     let parameter = url.split(['?', '&']).find_map(|part| part.strip_prefix("endpoint="));
-    parameter.expect("an endpoint in the URL").replace("%3A", ":").replace("%3a", ":").replace("%2F", "/").replace("%2f", "/")
+    parameter
+        .expect("an endpoint in the URL")
+        .replace("%3A", ":")
+        .replace("%3a", ":")
+        .replace("%2F", "/")
+        .replace("%2f", "/")
 }
 
 /// A name that nobody else uses.
@@ -64,9 +69,8 @@ impl Raw {
     pub(crate) async fn create_keyed(endpoint: &str, key: &str) -> Self {
         let mut raw = Self::of(endpoint, &unused_name());
         raw.key = key.to_owned();
-        let definition = AttributeDefinition::builder()
-            .attribute_name(key)
-            .attribute_type(ScalarAttributeType::S);
+        let definition =
+            AttributeDefinition::builder().attribute_name(key).attribute_type(ScalarAttributeType::S);
         let schema = KeySchemaElement::builder().attribute_name(key).key_type(KeyType::Hash);
         raw.client
             .create_table()
@@ -105,6 +109,7 @@ pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "numbers and texts, written where they are needed")]
 pub(crate) fn n(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }

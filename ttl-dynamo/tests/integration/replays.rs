@@ -1,7 +1,7 @@
 //! What is sent again, and with which present: other writers and other times between two attempts.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
@@ -47,8 +47,10 @@ async fn no_revival(endpoint: String) {
         let is_absent = match number {
             0 => store.get(key, GetOptions::new()).await.unwrap().is_none(),
             1 => store.get(key, refresh()).await.unwrap().is_none(),
-            2 => store.get_many(&[key.clone()], refresh()).await.remove(0).unwrap().is_none(),
-            3 => store.expire(key, ExpiryChange::Extend(LONG), ExpireOptions::new()).await.unwrap().is_absent(),
+            2 => store.get_many(std::slice::from_ref(key), refresh()).await.remove(0).unwrap().is_none(),
+            3 => {
+                store.expire(key, ExpiryChange::Extend(LONG), ExpireOptions::new()).await.unwrap().is_absent()
+            }
             4 => {
                 let swap = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
                 store.put(key, blob("v"), swap).await.unwrap().is_absent()
@@ -93,7 +95,9 @@ async fn count(space: &Space) -> i64 {
 async fn other_writers(endpoint: String) {
     let space = Space::new(endpoint).await;
     let increment = Patch::new().increment("n", 1);
-    for fault in [Fault::LostAnswer, Fault::LostRequest, Fault::Broken { done: true }, Fault::Broken { done: false }] {
+    for fault in
+        [Fault::LostAnswer, Fault::LostRequest, Fault::Broken { done: true }, Fault::Broken { done: false }]
+    {
         let done = i64::from(matches!(fault, Fault::LostAnswer | Fault::Broken { done: true }));
         // An increment of theirs.
         space.prepare("k", crate::states::State::Record).await;
@@ -217,7 +221,10 @@ async fn counters(endpoint: String) {
             for _ in 0..50 {
                 let create = PatchOptions::new().with_create(Create::new(LONG));
                 let known = until_known(|| async {
-                    store.patch(&key("k"), &increment, create.clone()).await.map(|done| assert!(done.is_applied()))
+                    store
+                        .patch(&key("k"), &increment, create.clone())
+                        .await
+                        .map(|done| assert!(done.is_applied()))
                 });
                 if known.await { &sure } else { &unsure }.fetch_add(1, Ordering::SeqCst);
             }
@@ -260,7 +267,10 @@ async fn appends(endpoint: String) {
     let mut there: Vec<u64> = list.iter().map(|element| element.as_u64().unwrap()).collect();
     there.sort_unstable();
     assert!(there.windows(2).all(|pair| pair[0] != pair[1]), "one is there twice");
-    assert!(sure.lock().iter().all(|unique| there.binary_search(unique).is_ok()), "an acknowledged one is missing");
+    assert!(
+        sure.lock().iter().all(|unique| there.binary_search(unique).is_ok()),
+        "an acknowledged one is missing"
+    );
     let (sure, unsure) = (sure.lock().len() as u64, unsure.load(Ordering::SeqCst));
     assert_eq!(sure + unsure, 640);
     assert!(unsure > 0, "nothing was lost");

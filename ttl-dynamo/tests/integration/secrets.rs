@@ -55,10 +55,12 @@ const FAULTS: [Fault; 10] = [
 async fn errors(endpoint: String) {
     let space = Space::with(endpoint, |config| config.with_attempts(1).with_attempt_timeout(SHORT)).await;
     let mut told = 0;
-    let record = || Record::new().with("n", VALUE).with("list", VALUE).with("text", [VALUE]).with("m", [VALUE]);
+    let record =
+        || Record::new().with("n", VALUE).with("list", VALUE).with("text", [VALUE]).with("m", [VALUE]);
     for operation in operations::all() {
         let states = [Some(Value::from(record())), Some(VALUE.into()), None];
         for (number, state) in states.into_iter().enumerate() {
+            space.raw.delete(KEY).await;
             match state {
                 Some(value) => {
                     applied(space.quiet.put(&key(KEY), value, PutOptions::new(LONG)).await);

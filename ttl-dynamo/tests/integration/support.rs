@@ -35,10 +35,7 @@ impl Space {
     }
 
     /// With another configuration than that of most trials.
-    pub(crate) async fn with(
-        endpoint: String,
-        change: impl FnOnce(DynamoConfig) -> DynamoConfig,
-    ) -> Self {
+    pub(crate) async fn with(endpoint: String, change: impl FnOnce(DynamoConfig) -> DynamoConfig) -> Self {
         let raw = Raw::create(&endpoint).await;
         Self::on(endpoint, raw, change)
     }

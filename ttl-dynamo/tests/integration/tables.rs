@@ -1,8 +1,8 @@
 //! Tables that are missing, made, made by many, and of another shape, each with the words for it.
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
-    TimeToLiveStatus,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    TimeToLiveSpecification, TimeToLiveStatus,
 };
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
@@ -26,7 +26,11 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
 }
 
 /// A store on a table of this name, which may not be there, and its wire.
-fn store(endpoint: &str, table: &str, change: impl FnOnce(DynamoConfig) -> DynamoConfig) -> (DynamoStore, Wire) {
+fn store(
+    endpoint: &str,
+    table: &str,
+    change: impl FnOnce(DynamoConfig) -> DynamoConfig,
+) -> (DynamoStore, Wire) {
     let wire = Wire::new();
     let client = client(endpoint, wire.clone());
     (DynamoStore::with_client(&client, change(config(table))).unwrap(), wire)
@@ -36,7 +40,8 @@ async fn nothing_asked(endpoint: String) {
     let (store, wire) = store(&endpoint, &unused_name(), |config| config);
     let _ = (store.capabilities(), store.now(), format!("{store:?}"), store.clone());
     // Without a client of the program's own none is built: there is neither a region nor an address to ask.
-    let lazy = DynamoStore::new(DynamoConfig::new("never-asked").with_endpoint("http://127.0.0.1:1")).unwrap();
+    let lazy =
+        DynamoStore::new(DynamoConfig::new("never-asked").with_endpoint("http://127.0.0.1:1")).unwrap();
     drop(lazy.clone());
     assert!(wire.requests().is_empty());
 }
@@ -52,7 +57,7 @@ async fn missing(endpoint: String) {
     for error in [checked, got, put, scanned, many.remove(0).unwrap_err()] {
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::InvalidConfig, false), "{error}");
         let text = error.to_string();
-        for word in [&*name, "table=ensure", "aws dynamodb create-table"] {
+        for word in [&*name, "table=ensure", "ensure_table"] {
             assert!(text.contains(word), "{word}: {text}");
         }
     }
@@ -110,7 +115,8 @@ async fn many(endpoint: String) {
 
 async fn create(endpoint: &str, keys: &[(&str, KeyType, ScalarAttributeType)]) -> Raw {
     let raw = Raw::of(endpoint, &unused_name());
-    let mut create = raw.client.create_table().table_name(&raw.table).billing_mode(BillingMode::PayPerRequest);
+    let mut create =
+        raw.client.create_table().table_name(&raw.table).billing_mode(BillingMode::PayPerRequest);
     for (name, role, kind) in keys {
         let element = KeySchemaElement::builder().attribute_name(*name).key_type(role.clone());
         let defined = AttributeDefinition::builder().attribute_name(*name).attribute_type(kind.clone());
@@ -126,7 +132,10 @@ async fn shapes(endpoint: String) {
     let cases = [
         (vec![("id", KeyType::Hash, text.clone())], vec!["its partition key is \"id\" and not \"ttl:key\""]),
         (vec![("ttl:key", KeyType::Hash, number)], vec!["is of type N, and has to be a string (S)"]),
-        (vec![own(), ("sort", KeyType::Range, text.clone())], vec!["it has the sort key \"sort\", and has to have none"]),
+        (
+            vec![own(), ("sort", KeyType::Range, text.clone())],
+            vec!["it has the sort key \"sort\", and has to have none"],
+        ),
         (
             vec![("id", KeyType::Hash, text.clone()), ("sort", KeyType::Range, text.clone())],
             vec!["its partition key is \"id\"", "it has the sort key \"sort\""],

@@ -246,7 +246,9 @@ fn broken(kind: ErrorKind) -> ConnectorError {
 /// An error as the service writes it.
 fn refusal(status: u16, code: &str) -> HttpResponse {
     let space = match code {
-        "ThrottlingException" | "AccessDeniedException" | "ExpiredTokenException" => "com.amazon.coral.service",
+        "ThrottlingException" | "AccessDeniedException" | "ExpiredTokenException" => {
+            "com.amazon.coral.service"
+        }
         "UnrecognizedClientException" => "com.amazon.coral.service",
         _ => "com.amazonaws.dynamodb.v20120810",
     };

@@ -25,7 +25,10 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
 
 const LIMIT: Duration = Duration::from_millis(300);
 
-async fn increment(client: &Client, table: &str) -> Result<(), SdkError<impl ProvideErrorMetadata + std::fmt::Debug>> {
+async fn increment(
+    client: &Client,
+    table: &str,
+) -> Result<(), SdkError<impl ProvideErrorMetadata + std::fmt::Debug>> {
     let update = client.update_item().table_name(table).key("ttl:key", s("k"));
     let update = update.update_expression("ADD c :one").expression_attribute_values(":one", n(1));
     let limit = TimeoutConfig::builder().operation_timeout(LIMIT).build();
@@ -50,7 +53,11 @@ async fn faults(endpoint: String) {
         (Fault::LostRequest, 0, "dispatch failure"),
         (Fault::LostAnswer, 1, "dispatch failure"),
         (Fault::Refused("ThrottlingException"), 0, "ThrottlingException"),
-        (Fault::Refused("ProvisionedThroughputExceededException"), 0, "ProvisionedThroughputExceededException"),
+        (
+            Fault::Refused("ProvisionedThroughputExceededException"),
+            0,
+            "ProvisionedThroughputExceededException",
+        ),
         (Fault::Refused("AccessDeniedException"), 0, "AccessDeniedException"),
         (Fault::Broken { done: false }, 0, "InternalServerError"),
         (Fault::Broken { done: true }, 1, "InternalServerError"),

@@ -13,13 +13,15 @@ Usage: ttl-conformance [OPTIONS] URL
        ttl-conformance --list [--filter TEXT]
        ttl-conformance --clauses
 
-  URL              memory:, redis://host:6379, rediss://..., redis+unix:///path (as the drivers read them);
+  URL              memory:, redis://host:6379, rediss://..., redis+unix:///path, dynamodb://TABLE?endpoint=...
+                   (as the drivers read them; with table=ensure DynamoDB's table is made if it is missing);
                    on a server each case works in a namespace of its own and empties it afterwards
 
   --filter TEXT    only cases whose name (group::name) contains TEXT, or that check the clause TEXT;
                    given several times: cases that match one of them
   --jobs N         how many cases run at the same time (default: 4 for each processor, 16 at most)
   --json FILE      writes what became of each case
+  --server TEXT    name and version of the server, for that file, where the server does not tell them
   --list           prints the cases, their clauses and what they need, and runs none
   --clauses        prints the clauses of the contract and how many cases check each
   --help           prints this
@@ -52,6 +54,7 @@ pub(crate) struct Run {
     pub(crate) url: String,
     pub(crate) jobs: NonZeroUsize,
     pub(crate) json: Option<PathBuf>,
+    pub(crate) server: Option<String>,
 }
 
 impl Args {
@@ -63,12 +66,14 @@ impl Args {
     fn parse(mut parser: lexopt::Parser) -> Result<Self, lexopt::Error> {
         use lexopt::Arg::{Long, Short, Value};
 
-        let (mut url, mut jobs, mut json, mut filters, mut command) = (None, None, None, Vec::new(), None);
+        let (mut url, mut jobs, mut json, mut server) = (None, None, None, None);
+        let (mut filters, mut command) = (Vec::new(), None);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("filter") => filters.push(parser.value()?.string()?),
                 Long("jobs") => jobs = Some(parser.value()?.parse()?),
                 Long("json") => json = Some(PathBuf::from(parser.value()?)),
+                Long("server") => server = Some(parser.value()?.string()?),
                 Long("list") => command = Some(Command::List),
                 Long("clauses") => command = Some(Command::Clauses),
                 Long("help") | Short('h') => command = Some(Command::Help),
@@ -78,7 +83,9 @@ impl Args {
         }
         let command = match (command, url) {
             (Some(command), _) => command,
-            (None, Some(url)) => Command::Run(Run { url, jobs: jobs.unwrap_or_else(default_jobs), json }),
+            (None, Some(url)) => {
+                Command::Run(Run { url, jobs: jobs.unwrap_or_else(default_jobs), json, server })
+            }
             (None, None) => return Err("a URL is missing, such as memory: or redis://localhost:6379".into()),
         };
         Ok(Self { command, filters })

@@ -56,7 +56,7 @@ fn run_cases(cases: Vec<Case>, run: &Run) -> ExitCode {
             Err(error) => return cannot_run(&chain(&error)),
         };
         // Just for the report: a server that does not tell is tested all the same.
-        let server = harness.backend_version().await.unwrap_or_default();
+        let server = harness.backend_version().await.unwrap_or_default().or_else(|| run.server.clone());
         let mut report = Report::new(capabilities, server, cases.len(), std::io::stderr().is_terminal());
         let stopped = Arc::new(AtomicBool::new(false));
         tokio::spawn(stop_on_ctrl_c(Arc::clone(&stopped)));

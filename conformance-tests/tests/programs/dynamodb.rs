@@ -1,0 +1,13 @@
+//! Programs on DynamoDB Local, which take their credentials from the environment as everywhere.
+
+mod shared;
+
+use std::process::ExitCode;
+
+use ttl_conformance::servers::{ServerKind, run_tests};
+
+fn main() -> ExitCode {
+    run_tests(ServerKind::Dynamodb, |server| {
+        shared::trials(&server, "timeout=60s&attempt_timeout=20s&connect_timeout=20s")
+    })
+}

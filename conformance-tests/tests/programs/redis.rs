@@ -1,0 +1,25 @@
+//! Programs on a real Redis, by both spellings of the URL.
+
+mod shared;
+
+use std::process::ExitCode;
+
+use ttl_conformance::servers::{ServerKind, run_tests, trial};
+use ttl_store::{Version, connect};
+
+async fn valkey_is_another_spelling(url: &str) {
+    let key = format!("valkey-{}", Version::random());
+    let valkey = connect(&url.replacen("redis", "valkey", 1)).await.unwrap();
+    valkey.put(&key, "v", ttl_store::Ttl::seconds(10)).await.unwrap();
+    assert!(connect(url).await.unwrap().delete(&key).await.unwrap());
+}
+
+fn main() -> ExitCode {
+    run_tests(ServerKind::Redis, |server| {
+        let mut trials = shared::trials(&server, "timeout=20s");
+        trials.push(trial("valkey_is_another_spelling", async move {
+            valkey_is_another_spelling(server.url()).await;
+        }));
+        trials
+    })
+}

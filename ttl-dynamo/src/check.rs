@@ -1,0 +1,203 @@
+//! What a configuration may not say.
+
+use std::time::Duration;
+
+use ttl_core::Result;
+use url::Url;
+
+use crate::DynamoConfig;
+use crate::config::{SEPARATOR, invalid, no_credentials};
+
+const MAX_NAMESPACE_BYTES: usize = 255;
+/// Attributes whose names begin like this are the driver's.
+const RESERVED: &str = "ttl:";
+const MAX_ATTRIBUTE_BYTES: usize = 255;
+const MAX_ATTEMPTS: u32 = 20;
+/// Each segment has its place in a cursor.
+pub(crate) const MAX_SEGMENTS: u32 = 16;
+const MAX_CONCURRENCY: usize = 1000;
+const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+impl DynamoConfig {
+    /// Refuses what cannot work.
+    pub(crate) fn check(&self) -> Result<()> {
+        let valid = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        if !(3..=255).contains(&self.table.len()) || !self.table.chars().all(valid) {
+            return Err(invalid("the name of a table has 3 to 255 letters, digits, '_', '.' and '-'"));
+        }
+        self.check_place()?;
+        self.check_attributes()?;
+        self.check_times()?;
+        within("attempts", 1..=u64::from(MAX_ATTEMPTS), self.attempts.into())?;
+        within("segments", 1..=u64::from(MAX_SEGMENTS), self.segments.into())?;
+        within("concurrency", 1..=MAX_CONCURRENCY as u64, self.concurrency as u64)?;
+        self.new_table.check()
+    }
+
+    fn check_place(&self) -> Result<()> {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.region.as_ref().is_some_and(|region| region.is_empty() || !region.chars().all(fits)) {
+            return Err(invalid("a region is a word such as eu-central-1"));
+        }
+        if let Some(endpoint) = &self.endpoint {
+            let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+            let Some(url) = url else {
+                return Err(invalid("an endpoint is an address such as http://localhost:8000"));
+            };
+            if endpoint.contains('@') {
+                return Err(no_credentials("an endpoint"));
+            }
+            if url.query().is_some() || url.fragment().is_some() {
+                return Err(invalid("an endpoint has neither '?' nor '#'"));
+            }
+        }
+        if let Some(namespace) = &self.namespace
+            && (namespace.is_empty()
+                || namespace.len() > MAX_NAMESPACE_BYTES
+                || namespace.contains(SEPARATOR))
+        {
+            return Err(invalid(format!(
+                "a namespace has 1 to {MAX_NAMESPACE_BYTES} bytes and no {SEPARATOR:?}, this is {namespace:?}"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_attributes(&self) -> Result<()> {
+        let (key, ttl) = (&*self.key_attribute, &*self.ttl_attribute);
+        for (name, own) in [(key, Self::DEFAULT_KEY_ATTRIBUTE), (ttl, Self::DEFAULT_TTL_ATTRIBUTE)] {
+            if name.is_empty() || name.len() > MAX_ATTRIBUTE_BYTES {
+                return Err(invalid(format!(
+                    "the name of an attribute has 1 to {MAX_ATTRIBUTE_BYTES} bytes"
+                )));
+            }
+            if name.starts_with(RESERVED) && name != own {
+                return Err(invalid(format!(
+                    "the attribute {name:?} is the driver's; choose a name that does not begin with {RESERVED:?}"
+                )));
+            }
+        }
+        if key == ttl {
+            return Err(invalid("the key attribute and the TTL attribute are two; name them differently"));
+        }
+        Ok(())
+    }
+
+    fn check_times(&self) -> Result<()> {
+        if [self.timeout, self.attempt_timeout, self.connect_timeout].iter().min() < Some(&MIN_TIMEOUT) {
+            return Err(invalid("a timeout is at least 1 ms"));
+        }
+        // No instant lies so far away that it cannot be expressed.
+        if [self.timeout, self.connect_timeout, self.max_backoff].iter().max() > Some(&MAX_TIMEOUT) {
+            return Err(invalid("a timeout and a backoff are at most a day"));
+        }
+        if self.attempt_timeout > self.timeout {
+            return Err(invalid(format!(
+                "attempt_timeout is at most as long as timeout, which is {}",
+                humantime::format_duration(self.timeout)
+            )));
+        }
+        if self.backoff > self.max_backoff {
+            return Err(invalid("the first backoff is at most as long as the longest, max_backoff"));
+        }
+        if self.grace > MAX_GRACE {
+            return Err(invalid("grace is at most 366 days"));
+        }
+        Ok(())
+    }
+}
+
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn within(what: &str, bounds: std::ops::RangeInclusive<u64>, value: u64) -> Result<()> {
+    if bounds.contains(&value) {
+        return Ok(());
+    }
+    Err(invalid(format!("{what} is {} to {}, this is {value}", bounds.start(), bounds.end())))
+}
+
+#[cfg(test)]
+mod tests {
+    use ttl_core::ErrorKind;
+
+    use super::*;
+
+    fn refused(config: &DynamoConfig) -> String {
+        let error = config.check().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{config:?}");
+        error.to_string()
+    }
+
+    fn config() -> DynamoConfig {
+        DynamoConfig::new("table")
+    }
+
+    #[test]
+    fn the_defaults_work() {
+        config().check().unwrap();
+        assert_eq!(config().prefix(), "");
+        assert_eq!(config().with_namespace("app").prefix(), "app:");
+    }
+
+    #[test]
+    fn namespaces_cannot_overlap() {
+        for namespace in ["", "a:b", "app:", ":", &"n".repeat(256)] {
+            refused(&config().with_namespace(namespace));
+        }
+        for namespace in ["a", "app-1", "*", "ä", &"n".repeat(255)] {
+            config().with_namespace(namespace).check().unwrap();
+        }
+    }
+
+    #[test]
+    fn attributes_cannot_collide() {
+        for name in ["", "ttl:", "ttl:deadline", "ttl:value", "ttl:epoch", &"n".repeat(256)] {
+            refused(&config().with_key_attribute(name));
+        }
+        for name in ["", "ttl:max", "ttl:key", "ttl:fields"] {
+            refused(&config().with_ttl_attribute(name));
+        }
+        let same = config().with_key_attribute("id").with_ttl_attribute("id");
+        assert!(refused(&same).contains("differently"));
+        config().with_key_attribute("id").with_ttl_attribute("expires").check().unwrap();
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let second = Duration::from_secs(1);
+        for bad in [
+            DynamoConfig::new("ab"),
+            DynamoConfig::new("a table"),
+            config().with_region(""),
+            config().with_region("EU"),
+            config().with_endpoint("localhost:8000"),
+            config().with_endpoint("ftp://h"),
+            config().with_endpoint("http://h?x=1"),
+            config().with_timeout(Duration::ZERO),
+            config().with_attempt_timeout(Duration::from_micros(1)),
+            config().with_connect_timeout(Duration::ZERO),
+            config().with_timeout(Duration::MAX),
+            config().with_connect_timeout(Duration::MAX),
+            config().with_backoff(second, Duration::MAX),
+            config().with_attempt_timeout(second * 6),
+            config().with_attempts(0),
+            config().with_attempts(21),
+            config().with_backoff(second * 2, second),
+            config().with_grace(MAX_GRACE + second),
+            config().with_segments(0),
+            config().with_segments(17),
+            config().with_concurrency(0),
+        ] {
+            refused(&bad);
+        }
+    }
+
+    #[test]
+    fn no_secret_is_printed() {
+        let config = config().with_endpoint("http://user:s3cret@h");
+        let text = refused(&config);
+        assert!(text.contains("AWS_ACCESS_KEY_ID"), "{text}");
+        assert!(!format!("{text} {config:?} {config:#?}").contains("s3cret"));
+    }
+}

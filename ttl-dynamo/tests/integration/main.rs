@@ -1,0 +1,59 @@
+//! The driver on a real server: the conformance suite, requests lost, refused, late and counted, ghosts, the layout, the
+//! limits and the table.
+
+mod batches;
+mod cancellation;
+mod clocks;
+mod faults;
+mod gate;
+mod ghosts;
+mod layout;
+mod limits;
+mod operations;
+mod outages;
+mod raw;
+mod replays;
+mod requests;
+mod secrets;
+mod settled;
+mod states;
+mod support;
+mod tables;
+mod wire;
+mod wire_trials;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ttl_conformance::Harness;
+use ttl_conformance::drivers::dynamo::DynamoHarness;
+use ttl_conformance::servers::{ServerKind, conformance_trials, run_tests};
+
+fn main() -> ExitCode {
+    run_tests(ServerKind::Dynamodb, |server| {
+        let off = |url: &str| Ok(Arc::new(DynamoHarness::new(url)?.without_table_ttl()) as Arc<dyn Harness>);
+        let mut trials: Vec<_> = conformance_trials(&server, off)
+            .into_iter()
+            .map(|trial| trial.with_kind("no table TTL"))
+            .collect();
+        // Those with many thousands of requests do not look at the table's TTL, and are run once.
+        let on = conformance_trials(&server, |url| Ok(Arc::new(DynamoHarness::new(url)?)));
+        trials.extend(on.into_iter().filter(|trial| !trial.name().starts_with("conformance::churn::")));
+        trials.extend(batches::trials(&server));
+        trials.extend(cancellation::trials(&server));
+        trials.extend(clocks::trials(&server));
+        trials.extend(faults::trials(&server));
+        trials.extend(ghosts::trials(&server));
+        trials.extend(layout::trials(&server));
+        trials.extend(limits::trials(&server));
+        trials.extend(outages::trials(&server));
+        trials.extend(replays::trials(&server));
+        trials.extend(requests::trials(&server));
+        trials.extend(secrets::trials(&server));
+        trials.extend(settled::trials(&server));
+        trials.extend(tables::trials(&server));
+        trials.extend(wire_trials::trials(&server));
+        trials.sort_by(|a, b| a.name().cmp(b.name()));
+        trials
+    })
+}

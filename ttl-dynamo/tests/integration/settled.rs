@@ -1,0 +1,132 @@
+//! What is reported of a write that took more than one request: what it did, by the time at which it was applied.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use ttl_conformance::servers::{ServerUrl, trial};
+use ttl_core::{
+    ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions, OnLive, Patch, PatchOptions, PutOptions,
+    Refresh, Ttl, TtlStore, Want,
+};
+use ttl_dynamo::{DynamoConfig, DynamoStore};
+
+use crate::raw::{self, b, item, n, s};
+use crate::support::{LONG, SHORT, Space, applied, blob, key, record, with_server};
+use crate::wire::{ANY, Fault, Wire};
+
+pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
+    vec![
+        with_server("settled::a_put_that_can_only_create_says_so_after_a_lost_answer", server, created),
+        with_server("settled::a_patch_reports_the_deadline_that_it_met", server, met_deadline),
+        with_server("settled::a_patch_refreshes_from_the_attempt_that_is_applied", server, fresh_deadline),
+        with_server("settled::a_kept_deadline_is_never_later_than_the_collection", server, collection),
+        with_server("settled::no_attempt_begins_after_the_timeout", server, no_time_left),
+        trial("settled::what_cannot_connect_has_changed_nothing", no_connection()),
+    ]
+}
+
+/// The second request of this put demands that nothing is stored.
+async fn created(endpoint: String) {
+    let space = Space::new(endpoint).await;
+    let refresh = Refresh::extend_only(Ttl::minutes(3));
+    let put = PutOptions::new(LONG).with_on_live(OnLive::Refresh(refresh));
+    space.wire.pass(ANY);
+    space.wire.once(ANY, Fault::LostAnswer);
+    let meta = applied(space.store.put(&key("k"), blob("v"), put).await);
+    assert_eq!(space.wire.operations(), ["UpdateItem", "PutItem", "GetItem"]);
+    assert!(meta.created);
+}
+
+async fn met_deadline(endpoint: String) {
+    let space = Space::new(endpoint).await;
+    applied(space.quiet.put(&key("k"), record(), PutOptions::new(LONG)).await);
+    let quiet = space.quiet.clone();
+    // Between the read and the write of the patch.
+    space.wire.before("UpdateItem", move || async move {
+        let sooner = ExpiryChange::Set(Expiry::After(Ttl::minutes(1)));
+        assert!(quiet.expire(&key("k"), sooner, ExpireOptions::new()).await.unwrap().is_applied());
+    });
+    let wanted = PatchOptions::new().with_want(Want::DEADLINE);
+    let done = space.store.patch(&key("k"), &Patch::new().pop_back("list"), wanted).await.unwrap();
+    let deadline = done.applied().unwrap().meta.deadline.unwrap();
+    assert_eq!(n(deadline.as_epoch_millis()), space.raw.get("k").await.unwrap()["ttl:deadline"]);
+}
+
+async fn fresh_deadline(endpoint: String) {
+    let space = Space::new(endpoint).await;
+    applied(space.quiet.put(&key("k"), record(), PutOptions::new(LONG)).await);
+    let clock = Arc::clone(&space.clock);
+    space.wire.once("UpdateItem", Fault::Refused("ThrottlingException"));
+    space.wire.before("UpdateItem", move || async move { clock.advance(Duration::from_secs(7)) });
+    let reset = PatchOptions::new().with_want(Want::DEADLINE).with_refresh(Refresh::reset(Ttl::seconds(5)));
+    let done = space.store.patch(&key("k"), &Patch::new().pop_back("list"), reset).await.unwrap();
+    let deadline = done.applied().unwrap().meta.deadline.unwrap();
+    assert_eq!(deadline.as_epoch_millis(), space.now_millis() + 5000);
+    assert!(space.quiet.get(&key("k"), GetOptions::new()).await.unwrap().is_some());
+}
+
+/// An entry without the table's TTL: it was written when that had another name.
+async fn collection(endpoint: String) {
+    let space = Space::new(endpoint).await;
+    let deadline = space.now_millis() + 365 * 24 * 3600 * 1000;
+    let old = [("ttl:version", s("v")), ("ttl:deadline", n(deadline)), ("ttl:value", b("old"))];
+    space.raw.put("k", item(old)).await;
+    applied(space.store.put(&key("k"), blob("v"), PutOptions::new(LONG).with_on_live(OnLive::Keep)).await);
+    let stored = space.raw.get("k").await.unwrap();
+    assert_eq!(stored["ttl:deadline"], n(deadline));
+    let epoch: u64 = stored["ttl:epoch"].as_n().unwrap().parse().unwrap();
+    assert!(epoch * 1000 >= deadline, "{epoch}");
+}
+
+async fn no_time_left(endpoint: String) {
+    let change = |config: DynamoConfig| {
+        let backoff = (Duration::from_millis(50), Duration::from_secs(1));
+        config.with_attempt_timeout(SHORT).with_timeout(2 * SHORT).with_backoff(backoff.0, backoff.1)
+    };
+    let space = Space::with(endpoint, change).await;
+    applied(space.quiet.put(&key("k"), record(), PutOptions::new(LONG)).await);
+    // Somebody else is faster each time.
+    for _ in 0..64 {
+        let quiet = space.quiet.clone();
+        space.wire.before("UpdateItem", move || async move {
+            let theirs = quiet.patch(&key("k"), &Patch::new().increment("n", 1), PatchOptions::new()).await;
+            assert!(theirs.unwrap().is_applied());
+        });
+    }
+    let patch = Patch::new().pop_back("list");
+    let error = space.store.patch(&key("k"), &patch, PatchOptions::new()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Contention, "{error}");
+    assert!(space.wire.operations().len() < 40);
+    space.wire.heal();
+    // The read that is to settle it has no time of its own.
+    space.wire.always(ANY, Fault::Silent { done: false });
+    let error = space.store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
+    assert!(space.wire.operations().len() <= 3);
+}
+
+/// At an address where connections are neither made nor refused.
+async fn no_connection() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Nobody accepts, and when the queue is full nobody answers.
+    let mut queue = Vec::new();
+    while let Ok(waiting) = timeout(Duration::from_secs(2), TcpStream::connect(address)).await {
+        queue.push(waiting.unwrap());
+        assert!(queue.len() < 64, "the queue does not fill");
+    }
+    let client = raw::client(&format!("http://{address}"), Wire::new());
+    let config = DynamoConfig::new("table").with_attempts(2);
+    // The same limit for both would make it a race.
+    let config = config.with_attempt_timeout(4 * SHORT).with_connect_timeout(4 * SHORT);
+    let store = DynamoStore::with_client(&client, config).unwrap();
+    for _ in 0..3 {
+        let error = store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+}
