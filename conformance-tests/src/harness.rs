@@ -41,6 +41,10 @@ pub trait Harness: fmt::Debug + Send + Sync + 'static {
     async fn backend_version(&self) -> Result<Option<String>> {
         Ok(None)
     }
+
+    /// Removes from the backend what stores have used one after another. Called when the last case has ended, whatever
+    /// came of it. Provided: nothing is kept from one case to the next.
+    async fn finish(&self) {}
 }
 
 /// One case's store, and what can be done around it.

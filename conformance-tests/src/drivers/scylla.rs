@@ -1,5 +1,5 @@
-//! The CQL driver on a cluster that is there: a table for each case, emptied afterwards and used again, with a clock that
-//! the cases move.
+//! The CQL driver on a cluster that is there: a table for each case, emptied afterwards, used again and dropped at the end,
+//! with a clock that the cases move.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,8 +33,9 @@ pub struct ScyllaHarness {
 }
 
 impl ScyllaHarness {
-    /// The keyspace of this URL, as [`ScyllaConfig::from_url`] reads it, which is made if it is missing; each case has a
-    /// table of its own, so the URL's table counts only as the beginning of their names.
+    /// The keyspace of this URL, as [`ScyllaConfig::from_url`] reads it, which is made if it is missing (with one copy, if
+    /// the URL has no `replication`); each case has a table of its own, so the URL's does not count. Their names begin
+    /// with `suite_`; a process that is killed leaves those that it has made.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] for a URL that is none of this driver's.
@@ -61,6 +62,14 @@ impl ScyllaHarness {
             format!("suite_{}", &unique[..16])
         })
     }
+
+    fn take_free_tables(&self) -> Vec<String> {
+        FREE_TABLES.lock().get_or_insert_default().remove(&self.place).unwrap_or_default()
+    }
+}
+
+fn give_back(place: String, table: String) {
+    FREE_TABLES.lock().get_or_insert_default().entry(place).or_default().push(table);
 }
 
 #[async_trait]
@@ -77,6 +86,37 @@ impl Harness for ScyllaHarness {
         Ok(Fixture::new(Arc::new(store.with_clock(clock.clone())), Time::Manual(clock.clone()))
             .with_second(Arc::new(second.with_clock(clock)))
             .with_beneath(Arc::new(beneath)))
+    }
+
+    /// ScyllaDB tells the version of Cassandra that it is compatible with, and its own in a table that Cassandra does not
+    /// have.
+    async fn backend_version(&self) -> Result<Option<String>> {
+        let table = self.take_table();
+        let store = ScyllaStore::connect(&self.config.clone().with_table(&*table)).await?;
+        let session = store.session();
+        give_back(self.place.clone(), table);
+        let ask = async |cql: &str| -> Result<Option<String>> {
+            let rows = session.query_unpaged(cql, ()).await.map_err(failed)?;
+            let rows = rows.into_rows_result().map_err(failed)?;
+            Ok(rows.maybe_first_row::<(String,)>().map_err(failed)?.map(|(version,)| version))
+        };
+        if let Ok(Some(version)) = ask("SELECT version FROM system.versions").await {
+            return Ok(Some(format!("ScyllaDB {version}")));
+        }
+        let version = ask("SELECT release_version FROM system.local").await?;
+        Ok(version.map(|version| format!("Apache Cassandra {version}")))
+    }
+
+    async fn finish(&self) {
+        let tables = self.take_free_tables();
+        let Some(first) = tables.first() else { return };
+        let config = self.config.clone().with_table(&**first);
+        // A cluster that has gone meanwhile has nothing to be removed from.
+        let Ok(store) = ScyllaStore::connect(&config).await else { return };
+        for table in tables {
+            let name = config.clone().with_table(table).table_name();
+            let _ = store.session().query_unpaged(format!("DROP TABLE IF EXISTS {name}"), ()).await;
+        }
     }
 }
 
@@ -143,9 +183,8 @@ impl Beneath for ScyllaBeneath {
     async fn clean_up(&self) {
         // A table that could not be emptied is left alone.
         if self.empty().await.is_ok() {
-            let (place, table) = &self.place;
-            let mut free = FREE_TABLES.lock();
-            free.get_or_insert_default().entry(place.clone()).or_default().push(table.clone());
+            let (place, table) = self.place.clone();
+            give_back(place, table);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The suite on a server that `main` owns: one trial for each case.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Completion, Trial};
 use ttl_core::Result;
@@ -35,12 +35,15 @@ pub fn conformance_trials(
     server: &ServerUrl,
     make: impl Fn(&str) -> Result<Arc<dyn Harness>> + Clone + Send + 'static,
 ) -> Vec<Trial> {
+    let last = Arc::new(Last::default());
     let trial = |case: crate::Case| {
-        let (server, make) = (server.clone(), make.clone());
+        let (server, make, last) = (server.clone(), make.clone(), Arc::clone(&last));
         Trial::ignorable_test(format!("conformance::{case:?}"), move || {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            let verdict = runtime.block_on(run(&make(server.url())?, &case));
+            let harness = make(server.url())?;
+            let verdict = runtime.block_on(run(&harness, &case));
+            last.0.get_or_init(|| harness);
             match &verdict {
                 Verdict::Skipped(need) => Ok(Completion::ignored_with(format!("it needs {need}"))),
                 verdict => match crate::tests_macro::verdict_text(&case, verdict) {
@@ -51,4 +54,17 @@ pub fn conformance_trials(
         })
     };
     all().into_iter().map(trial).collect()
+}
+
+/// Held by the trials that are to run: when it is dropped, the last has ended, and a harness finishes.
+#[derive(Default)]
+struct Last(OnceLock<Arc<dyn Harness>>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        let Some(harness) = self.0.take() else { return };
+        // What is left behind then, the server's owner can see.
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(harness.finish());
+    }
 }

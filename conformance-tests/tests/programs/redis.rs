@@ -16,7 +16,10 @@ async fn valkey_is_another_spelling(url: &str) {
 
 fn main() -> ExitCode {
     run_tests(ServerKind::Redis, |server| {
-        let mut trials = shared::trials(&server, "timeout=20s");
+        let mut trials = shared::trials(&server, |url, name| {
+            // Long enough for a machine on which much else runs.
+            shared::with_query(url, &format!("timeout=20s&namespace=facade-{name}"))
+        });
         trials.push(trial("valkey_is_another_spelling", async move {
             valkey_is_another_spelling(server.url()).await;
         }));

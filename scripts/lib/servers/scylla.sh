@@ -14,6 +14,10 @@ scylla_port() { echo 9042; }
 # Keyspace and table are made on the first connection.
 scylla_url() { echo "scylla://127.0.0.1:$1/ttl_store_test/entries?ensure_schema=true&replication=1"; }
 scylla_environment() { :; }
+# The suite makes a table for each case, in the mode that the URL says.
+scylla_columns() { printf '%s\n' "CQL strict=$1&mode=strict" "CQL lww=$1&mode=lww"; }
+# Each tells its own, this one and the one that stands in for it.
+scylla_version() { :; }
 
 scylla_built_image() { echo "ttl-store-test/cassandra:$(maven_version cassandra)"; }
 scylla_image_packages() { echo openjdk-17-jre-headless; }

@@ -63,6 +63,7 @@ fn run_cases(cases: Vec<Case>, run: &Run) -> ExitCode {
         let mut cases = cases.into_iter();
         let next = || if stopped.load(Ordering::Relaxed) { None } else { cases.next() };
         run_all(&harness, run.jobs, next, |ran| report.add(ran)).await;
+        harness.finish().await;
         if let Some(path) = &run.json
             && let Err(error) = std::fs::write(path, report.json())
         {
