@@ -31,6 +31,9 @@ pub(crate) const ATTEMPTS: usize = 64;
 /// are overridden where the backend can do it in one. A wrapper forwards all of them with
 /// [`forward_ttl_store!`](crate::forward_ttl_store), so that no provided method slips in between.
 ///
+/// What a method costs is said of it for the drivers of this project, in requests, each one round trip. CQL is ScyllaDB
+/// or Cassandra in strict mode, where each write is a lightweight transaction. Drivers tell their exceptions.
+///
 /// Programs hold `Arc<dyn TtlStore>`; the `ttl-store` crate has the everyday forms and typed collections.
 ///
 /// ```
@@ -74,7 +77,8 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// only the one that was read (R6), never past the cap (R4). A refresh that fails does not fail the read; the
     /// entry carries its error (R9). A miss refreshes nothing (R1).
     ///
-    /// Cost: memory, a lock; Redis, one round trip.
+    /// Cost: memory, a lock; Redis, one request; DynamoDB, one, or two with a slack; CQL, one, and one more for a
+    /// refresh that is due.
     ///
     /// # Errors
     /// [`ErrorKind::WrongKind`] for the other kind than the one asked for (V3), [`ErrorKind::Corrupt`] for what
@@ -86,7 +90,8 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// The new entry inherits nothing from a ghost or a deleted one (E3, E9), and from a live one only its cap
     /// (R4) and what [`PutOptions::on_live`] says. A deadline in the past leaves nothing (E6).
     ///
-    /// Cost: memory, a lock and one allocation; Redis, one round trip.
+    /// Cost: memory, a lock and one allocation; Redis, one request; DynamoDB, one, two where the old deadline counts;
+    /// CQL, one where nothing is stored, with `IfAbsent` and with `IfVersion`, else two.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidExpiry`] for a deadline too far away (E8), [`ErrorKind::TooLarge`] (V4), both before
@@ -98,7 +103,8 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// An absent key is [`Outcome::Absent`], and nothing is created (X4). A guard that does not hold answers
     /// [`Outcome::Applied`] with `changed: false`; [`Outcome::Refused`] is for another version alone.
     ///
-    /// Cost: memory, a lock; Redis, one round trip.
+    /// Cost: memory, a lock; Redis, one request; DynamoDB, one; CQL, one, or two from the present deadline
+    /// ([`ExpiryChange::Extend`]), or three where the value has to be written again to live so long.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidExpiry`] for a deadline too far away (E8); the backend's failures,
@@ -112,8 +118,8 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
 
     /// The time by the clock that decides about visibility, as well as this process knows it.
     ///
-    /// Memory: its own clock. Redis: this process's estimate of the server's clock. Provided: the system's, which
-    /// within this process never runs backwards.
+    /// Redis: this process's estimate of the server's clock. Memory, DynamoDB, CQL: the store's own clock, if it is not
+    /// given another one the system's. Provided: the system's, which within this process never runs backwards.
     fn now(&self) -> SystemTime {
         crate::clock::system_now()
     }
@@ -124,8 +130,10 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// An absent key is [`Outcome::Absent`] unless [`PatchOptions::create`] says what to make of it (P2).
     ///
     /// Provided: a compare-and-swap loop of [`get`](TtlStore::get) and [`put`](TtlStore::put), two round trips
-    /// when nobody else writes, so a driver without conditions has no patch either. Cost: memory, a lock; Redis, one
-    /// round trip, except a `remove_value` on a list of more than 64 KiB.
+    /// when nobody else writes, so a driver without conditions has no patch either.
+    ///
+    /// Cost: memory, a lock; Redis, one request, except a `remove_value` on a list of more than 64 KiB; DynamoDB, one,
+    /// or two for what its expressions cannot say; CQL, two, and two more for each time that another writer was faster.
     ///
     /// # Errors
     /// What was wrong with the patch as it was built; [`ErrorKind::WrongKind`] on a blob,
@@ -178,7 +186,9 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     ///
     /// Provided: [`expire`](TtlStore::expire) to an instant long past; a take, or a
     /// delete that expects a kind, reads before and tries again if someone wrote in between, so a driver without
-    /// conditions answers it with [`ErrorKind::Unsupported`]. Cost: memory, a lock; Redis, one round trip.
+    /// conditions answers it with [`ErrorKind::Unsupported`].
+    ///
+    /// Cost: memory, a lock; Redis, one request; DynamoDB, one; CQL, one, two for a take or an expected kind.
     ///
     /// # Errors
     /// [`ErrorKind::WrongKind`] for the other kind than the one asked for, which stays (V3);
@@ -214,7 +224,8 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// ghosts lie between (S1); the prefix is literal (S2). Whether a key can appear twice, and in which order,
     /// is the driver's to document. Nothing is refreshed.
     ///
-    /// Provided: [`ErrorKind::Unsupported`]. Cost: proportional to what the backend has to look at.
+    /// Provided: [`ErrorKind::Unsupported`]. Cost: proportional to what the backend has to look at, which on Redis is
+    /// every key of the server, on DynamoDB and CQL every one of the table, whatever the prefix.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidCursor`] for a cursor that is not this store's and this prefix's (S3);
@@ -230,7 +241,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// Gets many entries: one result for each key, in order, duplicates included (B1).
     ///
     /// A bad entry fails alone. Each hit is refreshed as a get of its own. Provided: one by one. Cost: Redis, one
-    /// round trip.
+    /// request; DynamoDB, one for 100 keys, with a refresh as so many gets; CQL, as so many gets, 64 at a time.
     async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Entry>>> {
         let mut results = Vec::with_capacity(keys.len());
         for key in keys {
@@ -242,7 +253,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// Puts many entries, each with its own options: one result for each item, in order (B1).
     ///
     /// Items fail alone. Items with the same key are applied in their order. Provided: one by one. Cost: Redis,
-    /// one round trip.
+    /// one request; DynamoDB and CQL, as so many puts, many at a time.
     async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
         let mut results = Vec::with_capacity(items.len());
         for item in items {
@@ -254,7 +265,8 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// Deletes many entries: one result for each key, in order (B1). A key that stands twice is deleted once and
     /// absent the second time.
     ///
-    /// Items fail alone. Provided: one by one. Cost: Redis, one round trip.
+    /// Items fail alone. Provided: one by one. Cost: Redis, one request; DynamoDB and CQL, as so many deletes, many at
+    /// a time.
     async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
         let mut results = Vec::with_capacity(keys.len());
         for key in keys {
