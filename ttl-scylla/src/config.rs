@@ -286,7 +286,7 @@ impl ScyllaConfig {
             return Err(invalid("certificates are for TLS; write tls=true or call with_tls"));
         }
         if self.tls && !cfg!(feature = "tls") {
-            return Err(invalid("TLS needs the feature `tls` of ttl-scylla, which is switched off"));
+            return Err(invalid("TLS needs the feature `tls` of ttl-scylla, or `scylla-tls` of ttl-store, which is switched off"));
         }
         self.replication.as_ref().map_or(Ok(()), check_replication)
     }
