@@ -9,6 +9,7 @@ use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
+use tokio::time::Instant;
 use ttl_core::Result;
 
 use crate::config::ScyllaConfig;
@@ -61,5 +62,6 @@ pub(crate) fn sending(session: &Session, config: &ScyllaConfig) -> Sending {
         (Mode::Strict, SerialConsistency::LocalSerial) => Consistency::LocalSerial,
     };
     let profile: ExecutionProfile = profile.build();
-    Sending { profile: profile.into_handle(), read, scan: config.consistency }
+    let until = Instant::now() + config.timeout;
+    Sending { profile: profile.into_handle(), read, scan: config.consistency, until }
 }

@@ -1,15 +1,22 @@
 //! Every statement the driver sends, each prepared once.
 
+use std::time::Duration;
+
 use scylla::client::execution_profile::ExecutionProfileHandle;
 use scylla::client::session::Session;
+use scylla::errors::{DbError, PrepareError, RequestAttemptError};
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
+use tokio::time::Instant;
 use ttl_core::Result;
 
 use crate::error;
 
 /// How many rows the server hands over at a time.
 const PAGE_ROWS: i32 = 500;
+
+/// How long to wait until a table that is being made is asked for again.
+const MAKING: Duration = Duration::from_millis(20);
 
 /// What every conditional statement compares beside what matters to it: true of any row of ours and of none, so that a
 /// server which answers a refusal with the compared columns answers with all that tells why.
@@ -74,6 +81,8 @@ pub(crate) struct Sending {
     pub(crate) read: Consistency,
     /// Of scans.
     pub(crate) scan: Consistency,
+    /// How long to wait for a table that is being made.
+    pub(crate) until: Instant,
 }
 
 impl Reads {
@@ -153,8 +162,29 @@ impl Lww {
     }
 }
 
+/// Whether the nodes do not know the table yet, or know it in part.
+fn is_being_made(failed: &PrepareError) -> bool {
+    let PrepareError::AllAttemptsFailed { first_attempt: RequestAttemptError::DbError(answer, text) } = failed
+    else {
+        return false;
+    };
+    match answer {
+        DbError::Invalid => text.contains("unconfigured table") || text.contains("does not exist"),
+        DbError::ServerError => text.contains("Unknown CF"),
+        _ => false,
+    }
+}
+
 async fn prepare(session: &Session, text: &str, sending: &Sending) -> Result<PreparedStatement> {
-    let mut statement = session.prepare(text).await.map_err(|error| error::not_prepared(&error))?;
+    // A table that another client has just made stands in the schema before nodes can use it.
+    let mut statement = loop {
+        match session.prepare(text).await {
+            Err(failed) if is_being_made(&failed) && Instant::now() < sending.until => {
+                tokio::time::sleep(MAKING).await;
+            }
+            prepared => break prepared.map_err(|failed| error::not_prepared(&failed))?,
+        }
+    };
     statement.set_execution_profile_handle(Some(sending.profile.clone()));
     statement.set_page_size(PAGE_ROWS);
     statement.set_is_idempotent(false);
