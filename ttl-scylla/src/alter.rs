@@ -11,7 +11,8 @@ use crate::error;
 use crate::get::selected;
 use crate::lifetime::{NEVER, Reach, now_column, to_column};
 use crate::row::{Row, to_uuid};
-use crate::strict::{ATTEMPTS, Strict, bounds};
+use crate::settle::Lost;
+use crate::strict::{ATTEMPTS, Strict, To, bounds};
 
 impl Strict {
     pub(crate) async fn expire(
@@ -40,9 +41,13 @@ impl Strict {
             let swap = if ends {
                 Some(self.delete_seen(key, &row).await?)
             } else {
-                match self.move_deadline(key, &row, to_column(to), None).await? {
+                let target = match change {
+                    ExpiryChange::Set(_) => To::Instant(to_column(to)),
+                    _ => To::Step(to_column(to)),
+                };
+                match self.move_deadline(key, &row, target, None).await? {
                     Some(swap) => Some(swap),
-                    None => self.move_whole(key, &row, to_column(to)).await?,
+                    None => self.move_whole(key, &row, target).await?,
                 }
             };
             if matches!(swap, Some(Swap::Done)) {
@@ -78,15 +83,15 @@ impl Strict {
         };
         let reach = Reach::until(to, now, self.common.skew);
         let (least, most) = bounds(to, reach);
-        let (ttl, client) = (reach.ttl, &self.common.client);
+        let ttl = reach.ttl;
         let swap = match &options.if_version {
             Some(version) => {
                 let values = (ttl, to, key.as_str(), above, at_most, to, to, least, most, to_uuid(version));
-                client.swap(&self.writes.move_version, values, None).await?
+                self.swap(key, &self.writes.move_version, values, Lost::Unknown).await?
             }
             None => {
                 let values = (ttl, to, key.as_str(), above, at_most, to, to, least, most);
-                client.swap(&self.writes.move_any, values, None).await?
+                self.swap(key, &self.writes.move_any, values, Lost::Unknown).await?
             }
         };
         Ok(match swap {
@@ -96,7 +101,7 @@ impl Strict {
     }
 
     /// Moves the deadline together with all other cells, whose value is read for it. `None`: it is not that row any more.
-    async fn move_whole(&self, key: &Key, seen: &Row, to: i64) -> Result<Option<Swap>> {
+    async fn move_whole(&self, key: &Key, seen: &Row, to: To) -> Result<Option<Swap>> {
         let (now, mut row) = self.common.read(key, true).await?;
         if row.version != seen.version || row.deadline != seen.deadline || !row.is_live(now) {
             return Ok(None);
@@ -125,13 +130,16 @@ impl Strict {
                 (Some(to_uuid(&header.version)), taken)
             };
             let now = now_column(self.common.now());
-            let client = &self.common.client;
             // A lost answer stays unknown: no row tells who has deleted it, and this could meet the next one.
             let swap = match version {
                 Some(version) => {
-                    client.swap(&self.writes.delete_version, (key.as_str(), now, now, version), None).await?
+                    let values = (key.as_str(), now, now, version);
+                    self.swap(key, &self.writes.delete_version, values, Lost::Unknown).await?
                 }
-                None => client.swap(&self.writes.delete_any, (key.as_str(), now, now), None).await?,
+                None => {
+                    let values = (key.as_str(), now, now);
+                    self.swap(key, &self.writes.delete_any, values, Lost::Unknown).await?
+                }
             };
             let row = match swap {
                 Swap::Done => return Ok(Outcome::Applied(taken)),

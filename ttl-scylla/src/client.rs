@@ -1,4 +1,4 @@
-//! Sends statements, and finds out what became of writes whose answer is lost.
+//! Sends statements.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,6 @@ use scylla::response::{PagingState, PagingStateResponse};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
-use tokio::time::Instant;
 use ttl_core::{Error, ErrorKind, Key, Result};
 
 use crate::error::{self, Fate};
@@ -91,38 +90,12 @@ impl Client {
         Ok((rows.into_iter().map(|(row, _)| row).collect(), next))
     }
 
-    /// A lightweight transaction. If its answer is lost and `own` tells what it leaves from everything else, it is sent
-    /// once more: the condition lets only one of the two through, whenever they arrive. `own` is asked about what is
-    /// stored when the second one is refused.
+    /// A lightweight transaction, sent once.
     pub(crate) async fn swap(
         &self,
         statement: &PreparedStatement,
-        values: impl SerializeRow,
-        own: Option<&(dyn Fn(&Row) -> bool + Sync)>,
-    ) -> Result<Swap> {
-        let lost = match self.once(statement, &values).await {
-            Ok(swap) => return Ok(swap),
-            Err(Fate::Applied) => return Ok(Swap::Done),
-            Err(Fate::NotApplied(error)) => return Err(error),
-            Err(Fate::Unknown(error)) => error,
-        };
-        let Some(own) = own else { return Err(lost) };
-        let patience = Instant::now() + self.timeout;
-        loop {
-            match self.once(statement, &values).await {
-                Ok(Swap::Done) | Err(Fate::Applied) => return Ok(Swap::Done),
-                Ok(Swap::Refused(row)) if own(&row) => return Ok(Swap::Done),
-                Ok(Swap::Refused(_)) => return Err(error::overtaken()),
-                Err(Fate::NotApplied(error)) if reconnects(&error, patience) => {
-                    tokio::time::sleep(RECONNECTING).await;
-                }
-                // The first one's fate is as unknown as it was.
-                Err(Fate::NotApplied(_) | Fate::Unknown(_)) => return Err(lost),
-            }
-        }
-    }
-
-    async fn once(&self, statement: &PreparedStatement, values: &impl SerializeRow) -> Result<Swap, Fate> {
+        values: &impl SerializeRow,
+    ) -> Result<Swap, Fate> {
         let result = self.execute(statement, values).await;
         let result = result.map_err(|failed| error::write(failed, self.commit, true))?;
         // The server has done it or has not; an answer that cannot be read leaves that open.
@@ -135,23 +108,32 @@ impl Client {
         }
     }
 
-    /// A plain write that carries its own timestamp: sending it again changes nothing more, so a lost answer is asked
-    /// for once more.
-    pub(crate) async fn write(&self, statement: &PreparedStatement, values: impl SerializeRow) -> Result<()> {
+    /// A plain write that carries its own timestamp: sending it again changes nothing more, so when its answer is lost it
+    /// is sent once more, if it still may.
+    pub(crate) async fn write(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        may: impl Fn() -> bool,
+    ) -> Result<()> {
         let lost = match self.write_once(statement, &values).await {
-            Ok(()) | Err(Fate::Applied) => return Ok(()),
+            Ok(()) => return Ok(()),
             Err(Fate::NotApplied(error)) => return Err(error),
             Err(Fate::Unknown(error)) => error,
         };
-        let patience = Instant::now() + self.timeout;
-        loop {
-            match self.write_once(statement, &values).await {
-                Ok(()) | Err(Fate::Applied) => return Ok(()),
-                Err(Fate::NotApplied(error)) if reconnects(&error, patience) => {
-                    tokio::time::sleep(RECONNECTING).await;
+        let again = async {
+            while may() {
+                match self.write_once(statement, &values).await {
+                    Ok(()) => return true,
+                    Err(Fate::NotApplied(error)) if reconnecting(&error).await => {}
+                    Err(_) => return false,
                 }
-                Err(_) => return Err(lost),
             }
+            false
+        };
+        match tokio::time::timeout(self.timeout, again).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(lost),
         }
     }
 
@@ -166,8 +148,12 @@ impl Client {
 }
 
 /// Whether there may soon be a connection again, where one has broken: what is to be sent once more waits for it.
-fn reconnects(error: &Error, patience: Instant) -> bool {
-    error.kind() == ErrorKind::Unavailable && Instant::now() < patience
+pub(crate) async fn reconnecting(error: &Error) -> bool {
+    let may_come = error.kind() == ErrorKind::Unavailable;
+    if may_come {
+        tokio::time::sleep(RECONNECTING).await;
+    }
+    may_come
 }
 
 impl fmt::Debug for Client {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use scylla::errors::{
     ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
-    MetadataError, NewSessionError, PrepareError, RequestAttemptError, WriteType,
+    MetadataError, NewSessionError, PrepareError, RequestAttemptError,
 };
 use scylla::statement::Consistency;
 use ttl_core::{Error, ErrorKind};
@@ -16,8 +16,6 @@ use crate::BACKEND;
 pub(crate) enum Fate {
     /// It was not applied and will not be.
     NotApplied(Error),
-    /// It was applied, although not all replicas have said so.
-    Applied,
     /// Nobody knows; it may even be applied later.
     Unknown(Error),
 }
@@ -74,8 +72,6 @@ pub(crate) fn write(failed: ExecutionError, commit: Consistency, paxos: bool) ->
         _ => return Fate::NotApplied(not_sent(failed)),
     };
     match answer {
-        // The transaction is decided, and all that is missing are acknowledgements of what it decided.
-        (DbError::WriteTimeout { write_type: WriteType::Simple, .. }, _) if paxos => Fate::Applied,
         // Raised before anything was proposed, unless it is the commit that lacks replicas.
         (DbError::Unavailable { consistency, .. }, _) if !paxos || *consistency != commit => {
             Fate::NotApplied(unavailable("too few replicas are up; nothing changed, try again later"))
@@ -96,7 +92,9 @@ pub(crate) fn write(failed: ExecutionError, commit: Consistency, paxos: bool) ->
             | DbError::ProtocolError,
             _,
         ) => Fate::NotApplied(refused(answer.0, answer.1)),
-        // By its code alone: the server's own words may quote what was bound.
+        // Acknowledgements that are missing at the commit of a transaction (a WriteTimeout of type SIMPLE) may be those of
+        // another one, which was left behind and is completed first. By its code alone: the server's own words may quote
+        // what was bound.
         (answer, _) => Fate::Unknown(unknown(&format!("the server answered: {answer}"))),
     }
 }
@@ -276,6 +274,8 @@ pub(crate) fn unexpected() -> Error {
 mod tests {
     use std::time::Duration;
 
+    use scylla::errors::WriteType;
+
     use super::*;
 
     const COMMIT: Consistency = Consistency::Quorum;
@@ -293,23 +293,22 @@ mod tests {
         DbError::WriteTimeout { consistency: COMMIT, received: 1, required: 2, write_type }
     }
 
-    /// `Ok` for applied, `Err(None)` for unknown, `Err(Some(..))` for not applied.
-    fn fate(failed: ExecutionError, paxos: bool) -> Result<(), Option<ErrorKind>> {
+    /// `None` for unknown, else why it was not applied.
+    fn fate(failed: ExecutionError, paxos: bool) -> Option<ErrorKind> {
         let safe = |error: &Error| {
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains("s3cret"), "{shown}");
             assert_eq!(error.backend(), Some(BACKEND));
         };
         match write(failed, COMMIT, paxos) {
-            Fate::Applied => Ok(()),
             Fate::NotApplied(error) => {
                 safe(&error);
-                Err(Some(error.kind()))
+                Some(error.kind())
             }
             Fate::Unknown(error) => {
                 safe(&error);
                 assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::OutcomeUnknown, false));
-                Err(None)
+                None
             }
         }
     }
@@ -320,44 +319,36 @@ mod tests {
         let read_timeout =
             || DbError::ReadTimeout { consistency: COMMIT, received: 1, required: 2, data_present: false };
         let table = [
-            (no_pool(), Err(Some(ErrorKind::Unavailable)), Err(Some(ErrorKind::Unavailable))),
-            (ExecutionError::EmptyPlan, Err(Some(ErrorKind::Unavailable)), Err(Some(ErrorKind::Unavailable))),
-            (ExecutionError::RequestTimeout(Duration::from_secs(1)), Err(None), Err(None)),
-            (
-                ExecutionError::LastAttemptError(RequestAttemptError::NonfinishedPagingState),
-                Err(None),
-                Err(None),
-            ),
+            (no_pool(), Some(ErrorKind::Unavailable), Some(ErrorKind::Unavailable)),
+            (ExecutionError::EmptyPlan, Some(ErrorKind::Unavailable), Some(ErrorKind::Unavailable)),
+            (ExecutionError::RequestTimeout(Duration::from_secs(1)), None, None),
+            (ExecutionError::LastAttemptError(RequestAttemptError::NonfinishedPagingState), None, None),
             (
                 ExecutionError::LastAttemptError(RequestAttemptError::UnableToAllocStreamId),
-                Err(Some(ErrorKind::Unavailable)),
-                Err(Some(ErrorKind::Unavailable)),
+                Some(ErrorKind::Unavailable),
+                Some(ErrorKind::Unavailable),
             ),
-            // Accepted by a majority: what is missing is that all have heard of it.
-            (answered(write_timeout(WriteType::Simple)), Ok(()), Err(None)),
-            (answered(write_timeout(WriteType::Cas)), Err(None), Err(None)),
+            // A commit that not all have heard of, and it may be another transaction's.
+            (answered(write_timeout(WriteType::Simple)), None, None),
+            (answered(write_timeout(WriteType::Cas)), None, None),
             // Before the proposal, unless it is the commit's consistency that is not met.
             (
                 answered(unavailable_at(Consistency::LocalQuorum)),
-                Err(Some(ErrorKind::Unavailable)),
-                Err(Some(ErrorKind::Unavailable)),
+                Some(ErrorKind::Unavailable),
+                Some(ErrorKind::Unavailable),
             ),
-            (answered(unavailable_at(COMMIT)), Err(None), Err(Some(ErrorKind::Unavailable))),
-            (answered(read_timeout()), Err(None), Err(None)),
-            (answered(DbError::ServerError), Err(None), Err(None)),
-            (answered(DbError::Overloaded), Err(None), Err(None)),
-            (answered(DbError::Other(0x1700)), Err(None), Err(None)),
-            (
-                answered(DbError::IsBootstrapping),
-                Err(Some(ErrorKind::Unavailable)),
-                Err(Some(ErrorKind::Unavailable)),
-            ),
+            (answered(unavailable_at(COMMIT)), None, Some(ErrorKind::Unavailable)),
+            (answered(read_timeout()), None, None),
+            (answered(DbError::ServerError), None, None),
+            (answered(DbError::Overloaded), None, None),
+            (answered(DbError::Other(0x1700)), None, None),
+            (answered(DbError::IsBootstrapping), Some(ErrorKind::Unavailable), Some(ErrorKind::Unavailable)),
             (
                 answered(DbError::Unauthorized),
-                Err(Some(ErrorKind::PermissionDenied)),
-                Err(Some(ErrorKind::PermissionDenied)),
+                Some(ErrorKind::PermissionDenied),
+                Some(ErrorKind::PermissionDenied),
             ),
-            (answered(DbError::Invalid), Err(Some(ErrorKind::Backend)), Err(Some(ErrorKind::Backend))),
+            (answered(DbError::Invalid), Some(ErrorKind::Backend), Some(ErrorKind::Backend)),
         ];
         for (failed, paxos, plain) in table {
             let text = failed.to_string();

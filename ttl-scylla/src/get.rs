@@ -7,7 +7,7 @@ use crate::client::Swap;
 use crate::error;
 use crate::lifetime::{from_column, to_column};
 use crate::row::Row;
-use crate::strict::{ATTEMPTS, Strict};
+use crate::strict::{ATTEMPTS, Strict, To};
 
 /// Whether the value has to be read.
 fn needs_value(select: &Select) -> bool {
@@ -66,7 +66,7 @@ impl Strict {
             if !row.is_live(self.common.now()) {
                 return Ok(None);
             }
-            if let Some(swap) = self.move_deadline(key, row, to, stored.as_ref()).await? {
+            if let Some(swap) = self.move_deadline(key, row, To::Instant(to), stored.as_ref()).await? {
                 break swap;
             }
             // The value has to be written again and was not asked for.

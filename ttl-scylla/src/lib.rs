@@ -122,6 +122,7 @@ mod put;
 mod row;
 mod scan;
 mod schema;
+mod settle;
 mod statements;
 mod store;
 mod strict;

@@ -24,22 +24,25 @@ pub(crate) struct Lww {
     pub(crate) writes: Arc<Statements>,
 }
 
-/// A timestamp, in microseconds, later than all that this process has used or has seen of what it overwrites. By the
-/// system's clock, whatever the store's says: other programs' timestamps are.
+/// How much later, in microseconds, a refresh is than what it refreshes: by so little that any newer write wins.
+const REFRESH: i64 = 1;
+/// The same of an expire: more than several refreshes that follow each other while it is under way.
+const EXPIRE: i64 = 10;
+/// The same of a put or a delete, at least: more than any refresh and expire of what it overwrites, where that was
+/// written by a clock which is ahead.
+const WRITE: i64 = 1_000;
+
+/// The timestamp of a put or a delete, in microseconds: later than all that this process has used or has seen of what it
+/// overwrites. By the system's clock, whatever the store's says: other programs' timestamps are.
 fn timestamp(seen: Option<i64>) -> i64 {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
-    let least = now.max(seen.map_or(0, |seen| seen.saturating_add(1)));
+    let least = now.max(seen.map_or(0, |seen| seen.saturating_add(WRITE)));
     // Relaxed: only this one number is shared, and its own history is ordered.
     let last = LAST
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(least.max(last.saturating_add(1))));
     least.max(last.unwrap_or_else(|last| last).saturating_add(1))
-}
-
-/// The timestamp of a refresh: just later than what it refreshes, so that any newer write wins.
-fn just_after(row: &Row) -> i64 {
-    row.written.unwrap_or(0).saturating_add(1)
 }
 
 impl Lww {
@@ -56,7 +59,7 @@ impl Lww {
             .with_version(options.want.contains(Want::VERSION).then_some(header.version));
         let Some(to) = hit.refresh else { return Ok(Some(entry)) };
         let stored = value.map(|value| Stored::new(value, header.deadline, header.cap, header.version));
-        match self.move_deadline(key, &row, to_column(to), stored).await {
+        match self.move_deadline(key, &row, to_column(to), stored, REFRESH).await {
             Ok(true) => {
                 let shown = entry.deadline.map(|_| to);
                 entry = entry.with_deadline(shown);
@@ -89,7 +92,7 @@ impl Lww {
                 let version = Version::random();
                 let cells = Cells::new(value, deadline, cap, &version);
                 let reach = Reach::until(cells.deadline, now, self.common.skew);
-                self.write(key, &cells, reach, timestamp(row.written)).await?;
+                self.write(key, &cells, reach, timestamp(row.written), || true).await?;
                 Ok(Outcome::Applied(meta(options.want, created, deadline, Some(version))))
             }
         }
@@ -111,7 +114,7 @@ impl Lww {
                 self.erase(key, &row).await?;
                 to
             }
-            ExpireStep::Move(to) if self.move_deadline(key, &row, to_column(to), None).await? => to,
+            ExpireStep::Move(to) if self.move_deadline(key, &row, to_column(to), None, EXPIRE).await? => to,
             // It ended, or was replaced, while its value was read: the newer write stands.
             ExpireStep::Move(_) => return Err(crate::error::contention()),
         };
@@ -134,16 +137,24 @@ impl Lww {
 
     /// Moves the deadline, alone where the row's cells allow it, else with all of them. `false`: the row is another one
     /// by now.
-    async fn move_deadline(&self, key: &Key, row: &Row, to: i64, whole: Option<Stored>) -> Result<bool> {
+    async fn move_deadline(
+        &self,
+        key: &Key,
+        row: &Row,
+        to: i64,
+        whole: Option<Stored>,
+        later: i64,
+    ) -> Result<bool> {
         let (now, skew) = (self.common.now(), self.common.skew);
         // It may have ended since it was read: then it is dead for everybody (R3).
         if !row.is_live(now) {
             return Ok(false);
         }
-        let at = just_after(row);
+        let may = || row.is_live(self.common.now());
+        let at = row.written.unwrap_or(0).saturating_add(later);
         if let Some(ttl) = Reach::within(row.covers.unwrap_or(0), to, now, skew) {
             let values = (ttl, at, to, key.as_str());
-            self.common.client.write(&self.writes.move_deadline, values).await?;
+            self.common.client.write(&self.writes.move_deadline, values, may).await?;
             return Ok(true);
         }
         let stored = match whole {
@@ -166,19 +177,27 @@ impl Lww {
         } else {
             Reach::until(to, now, skew)
         };
-        self.write(key, &cells, reach, at).await?;
+        self.write(key, &cells, reach, at, may).await?;
         Ok(true)
     }
 
-    async fn write(&self, key: &Key, cells: &Cells, reach: Reach, timestamp: i64) -> Result<()> {
+    async fn write(
+        &self,
+        key: &Key,
+        cells: &Cells,
+        reach: Reach,
+        timestamp: i64,
+        may: impl Fn() -> bool,
+    ) -> Result<()> {
         let Reach { covers, ttl } = reach;
         let Cells { kind, value, deadline, cap, version } = cells;
         let values = (ttl, timestamp, kind, value, deadline, covers, cap, version, key.as_str());
-        self.common.client.write(&self.writes.write, values).await
+        self.common.client.write(&self.writes.write, values, may).await
     }
 
     async fn erase(&self, key: &Key, row: &Row) -> Result<()> {
-        self.common.client.write(&self.writes.delete, (timestamp(row.written), key.as_str())).await
+        let values = (timestamp(row.written), key.as_str());
+        self.common.client.write(&self.writes.delete, values, || true).await
     }
 }
 
@@ -197,7 +216,7 @@ mod tests {
         let mut last = 0;
         for seen in [None, Some(1), Some(i64::MAX / 2), None, None] {
             let next = timestamp(seen);
-            assert!(next > last && seen.is_none_or(|seen| next > seen), "{next} after {last}");
+            assert!(next > last && seen.is_none_or(|seen| next > seen + EXPIRE), "{next} after {last}");
             last = next;
         }
     }

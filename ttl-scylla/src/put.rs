@@ -7,6 +7,7 @@ use crate::client::Swap;
 use crate::error;
 use crate::lifetime::{Reach, now_column};
 use crate::row::{Cells, Row, to_uuid};
+use crate::settle::Lost;
 use crate::strict::{ATTEMPTS, Strict};
 
 impl Strict {
@@ -81,12 +82,15 @@ impl Strict {
         };
         let cells = Cells::new(value, deadline, cap, &version);
         let Reach { covers, ttl } = Reach::until(cells.deadline, now, self.common.skew);
-        let present = now_column(now);
         let Cells { kind, value, deadline: at, cap: cap_at, version: token } = &cells;
-        let values =
-            (ttl, kind, value, at, covers, cap_at, token, key.as_str(), to_uuid(seen), present, present);
+        let values = |present| {
+            (ttl, kind, value, at, covers, cap_at, token, key.as_str(), to_uuid(seen), present, present)
+        };
         let own = |row: &Row| row.version == Some(*token);
-        Ok(match self.common.client.swap(&self.writes.replace_version, values, Some(&own)).await? {
+        let again = || Some(values(now_column(self.common.now())));
+        let lost = Lost::Again(&own, &again);
+        let first = values(now_column(now));
+        Ok(match self.swap(key, &self.writes.replace_version, first, lost).await? {
             Swap::Done => Ok(Outcome::Applied(meta(options.want, created, deadline, Some(version)))),
             Swap::Refused(row) => Err(Some(row)),
         })

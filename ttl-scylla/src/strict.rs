@@ -11,6 +11,7 @@ use ttl_core::{Capabilities, Cell, Clock, Error, ErrorKind, Key, Result, Stored,
 use crate::client::{Client, Swap};
 use crate::lifetime::{NEVER, Reach, to_column};
 use crate::row::{Cells, Row, to_uuid};
+use crate::settle::Lost;
 use crate::statements::{Reads, Strict as Statements};
 
 /// How often an operation tries again after another writer was faster.
@@ -48,6 +49,15 @@ impl Common {
     }
 }
 
+/// Where a deadline is moved.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum To {
+    /// To an instant: it is there, whoever has moved it.
+    Instant(i64),
+    /// By a step, to here: two who take the same step from the same deadline want the same instant, and both are to count.
+    Step(i64),
+}
+
 /// Rows changed by lightweight transactions.
 #[derive(Clone)]
 pub(crate) struct Strict {
@@ -56,24 +66,23 @@ pub(crate) struct Strict {
 }
 
 impl Strict {
-    /// Writes every cell, if the row still is as it was seen.
+    /// Writes a new value with all its cells, if the row still is as it was seen.
     pub(crate) async fn replace(&self, key: &Key, seen: &Row, cells: &Cells, reach: Reach) -> Result<Swap> {
-        // A version is new with every value; a rewrite for a deadline keeps it.
-        let keeps = seen.version == Some(cells.version);
-        let own = |row: &Row| {
-            row.version == Some(cells.version) && (!keeps || row.deadline == Some(cells.deadline))
-        };
         let Reach { covers, ttl } = reach;
         let Cells { kind, value, deadline, cap, version } = cells;
-        let client = &self.common.client;
+        // A version is new with every value.
+        let own = |row: &Row| row.version == Some(cells.version);
         if seen.is_empty() {
             let values = (ttl, kind, value, deadline, covers, cap, version, key.as_str());
-            client.swap(&self.writes.create, values, Some(&own)).await
-        } else {
-            let values =
-                (ttl, kind, value, deadline, covers, cap, version, key.as_str(), seen.version, seen.deadline);
-            client.swap(&self.writes.replace, values, Some(&own)).await
+            return self.swap(key, &self.writes.create, values, Lost::Look(&own)).await;
         }
+        let values =
+            || (ttl, kind, value, deadline, covers, cap, version, key.as_str(), seen.version, seen.deadline);
+        // What was for a live entry is not for a dead one.
+        let lived = seen.is_live(self.common.now());
+        let again = || (!lived || seen.is_live(self.common.now())).then(values);
+        let lost = if seen.version.is_some() { Lost::Again(&own, &again) } else { Lost::Look(&own) };
+        self.swap(key, &self.writes.replace, values(), lost).await
     }
 
     /// Writes the deadline, if the row still is as it was seen: alone where its cells allow it, else with all of them,
@@ -82,32 +91,38 @@ impl Strict {
         &self,
         key: &Key,
         seen: &Row,
-        to: i64,
+        to: To,
         whole: Option<&Stored>,
     ) -> Result<Option<Swap>> {
         let (now, skew) = (self.common.now(), self.common.skew);
+        let (To::Instant(at) | To::Step(at)) = to;
+        let own = |row: &Row| row.version == seen.version && row.deadline == Some(at);
+        let tells = matches!(to, To::Instant(_));
         let covers = seen.covers.unwrap_or(0);
-        if let Some(ttl) = Reach::within(covers, to, now, skew) {
-            let own = |row: &Row| row.version == seen.version && row.deadline == Some(to);
-            let values = (ttl, to, key.as_str(), seen.version, seen.deadline, seen.covers);
-            return self.common.client.swap(&self.writes.move_seen, values, Some(&own)).await.map(Some);
+        if let Some(ttl) = Reach::within(covers, at, now, skew) {
+            let values = (ttl, at, key.as_str(), seen.version, seen.deadline, seen.covers);
+            let lost = if tells { Lost::Look(&own) } else { Lost::Unknown };
+            return self.swap(key, &self.writes.move_seen, values, lost).await.map(Some);
         }
         let Some(stored) = whole else { return Ok(None) };
         let cells =
-            Cells { deadline: to, ..Cells::new(&stored.value, stored.deadline, stored.cap, &stored.version) };
-        let reach = if seen.deadline < Some(to) {
-            Reach::beyond(to, cells.cap, now, skew)
+            Cells { deadline: at, ..Cells::new(&stored.value, stored.deadline, stored.cap, &stored.version) };
+        let Reach { covers, ttl } = if seen.deadline < Some(at) {
+            Reach::beyond(at, cells.cap, now, skew)
         } else {
-            Reach::until(to, now, skew)
+            Reach::until(at, now, skew)
         };
-        self.replace(key, seen, &cells, reach).await.map(Some)
+        let Cells { kind, value, deadline, cap, version } = &cells;
+        let values =
+            (ttl, kind, value, deadline, covers, cap, version, key.as_str(), seen.version, seen.deadline);
+        let lost = if tells { Lost::Look(&own) } else { Lost::Unknown };
+        self.swap(key, &self.writes.replace, values, lost).await.map(Some)
     }
 
-    /// Deletes the row, if it still is as it was seen. What it leaves cannot be told from another's delete, so a lost
-    /// answer stays unknown.
+    /// Deletes the row, if it still is as it was seen. What it leaves cannot be told from another's delete.
     pub(crate) async fn delete_seen(&self, key: &Key, seen: &Row) -> Result<Swap> {
         let values = (key.as_str(), seen.version, seen.deadline);
-        self.common.client.swap(&self.writes.delete_seen, values, None).await
+        self.swap(key, &self.writes.delete_seen, values, Lost::Unknown).await
     }
 
     /// A pause of random length, longer from attempt to attempt: of many writers, a lightweight transaction lets the
@@ -177,7 +192,7 @@ impl Cell for Strict {
         let swap = match next {
             None => self.delete_seen(key, row).await?,
             Some(next) if row.version == Some(to_uuid(&next.version)) => {
-                match self.move_deadline(key, row, to_column(next.deadline), Some(next)).await? {
+                match self.move_deadline(key, row, To::Step(to_column(next.deadline)), Some(next)).await? {
                     Some(swap) => swap,
                     None => return Ok(false),
                 }

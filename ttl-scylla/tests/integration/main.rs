@@ -16,6 +16,7 @@ mod raw;
 mod requests;
 mod secrets;
 mod secured;
+mod settled;
 mod space;
 mod states;
 mod support;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         trials.extend(races::trials(&server));
         trials.extend(requests::trials(&server));
         trials.extend(secrets::trials(&server));
+        trials.extend(settled::trials(&server));
         trials.extend(tables::trials(&server));
         // They start nodes of their own.
         trials.extend(cluster::trials());
