@@ -216,7 +216,9 @@ impl TtlStore for ScyllaStore {
         match &self.inner {
             Inner::Strict(store) => {
                 let at = self.locks.hasher.hash_one(key) % LOCKS as u64;
-                let _waited = self.locks.stripes[at as usize].lock().await;
+                // No longer than for a request: a server that hangs is not waited for once for each patch.
+                let turn = self.locks.stripes[at as usize].lock();
+                let _waited = tokio::time::timeout(self.common().client.timeout, turn).await;
                 store.patch(key, patch, options).await
             }
             Inner::Lww(lww) => {
