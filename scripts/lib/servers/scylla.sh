@@ -19,7 +19,12 @@ scylla_columns() { printf '%s\n' "CQL strict=$1&mode=strict" "CQL lww=$1&mode=lw
 # Each tells its own, this one and the one that stands in for it.
 scylla_version() { :; }
 
-scylla_built_image() { echo "ttl-store-test/cassandra:$(maven_version cassandra)"; }
+# Named after what is copied into it too.
+scylla_built_image() {
+  local files
+  files=$(cat "$root"/scripts/lib/servers/cassandra/* | cksum)
+  echo "ttl-store-test/cassandra:$(maven_version cassandra)-${files%% *}"
+}
 scylla_image_packages() { echo openjdk-17-jre-headless; }
 # What follows `sh -c` is dropped: the command that containers are started with is for ScyllaDB's image.
 scylla_build_image() {

@@ -13,9 +13,12 @@ Usage: ttl-conformance [OPTIONS] URL
        ttl-conformance --list [--filter TEXT]
        ttl-conformance --clauses
 
-  URL              memory:, redis://host:6379, rediss://..., redis+unix:///path, dynamodb://TABLE?endpoint=...
-                   (as the drivers read them; with table=ensure DynamoDB's table is made if it is missing);
-                   on a server each case works in a namespace of its own and empties it afterwards
+  URL              memory:, redis://host:6379, rediss://..., redis+unix:///path, dynamodb://TABLE?endpoint=...,
+                   scylla://host:9042/KEYSPACE/TABLE, cassandra://... (as the drivers read them; with table=ensure
+                   DynamoDB's table is made if it is missing);
+                   on a server each case works in a namespace of its own and empties it afterwards; on ScyllaDB and
+                   Cassandra that is a table, suite_..., which is dropped at the end, in the URL's keyspace, which is
+                   made if it is missing (with one copy, if the URL has no replication) and stays
 
   --filter TEXT    only cases whose name (group::name) contains TEXT, or that check the clause TEXT;
                    given several times: cases that match one of them
