@@ -20,7 +20,9 @@ async fn an_unknown_scheme_lists_the_known_ones() {
     let text = refusal(connect("mongodb://user:s3cret@host/db").await);
     assert!(text.contains("\"mongodb\""), "{text}");
     assert!(
-        text.contains("cassandra, dynamodb, memory, redis, redis+unix, rediss, scylla, valkey, valkey+unix, valkeys"),
+        text.contains(
+            "cassandra, dynamodb, memory, redis, redis+unix, rediss, scylla, valkey, valkey+unix, valkeys"
+        ),
         "{text}"
     );
 }
@@ -47,6 +49,28 @@ async fn a_scheme_whose_feature_is_off_names_the_feature() {
         if !on {
             let text = refusal(connect(url).await);
             assert!(text.contains(&format!("needs the feature {feature:?} of ttl-store")), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_driver_refuses_what_it_does_not_understand_before_it_connects() {
+    for (url, says, on) in [
+        ("memory:?colour=s3cret", "colour", cfg!(feature = "memory")),
+        ("redis://:s3cret@host?colour=1", "colour", cfg!(feature = "redis")),
+        ("valkey://:s3cret@host?colour=1", "colour", cfg!(feature = "redis")),
+        ("dynamodb://table?colour=1", "colour", cfg!(feature = "dynamodb")),
+        ("scylla://u:s3cret@host", "KEYSPACE/TABLE", cfg!(feature = "scylla")),
+        ("Cassandra://u:s3cret@host/shop/sessions?colour=1", "colour", cfg!(feature = "scylla")),
+        (
+            "scylla://u:s3cret@host/shop/sessions?tls=true",
+            "`scylla-tls` of ttl-store",
+            cfg!(feature = "scylla") && !cfg!(feature = "scylla-tls"),
+        ),
+    ] {
+        if on {
+            let text = refusal(connect(url).await);
+            assert!(text.contains(says), "{text}");
         }
     }
 }
