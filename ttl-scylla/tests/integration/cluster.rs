@@ -1,10 +1,13 @@
-//! Three nodes with a copy on each: one is stopped and started again while writes go on, and what was acknowledged stays.
+//! Three nodes: requests go to one that has the row; and with a copy on each, one is stopped and started again, and another
+//! hangs, while writes go on, and what was acknowledged stays.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
+use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancingPolicy};
+use scylla::statement::unprepared::Statement;
 use serde_json::Value as Json;
 use tokio::task::JoinSet;
 use ttl_core::{
@@ -13,12 +16,16 @@ use ttl_core::{
 use ttl_scylla::{Mode, Replication, ScyllaConfig, ScyllaStore};
 
 use crate::node::{Node, with_own_nodes};
-use crate::space::{BOTH, PATIENCE, eventually};
-use crate::support::{LONG, key};
+use crate::space::{BOTH, eventually};
+use crate::support::{LONG, applied, key};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![with_own_nodes("cluster::what_was_acknowledged_survives_the_stop_of_a_node", survives)]
+    vec![with_own_nodes("cluster::what_was_acknowledged_survives_nodes_that_hang_or_stop", survives)]
 }
+
+/// Who is not answered by a node that hangs asks another one after so long, or gives up.
+const IMPATIENCE: Duration = Duration::from_millis(200);
+const TIMEOUT: Duration = Duration::from_secs(4);
 
 const WRITERS: usize = 4;
 
@@ -41,16 +48,12 @@ struct Known {
     unsure: i64,
 }
 
-fn config(nodes: &[Node], mode: Mode) -> ScyllaConfig {
-    let mut config = ScyllaConfig::new(nodes[0].address(), "ttl_cluster", format!("of_{mode}"));
+fn of_nodes(nodes: &[Node], keyspace: &str, mode: Mode) -> ScyllaConfig {
+    let mut config = ScyllaConfig::new(nodes[0].address(), keyspace, format!("of_{mode}"));
     for node in &nodes[1..] {
         config = config.with_node(node.address());
     }
-    config
-        .with_mode(mode)
-        .with_timeout(PATIENCE)
-        .with_ensure_schema()
-        .with_replication(Replication::everywhere(3))
+    config.with_mode(mode).with_timeout(TIMEOUT).with_ensure_schema()
 }
 
 async fn survives() {
@@ -64,24 +67,36 @@ async fn survives() {
         up == [3, 3, 3]
     })
     .await;
+    routed(&nodes).await;
     let mut stores = Vec::new();
     for mode in BOTH {
-        stores.push(ScyllaStore::connect(&config(&nodes, mode)).await.unwrap());
+        let config = of_nodes(&nodes, "ttl_cluster", mode).with_replication(Replication::everywhere(3));
+        stores.push(connected(&config.with_speculative_delay(IMPATIENCE)).await);
     }
     let run = Arc::new(Run { ends: AtomicBool::new(false), acknowledged: AtomicUsize::new(0) });
     let mut writers = JoinSet::new();
     for number in 0..WRITERS {
         writers.spawn(write(number, stores.clone(), Arc::clone(&run)));
     }
-    let progress = async |what: &str| {
+    let progress = async |count: usize, what: &str| {
         let from = run.acknowledged.load(Ordering::SeqCst);
-        eventually(what, || async { run.acknowledged.load(Ordering::SeqCst) >= from + 200 }).await;
+        eventually(what, || async { run.acknowledged.load(Ordering::SeqCst) >= from + count }).await;
     };
-    progress("writes with all nodes").await;
+    progress(200, "writes with all nodes").await;
     nodes[2].stop().await;
-    progress("writes without a node").await;
+    progress(200, "writes without a node").await;
     nodes[2].start_again().await;
-    progress("writes with all nodes again").await;
+    progress(100, "writes with all nodes again").await;
+    nodes[1].hang();
+    progress(10, "writes while a node hangs").await;
+    for number in 0..20 {
+        for store in &stores {
+            // Reads that it does not answer are answered by another one.
+            store.get(&key(&format!("own {} 0 0", number % WRITERS)), GetOptions::new()).await.unwrap();
+        }
+    }
+    nodes[1].go_on();
+    progress(100, "writes with all nodes once more").await;
     run.ends.store(true, Ordering::SeqCst);
     let mut known = writers.join_all().await;
     known.sort_unstable_by_key(|known| known.number);
@@ -92,6 +107,47 @@ async fn survives() {
     let ready = || async { answers(&stores).await };
     eventually("reads without another node", ready).await;
     check(&stores, &known).await;
+}
+
+/// Connects, and makes keyspace and table; nodes that have just met may not agree on them at once.
+async fn connected(config: &ScyllaConfig) -> ScyllaStore {
+    eventually("the table", || async { ScyllaStore::connect(config).await.is_ok() }).await;
+    ScyllaStore::connect(config).await.unwrap()
+}
+
+/// With one copy of each row, every request is put to the node that has it: none has to ask another one.
+async fn routed(nodes: &[Node]) {
+    let config = of_nodes(nodes, "ttl_routed", Mode::Lww).with_replication(Replication::everywhere(1));
+    drop(connected(&config).await);
+    // One that finds the keyspace when it connects, and so knows where its rows are.
+    let store = connected(&config).await;
+    for number in 0..60 {
+        let name = key(&format!("k{number}"));
+        applied(store.put(&name, Value::from("v"), PutOptions::new(LONG)).await);
+        assert!(store.get(&name, GetOptions::new()).await.unwrap().is_some());
+    }
+    let session = store.session();
+    for what in ["read", "write"] {
+        let mut asked = Vec::new();
+        let mut done = Vec::new();
+        for node in nodes {
+            let address = NodeIdentifier::NodeAddress(node.address().parse().unwrap());
+            let policy = SingleTargetLoadBalancingPolicy::new(address, None);
+            let count = async |whose: &str| {
+                let mut statement = Statement::new(format!(
+                    "SELECT count FROM system_views.{whose}_{what}_latency WHERE keyspace_name = 'ttl_routed' AND table_name \
+                     = 'of_lww'"
+                ));
+                statement.set_load_balancing_policy(Some(Arc::clone(&policy)));
+                let rows = session.query_unpaged(statement, ()).await.unwrap().into_rows_result().unwrap();
+                rows.maybe_first_row::<(i64,)>().unwrap().map_or(0, |(count,)| count)
+            };
+            asked.push(count("coordinator").await);
+            done.push(count("local").await);
+        }
+        assert_eq!(asked, done, "{what}s that nodes were asked for, and that were theirs");
+        assert!(asked.iter().sum::<i64>() >= 60, "{what}s: {asked:?}");
+    }
 }
 
 async fn answers(stores: &[ScyllaStore]) -> bool {

@@ -13,13 +13,18 @@ use ttl_core::{
 };
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
-use crate::node::{Node, with_own_nodes};
+use crate::node::{Node, SharedNode, with_own_nodes};
 use crate::raw::{Cells, Raw};
 use crate::space::{BOTH, PATIENCE, eventually};
 use crate::support::{blob, key};
 
-pub(crate) fn trials() -> Vec<Trial> {
-    vec![with_own_nodes("disk::nothing_is_left_of_what_has_ended", nothing_left)]
+pub(crate) fn trials(node: &Arc<SharedNode>) -> Vec<Trial> {
+    BOTH.map(|mode| {
+        let node = Arc::clone(node);
+        let name = format!("disk::{mode}::nothing_is_left_of_what_has_ended");
+        with_own_nodes(&name, move || async move { nothing_left(node.get().await, mode).await })
+    })
+    .into()
 }
 
 const KEYSPACE: &str = "ttl_disk";
@@ -135,12 +140,7 @@ async fn step(store: &ScyllaStore, mode: Mode, name: &str, step: Step) {
     }
 }
 
-async fn nothing_left() {
-    let node = Arc::new(Node::start_one().await);
-    join_all(BOTH.map(|mode| of_mode(&node, mode))).await;
-}
-
-async fn of_mode(node: &Node, mode: Mode) {
+async fn nothing_left(node: &Node, mode: Mode) {
     let table = format!("of_{mode}");
     // The clock is the server's, so nothing has to be kept for others.
     let config = ScyllaConfig::from_url(&node.url(KEYSPACE, &table)).unwrap();
@@ -172,6 +172,10 @@ async fn of_mode(node: &Node, mode: Mode) {
         let names = raw.run("SELECT key FROM {}").await;
         for row in &names {
             let name = row.columns[0].as_ref().unwrap().as_text().unwrap();
+            // To the driver it is there or not, and never in between.
+            if let Err(error) = store.get(&key(name), GetOptions::new()).await {
+                panic!("{mode}: {name}: {error}");
+            }
             if let Some(found) = raw.find(name).await {
                 let Cells { kind, value, deadline, covers, max_deadline, version } = found.cells;
                 let whole = kind.is_some() && value.is_some() && covers.is_some();

@@ -107,9 +107,13 @@ impl Frame {
         bytes
     }
 
+    /// The wire carries such a one unread.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.flags & 1 != 0
+    }
+
     /// The text of a query, or of a statement to prepare.
     pub(crate) fn text(&self) -> String {
-        assert_eq!(self.flags & 1, 0, "the wire reads no compressed frames");
         let (length, rest) = self.body.split_first_chunk::<4>().unwrap();
         String::from_utf8(rest[..u32::from_be_bytes(*length) as usize].to_vec()).unwrap()
     }

@@ -1,9 +1,11 @@
 //! The driver on a real server: the conformance suite in both modes, the layout, the requests, tables that do not fit,
-//! ghosts, clocks that differ, answers that are lost, and nodes that stop.
+//! ghosts, clocks that differ, answers that are lost, and nodes that hang or stop.
 
 mod clocks;
 mod cluster;
+mod connections;
 mod disk;
+mod far;
 mod fates;
 mod frames;
 mod ghosts;
@@ -14,6 +16,7 @@ mod outages;
 mod races;
 mod raw;
 mod requests;
+mod scans;
 mod secrets;
 mod secured;
 mod settled;
@@ -30,6 +33,9 @@ use libtest_mimic::Trial;
 use ttl_conformance::drivers::scylla::ScyllaHarness;
 use ttl_conformance::servers::{ServerKind, ServerUrl, conformance_trials, run_tests};
 
+/// A node that gives up on fewer ended cells than a table of the trials can hold.
+const SOON_TOO_MUCH: &str = "tombstone_warn_threshold: 1000\ntombstone_failure_threshold: 3000";
+
 fn main() -> ExitCode {
     if let Some(program) = node::missing() {
         println!("ignored: the trials that start nodes of their own, because {program} is not on PATH");
@@ -38,6 +44,8 @@ fn main() -> ExitCode {
         let mut trials = suite(&server, "strict");
         trials.extend(suite(&server, "lww"));
         trials.extend(clocks::trials(&server));
+        trials.extend(connections::trials(&server));
+        trials.extend(far::trials(&server));
         trials.extend(fates::trials(&server));
         trials.extend(ghosts::trials(&server));
         trials.extend(layout::trials(&server));
@@ -49,7 +57,9 @@ fn main() -> ExitCode {
         trials.extend(tables::trials(&server));
         // They start nodes of their own.
         trials.extend(cluster::trials());
-        trials.extend(disk::trials());
+        let node = node::SharedNode::with(SOON_TOO_MUCH);
+        trials.extend(disk::trials(&node));
+        trials.extend(scans::trials(&server, &node));
         trials.extend(secured::trials());
         trials.sort_by(|a, b| a.name().cmp(b.name()));
         trials

@@ -5,16 +5,18 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::{Completion, Trial};
+use tokio::sync::OnceCell;
 use ttl_conformance::servers::required;
 use ttl_core::Version;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/cassandra");
 
-/// What the script needs; `scripts/test` installs it.
-const PROGRAMS: [&str; 3] = ["bash", "java", "mvn"];
+/// What the script and the trials need; `scripts/test` installs them, `keytool` with `java`.
+const PROGRAMS: [&str; 4] = ["bash", "java", "keytool", "mvn"];
 
 /// The first of them that is not there.
 pub(crate) fn missing() -> Option<&'static str> {
@@ -36,6 +38,22 @@ pub(crate) fn with_own_nodes<F: Future<Output = ()> + Send + 'static>(
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(test());
         Ok(Completion::Completed)
     })
+}
+
+/// A node for several trials: the first of them starts it, and it ends when the last has ended.
+pub(crate) struct SharedNode {
+    settings: &'static str,
+    node: OnceCell<Node>,
+}
+
+impl SharedNode {
+    pub(crate) fn with(settings: &'static str) -> Arc<Self> {
+        Arc::new(Self { settings, node: OnceCell::new() })
+    }
+
+    pub(crate) async fn get(&self) -> &Node {
+        self.node.get_or_init(|| Node::start_with(self.settings)).await
+    }
 }
 
 /// A node; it ends when this is dropped, and what it wrote is removed.
@@ -150,9 +168,17 @@ impl Node {
     /// Asks it to end, and returns when it has.
     pub(crate) async fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        let asked = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-        assert!(asked.success());
+        signal("TERM", &child);
         tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap();
+    }
+
+    /// Lets it hang: its connections stand, and nobody answers on them.
+    pub(crate) fn hang(&self) {
+        signal("STOP", self.child.as_ref().unwrap());
+    }
+
+    pub(crate) fn go_on(&self) {
+        signal("CONT", self.child.as_ref().unwrap());
     }
 
     /// Cassandra's own nodetool.
@@ -165,6 +191,12 @@ impl Node {
         assert!(output.status.success(), "{command:?}: {text} {}", String::from_utf8_lossy(&output.stderr));
         text
     }
+}
+
+/// By the shell, which is there where the program `kill` is not.
+fn signal(name: &str, child: &Child) {
+    let command = format!("kill -{name} {}", child.id());
+    assert!(Command::new("bash").args(["-c", &command]).status().unwrap().success(), "{command}");
 }
 
 impl Drop for Node {

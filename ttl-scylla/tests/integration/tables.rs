@@ -11,6 +11,7 @@ use crate::support::{LONG, Table, applied, blob, config, key, with_server};
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![
         with_server("tables::a_missing_table_is_told_with_its_cql", server, missing),
+        with_server("tables::a_missing_keyspace_is_told_or_made", server, keyspace),
         with_server("tables::the_other_mode_is_refused", server, other_mode),
         with_server("tables::another_ones_table_is_refused", server, another_ones),
         with_server("tables::a_session_can_be_handed_in", server, handed_in),
@@ -37,6 +38,27 @@ async fn missing(url: String) {
     table.raw.query_unpaged(&text[start..start + end], ()).await.unwrap();
     ScyllaStore::connect(&config).await.unwrap();
     table.raw.query_unpaged(format!("DROP TABLE {name}"), ()).await.unwrap();
+    table.drop().await;
+}
+
+async fn keyspace(url: String) {
+    let table = Table::new(&url).await;
+    let (start, end) = url.split_once("ttl_store_test").expect("the keyspace of the tests");
+    let name = format!("trial_{}", &ttl_core::Version::random().to_string()[..16]);
+    let config = |query: &str| {
+        let url = format!("{start}{name}{}{query}", end.split_once('?').unwrap().0);
+        ScyllaConfig::from_url(&url).unwrap()
+    };
+    let error = refused(&config("?ensure_schema=true")).await;
+    assert!(error.to_string().contains("no keyspace") && error.to_string().contains(&name), "{error}");
+    // A datacentre that the cluster does not have.
+    let error = refused(&config("?ensure_schema=true&replication=nowhere:1")).await;
+    assert!(error.to_string().contains("replication"), "{error}");
+    ScyllaStore::connect(&config("?ensure_schema=true&replication=1&timeout=20s")).await.unwrap();
+    // What is there is not made again.
+    let other = config("?ensure_schema=true&replication=2&timeout=20s").with_table("other");
+    ScyllaStore::connect(&other).await.unwrap();
+    table.raw.query_unpaged(format!("DROP KEYSPACE {name}"), ()).await.unwrap();
     table.drop().await;
 }
 

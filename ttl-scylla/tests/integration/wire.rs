@@ -51,6 +51,8 @@ struct State {
     seen: Vec<String>,
     /// Requests that the server has and has not answered.
     open: usize,
+    /// Requests that were compressed.
+    compressed: usize,
 }
 
 struct Shared {
@@ -104,6 +106,11 @@ impl Wire {
     /// BATCH and unprepared query on it.
     pub(crate) fn seen(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.state.lock().seen)
+    }
+
+    /// How many requests went over the wire compressed, which it neither reads nor fails.
+    pub(crate) fn compressed(&self) -> usize {
+        self.shared.state.lock().compressed
     }
 
     /// Returns when the server has answered all that it got.
@@ -222,7 +229,7 @@ async fn requests(mut from: OwnedReadHalf, server: Outbox, client: Outbox, open:
     while let Ok(frame) = Frame::read(&mut from).await {
         let (stream, shared) = (frame.stream, &open.shared);
         let awaited = match shared.judge(&frame) {
-            None if frame.opcode == PREPARE => Awaited::Learn(frame.text()),
+            None if frame.opcode == PREPARE && !frame.is_compressed() => Awaited::Learn(frame.text()),
             None => Awaited::Carry,
             Some(Fault::LostRequest) => return,
             Some(Fault::LostAnswer) => Awaited::Cut,
@@ -274,6 +281,10 @@ impl Shared {
     fn judge(&self, frame: &Frame) -> Option<Fault> {
         let mut state = self.state.lock();
         let state = &mut *state;
+        if frame.is_compressed() {
+            state.compressed += 1;
+            return None;
+        }
         let text = match frame.opcode {
             PREPARE | QUERY => frame.text(),
             EXECUTE => state.statements.get(frame.executed()).cloned().unwrap_or_default(),
