@@ -11,6 +11,10 @@ use ttl_core::{Error, ErrorKind};
 
 use crate::BACKEND;
 
+/// Nobody knows what a transaction decided: Cassandra's, also of a serial read, which completes those that were left
+/// behind.
+const CAS_WRITE_UNKNOWN: i32 = 0x1700;
+
 /// What became of a request that failed.
 #[derive(Clone, Debug)]
 pub(crate) enum Fate {
@@ -28,7 +32,9 @@ fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
 pub(crate) fn read(failed: ExecutionError) -> Error {
     match &failed {
         ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, text)) => match answer {
-            DbError::ReadTimeout { .. } | DbError::WriteTimeout { .. } => timed_out(),
+            DbError::ReadTimeout { .. }
+            | DbError::WriteTimeout { .. }
+            | DbError::Other(CAS_WRITE_UNKNOWN) => timed_out(),
             DbError::ReadFailure { .. } | DbError::WriteFailure { .. } | DbError::Overloaded => {
                 unavailable("replicas failed to answer; try again later")
             }
@@ -39,6 +45,21 @@ pub(crate) fn read(failed: ExecutionError) -> Error {
             unavailable("the connection broke before the answer came; nothing was read, try again")
         }
         _ => not_sent(failed),
+    }
+}
+
+/// A keyspace or a table could not be made.
+pub(crate) fn not_made(failed: ExecutionError) -> Error {
+    match &failed {
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::ConfigError, _)) => new(
+            ErrorKind::InvalidConfig,
+            "the servers refuse this keyspace or table; check the replication and the names of its datacentres",
+        ),
+        ExecutionError::RequestTimeout(_) => new(
+            ErrorKind::Timeout,
+            "the table was not made in time, or nobody has heard of it yet; try again",
+        ),
+        _ => read(failed),
     }
 }
 
@@ -341,7 +362,7 @@ mod tests {
             (answered(read_timeout()), None, None),
             (answered(DbError::ServerError), None, None),
             (answered(DbError::Overloaded), None, None),
-            (answered(DbError::Other(0x1700)), None, None),
+            (answered(DbError::Other(CAS_WRITE_UNKNOWN)), None, None),
             (answered(DbError::IsBootstrapping), Some(ErrorKind::Unavailable), Some(ErrorKind::Unavailable)),
             (
                 answered(DbError::Unauthorized),
@@ -378,6 +399,8 @@ mod tests {
                 ErrorKind::Unavailable,
             ),
             (answered(DbError::Overloaded), ErrorKind::Unavailable),
+            // Completing what another one has left behind was not decided.
+            (answered(DbError::Other(CAS_WRITE_UNKNOWN)), ErrorKind::Timeout),
         ];
         for (failed, kind) in table {
             let text = failed.to_string();

@@ -1,6 +1,9 @@
 //! The keyspace and the table: the CQL that makes them, and whether those that are there are ours.
 
+use std::time::Duration;
+
 use scylla::client::session::Session;
+use scylla::statement::Consistency;
 use scylla::statement::unprepared::Statement;
 use ttl_core::{Error, ErrorKind, Result};
 
@@ -18,6 +21,9 @@ const COLUMNS: [(&str, &str, bool); 7] = [
     ("max_deadline", "bigint", false),
     ("version", "uuid", false),
 ];
+
+/// How long to wait, at least, until a keyspace or a table is made: all nodes have to agree.
+const MAKING: Duration = Duration::from_secs(10);
 
 /// What a table's comment begins with; the mode follows.
 const MARK: &str = "ttl-store layout 1, mode ";
@@ -67,10 +73,17 @@ pub(crate) async fn settle(session: &Session, config: &ScyllaConfig, sending: &S
             cql.join("; ")
         )));
     }
-    if let Some(replication) = &config.replication {
-        run(session, &keyspace_cql(config, replication), sending).await?;
+    // Who may make tables in a keyspace need not be allowed to make keyspaces.
+    if !has_keyspace(session, config, sending).await? {
+        let Some(replication) = &config.replication else {
+            return Err(invalid(format!(
+                "there is no keyspace {:?}; make it, or say with which replication it is to be made",
+                config.keyspace
+            )));
+        };
+        run(session, &keyspace_cql(config, replication), config, sending).await?;
     }
-    run(session, &table_cql(config), sending).await?;
+    run(session, &table_cql(config), config, sending).await?;
     if check(session, config, sending).await? {
         return Ok(());
     }
@@ -78,11 +91,21 @@ pub(crate) async fn settle(session: &Session, config: &ScyllaConfig, sending: &S
         .with_backend(crate::BACKEND))
 }
 
-async fn run(session: &Session, cql: &str, sending: &Sending) -> Result<()> {
+async fn run(session: &Session, cql: &str, config: &ScyllaConfig, sending: &Sending) -> Result<()> {
     let mut statement = Statement::new(cql);
     statement.set_execution_profile_handle(Some(sending.profile.clone()));
+    statement.set_request_timeout(Some(config.timeout().max(MAKING)));
     // Making what is there already changes nothing.
-    session.query_unpaged(statement, ()).await.map(drop).map_err(error::read)
+    session.query_unpaged(statement, ()).await.map(drop).map_err(error::not_made)
+}
+
+async fn has_keyspace(session: &Session, config: &ScyllaConfig, sending: &Sending) -> Result<bool> {
+    let mut statement =
+        Statement::new("SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?");
+    statement.set_execution_profile_handle(Some(sending.profile.clone()));
+    statement.set_consistency(Consistency::LocalOne);
+    let found = session.query_unpaged(statement, (config.keyspace.as_str(),)).await.map_err(error::read)?;
+    Ok(found.into_rows_result().map_err(|_| error::unexpected())?.rows_num() > 0)
 }
 
 /// Whether the table is there; one that is not as it must be is an error.
@@ -92,7 +115,7 @@ async fn check(session: &Session, config: &ScyllaConfig, sending: &Sending) -> R
         let place = "keyspace_name = ? AND table_name = ?";
         let mut statement = Statement::new(format!("SELECT {what} FROM system_schema.{from} WHERE {place}"));
         statement.set_execution_profile_handle(Some(sending.profile.clone()));
-        statement.set_consistency(scylla::statement::Consistency::LocalOne);
+        statement.set_consistency(Consistency::LocalOne);
         statement
     };
     let tables = select("comment, default_time_to_live", "tables");
