@@ -1,5 +1,6 @@
 //! Where the cluster is and how to use it: the builder, and what it checks.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use ttl_core::{Error, ErrorKind, Result};
 
 use crate::Mode;
 
+/// Longer than any request takes, and short enough to be added to any instant.
+const MAX_TIMEOUT: Duration = Duration::from_secs(86_400);
 /// The longest name of a keyspace or table.
 const MAX_NAME_BYTES: usize = 48;
 /// The largest value that a lightweight transaction takes with the servers' default limits.
@@ -96,7 +99,8 @@ impl ScyllaConfig {
     /// How far the clocks of clients and servers may be apart, unless said otherwise: one minute.
     pub const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-    /// A table of the cluster that this node (`host` or `host:port`) belongs to; the other nodes are found by it.
+    /// A table of the cluster that this node (`host` or `host:port`, an IPv6 address in brackets) belongs to; the other
+    /// nodes are found by it.
     ///
     /// Names of keyspaces and tables are case-sensitive here.
     pub fn new(node: impl Into<String>, keyspace: impl Into<String>, table: impl Into<String>) -> Self {
@@ -166,7 +170,7 @@ impl ScyllaConfig {
         self
     }
 
-    /// Waits at most so long for each request; at least 1 ms.
+    /// Waits at most so long for each request; at least 1 ms and at most a day.
     ///
     /// A write that got no answer in time is sent once more if it can be recognised, and is
     /// [`ErrorKind::OutcomeUnknown`] after that: so it takes up to twice as long.
@@ -271,6 +275,12 @@ impl ScyllaConfig {
         if self.timeout < Duration::from_millis(1) {
             return Err(invalid("a timeout is at least 1 ms"));
         }
+        if self.timeout > MAX_TIMEOUT {
+            return Err(invalid("a timeout is at most a day"));
+        }
+        if self.datacenter.as_ref().is_some_and(String::is_empty) {
+            return Err(invalid("a datacenter has a name; leave it out to use all"));
+        }
         if self.max_value_bytes > MAX_VALUE_BYTES {
             return Err(invalid(format!("max_value_bytes is at most {MAX_VALUE_BYTES} (15 MiB)")));
         }
@@ -286,7 +296,9 @@ impl ScyllaConfig {
             return Err(invalid("certificates are for TLS; write tls=true or call with_tls"));
         }
         if self.tls && !cfg!(feature = "tls") {
-            return Err(invalid("TLS needs the feature `tls` of ttl-scylla, or `scylla-tls` of ttl-store, which is switched off"));
+            return Err(invalid(
+                "TLS needs the feature `tls` of ttl-scylla, or `scylla-tls` of ttl-store, which is switched off",
+            ));
         }
         self.replication.as_ref().map_or(Ok(()), check_replication)
     }
@@ -308,7 +320,9 @@ fn check_replication(replication: &Replication) -> Result<()> {
     let fits = match &replication.0 {
         Places::Everywhere(copies) => *copies > 0,
         Places::Datacenters(places) => {
+            let names: HashSet<&str> = places.iter().map(|(name, _)| name.as_str()).collect();
             !places.is_empty()
+                && names.len() == places.len()
                 && places
                     .iter()
                     .all(|(name, copies)| *copies > 0 && !name.is_empty() && name.bytes().all(word))
@@ -317,7 +331,9 @@ fn check_replication(replication: &Replication) -> Result<()> {
     if fits {
         return Ok(());
     }
-    Err(invalid("replication is a number of copies above zero, or one for each of some datacentres by name"))
+    Err(invalid(
+        "replication is a number of copies above zero, or one for each of some datacentres, each named once",
+    ))
 }
 
 impl fmt::Debug for ScyllaConfig {
@@ -367,6 +383,9 @@ mod tests {
             ScyllaConfig::new("h", "ks", "a\"b"),
             ScyllaConfig::new("h", "ks", "t".repeat(49)),
             config().with_timeout(Duration::ZERO),
+            config().with_timeout(Duration::MAX),
+            config().with_datacenter(""),
+            config().with_replication(Replication::datacenters([("dc1", 3), ("dc1", 2)])),
             config().with_max_value_bytes(MAX_VALUE_BYTES + 1),
             config().with_clock_skew(Duration::from_secs(86_401)),
             config().with_consistency(Consistency::One),

@@ -1,5 +1,6 @@
 //! The session: made from a configuration, or handed in; and how statements are sent on it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use scylla::client::execution_profile::ExecutionProfile;
@@ -19,7 +20,7 @@ use crate::{Mode, error};
 /// Connects to the cluster, in the configuration's time limit.
 pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
     let mut builder = SessionBuilder::new()
-        .known_nodes(&config.nodes)
+        .known_nodes(config.nodes.iter().map(|node| with_port(node)))
         .connection_timeout(config.timeout)
         .hostname_resolution_timeout(Some(config.timeout))
         .compression(config.compression)
@@ -36,6 +37,11 @@ pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
         Ok(session) => session.map_err(error::not_connected),
         Err(_) => Err(error::not_connected_in_time(config.timeout)),
     }
+}
+
+/// The client library adds its port to names and bare addresses only.
+fn with_port(node: &str) -> Cow<'_, str> {
+    if node.starts_with('[') && node.ends_with(']') { format!("{node}:9042").into() } else { node.into() }
 }
 
 /// How the statements of a store are sent, whoever made the session.
@@ -64,4 +70,18 @@ pub(crate) fn sending(session: &Session, config: &ScyllaConfig) -> Sending {
     let profile: ExecutionProfile = profile.build();
     let until = Instant::now() + config.timeout;
     Sending { profile: profile.into_handle(), read, scan: config.consistency, until }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_in_brackets_has_a_port() {
+        let nodes =
+            [("[::1]", "[::1]:9042"), ("[::1]:7000", "[::1]:7000"), ("db1", "db1"), ("db1:7000", "db1:7000")];
+        for (given, asked) in nodes {
+            assert_eq!(with_port(given), asked);
+        }
+    }
 }

@@ -164,7 +164,8 @@ impl Lww {
 
 /// Whether the nodes do not know the table yet, or know it in part.
 fn is_being_made(failed: &PrepareError) -> bool {
-    let PrepareError::AllAttemptsFailed { first_attempt: RequestAttemptError::DbError(answer, text) } = failed
+    let PrepareError::AllAttemptsFailed { first_attempt: RequestAttemptError::DbError(answer, text) } =
+        failed
     else {
         return false;
     };

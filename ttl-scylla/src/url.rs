@@ -1,5 +1,6 @@
 //! Configuration by URL.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -114,19 +115,29 @@ fn place(authority: &str, path: &str) -> Result<ScyllaConfig> {
 
 /// `host` or `host:port`, an IPv6 address in brackets.
 fn node(text: &str) -> Result<String> {
-    let port = match text.rsplit_once(':') {
-        Some((_, port)) if !port.ends_with(']') => Some(port),
-        _ => None,
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
     };
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
         return Err(invalid(
             "what follows a host's colon is no port; write host:9042, and ':' in a password as %3A",
         ));
     }
-    match text.split(':').next() {
-        Some("") | None => Err(invalid("the URL names no host; write scylla://host:9042/KEYSPACE/TABLE")),
-        Some(_) => Ok(text.to_owned()),
+    if host.is_empty() {
+        return Err(invalid("the URL names no host; write scylla://host:9042/KEYSPACE/TABLE"));
     }
+    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let fits = match inside {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.contains(['[', ']', ':']),
+    };
+    if !fits {
+        return Err(invalid(
+            "a host is a name, an IPv4 address, or an IPv6 address in brackets, as in [::1]:9042",
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 fn options(config: &mut ScyllaConfig, query: &str) -> Result<()> {
@@ -257,6 +268,8 @@ mod tests {
             .with_ensure_schema()
             .with_replication(Replication::datacenters([("dc1", 3), ("dc2", 2)]));
         assert_eq!(config.unwrap(), expected);
+        let address = ScyllaConfig::from_url("scylla://[::1]/ks/entries").unwrap();
+        assert_eq!(address, ScyllaConfig::new("[::1]", "ks", "entries"));
         let plain = ScyllaConfig::from_url("scylla://localhost/ks/entries/?replication=3").unwrap();
         let expected =
             ScyllaConfig::new("localhost", "ks", "entries").with_replication(Replication::everywhere(3));
@@ -299,6 +312,12 @@ mod tests {
             ("scylla://h/k/a-b", "letters, digits"),
             ("scylla://h:99999/k/t", "port"),
             ("scylla://h,:9042/k/t", "host"),
+            ("scylla://fe80::1/k/t", "brackets"),
+            ("scylla://fe80::1:9042/k/t", "brackets"),
+            ("scylla://[fe80::1/k/t", "brackets"),
+            ("scylla://[h]:9042/k/t", "brackets"),
+            ("scylla://[::1]9042/k/t", "port"),
+            ("scylla://h/k/t?datacenter=", "datacenter"),
             ("scylla://u@h/k/t", "password"),
             ("scylla://u:s3cret@h/k/t?namspace=x", "the keys are mode, timeout"),
             ("scylla://u:12/s3cret@h/k/t", "%2F"),
