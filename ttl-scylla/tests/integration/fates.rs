@@ -10,7 +10,7 @@ use ttl_conformance::servers::ServerUrl;
 use ttl_core::{Condition, ErrorKind, GetOptions, PutOptions, Result, Ttl, TtlStore, Want};
 use ttl_scylla::{Mode, ScyllaStore};
 
-use crate::frames::Refusal;
+use crate::frames::{REFUSALS, Refusal};
 use crate::operations::{self, Class, Operation, Seen};
 use crate::raw::Found;
 use crate::space::{SHORT, Space, answers, eventually, in_both, in_mode};
@@ -22,6 +22,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     let mut trials = Vec::new();
     trials.extend(in_both("fates::a_request_that_is_refused_changes_nothing", server, refused));
     trials.extend(in_both("fates::an_error_after_the_write_loses_nothing", server, broken));
+    trials.extend(in_both("fates::no_error_misleads_any_operation", server, every));
     trials.extend(in_both("fates::silence_is_no_answer", server, silent));
     trials.extend(in_both("fates::a_late_request_is_applied_once", server, late));
     trials.extend(in_both("fates::a_broken_connection_is_no_answer", server, cut));
@@ -31,6 +32,19 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
 }
 
 const AT_ONCE: usize = 8;
+
+/// What a server may say of a write that was applied.
+const AMBIGUOUS: [Refusal; 8] = [
+    Refusal::ServerError,
+    Refusal::Overloaded,
+    Refusal::UnavailableForCommit,
+    Refusal::WriteTimeoutCas,
+    Refusal::WriteTimeoutSimple,
+    Refusal::WriteFailure,
+    // A transaction reads before it writes.
+    Refusal::ReadTimeout,
+    Refusal::ReadFailure,
+];
 
 /// What came of an operation without any fault.
 struct Normal {
@@ -136,17 +150,27 @@ fn forms() -> Vec<Operation> {
     all
 }
 
-/// Every form on every state with every one of these faults, several at once. Answers how they ended.
+/// Every form on every state with every one of these faults. Answers how they ended.
 async fn all(
     space: &Space,
     store: &ScyllaStore,
     faults: &[(u32, &'static str, Fault)],
 ) -> Vec<Option<ErrorKind>> {
-    let forms = forms();
+    meet(space, store, &forms(), &states(space.mode), faults).await
+}
+
+/// Every operation on every state with every fault, several at once. Answers how they ended.
+async fn meet(
+    space: &Space,
+    store: &ScyllaStore,
+    operations: &[Operation],
+    states: &[State],
+    faults: &[(u32, &'static str, Fault)],
+) -> Vec<Option<ErrorKind>> {
     let mut runs = Vec::new();
-    for operation in &forms {
-        for state in states(space.mode) {
-            runs.extend(faults.iter().map(|fault| (operation, state, *fault)));
+    for operation in operations {
+        for state in states {
+            runs.extend(faults.iter().map(|fault| (operation, *state, *fault)));
         }
     }
     let ends = Mutex::new(Vec::new());
@@ -184,14 +208,7 @@ async fn refused(space: Space) {
 
 async fn broken(space: Space) {
     let mut faults = Vec::new();
-    // No server says WriteTimeoutSimple of a transaction that it has refused, and this wire would.
-    for refusal in [
-        Refusal::ServerError,
-        Refusal::Overloaded,
-        Refusal::UnavailableForCommit,
-        Refusal::WriteTimeoutCas,
-        Refusal::WriteFailure,
-    ] {
+    for refusal in AMBIGUOUS {
         for times in [1, 9] {
             faults.extend([
                 (times, "UPDATE", Fault::Broken(refusal)),
@@ -206,8 +223,34 @@ async fn broken(space: Space) {
         faults.retain(|(_, _, fault)| *fault != Fault::Broken(Refusal::UnavailableForCommit));
     }
     let ends = all(&space, &space.store, &faults).await;
-    assert!(count(&ends, None) > 100, "{ends:?}");
-    assert!(count(&ends, Some(ErrorKind::OutcomeUnknown)) > 50, "{ends:?}");
+    assert!(count(&ends, None) > 100);
+    assert!(count(&ends, Some(ErrorKind::OutcomeUnknown)) > 50);
+}
+
+/// Every form of every operation that the mode offers; most send the same statements.
+async fn every(space: Space) {
+    let (mut deletes, mut others) = (Vec::new(), Vec::new());
+    for operation in operations::all() {
+        let tried = operation.run(&space.quiet, &key(&space.name()), planted()).await;
+        if tried.is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
+            continue;
+        }
+        let is_delete = operation.name.starts_with("delete") || operation.name.starts_with("take");
+        if is_delete { deletes.push(operation) } else { others.push(operation) }
+    }
+    let mut ends = Vec::new();
+    for (operations, verb) in [(others, "UPDATE"), (deletes, "DELETE")] {
+        let mut faults: Vec<_> = AMBIGUOUS.iter().map(|refusal| (1, verb, Fault::Broken(*refusal))).collect();
+        if space.mode == Mode::Lww {
+            faults.retain(|(_, _, fault)| *fault != Fault::Broken(Refusal::UnavailableForCommit));
+        }
+        faults.extend(REFUSALS.map(|refusal| (1, "", Fault::Refused(refusal))));
+        ends.extend(meet(&space, &space.store, &operations, &[State::Record], &faults).await);
+    }
+    for end in [ErrorKind::Unavailable, ErrorKind::PermissionDenied, ErrorKind::Timeout, ErrorKind::Backend] {
+        assert!(count(&ends, Some(end)) > 20, "{end}");
+    }
+    assert!(count(&ends, None) > 100);
 }
 
 async fn silent(space: Space) {
@@ -219,9 +262,9 @@ async fn silent(space: Space) {
         }
     }
     let ends = all(&space, &store, &faults).await;
-    assert!(count(&ends, None) > 100, "{ends:?}");
-    assert!(count(&ends, Some(ErrorKind::OutcomeUnknown)) > 20, "{ends:?}");
-    assert!(count(&ends, Some(ErrorKind::Timeout)) > 10, "{ends:?}");
+    assert!(count(&ends, None) > 100);
+    assert!(count(&ends, Some(ErrorKind::OutcomeUnknown)) > 20);
+    assert!(count(&ends, Some(ErrorKind::Timeout)) > 10);
 }
 
 async fn late(space: Space) {
@@ -230,9 +273,9 @@ async fn late(space: Space) {
     let faults = [3, 5].map(|halves| (1, "UPDATE", Fault::Late(SHORT / 2 * halves)));
     let deletes = (1, "DELETE", Fault::Late(SHORT / 2 * 3));
     let ends = all(&space, &store, &[faults[0], faults[1], deletes]).await;
-    assert!(count(&ends, None) > 50, "{ends:?}");
+    assert!(count(&ends, None) > 50);
     // A plain write that is sent again is as good as the first.
-    assert!(space.mode == Mode::Lww || count(&ends, Some(ErrorKind::OutcomeUnknown)) > 5, "{ends:?}");
+    assert!(space.mode == Mode::Lww || count(&ends, Some(ErrorKind::OutcomeUnknown)) > 5);
 }
 
 /// The first one arrives when the second has been answered and somebody has written since.
@@ -273,8 +316,8 @@ async fn cut(space: Space) {
             space.wire.heal();
         }
     }
-    assert!(space.mode == Mode::Lww || count(&ends, Some(ErrorKind::OutcomeUnknown)) > 10, "{ends:?}");
-    assert!(count(&ends, Some(ErrorKind::Unavailable)) > 1, "{ends:?}");
+    assert!(space.mode == Mode::Lww || count(&ends, Some(ErrorKind::OutcomeUnknown)) > 10);
+    assert!(count(&ends, Some(ErrorKind::Unavailable)) > 1);
     // The same handle works again.
     eventually("a connection", || answers(&space.store)).await;
     assert_eq!(

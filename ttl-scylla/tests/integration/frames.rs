@@ -48,6 +48,22 @@ pub(crate) enum Refusal {
     Unprepared,
 }
 
+pub(crate) const REFUSALS: [Refusal; 13] = [
+    Refusal::ServerError,
+    Refusal::Overloaded,
+    Refusal::Bootstrapping,
+    Refusal::UnavailableForPaxos,
+    Refusal::UnavailableForCommit,
+    Refusal::WriteTimeoutCas,
+    Refusal::WriteTimeoutSimple,
+    Refusal::WriteFailure,
+    Refusal::ReadTimeout,
+    Refusal::ReadFailure,
+    Refusal::Unauthorized,
+    Refusal::Invalid,
+    Refusal::Unprepared,
+];
+
 const QUORUM: u16 = 4;
 const LOCAL_QUORUM: u16 = 6;
 const LOCAL_SERIAL: u16 = 9;

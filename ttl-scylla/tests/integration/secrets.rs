@@ -7,7 +7,7 @@ use ttl_conformance::servers::ServerUrl;
 use ttl_core::{PutOptions, TtlStore, Version};
 use ttl_scylla::{ScyllaConfig, ScyllaStore};
 
-use crate::frames::{QUOTED, Refusal};
+use crate::frames::{QUOTED, REFUSALS};
 use crate::operations;
 use crate::space::{SHORT, Space, in_both, node};
 use crate::states::{DAMAGES, FOREIGN, State};
@@ -41,22 +41,6 @@ pub(crate) fn texts(error: &ttl_core::Error) -> String {
     }
     text
 }
-
-const REFUSALS: [Refusal; 13] = [
-    Refusal::ServerError,
-    Refusal::Overloaded,
-    Refusal::Bootstrapping,
-    Refusal::UnavailableForPaxos,
-    Refusal::UnavailableForCommit,
-    Refusal::WriteTimeoutCas,
-    Refusal::WriteTimeoutSimple,
-    Refusal::WriteFailure,
-    Refusal::ReadTimeout,
-    Refusal::ReadFailure,
-    Refusal::Unauthorized,
-    Refusal::Invalid,
-    Refusal::Unprepared,
-];
 
 async fn errors(space: Space) {
     let mut told = 0;
