@@ -1,5 +1,8 @@
-//! Many writers while answers are being lost: at most one creates a key, and acknowledged increments add up.
+//! Many writers while answers are being lost: at most one creates a key, acknowledged increments add up, and in lww mode
+//! a put stays, however many refreshes are under way.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
@@ -7,12 +10,13 @@ use serde_json::Value as Json;
 use tokio::task::JoinSet;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    Condition, Create, ErrorKind, GetOptions, Outcome, Patch, PatchOptions, PutOptions, TtlStore, Value,
+    Condition, Create, ErrorKind, GetOptions, Outcome, Patch, PatchOptions, PutOptions, Refresh, Ttl,
+    TtlStore, Value, Want,
 };
 use ttl_scylla::Mode;
 
 use crate::frames::Refusal;
-use crate::space::{Space, answers, eventually, in_mode};
+use crate::space::{SHORT, Space, answers, eventually, in_mode};
 use crate::support::{LONG, key};
 use crate::wire::Fault;
 
@@ -25,6 +29,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
             server,
             increments,
         ),
+        in_mode(Mode::Lww, "races::no_refresh_takes_anything_from_a_put", server, refreshes),
     ]
 }
 
@@ -138,4 +143,54 @@ async fn increments(space: Space) {
     let total = record.get("n").and_then(Json::as_i64).unwrap();
     assert!((sure..=sure + unsure).contains(&total), "{sure}..={}: {total}", sure + unsure);
     assert_eq!(record.get("list").and_then(Json::as_array).map(Vec::len), usize::try_from(total).ok());
+}
+
+/// Each key has one writer and is refreshed all the time, by requests that come late or twice.
+async fn refreshes(space: Space) {
+    let store = space.another(|config| config.with_timeout(SHORT)).await;
+    let late = [50, 150, 600].map(|millis| Fault::Late(Duration::from_millis(millis)));
+    let lost = [Fault::Silent { done: true }, Fault::Broken(Refusal::Overloaded)];
+    space.wire.take_toll(7, &[&late[..], &lost].concat());
+    let ends = Arc::new(AtomicBool::new(false));
+    let mut refreshers = JoinSet::new();
+    for number in 0..16_u64 {
+        let (store, ends) = (store.clone(), Arc::clone(&ends));
+        refreshers.spawn(async move {
+            let (name, mut refreshed) = (key(&format!("k{}", number % 8)), 0);
+            while !ends.load(Ordering::SeqCst) {
+                // Far apart, so that cells are written again.
+                let ttl = Ttl::minutes(1 + refreshed * 7 % 50 * (number % 3 + 1));
+                let refresh = if number % 2 == 0 { Refresh::extend_only(ttl) } else { Refresh::reset(ttl) };
+                let read = store.get(&name, GetOptions::new().with_refresh(refresh)).await;
+                let done = read.ok().flatten().is_some_and(|entry| entry.refresh_error.is_none());
+                refreshed += u64::from(done);
+            }
+            refreshed
+        });
+    }
+    let mut writers = JoinSet::new();
+    for number in 0..8 {
+        let (store, quiet, raw) = (store.clone(), space.quiet.clone(), space.raw.clone());
+        writers.spawn(async move {
+            let (name, mut acknowledged) = (key(&format!("k{number}")), 0);
+            for round in 0..40 {
+                let value = Value::from(format!("{number} {round}"));
+                let put = PutOptions::new(Ttl::minutes(1 + round % 5)).with_want(Want::VERSION);
+                let Ok(done) = store.put(&name, value.clone(), put).await else { continue };
+                acknowledged += 1;
+                let want = GetOptions::new().with_want(Want::VERSION);
+                let entry = quiet.get(&name, want).await.unwrap().unwrap();
+                assert_eq!(entry.version, done.applied().unwrap().version, "{number} {round}");
+                assert_eq!(entry.value, Some(value), "{number} {round}");
+                let cells = raw.find(name.as_str()).await.unwrap().cells;
+                assert!(cells.covers >= cells.deadline, "{number} {round}: {cells:?}");
+            }
+            acknowledged
+        });
+    }
+    let acknowledged: i32 = writers.join_all().await.into_iter().sum();
+    ends.store(true, Ordering::SeqCst);
+    let refreshed: u64 = refreshers.join_all().await.into_iter().sum();
+    assert!(space.wire.heal() > 20, "faults met the requests");
+    assert!(acknowledged > 200 && refreshed > 100, "{acknowledged} puts, {refreshed} refreshes");
 }
