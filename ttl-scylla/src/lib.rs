@@ -33,7 +33,7 @@
 //!
 //! # Servers
 //!
-//! Tested with Apache Cassandra 5.0, one node. Not tried: ScyllaDB itself, several replicas, several datacentres.
+//! Tested with Apache Cassandra 5.0, one node and a cluster of three. Not tried: ScyllaDB itself, several datacentres.
 //! Differences are handled by what comes back, never by a server's name or version. ScyllaDB has no lightweight
 //! transactions on tablets before 2025.4; that is `Unsupported`, and the text says what to do.
 //!
@@ -58,7 +58,7 @@
 //! written again, by a refresh for twice the time, so that the next ones are small.
 //!
 //! Servers count native TTLs up to 20 years and to January 2038. An entry that ends later has none: when it has ended,
-//! nobody sees it, and it is collected when its key is next written or deleted.
+//! nobody sees it, and it is collected when its key is next written.
 //!
 //! # Tables
 //!
