@@ -24,8 +24,10 @@
 //! * **Lww**: plain writes; the one with the latest timestamp wins. Conditions, patches, caps, takes and deletes that
 //!   expect a kind are [`Unsupported`](ttl_core::ErrorKind::Unsupported). A refresh carries the timestamp of what it
 //!   refreshes plus a microsecond, so it never beats a newer write. Two writes of one key with the same timestamp can
-//!   mix their cells, which is an exception to E4; within a process timestamps never repeat. Of refreshes that run at the
-//!   same time any one can stay, not always the longest, which is an exception to R2.
+//!   mix their cells, which is an exception to E4; within a process they do not meet, as long as clocks agree. Of refreshes
+//!   that run at the same time any one can stay, not always the longest, which is an exception to R2. Timestamps are of
+//!   the writers' clocks: a write goes over whatever it has seen, but after a delete by a program whose clock is ahead,
+//!   the puts of others are lost until their clocks have got there.
 //!
 //! The clock that decides is this process's ([`ScyllaStore::with_clock`]): programs that share a table need clocks that
 //! agree as closely as deadlines are to be kept. A refresh is checked against the clock when it is sent, not when it
@@ -126,6 +128,7 @@ mod settle;
 mod statements;
 mod store;
 mod strict;
+mod timestamps;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;

@@ -2,8 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ttl_core::rules::{self, DeleteStep, ExpireStep, PutStep};
 use ttl_core::{
@@ -16,33 +14,14 @@ use crate::put::meta;
 use crate::row::{Cells, Row};
 use crate::statements::Lww as Statements;
 use crate::strict::Common;
+use crate::timestamps::{EXPIRE, REFRESH, Timestamps};
 
 /// Rows changed by plain writes.
 #[derive(Clone)]
 pub(crate) struct Lww {
     pub(crate) common: Common,
     pub(crate) writes: Arc<Statements>,
-}
-
-/// How much later, in microseconds, a refresh is than what it refreshes: by so little that any newer write wins.
-const REFRESH: i64 = 1;
-/// The same of an expire: more than several refreshes that follow each other while it is under way.
-const EXPIRE: i64 = 10;
-/// The same of a put or a delete, at least: more than any refresh and expire of what it overwrites, where that was
-/// written by a clock which is ahead.
-const WRITE: i64 = 1_000;
-
-/// The timestamp of a put or a delete, in microseconds: later than all that this process has used or has seen of what it
-/// overwrites. By the system's clock, whatever the store's says: other programs' timestamps are.
-fn timestamp(seen: Option<i64>) -> i64 {
-    static LAST: AtomicI64 = AtomicI64::new(0);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
-    let least = now.max(seen.map_or(0, |seen| seen.saturating_add(WRITE)));
-    // Relaxed: only this one number is shared, and its own history is ordered.
-    let last = LAST
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(least.max(last.saturating_add(1))));
-    least.max(last.unwrap_or_else(|last| last).saturating_add(1))
+    pub(crate) timestamps: Arc<Timestamps>,
 }
 
 impl Lww {
@@ -92,7 +71,7 @@ impl Lww {
                 let version = Version::random();
                 let cells = Cells::new(value, deadline, cap, &version);
                 let reach = Reach::until(cells.deadline, now, self.common.skew);
-                self.write(key, &cells, reach, timestamp(row.written), || true).await?;
+                self.write(key, &cells, reach, self.timestamp(&row), || true).await?;
                 Ok(Outcome::Applied(meta(options.want, created, deadline, Some(version))))
             }
         }
@@ -195,8 +174,13 @@ impl Lww {
         self.common.client.write(&self.writes.write, values, may).await
     }
 
+    /// Of a put or a delete over this row.
+    fn timestamp(&self, row: &Row) -> i64 {
+        self.timestamps.next(row.written, self.common.skew)
+    }
+
     async fn erase(&self, key: &Key, row: &Row) -> Result<()> {
-        let values = (timestamp(row.written), key.as_str());
+        let values = (self.timestamp(row), key.as_str());
         self.common.client.write(&self.writes.delete, values, || true).await
     }
 }
@@ -204,20 +188,5 @@ impl Lww {
 impl fmt::Debug for Lww {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.common.fmt(f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timestamps_rise_whatever_was_seen() {
-        let mut last = 0;
-        for seen in [None, Some(1), Some(i64::MAX / 2), None, None] {
-            let next = timestamp(seen);
-            assert!(next > last && seen.is_none_or(|seen| next > seen + EXPIRE), "{next} after {last}");
-            last = next;
-        }
     }
 }

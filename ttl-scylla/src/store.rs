@@ -112,7 +112,7 @@ impl ScyllaStore {
             }
             Mode::Lww => {
                 let writes = Arc::new(statements::Lww::prepare(&session, &name, &sending).await?);
-                Inner::Lww(Lww { common, writes })
+                Inner::Lww(Lww { common, writes, timestamps: Arc::default() })
             }
         };
         let stripes = std::iter::repeat_with(Mutex::default).take(LOCKS).collect();

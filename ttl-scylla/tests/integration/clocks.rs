@@ -26,6 +26,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         taken_over,
     ));
     trials.push(in_mode(Mode::Lww, "clocks::the_last_write_wins_whatever_the_clocks_say", server, last));
+    trials.push(in_mode(Mode::Lww, "clocks::one_broken_clock_carries_no_other_entry_away", server, broken));
     trials
 }
 
@@ -184,6 +185,10 @@ async fn last(space: Space) {
         assert!(store.delete(&key(&name), DeleteOptions::new()).await.unwrap().is_applied());
         assert!(store.get(&key(&name), GetOptions::new()).await.unwrap().is_none(), "{ahead} s ahead");
         assert!(space.raw.find(&name).await.is_none(), "{ahead} s ahead");
+        // What has been deleted can be there again.
+        assert!(applied(store.put(&key(&name), blob("again"), PutOptions::new(LONG)).await).created);
+        let entry = store.get(&key(&name), GetOptions::new()).await.unwrap().unwrap();
+        assert_eq!(entry.value, Some(blob("again")), "a put after a delete of a write {ahead} s ahead");
         // A refresh loses against a newer write, whoever is ahead.
         write(&name, ahead + 40).await;
         let refresh = GetOptions::new().with_refresh(Refresh::extend_only(LONG));
@@ -191,4 +196,32 @@ async fn last(space: Space) {
         write(&name, ahead + 41).await;
         assert_eq!(space.raw.find(&name).await.unwrap().cells.deadline, Some(until));
     }
+}
+
+/// Somebody's clock was off by hours when it wrote: what it wrote can be replaced, and no other entry is written as late
+/// as that.
+async fn broken(space: Space) {
+    let micros = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
+    let far = micros + 3 * 3_600_000_000;
+    let until = space.now_millis() + 60_000;
+    space
+        .raw
+        .run(&format!(
+            "UPDATE {{}} USING TTL 300 AND TIMESTAMP {far} SET kind = 1, value = 0x61, deadline = {until}, covers = {until}, \
+             max_deadline = {}, version = 00000000-0000-4000-8000-000000000007 WHERE key = 'far'",
+            i64::MAX
+        ))
+        .await;
+    for name in ["far", "other"] {
+        applied(space.store.put(&key(name), blob("new"), PutOptions::new(LONG)).await);
+        let entry = space.store.get(&key(name), GetOptions::new()).await.unwrap().unwrap();
+        assert_eq!(entry.value, Some(blob("new")), "{name}");
+    }
+    let written = async |name: &str| {
+        let rows = space.raw.run(&format!("SELECT WRITETIME(value) FROM {{}} WHERE key = '{name}'")).await;
+        let at = rows[0].columns[0].as_ref().unwrap().as_bigint().unwrap();
+        u128::try_from(at).unwrap()
+    };
+    assert!(written("far").await > far);
+    assert!(written("other").await < far - 3_600_000_000, "it goes by the clock");
 }

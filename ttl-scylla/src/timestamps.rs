@@ -1,0 +1,88 @@
+//! Timestamps of plain writes, in microseconds: of two writes of a cell the one with the later timestamp stays.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How much later a refresh is than what it refreshes: by so little that any newer write wins.
+pub(crate) const REFRESH: i64 = 1;
+/// The same of an expire: more than several refreshes that follow each other while it is under way.
+pub(crate) const EXPIRE: i64 = 10;
+/// The same of a put or a delete, at least: more than any refresh and expire of what it overwrites, where that was
+/// written by a clock which is ahead.
+const WRITE: i64 = 1_000;
+
+/// The timestamps of a store's puts and deletes.
+#[derive(Debug, Default)]
+pub(crate) struct Timestamps {
+    last: AtomicI64,
+}
+
+impl Timestamps {
+    /// Later than all that the store has used and than what the write goes over, `seen`, so that a put after a delete
+    /// stays although a clock is ahead. What was written by a clock that is ahead by more than `skew` is gone over all
+    /// the same, and not remembered: one such entry would carry all others with it.
+    pub(crate) fn next(&self, seen: Option<i64>, skew: Duration) -> i64 {
+        let now = now();
+        let least = now.max(seen.map_or(now, |seen| seen.saturating_add(WRITE)));
+        let skew = i64::try_from(skew.as_micros()).unwrap_or(i64::MAX);
+        if least > now.saturating_add(skew).saturating_add(WRITE) {
+            // Two who go over the same entry use different ones.
+            return least.saturating_add(now % WRITE);
+        }
+        later(&self.last, least)
+    }
+}
+
+/// By the system's clock, whatever the store's says: other programs' timestamps are. No two stores of a process get the
+/// same.
+fn now() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    later(&LAST, i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// At least so much, and more than ever before.
+fn later(last: &AtomicI64, least: i64) -> i64 {
+    let next = |last: i64| least.max(last.saturating_add(1));
+    // Relaxed: only this one number is shared, and its own history is ordered.
+    let before = last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+    next(before.unwrap_or_else(|before| before))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SKEW: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn timestamps_rise_whatever_was_seen() {
+        let (timestamps, mut last) = (Timestamps::default(), 0);
+        let ahead = now() + 30_000_000;
+        for seen in [None, Some(1), Some(ahead), None, Some(ahead), None] {
+            let next = timestamps.next(seen, SKEW);
+            assert!(next > last && seen.is_none_or(|seen| next > seen + EXPIRE), "{next} after {last}");
+            last = next;
+        }
+        assert!(last > ahead && last < ahead + 10 * WRITE);
+    }
+
+    #[test]
+    fn what_is_too_far_ahead_is_gone_over_and_forgotten() {
+        let timestamps = Timestamps::default();
+        for far in [now() + 61_000_000, i64::MAX / 2, i64::MAX - 10] {
+            assert!(timestamps.next(Some(far), SKEW) > far);
+            let next = timestamps.next(None, SKEW);
+            assert!(next <= now(), "{far}: {next}");
+        }
+        assert_eq!(timestamps.next(Some(i64::MAX), SKEW), i64::MAX);
+    }
+
+    #[test]
+    fn two_stores_use_different_ones() {
+        let stores = [Timestamps::default(), Timestamps::default()];
+        let mut all: Vec<i64> = (0..1_000).map(|number| stores[number % 2].next(None, SKEW)).collect();
+        all.dedup();
+        assert_eq!((all.len(), all.is_sorted()), (1_000, true));
+    }
+}
