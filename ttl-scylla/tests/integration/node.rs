@@ -135,7 +135,7 @@ impl Node {
         &self.directory
     }
 
-    /// Starts it with what it wrote before, and returns when it takes clients.
+    /// Starts it with what it wrote before, and returns when it takes clients. The first time it may be downloaded.
     pub(crate) async fn start_again(&mut self) {
         let log = self.directory.join("log");
         let output = File::create(&log).unwrap();
@@ -153,7 +153,7 @@ impl Node {
             .spawn()
             .unwrap();
         let child = self.child.insert(child);
-        for _ in 0..1_800 {
+        for _ in 0..6_000 {
             let text = fs::read_to_string(&log).unwrap();
             if text.contains("Startup complete") {
                 return;
@@ -162,7 +162,7 @@ impl Node {
             assert!(ended.is_none(), "the node did not start:\n{text}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        panic!("the node did not start within 3 minutes:\n{}", fs::read_to_string(&log).unwrap());
+        panic!("the node did not start within 10 minutes:\n{}", fs::read_to_string(&log).unwrap());
     }
 
     /// Asks it to end, and returns when it has.

@@ -7,12 +7,12 @@ use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     DeleteOptions, ErrorKind, GetOptions, PutOptions, Refresh, ScanOptions, Select, Ttl, TtlStore, Want,
 };
-use ttl_scylla::{Mode, ScyllaStore};
+use ttl_scylla::{ScyllaConfig, ScyllaStore};
 
 use crate::frames::Refusal;
 use crate::node::{Node, with_own_nodes};
 use crate::operations::{self, Class};
-use crate::space::{PATIENCE, Space, answers, eventually, in_both};
+use crate::space::{BOTH, PATIENCE, Space, answers, eventually, in_both};
 use crate::states::{State, planted};
 use crate::support::{LONG, applied, blob, key};
 use crate::wire::Fault;
@@ -25,14 +25,19 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     trials
 }
 
+/// How long to wait to learn what became of a write, while nobody answers.
+const HASTE: Duration = Duration::from_secs(2);
+
 async fn gone(space: Space) {
     let name = space.name();
     space.prepare(&name, State::Record).await;
+    let hasty = space.another(|config| config.with_timeout(HASTE)).await;
     assert!(space.store.get(&key(&name), GetOptions::new()).await.unwrap().is_some());
     space.wire.shut().await;
-    // The connections that stood may break under the first requests; from then on it is known that nothing is sent.
+    // The connections that stood may break under the first requests, whose fate somebody who is patient would wait to learn;
+    // from then on it is known that nothing is sent.
     eventually("the outage to be noticed", || async {
-        let error = space.store.put(&key(&name), blob("w"), PutOptions::new(LONG)).await.unwrap_err();
+        let error = hasty.put(&key(&name), blob("w"), PutOptions::new(LONG)).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error}");
         error.kind() == ErrorKind::Unavailable
     })
@@ -109,21 +114,28 @@ async fn refreshes(space: Space) {
 async fn stopped() {
     let mut node = Node::start_one().await;
     let url = node.url("ttl_outages", "entries");
-    for mode in [Mode::Strict, Mode::Lww] {
-        let config = ttl_scylla::ScyllaConfig::from_url(&url).unwrap().with_mode(mode).with_timeout(PATIENCE);
-        let store = ScyllaStore::connect(&config.with_table(format!("of_{mode}"))).await.unwrap();
+    let mut stores = Vec::new();
+    for mode in BOTH {
+        let config = ScyllaConfig::from_url(&url).unwrap().with_mode(mode).with_table(format!("of_{mode}"));
+        let store = ScyllaStore::connect(&config.clone().with_timeout(PATIENCE)).await.unwrap();
         applied(store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await);
-        node.stop().await;
+        let hasty = ScyllaStore::with_session(store.session(), &config.with_timeout(HASTE)).await.unwrap();
+        stores.push((mode, store, hasty));
+    }
+    node.stop().await;
+    for (_, store, hasty) in &stores {
         eventually("the outage to be noticed", || async {
             let error = store.get(&key("k"), GetOptions::new()).await.expect_err("no miss and no entry");
             assert!(error.is_retryable(), "{error}");
-            let error = store.put(&key("k"), blob("w"), PutOptions::new(LONG)).await.unwrap_err();
+            let error = hasty.put(&key("k"), blob("w"), PutOptions::new(LONG)).await.unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::OutcomeUnknown), "{error}");
             error.kind() == ErrorKind::Unavailable
         })
         .await;
-        node.start_again().await;
-        eventually("an answer", || answers(&store)).await;
+    }
+    node.start_again().await;
+    for (mode, store, _) in &stores {
+        eventually("an answer", || answers(store)).await;
         let entry = store.get(&key("k"), GetOptions::new()).await.unwrap().unwrap();
         assert_eq!(entry.value, Some(blob("v")), "what was acknowledged is there, {mode}");
         applied(store.put(&key("k"), blob("w"), PutOptions::new(LONG)).await);

@@ -46,7 +46,8 @@ async fn errors(space: Space) {
     let mut told = 0;
     for operation in operations::all() {
         for refusal in REFUSALS {
-            space.wire.fail(1_000, "", "", Fault::Refused(refusal));
+            // The first request, and what is sent to find out.
+            space.wire.fail(2, "", "", Fault::Refused(refusal));
             let answer = operation.run(&space.store, &key(KEY), Version::random()).await;
             space.wire.heal();
             if let Err(error) = answer {
