@@ -146,18 +146,20 @@ impl ScyllaBeneath {
         self.session.query_unpaged(cql, values).await.map(drop).map_err(failed)
     }
 
-    async fn empty(&self) -> Result<()> {
-        let rows = self
-            .session
-            .query_unpaged(format!("SELECT key FROM {}", self.table), ())
-            .await
-            .map_err(failed)?;
+    async fn keys(&self) -> Result<Vec<(String,)>> {
+        let select = format!("SELECT key FROM {}", self.table);
+        let rows = self.session.query_unpaged(select, ()).await.map_err(failed)?;
         let rows = rows.into_rows_result().map_err(failed)?;
+        rows.rows().map_err(failed)?.map(|row| row.map_err(failed)).collect()
+    }
+
+    /// Whether nothing is left: a row written with a timestamp ahead of the servers' clocks stays.
+    async fn empty(&self) -> Result<bool> {
         let delete = format!("DELETE FROM {} WHERE key = ?", self.table);
-        for row in rows.rows::<(String,)>().map_err(failed)? {
-            self.session.query_unpaged(&*delete, row.map_err(failed)?).await.map_err(failed)?;
+        for key in self.keys().await? {
+            self.session.query_unpaged(&*delete, key).await.map_err(failed)?;
         }
-        Ok(())
+        Ok(self.keys().await?.is_empty())
     }
 }
 
@@ -181,10 +183,11 @@ impl Beneath for ScyllaBeneath {
     }
 
     async fn clean_up(&self) {
-        // A table that could not be emptied is left alone.
-        if self.empty().await.is_ok() {
+        if matches!(self.empty().await, Ok(true)) {
             let (place, table) = self.place.clone();
             give_back(place, table);
+        } else {
+            let _ = self.session.query_unpaged(format!("DROP TABLE IF EXISTS {}", self.table), ()).await;
         }
     }
 }
