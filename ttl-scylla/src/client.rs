@@ -48,22 +48,20 @@ impl Client {
         statement: &PreparedStatement,
         values: &impl SerializeRow,
     ) -> Result<QueryResult, ExecutionError> {
-        let mut result = self.session.execute_unpaged(statement, values).await;
-        for _ in 1..LEARNINGS {
-            match &result {
-                Err(failed) if error::is_forgotten(failed) => {
-                    result = self.session.execute_unpaged(statement, values).await;
-                }
-                _ => break,
+        let mut learnings = 1..LEARNINGS;
+        loop {
+            let result = self.session.execute_unpaged(statement, values).await;
+            let forgotten = result.as_ref().is_err_and(error::is_forgotten);
+            if !forgotten || learnings.next().is_none() {
+                return result;
             }
         }
-        result
     }
 
     /// A row of one key; an empty one where there is none.
     pub(crate) async fn read(&self, statement: &PreparedStatement, key: &Key) -> Result<Row> {
         let result = self.execute(statement, &(key.as_str(),)).await.map_err(error::read)?;
-        Ok(row::rows(result)?.pop().map(|(row, _)| row).unwrap_or_default())
+        Ok(row::first(result)?.0)
     }
 
     /// One page of rows; also says of a failure whether a smaller range of tokens may do better.
@@ -73,21 +71,19 @@ impl Client {
         values: impl SerializeRow,
         state: PagingState,
     ) -> Result<(Vec<Row>, PagingStateResponse), (Error, bool)> {
-        let mut page = self.session.execute_single_page(statement, &values, state.clone()).await;
-        for _ in 1..LEARNINGS {
-            match &page {
-                Err(failed) if error::is_forgotten(failed) => {
-                    page = self.session.execute_single_page(statement, &values, state.clone()).await;
-                }
-                _ => break,
+        let mut learnings = 1..LEARNINGS;
+        let page = loop {
+            let page = self.session.execute_single_page(statement, &values, state.clone()).await;
+            let forgotten = page.as_ref().is_err_and(error::is_forgotten);
+            if !forgotten || learnings.next().is_none() {
+                break page;
             }
-        }
+        };
         let (result, next) = page.map_err(|failed| {
             let too_much = error::is_too_much(&failed);
             (error::read(failed), too_much)
         })?;
-        let rows = row::rows(result).map_err(|error| (error, false))?;
-        Ok((rows.into_iter().map(|(row, _)| row).collect(), next))
+        Ok((row::all(result).map_err(|error| (error, false))?, next))
     }
 
     /// A lightweight transaction, sent once.
@@ -100,7 +96,7 @@ impl Client {
         let result = result.map_err(|failed| error::write(failed, self.commit, true))?;
         // The server has done it or has not; an answer that cannot be read leaves that open.
         let unreadable = |_: Error| Fate::Unknown(error::unreadable());
-        let (row, applied) = row::rows(result).map_err(unreadable)?.pop().unwrap_or_default();
+        let (row, applied) = row::first(result).map_err(unreadable)?;
         match applied {
             Some(true) => Ok(Swap::Done),
             Some(false) => Ok(Swap::Refused(row)),

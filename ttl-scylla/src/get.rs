@@ -35,7 +35,8 @@ impl Strict {
             let Some(to) = hit.refresh else { return Ok(Some(entry)) };
             let stored = value.map(|value| Stored::new(value, header.deadline, header.cap, header.version));
             let extends = options.refresh.is_some_and(|refresh| refresh.mode == RefreshMode::ExtendOnly);
-            match self.refresh(key, &row, &header, to_column(to), stored, extends).await {
+            // In a box of its own: what seldom runs would else make every read's future larger.
+            match Box::pin(self.refresh(key, &row, &header, to_column(to), stored, extends)).await {
                 Ok(Some(at)) => {
                     let shown = entry.deadline.map(|_| from_column(at));
                     return Ok(Some(entry.with_deadline(shown)));

@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
+use scylla::deserialize::row::{ColumnIterator, RawColumn};
+use scylla::deserialize::value::DeserializeValue;
 use scylla::response::query_result::QueryResult;
-use scylla::value::{CqlValue, Row as Columns};
 use ttl_core::rules::Header;
 use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Stored, Value, Version};
 use uuid::Uuid;
@@ -19,7 +20,7 @@ pub(crate) struct Row {
     pub(crate) covers: Option<i64>,
     pub(crate) cap: Option<i64>,
     pub(crate) version: Option<Uuid>,
-    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) value: Option<Bytes>,
     /// The newest of the timestamps that were asked for, in microseconds.
     pub(crate) written: Option<i64>,
     /// Of the key, in a scan.
@@ -66,7 +67,7 @@ impl Row {
     pub(crate) fn take_value(&mut self, kind: Kind) -> Result<Value> {
         let bytes = self.value.take().ok_or_else(|| error::not_ours("it lacks its value"))?;
         match kind {
-            Kind::Blob => Ok(Value::Blob(Bytes::from(bytes))),
+            Kind::Blob => Ok(Value::Blob(bytes)),
             Kind::Record => match Record::from_json_text(&bytes) {
                 Ok(record) => Ok(record.into()),
                 Err(_) => Err(error::not_ours("its record is no JSON object")),
@@ -87,43 +88,52 @@ impl Row {
         self.key.take().and_then(|key| Key::new(key).ok())
     }
 
-    fn set(&mut self, column: &str, value: Option<CqlValue>) {
-        match (column, value) {
-            ("kind", Some(CqlValue::TinyInt(code))) => self.kind = Some(code),
-            ("deadline", Some(CqlValue::BigInt(millis))) => self.deadline = Some(millis),
-            ("covers", Some(CqlValue::BigInt(millis))) => self.covers = Some(millis),
-            ("max_deadline", Some(CqlValue::BigInt(millis))) => self.cap = Some(millis),
-            ("version", Some(CqlValue::Uuid(version))) => self.version = Some(version),
-            ("value", Some(CqlValue::Blob(bytes))) => self.value = Some(bytes),
-            // The servers store no bytes at all as an empty value.
-            ("value", Some(CqlValue::Empty)) => self.value = Some(Vec::new()),
-            ("deadline_written" | "version_written", Some(CqlValue::BigInt(at))) => {
-                self.written = self.written.max(Some(at));
-            }
-            ("position", Some(CqlValue::BigInt(token))) => self.token = Some(token),
-            ("key", Some(CqlValue::Text(key))) => self.key = Some(key),
+    /// Takes a column by its name: servers answer with different ones. `[applied]`, where there is one, is answered.
+    fn set(&mut self, column: &RawColumn<'_, '_>) -> Result<Option<bool>> {
+        match column.spec.name() {
+            "kind" => self.kind = cell(column)?,
+            "deadline" => self.deadline = cell(column)?,
+            "covers" => self.covers = cell(column)?,
+            "max_deadline" => self.cap = cell(column)?,
+            "version" => self.version = cell(column)?,
+            "value" => self.value = cell(column)?,
+            "deadline_written" | "version_written" => self.written = self.written.max(cell(column)?),
+            "position" => self.token = cell(column)?,
+            "key" => self.key = cell(column)?,
+            "[applied]" => return cell(column),
             _ => {}
         }
+        Ok(None)
     }
 }
 
-/// The rows of an answer, by the names of their columns: servers answer with different ones. The flag is `[applied]`,
-/// where there is one.
-pub(crate) fn rows(result: QueryResult) -> Result<Vec<(Row, Option<bool>)>> {
+fn cell<'f, T: DeserializeValue<'f, 'f>>(column: &RawColumn<'f, 'f>) -> Result<Option<T>> {
+    let kind = column.spec.typ();
+    let checked = <Option<T>>::type_check(kind).map_err(|_| error::unexpected());
+    checked.and_then(|()| <Option<T>>::deserialize(kind, column.slice).map_err(|_| error::unexpected()))
+}
+
+/// What a transaction answered, or a read of one key; the flag is `[applied]`, where there is one. Nothing where there is
+/// no row.
+pub(crate) fn first(result: QueryResult) -> Result<(Row, Option<bool>)> {
     let result = result.into_rows_result().map_err(|_| error::unexpected())?;
-    let names: Vec<String> = result.column_specs().iter().map(|column| column.name().to_owned()).collect();
-    let decoded = result.rows::<Columns>().map_err(|_| error::unexpected())?;
-    let one = |columns: Columns| {
-        let (mut row, mut applied) = (Row::default(), None);
-        for (name, value) in names.iter().zip(columns.columns) {
-            match value {
-                Some(CqlValue::Boolean(flag)) if name == "[applied]" => applied = Some(flag),
-                value => row.set(name, value),
-            }
-        }
-        (row, applied)
-    };
-    decoded.map(|columns| columns.map(one).map_err(|_| error::unexpected())).collect()
+    let columns = result.maybe_first_row::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
+    columns.map_or_else(|| Ok(Default::default()), decode)
+}
+
+/// The rows of a page.
+pub(crate) fn all(result: QueryResult) -> Result<Vec<Row>> {
+    let result = result.into_rows_result().map_err(|_| error::unexpected())?;
+    let rows = result.rows::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
+    rows.map(|columns| Ok(decode(columns.map_err(|_| error::unexpected())?)?.0)).collect()
+}
+
+fn decode(columns: ColumnIterator<'_, '_>) -> Result<(Row, Option<bool>)> {
+    let (mut row, mut applied) = (Row::default(), None);
+    for column in columns {
+        applied = row.set(&column.map_err(|_| error::unexpected())?)?.or(applied);
+    }
+    Ok((row, applied))
 }
 
 /// `kind` of an entry: what it is, and whether it has a cap.
@@ -159,7 +169,7 @@ pub(crate) const fn from_uuid(version: Uuid) -> Version {
 #[derive(Clone, Debug)]
 pub(crate) struct Cells {
     pub(crate) kind: i8,
-    pub(crate) value: Vec<u8>,
+    pub(crate) value: Bytes,
     pub(crate) deadline: i64,
     pub(crate) cap: i64,
     pub(crate) version: Uuid,
@@ -168,8 +178,8 @@ pub(crate) struct Cells {
 impl Cells {
     pub(crate) fn new(value: &Value, deadline: Deadline, cap: Deadline, version: &Version) -> Self {
         let bytes = match value {
-            Value::Blob(bytes) => bytes.to_vec(),
-            Value::Record(record) => record.to_json_text().into_bytes(),
+            Value::Blob(bytes) => bytes.clone(),
+            Value::Record(record) => Bytes::from(record.to_json_text()),
         };
         Self {
             kind: kind_code(value.kind(), cap),
@@ -200,7 +210,7 @@ mod tests {
             covers: Some(200),
             cap: Some(NEVER),
             version: Some(Uuid::from_u128(7)),
-            value: Some(b"x".to_vec()),
+            value: Some(Bytes::from_static(b"x")),
             ..Row::default()
         }
     }

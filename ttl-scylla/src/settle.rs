@@ -39,7 +39,9 @@ impl Strict {
             Err(Fate::NotApplied(error)) => return Err(error),
             Err(Fate::Unknown(error)) => error,
         };
-        match tokio::time::timeout(client.timeout, self.settle(key, statement, lost)).await {
+        // In a box of its own: what seldom runs would else make every write's future larger.
+        let settled = Box::pin(self.settle(key, statement, lost));
+        match tokio::time::timeout(client.timeout, settled).await {
             Ok(Some(settled)) => settled,
             Ok(None) | Err(_) => Err(unknown),
         }

@@ -38,14 +38,15 @@ impl Common {
     /// revives nothing. One whose deadline fell meanwhile may have been moved in time, so it is read again.
     pub(crate) async fn read(&self, key: &Key, whole: bool) -> Result<(SystemTime, Row)> {
         let statement = if whole { &self.reads.row } else { &self.reads.head };
-        let before = self.now();
-        let mut row = self.client.read(statement, key).await?;
-        let mut now = self.now();
-        if row.is_live(before) && !row.is_live(now) {
-            row = self.client.read(statement, key).await?;
-            now = self.now();
+        let mut before = Some(self.now());
+        loop {
+            let row = self.client.read(statement, key).await?;
+            let now = self.now();
+            let fell = before.take().is_some_and(|before| row.is_live(before) && !row.is_live(now));
+            if !fell {
+                return Ok((now, row));
+            }
         }
-        Ok((now, row))
     }
 }
 
