@@ -172,7 +172,7 @@ impl ScyllaConfig {
 
     /// Waits at most so long for each request; at least 1 ms and at most a day.
     ///
-    /// A write that got no answer in time is sent once more if it can be recognised, and is
+    /// A write that got no answer in time is looked for, or sent once more where only one can be applied, and is
     /// [`ErrorKind::OutcomeUnknown`] after that: so it takes up to twice as long.
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

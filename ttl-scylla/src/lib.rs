@@ -23,7 +23,7 @@
 //!   several datacentres write to one table: with the default, `LocalSerial`, two of them can win.
 //! * **Lww**: plain writes; the one with the latest timestamp wins. Conditions, patches, caps, takes and deletes that
 //!   expect a kind are [`Unsupported`](ttl_core::ErrorKind::Unsupported). A refresh carries the timestamp of what it
-//!   refreshes plus a microsecond, so it never beats a newer write. Two writes of one key with the same timestamp can
+//!   refreshes plus a microsecond, and an expire plus ten, so neither beats a newer write. Two writes of one key with the same timestamp can
 //!   mix their cells, which is an exception to E4; within a process they do not meet, as long as clocks agree. Of refreshes
 //!   that run at the same time any one can stay, not always the longest, which is an exception to R2. Timestamps are of
 //!   the writers' clocks: a write goes over whatever it has seen, but after a delete by a program whose clock is ahead,
@@ -85,7 +85,7 @@
 //! | delete | 1; 2 for a take | 2 |
 //! | patch | 2, and 2 for each time that another writer was faster | - |
 //!
-//! Patches of one key by one process wait for each other in the process. Batches have 64 requests under way. A refresh
+//! Patches of one key by one process wait for each other in the process, for one time limit at most. Batches have 64 requests under way. A refresh
 //! that rewrites a value which was not read reads it before.
 //!
 //! # Errors
@@ -93,13 +93,22 @@
 //! | what happens | read | write |
 //! |---|---|---|
 //! | no connection, too few replicas up, node starting | `Unavailable` | `Unavailable`, nothing changed |
-//! | no answer in time, connection broken, replicas failed | `Timeout` or `Unavailable` | sent once more if it can be recognised, else `OutcomeUnknown` |
+//! | no answer in time, connection broken, replicas failed | `Timeout` or `Unavailable` | `OutcomeUnknown`, unless it can be settled |
 //! | credentials or grants refused | `PermissionDenied` | `PermissionDenied`, nothing changed |
 //!
-//! The client library's own retries are switched off. In strict mode a write that carries a version of its own, or that is
-//! pinned to the state it saw, is sent once more when its answer is lost: only one of the two can be applied, and what is
-//! stored tells whether one was. Deletes, and expires that were not pinned, are not. In lww mode a write is sent once more
-//! with its timestamp, which changes nothing more.
+//! The client library's own retries are switched off. In strict mode a lost answer is settled by what cannot apply twice:
+//!
+//! * A put or a patch over a version that it has seen is sent once more, while the entry lives: versions never come back, so
+//!   only one of the two is applied, and the version that is stored tells whether one was.
+//! * What creates, and a refresh or an expire to an instant over a deadline that it has seen, is not sent again: that
+//!   nothing is there, and a deadline, come back. The row is read, and shows that it was applied or leaves it open.
+//! * A delete, an expire by a step, and one that has not seen the row leave nothing that tells who did it.
+//!
+//! In lww mode a write is sent once more with its timestamp, which changes nothing more; a refresh or an expire while the
+//! entry lives.
+//!
+//! No error and no `Debug` holds a key or a value. The client library's own spans of level TRACE do hold keys: where these
+//! are secrets, let no subscriber record `scylla=trace`.
 //!
 //! # Scans
 //!
@@ -108,7 +117,8 @@
 //!
 //! # Features
 //!
-//! * `tls` (on by default): TLS by rustls, with the ring provider unless the process has installed another one.
+//! * `tls` (on by default): TLS by rustls, with the ring provider unless the process has installed another one. The client
+//!   library brings aws-lc as well, which is compiled and not used.
 
 mod alter;
 mod batch;
