@@ -196,7 +196,8 @@ async fn write(number: usize, stores: Vec<ScyllaStore>, run: Arc<Run>) -> Known 
             Err(error) => assert!(error.is_retryable(), "{error}"),
         }
         run.acknowledged.fetch_add(acknowledged, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        // The nodes have more to do.
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     known
 }

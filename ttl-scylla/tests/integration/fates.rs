@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use libtest_mimic::Trial;
 use parking_lot::Mutex;
@@ -13,7 +14,7 @@ use ttl_scylla::{Mode, ScyllaStore};
 use crate::frames::{REFUSALS, Refusal};
 use crate::operations::{self, Class, Operation, Seen};
 use crate::raw::Found;
-use crate::space::{SHORT, Space, answers, eventually, in_both, in_mode};
+use crate::space::{SHORT, Space, answers, eventually, in_both};
 use crate::states::{State, planted};
 use crate::support::{LONG, applied, blob, key};
 use crate::wire::Fault;
@@ -27,11 +28,11 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     trials.extend(in_both("fates::a_late_request_is_applied_once", server, late));
     trials.extend(in_both("fates::a_broken_connection_is_no_answer", server, cut));
     trials.extend(in_both("fates::a_late_request_takes_nothing_from_a_newer_one", server, newer));
-    trials.push(in_mode(Mode::Strict, "fates::each_write_has_the_fate_it_deserves", server, deserved));
     trials
 }
 
-const AT_ONCE: usize = 8;
+/// Most of them wait for what does not come.
+pub(crate) const AT_ONCE: usize = 16;
 
 /// What a server may say of a write that was applied.
 const AMBIGUOUS: [Refusal; 8] = [
@@ -60,7 +61,7 @@ async fn normal(space: &Space, operation: &Operation, state: State) -> Normal {
 }
 
 /// Runs one operation with one fault, and checks what must hold whatever it answers. Says how it ended.
-async fn run(
+pub(crate) async fn run(
     space: &Space,
     store: &ScyllaStore,
     operation: &Operation,
@@ -118,7 +119,7 @@ fn states(mode: Mode) -> Vec<State> {
 }
 
 /// The forms that send different statements.
-fn forms() -> Vec<Operation> {
+pub(crate) fn forms() -> Vec<Operation> {
     let telling = [
         "get",
         "get nothing",
@@ -159,7 +160,21 @@ async fn all(
     meet(space, store, &forms(), &states(space.mode), faults).await
 }
 
-/// Every operation on every state with every fault, several at once. Answers how they ended.
+fn ends_entries(operation: &Operation) -> bool {
+    let ends = ["delete", "take", "expire now", "put what has passed"];
+    ends.iter().any(|beginning| operation.name.starts_with(beginning))
+}
+
+/// Whether an operation's requests can begin with a word.
+fn sends(operation: &Operation, verb: &str) -> bool {
+    match verb {
+        "UPDATE" => operation.class != Class::Read && !ends_entries(operation),
+        "DELETE" => ends_entries(operation),
+        _ => true,
+    }
+}
+
+/// Every operation on every state with every fault that it can meet, several at once. Answers how they ended.
 async fn meet(
     space: &Space,
     store: &ScyllaStore,
@@ -170,7 +185,8 @@ async fn meet(
     let mut runs = Vec::new();
     for operation in operations {
         for state in states {
-            runs.extend(faults.iter().map(|fault| (operation, *state, *fault)));
+            let met = faults.iter().filter(|(_, verb, _)| sends(operation, verb));
+            runs.extend(met.map(|fault| (operation, *state, *fault)));
         }
     }
     let ends = Mutex::new(Vec::new());
@@ -190,6 +206,12 @@ fn count(ends: &[Option<ErrorKind>], end: Option<ErrorKind>) -> usize {
     ends.iter().filter(|other| **other == end).count()
 }
 
+#[track_caller]
+fn at_least(least: usize, ends: &[Option<ErrorKind>], end: Option<ErrorKind>) {
+    let found = count(ends, end);
+    assert!(found > least, "{found} of {} ended with {end:?}", ends.len());
+}
+
 async fn refused(space: Space) {
     let mut faults = Vec::new();
     for refusal in
@@ -202,7 +224,7 @@ async fn refused(space: Space) {
     let ends = all(&space, &space.store, &faults).await;
     assert_eq!(count(&ends, Some(ErrorKind::OutcomeUnknown)), 0, "no server has begun anything");
     for end in [ErrorKind::Unavailable, ErrorKind::PermissionDenied, ErrorKind::Backend] {
-        assert!(count(&ends, Some(end)) > 50, "{end}");
+        at_least(50, &ends, Some(end));
     }
 }
 
@@ -223,34 +245,31 @@ async fn broken(space: Space) {
         faults.retain(|(_, _, fault)| *fault != Fault::Broken(Refusal::UnavailableForCommit));
     }
     let ends = all(&space, &space.store, &faults).await;
-    assert!(count(&ends, None) > 100);
-    assert!(count(&ends, Some(ErrorKind::OutcomeUnknown)) > 50);
+    at_least(100, &ends, None);
+    at_least(50, &ends, Some(ErrorKind::OutcomeUnknown));
 }
 
 /// Every form of every operation that the mode offers; most send the same statements.
 async fn every(space: Space) {
-    let (mut deletes, mut others) = (Vec::new(), Vec::new());
+    let mut offered = Vec::new();
     for operation in operations::all() {
         let tried = operation.run(&space.quiet, &key(&space.name()), planted()).await;
-        if tried.is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
-            continue;
+        if !tried.is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
+            offered.push(operation);
         }
-        let is_delete = operation.name.starts_with("delete") || operation.name.starts_with("take");
-        if is_delete { deletes.push(operation) } else { others.push(operation) }
     }
-    let mut ends = Vec::new();
-    for (operations, verb) in [(others, "UPDATE"), (deletes, "DELETE")] {
-        let mut faults: Vec<_> = AMBIGUOUS.iter().map(|refusal| (1, verb, Fault::Broken(*refusal))).collect();
-        if space.mode == Mode::Lww {
-            faults.retain(|(_, _, fault)| *fault != Fault::Broken(Refusal::UnavailableForCommit));
-        }
-        faults.extend(REFUSALS.map(|refusal| (1, "", Fault::Refused(refusal))));
-        ends.extend(meet(&space, &space.store, &operations, &[State::Record], &faults).await);
+    let mut faults: Vec<_> = REFUSALS.map(|refusal| (1, "", Fault::Refused(refusal))).into();
+    for verb in ["UPDATE", "DELETE"] {
+        faults.extend(AMBIGUOUS.map(|refusal| (1, verb, Fault::Broken(refusal))));
     }
+    if space.mode == Mode::Lww {
+        faults.retain(|(_, _, fault)| *fault != Fault::Broken(Refusal::UnavailableForCommit));
+    }
+    let ends = meet(&space, &space.store, &offered, &[State::Record], &faults).await;
     for end in [ErrorKind::Unavailable, ErrorKind::PermissionDenied, ErrorKind::Timeout, ErrorKind::Backend] {
-        assert!(count(&ends, Some(end)) > 20, "{end}");
+        at_least(20, &ends, Some(end));
     }
-    assert!(count(&ends, None) > 100);
+    at_least(100, &ends, None);
 }
 
 async fn silent(space: Space) {
@@ -262,9 +281,9 @@ async fn silent(space: Space) {
         }
     }
     let ends = all(&space, &store, &faults).await;
-    assert!(count(&ends, None) > 100);
-    assert!(count(&ends, Some(ErrorKind::OutcomeUnknown)) > 20);
-    assert!(count(&ends, Some(ErrorKind::Timeout)) > 10);
+    at_least(40, &ends, None);
+    at_least(20, &ends, Some(ErrorKind::OutcomeUnknown));
+    at_least(10, &ends, Some(ErrorKind::Timeout));
 }
 
 async fn late(space: Space) {
@@ -273,33 +292,37 @@ async fn late(space: Space) {
     let faults = [3, 5].map(|halves| (1, "UPDATE", Fault::Late(SHORT / 2 * halves)));
     let deletes = (1, "DELETE", Fault::Late(SHORT / 2 * 3));
     let ends = all(&space, &store, &[faults[0], faults[1], deletes]).await;
-    assert!(count(&ends, None) > 50);
+    at_least(20, &ends, None);
     // A plain write that is sent again is as good as the first.
-    assert!(space.mode == Mode::Lww || count(&ends, Some(ErrorKind::OutcomeUnknown)) > 5);
+    if space.mode == Mode::Strict {
+        at_least(5, &ends, Some(ErrorKind::OutcomeUnknown));
+    }
 }
 
 /// The first one arrives when the second has been answered and somebody has written since.
 async fn newer(space: Space) {
-    let store = space.another(|config| config.with_timeout(SHORT)).await;
-    for number in 0..5 {
-        let name = space.name();
-        let want = Want::VERSION | Want::DEADLINE;
+    // Long enough for the second one to be answered on a busy machine.
+    const PAUSE: Duration = Duration::from_secs(1);
+    let store = space.another(|config| config.with_timeout(PAUSE)).await;
+    let want = Want::VERSION | Want::DEADLINE;
+    join_all((0..5).map(|_| space.name()).map(async |name| {
         let first = space.quiet.put(&key(&name), blob("first"), PutOptions::new(LONG).with_want(want)).await;
         let mut older = PutOptions::new(LONG);
         if space.mode == Mode::Strict {
             // What is not pinned on a version is not sent again.
             older = older.with_condition(Condition::IfVersion(applied(first).version.unwrap()));
         }
-        space.wire.fail(1, "UPDATE", &name, Fault::Late(SHORT * 3));
+        space.wire.fail(1, "UPDATE", &name, Fault::Late(PAUSE * 3));
         applied(store.put(&key(&name), blob("older"), older).await);
         let put = PutOptions::new(Ttl::hours(2)).with_want(want);
         let meta = applied(space.quiet.put(&key(&name), blob("newer"), put).await);
-        tokio::time::sleep(SHORT * 3).await;
+        tokio::time::sleep(PAUSE * 3).await;
         space.wire.settle().await;
         let entry = space.quiet.get(&key(&name), GetOptions::new().with_want(want)).await.unwrap().unwrap();
         let seen = (entry.value, entry.version, entry.deadline);
-        assert_eq!(seen, (Some(blob("newer")), meta.version, meta.deadline), "{number}");
-    }
+        assert_eq!(seen, (Some(blob("newer")), meta.version, meta.deadline), "{name}");
+    }))
+    .await;
 }
 
 /// One after another: what breaks is everybody's connection.
@@ -316,105 +339,14 @@ async fn cut(space: Space) {
             space.wire.heal();
         }
     }
-    assert!(space.mode == Mode::Lww || count(&ends, Some(ErrorKind::OutcomeUnknown)) > 10);
-    assert!(count(&ends, Some(ErrorKind::Unavailable)) > 1);
+    if space.mode == Mode::Strict {
+        at_least(10, &ends, Some(ErrorKind::OutcomeUnknown));
+    }
+    at_least(1, &ends, Some(ErrorKind::Unavailable));
     // The same handle works again.
     eventually("a connection", || answers(&space.store)).await;
     assert_eq!(
         run(&space, &space.store, &forms()[0], State::Record, (1, "BATCH", Fault::LostRequest)).await,
         None
     );
-}
-
-/// What the driver is to find out, and what it cannot.
-async fn deserved(space: Space) {
-    use ErrorKind::{OutcomeUnknown, PermissionDenied, Unavailable};
-    let hasty = space.another(|config| config.with_timeout(Duration::from_secs(2))).await;
-    let forms = forms();
-    let cases = [
-        // A version that is new with the write says whose it is; that a version has the deadline is what was asked.
-        ("put", State::Nothing, (1, "UPDATE", Fault::Silent { done: true }), None),
-        ("put if absent", State::Nothing, (1, "UPDATE", Fault::Silent { done: true }), None),
-        ("put if version", State::Record, (1, "UPDATE", Fault::Broken(Refusal::Overloaded)), None),
-        ("increment", State::Record, (1, "UPDATE", Fault::Silent { done: true }), None),
-        ("increment", State::Record, (1, "UPDATE", Fault::Broken(Refusal::ServerError)), None),
-        ("put if version", State::Record, (1, "UPDATE", Fault::Silent { done: false }), None),
-        ("increment", State::Record, (1, "UPDATE", Fault::Silent { done: false }), None),
-        // That nothing is there, or a deadline, comes back: what is pinned on that is not sent again.
-        ("put if absent", State::Nothing, (1, "UPDATE", Fault::Silent { done: false }), Some(OutcomeUnknown)),
-        ("get, later", State::Record, (1, "UPDATE", Fault::Silent { done: false }), Some(OutcomeUnknown)),
-        // Another one who extends wants the same deadline.
-        ("extend", State::Covered, (1, "UPDATE", Fault::Silent { done: true }), Some(OutcomeUnknown)),
-        ("get, later", State::Record, (1, "UPDATE", Fault::Silent { done: true }), None),
-        // It was refused, and nobody knows: others may have written between the two.
-        ("put", State::Record, (1, "UPDATE", Fault::Broken(Refusal::WriteTimeoutCas)), Some(OutcomeUnknown)),
-        // Twice is twice too often.
-        ("increment", State::Record, (2, "UPDATE", Fault::Silent { done: true }), Some(OutcomeUnknown)),
-        // What a delete leaves tells nothing; it is not sent again.
-        ("delete", State::Record, (1, "DELETE", Fault::Silent { done: true }), Some(OutcomeUnknown)),
-        ("delete", State::Record, (1, "DELETE", Fault::Silent { done: false }), Some(OutcomeUnknown)),
-        ("take", State::Record, (1, "DELETE", Fault::Broken(Refusal::WriteTimeoutCas)), Some(OutcomeUnknown)),
-        (
-            "delete if version",
-            State::Record,
-            (1, "DELETE", Fault::Broken(Refusal::Overloaded)),
-            Some(OutcomeUnknown),
-        ),
-        // It was decided, or another one that was completed before: what is stored tells, where it can.
-        ("put", State::Nothing, (1, "UPDATE", Fault::Broken(Refusal::WriteTimeoutSimple)), None),
-        ("increment", State::Record, (1, "UPDATE", Fault::Broken(Refusal::WriteTimeoutSimple)), None),
-        (
-            "delete",
-            State::Record,
-            (1, "DELETE", Fault::Broken(Refusal::WriteTimeoutSimple)),
-            Some(OutcomeUnknown),
-        ),
-        (
-            "expire sooner",
-            State::Record,
-            (1, "UPDATE", Fault::Broken(Refusal::WriteTimeoutSimple)),
-            Some(OutcomeUnknown),
-        ),
-        // It had not begun.
-        (
-            "put",
-            State::Nothing,
-            (1, "UPDATE", Fault::Refused(Refusal::UnavailableForPaxos)),
-            Some(Unavailable),
-        ),
-        (
-            "delete",
-            State::Record,
-            (1, "DELETE", Fault::Refused(Refusal::UnavailableForPaxos)),
-            Some(Unavailable),
-        ),
-        (
-            "increment",
-            State::Record,
-            (1, "UPDATE", Fault::Refused(Refusal::Unauthorized)),
-            Some(PermissionDenied),
-        ),
-        (
-            "get, later",
-            State::Record,
-            (1, "UPDATE", Fault::Refused(Refusal::Unauthorized)),
-            Some(PermissionDenied),
-        ),
-        ("delete", State::Record, (1, "DELETE", Fault::Refused(Refusal::Unprepared)), None),
-        // Reads change nothing.
-        ("get", State::Record, (1, "SELECT", Fault::Silent { done: true }), Some(ErrorKind::Timeout)),
-        ("get", State::Record, (1, "SELECT", Fault::Refused(Refusal::ReadTimeout)), Some(ErrorKind::Timeout)),
-        ("get", State::Nothing, (1, "SELECT", Fault::Refused(Refusal::ReadFailure)), Some(Unavailable)),
-        ("get", State::Nothing, (1, "SELECT", Fault::Refused(Refusal::Overloaded)), Some(Unavailable)),
-    ];
-    stream::iter(cases)
-        .for_each_concurrent(AT_ONCE, |(name, state, fault, expected)| {
-            let (space, hasty, forms) = (&space, &hasty, &forms);
-            async move {
-                let operation = forms.iter().find(|operation| operation.name == name).unwrap();
-                let end = run(space, hasty, operation, state, fault).await;
-                assert_eq!(end, expected, "{name} on {state:?} with {fault:?}");
-            }
-        })
-        .await;
 }

@@ -4,6 +4,7 @@
 mod clocks;
 mod cluster;
 mod connections;
+mod deserved;
 mod disk;
 mod far;
 mod fates;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         trials.extend(suite(&server, "lww"));
         trials.extend(clocks::trials(&server));
         trials.extend(connections::trials(&server));
+        trials.extend(deserved::trials(&server));
         trials.extend(far::trials(&server));
         trials.extend(fates::trials(&server));
         trials.extend(ghosts::trials(&server));

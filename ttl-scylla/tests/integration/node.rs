@@ -15,6 +15,9 @@ use ttl_core::Version;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/cassandra");
 
+/// Three of them fit on a small machine; and on a busy one it takes its time until others answer one that joins.
+const JAVA_OPTIONS: &str = "-Xmx384m -Dcassandra.ring_delay_ms=60000";
+
 /// What the script and the trials need; `scripts/test` installs them, `keytool` with `java`.
 const PROGRAMS: [&str; 4] = ["bash", "java", "keytool", "mvn"];
 
@@ -146,7 +149,7 @@ impl Node {
             .args([self.address.to_string(), self.seeds.clone(), native.to_string(), storage.to_string()])
             .env("CASSANDRA_JMX_PORT", jmx.to_string())
             .env("CASSANDRA_SETTINGS", &self.settings)
-            .env("_JAVA_OPTIONS", "-Xmx384m")
+            .env("_JAVA_OPTIONS", JAVA_OPTIONS)
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
