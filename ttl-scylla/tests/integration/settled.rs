@@ -20,20 +20,16 @@ use crate::support::{LONG, applied, blob, key};
 use crate::wire::Fault;
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    trials.push(in_mode(Mode::Strict, "settled::anothers_commit_is_not_ones_own", server, commit));
-    trials.push(in_mode(Mode::Strict, "settled::extensions_add_up", server, extensions));
-    trials.push(in_mode(Mode::Strict, "settled::what_is_deleted_is_not_created_again", server, created));
-    trials.push(in_mode(
-        Mode::Strict,
-        "settled::a_deadline_that_comes_back_is_not_moved_again",
-        server,
-        again,
-    ));
-    trials.push(in_mode(Mode::Strict, "settled::patches_do_not_queue_for_one_that_hangs", server, queue));
+    let mut trials = vec![
+        in_mode(Mode::Strict, "settled::anothers_commit_is_not_ones_own", server, commit),
+        in_mode(Mode::Strict, "settled::extensions_add_up", server, extensions),
+        in_mode(Mode::Strict, "settled::what_is_deleted_is_not_created_again", server, created),
+        in_mode(Mode::Strict, "settled::a_deadline_that_comes_back_is_not_moved_again", server, again),
+        in_mode(Mode::Strict, "settled::patches_do_not_queue_for_one_that_hangs", server, queue),
+        in_mode(Mode::Lww, "settled::a_refresh_never_ties_with_a_newer_put", server, ties),
+        in_mode(Mode::Lww, "settled::a_refresh_never_ties_with_an_expire", server, persisted),
+    ];
     trials.extend(in_both("settled::what_ends_meanwhile_stays_dead", server, dead));
-    trials.push(in_mode(Mode::Lww, "settled::a_refresh_never_ties_with_a_newer_put", server, ties));
-    trials.push(in_mode(Mode::Lww, "settled::a_refresh_never_ties_with_an_expire", server, persisted));
     trials
 }
 
