@@ -28,6 +28,7 @@ mod container;
 mod environment;
 mod harness;
 mod kind;
+mod ports;
 #[cfg(unix)]
 mod signals;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use kind::Source;
 
 pub use harness::{ServerUrl, run_tests, trial};
 pub use kind::ServerKind;
+pub use ports::free_port;
 pub use trials::conformance_trials;
 
 /// A server to test on. Dropping it removes its container, if one was started for it.

@@ -1,6 +1,8 @@
 //! Where a server is taken from, without any server.
 
-use super::{ServerKind, container::split, harness::without_password, kind::Source};
+use std::net::{Ipv4Addr, TcpListener};
+
+use super::{ServerKind, container::split, free_port, harness::without_password, kind::Source};
 
 fn source(variables: &[(&str, &str)]) -> Source {
     ServerKind::Redis.source(environment(variables))
@@ -55,4 +57,15 @@ fn a_registrys_port_is_no_tag() {
 fn a_printed_url_holds_no_password() {
     assert_eq!(without_password("redis://me:p@ss@host:1/0"), "redis://...@host:1/0");
     assert_eq!(without_password("redis://host:1"), "redis://host:1");
+}
+
+#[test]
+fn a_free_port_is_free_on_every_address() {
+    let addresses = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)];
+    let taken = free_port(&addresses);
+    let _server = TcpListener::bind((addresses[1], taken)).unwrap();
+    // Enough to come by all of them.
+    for _ in 0..10_000 {
+        assert_ne!(free_port(&addresses), taken);
+    }
 }

@@ -1,10 +1,12 @@
 //! A TCP door in front of a server: shut, nobody can connect and whoever was inside is thrown out.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use ttl_conformance::servers::free_port;
 
 /// A door that can be shut and opened again on the same port; it is shut for good when this is dropped.
 pub(crate) struct Gate {
@@ -17,8 +19,8 @@ impl Gate {
     /// An open door to the server at this endpoint, such as `http://127.0.0.1:8000`.
     pub(crate) async fn open_to(endpoint: &str) -> Self {
         let address = endpoint.split_once("://").expect("a scheme").1.trim_end_matches('/');
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let port = free_port(&[Ipv4Addr::LOCALHOST]);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
         let gate = Self { port, address: address.into(), task: Mutex::default() };
         gate.attend(listener);
         gate
@@ -38,7 +40,7 @@ impl Gate {
     }
 
     pub(crate) async fn open(&self) {
-        self.attend(TcpListener::bind(("127.0.0.1", self.port)).await.unwrap());
+        self.attend(TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await.unwrap());
     }
 
     fn attend(&self, listener: TcpListener) {

@@ -1,6 +1,7 @@
 //! Every way to reach a server: TLS, Unix sockets, connections that were handed in; and what is said at connect.
 
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use libtest_mimic::Trial;
@@ -9,6 +10,7 @@ use redis::{ConnectionAddr, IntoConnectionInfo, ProtocolVersion, RedisConnection
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record as SpanRecord};
 use tracing::{Event, Level, Metadata, Subscriber};
+use ttl_conformance::servers::free_port;
 use ttl_core::{
     ErrorKind, Fields, GetOptions, Kind, Patch, PatchOptions, PutOptions, Record, Refresh, ScanOptions,
     Select, TtlStore, Want,
@@ -76,7 +78,7 @@ async fn tls() {
         std::fs::write(path(&format!("{name}.pem")), certificate.pem()).unwrap();
         std::fs::write(path(&format!("{name}.key")), key.serialize_pem()).unwrap();
     }
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port(&[Ipv4Addr::LOCALHOST]);
     let tls_server = OwnServer::start([
         "--tls-port".to_owned(),
         port.to_string(),

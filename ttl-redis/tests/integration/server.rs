@@ -2,13 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::{Completion, Trial};
-use ttl_conformance::servers::required;
+use ttl_conformance::servers::{free_port, required};
 use ttl_core::Version;
 
 const PROGRAM: &str = "redis-server";
@@ -45,8 +45,7 @@ pub(crate) struct OwnServer {
 impl OwnServer {
     /// A server that keeps nothing on disk.
     pub(crate) fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        // Freed again for the server, which fails to start in the rare case that somebody else is faster.
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port(&[Ipv4Addr::LOCALHOST]);
         let directory = std::env::temp_dir().join(format!("ttl-redis-trial-{}", Version::random()));
         std::fs::create_dir(&directory).unwrap();
         let arguments =

@@ -2,7 +2,7 @@
 //! password.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use libtest_mimic::{Completion, Trial};
 use tokio::sync::OnceCell;
-use ttl_conformance::servers::required;
+use ttl_conformance::servers::{free_port, required};
 use ttl_core::Version;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/cassandra");
@@ -75,18 +75,6 @@ struct Ports {
     native: u16,
     storage: u16,
     jmx: u16,
-}
-
-/// A port that is free on every one of these addresses; free again for the node, which fails to start in the rare case
-/// that somebody else is faster.
-fn free_port(addresses: &[Ipv4Addr]) -> u16 {
-    loop {
-        let first = TcpListener::bind((addresses[0], 0)).unwrap();
-        let port = first.local_addr().unwrap().port();
-        if addresses[1..].iter().all(|address| TcpListener::bind((*address, port)).is_ok()) {
-            return port;
-        }
-    }
 }
 
 impl Node {

@@ -1,6 +1,7 @@
 //! A wire between the driver and one node: it knows which statement goes over it, counts, and fails when told to.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
+use ttl_conformance::servers::free_port;
 
 use crate::frames::{BATCH, EXECUTE, Frame, PREPARE, QUERY, Refusal};
 
@@ -71,8 +73,8 @@ pub(crate) struct Wire {
 impl Wire {
     /// A wire to the node at `address`, which understands the statements of one table.
     pub(crate) async fn open_to(address: &str, table: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let port = free_port(&[Ipv4Addr::LOCALHOST]);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
         let shared = Arc::new(Shared { table: table.to_owned(), state: Mutex::default() });
         let wire = Self { port, address: address.into(), shared, task: Mutex::default() };
         wire.attend(listener);
@@ -135,7 +137,7 @@ impl Wire {
 
     /// Lets connections in again.
     pub(crate) async fn open(&self) {
-        self.attend(TcpListener::bind(("127.0.0.1", self.port)).await.unwrap());
+        self.attend(TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await.unwrap());
     }
 
     fn attend(&self, listener: TcpListener) {

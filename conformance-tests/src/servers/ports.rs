@@ -1,0 +1,33 @@
+//! Ports for servers that a test starts by itself.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
+    net::{Ipv4Addr, TcpListener},
+    ops::Range,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU16, Ordering},
+    },
+};
+
+/// Below the ports that systems give to connections that go out.
+const PORTS: Range<u16> = 10_000..20_000;
+
+/// Where the next search begins: elsewhere in each process, and behind the port that was given last.
+static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(RandomState::new().hash_one(()) as u16));
+
+/// A TCP port that is free on every one of these addresses, for a server that a test starts or stops itself. Port 0 would not
+/// do: the port it gives may go to any connection while the server is not listening, and a client that tries it then may
+/// be connected to itself.
+///
+/// # Panics
+/// When none of 10,000 ports is free on all addresses.
+#[must_use]
+pub fn free_port(addresses: &[Ipv4Addr]) -> u16 {
+    let listens = |port| addresses.iter().all(|address| TcpListener::bind((*address, port)).is_ok());
+    PORTS
+        .map(|_| PORTS.start + NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start))
+        .find(|port| listens(*port))
+        .unwrap_or_else(|| panic!("no port from {} to {} is free on {addresses:?}", PORTS.start, PORTS.end))
+}
