@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::RngExt;
 use scylla::client::session::Session;
 use scylla::errors::ExecutionError;
 use scylla::response::query_result::QueryResult;
@@ -20,8 +21,8 @@ use crate::row::{self, Row};
 /// may forget a statement as soon as it has learned it.
 const LEARNINGS: usize = 8;
 
-/// How long to wait for a connection before it is tried again.
-const RECONNECTING: Duration = Duration::from_millis(20);
+/// How long to wait for a server at most, the first time and after many, before it is asked again.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(160));
 
 /// A session on which each request is sent once, by this driver's decision alone.
 #[derive(Clone)]
@@ -118,10 +119,11 @@ impl Client {
             Err(Fate::Unknown(error)) => error,
         };
         let again = async {
+            let mut pauses = Pauses::new();
             while may() {
                 match self.write_once(statement, &values).await {
                     Ok(()) => return true,
-                    Err(Fate::NotApplied(error)) if reconnecting(&error).await => {}
+                    Err(Fate::NotApplied(error)) if pauses.wait_after(&error).await => {}
                     Err(_) => return false,
                 }
             }
@@ -143,13 +145,27 @@ impl Client {
     }
 }
 
-/// Whether there may soon be a connection again, where one has broken: what is to be sent once more waits for it.
-pub(crate) async fn reconnecting(error: &Error) -> bool {
-    let may_come = error.kind() == ErrorKind::Unavailable;
-    if may_come {
-        tokio::time::sleep(RECONNECTING).await;
+/// What is to be sent once more waits for the connection that has broken, or for the server that has too much to do: longer
+/// each time, and not in step with others whose answers were lost at the same moment.
+pub(crate) struct Pauses {
+    longest: Duration,
+}
+
+impl Pauses {
+    pub(crate) fn new() -> Self {
+        Self { longest: PAUSES.0 }
     }
-    may_come
+
+    /// Returns after a while if what failed so may soon succeed, else at once; and whether it may.
+    pub(crate) async fn wait_after(&mut self, error: &Error) -> bool {
+        let may_succeed = error.kind() == ErrorKind::Unavailable;
+        if may_succeed {
+            let pause = self.longest.mul_f64(rand::rng().random_range(0.5..1.0));
+            tokio::time::sleep(pause).await;
+            self.longest = PAUSES.1.min(self.longest * 2);
+        }
+        may_succeed
+    }
 }
 
 impl fmt::Debug for Client {

@@ -259,7 +259,7 @@ impl ScyllaConfig {
 
     /// Makes the keyspace too, with this replication, if it is not there. Without
     /// [`with_ensure_schema`](Self::with_ensure_schema) it does nothing but complete the CQL of the error for a
-    /// missing table.
+    /// missing keyspace.
     pub fn with_replication(mut self, replication: Replication) -> Self {
         self.replication = Some(replication);
         self

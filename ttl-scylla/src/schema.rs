@@ -62,19 +62,12 @@ pub(crate) async fn settle(session: &Session, config: &ScyllaConfig, sending: &S
     if check(session, config, sending).await? {
         return Ok(());
     }
+    let has_keyspace = has_keyspace(session, config, sending).await?;
     if !config.ensure_schema {
-        let mut cql = vec![table_cql(config)];
-        if let Some(replication) = &config.replication {
-            cql.insert(0, keyspace_cql(config, replication));
-        }
-        return Err(invalid(format!(
-            "there is no table {}; make it by: {}; or switch ensure_schema on",
-            config.table_name(),
-            cql.join("; ")
-        )));
+        return Err(invalid(no_table(config, has_keyspace)));
     }
     // Who may make tables in a keyspace need not be allowed to make keyspaces.
-    if !has_keyspace(session, config, sending).await? {
+    if !has_keyspace {
         let Some(replication) = &config.replication else {
             return Err(invalid(format!(
                 "there is no keyspace {:?}; make it, or say with which replication it is to be made",
@@ -89,6 +82,22 @@ pub(crate) async fn settle(session: &Session, config: &ScyllaConfig, sending: &S
     }
     Err(Error::new(ErrorKind::Unavailable, "the table was made, and not all nodes know it yet; try again")
         .with_backend(crate::BACKEND))
+}
+
+/// What is missing, and the CQL that makes it.
+fn no_table(config: &ScyllaConfig, has_keyspace: bool) -> String {
+    let (name, table) = (config.table_name(), table_cql(config));
+    if has_keyspace {
+        return format!("there is no table {name}; make it by: {table}; or switch ensure_schema on");
+    }
+    let keyspace = keyspace_cql(config, config.replication.as_ref().unwrap_or(&Replication::everywhere(3)));
+    let copies =
+        if config.replication.is_some() { "" } else { " (with as many copies as you want of each row)" };
+    format!(
+        "there is no keyspace {:?}; make it and the table by{copies}: {keyspace}; {table}; or switch ensure_schema on and \
+         say with which replication it is to be made",
+        config.keyspace
+    )
 }
 
 async fn run(session: &Session, cql: &str, config: &ScyllaConfig, sending: &Sending) -> Result<()> {

@@ -4,7 +4,7 @@ use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use ttl_core::{Key, Result};
 
-use crate::client::{Swap, reconnecting};
+use crate::client::{Pauses, Swap};
 use crate::error::{self, Fate};
 use crate::row::Row;
 use crate::strict::Strict;
@@ -60,6 +60,7 @@ impl Strict {
             Lost::Look(own) => (own, None),
             Lost::Again(own, again) => (own, Some(again)),
         };
+        let mut pauses = Pauses::new();
         loop {
             let failed = if let Some(values) = again.and_then(|again| again()) {
                 match client.swap(statement, &values).await {
@@ -75,7 +76,7 @@ impl Strict {
                     Err(error) => error,
                 }
             };
-            if !reconnecting(&failed).await {
+            if !pauses.wait_after(&failed).await {
                 return None;
             }
         }

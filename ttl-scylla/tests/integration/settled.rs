@@ -25,6 +25,12 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         in_mode(Mode::Strict, "settled::extensions_add_up", server, extensions),
         in_mode(Mode::Strict, "settled::what_is_deleted_is_not_created_again", server, created),
         in_mode(Mode::Strict, "settled::a_deadline_that_comes_back_is_not_moved_again", server, again),
+        in_mode(
+            Mode::Strict,
+            "settled::a_server_with_too_much_to_do_is_asked_less_and_less",
+            server,
+            overloaded,
+        ),
         in_mode(Mode::Strict, "settled::patches_do_not_queue_for_one_that_hangs", server, queue),
         in_mode(Mode::Lww, "settled::a_refresh_never_ties_with_a_newer_put", server, ties),
         in_mode(Mode::Lww, "settled::a_refresh_never_ties_with_an_expire", server, persisted),
@@ -55,6 +61,21 @@ async fn written(space: &Space) {
 async fn deadline(space: &Space, name: &Key) -> Option<ttl_core::Deadline> {
     let peek = GetOptions::nothing().with_want(Want::DEADLINE);
     space.quiet.get(name, peek).await.unwrap().and_then(|entry| entry.deadline)
+}
+
+/// What became of a write is asked again and again, and those who ask are not what keeps the server busy.
+async fn overloaded(space: Space) {
+    let store = patient(&space).await;
+    space.wire.fail(1, "UPDATE", "k", Fault::LostAnswer);
+    space.wire.fail(u32::MAX, "SELECT", "", Fault::Refused(Refusal::Overloaded));
+    space.wire.seen();
+    let absent = PutOptions::new(LONG).with_condition(Condition::IfAbsent);
+    let error = store.put(&key("k"), blob("v"), absent).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    let reads = space.wire.seen().iter().filter(|seen| *seen == "SELECT").count();
+    // In the two seconds of a patient one; more of them without pauses that grow.
+    assert!((2..=30).contains(&reads), "{reads}");
+    space.wire.heal();
 }
 
 /// Before a transaction begins, the server completes and commits one that was left behind: it may be that commit which

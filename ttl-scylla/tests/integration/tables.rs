@@ -51,6 +51,21 @@ async fn keyspace(url: String) {
     };
     let error = refused(&config("?ensure_schema=true")).await;
     assert!(error.to_string().contains("no keyspace") && error.to_string().contains(&name), "{error}");
+    // The CQL that an error names makes what is missing.
+    for query in ["", "?replication=1"] {
+        let config = config(query);
+        let error = refused(&config).await.to_string();
+        assert!(error.contains("no keyspace"), "{error}");
+        for statement in error.split("; ").filter_map(|part| part.find("CREATE ").map(|at| &part[at..])) {
+            table
+                .raw
+                .query_unpaged(statement, ())
+                .await
+                .unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+        ScyllaStore::connect(&config).await.unwrap();
+        table.raw.query_unpaged(format!("DROP KEYSPACE {name}"), ()).await.unwrap();
+    }
     // A datacentre that the cluster does not have.
     let error = refused(&config("?ensure_schema=true&replication=nowhere:1")).await;
     assert!(error.to_string().contains("replication"), "{error}");
