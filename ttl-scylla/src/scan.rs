@@ -59,7 +59,9 @@ impl Common {
                     return Ok(Page::new(entries, next));
                 }
                 Ok(ControlFlow::Continue(())) => range.done(to),
-                Err((_, true)) if range.halve() => {}
+                // A timeout costs the caller a whole time limit: the fifth in a row is the scan's.
+                Err((error, true)) if range.halve(if error.kind() == ErrorKind::Timeout { 4 } else { 1 }) => {
+                }
                 Err((error, _)) => return Err(error),
             }
         }
@@ -157,16 +159,17 @@ impl Range {
         self.width = self.width.saturating_mul(2).saturating_add(1);
     }
 
-    fn halve(&mut self) -> bool {
+    fn halve(&mut self, times: u32) -> bool {
         if self.halvings == MOST_HALVINGS {
             return false;
         }
+        let times = times.min(MOST_HALVINGS - self.halvings);
         // The rest may be narrower than the width.
         if let Some(from) = self.from {
             self.width = self.width.min(i64::MAX.abs_diff(from));
         }
-        self.width /= 2;
-        self.halvings += 1;
+        self.width >>= times;
+        self.halvings += times;
         true
     }
 }
@@ -201,7 +204,7 @@ mod tests {
         while let Some((from, to)) = range.next() {
             assert_eq!(Some(from), expected);
             assert!(from <= to);
-            if halvings < 40 && range.halve() {
+            if halvings < 40 && range.halve(1 + halvings % 4) {
                 halvings += 1;
                 continue;
             }
