@@ -44,7 +44,8 @@ impl LazyClient {
 
     /// The client. What failed is tried again the next time.
     pub(crate) async fn get(&self, config: &DynamoConfig) -> Result<&Client> {
-        self.0.get_or_try_init(|| build(config)).await
+        // In a box of its own: what runs once would else make every request's future twice as large.
+        self.0.get_or_try_init(|| Box::pin(build(config))).await
     }
 }
 

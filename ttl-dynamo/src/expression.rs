@@ -18,6 +18,9 @@ pub(crate) const TEXT: &str = "S";
 /// Nothing is stored, or a ghost.
 const FREE: &str = "attribute_not_exists(#k) OR #d <= :now OR #m <= :now";
 
+/// How many names and values a write has, usually: their tables then need not grow.
+const USUAL: usize = 7;
+
 /// A conditional write of one item.
 #[derive(Debug)]
 pub(crate) struct Write {
@@ -47,7 +50,7 @@ impl Write {
         Self {
             action,
             condition: String::new(),
-            values: Item::new(),
+            values: Item::with_capacity(USUAL),
             fields: HashMap::new(),
             answer_new: false,
         }
@@ -58,7 +61,7 @@ impl Write {
     }
 
     pub(crate) fn update() -> Self {
-        Self::new(Action::Update { set: String::with_capacity(64), remove: String::new() })
+        Self::new(Action::Update { set: String::with_capacity(96), remove: String::new() })
     }
 
     pub(crate) fn delete() -> Self {
@@ -72,6 +75,7 @@ impl Write {
 
     /// Demands this too.
     pub(crate) fn demand(mut self, condition: &str) -> Self {
+        self.condition.reserve(condition.len() + " AND ()".len());
         if !self.condition.is_empty() {
             self.condition.push_str(" AND ");
         }
@@ -148,6 +152,7 @@ impl Write {
     /// The names that a text with these placeholders refers to.
     pub(crate) fn take_names(&mut self, names: &Names) -> HashMap<String, String> {
         let mut used = std::mem::take(&mut self.fields);
+        used.reserve(USUAL);
         names.used_in(&self.condition, &mut used);
         if let Action::Update { set, remove } = &self.action {
             names.used_in(set, &mut used);

@@ -34,20 +34,21 @@ impl Names {
 
     /// Adds the names of the attributes that an expression refers to.
     pub(crate) fn used_in(&self, expression: &str, used: &mut HashMap<String, String>) {
-        for placeholder in expression.split('#').skip(1) {
-            let Some(letter) = placeholder.get(..1) else { continue };
-            let name = match letter {
-                "k" => &self.key,
-                "d" => DEADLINE,
-                "e" => &self.epoch,
-                "m" => MAX,
-                "v" => VERSION,
-                "b" => VALUE,
-                "f" => FIELDS,
+        for (at, _) in expression.bytes().enumerate().filter(|(_, byte)| *byte == b'#') {
+            let Some(placeholder) = expression.get(at..at + 2) else { continue };
+            let name = match placeholder {
+                "#k" => &self.key,
+                "#d" => DEADLINE,
+                "#e" => &self.epoch,
+                "#m" => MAX,
+                "#v" => VERSION,
+                "#b" => VALUE,
+                "#f" => FIELDS,
                 _ => continue,
             };
-            let placeholder = ["#", letter].concat();
-            used.entry(placeholder).or_insert_with(|| name.to_owned());
+            if !used.contains_key(placeholder) {
+                used.insert(placeholder.to_owned(), name.to_owned());
+            }
         }
     }
 }

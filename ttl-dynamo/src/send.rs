@@ -242,8 +242,11 @@ impl Inner {
                 reply!(request.send().await, PutItemError, "PutItem", config)
             }
             Action::Update { set, remove } => {
-                let set = if set.is_empty() { set } else { ["SET ", &set].concat() };
-                let update = if remove.is_empty() { set } else { [&set, " REMOVE ", &remove].concat() };
+                let update = match (&*set, &*remove) {
+                    (set, "") => ["SET ", set].concat(),
+                    ("", remove) => ["REMOVE ", remove].concat(),
+                    (set, remove) => ["SET ", set, " REMOVE ", remove].concat(),
+                };
                 let answer = if write.answer_new { ReturnValue::AllNew } else { ReturnValue::AllOld };
                 let request = client.update_item().table_name(&config.table).key(name, value);
                 let request = conditional!(request, condition, names, values, failed);
