@@ -42,7 +42,7 @@ impl Common {
         loop {
             let row = self.client.read(statement, key).await?;
             let now = self.now();
-            let fell = before.take().is_some_and(|before| row.is_live(before) && !row.is_live(now));
+            let fell = !row.is_live(now) && before.take().is_some_and(|before| row.is_live(before));
             if !fell {
                 return Ok((now, row));
             }

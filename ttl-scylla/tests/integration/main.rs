@@ -1,6 +1,7 @@
 //! The driver on a real server: the conformance suite in both modes, the layout, the requests, tables that do not fit,
 //! ghosts, clocks that differ, answers that are lost, and nodes that hang or stop.
 
+mod allocations;
 mod clocks;
 mod cluster;
 mod connections;
@@ -14,6 +15,7 @@ mod layout;
 mod node;
 mod operations;
 mod outages;
+mod peer;
 mod races;
 mod raw;
 mod requests;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     run_tests(ServerKind::Scylla, |server| {
         let mut trials = suite(&server, "strict");
         trials.extend(suite(&server, "lww"));
+        trials.extend(allocations::trials(&server));
         trials.extend(clocks::trials(&server));
         trials.extend(connections::trials(&server));
         trials.extend(deserved::trials(&server));
