@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use scylla::client::session::Session;
 use scylla::deserialize::row::ColumnIterator;
+use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
+use scylla::response::query_result::QueryResult;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
 use tokio::runtime::Runtime;
@@ -72,7 +74,8 @@ impl Pair {
     pub(crate) fn raw_get(&self, times: usize) {
         self.runtime.block_on(async {
             for _ in 0..times {
-                let result = self.session.execute_unpaged(&self.select, (self.key.as_str(),)).await.unwrap();
+                let result =
+                    answered(|| self.session.execute_unpaged(&self.select, (self.key.as_str(),))).await;
                 let result = result.into_rows_result().unwrap();
                 let (kind, .., value): Row = result.first_row().unwrap();
                 assert_eq!((kind, value.len()), (Some(1), 100));
@@ -101,7 +104,7 @@ impl Pair {
                 let (far, uuid) = (i64::MAX - 1, Uuid::from_slice(new.as_bytes()).unwrap());
                 let (kind, value, key) = (1_i8, vec![7_u8; 100], self.key.as_str());
                 let values = (3_600, kind, value, far, far, i64::MAX, uuid, key, seen, 0_i64, 0_i64);
-                let result = self.session.execute_unpaged(&self.update, values).await.unwrap();
+                let result = answered(|| self.session.execute_unpaged(&self.update, &values)).await;
                 let result = result.into_rows_result().unwrap();
                 let applied = result.first_row::<ColumnIterator<'_, '_>>().unwrap().next().unwrap().unwrap();
                 assert_eq!(applied.slice.unwrap().as_slice(), [1]);
@@ -109,4 +112,21 @@ impl Pair {
             }
         });
     }
+}
+
+/// The answer to a statement. One that the server has forgotten before it could be executed is sent again: its store of
+/// statements may be full of those of others.
+pub(crate) async fn answered<F: Future<Output = Result<QueryResult, ExecutionError>>>(
+    send: impl Fn() -> F,
+) -> QueryResult {
+    for _ in 0..100 {
+        match send().await {
+            Err(ExecutionError::LastAttemptError(RequestAttemptError::DbError(
+                DbError::Unprepared { .. },
+                _,
+            ))) => {}
+            answer => return answer.unwrap(),
+        }
+    }
+    panic!("the server forgets every statement");
 }

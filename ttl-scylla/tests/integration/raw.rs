@@ -9,6 +9,8 @@ use scylla::value::Row;
 use ttl_scylla::Mode;
 use uuid::Uuid;
 
+use crate::peer::answered;
+
 /// What stands for "never".
 pub(crate) const NEVER: i64 = i64::MAX;
 
@@ -63,7 +65,7 @@ impl Raw {
         statement.set_serial_consistency(Some(SerialConsistency::LocalSerial));
         let Cells { kind, value, deadline, covers, max_deadline, version } = cells;
         let values = (ttl, kind, value, deadline, covers, max_deadline, version, key);
-        self.session.query_unpaged(statement, values).await.unwrap();
+        answered(|| self.session.query_unpaged(statement.clone(), &values)).await;
     }
 
     pub(crate) async fn find(&self, key: &str) -> Option<Found> {
@@ -74,7 +76,8 @@ impl Raw {
         // Whatever is under way in strict mode is completed first.
         let serial = self.mode == Mode::Strict;
         statement.set_consistency(if serial { Consistency::LocalSerial } else { Consistency::Quorum });
-        let result = self.session.query_unpaged(statement, (key,)).await.unwrap().into_rows_result().unwrap();
+        let result = answered(|| self.session.query_unpaged(statement.clone(), (key,))).await;
+        let result = result.into_rows_result().unwrap();
         type Ttl = Option<i32>;
         type Columns = (
             Option<i8>,
