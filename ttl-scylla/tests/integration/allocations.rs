@@ -3,10 +3,9 @@
 use allocation_counter::measure;
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_scylla::ScyllaStore;
 
 use crate::peer::Pair;
-use crate::support::{config, with_server};
+use crate::support::{Table, with_server};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![with_server("allocations::the_driver_adds_few_to_those_of_the_client_library", server, few)]
@@ -21,10 +20,10 @@ fn least(run: impl Fn(usize)) -> u64 {
 }
 
 async fn few(url: String) {
-    let config = config(&url);
-    let of_pair = config.clone();
+    let table = Table::new(&url).await;
+    let config = table.config.clone();
     let compared = tokio::task::spawn_blocking(move || {
-        let pair = Pair::new(&of_pair);
+        let pair = Pair::new(&config);
         [
             ("get", least(|times| pair.get(times)), least(|times| pair.raw_get(times))),
             ("swap", least(|times| pair.swap(times)), least(|times| pair.raw_swap(times))),
@@ -34,6 +33,5 @@ async fn few(url: String) {
         assert!(raw > 0, "{operation}: nothing is counted");
         assert!(ours <= raw + MORE, "{operation}: {ours} allocations, and {raw} by the client library");
     }
-    let session = ScyllaStore::connect(&config).await.unwrap().session();
-    session.query_unpaged(format!("DROP TABLE {}", config.table_name()), ()).await.unwrap();
+    table.drop().await;
 }

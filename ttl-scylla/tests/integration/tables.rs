@@ -24,6 +24,15 @@ async fn refused(config: &ScyllaConfig) -> Error {
     error
 }
 
+/// Makes what is missing, by the CQL that the error names.
+async fn make(table: &Table, error: &Error) {
+    let text = error.to_string();
+    for statement in text.split("; ").filter_map(|part| part.find("CREATE ").map(|at| &part[at..])) {
+        let made = table.raw.query_unpaged(statement, ()).await;
+        made.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+}
+
 async fn missing(url: String) {
     // Makes the keyspace, if it is not there.
     let table = Table::new(&url).await;
@@ -31,11 +40,7 @@ async fn missing(url: String) {
     let name = config(&url).table_name();
     let bare = name.split('"').nth(3).unwrap().to_owned();
     let config = ScyllaConfig::from_url(&unsure).unwrap().with_table(bare);
-    let text = refused(&config).await.to_string();
-    // The CQL of the error makes the table that is asked for.
-    let start = text.find("CREATE TABLE").unwrap();
-    let end = text[start..].find("; or switch").unwrap();
-    table.raw.query_unpaged(&text[start..start + end], ()).await.unwrap();
+    make(&table, &refused(&config).await).await;
     ScyllaStore::connect(&config).await.unwrap();
     table.raw.query_unpaged(format!("DROP TABLE {name}"), ()).await.unwrap();
     table.drop().await;
@@ -51,18 +56,11 @@ async fn keyspace(url: String) {
     };
     let error = refused(&config("?ensure_schema=true")).await;
     assert!(error.to_string().contains("no keyspace") && error.to_string().contains(&name), "{error}");
-    // The CQL that an error names makes what is missing.
     for query in ["", "?replication=1"] {
         let config = config(query);
-        let error = refused(&config).await.to_string();
-        assert!(error.contains("no keyspace"), "{error}");
-        for statement in error.split("; ").filter_map(|part| part.find("CREATE ").map(|at| &part[at..])) {
-            table
-                .raw
-                .query_unpaged(statement, ())
-                .await
-                .unwrap_or_else(|error| panic!("{statement}: {error}"));
-        }
+        let error = refused(&config).await;
+        assert!(error.to_string().contains("no keyspace"), "{error}");
+        make(&table, &error).await;
         ScyllaStore::connect(&config).await.unwrap();
         table.raw.query_unpaged(format!("DROP KEYSPACE {name}"), ()).await.unwrap();
     }
