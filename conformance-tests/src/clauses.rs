@@ -70,7 +70,10 @@ pub const SECTIONS: &[Section] = &[
                 "V5",
                 "What is stored is a copy: it follows neither the caller's value nor what was read.",
             ),
-            clause("V6", "What cannot be decoded is `Corrupt`: no panic, no miss."),
+            clause(
+                "V6",
+                "What cannot be decoded is `Corrupt`: no panic, no miss. A delete that looks at nothing removes it.",
+            ),
         ],
     },
     Section {
@@ -208,6 +211,11 @@ pub const SECTIONS: &[Section] = &[
                 "A scan lists every entry that is live throughout it and no expired one. Every page but the last is full, although ghosts lie between.",
             ),
             clause("S2", "A prefix is literal."),
+            clause(
+                "S4",
+                "An entry that cannot be read is an item of its page that carries `Corrupt` and its key, whatever is \
+                 selected. The scan goes on.",
+            ),
             clause("S3", "A cursor that is damaged, or of another store or prefix, is `InvalidCursor`."),
         ],
     },

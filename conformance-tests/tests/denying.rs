@@ -37,7 +37,12 @@ impl Cell for Denying {
         self.toy.swap(key, seen, next).await
     }
 
-    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Result<Stored>)>> {
         self.toy.list(prefix, after, limit).await
     }
 }

@@ -5,10 +5,8 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-#[cfg(doc)]
-use crate::ErrorKind;
 use crate::rules::Header;
-use crate::{Capabilities, Deadline, Key, Result, Value, Version};
+use crate::{Capabilities, CursorSecret, Deadline, Error, ErrorKind, Key, Result, Value, Version};
 
 /// An entry as a [`Cell`] keeps it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +59,11 @@ pub trait Cell: Debug + Send + Sync + 'static {
         ""
     }
 
+    /// Returns the secret that scan cursors are encrypted with. Defaults to one that is random in each process.
+    fn cursor_secret(&self) -> CursorSecret {
+        CursorSecret::of_process()
+    }
+
     /// What is stored under the key, ghosts included, and its stamp.
     ///
     /// # Errors
@@ -79,11 +82,31 @@ pub trait Cell: Debug + Send + Sync + 'static {
 
     /// At most `limit` entries whose keys begin with `prefix`, ghosts included, in an order of the cell's own that
     /// does not change, from the first after the key `after`, which may be gone. Fewer than `limit` mean that there
-    /// are no more.
+    /// are no more. An entry that cannot be decoded is listed with [`ErrorKind::Corrupt`], so that a scan goes past it.
     ///
     /// # Errors
     /// The backend's failures.
-    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>>;
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Result<Stored>)>>;
+
+    /// Removes an entry that [`Cell::load`] cannot decode, whatever it is. Answers whether something was removed.
+    ///
+    /// The store calls it for deletes that look at nothing (V6). Provided: [`ErrorKind::Corrupt`], which is enough for a
+    /// backend whose entries cannot be damaged.
+    ///
+    /// # Errors
+    /// The backend's failures; [`ErrorKind::OutcomeUnknown`] if it may have been done.
+    async fn discard(&self, key: &Key) -> Result<bool> {
+        let _ = key;
+        Err(Error::new(
+            ErrorKind::Corrupt,
+            "the entry cannot be read; delete it with the backend's own tools",
+        ))
+    }
 
     /// Waits before the next attempt after another writer was faster. Provided: not at all.
     async fn back_off(&self, attempt: usize) {

@@ -8,8 +8,8 @@ use crate::rules::{self, DeleteStep, ExpireStep, PatchStep, PutStep};
 use crate::store::{ATTEMPTS, contention};
 use crate::{
     Capabilities, Cell, Cursor, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
-    ExpireOutcome, ExpiryChange, GetOptions, Key, Meta, Outcome, Page, Patch, PatchOptions, PatchOutcome,
-    PutOptions, Result, ScanOptions, Select, Stored, TtlStore, Value, Version, Want,
+    ExpireOutcome, ExpiryChange, GetOptions, Key, Meta, Outcome, Page, PageItem, Patch, PatchOptions,
+    PatchOutcome, PutOptions, Result, ScanOptions, Select, Stored, TtlStore, Value, Version, Want,
 };
 
 /// A whole store on top of a [`Cell`]: each operation loads, asks [`rules`], and swaps.
@@ -180,7 +180,15 @@ impl<C: Cell> CellStore<C> {
         change: ExpiryChange,
         options: &ExpireOptions,
     ) -> Result<Option<Outcome<ExpireOutcome>>> {
-        let (now, stored, stamp) = self.load(key).await?;
+        let (now, stored, stamp) = match self.load(key).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                // An expire that ends the entry without a condition is a delete, and need not read it (V6).
+                let Some(end) = self.unconditional_end(change, options)? else { return Err(error) };
+                let ended = self.0.discard(key).await?;
+                return Ok(ended.then_some(Outcome::Applied(ExpireOutcome::new(end, true))));
+            }
+            loaded => loaded?,
+        };
         let header = stored.as_ref().map(Stored::header);
         let (deadline, ends) = match rules::expire(now, header.as_ref(), change, options)? {
             ExpireStep::Absent => return Ok(Some(Outcome::Absent)),
@@ -196,12 +204,25 @@ impl<C: Cell> CellStore<C> {
         Ok(swapped.then_some(Outcome::Applied(ExpireOutcome::new(deadline, true))))
     }
 
+    /// Returns the deadline of an expire that ends any entry, whatever it is.
+    fn unconditional_end(&self, change: ExpiryChange, options: &ExpireOptions) -> Result<Option<Deadline>> {
+        let ExpiryChange::Set(expiry) = change else { return Ok(None) };
+        let now = self.0.now();
+        let deadline = expiry.resolve(now)?;
+        Ok(Some(deadline).filter(|deadline| deadline.is_expired(now) && *options == ExpireOptions::new()))
+    }
+
     async fn delete_once(
         &self,
         key: &Key,
         options: &DeleteOptions,
     ) -> Result<Option<Outcome<Option<Entry>>>> {
-        let (now, stored, stamp) = self.load(key).await?;
+        let (now, stored, stamp) = match self.load(key).await {
+            Err(error) if error.kind() == ErrorKind::Corrupt && *options == DeleteOptions::new() => {
+                return Ok(self.0.discard(key).await?.then_some(Outcome::Applied(None)));
+            }
+            loaded => loaded?,
+        };
         let header = stored.as_ref().map(Stored::header);
         match rules::delete(now, header.as_ref(), options)? {
             DeleteStep::Absent => return Ok(Some(Outcome::Absent)),
@@ -297,16 +318,17 @@ impl<C: Cell> TtlStore for CellStore<C> {
         let capabilities = self.capabilities();
         capabilities.check_scan(&options)?;
         let scope = [capabilities.backend, self.0.identity(), &options.prefix];
+        let secret = self.0.cursor_secret();
         let mut after = match &options.cursor {
             Some(cursor) => {
-                let position = String::from_utf8(cursor.open(&scope)?);
+                let position = String::from_utf8(cursor.open(&secret, &scope)?);
                 let key = position.ok().and_then(|position| Key::new(position).ok());
                 Some(key.ok_or_else(|| Error::new(ErrorKind::InvalidCursor, "the cursor holds no key"))?)
             }
             None => None,
         };
         let limit = options.limit.get();
-        let mut entries = Vec::new();
+        let mut items = Vec::new();
         // One more than the page needs, so that a full last page knows that it is the last.
         let mut wanted = limit.saturating_add(1);
         loop {
@@ -316,25 +338,30 @@ impl<C: Cell> TtlStore for CellStore<C> {
                 listed.map_err(|error| error.with_operation("scan").with_backend(capabilities.backend))?;
             let (end, now) = (listed.len() < wanted, self.0.now());
             for (key, listed) in listed {
-                let stored = match (listed.header().is_live(before), listed.header().is_live(now)) {
-                    (_, true) => Some(listed),
+                let lives = |now| listed.as_ref().is_ok_and(|stored| stored.header().is_live(now));
+                let listed = match (lives(before), lives(now)) {
                     // Its deadline fell during the listing, and may have been moved in time.
-                    (true, false) => self.live(&key).await?,
-                    (false, false) => None,
+                    (true, false) => match self.live(&key).await {
+                        Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
+                        again => again,
+                    },
+                    (false, false) if listed.is_ok() => Ok(None),
+                    _ => listed.map(Some),
                 };
-                if let Some(stored) = stored {
-                    if entries.len() == limit {
-                        let next = after.map(|after| Cursor::seal(&scope, after.as_bytes()));
-                        return Ok(Page::new(entries, next));
+                if let Some(listed) = listed.transpose() {
+                    if items.len() == limit {
+                        let next = after.map(|after| Cursor::seal(&secret, &scope, after.as_bytes()));
+                        return Ok(Page::new(items, next));
                     }
-                    let ends = stored.header().ends();
-                    let entry = entry(&stored, &options.select, options.want, ends);
-                    entries.push((key.clone(), entry));
+                    let entry = listed
+                        .map(|stored| entry(&stored, &options.select, options.want, stored.header().ends()));
+                    let entry = entry.map_err(|error| error.with_backend(capabilities.backend));
+                    items.push(PageItem::new(key.clone(), entry));
                 }
                 after = Some(key);
             }
             if end {
-                return Ok(Page::new(entries, None));
+                return Ok(Page::new(items, None));
             }
             // There were ghosts, and there may be many: look further ahead.
             wanted = wanted.saturating_mul(2).min(MAX_LISTED.max(wanted));

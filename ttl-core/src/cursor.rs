@@ -1,68 +1,154 @@
-//! Scan cursors: opaque, checked, bound to the scan that made them.
+//! Scan cursors: opaque, encrypted, bound to the scan that made them.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{Error, ErrorKind, Result};
 
-/// Where a scan goes on: opaque text that can be kept and handed back later, to the same store with the same
-/// prefix.
+/// The length of an `XChaCha20` nonce, which is long enough to be random.
+const NONCE_BYTES: usize = 24;
+
+/// The secret that encrypts and authenticates [`Cursor`]s.
 ///
-/// A cursor that was damaged, or that is of another store or prefix, is refused with
-/// [`ErrorKind::InvalidCursor`] (S3). It is checked, not signed: keep it away from people who may not choose where
-/// a scan goes on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Stores use a secret that is random in each process ([`CursorSecret::of_process`]) unless they are given another one.
+/// Then a cursor works in the process that made it. Give every process the same secret if a cursor may return to
+/// another process, or to this one after a restart.
+///
+/// `Debug` does not print the secret. Equality compares secrets.
+///
+/// ```
+/// use ttl_core::CursorSecret;
+///
+/// let secret = CursorSecret::new("f3wOq0cWb2nL8vYt")?;
+/// assert!(!format!("{secret:?}").contains("f3wO"));
+/// assert!(CursorSecret::new("short").is_err());
+/// # Ok::<(), ttl_core::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CursorSecret([u8; 32]);
+
+impl CursorSecret {
+    /// The fewest bytes of a secret.
+    pub const MIN_BYTES: usize = 16;
+
+    /// Creates a secret from at least 16 bytes that cannot be guessed, such as 16 random bytes in base64.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if there are fewer bytes.
+    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self> {
+        let secret = secret.as_ref();
+        if secret.len() < Self::MIN_BYTES {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!(
+                    "invalid value for `cursor_secret`: expected at least {} bytes, found {}",
+                    Self::MIN_BYTES,
+                    secret.len()
+                ),
+            ));
+        }
+        Ok(Self(Sha256::new().chain_update("ttl-store cursor secret").chain_update(secret).finalize().into()))
+    }
+
+    /// Returns the random secret of this process, which is the same at every call.
+    #[must_use]
+    pub fn of_process() -> Self {
+        static SECRET: LazyLock<CursorSecret> = LazyLock::new(|| CursorSecret(rand::random()));
+        *SECRET
+    }
+}
+
+impl Default for CursorSecret {
+    /// Returns [`CursorSecret::of_process`].
+    fn default() -> Self {
+        Self::of_process()
+    }
+}
+
+impl fmt::Debug for CursorSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CursorSecret(..)")
+    }
+}
+
+/// The position at which a scan continues: opaque text that a program can keep, and hand back later to the same store
+/// with the same prefix.
+///
+/// The text is encrypted and authenticated with the store's [`CursorSecret`], because a position holds keys on some
+/// backends. So a program may hand a cursor to its own clients: they can neither read keys from it nor forge one. A
+/// cursor that was changed, or that belongs to another store, prefix or secret, is refused with
+/// [`ErrorKind::InvalidCursor`] (S3).
+///
+/// `Debug` prints only the length.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cursor(String);
 
 impl Cursor {
-    /// Seals a driver's position. The scope says which scan it belongs to: backend, store and prefix.
+    /// Encrypts a driver's position. The scope names the scan that it belongs to: backend, store and prefix.
     #[must_use]
-    pub fn seal(scope: &[&str], position: &[u8]) -> Self {
-        let mut bytes = check_sum(scope, position).to_be_bytes().to_vec();
-        bytes.extend_from_slice(position);
-        Self(URL_SAFE_NO_PAD.encode(bytes))
+    pub fn seal(secret: &CursorSecret, scope: &[&str], position: &[u8]) -> Self {
+        let nonce: [u8; NONCE_BYTES] = rand::random();
+        let payload = Payload { msg: position, aad: &authenticated(scope) };
+        let sealed = cipher(secret)
+            .encrypt(&XNonce::from(nonce), payload)
+            .expect("a position is far shorter than the 256 GiB that the cipher can encrypt");
+        Self(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// The position that was sealed with this scope.
+    /// Returns the position that was sealed with this secret and scope.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidCursor`] if it was another scope, or the cursor was damaged.
-    pub fn open(&self, scope: &[&str]) -> Result<Vec<u8>> {
-        let bad = || {
+    /// [`ErrorKind::InvalidCursor`] if secret or scope differ, or if the cursor was changed.
+    pub fn open(&self, secret: &CursorSecret, scope: &[&str]) -> Result<Vec<u8>> {
+        let open = || {
+            let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok()?;
+            let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
+            let payload = Payload { msg: sealed, aad: &authenticated(scope) };
+            cipher(secret).decrypt(&XNonce::from(*nonce), payload).ok()
+        };
+        open().ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidCursor,
-                "the cursor is damaged, or of another store or prefix; start the scan again without one",
+                "the cursor is damaged, or belongs to another store, prefix or `cursor_secret` (which is random in \
+                 each process unless it is set); start the scan again without a cursor",
             )
-        };
-        let mut bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| bad())?;
-        let position = bytes.split_off(bytes.len().min(4));
-        if bytes != check_sum(scope, &position).to_be_bytes() {
-            return Err(bad());
-        }
-        Ok(position)
+        })
     }
 
-    /// The text, to be kept.
+    /// Returns the text, to be kept.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-fn check_sum(scope: &[&str], position: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
+fn cipher(secret: &CursorSecret) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&secret.0.into())
+}
+
+/// The scope as bytes, with lengths that keep ("ab", "c") and ("a", "bc") apart.
+fn authenticated(scope: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
     for part in scope {
-        // The length keeps ("ab", "c") and ("a", "bc") apart.
-        hasher.update(&part.len().to_be_bytes());
-        hasher.update(part.as_bytes());
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
     }
-    hasher.update(position);
-    hasher.finalize()
+    bytes
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({} bytes)", self.0.len())
+    }
 }
 
 impl fmt::Display for Cursor {
@@ -74,7 +160,7 @@ impl fmt::Display for Cursor {
 impl FromStr for Cursor {
     type Err = std::convert::Infallible;
 
-    /// Takes any text; the store that gets it checks it.
+    /// Takes any text; the store that gets the cursor checks it.
     fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
         Ok(Self(text.to_owned()))
     }
@@ -84,28 +170,56 @@ impl FromStr for Cursor {
 mod tests {
     use super::*;
 
+    fn secret() -> CursorSecret {
+        CursorSecret::new([7; 16]).unwrap()
+    }
+
     #[test]
-    fn a_cursor_opens_in_its_scope_only() {
-        let cursor = Cursor::seal(&["redis", "app:", "user:"], b"\0position");
-        assert_eq!(cursor.open(&["redis", "app:", "user:"]).unwrap(), b"\0position");
-        for scope in
+    fn a_cursor_opens_with_its_secret_and_scope_only() {
+        let scope = ["redis", "app:", "user:"];
+        let cursor = Cursor::seal(&secret(), &scope, b"\0position");
+        assert_eq!(cursor.open(&secret(), &scope).unwrap(), b"\0position");
+        for other in
             [&["redis", "app:", "use"][..], &["redis", "app", ":user:"], &["redis", "app:user:"], &[]]
         {
-            assert_eq!(cursor.open(scope).unwrap_err().kind(), ErrorKind::InvalidCursor);
+            assert_eq!(cursor.open(&secret(), other).unwrap_err().kind(), ErrorKind::InvalidCursor);
         }
+        for other in [CursorSecret::of_process(), CursorSecret::new([8; 16]).unwrap()] {
+            assert_eq!(cursor.open(&other, &scope).unwrap_err().kind(), ErrorKind::InvalidCursor);
+        }
+        assert_eq!(CursorSecret::default(), CursorSecret::of_process());
     }
 
     #[test]
     fn damage_is_found() {
-        let cursor = Cursor::seal(&["memory"], b"abc");
+        let cursor = Cursor::seal(&secret(), &["memory"], b"abc");
         for at in 0..cursor.as_str().len() {
             let mut text = cursor.as_str().as_bytes().to_vec();
             text[at] = if text[at] == b'A' { b'B' } else { b'A' };
             let damaged: Cursor = String::from_utf8(text).unwrap().parse().unwrap();
-            assert!(damaged.open(&["memory"]).is_err());
+            assert!(damaged.open(&secret(), &["memory"]).is_err());
         }
-        for text in ["", "A", "not base64!", "AAAAAA"] {
-            assert!(text.parse::<Cursor>().unwrap().open(&["memory"]).is_err(), "{text}");
+        for text in ["", "A", "not base64!", "AAAAAA", &"A".repeat(200)] {
+            assert!(text.parse::<Cursor>().unwrap().open(&secret(), &["memory"]).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn neither_the_text_nor_debug_shows_the_position() {
+        let position = b"session:s3cret-token";
+        let cursor = Cursor::seal(&secret(), &["redis"], position);
+        let bytes = URL_SAFE_NO_PAD.decode(cursor.as_str()).unwrap();
+        assert!(!bytes.windows(4).any(|found| position.windows(4).any(|window| window == found)));
+        assert_eq!(format!("{cursor:?}"), format!("Cursor({} bytes)", cursor.as_str().len()));
+        assert_ne!(
+            cursor,
+            Cursor::seal(&secret(), &["redis"], position),
+            "the same position looks different"
+        );
+    }
+
+    #[test]
+    fn short_secrets_are_refused() {
+        assert_eq!(CursorSecret::new([1; 15]).unwrap_err().kind(), ErrorKind::InvalidConfig);
     }
 }

@@ -8,8 +8,8 @@ use crate::{Error, ErrorKind, Result};
 /// The name of an entry: UTF-8, 1 to 1024 bytes, any character (K1).
 ///
 /// A key is parsed once; drivers get `&Key` and need no checks of their own. NUL, spaces, glob characters and
-/// text that looks like a number are plain characters. `Debug` prints the key: keep keys that are secrets (session
-/// ids) out of your logs.
+/// text that looks like a number are plain characters. `Debug` prints only the length, because keys are often secrets
+/// (session ids, reset tokens); `Display` prints the key.
 ///
 /// ```
 /// use ttl_core::Key;
@@ -64,7 +64,7 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        write!(f, "Key({} bytes)", self.0.len())
     }
 }
 

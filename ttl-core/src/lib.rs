@@ -85,7 +85,7 @@ pub use self::capabilities::Capabilities;
 pub use self::cell::{Cell, Stored};
 pub use self::cell_store::CellStore;
 pub use self::clock::{Clock, ManualClock, MonotonicClock, SystemClock};
-pub use self::cursor::Cursor;
+pub use self::cursor::{Cursor, CursorSecret};
 pub use self::deadline::{Deadline, Expiry, Lifespan, Now};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::finite::{check_depth, check_json};
@@ -98,7 +98,7 @@ pub use self::options::{
     Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, OnLive, PatchOptions,
     PutItem, PutOptions, ScanOptions,
 };
-pub use self::outcome::{Effect, Entry, ExpireOutcome, Meta, Outcome, Page, PatchOutcome};
+pub use self::outcome::{Effect, Entry, ExpireOutcome, Meta, Outcome, Page, PageItem, PatchOutcome};
 pub use self::patch::{Amount, Change, FieldOperation, Patch};
 pub use self::policy::{Refresh, RefreshMode, RefreshPolicy};
 pub use self::record::{MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, Record, check_field_name};

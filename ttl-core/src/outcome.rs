@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
-use crate::{Cursor, Deadline, Error, Key, Record, Value, Version};
+use crate::{Cursor, Deadline, Error, Key, Record, Result, Value, Version};
 
 /// What became of a conditional write. A refusal is an outcome, not an error (C3).
 ///
@@ -67,7 +67,10 @@ impl<T> Outcome<T> {
     ///
     /// # Errors
     /// What `f` answers.
-    pub fn try_map<U, E>(self, f: impl FnOnce(T) -> Result<U, E>) -> Result<Outcome<U>, E> {
+    pub fn try_map<U, E>(
+        self,
+        f: impl FnOnce(T) -> std::result::Result<U, E>,
+    ) -> std::result::Result<Outcome<U>, E> {
         Ok(match self {
             Self::Applied(done) => Outcome::Applied(f(done)?),
             Self::Absent => Outcome::Absent,
@@ -223,21 +226,54 @@ impl ExpireOutcome {
     }
 }
 
+/// One item of a [`Page`]: a key, and its entry or the reason why that entry cannot be read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PageItem {
+    /// The key. `Debug` does not print it.
+    pub key: Key,
+    /// The entry, as much of it as was asked for, or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) (S4).
+    pub entry: Result<Entry>,
+}
+
+impl PageItem {
+    /// Creates an item. An error is given the key.
+    #[must_use]
+    pub fn new(key: Key, entry: Result<Entry>) -> Self {
+        let entry = entry.map_err(|error| error.with_operation("scan").with_key(&key));
+        Self { key, entry }
+    }
+}
+
 /// A page of a scan.
 #[derive(Clone, Debug, Default)]
+#[must_use = "a page holds what was scanned, and where the next one starts"]
 #[non_exhaustive]
 pub struct Page {
-    /// The entries, in no order that is promised.
-    pub entries: Vec<(Key, Entry)>,
+    /// The items, in no order that is promised.
+    pub items: Vec<PageItem>,
     /// Where the next page starts; `None` after the last.
     pub next: Option<Cursor>,
 }
 
 impl Page {
-    /// A page of these entries.
+    /// Creates a page of these items.
+    pub const fn new(items: Vec<PageItem>, next: Option<Cursor>) -> Self {
+        Self { items, next }
+    }
+
+    /// Returns the keys, those of unreadable entries included.
     #[must_use]
-    pub const fn new(entries: Vec<(Key, Entry)>, next: Option<Cursor>) -> Self {
-        Self { entries, next }
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &Key> {
+        self.items.iter().map(|item| &item.key)
+    }
+
+    /// Returns the keys and their entries, or the error of the first entry that cannot be read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+    pub fn into_entries(self) -> Result<Vec<(Key, Entry)>> {
+        self.items.into_iter().map(|item| Ok((item.key, item.entry?))).collect()
     }
 }
 
@@ -254,5 +290,12 @@ mod tests {
         let text = format!("{done:?} {entries:?}");
         assert!(text.contains("token") && text.contains("Removed(2)"), "{text}");
         assert!(!text.contains("s3cret"), "{text}");
+        let key = Key::new("s3cret-key").unwrap();
+        let items = vec![PageItem::new(key.clone(), Ok(Entry::new(Value::from("s3cret"))))];
+        let next = Cursor::seal(&crate::CursorSecret::of_process(), &["s3cret"], b"s3cret");
+        let scan = crate::ScanOptions::new("s3cret-prefix").with_cursor(next.clone());
+        let put = crate::PutItem::new(key, "s3cret", crate::PutOptions::new(crate::Ttl::hours(1)));
+        let text = format!("{:?} {scan:?} {put:?} {next}", Page::new(items, Some(next.clone())));
+        assert!(!text.contains("s3cret") && text.contains("Key(10 bytes)"), "{text}");
     }
 }

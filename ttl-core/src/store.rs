@@ -221,8 +221,9 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// Lists live entries whose keys begin with a prefix, page by page.
     ///
     /// Every entry that is live throughout the scan appears, no expired one does, and pages are filled although
-    /// ghosts lie between (S1); the prefix is literal (S2). Whether a key can appear twice, and in which order,
-    /// is the driver's to document. Nothing is refreshed.
+    /// ghosts lie between (S1); the prefix is literal (S2). An entry that cannot be read appears with its error, and
+    /// the scan goes on (S4). Whether a key can appear twice, and in which order, is the driver's to document. Nothing
+    /// is refreshed.
     ///
     /// Provided: [`ErrorKind::Unsupported`]. Cost: proportional to what the backend has to look at, which on Redis is
     /// every key of the server, on DynamoDB and CQL every one of the table, whatever the prefix.

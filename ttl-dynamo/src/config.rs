@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ttl_core::{Clock, Error, ErrorKind};
+use ttl_core::{Clock, CursorSecret, Error, ErrorKind};
 
 use crate::names;
 use crate::new_table::NewTable;
@@ -78,6 +78,7 @@ pub struct DynamoConfig {
     pub(crate) grace: Duration,
     pub(crate) segments: u32,
     pub(crate) concurrency: usize,
+    pub(crate) cursor_secret: CursorSecret,
     pub(crate) on_connect: OnConnect,
     pub(crate) new_table: NewTable,
     pub(crate) clock: Option<Arc<dyn Clock>>,
@@ -130,10 +131,19 @@ impl DynamoConfig {
             grace: Self::DEFAULT_GRACE,
             segments: 1,
             concurrency: Self::DEFAULT_CONCURRENCY,
+            cursor_secret: CursorSecret::of_process(),
             on_connect: OnConnect::default(),
             new_table: NewTable::new(),
             clock: None,
         }
+    }
+
+    /// Encrypts scan cursors with this secret instead of one that is random in each process.
+    ///
+    /// Give every process the same secret if cursors are to work in other processes, or after a restart.
+    pub const fn with_cursor_secret(mut self, secret: CursorSecret) -> Self {
+        self.cursor_secret = secret;
+        self
     }
 
     /// In this region, such as `eu-central-1`, instead of the environment's or the profile's.

@@ -9,12 +9,12 @@ use crate::codec::{self, Item};
 use crate::names::Names;
 
 /// There is an entry of ours, and it is live.
-pub(crate) const LIVE: &str = "attribute_type(#v, :text) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
+const LIVE: &str = "attribute_type(#v, :text) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
 /// The same of a certain version.
 const LIVE_VERSION: &str =
     "#v = :seen AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
 /// The type of what is named `:text` in a condition.
-pub(crate) const TEXT: &str = "S";
+const TEXT: &str = "S";
 /// Nothing is stored, or a ghost.
 const FREE: &str = "attribute_not_exists(#k) OR #d <= :now OR #m <= :now";
 

@@ -4,17 +4,19 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
-use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Now, Page, Result, ScanOptions, Want};
+use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Now, Page, PageItem, Result, ScanOptions, Want};
 
 use crate::check::MAX_SEGMENTS;
 use crate::codec::{self, Item};
 use crate::error::failure;
-use crate::expression::{LIVE, TEXT};
 use crate::store::Inner;
 
 /// What DynamoDB is asked to look at, at least and at most, in one request of a segment. It stops at 1 MB.
 const LEAST: usize = 16;
 const MOST: usize = 10_000;
+
+/// What has not ended for sure: live items, and those whose deadline cannot be read.
+const NOT_ENDED: &str = "NOT (#d <= :now OR #m <= :now)";
 
 /// Where a segment of the table stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,9 +27,9 @@ enum Place {
     End,
 }
 
-/// What one request found: live entries with their stored keys, and where the segment goes on.
+/// What one request found: live entries and unreadable ones with their stored keys, and where the segment goes on.
 struct Step {
-    found: Vec<(String, Key, Entry)>,
+    found: Vec<(String, PageItem)>,
     next: Place,
 }
 
@@ -36,20 +38,20 @@ impl Inner {
         let config = &self.config;
         let scope = [crate::BACKEND, &*config.table, &*self.names.key, &*self.prefix, &*options.prefix];
         let mut places = match &options.cursor {
-            Some(cursor) => decode(&cursor.open(&scope)?)?,
+            Some(cursor) => decode(&cursor.open(&config.cursor_secret, &scope)?)?,
             None => vec![Place::Start; config.segments as usize],
         };
         let limit = options.limit.get();
-        let mut entries = Vec::new();
+        let mut items = Vec::new();
         let mut count = limit.div_ceil(places.len()).clamp(LEAST, MOST);
-        while entries.len() < limit && places.iter().any(|place| *place != Place::End) {
+        while items.len() < limit && places.iter().any(|place| *place != Place::End) {
             let steps = places.iter().enumerate().map(|(segment, place)| {
                 let segments = places.len();
                 async move { self.scan_step(options, segment, segments, place, count).await }
             });
             let steps = try_join_all(steps).await?;
             for (place, step) in places.iter_mut().zip(steps) {
-                let room = limit - entries.len();
+                let room = limit - items.len();
                 // What does not fit is found again by the next page, from the last one that did.
                 *place = match step.found.len() {
                     found if found <= room => step.next,
@@ -57,13 +59,13 @@ impl Inner {
                         .last()
                         .map_or_else(|| place.clone(), |(at, ..)| Place::After(at.clone())),
                 };
-                entries.extend(step.found.into_iter().take(room).map(|(_, key, entry)| (key, entry)));
+                items.extend(step.found.into_iter().take(room).map(|(_, item)| item));
             }
             // Where few entries match, look at more at a time.
             count = (count * 2).min(MOST);
         }
         let more = places.iter().any(|place| *place != Place::End);
-        Ok(Page::new(entries, more.then(|| Cursor::seal(&scope, &encode(&places)))))
+        Ok(Page::new(items, more.then(|| Cursor::seal(&config.cursor_secret, &scope, &encode(&places)))))
     }
 
     /// One request, or none where a segment has ended.
@@ -83,8 +85,11 @@ impl Inner {
             }
         };
         let prefix = [&*self.prefix, &*options.prefix].concat();
-        let filter =
-            if prefix.is_empty() { LIVE.to_owned() } else { format!("begins_with(#k, :p) AND {LIVE}") };
+        let filter = if prefix.is_empty() {
+            NOT_ENDED.to_owned()
+        } else {
+            format!("begins_with(#k, :p) AND {NOT_ENDED}")
+        };
         // Which kind an entry is of does not matter; without values neither is read.
         let projection = self.projection(&options.select, None);
         let (part, mut names) =
@@ -94,10 +99,8 @@ impl Inner {
         let mut retries = self.retries();
         loop {
             let now = self.now_millis();
-            let mut values = HashMap::from([
-                (":now".to_owned(), AttributeValue::N(now.as_epoch_millis().to_string())),
-                (":text".to_owned(), AttributeValue::S(TEXT.to_owned())),
-            ]);
+            let mut values =
+                HashMap::from([(":now".to_owned(), AttributeValue::N(now.as_epoch_millis().to_string()))]);
             if !prefix.is_empty() {
                 values.insert(":p".to_owned(), AttributeValue::S(prefix.clone()));
             }
@@ -120,18 +123,15 @@ impl Inner {
                         None => Place::End,
                         Some(mut key) => Place::After(self.stored_key(&mut key).ok_or_else(unusable)?),
                     };
-                    return Ok(Step {
-                        found: self.entries(answer.items.unwrap_or_default(), options)?,
-                        next,
-                    });
+                    return Ok(Step { found: self.found(answer.items.unwrap_or_default(), options), next });
                 }
                 Err(error) => self.again(&mut retries, failure(&error, "Scan", &self.config)).await?,
             }
         }
     }
 
-    /// Those of the items that are live entries of ours, now that they are here.
-    fn entries(&self, items: Vec<Item>, options: &ScanOptions) -> Result<Vec<(String, Key, Entry)>> {
+    /// Returns those of the items that are live, now that they are here, or that cannot be read.
+    fn found(&self, items: Vec<Item>, options: &ScanOptions) -> Vec<(String, PageItem)> {
         let now = self.now_millis();
         let mut found = Vec::with_capacity(items.len());
         for mut item in items {
@@ -139,11 +139,12 @@ impl Inner {
             let Some(key) = stored.strip_prefix(&*self.prefix).and_then(|key| Key::new(key).ok()) else {
                 continue;
             };
-            if let Some(entry) = entry(now, item, options).map_err(|error| error.with_key(&key))? {
-                found.push((stored, key, entry));
+            if let Some(entry) = entry(now, item, options).transpose() {
+                let entry = entry.map_err(|error| error.with_backend(crate::BACKEND));
+                found.push((stored, PageItem::new(key, entry)));
             }
         }
-        Ok(found)
+        found
     }
 
     fn stored_key(&self, item: &mut Item) -> Option<String> {
@@ -154,9 +155,9 @@ impl Inner {
     }
 }
 
-/// What a scan tells of an item; `None` for one that has ended, or that is not ours.
+/// Returns what a scan tells of an item; `None` for one that has ended.
 fn entry(now: Now, mut item: Item, options: &ScanOptions) -> Result<Option<Entry>> {
-    let Ok(Some(header)) = codec::met(now, Some(&item)) else { return Ok(None) };
+    let Some(header) = codec::met(now, Some(&item))? else { return Ok(None) };
     let entry = Entry::new(codec::value(&mut item, &options.select)?)
         .with_deadline(options.want.contains(Want::DEADLINE).then(|| header.deadline.min(header.cap)))
         .with_version(options.want.contains(Want::VERSION).then_some(header.version));

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use ttl_core::Result;
+use ttl_core::{CursorSecret, Result};
 use url::Url;
 
 use crate::DynamoConfig;
 use crate::config::{OnConnect, Reads, invalid, no_credentials};
 
 /// The query keys.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "region",
     "endpoint",
     "namespace",
@@ -25,6 +25,7 @@ const KEYS: [&str; 16] = [
     "grace",
     "segments",
     "concurrency",
+    "cursor_secret",
     "key_attribute",
     "ttl_attribute",
 ];
@@ -47,6 +48,7 @@ impl DynamoConfig {
     /// | `grace` | `1h` | [`DynamoConfig::with_grace`] |
     /// | `segments` | `4` | [`DynamoConfig::with_segments`] |
     /// | `concurrency` | `16` | [`DynamoConfig::with_concurrency`] |
+    /// | `cursor_secret` | 16 bytes or more | [`DynamoConfig::with_cursor_secret`] |
     /// | `key_attribute`, `ttl_attribute` | `id`, `expires` | [`DynamoConfig::with_key_attribute`], [`DynamoConfig::with_ttl_attribute`] |
     ///
     /// In a value, `&`, `+`, `#` and `%` are percent-encoded. Credentials have no place in the URL: they come from
@@ -133,6 +135,10 @@ impl DynamoConfig {
             "grace" => *self = self.clone().with_grace(duration(key, value)?),
             "segments" => self.segments = number(key, value)?,
             "concurrency" => self.concurrency = number(key, value)?,
+            "cursor_secret" => {
+                self.cursor_secret =
+                    CursorSecret::new(value).map_err(|error| error.with_backend(crate::BACKEND))?;
+            }
             "key_attribute" => self.key_attribute = value.to_owned(),
             _ => self.ttl_attribute = value.to_owned(),
         }
@@ -179,7 +185,7 @@ mod tests {
     fn every_key_is_read() {
         let url = "dynamodb://My_Table.v-2?region=eu-central-1&endpoint=http%3A%2F%2Flocalhost:8000&namespace=a%2Bb\
                    &table=ensure&reads=eventual&timeout=10s&attempt_timeout=2s&connect_timeout=250ms&attempts=7\
-                   &backoff=10ms&max_backoff=3s&grace=2h&segments=4&concurrency=32&key_attribute=id\
+                   &backoff=10ms&max_backoff=3s&grace=2h&segments=4&concurrency=32&cursor_secret=0123456789abcdef&key_attribute=id\
                    &ttl_attribute=expires";
         for key in KEYS {
             assert!(url.contains(&format!("{key}=")), "{key}");
@@ -198,6 +204,7 @@ mod tests {
             .with_grace(Duration::from_secs(7200))
             .with_segments(4)
             .with_concurrency(32)
+            .with_cursor_secret(CursorSecret::new("0123456789abcdef").unwrap())
             .with_key_attribute("id")
             .with_ttl_attribute("expires");
         assert_eq!(format!("{:?}", DynamoConfig::from_url(url).unwrap()), format!("{expected:?}"));

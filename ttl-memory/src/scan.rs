@@ -2,7 +2,10 @@
 
 use std::collections::BinaryHeap;
 
-use ttl_core::{Cursor, Deadline, Entry as Answer, Error, ErrorKind, Key, Now, Page, Result, ScanOptions};
+use ttl_core::{
+    Cursor, CursorSecret, Deadline, Entry as Answer, Error, ErrorKind, Key, Now, Page, PageItem, Result,
+    ScanOptions,
+};
 
 use crate::entry::Entry;
 use crate::shard::select;
@@ -22,8 +25,10 @@ struct Position {
 
 pub(crate) fn scan(store: &Inner, options: &ScanOptions) -> Result<Page> {
     let scope = ["memory", store.identity(), &options.prefix];
+    // The entries do not outlive the process, so neither must a cursor.
+    let secret = CursorSecret::of_process();
     let mut position = match &options.cursor {
-        Some(cursor) => Position::decode(&cursor.open(&scope)?)?,
+        Some(cursor) => Position::decode(&cursor.open(&secret, &scope)?)?,
         None => Position { shard: 0, after: None },
     };
     let limit = options.limit.get();
@@ -41,12 +46,15 @@ pub(crate) fn scan(store: &Inner, options: &ScanOptions) -> Result<Page> {
     }
     let more = listed.len() > limit;
     listed.truncate(limit);
-    let end = listed.last().filter(|_| more).map(|(position, ..)| Cursor::seal(&scope, &position.encode()));
-    let entries = listed.into_iter().map(|(_, key, mut answer)| {
+    let end = listed
+        .last()
+        .filter(|_| more)
+        .map(|(position, ..)| Cursor::seal(&secret, &scope, &position.encode()));
+    let items = listed.into_iter().map(|(_, key, mut answer)| {
         answer.value = answer.value.and_then(|value| select(value, &options.select));
-        (key, answer)
+        PageItem::new(key, Ok(answer))
     });
-    Ok(Page::new(entries.collect(), end))
+    Ok(Page::new(items.collect(), end))
 }
 
 impl Table {

@@ -94,7 +94,7 @@ async fn a_scan_lists_every_key_once_in_full_pages() {
         let mut keys = Vec::new();
         loop {
             let page = store.scan(options.clone()).await.unwrap();
-            keys.extend(page.entries.into_iter().map(|(key, _)| key));
+            keys.extend(page.items.into_iter().map(|item| item.key));
             let Some(next) = page.next else { break };
             assert_eq!(keys.len() % 7, 0, "a page that is not the last is full");
             options = options.with_cursor(next);

@@ -93,7 +93,7 @@ async fn a_peek_and_a_scan_find_dead_for_everyone() {
                 let scan = async move { other.scan(ttl_core::ScanOptions::new("")).await.unwrap() };
                 let run = || tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(scan);
                 let page = std::thread::scope(|scope| scope.spawn(run).join()).unwrap();
-                assert!(page.entries.is_empty());
+                assert!(page.items.is_empty());
             } else {
                 let peek = GetOptions::nothing().with_want(Want::DEADLINE);
                 assert_eq!(get_elsewhere(&other, &name, peek), None);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ttl_core::{Error, ErrorKind, Result};
+use ttl_core::{CursorSecret, Error, ErrorKind, Result};
 
 /// What ends a namespace in a Redis key. No namespace may contain it, so that no two of them overlap (K2).
 pub(crate) const SEPARATOR: char = ':';
@@ -40,6 +40,7 @@ pub struct RedisConfig {
     pub(crate) namespace: String,
     pub(crate) timeout: Duration,
     pub(crate) max_value_bytes: u64,
+    pub(crate) cursor_secret: CursorSecret,
     pub(crate) certificates: Certificates,
 }
 
@@ -90,6 +91,7 @@ impl RedisConfig {
             namespace: Self::DEFAULT_NAMESPACE.to_owned(),
             timeout: Self::DEFAULT_TIMEOUT,
             max_value_bytes: MAX_VALUE_BYTES,
+            cursor_secret: CursorSecret::of_process(),
             certificates: Certificates::default(),
         }
     }
@@ -134,6 +136,14 @@ impl RedisConfig {
     /// Refuses values of more than so many bytes; at most 512 MiB, which is also the default.
     pub const fn with_max_value_bytes(mut self, bytes: u64) -> Self {
         self.max_value_bytes = bytes;
+        self
+    }
+
+    /// Encrypts scan cursors with this secret instead of one that is random in each process.
+    ///
+    /// Give every process the same secret if cursors are to work in other processes, or after a restart.
+    pub const fn with_cursor_secret(mut self, secret: CursorSecret) -> Self {
+        self.cursor_secret = secret;
         self
     }
 

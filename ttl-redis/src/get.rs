@@ -17,7 +17,7 @@ pub(crate) struct Get<'a> {
     pub(crate) options: &'a GetOptions,
     /// Set once a capped blob was met by a plain GET, so that the next ones are met in one round trip.
     pub(crate) capped_blobs: &'a AtomicBool,
-    /// For a scan: entries of either kind, and what is not ours is no error but no entry.
+    /// For a scan: entries of either kind.
     pub(crate) listed: bool,
 }
 
@@ -194,7 +194,6 @@ impl Get<'_> {
         match status.as_slice() {
             b"O" => {}
             b"W" => return Err(self.wrong_kind()),
-            b"C" if self.listed => return Ok(None),
             other => return Err(codec::script_error(other)),
         }
         let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);

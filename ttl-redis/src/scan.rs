@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use ttl_core::{Cursor, Entry, Error, ErrorKind, GetOptions, Key, Page, Result, ScanOptions};
+use ttl_core::{Cursor, Error, ErrorKind, GetOptions, Key, Page, PageItem, Result, ScanOptions};
 
 use crate::codec::{self, bulk};
 use crate::error::{Fate, unexpected};
@@ -29,20 +29,20 @@ impl Inner {
         let run_id = self.run_id();
         let scope = [crate::BACKEND, &run_id, &self.prefix, &options.prefix];
         let mut position = match &options.cursor {
-            Some(cursor) => Position::decode(&cursor.open(&scope)?)?,
+            Some(cursor) => Position::decode(&cursor.open(&self.cursor_secret, &scope)?)?,
             None => Position { cursor: Some(0), left: VecDeque::new() },
         };
         let limit = options.limit.get();
         let pattern = glob(&self.prefix, &options.prefix);
-        let (mut entries, mut seen) = (Vec::new(), HashSet::new());
+        let (mut items, mut seen) = (Vec::new(), HashSet::new());
         let mut count = limit.clamp(LEAST, MOST);
         // Until the page is full and it is known whether another follows.
         loop {
-            while entries.len() < limit && !position.left.is_empty() {
-                let batch = position.left.len().min(limit - entries.len());
+            while items.len() < limit && !position.left.is_empty() {
+                let batch = position.left.len().min(limit - items.len());
                 let keys: Vec<String> =
                     position.left.drain(..batch).filter(|key| seen.insert(key.clone())).collect();
-                self.entries(keys, options, &mut entries).await?;
+                self.items(keys, options, &mut items).await?;
             }
             let (Some(cursor), true) = (position.cursor, position.left.is_empty()) else { break };
             let (next, keys) = self.scan_step(cursor, &pattern, count).await?;
@@ -55,7 +55,7 @@ impl Inner {
             position.left.extend(keys.into_iter().filter(|key| !seen.contains(key)));
         }
         let more = !position.left.is_empty();
-        Ok(Page::new(entries, more.then(|| Cursor::seal(&scope, &position.encode()))))
+        Ok(Page::new(items, more.then(|| Cursor::seal(&self.cursor_secret, &scope, &position.encode()))))
     }
 
     fn run_id(&self) -> String {
@@ -78,13 +78,8 @@ impl Inner {
         Ok((next.ok_or_else(|| unexpected("SCAN"))?, keys))
     }
 
-    /// Appends those of the keys that are live entries.
-    async fn entries(
-        &self,
-        keys: Vec<String>,
-        options: &ScanOptions,
-        entries: &mut Vec<(Key, Entry)>,
-    ) -> Result<()> {
+    /// Appends those of the keys that are live entries, or that cannot be read.
+    async fn items(&self, keys: Vec<String>, options: &ScanOptions, items: &mut Vec<PageItem>) -> Result<()> {
         let read = GetOptions::new().with_select(options.select.clone()).with_want(options.want);
         let mut valid = Vec::with_capacity(keys.len());
         for key in keys {
@@ -96,8 +91,11 @@ impl Inner {
         drop(gets);
         for (key, result) in valid.into_iter().zip(results) {
             match result {
-                Ok(Some(entry)) => entries.push((key, entry)),
+                Ok(Some(entry)) => items.push(PageItem::new(key, Ok(entry))),
                 Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    items.push(PageItem::new(key, Err(error)))
+                }
                 Err(error) => return Err(error.with_key(&key)),
             }
         }

@@ -8,9 +8,9 @@ use std::time::SystemTime;
 
 use redis::aio::{ConnectionManager, MultiplexedConnection};
 use ttl_core::{
-    Capabilities, Condition, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome,
-    ExpiryChange, GetOptions, Guard, Key, Meta, OnLive, Outcome, Page, Patch, PatchOptions, PatchOutcome,
-    PutItem, PutOptions, Result, ScanOptions, TtlStore, Value, async_trait, forward_ttl_store,
+    Capabilities, Condition, CursorSecret, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
+    ExpireOutcome, ExpiryChange, GetOptions, Guard, Key, Meta, OnLive, Outcome, Page, Patch, PatchOptions,
+    PatchOutcome, PutItem, PutOptions, Result, ScanOptions, TtlStore, Value, async_trait, forward_ttl_store,
 };
 
 use crate::alter::{Delete, Expire};
@@ -46,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) prefix: String,
     scripts: Arc<Scripts>,
     capabilities: Capabilities,
+    pub(crate) cursor_secret: CursorSecret,
     capped_blobs: AtomicBool,
 }
 
@@ -105,7 +106,14 @@ impl RedisStore {
             .with_max_value_bytes(config.max_value_bytes)
             .with_unique_versions(false);
         let (prefix, capped_blobs) = (config.prefix(), AtomicBool::new(false));
-        Self(Arc::new(Inner { link, prefix, scripts, capabilities, capped_blobs }))
+        Self(Arc::new(Inner {
+            link,
+            prefix,
+            scripts,
+            capabilities,
+            cursor_secret: config.cursor_secret,
+            capped_blobs,
+        }))
     }
 
     async fn opened(self) -> Result<Self> {

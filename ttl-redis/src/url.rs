@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use ttl_core::Result;
+use ttl_core::{CursorSecret, Result};
 use url::{Position, Url};
 
 use crate::RedisConfig;
 use crate::config::{Address, invalid};
 
 /// The query keys of every scheme.
-const KEYS: [&str; 3] = ["namespace", "timeout", "max_value_bytes"];
+const KEYS: [&str; 4] = ["namespace", "timeout", "max_value_bytes", "cursor_secret"];
 /// Those of TLS: paths of PEM files.
 const TLS_KEYS: [&str; 3] = ["root_certificates", "client_certificate", "client_key"];
 /// Those of Unix sockets, whose URLs have no room for them elsewhere.
@@ -30,6 +30,7 @@ impl RedisConfig {
     /// | `namespace` | `app` | [`RedisConfig::with_namespace`] |
     /// | `timeout` | `2s`, `500ms` | [`RedisConfig::with_timeout`] |
     /// | `max_value_bytes` | `1048576` | [`RedisConfig::with_max_value_bytes`] |
+    /// | `cursor_secret` | 16 bytes or more | [`RedisConfig::with_cursor_secret`] |
     /// | `root_certificates` | `/etc/ca.pem` | TLS: the file of [`RedisConfig::with_root_certificates`] |
     /// | `client_certificate`, `client_key` | `/etc/app.pem` | TLS: the files of [`RedisConfig::with_client_certificate`] |
     /// | `username`, `password`, `database` | `2` | Unix sockets only: the others say it before and after the host |
@@ -41,7 +42,7 @@ impl RedisConfig {
     ///
     /// assert!(RedisConfig::from_url("redis://localhost?namespace=app&timeout=2s").is_ok());
     /// let error = RedisConfig::from_url("redis://localhost?namspace=app").unwrap_err();
-    /// assert!(error.to_string().contains("the keys are namespace, timeout, max_value_bytes"));
+    /// assert!(error.to_string().contains("the keys are namespace, timeout, max_value_bytes, cursor_secret"));
     /// ```
     ///
     /// # Errors
@@ -88,6 +89,7 @@ impl RedisConfig {
                 "namespace" => config.namespace = value.into_owned(),
                 "timeout" => config.timeout = duration(&value)?,
                 "max_value_bytes" => config.max_value_bytes = number(&key, &value)?,
+                "cursor_secret" => config.cursor_secret = secret(&value)?,
                 "root_certificates" => config.certificates.roots = Some(file(&key, &value)?),
                 "client_certificate" => chain = Some(file(&key, &value)?),
                 "client_key" => key_file = Some(file(&key, &value)?),
@@ -108,6 +110,10 @@ impl RedisConfig {
         config.check()?;
         Ok(config)
     }
+}
+
+fn secret(value: &str) -> Result<CursorSecret> {
+    CursorSecret::new(value).map_err(|error| error.with_backend(crate::BACKEND))
 }
 
 fn tcp(url: &Url, address: impl FnOnce(String, u16) -> Address) -> Result<RedisConfig> {
@@ -179,14 +185,15 @@ mod tests {
     #[test]
     fn every_part_is_read() {
         let config = RedisConfig::from_url(
-            "redis://us%40er:p%3Ass@host:7000/3?namespace=a%2Ab&timeout=250ms&max_value_bytes=10",
+            "redis://us%40er:p%3Ass@host:7000/3?namespace=a%2Ab&timeout=250ms&max_value_bytes=10&cursor_secret=0123456789abcdef",
         );
         let expected = RedisConfig::tcp("host", 7000)
             .with_credentials("us@er", "p:ss")
             .with_database(3)
             .with_namespace("a*b")
             .with_timeout(Duration::from_millis(250))
-            .with_max_value_bytes(10);
+            .with_max_value_bytes(10)
+            .with_cursor_secret(CursorSecret::new("0123456789abcdef").unwrap());
         assert_eq!(config.unwrap(), expected);
         assert_eq!(RedisConfig::from_url("redis://localhost").unwrap(), RedisConfig::default());
         let with_at = RedisConfig::from_url("redis://us%40er:p%2F%3F%23ss@h?namespace=a%40b");
@@ -228,7 +235,7 @@ mod tests {
         let text = refused("redis://:s3cret@h?namspace=x");
         assert!(text.contains("\"namspace\" is no query key"), "{text}");
         assert!(
-            text.contains("the keys are namespace, timeout, max_value_bytes;")
+            text.contains("the keys are namespace, timeout, max_value_bytes, cursor_secret;")
                 || text.contains("max_value_bytes")
         );
         assert!(refused("redis+unix:///s?root_certificates=x").contains("username, password, database"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use scylla::frame::Compression;
 use scylla::statement::{Consistency, SerialConsistency};
-use ttl_core::{Error, ErrorKind, Result};
+use ttl_core::{CursorSecret, Error, ErrorKind, Result};
 
 use crate::Mode;
 
@@ -52,6 +52,7 @@ pub struct ScyllaConfig {
     pub(crate) tls: bool,
     pub(crate) certificates: Certificates,
     pub(crate) max_value_bytes: u64,
+    pub(crate) cursor_secret: CursorSecret,
     pub(crate) clock_skew: Duration,
     pub(crate) ensure_schema: bool,
     pub(crate) replication: Option<Replication>,
@@ -120,6 +121,7 @@ impl ScyllaConfig {
             tls: false,
             certificates: Certificates::default(),
             max_value_bytes: Self::DEFAULT_MAX_VALUE_BYTES,
+            cursor_secret: CursorSecret::of_process(),
             clock_skew: Self::DEFAULT_CLOCK_SKEW,
             ensure_schema: false,
             replication: None,
@@ -232,6 +234,14 @@ impl ScyllaConfig {
     /// Shows this certificate to the nodes (PEM texts of the chain and of its key). For TLS only.
     pub fn with_client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.certificates.client = Some((chain.into(), key.into()));
+        self
+    }
+
+    /// Encrypts scan cursors with this secret instead of one that is random in each process.
+    ///
+    /// Give every process the same secret if cursors are to work in other processes, or after a restart.
+    pub const fn with_cursor_secret(mut self, secret: CursorSecret) -> Self {
+        self.cursor_secret = secret;
         self
     }
 

@@ -2,7 +2,7 @@
 
 use scylla::response::PagingState;
 use std::ops::ControlFlow;
-use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Page, Result, ScanOptions, Select, Want};
+use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Page, PageItem, Result, ScanOptions, Select, Want};
 
 use crate::get::selected;
 use crate::lifetime::now_column;
@@ -46,17 +46,17 @@ impl Common {
         self.capabilities.check_scan(options)?;
         let scope = [crate::BACKEND, &self.table, &options.prefix];
         let mut after = match &options.cursor {
-            Some(cursor) => Some(Position::decode(&cursor.open(&scope)?)?),
+            Some(cursor) => Some(Position::decode(&cursor.open(&self.cursor_secret, &scope)?)?),
             None => None,
         };
         let limit = options.limit.get();
-        let mut entries: Vec<(Key, Entry)> = Vec::new();
+        let mut items = Vec::new();
         let mut range = Range::new(after.as_ref().map_or(i64::MIN, |after| after.token));
         while let Some((from, to)) = range.next() {
-            match self.scan_range(from, to, options, &mut after, limit, &mut entries).await {
+            match self.scan_range(from, to, options, &mut after, limit, &mut items).await {
                 Ok(ControlFlow::Break(())) => {
-                    let next = after.map(|after| Cursor::seal(&scope, &after.encode()));
-                    return Ok(Page::new(entries, next));
+                    let next = after.map(|after| Cursor::seal(&self.cursor_secret, &scope, &after.encode()));
+                    return Ok(Page::new(items, next));
                 }
                 Ok(ControlFlow::Continue(())) => range.done(to),
                 // A timeout costs the caller a whole time limit: the fifth in a row is the scan's.
@@ -65,10 +65,10 @@ impl Common {
                 Err((error, _)) => return Err(error),
             }
         }
-        Ok(Page::new(entries, None))
+        Ok(Page::new(items, None))
     }
 
-    /// Adds the live entries of a range of tokens that come after `after`, which follows them. Breaks when it is known
+    /// Adds the live entries and the unreadable ones of a range of tokens that come after `after`, which follows them. Breaks when it is known
     /// that more follow than the page holds.
     async fn scan_range(
         &self,
@@ -77,7 +77,7 @@ impl Common {
         options: &ScanOptions,
         after: &mut Option<Position>,
         limit: usize,
-        entries: &mut Vec<(Key, Entry)>,
+        items: &mut Vec<PageItem>,
     ) -> Result<ControlFlow<()>, (Error, bool)> {
         let whole = options.select != Select::Nothing;
         let statement = if whole { &self.reads.scan_rows } else { &self.reads.scan_heads };
@@ -107,15 +107,13 @@ impl Common {
                         continue;
                     }
                 }
-                if entries.len() == limit {
+                if items.len() == limit {
                     return Ok(ControlFlow::Break(()));
                 }
-                // What is not ours is passed over.
-                let Ok(Some(header)) = row.header(at) else { continue };
-                let entry =
-                    scanned(&mut row, &header, options).map_err(|error| (error.with_key(&key), false))?;
+                let Some(header) = row.header(at).transpose() else { continue };
+                let entry = header.and_then(|header| scanned(&mut row, &header, options));
                 *after = Some(Position { token, key: key.as_str().to_owned() });
-                entries.push((key, entry));
+                items.push(PageItem::new(key, entry.map_err(|error| error.with_backend(crate::BACKEND))));
             }
             match next.into_paging_control_flow() {
                 ControlFlow::Break(()) => return Ok(ControlFlow::Continue(())),

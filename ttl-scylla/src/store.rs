@@ -103,6 +103,7 @@ impl ScyllaStore {
             clock: Arc::new(SystemClock::new()),
             skew: config.clock_skew,
             capabilities: capabilities(config),
+            cursor_secret: config.cursor_secret,
             table: name.as_str().into(),
         };
         let inner = match config.mode {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rand::RngExt;
-use ttl_core::{Capabilities, Cell, Clock, Error, ErrorKind, Key, Result, Stored, async_trait};
+use ttl_core::{Capabilities, Cell, Clock, CursorSecret, Error, ErrorKind, Key, Result, Stored, async_trait};
 
 use crate::client::{Client, Swap};
 use crate::lifetime::{NEVER, Reach, to_column};
@@ -25,6 +25,7 @@ pub(crate) struct Common {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) skew: Duration,
     pub(crate) capabilities: Capabilities,
+    pub(crate) cursor_secret: CursorSecret,
     /// Keyspace and table, which scan cursors are bound to.
     pub(crate) table: Arc<str>,
 }
@@ -208,7 +209,7 @@ impl Cell for Strict {
     }
 
     /// Tables have no order of keys: scans go by token, without this.
-    async fn list(&self, _: &str, _: Option<&Key>, _: usize) -> Result<Vec<(Key, Stored)>> {
+    async fn list(&self, _: &str, _: Option<&Key>, _: usize) -> Result<Vec<(Key, Result<Stored>)>> {
         Err(Error::new(ErrorKind::Unsupported, "a table lists its keys by token, not by name"))
     }
 

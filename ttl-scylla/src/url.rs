@@ -6,14 +6,14 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use scylla::frame::Compression;
 use scylla::statement::{Consistency, SerialConsistency};
-use ttl_core::Result;
+use ttl_core::{CursorSecret, Result};
 use url::form_urlencoded;
 
 use crate::config::{Replication, invalid};
 use crate::{Mode, ScyllaConfig};
 
 /// The query keys.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "mode",
     "timeout",
     "consistency",
@@ -26,6 +26,7 @@ const KEYS: [&str; 15] = [
     "client_certificate",
     "client_key",
     "max_value_bytes",
+    "cursor_secret",
     "clock_skew",
     "ensure_schema",
     "replication",
@@ -48,6 +49,7 @@ impl ScyllaConfig {
     /// | `root_certificates` | `/etc/ca.pem` | the file of [`ScyllaConfig::with_root_certificates`] |
     /// | `client_certificate`, `client_key` | `/etc/app.pem` | the files of [`ScyllaConfig::with_client_certificate`] |
     /// | `max_value_bytes` | `1048576` | [`ScyllaConfig::with_max_value_bytes`] |
+    /// | `cursor_secret` | 16 bytes or more | [`ScyllaConfig::with_cursor_secret`] |
     /// | `clock_skew` | `1m` | [`ScyllaConfig::with_clock_skew`] |
     /// | `ensure_schema` | `true` | [`ScyllaConfig::with_ensure_schema`] |
     /// | `replication` | `3`, `dc1:3,dc2:3` | [`ScyllaConfig::with_replication`] |
@@ -177,6 +179,10 @@ fn options(config: &mut ScyllaConfig, query: &str) -> Result<()> {
             "client_certificate" => chain = Some(file(&key, &value)?),
             "client_key" => key_file = Some(file(&key, &value)?),
             "max_value_bytes" => config.max_value_bytes = number(&key, &value)?,
+            "cursor_secret" => {
+                config.cursor_secret = CursorSecret::new(value.as_bytes())
+                    .map_err(|error| error.with_backend(crate::BACKEND))?;
+            }
             "clock_skew" => config.clock_skew = duration(&key, &value)?,
             "ensure_schema" => {
                 config.ensure_schema = choice(&key, &value, &[("true", true), ("false", false)])?;
@@ -249,7 +255,7 @@ mod tests {
     fn every_part_is_read() {
         let config = ScyllaConfig::from_url(
             "Cassandra://us%40er:p%3A%2Fss@host:7000,[::1]:7001,db3/ks/tab?mode=lww&timeout=250ms&consistency=all\
-             &serial_consistency=serial&datacenter=dc1&speculative_delay=20ms&compression=lz4&max_value_bytes=10\
+             &serial_consistency=serial&datacenter=dc1&speculative_delay=20ms&compression=lz4&max_value_bytes=10&cursor_secret=0123456789abcdef\
              &clock_skew=5s&ensure_schema=true&replication=dc1:3,dc2:2",
         );
         let expected = ScyllaConfig::new("host:7000", "ks", "tab")
@@ -264,6 +270,7 @@ mod tests {
             .with_speculative_delay(Duration::from_millis(20))
             .with_compression(Compression::Lz4)
             .with_max_value_bytes(10)
+            .with_cursor_secret(CursorSecret::new("0123456789abcdef").unwrap())
             .with_clock_skew(Duration::from_secs(5))
             .with_ensure_schema()
             .with_replication(Replication::datacenters([("dc1", 3), ("dc2", 2)]));

@@ -1,5 +1,6 @@
 //! `KeyPages`: the keys of a collection, or the plain ones, page by page.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 
 use ttl_core::{Cursor, Result, ScanOptions};
@@ -9,7 +10,8 @@ use crate::space::Space;
 /// Lists keys page by page. Nothing is sent before [`KeyPages::next_page`].
 ///
 /// Every entry that is live throughout the listing appears, no expired one does (S1); whether a key can appear
-/// twice, and in which order they come, is the driver's to say. Nothing is refreshed. Whether a store can list at
+/// twice, and in which order they come, is the driver's to say. The key of an entry that cannot be read appears too, so
+/// that it can be found and deleted (S4). Nothing is refreshed. `Debug` prints neither the prefix nor the cursor's text. Whether a store can list at
 /// all is in [`Capabilities::scan`](ttl_core::Capabilities::scan).
 ///
 /// ```
@@ -25,7 +27,7 @@ use crate::space::Space;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing is listed before next_page is called"]
 pub struct KeyPages {
     space: Space,
@@ -33,6 +35,18 @@ pub struct KeyPages {
     limit: NonZeroUsize,
     cursor: Option<Cursor>,
     ended: bool,
+}
+
+impl fmt::Debug for KeyPages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyPages")
+            .field("space", &self.space)
+            .field("prefix_bytes", &self.prefix.len())
+            .field("limit", &self.limit)
+            .field("cursor", &self.cursor)
+            .field("ended", &self.ended)
+            .finish()
+    }
 }
 
 impl KeyPages {
@@ -81,10 +95,9 @@ impl KeyPages {
                 .with_limit(self.limit)
                 .with_cursor(self.cursor.clone());
             let page = self.space.driver.scan(options).await?;
+            let keys: Vec<String> = page.keys().filter_map(|key| self.space.place.open(key)).collect();
             self.ended = page.next.is_none();
             self.cursor = page.next;
-            let keys: Vec<String> =
-                page.entries.iter().filter_map(|(key, _)| self.space.place.open(key)).collect();
             if !keys.is_empty() {
                 return Ok(Some(keys));
             }

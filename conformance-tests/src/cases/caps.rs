@@ -115,9 +115,9 @@ cases! {
         t.put(&key("k"), "v", capped()).await?;
         let before = t.state(&key("k")).await?;
         let scan = ScanOptions::new("").with_select(Select::All).with_want(Want::DEADLINE);
-        let page = t.store.scan(scan).await?;
-        let [(_, entry)] = page.entries.as_slice() else {
-            return Err(Failure::new("one entry", format!("{page:?}")));
+        let entries = t.store.scan(scan).await?.into_entries()?;
+        let [(_, entry)] = entries.as_slice() else {
+            return Err(Failure::new("one entry", format!("{entries:?}")));
         };
         ensure_eq!(entry.deadline, Some(before.deadline), "the deadline in the scan");
         ensure!(entry.value == Some(before.value), "the value in the scan", "{:?}", entry.value);

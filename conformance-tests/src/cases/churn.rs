@@ -141,7 +141,7 @@ cases! {
                 }
                 let began = store.now();
                 let page = store.scan(ScanOptions::new("k").with_select(Select::All).with_want(Want::DEADLINE)).await?;
-                for (_, entry) in page.entries {
+                for (_, entry) in page.into_entries()? {
                     // The kind may have changed between the listing and the reading of it: then there is no value.
                     let deadline = ensure_alive(&entry, began, late, "a scan")?;
                     ensure!(!deadline.is_never(), "a deadline", "none");

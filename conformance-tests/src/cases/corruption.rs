@@ -1,11 +1,14 @@
 //! What the driver did not write, or what was damaged, is an error: never a panic, never a miss.
 
+use std::num::NonZeroUsize;
+
 use ttl_core::{
-    DeleteOptions, ErrorKind, Fields, GetOptions, Outcome, Patch, PatchOptions, PutOptions, Select,
+    DeleteOptions, ErrorKind, Fields, GetOptions, Outcome, Patch, PatchOptions, PutOptions, ScanOptions,
+    Select,
 };
 
 use crate::test::{LONG, key, record};
-use crate::{Failure, cases, ensure, ensure_kind};
+use crate::{Failure, cases, ensure, ensure_eq, ensure_kind};
 
 cases! {
     corruption, each_corruption ($);
@@ -85,6 +88,73 @@ cases! {
                     ensure!(seen == Some(value), format!("the value of {name}"), "{seen:?}");
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// S4: a scan tells of a damaged entry with its key, and goes on to those behind it.
+    #[needs(corruption, scan)]
+    async fn a_scan_goes_past_a_damaged_entry(t: Test) -> Check {
+        let names: Vec<String> = (0..6).map(|n| format!("k{n}")).collect();
+        for name in &names {
+            t.put(&key(name), record(), PutOptions::new(LONG)).await?;
+        }
+        let damaged = ["k1", "k4"];
+        for name in damaged {
+            t.corrupt(&key(name)).await?;
+        }
+        for limit in [1, 2, 100] {
+            let limit = NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN);
+            let scan = ScanOptions::new("k").with_limit(limit).with_select(Select::All);
+            let (mut seen, mut cursor) = (Vec::new(), None);
+            for _ in 0..=2 * names.len() {
+                let page = t.store.scan(scan.clone().with_cursor(cursor)).await?;
+                ensure!(page.items.len() <= limit.get(), format!("at most {limit} items"), "{page:?}");
+                for item in page.items {
+                    let name = item.key.to_string();
+                    match item.entry {
+                        Ok(entry) => {
+                            ensure!(!damaged.contains(&&*name), "an error for the damaged entry", "{entry:?}");
+                            ensure_eq!(entry.value, Some(record().into()), "the value of {name}");
+                        }
+                        Err(error) => {
+                            ensure_eq!(error.kind(), ErrorKind::Corrupt, "the error of {name}");
+                            ensure_eq!(error.key(), Some(&item.key), "the key of the error");
+                            ensure!(damaged.contains(&&*name), "no error for {name}", "{error}");
+                        }
+                    }
+                    seen.push(name);
+                }
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            ensure!(cursor.is_none(), "a last page", "none");
+            seen.sort();
+            seen.dedup();
+            ensure_eq!(seen, names, "the keys of all pages of {limit}");
+        }
+        Ok(())
+    }
+
+    /// V6: a delete that looks at nothing removes a damaged entry, and the key is free again.
+    #[needs(corruption)]
+    async fn a_damaged_entry_can_be_deleted(t: Test) -> Check {
+        for again in ["a record", "nothing"] {
+            if again == "a record" {
+                t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
+            }
+            t.corrupt(&key("k")).await?;
+            let deleted = t.store.delete(&key("k"), DeleteOptions::new()).await?;
+            ensure!(deleted.is_applied(), format!("Applied over {again}"), "{deleted:?}");
+            t.expect_miss(&key("k"), "after the delete").await?;
+            t.put(&key("k"), "new", PutOptions::new(LONG)).await?;
+            t.expect_value(&key("k"), "new", "the new value").await?;
+            let _ = t.store.delete_many(&[key("k")], DeleteOptions::new()).await.remove(0)?;
+            t.corrupt(&key("k")).await?;
+            let deleted = t.store.delete_many(&[key("k")], DeleteOptions::new()).await.remove(0)?;
+            ensure!(deleted.is_applied(), "Applied in a batch", "{deleted:?}");
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ cases! {
     async fn declared_scans_work(t: Test) -> Check {
         t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
         let page = t.store.scan(ScanOptions::new("")).await?;
-        ensure_eq!(page.entries.len(), 1, "how many entries there are");
+        ensure_eq!(page.items.len(), 1, "how many entries there are");
         Ok(())
     }
 

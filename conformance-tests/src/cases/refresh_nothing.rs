@@ -247,7 +247,7 @@ cases! {
         for select in [Select::All, Select::Fields(Fields::new(["n"])?), Select::Nothing] {
             t.pass(Duration::from_millis(3)).await;
             let options = ScanOptions::new("").with_select(select).with_want(Want::DEADLINE | Want::VERSION);
-            ensure_eq!(t.store.scan(options).await?.entries.len(), 2, "how many entries there are");
+            ensure_eq!(t.store.scan(options).await?.items.len(), 2, "how many entries there are");
             ensure_eq!(t.state(&key("record")).await?, record, "the record");
             ensure_eq!(t.state(&key("blob")).await?, blob, "the blob");
         }

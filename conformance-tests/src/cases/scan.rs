@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 
 use serde_json::json;
 use ttl_core::{
-    Cursor, DeleteOptions, Fields, Key, PutItem, PutOptions, Record, ScanOptions, Select, Value, Want,
+    Cursor, CursorSecret, DeleteOptions, Fields, Key, PutItem, PutOptions, Record, ScanOptions, Select,
+    Value, Want,
 };
 
 use super::support::{LATER, SOONER, json_of, keys_of, reported, scan_all};
@@ -45,7 +46,7 @@ cases! {
     async fn an_empty_store_has_one_empty_page(t: Test) -> Check {
         for prefix in ["", "p"] {
             let page = t.store.scan(ScanOptions::new(prefix)).await?;
-            ensure!(page.entries.is_empty() && page.next.is_none(), "an empty last page", "{page:?}");
+            ensure!(page.items.is_empty() && page.next.is_none(), "an empty last page", "{page:?}");
         }
         Ok(())
     }
@@ -127,7 +128,7 @@ cases! {
         }
         t.outlive(SHORT).await;
         let page = t.store.scan(pages_of("k", 10)).await?;
-        ensure!(page.entries.is_empty() && page.next.is_none(), "an empty last page", "{page:?}");
+        ensure!(page.items.is_empty() && page.next.is_none(), "an empty last page", "{page:?}");
         Ok(())
     }
 
@@ -290,10 +291,10 @@ cases! {
     async fn a_cursor_can_be_kept_as_text(t: Test) -> Check {
         put_all(&t, names("k", 10)).await?;
         let first = t.store.scan(pages_of("k", 4)).await?;
-        let text = first.next.map(|cursor| cursor.to_string()).ok_or_else(|| Failure::new("a cursor", "none"))?;
+        let text = first.next.as_ref().map(ToString::to_string).ok_or_else(|| Failure::new("a cursor", "none"))?;
         let cursor: Cursor = text.parse().map_err(|_| Failure::new("a cursor", "none"))?;
         let second = t.second.scan(pages_of("k", 100).with_cursor(cursor)).await?;
-        let mut keys: Vec<_> = first.entries.into_iter().chain(second.entries).map(|(key, _)| key.into_string()).collect();
+        let mut keys: Vec<_> = first.keys().chain(second.keys()).map(ToString::to_string).collect();
         keys.sort();
         keys.dedup();
         ensure_eq!(keys, names("k", 10), "the keys of both pages");
@@ -320,7 +321,7 @@ cases! {
         let another = t.another_store().await?;
         let options = pages_of("k", 1).with_cursor(first_cursor(&t, "k").await?);
         ensure_kind!(another.scan(options).await, InvalidCursor, "a cursor of the other store");
-        let sealed = Cursor::seal(&["elsewhere", "", "k"], b"k00001");
+        let sealed = Cursor::seal(&CursorSecret::of_process(), &["elsewhere", "", "k"], b"k00001");
         let options = ScanOptions::new("k").with_cursor(sealed);
         ensure_kind!(t.store.scan(options).await, InvalidCursor, "a cursor of another backend");
         Ok(())
@@ -353,7 +354,7 @@ cases! {
         let mut cursor = None;
         for round in 0..10_000 {
             let page = t.store.scan(pages_of("", 5).with_cursor(cursor)).await?;
-            seen.extend(page.entries.into_iter().map(|(key, _)| key.into_string()));
+            seen.extend(page.items.into_iter().map(|item| item.key.into_string()));
             if round < 50 {
                 for n in [2 * round, 2 * round + 1] {
                     let _ = t.second.delete(&key(&format!("goes{n:05}")), DeleteOptions::new()).await?;
@@ -378,9 +379,9 @@ cases! {
         let mut cursor = None;
         for _ in 0..100 {
             let page = t.store.scan(pages_of("k", 4).with_cursor(cursor)).await?;
-            for (key, _) in page.entries {
-                let _ = t.store.delete(&key, DeleteOptions::new()).await?;
-                seen.insert(key.into_string());
+            for item in page.items {
+                let _ = t.store.delete(&item.key, DeleteOptions::new()).await?;
+                seen.insert(item.key.into_string());
             }
             match page.next {
                 Some(next) => cursor = Some(next),

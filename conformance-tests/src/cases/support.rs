@@ -91,15 +91,16 @@ pub(super) async fn scan_all(t: &Test, options: ScanOptions) -> Check<Vec<(Key, 
     let mut cursor = None;
     for _ in 0..MOST_PAGES {
         let page = t.store.scan(options.clone().with_cursor(cursor)).await?;
-        let count = page.entries.len();
+        let count = page.items.len();
         ensure!(count <= limit, format!("at most {limit} entries a page"), "{count}");
         ensure!(
             count == limit || page.next.is_none(),
             format!("{limit} entries on every page but the last"),
             "{count} entries and another page to come"
         );
-        entries.extend(page.entries);
-        match page.next {
+        let next = page.next.clone();
+        entries.extend(page.into_entries()?);
+        match next {
             Some(next) => cursor = Some(next),
             None => return Ok(entries),
         }

@@ -186,23 +186,23 @@ async fn scan(store: &dyn TtlStore, options: ScanOptions, keys: &[Key]) -> Check
     // Many times the pages that these keys can fill, so that a scan that never ends is found.
     for _ in 0..keys.len() * 8 + 8 {
         let page = store.scan(options.clone().with_cursor(cursor)).await?;
-        let found = page.entries.len();
+        let found = page.items.len();
         if found > limit || (found < limit && page.next.is_some()) {
             return Err(Failure::new(
                 format!("pages of {limit} entries, the last of at most as many"),
                 format!("one of {found}, {}", if page.next.is_some() { "not the last" } else { "the last" }),
             ));
         }
-        for (key, entry) in page.entries {
+        cursor = page.next.clone();
+        for (key, entry) in page.into_entries()? {
             if !keys.contains(&key) {
                 return Err(Failure::new(
                     "keys that were put and that begin with the prefix",
-                    format!("{key:?}"),
+                    format!("{:?}", key.as_str()),
                 ));
             }
             calls.push((show(&key), shown(entry, want)?));
         }
-        cursor = page.next;
         if cursor.is_none() {
             let missing = keys.iter().filter(|key| !calls.iter().any(|(call, _)| call.key() == *key));
             let missing: Vec<_> = missing.map(|key| (show(key), Seen::of(Answer::Miss))).collect();

@@ -2,8 +2,8 @@
 
 use ttl_core::{
     Condition, Deadline, DeleteOptions, Entry, ExpireOptions, ExpiryChange, GetOptions, Key, Outcome, Page,
-    Patch, PatchOptions, PutItem, PutOptions, Record, Result, ScanOptions, Select, Stored, Ttl, Value,
-    Version, Want,
+    PageItem, Patch, PatchOptions, PutItem, PutOptions, Record, Result, ScanOptions, Select, Stored, Ttl,
+    Value, Version, Want,
 };
 
 use super::animal::{
@@ -140,7 +140,8 @@ animals! {
             let mut page = self.right.scan(options.clone()).await?;
             if page.next.is_none() && options.cursor.is_none() {
                 for (key, ghost) in self.right.cell().ghosts(&options.prefix) {
-                    page.entries.push((key, Entry::new(Some(ghost.value).filter(|_| options.select == Select::All))));
+                    let entry = Entry::new(Some(ghost.value).filter(|_| options.select == Select::All));
+                    page.items.push(PageItem::new(key, Ok(entry)));
                 }
             }
             Ok(page)

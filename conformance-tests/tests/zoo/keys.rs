@@ -45,7 +45,12 @@ impl Cell for Folding {
         self.right.cell().swap(&self.fold(key)?, seen, next).await
     }
 
-    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Result<Stored>)>> {
         self.right.cell().list(prefix, after, limit).await
     }
 }

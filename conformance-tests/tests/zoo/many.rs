@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use ttl_core::{
-    Capabilities, Cell, Cursor, DeleteOptions, Error, ErrorKind, GetOptions, Key, Outcome, Page, PutItem,
-    Result, ScanOptions, Want,
+    Capabilities, Cell, Cursor, CursorSecret, DeleteOptions, Error, ErrorKind, GetOptions, Key, Outcome,
+    Page, PageItem, PutItem, Result, ScanOptions, Want,
 };
 
 use super::animal::{Deleted, Got, Written, animals};
@@ -31,7 +31,7 @@ animals! {
             let pattern: Vec<char> = options.prefix.chars().chain(['*']).collect();
             let all = ScanOptions::new("").with_limit(NonZeroUsize::MAX).with_select(options.select);
             let mut page = self.right.scan(all.with_want(options.want)).await?;
-            page.entries.retain(|(key, _)| matches_glob(&pattern, &key.as_str().chars().collect::<Vec<_>>()));
+            page.items.retain(|item| matches_glob(&pattern, &item.key.as_str().chars().collect::<Vec<_>>()));
             Ok(page)
         }
     }
@@ -66,7 +66,7 @@ animals! {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let mut page = self.right.scan(options).await?;
-            if page.next.is_none() { page.entries.pop(); }
+            if page.next.is_none() { page.items.pop(); }
             Ok(page)
         }
     }
@@ -76,7 +76,7 @@ animals! {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let page = self.right.scan(options).await?;
-            Ok(Page::new(page.entries, None))
+            Ok(Page::new(page.items, None))
         }
     }
 
@@ -101,6 +101,27 @@ animals! {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             self.right.scan(options.with_want(Want::empty())).await
+        }
+    }
+
+    /// A scan ends at an entry that cannot be read.
+    ScanEndsAtDamage breaks S4 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            let page = self.right.scan(options).await?;
+            let next = page.next.clone();
+            let entries = page.into_entries()?;
+            Ok(Page::new(entries.into_iter().map(|(key, entry)| PageItem::new(key, Ok(entry))).collect(), next))
+        }
+    }
+
+    /// A scan hides an entry that cannot be read.
+    ScanHidesDamage breaks S4 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, options: ScanOptions) -> Result<Page> {
+            let mut page = self.right.scan(options).await?;
+            page.items.retain(|item| item.entry.is_ok());
+            Ok(page)
         }
     }
 
@@ -134,10 +155,11 @@ animals! {
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let (backend, identity) = (self.right.capabilities().backend, self.right.cell().identity());
             let Some(cursor) = options.cursor.clone() else { return self.right.scan(options).await };
+            let secret = CursorSecret::of_process();
             for length in 0..=options.prefix.len() {
                 let Some(prefix) = options.prefix.get(..length) else { continue };
-                if let Ok(position) = cursor.open(&[backend, identity, prefix]) {
-                    let own = Cursor::seal(&[backend, identity, &options.prefix], &position);
+                if let Ok(position) = cursor.open(&secret, &[backend, identity, prefix]) {
+                    let own = Cursor::seal(&secret, &[backend, identity, &options.prefix], &position);
                     return self.right.scan(options.with_cursor(own)).await;
                 }
             }

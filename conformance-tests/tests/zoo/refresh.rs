@@ -61,7 +61,7 @@ animals! {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let page = self.right.scan(options).await?;
-            page.entries.iter().for_each(|(key, _)| prolong(&self.right, key));
+            page.keys().for_each(|key| prolong(&self.right, key));
             Ok(page)
         }
     }

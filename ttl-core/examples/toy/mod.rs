@@ -41,7 +41,12 @@ impl Cell for Toy {
         Ok(true)
     }
 
-    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Result<Stored>)>> {
         let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
         let start = match after {
             Some(after) => Bound::Excluded(after.as_str()),
@@ -49,6 +54,6 @@ impl Cell for Toy {
         };
         let found = map.range::<str, _>((start, Bound::Unbounded));
         let found = found.take_while(|(key, _)| key.as_str().starts_with(prefix)).take(limit);
-        Ok(found.map(|(key, stored)| (key.clone(), stored.clone())).collect())
+        Ok(found.map(|(key, stored)| (key.clone(), Ok(stored.clone()))).collect())
     }
 }

@@ -1,5 +1,6 @@
 //! Options of get and scan.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 
 use crate::{Cursor, Kind, Refresh, Select, Want};
@@ -77,13 +78,13 @@ impl GetOptions {
 ///     let (mut keys, mut options) = (Vec::new(), ScanOptions::new(prefix));
 ///     loop {
 ///         let page = store.scan(options.clone()).await?;
-///         keys.extend(page.entries.into_iter().map(|(key, _)| key));
+///         keys.extend(page.keys().cloned());
 ///         let Some(next) = page.next else { return Ok(keys) };
 ///         options = options.with_cursor(next);
 ///     }
 /// }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanOptions {
     /// What the keys begin with, literally (S2); empty for all.
@@ -141,5 +142,18 @@ impl ScanOptions {
     pub const fn with_want(mut self, want: Want) -> Self {
         self.want = want;
         self
+    }
+}
+
+/// Prints the length of the prefix instead of the prefix, which is a part of keys.
+impl fmt::Debug for ScanOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScanOptions")
+            .field("prefix_bytes", &self.prefix.len())
+            .field("limit", &self.limit)
+            .field("cursor", &self.cursor)
+            .field("select", &self.select)
+            .field("want", &self.want)
+            .finish()
     }
 }

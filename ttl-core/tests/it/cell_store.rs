@@ -113,7 +113,12 @@ impl Cell for Disturbed {
         self.toy.swap(key, seen, next).await
     }
 
-    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Result<Stored>)>> {
         self.lists.fetch_add(1, Ordering::SeqCst);
         let listed = self.toy.list(prefix, after, limit).await;
         self.disturb(&self.listings, &key()).await?;
@@ -172,7 +177,7 @@ async fn an_entry_that_someone_kept_alive_during_a_slow_call_is_live() {
     cell.listings = listings;
     let store = CellStore::new(cell);
     let page = store.scan(ScanOptions::new("").with_want(Want::DEADLINE)).await.unwrap();
-    let listed: Vec<_> = page.entries.iter().map(|(_, entry)| entry.deadline).collect();
+    let listed: Vec<_> = page.into_entries().unwrap().into_iter().map(|(_, entry)| entry.deadline).collect();
     assert_eq!(listed, [Some(deadline)]);
 }
 
@@ -298,7 +303,7 @@ async fn pages(store: &CellStore<Disturbed>, options: &ScanOptions) -> Vec<Vec<S
     let (mut pages, mut options) = (Vec::new(), options.clone());
     loop {
         let page = store.scan(options.clone()).await.unwrap();
-        pages.push(page.entries.iter().map(|(key, _)| key.to_string()).collect());
+        pages.push(page.keys().map(|key| key.to_string()).collect());
         let Some(next) = page.next else { return pages };
         options = options.with_cursor(next);
     }
@@ -340,7 +345,7 @@ async fn cursors_belong_to_their_prefix() {
     // Its entry may be gone by the time that the cursor is used.
     let _ = store.delete(&Key::new("a:1").unwrap(), DeleteOptions::new()).await.unwrap();
     let page = store.scan(ScanOptions::new("a:").with_cursor(next.clone())).await.unwrap();
-    assert_eq!(page.entries.len(), 2);
+    assert_eq!(page.items.len(), 2);
     let elsewhere = store.scan(ScanOptions::new("a").with_cursor(next)).await.unwrap_err();
     assert_eq!(elsewhere.kind(), ErrorKind::InvalidCursor);
 }

@@ -79,7 +79,7 @@ async fn call_all(store: &dyn ttl_core::TtlStore) {
     let patch = Patch::new().set("f", 1);
     assert!(store.patch(&keys[0], &patch, PatchOptions::new()).await.unwrap().is_applied());
     assert!(store.delete(&keys[1], DeleteOptions::new()).await.unwrap().is_absent());
-    assert_eq!(store.scan(ScanOptions::new("")).await.unwrap().entries.len(), 1);
+    assert_eq!(store.scan(ScanOptions::new("")).await.unwrap().items.len(), 1);
     assert_eq!(store.get_many(&keys, GetOptions::new()).await.len(), 2);
     let items = keys.iter().map(|key| PutItem::new(key.clone(), "v", hour.clone())).collect();
     assert_eq!(store.put_many(items).await.len(), 2);

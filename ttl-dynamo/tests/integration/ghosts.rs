@@ -67,8 +67,8 @@ async fn pages(endpoint: String) {
     let mut options = ScanOptions::new("").with_limit(NonZeroUsize::new(7).unwrap());
     loop {
         let page = space.store.scan(options.clone()).await.unwrap();
-        let full = page.entries.len() == 7;
-        seen.extend(page.entries.into_iter().map(|(key, _)| key));
+        let full = page.items.len() == 7;
+        seen.extend(page.items.into_iter().map(|item| item.key));
         let Some(next) = page.next else { break };
         assert!(full, "a page that is not the last one is full");
         options = options.with_cursor(next);
@@ -76,7 +76,7 @@ async fn pages(endpoint: String) {
     seen.sort_unstable();
     assert_eq!(seen, live);
     let ghosts = space.store.scan(ScanOptions::new("ghost-")).await.unwrap();
-    assert!(ghosts.entries.is_empty());
+    assert!(ghosts.items.is_empty());
 }
 
 async fn batches(endpoint: String) {

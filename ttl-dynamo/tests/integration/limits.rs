@@ -207,7 +207,7 @@ async fn selected(endpoint: String) {
         }
         let page =
             space.store.scan(ttl_core::ScanOptions::new("k").with_select(select.clone())).await.unwrap();
-        assert!(page.entries[0].1.value == Some(record.clone().into()));
+        assert!(page.into_entries().unwrap()[0].1.value == Some(record.clone().into()));
         let take = ttl_core::DeleteOptions::new().with_select(select);
         let taken = space.store.delete(&key("k"), take).await.unwrap().applied().unwrap().unwrap();
         assert!(taken.value.unwrap() == record.into());
@@ -233,7 +233,7 @@ async fn extremes(endpoint: String) {
     let expected = record.with("set", &deep).with("l", json!([shallow, 1, shallow]));
     assert_eq!(value(&space.store, &long).await, expected.into());
     let page = space.store.scan(ttl_core::ScanOptions::new("к")).await.unwrap();
-    assert_eq!(page.entries.len(), 1);
+    assert_eq!(page.items.len(), 1);
     // One level more is refused, and not sent.
     space.wire.requests();
     let deeper = Patch::new().append("l", &deep);

@@ -106,7 +106,7 @@ async fn consistency(endpoint: String) {
         let many = store.get_many(&[key("k")], GetOptions::new()).await;
         assert!(many[0].as_ref().unwrap().is_some());
         let page = store.scan(ScanOptions::new("k").with_select(Select::All)).await.unwrap();
-        assert_eq!(page.entries.len(), 1);
+        assert_eq!(page.items.len(), 1);
         let asked = wire.requests();
         assert!(asked.len() >= 3);
         for request in asked {

@@ -51,7 +51,7 @@ async fn works(store: &RedisStore) {
     let outcome = store.patch(&key("record"), &patch, PatchOptions::new()).await.unwrap().applied().unwrap();
     assert_eq!(outcome.fields, Record::new().with("n", 2).with("list", [0_u8; 0]));
     let scan = ScanOptions::new("").with_select(Select::All).with_want(Want::all());
-    assert_eq!(store.scan(scan).await.unwrap().entries.len(), 2);
+    assert_eq!(store.scan(scan).await.unwrap().items.len(), 2);
 }
 
 async fn endless() {

@@ -29,9 +29,9 @@ async fn all(store: &RedisStore, options: ScanOptions) -> Vec<String> {
     let (mut seen, mut cursor) = (Vec::new(), None);
     loop {
         let page = store.scan(options.clone().with_cursor(cursor)).await.unwrap();
-        let names: HashSet<_> = page.entries.iter().map(|(key, _)| key.as_str().to_owned()).collect();
-        assert_eq!(names.len(), page.entries.len(), "a key stands twice on a page");
-        assert!(page.entries.len() == limit || page.next.is_none(), "only the last page is short");
+        let names: HashSet<_> = page.keys().map(|key| key.as_str().to_owned()).collect();
+        assert_eq!(names.len(), page.items.len(), "a key stands twice on a page");
+        assert!(page.items.len() == limit || page.next.is_none(), "only the last page is short");
         seen.extend(names);
         cursor = page.next;
         if cursor.is_none() {
@@ -93,10 +93,10 @@ async fn foreign(url: String) {
     for select in [Select::Nothing, Select::All, Select::Fields(Fields::new(["n"]).unwrap())] {
         let options = ScanOptions::new("").with_select(select.clone()).with_want(Want::all());
         let page = space.store.scan(options).await.unwrap();
-        let mut names: Vec<_> = page.entries.iter().map(|(key, _)| key.as_str()).collect();
+        let mut names: Vec<_> = page.keys().map(|key| key.as_str()).collect();
         names.sort_unstable();
         assert_eq!(names, ["ours", "record"]);
-        for (key, entry) in &page.entries {
+        for (key, entry) in &page.into_entries().unwrap() {
             assert!(entry.deadline.is_some() && entry.version.is_some());
             let expected = match select {
                 Select::Nothing => false,
@@ -122,8 +122,8 @@ async fn growing(url: String) {
         let (mut seen, mut cursor, mut round) = (HashSet::new(), None, 0);
         loop {
             let page = space.store.scan(options.clone().with_cursor(cursor)).await.unwrap();
-            assert!(page.entries.len() == limit || page.next.is_none());
-            seen.extend(page.entries.into_iter().map(|(key, _)| key.into_string()));
+            assert!(page.items.len() == limit || page.next.is_none());
+            seen.extend(page.items.into_iter().map(|item| item.key.into_string()));
             cursor = page.next;
             if cursor.is_none() {
                 break;
@@ -187,7 +187,7 @@ async fn restart() {
     assert!(cursor.is_some());
     // Another handle on the same server takes it.
     let other = RedisStore::connect(&config).await.unwrap();
-    assert_eq!(other.scan(few.clone().with_cursor(cursor.clone())).await.unwrap().entries.len(), 3);
+    assert_eq!(other.scan(few.clone().with_cursor(cursor.clone())).await.unwrap().items.len(), 3);
     server.kill();
     server.start_again();
     crate::support::eventually("another connection", || async {

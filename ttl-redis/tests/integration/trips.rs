@@ -255,7 +255,7 @@ async fn exceptions(url: String) {
     counted.expect(3, "a remove_value from a long list");
 
     let page = counted.store.scan(ScanOptions::new("")).await.unwrap();
-    assert!(page.entries.len() >= 4);
+    assert!(page.items.len() >= 4);
     assert!(counted.proxy.trips() >= 2, "a scan looks for keys, and at them");
 }
 

@@ -46,7 +46,7 @@ async fn compressed(space: Space) {
             assert_eq!(entry.value, Some(expected.clone().into()), "{compression:?}");
         }
         let page = store.scan(ScanOptions::new("").with_select(Select::All)).await.unwrap();
-        assert!(page.entries.len() >= 2);
+        assert!(page.items.len() >= 2);
         assert!(space.wire.compressed() > before, "{compression:?}");
     }
 }

@@ -98,7 +98,7 @@ async fn far(space: Space) {
         assert!(store.expire(&name, change, ExpireOptions::new()).await.unwrap().is_absent(), "{name:?}");
         assert!(store.delete(&name, DeleteOptions::new()).await.unwrap().is_absent(), "{name:?}");
     }
-    assert!(store.scan(ScanOptions::new("")).await.unwrap().entries.is_empty());
+    assert!(store.scan(ScanOptions::new("")).await.unwrap().items.is_empty());
     for name in &names {
         let meta = applied(store.put(&key(name), Value::from("new"), PutOptions::new(LONG)).await);
         assert!(meta.created, "{name}");

@@ -81,8 +81,8 @@ async fn pages(space: Space) {
     let mut options = ScanOptions::new("").with_limit(NonZeroUsize::new(7).unwrap());
     loop {
         let page = space.store.scan(options.clone()).await.unwrap();
-        let full = page.entries.len() == 7;
-        seen.extend(page.entries.into_iter().map(|(key, _)| key));
+        let full = page.items.len() == 7;
+        seen.extend(page.items.into_iter().map(|item| item.key));
         let Some(next) = page.next else { break };
         assert!(full, "a page that is not the last one is full");
         options = options.with_cursor(next);
@@ -90,7 +90,7 @@ async fn pages(space: Space) {
     seen.sort_unstable();
     assert_eq!(seen, live);
     let ghosts = space.store.scan(ScanOptions::new("ghost-").with_select(Select::All)).await.unwrap();
-    assert!(ghosts.entries.is_empty());
+    assert!(ghosts.items.is_empty());
 }
 
 async fn batches(space: Space) {

@@ -173,7 +173,7 @@ pub(crate) fn reads() -> Vec<Operation> {
         operation("scan", Class::Read, |store, key, _| async move {
             let options = ScanOptions::new(key.as_str()).with_select(Select::All).with_want(Want::DEADLINE);
             let page = store.scan(options.with_limit(NonZeroUsize::MIN)).await?;
-            Ok(entry(page.entries.into_iter().next().map(|(_, entry)| entry)))
+            Ok(entry(page.into_entries()?.into_iter().next().map(|(_, entry)| entry)))
         }),
         get("get, later", GetOptions::new().with_refresh(longer)),
         get("get, later and due", GetOptions::new().with_refresh(longer.with_slack(Ttl::minutes(1)))),

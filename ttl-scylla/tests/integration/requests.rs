@@ -153,7 +153,7 @@ async fn many(space: Space) {
         .into_iter()
         .for_each(|result| assert!(result.unwrap().is_some()));
     space.cost("a get_many", &["SELECT"; 3]);
-    assert_eq!(store.scan(ScanOptions::new("").with_select(Select::All)).await.unwrap().entries.len(), 3);
+    assert_eq!(store.scan(ScanOptions::new("").with_select(Select::All)).await.unwrap().items.len(), 3);
     space.cost("a scan of one page", READ);
 }
 

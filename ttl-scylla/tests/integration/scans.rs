@@ -49,8 +49,8 @@ async fn pages(store: &ScyllaStore, between: impl Fn()) -> Result<Vec<Key>> {
     let mut options = ScanOptions::new("live").with_limit(NonZeroUsize::new(PAGE).unwrap());
     loop {
         let page = store.scan(options.clone()).await?;
-        assert!(page.next.is_none() || page.entries.len() == PAGE, "{} entries", page.entries.len());
-        seen.extend(page.entries.into_iter().map(|(key, _)| key));
+        assert!(page.next.is_none() || page.items.len() == PAGE, "{} entries", page.items.len());
+        seen.extend(page.items.into_iter().map(|item| item.key));
         let Some(next) = page.next else { break };
         options = options.with_cursor(next);
         between();
@@ -86,7 +86,7 @@ async fn halved(space: Space) {
         wire.heal();
         let options = ScanOptions::new("").with_select(Select::All);
         wire.fail(4, "SELECT", "", fault);
-        assert_eq!(store.scan(options).await.unwrap().entries.len(), LIVE, "{fault:?} with values");
+        assert_eq!(store.scan(options).await.unwrap().items.len(), LIVE, "{fault:?} with values");
         wire.seen();
     }
 }
@@ -148,5 +148,5 @@ async fn ended(url: String, mode: Mode) {
     .await;
     assert_eq!(pages(&store, || {}).await.unwrap(), live);
     let values = store.scan(ScanOptions::new("").with_select(Select::All)).await.unwrap();
-    assert_eq!(values.entries.len(), LIVE);
+    assert_eq!(values.items.len(), LIVE);
 }

@@ -86,7 +86,7 @@ impl Fixture {
     /// Every key that is stored, as it is stored.
     pub(crate) async fn stored_keys(&self) -> Vec<String> {
         let page = self.recorder.inner.scan(ScanOptions::new("")).await.unwrap();
-        page.entries.into_iter().map(|(key, _)| key.into_string()).collect()
+        page.items.into_iter().map(|item| item.key.into_string()).collect()
     }
 }
 
@@ -207,7 +207,12 @@ impl Cell for Shelf {
         self.toy.swap(key, seen, next).await
     }
 
-    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<(Key, Stored)>> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Result<Stored>)>> {
         self.toy.list(prefix, after, limit).await
     }
 }
