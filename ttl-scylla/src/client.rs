@@ -62,7 +62,7 @@ impl Client {
     /// A row of one key; an empty one where there is none.
     pub(crate) async fn read(&self, statement: &PreparedStatement, key: &Key) -> Result<Row> {
         let result = self.execute(statement, &(key.as_str(),)).await.map_err(error::read)?;
-        Ok(row::first(result)?.0)
+        row::one(result)
     }
 
     /// One page of rows; also says of a failure whether a smaller range of tokens may do better.
@@ -96,12 +96,10 @@ impl Client {
         let result = self.execute(statement, values).await;
         let result = result.map_err(|failed| error::write(failed, self.commit, true))?;
         // The server has done it or has not; an answer that cannot be read leaves that open.
-        let unreadable = |_: Error| Fate::Unknown(error::unreadable());
-        let (row, applied) = row::first(result).map_err(unreadable)?;
-        match applied {
-            Some(true) => Ok(Swap::Done),
-            Some(false) => Ok(Swap::Refused(row)),
-            None => Err(Fate::Unknown(error::unreadable())),
+        match row::swapped(result) {
+            Ok((_, true)) => Ok(Swap::Done),
+            Ok((row, false)) => Ok(Swap::Refused(row)),
+            Err(_) => Err(Fate::Unknown(error::unreadable())),
         }
     }
 
@@ -141,7 +139,12 @@ impl Client {
         values: &impl SerializeRow,
     ) -> Result<(), Fate> {
         let sent = self.execute(statement, values).await;
-        sent.map(drop).map_err(|failed| error::write(failed, self.commit, false))
+        let answer = sent.map_err(|failed| error::write(failed, self.commit, false))?;
+        // Rows are no answer to a plain write.
+        if answer.is_rows() {
+            return Err(Fate::Unknown(error::unreadable()));
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
@@ -17,6 +18,11 @@ use crate::config::ScyllaConfig;
 use crate::statements::Sending;
 use crate::{Mode, error};
 
+/// The client library takes anything at or below a second for a mistake, and warns.
+const SHORTEST_KEEPALIVE: Duration = Duration::from_millis(1_001);
+/// The client library's own.
+const LONGEST_KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// Connects to the cluster, in the configuration's time limit.
 pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
     let mut builder = SessionBuilder::new()
@@ -24,6 +30,10 @@ pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
         .connection_timeout(config.timeout)
         .hostname_resolution_timeout(Some(config.timeout))
         .compression(config.compression)
+        // A connection whose peer is gone without a word is given up half a time limit after the first request that fails
+        // for it, and one that is fed an endless answer as well.
+        .keepalive_interval((config.timeout / 2).clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE))
+        .keepalive_timeout(config.timeout.clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE))
         // Nothing of other keyspaces is asked for.
         .keyspaces_to_fetch([&config.keyspace]);
     if let (Some(username), Some(password)) = (&config.username, &config.password) {

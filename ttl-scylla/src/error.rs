@@ -90,7 +90,13 @@ pub(crate) fn write(failed: ExecutionError, commit: Consistency, paxos: bool) ->
         ExecutionError::LastAttemptError(attempt) if is_broken(attempt) => {
             return Fate::Unknown(unknown("the connection broke before the answer came"));
         }
-        _ => return Fate::NotApplied(not_sent(failed)),
+        ExecutionError::BadQuery(_)
+        | ExecutionError::EmptyPlan
+        | ExecutionError::PrepareError(_)
+        | ExecutionError::ConnectionPoolError(_)
+        | ExecutionError::LastAttemptError(_) => return Fate::NotApplied(not_sent(failed)),
+        // Of what follows an answer that no write has, and of what later releases of the client library add.
+        _ => return Fate::Unknown(unreadable()),
     };
     match answer {
         // Raised before anything was proposed, unless it is the commit that lacks replicas.
@@ -120,7 +126,7 @@ pub(crate) fn write(failed: ExecutionError, commit: Consistency, paxos: bool) ->
     }
 }
 
-/// The request had been handed to a connection.
+/// The request may have been handed to a connection: all that is not known to come before that.
 fn is_broken(attempt: &RequestAttemptError) -> bool {
     !matches!(
         attempt,
@@ -249,7 +255,7 @@ fn unavailable(message: impl Into<Cow<'static, str>>) -> Error {
 }
 
 fn timed_out() -> Error {
-    new(ErrorKind::Timeout, "no answer in time; nothing changed, try again or allow more time")
+    new(ErrorKind::Timeout, "no answer in time; the value did not change, try again or allow more time")
 }
 
 fn unknown(what: &str) -> Error {

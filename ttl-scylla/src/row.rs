@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use scylla::deserialize::row::{ColumnIterator, RawColumn};
 use scylla::deserialize::value::DeserializeValue;
-use scylla::response::query_result::QueryResult;
+use scylla::response::query_result::{QueryResult, QueryRowsResult};
 use ttl_core::rules::Header;
 use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Stored, Value, Version};
 use uuid::Uuid;
@@ -113,19 +113,39 @@ fn cell<'f, T: DeserializeValue<'f, 'f>>(column: &RawColumn<'f, 'f>) -> Result<O
     checked.and_then(|()| <Option<T>>::deserialize(kind, column.slice).map_err(|_| error::unexpected()))
 }
 
-/// What a transaction answered, or a read of one key; the flag is `[applied]`, where there is one. Nothing where there is
-/// no row.
-pub(crate) fn first(result: QueryResult) -> Result<(Row, Option<bool>)> {
-    let result = result.into_rows_result().map_err(|_| error::unexpected())?;
+/// The row that a read of one key answered; an empty one where there is none.
+pub(crate) fn one(result: QueryResult) -> Result<Row> {
+    let result = rows(result, "deadline")?;
     let columns = result.maybe_first_row::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
-    columns.map_or_else(|| Ok(Default::default()), decode)
+    columns.map_or_else(|| Ok(Row::default()), |columns| Ok(decode(columns)?.0))
+}
+
+/// What a transaction answered: whether it was applied, and, if not, the row as far as it was compared.
+pub(crate) fn swapped(result: QueryResult) -> Result<(Row, bool)> {
+    let result = rows(result, "[applied]")?;
+    let columns = result.first_row::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
+    // Where no row is, nothing but the flag is answered.
+    if result.column_specs().len() > 1 && result.column_specs().get_by_name("deadline").is_none() {
+        return Err(error::unexpected());
+    }
+    let (row, applied) = decode(columns)?;
+    Ok((row, applied.ok_or_else(error::unexpected)?))
 }
 
 /// The rows of a page.
 pub(crate) fn all(result: QueryResult) -> Result<Vec<Row>> {
-    let result = result.into_rows_result().map_err(|_| error::unexpected())?;
+    let result = rows(result, "position")?;
     let rows = result.rows::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
     rows.map(|columns| Ok(decode(columns.map_err(|_| error::unexpected())?)?.0)).collect()
+}
+
+/// Rows which have this column: those of another statement would look like cells that are not there.
+fn rows(result: QueryResult, column: &str) -> Result<QueryRowsResult> {
+    let result = result.into_rows_result().map_err(|_| error::unexpected())?;
+    if result.column_specs().get_by_name(column).is_none() {
+        return Err(error::unexpected());
+    }
+    Ok(result)
 }
 
 fn decode(columns: ColumnIterator<'_, '_>) -> Result<(Row, Option<bool>)> {

@@ -17,6 +17,7 @@ use crate::batch;
 use crate::client::Client;
 use crate::config::ScyllaConfig;
 use crate::lww::Lww;
+use crate::runtime::Runtime;
 use crate::strict::{Common, Strict};
 use crate::{Mode, connect, schema, statements};
 
@@ -42,6 +43,7 @@ pub struct ScyllaStore {
     inner: Inner,
     /// Patches of one process wait for each other here, which costs less than losing races on the servers.
     locks: Arc<Locks>,
+    runtime: Runtime,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +60,7 @@ struct Locks {
 impl ScyllaStore {
     /// Connects, checks the table or makes it ([`ScyllaConfig::with_ensure_schema`]), and prepares every statement.
     ///
-    /// It must be called inside of a tokio runtime, which then drives the connections.
+    /// It may be called on any runtime, or on none: connections run on the driver's own thread.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`], also for a table that is missing (the text holds the CQL that makes it), that is
@@ -67,8 +69,12 @@ impl ScyllaStore {
     pub async fn connect(config: &ScyllaConfig) -> Result<Self> {
         let opened = async {
             config.check()?;
-            let session = connect::session(config).await?;
-            Self::open(Arc::new(session), config).await
+            let runtime = Runtime::shared()?;
+            let open = async {
+                let session = connect::session(config).await?;
+                Self::open(Arc::new(session), config, &runtime).await
+            };
+            runtime.run(open).await
         };
         opened.await.map_err(|error: Error| error.with_operation("connect").with_backend(crate::BACKEND))
     }
@@ -76,19 +82,21 @@ impl ScyllaStore {
     /// A store on a session that exists already, and that others may use as well.
     ///
     /// Of the configuration, nodes, credentials, TLS and compression are the session's own. The store's statements have
-    /// an execution profile of their own, made of the session's default one: it sends nothing a second time.
+    /// an execution profile of their own, made of the session's default one: it sends nothing a second time. The session
+    /// ends with the tokio runtime that made it; [`ScyllaStore::connect`] makes one that does not.
     ///
     /// # Errors
     /// As [`ScyllaStore::connect`].
     pub async fn with_session(session: Arc<Session>, config: &ScyllaConfig) -> Result<Self> {
         let opened = async {
             config.check()?;
-            Self::open(session, config).await
+            let runtime = Runtime::shared()?;
+            runtime.run(Self::open(session, config, &runtime)).await
         };
         opened.await.map_err(|error: Error| error.with_operation("connect").with_backend(crate::BACKEND))
     }
 
-    async fn open(session: Arc<Session>, config: &ScyllaConfig) -> Result<Self> {
+    async fn open(session: Arc<Session>, config: &ScyllaConfig, runtime: &Runtime) -> Result<Self> {
         let sending = connect::sending(&session, config);
         schema::settle(&session, config, &sending).await?;
         let (name, lww) = (config.table_name(), config.mode == Mode::Lww);
@@ -117,7 +125,11 @@ impl ScyllaStore {
             }
         };
         let stripes = std::iter::repeat_with(Mutex::default).take(LOCKS).collect();
-        Ok(Self { inner, locks: Arc::new(Locks { hasher: RandomState::new(), stripes }) })
+        Ok(Self {
+            inner,
+            locks: Arc::new(Locks { hasher: RandomState::new(), stripes }),
+            runtime: runtime.clone(),
+        })
     }
 
     /// The same store by another clock: what it says decides about visibility. The servers' clocks, which delete what
@@ -135,7 +147,7 @@ impl ScyllaStore {
                 Inner::Lww(lww)
             }
         };
-        Self { inner, locks: self.locks }
+        Self { inner, ..self }
     }
 
     /// The session, which others may use as well.
@@ -183,20 +195,24 @@ impl TtlStore for ScyllaStore {
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
-        let result = match &self.inner {
-            Inner::Strict(store) => store.cell().get(key, &options).await,
-            Inner::Lww(lww) => lww.get(key, &options).await,
+        let get = async {
+            match &self.inner {
+                Inner::Strict(store) => store.cell().get(key, &options).await,
+                Inner::Lww(lww) => lww.get(key, &options).await,
+            }
         };
-        tried(result, "get", key)
+        tried(self.runtime.run(get).await, "get", key)
     }
 
     async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
-        let result = match (check_put(&options), &self.inner) {
-            (Err(error), _) => Err(error),
-            (Ok(()), Inner::Strict(store)) => store.cell().put(key, &value, &options).await,
-            (Ok(()), Inner::Lww(lww)) => lww.put(key, &value, &options).await,
+        let put = async {
+            check_put(&options)?;
+            match &self.inner {
+                Inner::Strict(store) => store.cell().put(key, &value, &options).await,
+                Inner::Lww(lww) => lww.put(key, &value, &options).await,
+            }
         };
-        tried(result, "put", key)
+        tried(self.runtime.run(put).await, "put", key)
     }
 
     async fn expire(
@@ -205,40 +221,48 @@ impl TtlStore for ScyllaStore {
         change: ExpiryChange,
         options: ExpireOptions,
     ) -> Result<Outcome<ExpireOutcome>> {
-        let result = match (check_expire(change, &options), &self.inner) {
-            (Err(error), _) => Err(error),
-            (Ok(()), Inner::Strict(store)) => store.cell().expire(key, change, &options).await,
-            (Ok(()), Inner::Lww(lww)) => lww.expire(key, change, &options).await,
+        let expire = async {
+            check_expire(change, &options)?;
+            match &self.inner {
+                Inner::Strict(store) => store.cell().expire(key, change, &options).await,
+                Inner::Lww(lww) => lww.expire(key, change, &options).await,
+            }
         };
-        tried(result, "expire", key)
+        tried(self.runtime.run(expire).await, "expire", key)
     }
 
     async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
-        match &self.inner {
-            Inner::Strict(store) => {
-                let at = self.locks.hasher.hash_one(key) % LOCKS as u64;
-                // No longer than for a request: a server that hangs is not waited for once for each patch.
-                let turn = self.locks.stripes[at as usize].lock();
-                let _waited = tokio::time::timeout(self.common().client.timeout, turn).await;
-                store.patch(key, patch, options).await
+        let patch = async {
+            match &self.inner {
+                Inner::Strict(store) => {
+                    let at = self.locks.hasher.hash_one(key) % LOCKS as u64;
+                    // No longer than for a request: a server that hangs is not waited for once for each patch.
+                    let turn = self.locks.stripes[at as usize].lock();
+                    let _waited = tokio::time::timeout(self.common().client.timeout, turn).await;
+                    store.patch(key, patch, options).await
+                }
+                Inner::Lww(lww) => {
+                    let refused =
+                        lww.common.capabilities.check_patch(patch, &options).map(|()| Outcome::Absent);
+                    tried(refused, "patch", key)
+                }
             }
-            Inner::Lww(lww) => {
-                let refused = lww.common.capabilities.check_patch(patch, &options).map(|()| Outcome::Absent);
-                tried(refused, "patch", key)
-            }
-        }
+        };
+        self.runtime.run(patch).await
     }
 
     async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
-        let result = match &self.inner {
-            Inner::Strict(store) => store.cell().delete(key, &options).await,
-            Inner::Lww(lww) => lww.delete(key, &options).await,
+        let delete = async {
+            match &self.inner {
+                Inner::Strict(store) => store.cell().delete(key, &options).await,
+                Inner::Lww(lww) => lww.delete(key, &options).await,
+            }
         };
-        tried(result, "delete", key)
+        tried(self.runtime.run(delete).await, "delete", key)
     }
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
-        let page = self.common().scan(&options).await;
+        let page = self.runtime.run(self.common().scan(&options)).await;
         page.map_err(|error| error.with_operation("scan").with_backend(crate::BACKEND))
     }
 

@@ -11,7 +11,7 @@ use ttl_conformance::servers::ServerUrl;
 use ttl_core::{Condition, ErrorKind, GetOptions, PutOptions, Result, Ttl, TtlStore, Want};
 use ttl_scylla::{Mode, ScyllaStore};
 
-use crate::frames::{REFUSALS, Refusal};
+use crate::frames::{REFUSALS, Refusal, SPOILT, Spoilt};
 use crate::operations::{self, Class, Operation, Seen};
 use crate::raw::Found;
 use crate::space::{SHORT, Space, answers, eventually, in_both};
@@ -24,6 +24,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     trials.extend(in_both("fates::a_request_that_is_refused_changes_nothing", server, refused));
     trials.extend(in_both("fates::an_error_after_the_write_loses_nothing", server, broken));
     trials.extend(in_both("fates::no_error_misleads_any_operation", server, every));
+    trials.extend(in_both("fates::an_answer_that_makes_no_sense_is_no_answer", server, spoilt));
     trials.extend(in_both("fates::silence_is_no_answer", server, silent));
     trials.extend(in_both("fates::a_late_request_is_applied_once", server, late));
     trials.extend(in_both("fates::a_broken_connection_is_no_answer", server, cut));
@@ -270,6 +271,21 @@ async fn every(space: Space) {
         at_least(20, &ends, Some(end));
     }
     at_least(100, &ends, None);
+}
+
+/// Of a write it is not known what it did, and of a read that nothing is there.
+async fn spoilt(space: Space) {
+    let mut faults = Vec::new();
+    for verb in ["SELECT", "UPDATE", "DELETE"] {
+        faults.extend(SPOILT.map(|spoilt| (1, verb, Fault::Spoilt(spoilt))));
+        // What is asked afterwards is answered like it.
+        faults.push((9, verb, Fault::Spoilt(Spoilt::TruncatedError)));
+    }
+    // The client library looks at the schema then, which takes its time.
+    faults.push((1, "UPDATE", Fault::Spoilt(Spoilt::SchemaChange)));
+    let ends = all(&space, &space.store, &faults).await;
+    at_least(100, &ends, None);
+    at_least(20, &ends, Some(ErrorKind::OutcomeUnknown));
 }
 
 async fn silent(space: Space) {

@@ -64,6 +64,64 @@ pub(crate) const REFUSALS: [Refusal; 13] = [
     Refusal::Unprepared,
 ];
 
+/// How the server's answer is spoilt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spoilt {
+    /// It is of another kind: nothing, a changed schema, or no result at all.
+    Void,
+    SchemaChange,
+    Ready,
+    UnknownKind,
+    /// One row of another table, or none.
+    OtherRow,
+    OtherRows,
+    /// It ends in the middle, or before it begins.
+    Truncated,
+    Empty,
+    /// It is an error that ends in the middle.
+    TruncatedError,
+}
+
+/// All but the one that the client library takes its time for.
+pub(crate) const SPOILT: [Spoilt; 8] = [
+    Spoilt::Void,
+    Spoilt::Ready,
+    Spoilt::UnknownKind,
+    Spoilt::OtherRow,
+    Spoilt::OtherRows,
+    Spoilt::Truncated,
+    Spoilt::Empty,
+    Spoilt::TruncatedError,
+];
+
+impl Spoilt {
+    fn opcode_and_body(self, body: &[u8]) -> (u8, Vec<u8>) {
+        // One column: of kind int, named.
+        let rows = |count: u32| {
+            let mut rows = [2_u32, 1, 1].map(u32::to_be_bytes).concat();
+            rows.extend([short(b"other"), short(b"rows"), short(b"other"), vec![0, 9]].concat());
+            rows.extend(count.to_be_bytes());
+            rows.extend([4_u32, 7].map(u32::to_be_bytes).concat().repeat(count as usize));
+            rows
+        };
+        let kind = |kind: u32| kind.to_be_bytes().to_vec();
+        match self {
+            Self::Void => (RESULT, kind(1)),
+            Self::SchemaChange => {
+                let words = ["UPDATED", "TABLE", "other", "rows"].map(|word| short(word.as_bytes()));
+                (RESULT, [kind(5), words.concat()].concat())
+            }
+            Self::Ready => (0x02, Vec::new()),
+            Self::UnknownKind => (RESULT, kind(99)),
+            Self::OtherRow => (RESULT, rows(1)),
+            Self::OtherRows => (RESULT, rows(0)),
+            Self::Truncated => (RESULT, body[..body.len() / 2].to_vec()),
+            Self::Empty => (RESULT, Vec::new()),
+            Self::TruncatedError => (ERROR, vec![0, 0, 0x11, 0, 0]),
+        }
+    }
+}
+
 const QUORUM: u16 = 4;
 const LOCAL_QUORUM: u16 = 6;
 const LOCAL_SERIAL: u16 = 9;
@@ -171,6 +229,22 @@ impl Frame {
         body.extend(short(format!("the server's words, with what was {QUOTED}").as_bytes()));
         body.extend(rest);
         Self { version: self.version | 0x80, flags: 0, stream: self.stream, opcode: ERROR, body }
+    }
+
+    /// This answer, spoilt.
+    pub(crate) fn spoil(&self, spoilt: Spoilt) -> Self {
+        let (opcode, body) = spoilt.opcode_and_body(&self.body);
+        Self { flags: 0, opcode, body, ..*self }
+    }
+
+    /// The beginning of an answer to this request that says to be as long as can be said.
+    pub(crate) fn endless_answer(&self) -> Vec<u8> {
+        let mut bytes =
+            Self { version: self.version | 0x80, flags: 0, opcode: RESULT, body: Vec::new(), ..*self }
+                .encode();
+        let length = bytes.len() - 4;
+        bytes[length..].fill(0xff);
+        bytes
     }
 
     /// Whether it holds this text, as a bound key does.

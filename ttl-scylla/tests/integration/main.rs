@@ -19,6 +19,7 @@ mod peer;
 mod races;
 mod raw;
 mod requests;
+mod runtimes;
 mod scans;
 mod secrets;
 mod secured;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         trials.extend(outages::trials(&server));
         trials.extend(races::trials(&server));
         trials.extend(requests::trials(&server));
+        trials.extend(runtimes::trials(&server));
         trials.extend(secrets::trials(&server));
         trials.extend(settled::trials(&server));
         trials.extend(tables::trials(&server));

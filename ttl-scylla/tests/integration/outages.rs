@@ -21,12 +21,75 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     let mut trials = Vec::new();
     trials.extend(in_both("outages::no_operation_takes_an_outage_for_a_miss", server, gone));
     trials.extend(in_both("outages::a_refresh_that_fails_fails_no_read", server, refreshes));
+    trials.extend(in_both("outages::a_connection_that_swallows_all_is_given_up", server, half_open));
+    trials.extend(in_both("outages::an_endless_answer_is_given_up", server, endless));
     trials.push(with_own_nodes("outages::a_node_that_was_stopped_comes_back_to_the_same_handle", stopped));
     trials
 }
 
 /// How long to wait to learn what became of a write, while nobody answers.
 const HASTE: Duration = Duration::from_secs(2);
+
+/// A time limit for trials that wait for one or two of them to be over.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// So many calls fail at most for one connection that is no good: one time limit each.
+const FEW: usize = 4;
+
+/// Reads until an answer comes, and returns how many time limits were waited for in vain.
+async fn failures(store: &ScyllaStore, name: &str) -> usize {
+    let mut timeouts = 0;
+    for _ in 0..1_200 {
+        let error = match store.get(&key(name), GetOptions::new()).await {
+            Ok(entry) => {
+                assert!(entry.is_some());
+                return timeouts;
+            }
+            Err(error) => error,
+        };
+        assert!(error.is_retryable(), "{error}");
+        match error.kind() {
+            ErrorKind::Timeout => timeouts += 1,
+            // Until there is another connection.
+            ErrorKind::Unavailable => tokio::time::sleep(Duration::from_millis(50)).await,
+            other => panic!("{other:?}: {error}"),
+        }
+    }
+    panic!("all reads of one entry have failed");
+}
+
+/// As when a firewall forgets a connection, or the node's machine is gone.
+async fn half_open(space: Space) {
+    let store = ScyllaStore::connect(&space.config.clone().with_timeout(LIMIT)).await.unwrap();
+    let store = store.with_clock(space.clock.clone());
+    let name = space.name();
+    applied(store.put(&key(&name), blob("v"), PutOptions::new(LONG)).await);
+    space.wire.half_open();
+    let failed = failures(&store, &name).await;
+    assert!((1..=FEW).contains(&failed), "{failed} reads failed");
+    applied(store.put(&key(&name), blob("w"), PutOptions::new(LONG)).await);
+}
+
+async fn endless(space: Space) {
+    const PIECE: usize = 100_000;
+    let store = ScyllaStore::connect(&space.config.clone().with_timeout(LIMIT)).await.unwrap();
+    let store = store.with_clock(space.clock.clone());
+    let name = space.name();
+    applied(store.put(&key(&name), blob("v"), PutOptions::new(LONG)).await);
+    space.wire.fail(1, "SELECT", &name, Fault::Endless(PIECE));
+    let failed = failures(&store, &name).await;
+    assert!((1..=FEW).contains(&failed), "{failed} reads failed");
+    // Nobody takes any more of it.
+    let before = space.wire.endless();
+    assert!(before > PIECE);
+    assert!(failures(&store, &name).await == 0);
+    eventually("the end of the endless answer", || async {
+        let before = space.wire.endless();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        space.wire.endless() == before
+    })
+    .await;
+}
 
 async fn gone(space: Space) {
     let name = space.name();

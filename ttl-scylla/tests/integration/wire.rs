@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinHandle, JoinSet};
 use ttl_conformance::servers::free_port;
 
-use crate::frames::{BATCH, EXECUTE, Frame, PREPARE, QUERY, Refusal};
+use crate::frames::{BATCH, EXECUTE, Frame, PREPARE, QUERY, Refusal, Spoilt};
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,14 @@ pub(crate) enum Fault {
     Refused(Refusal),
     /// The server does it, and this is the answer.
     Broken(Refusal),
+    /// The server does it, and its answer comes spoilt.
+    Spoilt(Spoilt),
+    /// The server is not asked; the answer is of 4 GiB, and comes in pieces of this many bytes.
+    Endless(usize),
 }
+
+/// How long to wait between two pieces of an endless answer.
+const PIECE: Duration = Duration::from_millis(20);
 
 /// Requests on the table that begin with this word and hold this text meet a fault, so many of them.
 #[derive(Debug)]
@@ -55,6 +62,12 @@ struct State {
     open: usize,
     /// Requests that were compressed.
     compressed: usize,
+    /// Connections so far.
+    connections: usize,
+    /// Those of them that stand and carry nothing any more.
+    half_open: usize,
+    /// What was sent of endless answers.
+    endless: usize,
 }
 
 struct Shared {
@@ -113,6 +126,17 @@ impl Wire {
     /// How many requests went over the wire compressed, which it neither reads nor fails.
     pub(crate) fn compressed(&self) -> usize {
         self.shared.state.lock().compressed
+    }
+
+    /// From now on the connections that are there swallow what is sent, and stand; new ones are as always.
+    pub(crate) fn half_open(&self) {
+        let mut state = self.shared.state.lock();
+        state.half_open = state.connections;
+    }
+
+    /// How many bytes of endless answers were taken.
+    pub(crate) fn endless(&self) -> usize {
+        self.shared.state.lock().endless
     }
 
     /// Returns when the server has answered all that it got.
@@ -174,15 +198,27 @@ enum Awaited {
     Cut,
     Swallow,
     Replace(Frame),
+    Spoil(Spoilt),
 }
 
 /// The answers that one connection waits for, of requests that the server has.
 struct Open {
     shared: Arc<Shared>,
+    number: usize,
     streams: Mutex<HashMap<i16, Awaited>>,
 }
 
 impl Open {
+    fn new(shared: Arc<Shared>) -> Self {
+        let number = shared.state.lock().connections;
+        shared.state.lock().connections += 1;
+        Self { shared, number, streams: Mutex::default() }
+    }
+
+    fn is_half_open(&self) -> bool {
+        self.number < self.shared.state.lock().half_open
+    }
+
     fn await_answer(&self, stream: i16, awaited: Awaited) {
         // A client that has given a request up may use its stream for another one only when that one is answered.
         self.streams.lock().insert(stream, awaited);
@@ -210,7 +246,7 @@ async fn carry(client: TcpStream, server: TcpStream, shared: Arc<Shared>) {
     let (asking, saying) = (client.into_split(), server.into_split());
     let (to_server, for_server) = unbounded_channel();
     let (to_client, for_client) = unbounded_channel();
-    let open = Arc::new(Open { shared, streams: Mutex::default() });
+    let open = Arc::new(Open::new(shared));
     tokio::select! {
         () = requests(asking.0, to_server, to_client.clone(), Arc::clone(&open)) => {}
         () = answers(saying.0, to_client, &open) => {}
@@ -229,6 +265,9 @@ async fn deliver(mut from: UnboundedReceiver<Vec<u8>>, mut to: OwnedWriteHalf) {
 
 async fn requests(mut from: OwnedReadHalf, server: Outbox, client: Outbox, open: Arc<Open>) {
     while let Ok(frame) = Frame::read(&mut from).await {
+        if open.is_half_open() {
+            continue;
+        }
         let (stream, shared) = (frame.stream, &open.shared);
         let awaited = match shared.judge(&frame) {
             None if frame.opcode == PREPARE && !frame.is_compressed() => Awaited::Learn(frame.text()),
@@ -237,10 +276,20 @@ async fn requests(mut from: OwnedReadHalf, server: Outbox, client: Outbox, open:
             Some(Fault::LostAnswer) => Awaited::Cut,
             Some(Fault::Silent { done: true }) => Awaited::Swallow,
             Some(Fault::Silent { done: false }) => continue,
+            Some(Fault::Spoilt(spoilt)) => Awaited::Spoil(spoilt),
             Some(Fault::Broken(refusal)) => Awaited::Replace(frame.refuse(refusal)),
             Some(Fault::Refused(refusal)) => {
                 let _ = client.send(frame.refuse(refusal).encode());
                 continue;
+            }
+            Some(Fault::Endless(piece)) => {
+                let _ = client.send(frame.endless_answer());
+                // Until nobody takes any more, and all of this is dropped.
+                loop {
+                    let _ = client.send(vec![0; piece]);
+                    shared.state.lock().endless += piece;
+                    tokio::time::sleep(PIECE).await;
+                }
             }
             Some(Fault::Late(delay)) => {
                 open.await_answer(stream, Awaited::Carry);
@@ -259,7 +308,11 @@ async fn requests(mut from: OwnedReadHalf, server: Outbox, client: Outbox, open:
 
 async fn answers(mut from: OwnedReadHalf, client: Outbox, open: &Open) {
     while let Ok(frame) = Frame::read(&mut from).await {
-        match open.answered(frame.stream) {
+        let awaited = open.answered(frame.stream);
+        if open.is_half_open() {
+            continue;
+        }
+        match awaited {
             // Nobody has asked for events.
             None | Some(Awaited::Carry) => {}
             Some(Awaited::Learn(text)) => {
@@ -269,6 +322,10 @@ async fn answers(mut from: OwnedReadHalf, client: Outbox, open: &Open) {
             }
             Some(Awaited::Cut) => return,
             Some(Awaited::Swallow) => continue,
+            Some(Awaited::Spoil(spoilt)) => {
+                let _ = client.send(frame.spoil(spoilt).encode());
+                continue;
+            }
             Some(Awaited::Replace(other)) => {
                 let _ = client.send(other.encode());
                 continue;
