@@ -116,7 +116,10 @@ pub const SECTIONS: &[Section] = &[
                 "R2",
                 "`ExtendOnly` never shortens and leaves a persistent entry persistent. `Reset` sets exactly.",
             ),
-            clause("R3", "The dead stay dead: no refresh and no expire revives an entry."),
+            clause(
+                "R3",
+                "The dead stay dead: no refresh and no expire revives an entry. Where the client's clock decides, a request that is under way when its entry ends may be applied late; each driver documents the bound.",
+            ),
             clause(
                 "R4",
                 "No deadline passes the cap. A cap once set is fixed, through overwriting, patching and extending; a put may start one on a live entry that has none. Only delete and put starts a new one.",

@@ -27,12 +27,17 @@ impl Strict {
             Err(row) => row,
         };
         for attempt in 0..ATTEMPTS {
-            let (now, row) = match known.take() {
+            let (now, mut row) = match known.take() {
                 Some(row) => (self.common.now(), row),
                 None => self.common.read(key, false).await?,
             };
             let (to, ends) = match rules::expire(now, row.header(now)?.as_ref(), change, options)? {
-                ExpireStep::Absent => return Ok(Outcome::Absent),
+                ExpireStep::Absent if self.confirm_ended(key, &mut row).await? => return Ok(Outcome::Absent),
+                // It was moved while it lived.
+                ExpireStep::Absent => {
+                    self.pause(attempt).await;
+                    continue;
+                }
                 ExpireStep::Refused => return Ok(Outcome::Refused),
                 ExpireStep::Keep(at) => return Ok(Outcome::Applied(ExpireOutcome::new(at, false))),
                 ExpireStep::Move(to) => (to, false),
@@ -120,7 +125,14 @@ impl Strict {
                 let (now, mut row) = self.common.read(key, options.select != Select::Nothing).await?;
                 let header = row.header(now)?;
                 match rules::delete(now, header.as_ref(), options)? {
-                    DeleteStep::Absent => return Ok(Outcome::Absent),
+                    DeleteStep::Absent if self.confirm_ended(key, &mut row).await? => {
+                        return Ok(Outcome::Absent);
+                    }
+                    // It was moved while it lived.
+                    DeleteStep::Absent => {
+                        self.pause(attempt).await;
+                        continue;
+                    }
                     DeleteStep::Refused => return Ok(Outcome::Refused),
                     DeleteStep::Remove => {}
                 }
@@ -141,14 +153,15 @@ impl Strict {
                     self.swap(key, &self.writes.delete_any, values, Lost::Unknown).await?
                 }
             };
-            let row = match swap {
+            let mut row = match swap {
                 Swap::Done => return Ok(Outcome::Applied(taken)),
                 Swap::Refused(row) => row,
             };
-            if blind && !row.is_live(self.common.now()) {
+            let ended = blind && !row.is_live(self.common.now());
+            if ended && self.confirm_ended(key, &mut row).await? {
                 return Ok(Outcome::Absent);
             }
-            if blind && version.is_some_and(|version| row.version != Some(version)) {
+            if blind && !ended && version.is_some_and(|version| row.version != Some(version)) {
                 return Ok(Outcome::Refused);
             }
             self.pause(attempt).await;

@@ -254,7 +254,7 @@ fn unavailable(message: impl Into<Cow<'static, str>>) -> Error {
     new(ErrorKind::Unavailable, message)
 }
 
-fn timed_out() -> Error {
+pub(crate) fn timed_out() -> Error {
     new(ErrorKind::Timeout, "no answer in time; the value did not change, try again or allow more time")
 }
 

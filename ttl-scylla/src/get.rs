@@ -26,7 +26,13 @@ impl Strict {
             let (now, mut row) = self.common.read(key, needs_value(&options.select)).await?;
             let header = row.header(now)?;
             let (Some(header), Some(hit)) = (header, rules::get(now, header.as_ref(), options)?) else {
-                return Ok(None);
+                if self.confirm_ended(key, &mut row).await? {
+                    return Ok(None);
+                }
+                // It was moved while it lived.
+                last = None;
+                self.pause(attempt).await;
+                continue;
             };
             let value = if needs_value(&options.select) { Some(row.take_value(header.kind)?) } else { None };
             let entry = Entry::new(value.as_ref().and_then(|value| value.select(&options.select)))
@@ -47,7 +53,8 @@ impl Strict {
             }
             self.pause(attempt).await;
         }
-        Ok(last.map(|entry| entry.with_refresh_error(named(error::contention(), key))))
+        let last = last.ok_or_else(error::contention)?;
+        Ok(Some(last.with_refresh_error(named(error::contention(), key))))
     }
 
     /// Moves the deadline of the row that was read; `None` if it is not that row any more. Answers where the deadline

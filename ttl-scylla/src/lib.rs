@@ -30,8 +30,24 @@
 //!   the puts of others are lost until their clocks have got there.
 //!
 //! The clock that decides is this process's ([`ScyllaStore::with_clock`]): programs that share a table need clocks that
-//! agree as closely as deadlines are to be kept. A refresh is checked against the clock when it is sent, not when it
-//! arrives: on its way it can meet the end of its entry.
+//! agree as closely as deadlines are to be kept.
+//!
+//! # Requests that arrive late (R3, E3)
+//!
+//! A request is checked against the clock when it is sent, and no condition of a lightweight transaction asks for the
+//! time at which it is applied. In strict mode, the first operation that finds an entry ended marks its row before it
+//! answers, by a transaction: a new version, and cells that end a millisecond before the deadline. A refresh, an expire,
+//! a put with `IfVersion` or a patch that was sent while the entry lived is then refused, however late it arrives. So
+//! what was reported as gone never comes back. The exceptions:
+//!
+//! * A scan marks nothing. What it left out can come back by a request that was under way, until the servers have
+//!   deleted the deadline's cell: at the latest the [clock skew](ScyllaConfig::with_clock_skew) and two seconds after the
+//!   deadline.
+//! * A program that has no right to write marks nothing, and the same bound holds.
+//! * In lww mode nothing is marked: a late refresh or expire revives an entry until its other cells are deleted, which is
+//!   the clock skew and two seconds after the instant that `covers` holds.
+//! * A program whose clock is ahead ends entries early for itself alone: the others still see a marked entry, and what
+//!   they move afterwards lives. They get `Refused` for the version that they knew.
 //!
 //! # Runtimes
 //!
@@ -62,6 +78,8 @@
 //! | `max_deadline` | `bigint` | the hard cap in epoch milliseconds; 2^63 - 1 without one |
 //! | `version` | `uuid` | a random token, new with every value |
 //!
+//! `covers` lies before `deadline` once somebody has found the entry ended.
+//!
 //! An entry is visible while now is before both `deadline` and `covers`; without a `deadline` there is none. A record is
 //! one cell, so its fields cannot end apart. Every cell of an entry with a deadline has a native TTL, which ends after
 //! the deadline by the configured [clock skew](ScyllaConfig::with_clock_skew) and at most two seconds: it gives space back
@@ -88,6 +106,7 @@
 //! | operation | strict | lww |
 //! |---|---|---|
 //! | get | 1; 2 with a refresh that is due | the same |
+//! | whatever is the first to find an entry ended | 1 more | the same as otherwise |
 //! | put that creates, put with `IfAbsent` or `IfVersion` | 1 (over a ghost 2) | 2 |
 //! | put over an entry | 2 | 2 |
 //! | expire | 1; 2 from the present deadline; 3 beyond what the cells reach | 2; 3 |
@@ -150,6 +169,7 @@ mod batch;
 mod client;
 mod config;
 mod connect;
+mod ended;
 mod error;
 mod get;
 mod lifetime;

@@ -28,12 +28,17 @@ impl Strict {
         };
         for attempt in 0..ATTEMPTS {
             let guessed = attempt == 0 && known.as_ref().is_some_and(Row::is_empty);
-            let (now, row) = match known.take() {
+            let (now, mut row) = match known.take() {
                 Some(row) => (self.common.now(), row),
                 None => self.common.read(key, false).await?,
             };
             let swap = match rules::put(now, row.header(now)?.as_ref(), options)? {
-                PutStep::Absent => return Ok(Outcome::Absent),
+                PutStep::Absent if self.confirm_ended(key, &mut row).await? => return Ok(Outcome::Absent),
+                // It was moved while it lived.
+                PutStep::Absent => {
+                    self.pause(attempt).await;
+                    continue;
+                }
                 PutStep::Refused => return Ok(Outcome::Refused),
                 PutStep::Write { deadline, cap, created } => {
                     let cells = Cells::new(value, deadline, cap, &version);

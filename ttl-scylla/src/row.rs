@@ -39,6 +39,11 @@ impl Row {
         self.deadline.unwrap_or(0).min(self.covers.unwrap_or(0))
     }
 
+    /// Whether somebody has found the row ended: no request that was sent before can move its deadline any more.
+    pub(crate) fn is_marked_ended(&self) -> bool {
+        self.covers < self.deadline
+    }
+
     pub(crate) fn is_live(&self, now: SystemTime) -> bool {
         self.ends() > now_column(now)
     }

@@ -53,6 +53,8 @@ pub(crate) struct Strict {
     pub(crate) move_any: PreparedStatement,
     /// The same for one version.
     pub(crate) move_version: PreparedStatement,
+    /// Another version, and cells that end before the deadline, over the state that was seen.
+    pub(crate) mark_ended: PreparedStatement,
     /// Deletes the state that was seen.
     pub(crate) delete_seen: PreparedStatement,
     /// Deletes a live entry.
@@ -143,6 +145,11 @@ impl Strict {
             .await?,
             move_any: write(format!("{move_to} IF {bounds} AND {SHOW_VERSION}")).await?,
             move_version: write(format!("{move_to} IF {bounds} AND version = ?")).await?,
+            mark_ended: write(format!(
+                "UPDATE {table} USING TTL ? SET covers = ?, version = ? WHERE key = ? IF version = ? AND deadline = ? AND \
+                 covers = ?"
+            ))
+            .await?,
             delete_seen: write(format!("{delete} IF version = ? AND deadline = ? AND {SHOW}")).await?,
             delete_any: write(format!("{delete} IF {live} AND {SHOW_VERSION}")).await?,
             delete_version: write(format!("{delete} IF {live} AND version = ?")).await?,

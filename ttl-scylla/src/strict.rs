@@ -9,6 +9,7 @@ use rand::RngExt;
 use ttl_core::{Capabilities, Cell, Clock, CursorSecret, Error, ErrorKind, Key, Result, Stored, async_trait};
 
 use crate::client::{Client, Swap};
+use crate::error;
 use crate::lifetime::{NEVER, Reach, to_column};
 use crate::row::{Cells, Row, to_uuid};
 use crate::settle::Lost;
@@ -136,6 +137,20 @@ impl Strict {
     }
 }
 
+impl Strict {
+    /// A whole row; one that has ended has been confirmed to.
+    async fn read_settled(&self, key: &Key) -> Result<(SystemTime, Row)> {
+        for attempt in 0..ATTEMPTS {
+            let (now, mut row) = self.common.read(key, true).await?;
+            if row.is_live(now) || self.confirm_ended(key, &mut row).await? {
+                return Ok((now, row));
+            }
+            self.pause(attempt).await;
+        }
+        Err(error::contention())
+    }
+}
+
 impl fmt::Debug for Common {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Common")
@@ -177,7 +192,7 @@ impl Cell for Strict {
     }
 
     async fn load(&self, key: &Key) -> Result<Option<(Stored, Stamp)>> {
-        let (now, mut row) = self.common.read(key, true).await?;
+        let (now, mut row) = self.read_settled(key).await?;
         let Some(stored) = row.stored(now)? else { return Ok(None) };
         row.value = None;
         let live = row.is_live(now);

@@ -7,6 +7,7 @@ mod cluster;
 mod connections;
 mod deserved;
 mod disk;
+mod ended;
 mod far;
 mod fates;
 mod frames;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         trials.extend(clocks::trials(&server));
         trials.extend(connections::trials(&server));
         trials.extend(deserved::trials(&server));
+        trials.extend(ended::trials(&server));
         trials.extend(far::trials(&server));
         trials.extend(fates::trials(&server));
         trials.extend(ghosts::trials(&server));

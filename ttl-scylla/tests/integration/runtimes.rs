@@ -54,7 +54,7 @@ async fn all(store: &ScyllaStore, mode: Mode, name: &str) {
     if mode == Mode::Strict {
         applied(store.patch(&key(name), &Patch::new().increment("n", 1), PatchOptions::new()).await);
     }
-    assert!(!store.scan(ScanOptions::new("")).await.unwrap().entries.is_empty());
+    assert!(!store.scan(ScanOptions::new("")).await.unwrap().items.is_empty());
     assert!(store.get_many(&[key(name)], GetOptions::new()).await.remove(0).unwrap().is_some());
     applied(store.delete(&key(name), DeleteOptions::new()).await);
     assert!(store.get(&key(name), GetOptions::new()).await.unwrap().is_none());

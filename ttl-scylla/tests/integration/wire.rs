@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Silent { done: bool },
     /// The server gets it after so long.
     Late(Duration),
+    /// The server gets it when it is released.
+    Held,
     /// The server is not asked; this is the answer.
     Refused(Refusal),
     /// The server does it, and this is the answer.
@@ -60,6 +62,7 @@ struct State {
     seen: Vec<String>,
     /// Requests that the server has and has not answered.
     open: usize,
+    held: Vec<(Outbox, Frame)>,
     /// Requests that were compressed.
     compressed: usize,
     /// Connections so far.
@@ -132,6 +135,18 @@ impl Wire {
     pub(crate) fn half_open(&self) {
         let mut state = self.shared.state.lock();
         state.half_open = state.connections;
+    }
+
+    /// How many requests are held.
+    pub(crate) fn held(&self) -> usize {
+        self.shared.state.lock().held.len()
+    }
+
+    /// Lets the server have what is held.
+    pub(crate) fn release(&self) {
+        for (server, frame) in self.shared.state.lock().held.drain(..) {
+            let _ = server.send(frame.encode());
+        }
     }
 
     /// How many bytes of endless answers were taken.
@@ -290,6 +305,11 @@ async fn requests(mut from: OwnedReadHalf, server: Outbox, client: Outbox, open:
                     shared.state.lock().endless += piece;
                     tokio::time::sleep(PIECE).await;
                 }
+            }
+            Some(Fault::Held) => {
+                open.await_answer(stream, Awaited::Carry);
+                shared.state.lock().held.push((server.clone(), frame));
+                continue;
             }
             Some(Fault::Late(delay)) => {
                 open.await_answer(stream, Awaited::Carry);
