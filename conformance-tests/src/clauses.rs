@@ -236,7 +236,8 @@ pub const SECTIONS: &[Section] = &[
             ),
             elsewhere(
                 "H3",
-                "A write whose fate is unknown says `OutcomeUnknown`, and a driver replays only what cannot apply twice.",
+                "A write whose fate is unknown says `OutcomeUnknown`, and a driver replays only what cannot apply twice. \
+                 `Timeout` leaves every value as it was; the refresh of a read that timed out may have been applied.",
                 "needs a connection that breaks between a command and its answer: the drivers' own tests",
             ),
             elsewhere(

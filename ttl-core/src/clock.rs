@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Says what time it is, for drivers in which the client decides what has expired.
@@ -12,33 +13,94 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> SystemTime;
 }
 
-/// The system's wall clock, held still while it steps backwards: within a process `now` never decreases, so that
-/// a correction of the clock revives nothing.
-#[derive(Debug, Default)]
-pub struct SystemClock {
-    latest_nanos: AtomicU64,
-}
+/// The system's wall clock, made to never run backwards within this process.
+///
+/// If the wall clock is set back, this clock continues at half speed until the wall clock has caught up with it, and then
+/// follows it again. Standing still would be worse: an entry of one second would live for as long as the clock was wrong.
+/// The bounds: after a step back by `s`, this clock is ahead of the wall clock by at most `s`, for at most `2 * s`, and in
+/// that time an entry lives at most twice as long as it should. A step back by 100 ms or more is logged as a warning.
+///
+/// If the wall clock is set forwards, this clock follows at once.
+///
+/// All instances share one state, so all stores of a process tell the same time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
 
 impl SystemClock {
-    /// The system's clock.
+    /// Creates a handle to the process's one system clock.
     #[must_use]
     pub const fn new() -> Self {
-        Self { latest_nanos: AtomicU64::new(0) }
+        Self
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> SystemTime {
-        let now = nanos_since_epoch(SystemTime::now());
-        // Relaxed: only this one number is shared, and fetch_max orders its own history.
-        from_nanos(self.latest_nanos.fetch_max(now, Ordering::Relaxed).max(now))
+        system_now()
     }
 }
 
-/// The time of one system clock for the whole process: what a store without a clock of its own goes by.
+/// Returns the process's system time, which never decreases: what a store without a clock of its own goes by.
 pub(crate) fn system_now() -> SystemTime {
-    static SHARED: SystemClock = SystemClock::new();
-    SHARED.now()
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    static FOLLOWER: Mutex<Follower> = Mutex::new(Follower::new());
+    let mut follower = FOLLOWER.lock().unwrap_or_else(PoisonError::into_inner);
+    // Read under the lock, so that no reading is older than the state that it is compared with.
+    let monotonic = u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let wall = nanos_since_epoch(SystemTime::now());
+    let (now, stepped_back) = follower.follow(wall, monotonic);
+    drop(follower);
+    if let Some(step) = stepped_back {
+        tracing::warn!(
+            "the system clock was set back by {step:?}; ttl-store's clock runs at half speed for the next {:?}, and \
+             entries live up to twice as long",
+            step * 2
+        );
+    }
+    from_nanos(now)
+}
+
+/// How far the wall clock must step back to be worth a warning: synchronisation by small steps is normal.
+const WARNED_STEP: Duration = Duration::from_millis(100);
+
+/// Follows the wall clock without ever going back, with the help of the monotonic clock. All in nanoseconds.
+#[derive(Debug)]
+struct Follower {
+    /// The time that was told last.
+    told: u64,
+    /// The monotonic clock at that time.
+    monotonic: u64,
+    /// Whether it was ahead of the wall clock.
+    ahead: bool,
+}
+
+impl Follower {
+    const fn new() -> Self {
+        Self { told: 0, monotonic: 0, ahead: false }
+    }
+
+    /// Returns the time to tell, and by how much the wall clock has stepped back since the last call, if that is worth a
+    /// warning.
+    fn follow(&mut self, wall: u64, monotonic: u64) -> (u64, Option<Duration>) {
+        let elapsed = monotonic.saturating_sub(self.monotonic);
+        let slow = self.told.saturating_add(elapsed / 2);
+        let ahead = wall < slow && self.told != 0;
+        // On the way at half speed the distance only shrinks; where it grows, the wall clock stepped back again.
+        let step = self.told.saturating_add(elapsed).saturating_sub(wall);
+        let stepped = !self.ahead && ahead && Duration::from_nanos(step) >= WARNED_STEP;
+        if ahead {
+            // A half nanosecond is lost with each call at most; so only whole steps are taken, and the rest stays.
+            if slow > self.told {
+                self.told = slow;
+                self.monotonic = monotonic - elapsed % 2;
+            }
+        } else {
+            self.told = self.told.max(wall);
+            self.monotonic = monotonic;
+        }
+        self.ahead = ahead;
+        (self.told, stepped.then(|| Duration::from_nanos(step)))
+    }
 }
 
 /// The system's time when it was made, moved on by the monotonic clock: steps of the wall clock, forwards or
@@ -135,12 +197,64 @@ fn from_nanos(nanos: u64) -> SystemTime {
 mod tests {
     use super::*;
 
+    const SECOND: u64 = 1_000_000_000;
+    const HOUR: u64 = 3_600 * SECOND;
+
     #[test]
-    fn the_system_clock_does_not_step_back() {
-        let clock = SystemClock::new();
-        let ahead = SystemTime::now() + Duration::from_secs(3_600);
-        clock.latest_nanos.store(nanos_since_epoch(ahead), Ordering::Relaxed);
-        assert_eq!(clock.now(), from_nanos(nanos_since_epoch(ahead)));
+    fn the_clock_follows_a_wall_clock_that_runs_and_jumps_ahead() {
+        let mut follower = Follower::new();
+        assert_eq!(follower.follow(10 * HOUR, 5), (10 * HOUR, None));
+        assert_eq!(follower.follow(10 * HOUR + 7, 12), (10 * HOUR + 7, None));
+        assert_eq!(follower.follow(11 * HOUR, 13), (11 * HOUR, None));
+    }
+
+    #[test]
+    fn after_a_step_back_the_clock_runs_at_half_speed_until_the_wall_clock_has_caught_up() {
+        let mut follower = Follower::new();
+        follower.follow(11 * HOUR, 0);
+        // Put right by an hour, a second later.
+        let (now, step) = follower.follow(10 * HOUR + SECOND, SECOND);
+        assert_eq!((now, step), (11 * HOUR + SECOND / 2, Some(Duration::from_secs(3_600))));
+        for at in [2, 3, 1_000, 3_599, 7_000, 7_199] {
+            let (now, step) = follower.follow(10 * HOUR + at * SECOND, at * SECOND);
+            assert_eq!((now, step), (11 * HOUR + at * SECOND / 2, None), "{at} s after the step");
+        }
+        for at in [7_200, 7_201, 9_000] {
+            assert_eq!(
+                follower.follow(10 * HOUR + at * SECOND, at * SECOND),
+                (10 * HOUR + at * SECOND, None)
+            );
+        }
+    }
+
+    #[test]
+    fn many_readings_do_not_slow_the_clock_down() {
+        let mut follower = Follower::new();
+        follower.follow(11 * HOUR, 0);
+        for monotonic in 0..10_001 {
+            follower.follow(10 * HOUR + monotonic, monotonic);
+        }
+        assert_eq!(follower.told, 11 * HOUR + 5_000);
+    }
+
+    #[test]
+    fn each_step_back_is_told_once_and_small_ones_never() {
+        let mut follower = Follower::new();
+        follower.follow(HOUR, 0);
+        assert_eq!(follower.follow(HOUR - 99_000_000, 1).1, None);
+        assert_eq!(follower.follow(HOUR + SECOND, SECOND), (HOUR + SECOND, None));
+        assert!(follower.follow(HOUR, SECOND + 1).1.is_some());
+        assert!(follower.follow(HOUR, SECOND + 2).1.is_none());
+    }
+
+    #[test]
+    fn the_system_clock_never_decreases() {
+        let mut before = SystemClock::new().now();
+        for _ in 0..1_000 {
+            let now = SystemClock.now();
+            assert!(now >= before);
+            before = now;
+        }
     }
 
     #[test]

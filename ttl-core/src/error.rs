@@ -46,7 +46,9 @@ pub enum ErrorKind {
     Unsupported,
     /// The backend cannot be reached, or refuses work for now. Nothing changed: try again, later. Never a miss.
     Unavailable,
-    /// No answer within the time limit, and nothing changed. Try again.
+    /// No answer within the time limit. No value changed: a write whose fate is open is
+    /// [`OutcomeUnknown`](Self::OutcomeUnknown) instead. A read that was to refresh may have moved the deadline; reading
+    /// again refreshes again, and does no harm. Try again.
     Timeout,
     /// The write was sent and its answer was lost: it may have been applied, now or later. Read before deciding;
     /// never retried as it stands.
@@ -193,8 +195,8 @@ impl Error {
         self.0.kind
     }
 
-    /// Whether the same call may be made again as it stands: nothing was applied, and a later try can succeed.
-    /// Never true for [`ErrorKind::OutcomeUnknown`].
+    /// Returns whether the same call may be made again as it stands: it changed no value (the refresh of a read may have
+    /// moved the deadline), and a later try can succeed. Never true for [`ErrorKind::OutcomeUnknown`].
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.retryable && self.0.kind != ErrorKind::OutcomeUnknown
