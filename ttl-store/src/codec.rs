@@ -42,6 +42,14 @@ pub trait Codec<T>: Send + Sync {
     /// # Errors
     /// [`ErrorKind::Codec`] if they are no such value. The entry stays as it is.
     fn decode(&self, bytes: Bytes) -> Result<T>;
+
+    /// Returns whether [`Codec::decode`] can fail. Defaults to `true`.
+    ///
+    /// A collection refreshes only what it could decode (R1). If decoding never fails, a get that refreshes is one request
+    /// instead of two.
+    fn can_fail(&self) -> bool {
+        true
+    }
 }
 
 /// Values as JSON text, by serde.
@@ -110,6 +118,10 @@ impl Codec<Bytes> for Raw {
     fn decode(&self, bytes: Bytes) -> Result<Bytes> {
         Ok(bytes)
     }
+
+    fn can_fail(&self) -> bool {
+        false
+    }
 }
 
 impl Codec<Vec<u8>> for Raw {
@@ -119,6 +131,10 @@ impl Codec<Vec<u8>> for Raw {
 
     fn decode(&self, bytes: Bytes) -> Result<Vec<u8>> {
         Ok(bytes.into())
+    }
+
+    fn can_fail(&self) -> bool {
+        false
     }
 }
 

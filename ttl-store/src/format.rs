@@ -22,6 +22,12 @@ pub trait Format<T>: sealed::Sealed + Send + Sync {
     #[doc(hidden)]
     const NEEDS_PATCH: bool;
 
+    /// Whether [`Format::decode`] can fail on an entry of this kind.
+    #[doc(hidden)]
+    fn can_fail(&self) -> bool {
+        true
+    }
+
     #[doc(hidden)]
     fn encode(&self, value: &T) -> Result<Value>;
 
@@ -58,6 +64,10 @@ impl<C> sealed::Sealed for AsBlob<C> {}
 impl<T, C: Codec<T>> Format<T> for AsBlob<C> {
     const KIND: Kind = Kind::Blob;
     const NEEDS_PATCH: bool = false;
+
+    fn can_fail(&self) -> bool {
+        self.0.can_fail()
+    }
 
     fn encode(&self, value: &T) -> Result<Value> {
         self.0.encode(value).map(Value::Blob)

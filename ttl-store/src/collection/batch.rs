@@ -29,11 +29,8 @@ impl<T, F: Format<T>> Collection<T, F> {
         let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
         let options = self.get_options();
         async move {
-            let answers = self.shared.space.driver.get_many(&sent, options).await;
-            let values = sent.iter().zip(answers).map(|(key, entry)| {
-                Ok(entry?.map(|entry| self.item("get", key, entry)).transpose()?.map(Self::value_of))
-            });
-            batch.merge(values)
+            let items = self.fetch_many(&sent, options).await;
+            batch.merge(items.into_iter().map(|item| Ok(item?.map(Self::value_of))))
         }
     }
 

@@ -3,6 +3,7 @@
 mod batch;
 mod count;
 mod expire;
+mod fetch;
 mod read;
 mod record;
 mod write;
@@ -68,6 +69,8 @@ pub type Counters = Collection<i64, AsCount>;
 /// | `patch`, `patch_if`, `patch_or_create`, `add` | the actions of its operations |
 /// | `put_for`, `touch`, `extend_by`, `set_ttl`, `persist` | they say themselves where the deadline goes |
 /// | `peek`, `deadline`, `remaining`, `delete`, `take`, `keys` | nothing |
+///
+/// What cannot be decoded is never refreshed by a read; see [`Collection::get`] for what that costs.
 ///
 /// All of them are atomic for their key. A value is encoded before the call is sent, and bad input (a key, a value,
 /// a patch) is refused before anything is sent. Dropping a call's future is safe; the write may still happen.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ttl_core::{Actions, Deadline, GetOptions, Key, Result, Want};
+use ttl_core::{Actions, Deadline, GetOptions, Result, Want};
 
 use super::Collection;
 use crate::Item;
@@ -10,7 +10,13 @@ use crate::format::Format;
 use crate::space::note_refresh_error;
 
 impl<T, F: Format<T>> Collection<T, F> {
-    /// The value, or `None` where no live entry is. A hit refreshes if the policy names FETCH.
+    /// Returns the value, or `None` where no live entry is. A hit refreshes if the policy names FETCH.
+    ///
+    /// A value that does not fit the type refreshes nothing, however often it is read (R1). So the value is decoded first,
+    /// and a refresh that is due is a second request, which names the version that was read. A policy with a slack makes
+    /// few refreshes due. Where every value decodes ([`Codec::can_fail`](crate::Codec::can_fail) answers `false`, as for
+    /// raw bytes), get and refresh are one request. A store without conditions cannot name a version; there the refresh
+    /// goes to what is stored when it arrives.
     ///
     /// A refresh that fails does not fail the read; it is logged, and [`Collection::get_item`] reports it (R9).
     ///
@@ -76,11 +82,6 @@ impl<T, F: Format<T>> Collection<T, F> {
 
     pub(super) fn get_options(&self) -> GetOptions {
         GetOptions::new().with_kind(F::KIND).with_refresh(self.refresh(Actions::FETCH))
-    }
-
-    async fn fetch(&self, key: Key, options: GetOptions) -> Result<Option<Item<T>>> {
-        let entry = self.shared.space.driver.get(&key, options).await?;
-        entry.map(|entry| self.item("get", &key, entry)).transpose()
     }
 
     /// The value alone; what else there is to say goes to the log.

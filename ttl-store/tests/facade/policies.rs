@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ttl_store::{
-    Actions, Counters, Deadline, ErrorKind, GetOptions, OnLive, Patch, Records, Refresh, RefreshMode,
-    RefreshPolicy, Ttl, Want,
+    Actions, Counters, Deadline, ErrorKind, Expiry, ExpiryChange, GetOptions, Guard, Json, OnLive, Patch,
+    PutOptions, Raw, Record, Records, Refresh, RefreshMode, RefreshPolicy, Ttl, Want,
 };
 
 use crate::support::{Call, Fixture, Session, TTL, session};
@@ -99,13 +99,19 @@ impl Subject {
     }
 }
 
-/// The refresh that a call asks for.
+/// The refresh that a call asks for; an expire that names a version is the refresh of a typed read.
 fn refresh_of(call: &Call) -> Option<Refresh> {
     match call {
         Call::Get(_, options) | Call::GetMany(_, options) => options.refresh,
         Call::Patch(_, options) => options.refresh,
         Call::Put(_, options) => on_live(options.on_live),
         Call::PutMany(items) => on_live(items[0].1.on_live),
+        Call::Expire(_, ExpiryChange::Set(Expiry::After(ttl)), options) if options.if_version.is_some() => {
+            Some(match options.guard {
+                Guard::IfLater => Refresh::extend_only(*ttl),
+                _ => Refresh::reset(*ttl),
+            })
+        }
         Call::Expire(..) | Call::Delete(..) | Call::DeleteMany(..) | Call::Scan(_) => None,
     }
 }
@@ -150,11 +156,13 @@ async fn mode_and_slack_are_handed_on() {
     let before = subject.deadline("get").await;
     subject.fixture.calls();
     subject.run("get").await;
-    let expected = Refresh::reset(TTL).with_slack(Ttl::seconds(15));
-    assert_eq!(refresh_of(&subject.fixture.call()), Some(expected));
-    assert_eq!(subject.deadline("get").await, before, "10 s are less than the slack");
+    assert_eq!(refresh_of(&subject.fixture.call()), None, "10 s are less than the slack: one request");
+    assert_eq!(subject.deadline("get").await, before);
     subject.fixture.advance(5);
+    subject.fixture.calls();
     subject.run("get").await;
+    let calls = subject.fixture.calls();
+    assert_eq!(calls.iter().map(refresh_of).collect::<Vec<_>>(), [None, Some(Refresh::reset(TTL))]);
     assert_eq!(subject.deadline("get").await, before.plus(Ttl::seconds(15)));
 }
 
@@ -169,7 +177,8 @@ async fn a_policy_changes_for_all_clones_at_once() {
     assert_eq!(clone.refresh_policy(), policy);
     subject.fixture.calls();
     clone.get("k").await.unwrap();
-    assert_eq!(refresh_of(&subject.fixture.call()), Some(Refresh::extend_only(TTL)));
+    let calls = subject.fixture.calls();
+    assert_eq!(calls.iter().map(refresh_of).collect::<Vec<_>>(), [None, Some(Refresh::extend_only(TTL))]);
 
     clone.set_refresh_policy(RefreshPolicy::never()).unwrap();
     subject.records.get("k").await.unwrap();
@@ -223,4 +232,69 @@ impl tracing::Subscriber for Log {
     fn enter(&self, _: &tracing::span::Id) {}
 
     fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Sessions as a later release of the program reads them.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Newer {
+    page: String,
+    language: String,
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_is_never_refreshed_and_ends() {
+    let fixture = Fixture::new();
+    let everything = RefreshPolicy::on(Actions::all() - Actions::DELETE).unwrap();
+    let older = fixture.store.records("s", TTL).refresh(everything).build().unwrap();
+    let newer = fixture.store.records::<Newer>("s", TTL).refresh(everything).build().unwrap();
+    let texts = fixture.store.blobs::<String, _>("b", TTL, Json).refresh(everything).build().unwrap();
+    let numbers = fixture.store.blobs::<u64, _>("b", TTL, Json).refresh(everything).build().unwrap();
+    #[cfg(feature = "msgpack")]
+    let packed = {
+        let packed = fixture.store.blobs::<String, _>("m", TTL, ttl_store::MessagePack).refresh(everything);
+        packed.build().unwrap().put("k", &"text".to_owned()).await.unwrap();
+        let packed = fixture.store.blobs::<u64, _>("m", TTL, ttl_store::MessagePack).refresh(everything);
+        packed.build().unwrap()
+    };
+    older.put("k", &session("/")).await.unwrap();
+    texts.put("k", &"text".to_owned()).await.unwrap();
+    let counters = fixture.store.counters("n", TTL).refresh(everything).build().unwrap();
+    let (key, foreign) = (counters.key("k").unwrap(), Record::new().with("count", "text"));
+    let _ = fixture.store.driver().put(&key, foreign.into(), PutOptions::new(TTL)).await.unwrap();
+    for _ in 0..5 {
+        fixture.advance(10);
+        let codec = |error: ttl_store::Error| assert_eq!(error.kind(), ErrorKind::Codec);
+        codec(newer.get("k").await.unwrap_err());
+        codec(newer.get_item("k", Want::all()).await.unwrap_err());
+        codec(newer.get_many(["k"]).await.remove(0).unwrap_err());
+        codec(numbers.get("k").await.unwrap_err());
+        codec(numbers.get_many(["k"]).await.remove(0).unwrap_err());
+        #[cfg(feature = "msgpack")]
+        codec(packed.get("k").await.unwrap_err());
+        codec(counters.get("k").await.unwrap_err());
+    }
+    fixture.advance(10);
+    assert!(newer.get("k").await.unwrap().is_none(), "a minute after the put, the entry has ended");
+    assert!(numbers.get("k").await.unwrap().is_none());
+    assert!(fixture.stored_keys().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_read_refreshes_the_version_that_it_decoded_and_no_newer_one() {
+    let policy = RefreshPolicy::on(Actions::FETCH).unwrap();
+    let subject = Subject::new(policy).await;
+    subject.fixture.calls();
+    let item = subject.records.get_item("k", Want::all()).await.unwrap().unwrap();
+    let calls = subject.fixture.calls();
+    let Call::Expire(_, _, options) = &calls[1] else { panic!("{calls:?}") };
+    assert_eq!(options.if_version, item.version);
+    assert_eq!(item.deadline, Some(subject.deadline("get").await));
+    let few = subject.records.get_many(["k", "missing", "k"]).await;
+    assert_eq!(few.into_iter().map(|item| item.unwrap().is_some()).collect::<Vec<_>>(), [true, false, true]);
+    // Raw bytes always decode: one request gets and refreshes.
+    let raw = subject.fixture.store.blobs::<Vec<u8>, _>("raw", TTL, Raw).refresh(policy).build().unwrap();
+    raw.put("k", &vec![1]).await.unwrap();
+    subject.fixture.calls();
+    raw.get("k").await.unwrap();
+    assert_eq!(refresh_of(&subject.fixture.call()), Some(Refresh::extend_only(TTL)));
 }

@@ -103,8 +103,12 @@ impl Recorder {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
     }
 
+    fn fault(&self) -> Option<ErrorKind> {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn spoil(&self, entry: Entry) -> Entry {
-        match *self.fault.lock().unwrap_or_else(PoisonError::into_inner) {
+        match self.fault() {
             Some(kind) => entry.with_refresh_error(Error::new(kind, "the test wants it so")),
             None => entry,
         }
@@ -143,6 +147,10 @@ impl TtlStore for Recorder {
         options: ExpireOptions,
     ) -> Result<Outcome<ExpireOutcome>> {
         self.note(Call::Expire(key.to_string(), change, options.clone()));
+        // An expire that names a version is the refresh of a typed read.
+        if let (Some(kind), true) = (self.fault(), options.if_version.is_some()) {
+            return Err(Error::new(kind, "the test wants it so"));
+        }
         self.inner.expire(key, change, options).await
     }
 

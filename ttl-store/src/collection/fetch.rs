@@ -1,0 +1,115 @@
+//! Reads that refresh only what could be decoded (R1).
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use ttl_core::rules::{self, Header};
+use ttl_core::{
+    Deadline, Entry, ExpireOptions, ExpiryChange, GetOptions, Guard, Key, Outcome, Refresh, RefreshMode,
+    Result, Version, Want,
+};
+
+use super::Collection;
+use crate::Item;
+use crate::format::Format;
+use crate::space::unreported;
+
+/// How many refreshes of a batch are under way at a time.
+const CONCURRENCY: usize = 64;
+
+impl<T, F: Format<T>> Collection<T, F> {
+    /// Gets one entry. Where decoding can fail and a refresh is due, the refresh is a second request, for the version
+    /// that was decoded: a value that does not fit the type must not live on because it is read.
+    pub(super) async fn fetch(&self, key: Key, options: GetOptions) -> Result<Option<Item<T>>> {
+        let driver = &self.shared.space.driver;
+        let entry = match options.refresh.filter(|_| self.shared.format.can_fail()) {
+            None => driver.get(&key, options).await?,
+            Some(refresh) => {
+                let entry = driver.get(&key, peek(&options)).await;
+                self.refreshed(&key, entry, refresh, options.want).await?
+            }
+        };
+        entry.map(|entry| self.item("get", &key, entry)).transpose()
+    }
+
+    /// As [`Collection::fetch`], for many: one batch, and then one request for each refresh that is due.
+    pub(super) async fn fetch_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Item<T>>>> {
+        let driver = &self.shared.space.driver;
+        let entries = match options.refresh.filter(|_| self.shared.format.can_fail()) {
+            None => driver.get_many(keys, options).await,
+            Some(refresh) => {
+                let entries = driver.get_many(keys, peek(&options)).await;
+                // One by one: a refresh goes to the version that was read, and batches of them do not exist.
+                let refreshes: Vec<_> = keys
+                    .iter()
+                    .zip(entries)
+                    .map(|(key, entry)| self.refreshed(key, entry, refresh, options.want))
+                    .collect();
+                stream::iter(refreshes).buffered(CONCURRENCY).collect().await
+            }
+        };
+        let items = keys.iter().zip(entries);
+        items.map(|(key, entry)| entry?.map(|entry| self.item("get", key, entry)).transpose()).collect()
+    }
+
+    /// Refreshes an entry that was read with its metadata, if that is due and the value can be decoded. Leaves of the
+    /// metadata what is wanted.
+    async fn refreshed(
+        &self,
+        key: &Key,
+        entry: Result<Option<Entry>>,
+        refresh: Refresh,
+        want: Want,
+    ) -> Result<Option<Entry>> {
+        let Some(mut entry) = entry? else { return Ok(None) };
+        let deadline = entry.deadline.ok_or_else(|| unreported("deadline"))?;
+        let version = entry.version.ok_or_else(|| unreported("version"))?;
+        // The cap is not known here; the expire holds it.
+        let header = Header { kind: F::KIND, deadline, cap: Deadline::NEVER, version };
+        let asked = GetOptions::new().with_refresh(refresh);
+        let hit = rules::get(self.shared.space.driver.now(), Some(&header), &asked)?;
+        if hit.is_some_and(|hit| hit.refresh.is_some()) {
+            // What is decoded need not be `Send`, so it cannot wait for the refresh: it is decoded again afterwards.
+            self.item("get", key, entry.clone())?;
+            match self.refresh_version(key, version, refresh).await {
+                Ok(Some(deadline)) => entry.deadline = Some(deadline),
+                // Another value is there now, or none: that one was not read (R6).
+                Ok(None) => {}
+                // A refresh that fails does not fail the read (R9).
+                Err(error) => entry.refresh_error = Some(error),
+            }
+        }
+        entry.deadline = entry.deadline.filter(|_| want.contains(Want::DEADLINE));
+        entry.version = entry.version.filter(|_| want.contains(Want::VERSION));
+        Ok(Some(entry))
+    }
+
+    /// Refreshes the entry of this version. Returns its deadline, or `None` if another one is there, or none.
+    async fn refresh_version(
+        &self,
+        key: &Key,
+        version: Version,
+        refresh: Refresh,
+    ) -> Result<Option<Deadline>> {
+        let driver = &self.shared.space.driver;
+        if !driver.capabilities().conditions {
+            // A refresh cannot name a version here; it goes to what is stored.
+            let options = GetOptions::nothing().with_want(Want::DEADLINE).with_refresh(refresh);
+            let Some(entry) = driver.get(key, options).await? else { return Ok(None) };
+            return entry.refresh_error.map_or(Ok(entry.deadline), Err);
+        }
+        let guard = match refresh.mode {
+            RefreshMode::ExtendOnly => Guard::IfLater,
+            RefreshMode::Reset => Guard::Always,
+        };
+        let options = ExpireOptions::new().with_guard(guard).with_if_version(version);
+        match driver.expire(key, ExpiryChange::Set(refresh.ttl.into()), options).await? {
+            Outcome::Applied(done) => Ok(Some(done.deadline)),
+            Outcome::Absent | Outcome::Refused => Ok(None),
+        }
+    }
+}
+
+/// The same read without its refresh, with what a later refresh needs to know.
+fn peek(options: &GetOptions) -> GetOptions {
+    options.clone().with_refresh(None).with_want(Want::DEADLINE | Want::VERSION)
+}
