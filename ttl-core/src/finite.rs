@@ -1,6 +1,7 @@
 //! A serializer that writes nothing and refuses what `serde_json` would not: NaN and infinity, which it turns into
 //! `null`, and nesting without end, on which it overflows the stack.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
@@ -13,16 +14,27 @@ const MAX_LEVELS: usize = 4 * MAX_DEPTH;
 
 /// Checks that a value holds finite numbers only, integers of at most 64 bits, and ends somewhere.
 pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
-    value.serialize(Check { wide_integers: false, ..Check::NUMBERS })
+    value.serialize(Check { wide_integers: false, ..Check::numbers(&Cell::new(ReadBack::Certain)) })
+}
+
+/// Whether a type that serde has written can be read back, as far as the value tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadBack {
+    /// The value holds nothing that serde is known to lose.
+    Certain,
+    /// The value holds map keys that are not text, or 128-bit integers. Serde cannot read these back under `flatten` or a
+    /// tag. Decode the value before it is stored.
+    Uncertain,
 }
 
 /// Checks that `serde_json` can keep a value as it is, for codecs that write JSON: finite numbers only (it would make
-/// `null` of NaN and infinity), and at most 120 levels of nesting (an `Option` or a newtype is one).
+/// `null` of NaN and infinity), and at most 120 levels of nesting (an `Option` or a newtype is one, a struct or tuple variant is two).
 ///
 /// # Errors
 /// [`ErrorKind::Codec`], with the reason as its source.
-pub fn check_json(value: &(impl Serialize + ?Sized)) -> CoreResult<()> {
-    value.serialize(Check::NUMBERS).map_err(|refusal| {
+pub fn check_json(value: &(impl Serialize + ?Sized)) -> CoreResult<ReadBack> {
+    let read_back = Cell::new(ReadBack::Certain);
+    value.serialize(Check::numbers(&read_back)).map(|()| read_back.get()).map_err(|refusal| {
         Error::new(ErrorKind::Codec, "the value cannot be kept as JSON; use finite numbers and flat types")
             .with_source(Misfit::new(&refusal))
     })
@@ -33,8 +45,10 @@ pub fn check_json(value: &(impl Serialize + ?Sized)) -> CoreResult<()> {
 ///
 /// # Errors
 /// [`ErrorKind::Codec`], with the reason as its source.
-pub fn check_depth(value: &(impl Serialize + ?Sized)) -> CoreResult<()> {
-    value.serialize(Check { finite: false, ..Check::NUMBERS }).map_err(|refusal| {
+pub fn check_depth(value: &(impl Serialize + ?Sized)) -> CoreResult<ReadBack> {
+    let read_back = Cell::new(ReadBack::Certain);
+    let check = Check { finite: false, ..Check::numbers(&read_back) };
+    value.serialize(check).map(|()| read_back.get()).map_err(|refusal| {
         Error::new(ErrorKind::Codec, "the value cannot be kept; use types of at most 120 levels")
             .with_source(Misfit::new(&refusal))
     })
@@ -59,17 +73,30 @@ impl ser::Error for Refusal {
 }
 
 #[derive(Clone, Copy)]
-struct Check {
+struct Check<'a> {
     levels_left: usize,
     wide_integers: bool,
     finite: bool,
+    /// Whether this is a map's key.
+    key: bool,
+    read_back: &'a Cell<ReadBack>,
 }
 
-impl Check {
+impl<'a> Check<'a> {
     /// Finite numbers of any width.
-    const NUMBERS: Self = Self { levels_left: MAX_LEVELS, wide_integers: true, finite: true };
+    const fn numbers(read_back: &'a Cell<ReadBack>) -> Self {
+        Self { levels_left: MAX_LEVELS, wide_integers: true, finite: true, key: false, read_back }
+    }
+
+    /// Takes note of a value that is neither text nor nested.
+    fn scalar(self) {
+        if self.key {
+            self.read_back.set(ReadBack::Uncertain);
+        }
+    }
 
     fn float(self, float: f64) -> Result<(), Refusal> {
+        self.scalar();
         if float.is_finite() || !self.finite {
             Ok(())
         } else {
@@ -86,6 +113,7 @@ impl Check {
 
     /// `serde_json` refuses an integer beyond 64 bits, but rounds it if a program has `arbitrary_precision`.
     fn integer(self, fits: bool) -> Result<(), Refusal> {
+        self.read_back.set(ReadBack::Uncertain);
         if fits || self.wide_integers {
             return Ok(());
         }
@@ -95,7 +123,7 @@ impl Check {
 
 macro_rules! plain {
     ($($method:ident($type:ty))*) => { $(
-        fn $method(self, _: $type) -> Result<(), Refusal> { Ok(()) }
+        fn $method(self, _: $type) -> Result<(), Refusal> { self.scalar(); Ok(()) }
     )* };
 }
 
@@ -105,7 +133,7 @@ macro_rules! compound {
     )* };
 }
 
-impl Serializer for Check {
+impl Serializer for Check<'_> {
     type Ok = ();
     type Error = Refusal;
     type SerializeSeq = Self;
@@ -119,18 +147,44 @@ impl Serializer for Check {
     plain! {
         serialize_bool(bool) serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64)
         serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64)
-        serialize_char(char) serialize_str(&str) serialize_bytes(&[u8])
-        serialize_unit_struct(&'static str)
+        serialize_bytes(&[u8]) serialize_unit_struct(&'static str)
+    }
+
+    fn serialize_char(self, _: char) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn serialize_str(self, _: &str) -> Result<(), Refusal> {
+        Ok(())
     }
 
     compound! {
         serialize_seq(Option<usize>) -> SerializeSeq
         serialize_tuple(usize) -> SerializeTuple
         serialize_tuple_struct(&'static str, usize) -> SerializeTupleStruct
-        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> SerializeTupleVariant
         serialize_map(Option<usize>) -> SerializeMap
         serialize_struct(&'static str, usize) -> SerializeStruct
-        serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant
+    }
+
+    // A struct or tuple variant becomes a map of one name, and a container in it.
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self, Refusal> {
+        self.deeper()?.deeper()
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self, Refusal> {
+        self.deeper()?.deeper()
     }
 
     fn serialize_i128(self, integer: i128) -> Result<(), Refusal> {
@@ -186,7 +240,7 @@ impl Serializer for Check {
 
 macro_rules! elements {
     ($($trait:ident::$method:ident($($name:ty)?))*) => { $(
-        impl ser::$trait for Check {
+        impl ser::$trait for Check<'_> {
             type Ok = ();
             type Error = Refusal;
 
@@ -210,12 +264,12 @@ elements! {
     SerializeStructVariant::serialize_field(&'static str)
 }
 
-impl ser::SerializeMap for Check {
+impl ser::SerializeMap for Check<'_> {
     type Ok = ();
     type Error = Refusal;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refusal> {
-        key.serialize(*self)
+        key.serialize(Self { key: true, ..*self })
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refusal> {

@@ -88,7 +88,7 @@ pub use self::clock::{Clock, ManualClock, MonotonicClock, SystemClock};
 pub use self::cursor::{Cursor, CursorSecret};
 pub use self::deadline::{Deadline, Expiry, Lifespan, Now};
 pub use self::error::{Error, ErrorKind, Result};
-pub use self::finite::{check_depth, check_json};
+pub use self::finite::{ReadBack, check_depth, check_json};
 #[doc(hidden)]
 pub use self::forward::BoxFuture;
 pub use self::json::{MAX_DEPTH, field_text, parse_field_text};

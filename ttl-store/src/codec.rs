@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ttl_core::{Error, ErrorKind, Misfit, Result};
+use ttl_core::{Error, ErrorKind, Misfit, ReadBack, Result};
 
 /// Turns values of one type into the bytes of a blob, and back.
 ///
@@ -55,54 +55,26 @@ pub trait Codec<T>: Send + Sync {
 /// Values as JSON text, by serde.
 ///
 /// NaN and infinity are refused, because JSON would turn them into `null`, and so are more than 120 levels of
-/// nesting (an `Option` or a newtype is one).
+/// nesting (an `Option` or a newtype is one, a struct or tuple variant is two). A value with map keys that are not text is
+/// decoded before it is stored, and refused if the type cannot read it: under `flatten` or a tag, serde forgets the type
+/// of such a key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json;
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
     fn encode(&self, value: &T) -> Result<Bytes> {
-        ttl_core::check_json(value)?;
-        serde_json::to_vec(value)
+        let read_back = ttl_core::check_json(value)?;
+        let bytes = serde_json::to_vec(value)
             .map(Bytes::from)
-            .map_err(|error| no_form::<T>("JSON").with_source(Misfit::new(&error)))
+            .map_err(|error| no_form::<T>("JSON").with_source(Misfit::new(&error)))?;
+        if read_back == ReadBack::Uncertain {
+            Codec::<T>::decode(self, bytes.clone()).map_err(|error| unreadable::<T>(&error))?;
+        }
+        Ok(bytes)
     }
 
     fn decode(&self, bytes: Bytes) -> Result<T> {
         serde_json::from_slice(&bytes).map_err(|error| no_fit::<T>("JSON").with_source(Misfit::new(&error)))
-    }
-}
-
-/// Values as `MessagePack` bytes, by serde: structs as maps by field name, so that fields can come and go.
-///
-/// More than 120 levels of nesting (an `Option` or a newtype is one) are refused.
-///
-/// Needs the feature `msgpack`.
-#[cfg(feature = "msgpack")]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MessagePack;
-
-#[cfg(feature = "msgpack")]
-impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
-    fn encode(&self, value: &T) -> Result<Bytes> {
-        ttl_core::check_depth(value)?;
-        rmp_serde::to_vec_named(value)
-            .map(Bytes::from)
-            .map_err(|error| no_form::<T>("MessagePack").with_source(Misfit::new(&error)))
-    }
-
-    fn decode(&self, bytes: Bytes) -> Result<T> {
-        rmp_serde::from_slice(&bytes)
-            .map_err(|error| no_fit::<T>("MessagePack").with_source(Misfit::new(&markless(error))))
-    }
-}
-
-/// A marker holds the value itself where that is a small number, and the error would print it.
-#[cfg(feature = "msgpack")]
-fn markless(error: rmp_serde::decode::Error) -> rmp_serde::decode::Error {
-    use rmp_serde::decode::Error;
-    match error {
-        Error::TypeMismatch(_) => Error::Syntax("a value of another type".to_owned()),
-        error => error,
     }
 }
 
@@ -150,11 +122,11 @@ impl Codec<String> for Raw {
     }
 }
 
-fn no_form<T>(form: &str) -> Error {
+pub(crate) fn no_form<T>(form: &str) -> Error {
     Error::new(ErrorKind::Codec, format!("a {} cannot be written as {form}", std::any::type_name::<T>()))
 }
 
-fn no_fit<T>(form: &str) -> Error {
+pub(crate) fn no_fit<T>(form: &str) -> Error {
     let name = std::any::type_name::<T>();
     Error::new(
         ErrorKind::Codec,
@@ -162,4 +134,20 @@ fn no_fit<T>(form: &str) -> Error {
             "what is stored is not the {form} of a {name}; read it as the type that wrote it, or delete it"
         ),
     )
+}
+
+/// The error of a value that its own type cannot read back.
+pub(crate) fn unreadable<T>(error: &Error) -> Error {
+    let refused = Error::new(
+        ErrorKind::Codec,
+        format!(
+            "a {} cannot be read back: it holds map keys that are not text, or 128-bit integers, under `flatten` or a \
+             tag; use text keys and smaller integers",
+            std::any::type_name::<T>()
+        ),
+    );
+    match std::error::Error::source(error) {
+        Some(reason) => refused.with_source(Misfit::new(reason)),
+        None => refused,
+    }
 }

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as JsonValue;
-use ttl_core::{Error, ErrorKind, Kind, Record, Result, Value};
+use ttl_core::{Error, ErrorKind, Kind, ReadBack, Record, Result, Value};
 
-use crate::codec::Codec;
+use crate::codec::{Codec, unreadable};
 
 pub(crate) mod sealed {
     pub trait Sealed {}
@@ -47,7 +47,11 @@ impl<T: Serialize + DeserializeOwned> Format<T> for AsRecord {
     const NEEDS_PATCH: bool = false;
 
     fn encode(&self, value: &T) -> Result<Value> {
-        Record::from_serialize(value).map(Value::Record)
+        let record = Record::from_serialize(value)?;
+        if ttl_core::check_json(value)? == ReadBack::Uncertain {
+            record.deserialize::<T>().map_err(|error| unreadable::<T>(&error))?;
+        }
+        Ok(Value::Record(record))
     }
 
     fn decode(&self, value: Value) -> Result<T> {

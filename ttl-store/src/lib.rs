@@ -13,6 +13,8 @@ mod format;
 mod item;
 mod keys;
 mod lease;
+#[cfg(feature = "msgpack")]
+mod msgpack;
 mod place;
 mod plain;
 mod policy;
@@ -24,13 +26,13 @@ mod store;
 pub use ttl_core::*;
 
 pub use self::builder::CollectionBuilder;
-#[cfg(feature = "msgpack")]
-pub use self::codec::MessagePack;
 pub use self::codec::{Codec, Json, Raw};
 pub use self::collection::{Blobs, Collection, Counters, Records};
 pub use self::format::{AsBlob, AsCount, AsRecord, Format};
 pub use self::item::Item;
 pub use self::keys::KeyPages;
 pub use self::lease::{Lease, Leases};
+#[cfg(feature = "msgpack")]
+pub use self::msgpack::MessagePack;
 pub use self::registry::{Registry, connect};
 pub use self::store::Store;

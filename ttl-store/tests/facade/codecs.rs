@@ -292,3 +292,43 @@ fn message_pack_keeps_what_json_cannot() {
     let wide = (u128::MAX, i128::MIN);
     assert_eq!(Codec::<(u128, i128)>::decode(&codec, codec.encode(&wide).unwrap()).unwrap(), wide);
 }
+
+/// A plan whose map has numbers as keys, beside other fields and under a tag.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Plan {
+    name: String,
+    #[serde(flatten)]
+    days: std::collections::BTreeMap<u32, String>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Shape {
+    Days { days: std::collections::BTreeMap<u32, String> },
+}
+
+#[tokio::test]
+async fn what_no_get_of_the_type_could_read_is_not_put() {
+    let fixture = Fixture::new();
+    let days: std::collections::BTreeMap<u32, String> = [(1, "one".to_owned())].into();
+    let plan = Plan { name: "n".to_owned(), days: days.clone() };
+    let shape = Shape::Days { days: days.clone() };
+    let refused = |error: Error| {
+        assert_eq!(error.kind(), ErrorKind::Codec);
+        assert!(error.to_string().contains("use text keys"), "{error}");
+    };
+    refused(fixture.store.records::<Plan>("p", TTL).build().unwrap().put("k", &plan).await.unwrap_err());
+    refused(fixture.store.records::<Shape>("p", TTL).build().unwrap().put("k", &shape).await.unwrap_err());
+    refused(
+        fixture.store.blobs::<Plan, _>("p", TTL, Json).build().unwrap().put("k", &plan).await.unwrap_err(),
+    );
+    let shapes = fixture.store.blobs::<Shape, _>("p", TTL, Json).build().unwrap();
+    refused(shapes.put("k", &shape).await.unwrap_err());
+    refused(shapes.put_many([("k", &shape)]).await.remove(0).unwrap_err());
+    assert_eq!(fixture.calls(), [Call::PutMany(vec![])], "no item was sent");
+
+    // Without a tag serde remembers what the keys are.
+    let plain = fixture.store.records::<std::collections::BTreeMap<u32, String>>("d", TTL).build().unwrap();
+    plain.put("k", &days).await.unwrap();
+    assert_eq!(plain.get("k").await.unwrap(), Some(days));
+}
