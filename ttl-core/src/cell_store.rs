@@ -4,19 +4,20 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use crate::rules::{self, DeleteStep, ExpireStep, PatchStep, PutStep};
+use crate::rules;
+use crate::rules::perform::{self, Next, entry};
 use crate::store::{ATTEMPTS, contention};
 use crate::{
     Capabilities, Cell, Cursor, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
     ExpireOutcome, ExpiryChange, GetOptions, Key, Meta, Outcome, Page, PageItem, Patch, PatchOptions,
-    PatchOutcome, PutOptions, Result, ScanOptions, Select, Stored, TtlStore, Value, Version, Want,
+    PatchOutcome, PutOptions, Result, ScanOptions, Stored, TtlStore, Value, Want,
 };
 
 /// A whole store on top of a [`Cell`]: each operation loads, asks [`rules`], and swaps.
 ///
 /// A write is two round trips of the cell when nobody else writes, and at most 64 attempts
-/// ([`ErrorKind::Contention`] after that). A get is one, and one more when its refresh is due. Ghosts are looked
-/// over and replaced, never removed: reclaiming them is the backend's affair.
+/// ([`ErrorKind::Contention`] after that), between which it waits ([`Cell::back_off`]). A get is one, and one more when
+/// its refresh is due. Ghosts are looked over and replaced, never removed: reclaiming them is the backend's affair.
 ///
 /// A driver can hold one and override single operations where its backend saves a round trip.
 ///
@@ -120,22 +121,24 @@ impl<C: Cell> CellStore<C> {
         options: &PutOptions,
     ) -> Result<Option<Outcome<Meta>>> {
         let (now, stored, stamp) = self.load(key).await?;
-        let header = stored.as_ref().map(Stored::header);
-        let (next, meta) = match rules::put(now, header.as_ref(), options)? {
-            PutStep::Absent => return Ok(Some(Outcome::Absent)),
-            PutStep::Refused => return Ok(Some(Outcome::Refused)),
-            PutStep::Write { deadline, cap, created } => {
-                let next = Stored::new(value.clone(), deadline, cap, Version::random());
-                let meta = meta(created, options.want, deadline, Some(next.version));
-                (Some(next), meta)
-            }
-            PutStep::Erase { deadline, created } => (None, meta(created, options.want, deadline, None)),
+        let (next, outcome) = perform::put(now, stored.as_ref(), value, options)?;
+        self.write(key, stamp, next, outcome).await
+    }
+
+    /// Does what becomes of the entry; returns the outcome unless another writer was faster.
+    async fn write<T>(
+        &self,
+        key: &Key,
+        stamp: Option<C::Stamp>,
+        next: Next,
+        outcome: Outcome<T>,
+    ) -> Result<Option<Outcome<T>>> {
+        let swapped = match next {
+            Next::Stays => true,
+            Next::Becomes(next) => self.0.swap(key, stamp.as_ref(), Some(&next)).await?,
+            Next::Goes => self.0.swap(key, stamp.as_ref(), None).await?,
         };
-        if next.is_none() && stored.is_none() {
-            return Ok(Some(Outcome::Applied(meta)));
-        }
-        let swapped = self.0.swap(key, stamp.as_ref(), next.as_ref()).await?;
-        Ok(swapped.then_some(Outcome::Applied(meta)))
+        Ok(swapped.then_some(outcome))
     }
 
     async fn patch_once(
@@ -145,33 +148,8 @@ impl<C: Cell> CellStore<C> {
         options: &PatchOptions,
     ) -> Result<Option<Outcome<PatchOutcome>>> {
         let (now, stored, stamp) = self.load(key).await?;
-        let header = stored.as_ref().map(Stored::header);
-        let step = rules::patch(now, header.as_ref(), options)?;
-        let (deadline, cap) = match step {
-            PatchStep::Absent => return Ok(Some(Outcome::Absent)),
-            PatchStep::Refused => return Ok(Some(Outcome::Refused)),
-            PatchStep::Change { deadline } => (deadline, header.map_or(Deadline::NEVER, |header| header.cap)),
-            PatchStep::Create { deadline, cap } => (deadline, cap),
-            PatchStep::CreateElapsed { deadline } => (deadline, Deadline::NEVER),
-        };
-        let created = !matches!(step, PatchStep::Change { .. });
-        let mut record = match (&options.create, stored) {
-            (Some(create), _) if created => create.initial.clone(),
-            (_, Some(stored)) => stored.value.into_record()?,
-            (_, None) => return Ok(Some(Outcome::Absent)),
-        };
-        let effects = rules::apply(&mut record, patch)?;
-        let fields = record.select(&patch.to_fields()?);
-        let value = Value::from(record);
-        self.check_size(&value)?;
-        if matches!(step, PatchStep::CreateElapsed { .. }) {
-            let meta = meta(created, options.want, deadline, None);
-            return Ok(Some(Outcome::Applied(PatchOutcome::new(meta, fields, effects))));
-        }
-        let next = Stored::new(value, deadline, cap, Version::random());
-        let swapped = self.0.swap(key, stamp.as_ref(), Some(&next)).await?;
-        let meta = meta(created, options.want, deadline, Some(next.version));
-        Ok(swapped.then(|| Outcome::Applied(PatchOutcome::new(meta, fields, effects))))
+        let (next, outcome) = perform::patch(now, stored.as_ref(), patch, options, &self.capabilities())?;
+        self.write(key, stamp, next, outcome).await
     }
 
     async fn expire_once(
@@ -189,19 +167,8 @@ impl<C: Cell> CellStore<C> {
             }
             loaded => loaded?,
         };
-        let header = stored.as_ref().map(Stored::header);
-        let (deadline, ends) = match rules::expire(now, header.as_ref(), change, options)? {
-            ExpireStep::Absent => return Ok(Some(Outcome::Absent)),
-            ExpireStep::Refused => return Ok(Some(Outcome::Refused)),
-            ExpireStep::Keep(deadline) => {
-                return Ok(Some(Outcome::Applied(ExpireOutcome::new(deadline, false))));
-            }
-            ExpireStep::Move(deadline) => (deadline, false),
-            ExpireStep::End(deadline) => (deadline, true),
-        };
-        let next = stored.filter(|_| !ends).map(|stored| Stored { deadline, ..stored });
-        let swapped = self.0.swap(key, stamp.as_ref(), next.as_ref()).await?;
-        Ok(swapped.then_some(Outcome::Applied(ExpireOutcome::new(deadline, true))))
+        let (next, outcome) = perform::expire(now, stored.as_ref(), change, options)?;
+        self.write(key, stamp, next, outcome).await
     }
 
     /// Returns the deadline of an expire that ends any entry, whatever it is.
@@ -223,17 +190,8 @@ impl<C: Cell> CellStore<C> {
             }
             loaded => loaded?,
         };
-        let header = stored.as_ref().map(Stored::header);
-        match rules::delete(now, header.as_ref(), options)? {
-            DeleteStep::Absent => return Ok(Some(Outcome::Absent)),
-            DeleteStep::Refused => return Ok(Some(Outcome::Refused)),
-            DeleteStep::Remove => {}
-        }
-        let swapped = self.0.swap(key, stamp.as_ref(), None).await?;
-        let taken = stored
-            .filter(|_| options.select != Select::Nothing)
-            .map(|stored| entry(&stored, &options.select, Want::empty(), stored.deadline));
-        Ok(swapped.then_some(Outcome::Applied(taken)))
+        let (next, outcome) = perform::delete(now, stored.as_ref(), options)?;
+        self.write(key, stamp, next, outcome).await
     }
 }
 
@@ -367,16 +325,4 @@ impl<C: Cell> TtlStore for CellStore<C> {
             wanted = wanted.saturating_mul(2).min(MAX_LISTED.max(wanted));
         }
     }
-}
-
-fn entry(stored: &Stored, select: &Select, want: Want, deadline: Deadline) -> Entry {
-    Entry::new(stored.value.select(select))
-        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-        .with_version(want.contains(Want::VERSION).then_some(stored.version))
-}
-
-fn meta(created: bool, want: Want, deadline: Deadline, version: Option<Version>) -> Meta {
-    Meta::new(created)
-        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-        .with_version(version.filter(|_| want.contains(Want::VERSION)))
 }

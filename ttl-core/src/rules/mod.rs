@@ -9,6 +9,7 @@
 
 mod expire;
 mod patch;
+pub mod perform;
 mod put;
 mod read;
 

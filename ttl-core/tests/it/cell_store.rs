@@ -303,7 +303,7 @@ async fn pages(store: &CellStore<Disturbed>, options: &ScanOptions) -> Vec<Vec<S
     let (mut pages, mut options) = (Vec::new(), options.clone());
     loop {
         let page = store.scan(options.clone()).await.unwrap();
-        pages.push(page.keys().map(|key| key.to_string()).collect());
+        pages.push(page.keys().map(ToString::to_string).collect());
         let Some(next) = page.next else { return pages };
         options = options.with_cursor(next);
     }

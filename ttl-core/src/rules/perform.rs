@@ -1,0 +1,238 @@
+//! Whole operations on what is stored: what becomes of an entry, and what the operation answers.
+//!
+//! A driver whose backend has transactions loads the entry in one, performs the operation, does what [`Next`] says and
+//! commits. [`CellStore`](crate::CellStore) does the same between a load and a swap.
+//!
+//! Check the input first, before any I/O: [`Capabilities::check_put`] and the like, and [`Capabilities::check_size`] for
+//! the value of a put. `now` is an instant after the entry was loaded, by the clock that decides about visibility.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use std::time::SystemTime;
+//! use ttl_core::rules::perform::{self, Next};
+//! use ttl_core::{Meta, Outcome, PutOptions, Result, Stored, Value};
+//!
+//! /// A put within a transaction on a table.
+//! fn put(table: &mut BTreeMap<String, Stored>, key: &str, value: &Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+//!     let (next, outcome) = perform::put(SystemTime::now(), table.get(key), value, options)?;
+//!     match next {
+//!         Next::Stays => {}
+//!         Next::Becomes(stored) => _ = table.insert(key.to_owned(), stored),
+//!         Next::Goes => _ = table.remove(key),
+//!     }
+//!     Ok(outcome)
+//! }
+//! ```
+
+use super::{DeleteStep, ExpireStep, PatchStep, PutStep};
+use crate::{
+    Capabilities, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange, GetOptions,
+    Meta, Now, Outcome, Patch, PatchOptions, PatchOutcome, PutOptions, Result, Select, Stored, Value,
+    Version, Want,
+};
+
+/// What becomes of what is stored under a key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// It stays as it is. Nothing has to be written.
+    Stays,
+    /// It is replaced by this entry, or this entry is created.
+    Becomes(Stored),
+    /// It is removed.
+    Goes,
+}
+
+/// Performs a get: the entry if there is a live one, and the stored entry with its new deadline if a refresh is due.
+///
+/// # Errors
+/// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind).
+pub fn get(
+    now: impl Into<Now>,
+    stored: Option<&Stored>,
+    options: &GetOptions,
+) -> Result<(Next, Option<Entry>)> {
+    let hit = super::get(now, stored.map(Stored::header).as_ref(), options)?;
+    let (Some(hit), Some(stored)) = (hit, stored) else { return Ok((Next::Stays, None)) };
+    let deadline = hit.refresh.unwrap_or(hit.deadline);
+    let entry = entry(stored, &options.select, options.want, deadline);
+    let next = match hit.refresh {
+        Some(deadline) => Next::Becomes(Stored { deadline, ..stored.clone() }),
+        None => Next::Stays,
+    };
+    Ok((next, Some(entry)))
+}
+
+/// Performs a put. What it writes has a random version.
+///
+/// # Errors
+/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry).
+pub fn put(
+    now: impl Into<Now>,
+    stored: Option<&Stored>,
+    value: &Value,
+    options: &PutOptions,
+) -> Result<(Next, Outcome<Meta>)> {
+    Ok(match super::put(now, stored.map(Stored::header).as_ref(), options)? {
+        PutStep::Absent => (Next::Stays, Outcome::Absent),
+        PutStep::Refused => (Next::Stays, Outcome::Refused),
+        PutStep::Write { deadline, cap, created } => {
+            let next = Stored::new(value.clone(), deadline, cap, Version::random());
+            let meta = meta(created, options.want, deadline, Some(next.version));
+            (Next::Becomes(next), Outcome::Applied(meta))
+        }
+        PutStep::Erase { deadline, created } => {
+            let next = if stored.is_some() { Next::Goes } else { Next::Stays };
+            (next, Outcome::Applied(meta(created, options.want, deadline, None)))
+        }
+    })
+}
+
+/// Performs a patch. What it writes has a random version, and a size that `capabilities` allow.
+///
+/// # Errors
+/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry), [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind),
+/// [`ErrorKind::WrongFieldType`](crate::ErrorKind::WrongFieldType), [`ErrorKind::Overflow`](crate::ErrorKind::Overflow),
+/// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
+pub fn patch(
+    now: impl Into<Now>,
+    stored: Option<&Stored>,
+    patch: &Patch,
+    options: &PatchOptions,
+    capabilities: &Capabilities,
+) -> Result<(Next, Outcome<PatchOutcome>)> {
+    let header = stored.map(Stored::header);
+    let step = super::patch(now, header.as_ref(), options)?;
+    let (deadline, cap) = match step {
+        PatchStep::Absent => return Ok((Next::Stays, Outcome::Absent)),
+        PatchStep::Refused => return Ok((Next::Stays, Outcome::Refused)),
+        PatchStep::Change { deadline } => (deadline, header.map_or(Deadline::NEVER, |header| header.cap)),
+        PatchStep::Create { deadline, cap } => (deadline, cap),
+        PatchStep::CreateElapsed { deadline } => (deadline, Deadline::NEVER),
+    };
+    let created = !matches!(step, PatchStep::Change { .. });
+    let mut record = match (&options.create, stored) {
+        (Some(create), _) if created => create.initial.clone(),
+        (_, Some(stored)) => stored.value.clone().into_record()?,
+        (_, None) => return Ok((Next::Stays, Outcome::Absent)),
+    };
+    let effects = super::apply(&mut record, patch)?;
+    let fields = record.select(&patch.to_fields()?);
+    let value = Value::from(record);
+    if capabilities.max_value_bytes != u64::MAX {
+        capabilities.check_size(value.size_bytes())?;
+    }
+    let elapsed = matches!(step, PatchStep::CreateElapsed { .. });
+    let next = Stored::new(value, deadline, cap, Version::random());
+    let meta = meta(created, options.want, deadline, Some(next.version).filter(|_| !elapsed));
+    let next = if elapsed { Next::Stays } else { Next::Becomes(next) };
+    Ok((next, Outcome::Applied(PatchOutcome::new(meta, fields, effects))))
+}
+
+/// Performs an expire.
+///
+/// # Errors
+/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry).
+pub fn expire(
+    now: impl Into<Now>,
+    stored: Option<&Stored>,
+    change: ExpiryChange,
+    options: &ExpireOptions,
+) -> Result<(Next, Outcome<ExpireOutcome>)> {
+    let (next, deadline) = match super::expire(now, stored.map(Stored::header).as_ref(), change, options)? {
+        ExpireStep::Absent => return Ok((Next::Stays, Outcome::Absent)),
+        ExpireStep::Refused => return Ok((Next::Stays, Outcome::Refused)),
+        ExpireStep::Keep(deadline) => {
+            return Ok((Next::Stays, Outcome::Applied(ExpireOutcome::new(deadline, false))));
+        }
+        ExpireStep::Move(deadline) => {
+            let moved = stored.map(|stored| Next::Becomes(Stored { deadline, ..stored.clone() }));
+            (moved.unwrap_or(Next::Stays), deadline)
+        }
+        ExpireStep::End(deadline) => (Next::Goes, deadline),
+    };
+    Ok((next, Outcome::Applied(ExpireOutcome::new(deadline, true))))
+}
+
+/// Performs a delete or a take.
+///
+/// # Errors
+/// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind).
+pub fn delete(
+    now: impl Into<Now>,
+    stored: Option<&Stored>,
+    options: &DeleteOptions,
+) -> Result<(Next, Outcome<Option<Entry>>)> {
+    Ok(match super::delete(now, stored.map(Stored::header).as_ref(), options)? {
+        DeleteStep::Absent => (Next::Stays, Outcome::Absent),
+        DeleteStep::Refused => (Next::Stays, Outcome::Refused),
+        DeleteStep::Remove => {
+            let taken = stored.filter(|_| options.select != Select::Nothing);
+            let taken = taken.map(|stored| entry(stored, &options.select, Want::empty(), stored.deadline));
+            (Next::Goes, Outcome::Applied(taken))
+        }
+    })
+}
+
+/// What a read hands out of a stored entry.
+pub(crate) fn entry(stored: &Stored, select: &Select, want: Want, deadline: Deadline) -> Entry {
+    Entry::new(stored.value.select(select))
+        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+        .with_version(want.contains(Want::VERSION).then_some(stored.version))
+}
+
+fn meta(created: bool, want: Want, deadline: Deadline, version: Option<Version>) -> Meta {
+    Meta::new(created)
+        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+        .with_version(version.filter(|_| want.contains(Want::VERSION)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::{Refresh, Ttl};
+
+    fn stored(now: SystemTime, ttl: Ttl) -> Stored {
+        Stored::new("v".into(), Deadline::after(now, ttl), Deadline::NEVER, Version::random())
+    }
+
+    #[test]
+    fn a_get_moves_the_deadline_that_it_reports() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let before = stored(now, Ttl::minutes(1));
+        let options = GetOptions::new().with_want(Want::DEADLINE);
+        let (next, entry) = get(now, Some(&before), &options).unwrap();
+        assert_eq!((next, entry.and_then(|entry| entry.deadline)), (Next::Stays, Some(before.deadline)));
+        let refresh = options.with_refresh(Refresh::extend_only(Ttl::minutes(2)));
+        let (next, entry) = get(now, Some(&before), &refresh).unwrap();
+        let deadline = Deadline::after(now, Ttl::minutes(2));
+        assert_eq!(entry.and_then(|entry| entry.deadline), Some(deadline));
+        assert_eq!(next, Next::Becomes(Stored { deadline, ..before }));
+    }
+
+    #[test]
+    fn a_ghost_is_replaced_and_never_found() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let ghost = stored(now - Duration::from_secs(5), Ttl::seconds(1));
+        let (next, entry) = get(now, Some(&ghost), &GetOptions::new()).unwrap();
+        assert!(next == Next::Stays && entry.is_none());
+        let (next, outcome) = delete(now, Some(&ghost), &DeleteOptions::take()).unwrap();
+        assert!(next == Next::Stays && outcome.is_absent());
+        let (next, outcome) = put(now, Some(&ghost), &"new".into(), &PutOptions::new(Ttl::hours(1))).unwrap();
+        assert!(matches!(next, Next::Becomes(_)));
+        assert!(outcome.applied().is_some_and(|meta| meta.created));
+    }
+
+    #[test]
+    fn what_ends_goes() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let entry = stored(now, Ttl::minutes(1));
+        let past = PutOptions::new(crate::Expiry::At(SystemTime::UNIX_EPOCH));
+        assert_eq!(put(now, Some(&entry), &"new".into(), &past).unwrap().0, Next::Goes);
+        assert_eq!(put(now, None, &"new".into(), &past).unwrap().0, Next::Stays);
+        let change = ExpiryChange::Set(crate::Expiry::At(SystemTime::UNIX_EPOCH));
+        assert_eq!(expire(now, Some(&entry), change, &ExpireOptions::new()).unwrap().0, Next::Goes);
+        assert_eq!(delete(now, Some(&entry), &DeleteOptions::new()).unwrap().0, Next::Goes);
+    }
+}
