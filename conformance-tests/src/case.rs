@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::time::Duration;
 
 use ttl_core::Capabilities;
 
@@ -75,6 +76,8 @@ pub enum Need {
     no_caps,
     /// [`Capabilities::patch`] is denied.
     no_patch,
+    /// [`Capabilities::resolution`] of a millisecond: every deadline has one right answer.
+    exact_deadlines,
     /// The harness can plant ghosts beneath the store.
     ghosts,
     /// The harness can corrupt entries beneath the store.
@@ -86,7 +89,7 @@ pub enum Need {
 impl Need {
     /// Whether a store with these capabilities offers it; what the harness must offer is asked when the case runs.
     #[must_use]
-    pub const fn is_met(self, capabilities: &Capabilities) -> bool {
+    pub fn is_met(self, capabilities: &Capabilities) -> bool {
         match self {
             Self::conditions => capabilities.conditions,
             Self::patch => capabilities.patch,
@@ -98,6 +101,7 @@ impl Need {
             Self::no_conditions => !capabilities.conditions,
             Self::no_caps => !capabilities.caps,
             Self::no_patch => !capabilities.patch,
+            Self::exact_deadlines => capabilities.resolution <= Duration::from_millis(1),
             Self::ghosts | Self::corruption | Self::manual_clock => true,
         }
     }
@@ -117,6 +121,7 @@ impl fmt::Display for Need {
             Self::no_conditions => "a store that denies `conditions`",
             Self::no_caps => "a store that denies `caps`",
             Self::no_patch => "a store that denies `patch`",
+            Self::exact_deadlines => "a resolution of one millisecond",
             Self::ghosts => "a harness that plants ghosts",
             Self::corruption => "a harness that corrupts entries",
             Self::manual_clock => "a clock that is moved by hand",

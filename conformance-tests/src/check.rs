@@ -16,6 +16,7 @@ pub struct Failure {
     /// What the store did.
     pub seen: String,
     missing: Option<Need>,
+    inconclusive: bool,
 }
 
 impl Failure {
@@ -26,6 +27,16 @@ impl Failure {
         Self { missing: Some(need), ..Self::new(format!("{need}"), "none") }
     }
 
+    /// Returns no failure, but that the case could not be judged, and why.
+    #[must_use]
+    pub fn inconclusive(why: impl Into<String>) -> Self {
+        Self { inconclusive: true, ..Self::new("a verdict", why) }
+    }
+
+    pub(crate) fn is_inconclusive(&self) -> bool {
+        self.inconclusive
+    }
+
     pub(crate) fn is_missing(&self, need: Need) -> bool {
         self.missing == Some(need)
     }
@@ -33,7 +44,7 @@ impl Failure {
     /// A failure.
     #[must_use]
     pub fn new(expected: impl Into<String>, seen: impl Into<String>) -> Self {
-        Self { expected: expected.into(), seen: seen.into(), missing: None }
+        Self { expected: expected.into(), seen: seen.into(), missing: None, inconclusive: false }
     }
 }
 

@@ -214,12 +214,12 @@ pub const SECTIONS: &[Section] = &[
                 "A scan lists every entry that is live throughout it and no expired one. Every page but the last is full, although ghosts lie between.",
             ),
             clause("S2", "A prefix is literal."),
+            clause("S3", "A cursor that is damaged, or of another store or prefix, is `InvalidCursor`."),
             clause(
                 "S4",
                 "An entry that cannot be read is an item of its page that carries `Corrupt` and its key, whatever is \
                  selected. The scan goes on.",
             ),
-            clause("S3", "A cursor that is damaged, or of another store or prefix, is `InvalidCursor`."),
         ],
     },
     Section {

@@ -42,6 +42,16 @@ pub trait Harness: fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Returns how long one call of the store may take. Provided: two minutes.
+    fn call_limit(&self) -> Duration {
+        Duration::from_secs(120)
+    }
+
+    /// Returns how long one case may take. Provided: five minutes.
+    fn time_limit(&self) -> Duration {
+        Duration::from_secs(300)
+    }
+
     /// Removes from the backend what stores have used one after another. Called when the last case has ended, whatever
     /// came of it. Provided: nothing is kept from one case to the next.
     async fn finish(&self) {}

@@ -5,7 +5,8 @@
 //!
 //! * [`Harness`] says how to make a fresh store, how time passes and what can be done beneath it.
 //! * [`conformance_tests!`] makes one `#[tokio::test]` for each case; [`run`] and [`run_all`] are for other runners.
-//! * The program runs the suite on a store that is there: `cargo run -p ttl-conformance -- redis://localhost`.
+//! * The program runs the suite on a store that is there: `cargo run -p ttl-conformance -- redis://localhost`. With
+//!   [`program::main`] a driver has the same program for its own URLs.
 //!
 //! # Random cases
 //!
@@ -17,8 +18,15 @@
 //! | `TTL_CONFORMANCE_SEED` | what random choices are made from, a number | 1 |
 //! | `TTL_CONFORMANCE_STEPS` | about how many steps each case of `model` takes | 4,000 on a manual clock, else 1,600 |
 //!
-//! A case that takes longer than five minutes fails: on a server, where steps wait, more seeds reach further than more
-//! steps.
+//! On a server, where steps wait, more seeds reach further than more steps.
+//!
+//! # Verdicts
+//!
+//! * A call that answers a retryable error (`Timeout`, `Unavailable`, and `Contention` where tasks race) is made again,
+//!   within a bound. The verdict tells how often; a case fails if more than one call in ten did.
+//! * A call that does not return is named after 10 s, and fails its case after [`Harness::call_limit`]. A case fails
+//!   after [`Harness::time_limit`].
+//! * A case that a slow store did not let judge is [`Verdict::Inconclusive`], which is not passed.
 //!
 //! # Features
 //!
@@ -28,6 +36,7 @@
 //! | `memory` (default), `redis` (default) | the drivers that the program knows, see [`drivers`] |
 //! | `servers` | servers for a driver's own tests: named by URL, or started in containers |
 
+mod calls;
 mod case;
 mod cases;
 mod check;
@@ -36,6 +45,9 @@ pub mod drivers;
 mod harness;
 mod histories;
 mod model;
+#[cfg(feature = "cli")]
+pub mod program;
+mod retrying;
 mod runner;
 mod state;
 
@@ -44,7 +56,9 @@ pub mod servers;
 pub mod test;
 mod tests_macro;
 mod timing;
+mod watch;
 
+pub use self::calls::Retried;
 #[doc(hidden)]
 pub use self::case::CaseFuture;
 pub use self::case::{Case, Need};

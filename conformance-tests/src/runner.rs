@@ -9,11 +9,11 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use crate::{Case, Failure, Harness, Need, Test};
+use crate::calls::Calls;
+use crate::{Case, Failure, Harness, Need, Retried, Test, watch};
 
-/// How long a case may take: an endless wait is a failure. Many times what the longest takes on a server that has a
-/// machine to itself.
-const TIME_LIMIT: Duration = Duration::from_secs(300);
+/// Where in its second a manual clock stands when a case begins.
+const OFF_THE_SECOND: Duration = Duration::from_millis(457);
 
 /// What became of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Verdict {
     Failed(Failure),
     /// The store or its harness does not offer what the case needs.
     Skipped(Need),
+    /// The store was too slow to be judged, and in which way. This is not passed.
+    Inconclusive(String),
 }
 
 /// What a case came to, and how long it took.
@@ -37,6 +39,8 @@ pub struct Ran {
     pub verdict: Verdict,
     /// How long that took, the making of the store and the clean-up included.
     pub took: Duration,
+    /// How many of its calls failed with a retryable error and were made again.
+    pub retried: Retried,
 }
 
 /// Runs cases side by side, `jobs` at a time, each as a task of this runtime; hands each on when it ends. `next` is
@@ -53,11 +57,7 @@ pub async fn run_all(
             && let Some(case) = next()
         {
             let harness = Arc::clone(harness);
-            running.spawn(async move {
-                let started = Instant::now();
-                let verdict = run(&harness, &case).await;
-                Ran { case, verdict, took: started.elapsed() }
-            });
+            running.spawn(async move { run(&harness, &case).await });
         }
         match running.join_next().await {
             Some(Ok(ran)) => ended(ran),
@@ -69,39 +69,70 @@ pub async fn run_all(
 }
 
 /// Runs one case on a fresh store.
-pub async fn run(harness: &Arc<dyn Harness>, case: &Case) -> Verdict {
-    let fixture = match harness.fresh().await {
-        Ok(fixture) => fixture,
-        Err(error) => return Verdict::Failed(Failure::new("a fresh store", format!("{error:?}"))),
+pub async fn run(harness: &Arc<dyn Harness>, case: &Case) -> Ran {
+    let started = Instant::now();
+    let calls = Arc::new(Calls::new(format!("{case:?}"), harness.call_limit()));
+    let verdict = verdict(harness, case, &calls).await;
+    Ran { case: *case, verdict, took: started.elapsed(), retried: calls.retried() }
+}
+
+async fn verdict(harness: &Arc<dyn Harness>, case: &Case, calls: &Arc<Calls>) -> Verdict {
+    let fresh = {
+        let _watched = watch::begin(&calls.case, "Harness::fresh");
+        tokio::time::timeout(harness.time_limit(), harness.fresh()).await
     };
+    let fixture = match fresh {
+        Ok(Ok(fixture)) => fixture,
+        Ok(Err(error)) => return Verdict::Failed(Failure::new("a fresh store", format!("{error:?}"))),
+        Err(_) => {
+            let limit = harness.time_limit();
+            return Verdict::Failed(Failure::new(format!("a fresh store within {limit:?}"), "none"));
+        }
+    };
+    if let crate::Time::Manual(clock) = &fixture.time {
+        // Off the whole second, so that whoever rounds to seconds is found.
+        clock.advance(OFF_THE_SECOND);
+    }
     let capabilities = fixture.store.capabilities();
     let manual = matches!(fixture.time, crate::Time::Manual(_));
     let missing = case.needs.iter().copied().find(|need| match need {
         Need::manual_clock => !manual,
         need => !need.is_met(&capabilities),
     });
-    if let Some(need) = missing {
-        if let Some(beneath) = &fixture.beneath {
-            beneath.clean_up().await;
-        }
-        return Verdict::Skipped(need);
-    }
     let others: Arc<Mutex<Vec<_>>> = Arc::default();
-    let running = AssertUnwindSafe((case.run)(Test::new(harness, &fixture, &others))).catch_unwind();
-    let verdict = match tokio::time::timeout(TIME_LIMIT, running).await {
-        Ok(Ok(Ok(()))) => Verdict::Passed,
-        Ok(Ok(Err(failure))) => match case.needs.iter().find(|need| failure.is_missing(**need)) {
-            Some(need) => Verdict::Skipped(*need),
-            None => Verdict::Failed(failure),
-        },
-        Ok(Err(panic)) => Verdict::Failed(Failure::new("no panic", panic_text(&*panic))),
-        Err(_) => Verdict::Failed(Failure::new("an end", format!("none within {TIME_LIMIT:?}"))),
+    let verdict = match missing {
+        Some(need) => Verdict::Skipped(need),
+        None => judge(harness, case, Test::new(harness, &fixture, &others, calls), calls).await,
     };
     let others = std::mem::take(&mut *others.lock());
     for beneath in fixture.beneath.iter().chain(&others) {
-        beneath.clean_up().await;
+        let _watched = watch::begin(&calls.case, "Beneath::clean_up");
+        // What is left behind then, the backend's owner can see.
+        let _ = tokio::time::timeout(harness.time_limit(), beneath.clean_up()).await;
     }
     verdict
+}
+
+async fn judge(harness: &Arc<dyn Harness>, case: &Case, test: Test, calls: &Calls) -> Verdict {
+    let limit = harness.time_limit();
+    let running = AssertUnwindSafe((case.run)(test)).catch_unwind();
+    let ended = tokio::select! {
+        ended = running => ended,
+        failure = calls.hung() => return Verdict::Failed(failure),
+        () = tokio::time::sleep(limit) => {
+            let seen = format!("none within {limit:?}, after {} calls", calls.retried().calls);
+            return Verdict::Failed(Failure::new("an end", seen));
+        }
+    };
+    match ended {
+        Ok(Ok(())) => calls.retried().excess().map_or(Verdict::Passed, Verdict::Failed),
+        Ok(Err(failure)) if failure.is_inconclusive() => Verdict::Inconclusive(failure.seen),
+        Ok(Err(failure)) => match case.needs.iter().find(|need| failure.is_missing(**need)) {
+            Some(need) => Verdict::Skipped(*need),
+            None => Verdict::Failed(failure),
+        },
+        Err(panic) => Verdict::Failed(Failure::new("no panic", panic_text(&*panic))),
+    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

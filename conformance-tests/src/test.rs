@@ -9,8 +9,10 @@ use ttl_core::{
     GetOptions, Guard, Key, Meta, Outcome, PutOptions, Record, Ttl, TtlStore, Value, Version, Want,
 };
 
+use crate::calls::Calls;
+use crate::retrying::RetryingStore;
 use crate::state::show;
-use crate::{Beneath, Check, Failure, Fixture, Harness, Need, State, Time};
+use crate::{Beneath, Check, Failure, Fixture, Harness, Need, Retried, State, Time};
 
 /// A TTL that no case outlives: deadlines made of it can be compared at leisure.
 pub const LONG: Ttl = Ttl::hours(1);
@@ -30,6 +32,9 @@ pub struct Test {
     harness: Arc<dyn Harness>,
     /// What lies beneath the other stores that the case made: to be cleaned up after it.
     others: Arc<Mutex<Vec<Arc<dyn Beneath>>>>,
+    /// The handles as the driver made them.
+    handles: [Arc<dyn TtlStore>; 2],
+    calls: Arc<Calls>,
 }
 
 impl Test {
@@ -37,10 +42,13 @@ impl Test {
         harness: &Arc<dyn Harness>,
         fixture: &Fixture,
         others: &Arc<Mutex<Vec<Arc<dyn Beneath>>>>,
+        calls: &Arc<Calls>,
     ) -> Self {
         Self {
-            store: Arc::clone(&fixture.store),
-            second: Arc::clone(&fixture.second),
+            store: Arc::new(RetryingStore::new(&fixture.store, calls, false)),
+            second: Arc::new(RetryingStore::new(&fixture.second, calls, false)),
+            handles: [Arc::clone(&fixture.store), Arc::clone(&fixture.second)],
+            calls: Arc::clone(calls),
             time: fixture.time.clone(),
             beneath: fixture.beneath.clone(),
             harness: Arc::clone(harness),
@@ -52,7 +60,17 @@ impl Test {
     pub async fn another_store(&self) -> Check<Arc<dyn TtlStore>> {
         let fixture = self.harness.fresh().await?;
         self.others.lock().extend(fixture.beneath);
-        Ok(fixture.store)
+        Ok(Arc::new(RetryingStore::new(&fixture.store, &self.calls, false)))
+    }
+
+    /// Returns how many calls the case has made, and made again.
+    pub(crate) fn retried(&self) -> Retried {
+        self.calls.retried()
+    }
+
+    /// Returns one of the two handles, in turn, for a task that writes while others do: `Contention` is made again.
+    pub(crate) fn racing(&self, task: usize) -> Arc<dyn TtlStore> {
+        Arc::new(RetryingStore::new(&self.handles[task % 2], &self.calls, true))
     }
 
     /// What the store promises.
@@ -185,7 +203,7 @@ impl Test {
     pub async fn ghost(&self, key: &Key, value: impl Into<Value>) -> Check {
         let value = value.into();
         if let Some(beneath) = &self.beneath
-            && beneath.plant_ghost(key, &value, Duration::from_millis(5)).await?
+            && beneath.plant_ghost(key, &value, self.dead_for()).await?
         {
             return Ok(());
         }
@@ -197,11 +215,16 @@ impl Test {
     /// As [`Test::ghost`], but only where it can be planted beneath the store; the case needs `ghosts`.
     pub async fn planted_ghost(&self, key: &Key, value: impl Into<Value>) -> Check {
         if let Some(beneath) = &self.beneath
-            && beneath.plant_ghost(key, &value.into(), Duration::from_millis(5)).await?
+            && beneath.plant_ghost(key, &value.into(), self.dead_for()).await?
         {
             return Ok(());
         }
         Err(Failure::missing(Need::ghosts))
+    }
+
+    /// How long a planted ghost has been dead: by more than the time that the store may show it for.
+    fn dead_for(&self) -> Duration {
+        Duration::from_millis(4) + self.capabilities().resolution
     }
 
     /// Damages the entry beneath the store; the case needs `corruption`.

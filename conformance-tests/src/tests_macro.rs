@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::{Case, Harness, Verdict, all, run};
+use crate::watch::notice;
+use crate::{Harness, Ran, Verdict, all, run};
 
 /// Makes one `#[tokio::test]` for each case of the suite, on the harness that the expression makes.
 ///
@@ -56,10 +57,12 @@ macro_rules! __each_group {
         $crate::each_refresh_nothing!($harness, $($callback)+);
         $crate::each_batch!($harness, $($callback)+);
         $crate::each_scan!($harness, $($callback)+);
+        $crate::each_limits!($harness, $($callback)+);
         $crate::each_scenarios!($harness, $($callback)+);
         $crate::each_declared!($harness, $($callback)+);
         $crate::each_concurrency!($harness, $($callback)+);
         $crate::each_races!($harness, $($callback)+);
+        $crate::each_pairs!($harness, $($callback)+);
         $crate::each_churn!($harness, $($callback)+);
         $crate::each_model!($harness, $($callback)+);
         $crate::each_histories!($harness, $($callback)+);
@@ -83,27 +86,38 @@ macro_rules! __group_tests {
     };
 }
 
-/// Runs the case of this name; prints a skip and panics on a failure.
+/// Runs the case of this name; writes a skip to standard error, which tests do not keep back, and panics on a failure.
 ///
 /// # Panics
-/// If the case fails or does not exist.
+/// If the case fails, cannot be judged or does not exist.
 #[doc(hidden)]
 pub async fn check_case(harness: Arc<dyn Harness>, group: &str, name: &str) {
     let case = all().into_iter().find(|case| case.group == group && case.name == name);
     let case = case.unwrap_or_else(|| panic!("there is no case {group}::{name}"));
-    if let Err(text) = verdict_text(&case, &run(&harness, &case).await) {
+    let ran = run(&harness, &case).await;
+    if let Some(text) = remark(&ran) {
+        notice(&text);
+    }
+    if let Err(text) = verdict_text(&ran) {
         panic!("{text}");
     }
 }
 
-/// Prints a skip; a failure is the error, with clauses, what was expected and what was seen.
-pub(crate) fn verdict_text(case: &Case, verdict: &Verdict) -> Result<(), String> {
-    match verdict {
-        Verdict::Passed => Ok(()),
-        Verdict::Skipped(need) => {
-            println!("{case:?} skipped: it needs {need}");
-            Ok(())
-        }
+/// What a reader of the output must know although the case did not fail.
+pub(crate) fn remark(ran: &Ran) -> Option<String> {
+    match &ran.verdict {
+        Verdict::Skipped(need) => Some(format!("{:?} skipped: it needs {need}", ran.case)),
+        _ if ran.retried.total() > 0 => Some(format!("{:?}: {}", ran.case, ran.retried)),
+        _ => None,
+    }
+}
+
+/// A failure is the error, with clauses, what was expected and what was seen; so is what could not be judged.
+pub(crate) fn verdict_text(ran: &Ran) -> Result<(), String> {
+    let case = &ran.case;
+    match &ran.verdict {
+        Verdict::Passed | Verdict::Skipped(_) => Ok(()),
+        Verdict::Inconclusive(why) => Err(format!("{case:?} is inconclusive, which is not passed: {why}")),
         Verdict::Failed(failure) => {
             let clauses = case.clauses().join(", ");
             Err(format!(

@@ -20,6 +20,8 @@ pub struct Span {
     to: SystemTime,
     /// By how much later than asked a store may set a deadline.
     rounding: Duration,
+    /// How far the clock that decides may be from what was read of it.
+    error: Duration,
 }
 
 impl Span {
@@ -35,8 +37,16 @@ impl Span {
         if expected.contains(&deadline) {
             return Ok(());
         }
+        let took = self.to.duration_since(self.from).unwrap_or_default();
         Err(Failure::new(
-            format!("{about}: {ttl:?} after the call, from {:?} to {:?}", expected.start(), expected.end()),
+            format!(
+                "{about}: {ttl:?} after the call, from {:?} to {:?} (a window of {took:?}, with a clock error of {:?} at \
+                 both ends, and {:?} of rounding)",
+                expected.start(),
+                expected.end(),
+                self.error,
+                self.rounding,
+            ),
             format!("{deadline:?}"),
         ))
     }
@@ -61,16 +71,23 @@ impl Test {
         let from = self.store.now() - self.clock_error();
         let answer = call.await;
         let to = self.store.now() + self.clock_error();
-        (answer, Span { from, to, rounding: self.rounding() })
+        (answer, Span { from, to, rounding: self.rounding(), error: self.clock_error() })
     }
 
     /// Fails unless the deadline is the one that was asked for, rounded up by less than the store's resolution.
     pub fn expect_deadline(&self, seen: Deadline, asked: SystemTime, about: &str) -> Check {
-        let (first, last) = (Deadline::at(asked), Deadline::at(asked + self.rounding()));
+        self.expect_rounded(seen, Deadline::at(asked), about)
+    }
+
+    /// Fails unless the deadline is this one, rounded up by less than the store's resolution.
+    pub fn expect_rounded(&self, seen: Deadline, first: Deadline, about: &str) -> Check {
+        let rounding = u64::try_from(self.rounding().as_millis()).unwrap_or(u64::MAX);
+        let last = Deadline::from_epoch_millis(first.as_epoch_millis().saturating_add(rounding));
         if (first..=last).contains(&seen) {
             return Ok(());
         }
-        Err(Failure::new(format!("{about}: {first:?}"), format!("{seen:?}")))
+        let allowed = if rounding == 0 { String::new() } else { format!(", or up to {last:?}") };
+        Err(Failure::new(format!("{about}: {first:?}{allowed}"), format!("{seen:?}")))
     }
 
     /// Looks at an entry until it is gone. `look` says whether it is visible; each look is judged by the time
@@ -126,15 +143,17 @@ impl Test {
                 } else {
                     Err(Failure::new(
                         "a live entry until its deadline",
-                        format!("a miss {early:?} before it"),
+                        format!("a miss {early:?} before it, {error:?} of clock error left out"),
                     ))
                 };
             }
             let late = before.duration_since(ends + resolution + error).unwrap_or_default();
             if !late.is_zero() {
                 return Err(Failure::new(
-                    format!("a miss from the deadline on, or {resolution:?} later"),
-                    format!("a live entry {:?} later", late + resolution),
+                    format!(
+                        "a miss from the deadline on, or {resolution:?} later, with a clock error of {error:?}"
+                    ),
+                    format!("a live entry {:?} later", late + resolution + error),
                 ));
             }
             // Seldom at first, every millisecond at the end.

@@ -71,7 +71,7 @@ async fn check(declares: Capabilities, denials: &[&str]) {
         workers.spawn(async move {
             let mut verdicts: Vec<(Case, Verdict)> = Vec::new();
             while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                verdicts.push((*case, run(&harness, case).await));
+                verdicts.push((*case, run(&harness, case).await.verdict));
             }
             verdicts
         });

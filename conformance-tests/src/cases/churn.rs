@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
 use ttl_core::{
-    Actions, Create, Deadline, DeleteOptions, Entry, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key,
-    Patch, PatchOptions, PutItem, PutOptions, Record, Refresh, RefreshPolicy, ScanOptions, Select, Ttl,
-    TtlStore, Value, Want,
+    Actions, Create, Deadline, DeleteOptions, Entry, ErrorKind, ExpireOptions, Expiry, ExpiryChange,
+    GetOptions, Key, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh, RefreshPolicy, ScanOptions,
+    Select, Ttl, TtlStore, Value, Want,
 };
 
 use super::support::{json_of, put_fields, whole};
-use super::together::{cancelled, insist, together};
+use super::together::{cancelled, together};
 use crate::test::{LONG, key};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
@@ -70,18 +70,18 @@ async fn churn(store: &Arc<dyn TtlStore>, number: usize, round: usize, late: Dur
     match (number + round) % 6 {
         0 | 1 => {
             let value = telling(exact, round, round.is_multiple_of(2));
-            let _ = insist(|| store.put(&key, value.clone(), PutOptions::new(exact))).await?;
+            let _ = store.put(&key, value.clone(), PutOptions::new(exact)).await?;
         }
         2 if patch => {
             let initial = telling(exact, round, false).into_record()?;
             let options = PatchOptions::new().with_create(Create::new(exact).with_initial(initial));
             let change = Patch::new().increment("n", 1);
-            match insist(|| store.patch(&key, &change, options.clone())).await {
-                Err(failure) if failure.seen.contains("WrongKind") => {}
+            match store.patch(&key, &change, options).await {
+                Err(error) if error.kind() == ErrorKind::WrongKind => {}
                 other => _ = other?,
             }
         }
-        3 => _ = insist(|| store.delete(&key, DeleteOptions::new())).await?,
+        3 => _ = store.delete(&key, DeleteOptions::new()).await?,
         4 => {
             let keys: Vec<Key> = (0..40).map(|n| crate::test::key(&format!("k{n}"))).collect();
             let began = store.now();
@@ -135,7 +135,7 @@ cases! {
                 let exact = Deadline::at(instant).to_system_time().unwrap_or(instant);
                 if number > 0 {
                     let (key, value) = (key(&format!("k{}-{}", number, round % 10)), telling(exact, round, round.is_multiple_of(2)));
-                    let _ = insist(|| store.put(&key, value.clone(), PutOptions::new(exact))).await?;
+                    let _ = store.put(&key, value.clone(), PutOptions::new(exact)).await?;
                     tokio::task::yield_now().await;
                     continue;
                 }
@@ -168,7 +168,7 @@ cases! {
                 let instant = store.now() + ttl;
                 let exact = Deadline::at(instant).to_system_time().unwrap_or(instant);
                 let value = telling(exact, number * 1_000 + round, number.is_multiple_of(2));
-                let _ = insist(|| store.put(&key, value.clone(), PutOptions::new(exact))).await?;
+                let _ = store.put(&key, value.clone(), PutOptions::new(exact)).await?;
                 let refresh = policy.resolve(Actions::FETCH, Ttl::millis(20 + spread as u64)).filter(|_| slides);
                 let began = store.now();
                 let Some(entry) = store.get(&key, peek().with_refresh(refresh)).await? else { continue };
@@ -307,6 +307,26 @@ cases! {
                 let deadline = entry.deadline.unwrap_or(Deadline::NEVER);
                 t.expect_deadline(deadline, instant, "its deadline")?;
             }
+        }
+        Ok(())
+    }
+
+    /// C4: calls that are dropped at any point lock nothing: the same call is answered after them.
+    #[needs(conditions, patch)]
+    async fn dropped_calls_lock_nothing(t: Test) -> Check {
+        for turns in 0..24 {
+            let key = key(&format!("k{turns}"));
+            t.put(&key, Record::new().with("n", 1), PutOptions::new(LONG)).await?;
+            let set = ExpiryChange::Set(Expiry::After(LONG));
+            cancelled(t.store.expire(&key, set, ExpireOptions::new()), turns % 8).await;
+            let _ = t.store.expire(&key, set, ExpireOptions::new()).await?;
+            let change = Patch::new().increment("n", 1);
+            cancelled(t.store.patch(&key, &change, PatchOptions::new()), turns % 8).await;
+            let _ = t.store.patch(&key, &change, PatchOptions::new()).await?;
+            let delete = if turns % 2 == 0 { DeleteOptions::new() } else { DeleteOptions::take() };
+            cancelled(t.store.delete(&key, delete.clone()), turns % 8).await;
+            let _ = t.store.delete(&key, delete).await?;
+            t.expect_miss(&key, "after the delete").await?;
         }
         Ok(())
     }

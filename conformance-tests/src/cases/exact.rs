@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use ttl_core::{
-    Deadline, ExpireOptions, Expiry, ExpiryChange, GetOptions, Guard, Key, PutOptions, Record, Refresh, Ttl,
-    Value,
+    ExpireOptions, Expiry, ExpiryChange, GetOptions, Guard, Key, PutOptions, Record, Refresh, Ttl, Value,
 };
 
 use super::support::whole;
@@ -21,14 +20,13 @@ cases! {
         for (at, value) in [Value::from("v"), Record::new().with("n", 1).into()].into_iter().enumerate() {
             let key = key(&format!("k{at}"));
             t.put(&key, value, PutOptions::new(LONG)).await?;
-            ensure_eq!(t.deadline(&key).await?, Deadline::after(t.local_now(), LONG), "the deadline of a put");
+            let end = |ttl: Ttl| t.local_now() + ttl.as_duration();
+            t.expect_deadline(t.deadline(&key).await?, end(LONG), "the deadline of a put")?;
             t.expire(&key, ExpiryChange::Set(Expiry::After(Ttl::hours(2))), Guard::Always).await?;
-            let later = Deadline::after(t.local_now(), Ttl::hours(2));
-            ensure_eq!(t.deadline(&key).await?, later, "the deadline of an expire");
+            t.expect_deadline(t.deadline(&key).await?, end(Ttl::hours(2)), "the deadline of an expire")?;
             let refresh = Refresh::extend_only(Ttl::hours(3));
             t.store.get(&key, GetOptions::new().with_refresh(refresh)).await?;
-            let latest = Deadline::after(t.local_now(), Ttl::hours(3));
-            ensure_eq!(t.deadline(&key).await?, latest, "the deadline of a refresh");
+            t.expect_deadline(t.deadline(&key).await?, end(Ttl::hours(3)), "the deadline of a refresh")?;
         }
         Ok(())
     }

@@ -72,7 +72,7 @@ cases! {
         both(&t).await?;
         for select in [Select::Nothing, Select::All] {
             let page = t.store.scan(ScanOptions::new("").with_select(select)).await?;
-            let keys: Vec<&str> = page.keys().map(|key| key.as_str()).collect();
+            let keys: Vec<&str> = page.keys().map(ttl_core::Key::as_str).collect();
             ensure_eq!(keys, vec!["live"], "the keys of the scan");
             ensure!(page.next.is_none(), "no further page", "{:?}", page.next);
         }

@@ -168,7 +168,7 @@ async fn check(t: &Test, put: PutOptions, guard: Guard, change: ExpiryChange, mo
                 t.expect_deadline(after.deadline, instant, "the new deadline")?;
             }
             ExpiryChange::Extend(by) => {
-                ensure_eq!(after.deadline, before.deadline.plus(by), "the new deadline");
+                t.expect_rounded(after.deadline, before.deadline.plus(by), "the new deadline")?;
             }
             _ => ensure_eq!(after.deadline, Deadline::NEVER, "the new deadline"),
         }

@@ -1,12 +1,26 @@
 //! What a store declares works, what it denies is refused, and nothing secret is printed.
 
+use std::num::NonZeroUsize;
+
 use ttl_core::{
-    Capabilities, Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Kind,
-    Lifespan, Patch, PatchOptions, PutOptions, Record, ScanOptions, Version,
+    Capabilities, Condition, Create, DeleteOptions, Error, ExpireOptions, Expiry, ExpiryChange, GetOptions,
+    Kind, Lifespan, Patch, PatchOptions, PutOptions, Record, ScanOptions, Version,
 };
 
 use crate::test::{LONG, key, record};
-use crate::{Failure, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, cases, ensure, ensure_eq, ensure_kind};
+
+/// Fails if an error, or what caused it, shows a key or a value.
+fn no_secret(error: &Error) -> Check {
+    let mut text = format!("{error} {error:?} {error:#?}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(" {cause} {cause:?}"));
+        source = cause.source();
+    }
+    ensure!(!text.contains("5f0c") && !text.contains("password"), "an error without key and value", "{text}");
+    Ok(())
+}
 
 cases! {
     honesty, each_honesty ($);
@@ -117,9 +131,57 @@ cases! {
         let put = t.store.put(&secret, "password-of-ada".into(), PutOptions::new(far)).await;
         let errors = [read.err(), patched.err(), put.err()];
         for error in errors {
-            let error = error.ok_or_else(|| Failure::new("an error", "none"))?;
-            let text = format!("{error} {error:?}");
-            ensure!(!text.contains("5f0c") && !text.contains("password"), "an error without key and value", "{text}");
+            no_secret(&error.ok_or_else(|| Failure::new("an error", "none"))?)?;
+        }
+        Ok(())
+    }
+
+    /// H5: errors about values that do not fit print neither keys nor values.
+    #[needs(patch)]
+    async fn errors_of_patches_print_no_secrets(t: Test) -> Check {
+        let secret = key("session-5f0c-of-ada");
+        let record = Record::new().with("text", "password-of-ada").with("n", i64::MAX).with("list", ["password-of-ada"]);
+        t.put(&secret, record, PutOptions::new(LONG)).await?;
+        for patch in [
+            Patch::new().increment("text", 1), Patch::new().append("text", "password-of-eve"), Patch::new().pop_back("text"),
+            Patch::new().increment("list", 1), Patch::new().increment("n", 1), Patch::new().remove_value("text", "password-of-eve"),
+        ] {
+            match t.store.patch(&secret, &patch, PatchOptions::new()).await {
+                Err(error) => no_secret(&error)?,
+                Ok(outcome) => return Err(Failure::new("an error", format!("{outcome:?}"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// H5, V4: errors about sizes and cursors print neither keys nor values.
+    #[needs(scan, size_limit)]
+    async fn errors_of_sizes_and_cursors_print_no_secrets(t: Test) -> Check {
+        let secret = key("session-5f0c-of-ada");
+        let limit = usize::try_from(t.capabilities().max_value_bytes).unwrap_or(usize::MAX);
+        let value = "password-of-ada".repeat(limit / 15 + 1);
+        for n in 0..2 {
+            t.put(&key(&format!("session-5f0c-{n}")), "v", PutOptions::new(LONG)).await?;
+        }
+        let put = t.store.put(&secret, value.into(), PutOptions::new(LONG)).await;
+        let page = t.store.scan(ScanOptions::new("session-5f0c").with_limit(NonZeroUsize::MIN)).await?;
+        let other = t.store.scan(ScanOptions::new("session-5f0").with_cursor(page.next)).await;
+        for error in [put.err(), other.err()] {
+            no_secret(&error.ok_or_else(|| Failure::new("an error", "none"))?)?;
+        }
+        Ok(())
+    }
+
+    /// H5, V6: errors about damaged entries print neither keys nor values.
+    #[needs(corruption)]
+    async fn errors_of_damage_print_no_secrets(t: Test) -> Check {
+        let secret = key("session-5f0c-of-ada");
+        t.put(&secret, "password-of-ada", PutOptions::new(LONG)).await?;
+        t.corrupt(&secret).await?;
+        let read = t.store.get(&secret, GetOptions::new()).await.err();
+        let many = t.store.get_many(std::slice::from_ref(&secret), GetOptions::new()).await.pop().and_then(Result::err);
+        for error in [read, many] {
+            no_secret(&error.ok_or_else(|| Failure::new("an error", "none"))?)?;
         }
         Ok(())
     }

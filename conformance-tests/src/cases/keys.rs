@@ -58,6 +58,22 @@ cases! {
         all_apart(&t, ["a:b", "a::b", ":a:b", "a:b:", "a/b", "a.b", "a|b", "a,b", "a", "b", ":", "/", "..", "../a"].map(key)).await
     }
 
+    /// K2: paths are text: no slash and no dot is left out, and nothing is decoded.
+    async fn keys_are_no_paths(t: Test) -> Check {
+        let paths = ["a/b", "a//b", "a/./b", "a/b/", "/a/b", "//a/b", "a/c/../b", "a", "a/", "/a", "./a"];
+        all_apart(&t, paths.map(key)).await?;
+        all_apart(&t, ["A", "%41", "%2541", "%61", " ", "%20", "+", "%2B", "/", "%2F", "%2f", "&#65;", "\\u0041"].map(key)).await
+    }
+
+    /// K2: characters that are not shown count.
+    async fn characters_that_are_not_shown_count(t: Test) -> Check {
+        let hidden = [
+            "ab", "a\u{ad}b", "a\u{2060}b", "a\u{fe0f}b", "a\u{200d}b", "a\u{1}b", "a\u{7f}b", "a\u{85}b", "a\u{2028}b",
+            "a\u{200e}b", "\u{1}ab", "ab\u{1}",
+        ];
+        all_apart(&t, hidden.map(key)).await
+    }
+
     /// K2: a key may be the beginning of another.
     async fn a_key_may_begin_another(t: Test) -> Check {
         all_apart(&t, ["u", "us", "user", "user:", "user:1", "user:10", "user:100"].map(key)).await

@@ -20,6 +20,8 @@ mod guards;
 mod honesty;
 mod keys;
 mod kinds;
+mod limits;
+mod pairs;
 mod patch_create;
 mod patch_fields;
 mod patch_lists;
@@ -76,10 +78,12 @@ pub fn all() -> Vec<Case> {
         refresh_nothing::CASES,
         batch::CASES,
         scan::CASES,
+        limits::CASES,
         scenarios::CASES,
         declared::CASES,
         concurrency::CASES,
         races::CASES,
+        pairs::CASES,
         churn::CASES,
         crate::model::CASES,
         crate::histories::CASES,

@@ -10,7 +10,7 @@ use ttl_core::{
 };
 
 use super::support::{LATER, SOONER, ensure_ahead, whole};
-use super::together::{insist, together};
+use super::together::together;
 use crate::test::{LONG, applied, key, record};
 use crate::{Failure, cases, ensure, ensure_eq};
 
@@ -31,10 +31,10 @@ cases! {
                     0 => {
                         let options = PatchOptions::new().with_create(Create::new(LONG));
                         let change = Patch::new().increment("n", 1);
-                        applied(insist(|| store.patch(&K, &change, options.clone())).await?)?;
+                        applied(store.patch(&K, &change, options).await?)?;
                     }
                     1 => {
-                        let _ = insist(|| store.delete(&K, DeleteOptions::new())).await?;
+                        let _ = store.delete(&K, DeleteOptions::new()).await?;
                     }
                     _ => {
                         let whole = GetOptions::new().with_want(Want::DEADLINE);
@@ -60,11 +60,11 @@ cases! {
                 let key = key(&name);
                 async move {
                     if number == 3 {
-                        let _ = insist(|| store.delete(&key, DeleteOptions::new())).await?;
+                        let _ = store.delete(&key, DeleteOptions::new()).await?;
                     } else {
                         let to = if number % 4 == 1 { Expiry::Never } else { Expiry::After(LATER) };
                         let change = ExpiryChange::Set(to);
-                        let _ = insist(|| store.expire(&key, change, ExpireOptions::new())).await?;
+                        let _ = store.expire(&key, change, ExpireOptions::new()).await?;
                     }
                     Ok(())
                 }
@@ -85,11 +85,11 @@ cases! {
                 let key = key(&name);
                 async move {
                     if number == 3 {
-                        let _ = insist(|| store.delete(&key, DeleteOptions::new())).await?;
+                        let _ = store.delete(&key, DeleteOptions::new()).await?;
                     } else {
                         let options = PatchOptions::new().with_refresh(Refresh::extend_only(LATER));
                         let change = Patch::new().increment("n", 1).append("list", number);
-                        let _ = insist(|| store.patch(&key, &change, options.clone())).await?;
+                        let _ = store.patch(&key, &change, options).await?;
                     }
                     Ok(())
                 }
@@ -111,7 +111,7 @@ cases! {
                 if number < 8 {
                     // Blobs and records in turn: what one leaves must not stay under the other.
                     let value = if round % 2 == 0 { Value::from(format!("{number}")) } else { Record::new().with("writer", number).into() };
-                    applied(insist(|| store.put(&K, value.clone(), PutOptions::new(instant(number)))).await?)?;
+                    applied(store.put(&K, value, PutOptions::new(instant(number))).await?)?;
                 } else if number < 12 {
                     seen.push(store.get(&key("k"), GetOptions::new().with_want(Want::DEADLINE)).await?);
                 } else {

@@ -101,6 +101,22 @@ cases! {
         })).await
     }
 
+    /// V2, V1: texts, names and blobs are not normalised: what looks the same and is spelled otherwise stays so.
+    async fn unicode_in_values_is_not_normalised(t: Test) -> Check {
+        let spellings = ["\u{e9}", "e\u{301}", "\u{212b}", "\u{c5}", "A\u{30a}", "\u{fb01}", "fi", "\u{1100}\u{1161}", "\u{ac00}"];
+        let mut record = Record::new();
+        for spelling in spellings {
+            record = record.with(spelling, json!({ "text": spelling, spelling: [spelling] }));
+        }
+        t.put(&key("k"), record.clone(), PutOptions::new(LONG)).await?;
+        t.expect_value(&key("k"), record, "the record as it was spelled").await?;
+        for spelling in spellings {
+            t.put(&key("b"), spelling, PutOptions::new(LONG)).await?;
+            t.expect_value(&key("b"), spelling, "the blob as it was spelled").await?;
+        }
+        Ok(())
+    }
+
     /// V2: objects inside of a field have names of any characters, the empty one and reserved ones too.
     async fn names_inside_of_objects_are_free(t: Test) -> Check {
         both_ways(&t, json!({

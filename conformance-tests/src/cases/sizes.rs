@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use ttl_core::{Expiry, Patch, PatchOptions, PutOptions, Record, Value};
+use ttl_core::{Condition, Create, Expiry, Patch, PatchOptions, PutOptions, Record, Value, Version};
 
 use crate::test::{LONG, key};
 use crate::{Test, cases, ensure_eq, ensure_kind};
@@ -77,6 +77,40 @@ cases! {
         ensure_kind!(t.store.patch(&key("k"), &patch, PatchOptions::new()).await, TooLarge, "a patch that grows");
         ensure_eq!(t.state(&key("k")).await?, before, "the record after the refused patch");
         Ok(())
+    }
+
+    /// V4, P2: a patch that would create a record too large is `TooLarge` and creates nothing.
+    #[needs(size_limit, patch)]
+    async fn a_patch_that_creates_too_much_creates_nothing(t: Test) -> Check {
+        let too_much = Patch::new().set("text", "x".repeat(limit(&t)));
+        let grows = Create::new(LONG).with_initial(record_of(limit(&t) - 2));
+        let whole = Create::new(LONG).with_initial(record_of(limit(&t) + 1));
+        for (patch, create) in [
+            (too_much, Create::new(LONG)), (Patch::new().set("more", "xx"), grows), (Patch::new(), whole),
+        ] {
+            let patched = t.store.patch(&key("k"), &patch, PatchOptions::new().with_create(create)).await;
+            ensure_kind!(patched, TooLarge, "a patch that creates too much");
+            t.expect_miss(&key("k"), "after the refused patch").await?;
+        }
+        Ok(())
+    }
+
+    /// V4, C3: a value too large is `TooLarge` whether or not the condition holds.
+    #[needs(size_limit, conditions)]
+    async fn too_large_comes_before_refused(t: Test) -> Check {
+        let version = t.put_version(&key("k"), "old", PutOptions::new(LONG)).await?;
+        let before = t.state(&key("k")).await?;
+        for (name, condition) in [
+            ("k", Condition::IfAbsent), ("k", Condition::IfVersion(Version::from_u128(7))), ("k", Condition::IfVersion(version)),
+            ("none", Condition::IfPresent), ("none", Condition::IfVersion(version)), ("none", Condition::IfAbsent),
+        ] {
+            for value in [Value::from(vec![7_u8; limit(&t) + 1]), record_of(limit(&t) + 1).into()] {
+                let options = PutOptions::new(LONG).with_condition(condition);
+                ensure_kind!(t.store.put(&key(name), value, options).await, TooLarge, "{condition:?} of {name}");
+            }
+        }
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry after the refused puts");
+        t.expect_miss(&key("none"), "after the refused puts").await
     }
 }
 

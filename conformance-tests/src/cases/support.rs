@@ -30,7 +30,10 @@ pub(super) fn ensure_ahead(t: &Test, seen: Deadline, started: SystemTime, ttl: T
     let last = Deadline::after(t.store.now() + error + rounding, ttl);
     ensure!(
         (first..=last).contains(&seen),
-        format!("{about}: a deadline {ttl} ahead, from {first:?} to {last:?}"),
+        format!(
+            "{about}: a deadline {ttl} ahead, from {first:?} to {last:?} (a clock error of {error:?} at both ends, and \
+             {rounding:?} of rounding)"
+        ),
         "{seen:?}"
     );
     Ok(())

@@ -1,19 +1,16 @@
-//! Many tasks at once, for the cases of races: how they start together, and how they insist.
+//! Many tasks at once, for the cases of races: how they start together, and how calls are dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-use ttl_core::{ErrorKind, Result, TtlStore};
+use ttl_core::TtlStore;
 
 use crate::{Check, Failure, Test};
 
-/// How often a call that lost every race is made again.
-const PATIENCE: usize = 1_000;
-
 /// Runs so many tasks at once, on the two handles in turn, and lets time pass meanwhile; their answers, in the order
-/// of the tasks.
+/// of the tasks. Calls of theirs that fail with a retryable error, `Contention` too, are made again.
 pub(super) async fn together<T, F>(
     t: &Test,
     count: usize,
@@ -26,8 +23,7 @@ where
     let start = Arc::new(Barrier::new(count));
     let mut tasks = JoinSet::new();
     for number in 0..count {
-        let store = if number % 2 == 0 { &t.store } else { &t.second };
-        let (start, run) = (Arc::clone(&start), task(number, Arc::clone(store)));
+        let (start, run) = (Arc::clone(&start), task(number, t.racing(number)));
         tasks.spawn(async move {
             start.wait().await;
             (number, run.await)
@@ -54,25 +50,6 @@ async fn tick(t: &Test) {
     if t.is_manual() {
         t.pass(Duration::from_millis(1)).await;
     }
-}
-
-/// Makes a call until it is not lost to other writers: `Contention` means that nothing was applied (P6).
-pub(super) async fn insist<T, F>(call: impl Fn() -> F) -> Check<T>
-where
-    F: Future<Output = Result<T>>,
-{
-    for _ in 0..PATIENCE {
-        match call().await {
-            Err(error) if error.kind() == ErrorKind::Contention => {
-                if !error.is_retryable() {
-                    return Err(Failure::new("a contention that is retryable", format!("{error:?}")));
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            other => return Ok(other?),
-        }
-    }
-    Err(Failure::new("an end of the contention", format!("none after {PATIENCE} attempts")))
 }
 
 /// Drops a call after its future was polled and the others had so many turns.

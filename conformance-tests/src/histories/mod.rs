@@ -6,9 +6,9 @@ mod register;
 mod tasks;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
-use ttl_core::{Key, Kind};
+use ttl_core::{Key, Kind, Value};
 
 use self::checker::{Operation, explain};
 use self::register::Done;
@@ -28,15 +28,15 @@ const _: () = assert!(TASKS * OPERATIONS <= checker::MOST);
 cases! {
     histories, each_histories ($);
 
-    /// C1, C2, P1, P6, R6: puts, patches, takes and refreshing reads of one record by many at once have an order
-    /// that explains every answer.
+    /// C1, C2, C3, E5, X1, X2, X8, P1, P6, R2, R6: puts, patches, expires, takes and refreshing reads of one record by
+    /// many at once, alone and in batches, have an order that explains every value, version and deadline.
     #[needs(conditions, patch)]
     async fn concurrent_histories_of_records_are_linearizable(t: Test) -> Check {
         rounds(t, Kind::Record).await
     }
 
-    /// C1, C2, R6: puts, takes and refreshing reads of one blob by many at once have an order that explains every
-    /// answer.
+    /// C1, C2, C3, E5, X1, X2, X8, R2, R6: puts, expires, takes and refreshing reads of one blob by many at once, alone
+    /// and in batches, have an order that explains every value, version and deadline.
     #[needs(conditions)]
     async fn concurrent_histories_of_blobs_are_linearizable(t: Test) -> Check {
         rounds(t, Kind::Blob).await
@@ -46,13 +46,21 @@ cases! {
 async fn rounds(test: Test, kind: Kind) -> Check {
     let test = Arc::new(test);
     let seed = crate::model::seed()?;
-    for round in 0..if test.is_manual() { 60 } else { 25 } {
+    for round in 0..if test.is_manual() { 60 } else { 12 } {
         let keys: Vec<Key> = (0..KEYS).map(|n| crate::test::key(&format!("{round}-{n}"))).collect();
-        let begun = Instant::now();
+        if round % 2 == 1 {
+            for key in &keys {
+                test.ghost(
+                    key,
+                    if kind == Kind::Blob { "ghost".into() } else { Value::from(crate::test::record()) },
+                )
+                .await?;
+            }
+        }
+        let (begun, base) = (Instant::now(), whole_second(test.store.now()));
         let workers = (0..TASKS).map(|task| {
-            let store = Arc::clone(if task % 2 == 0 { &test.store } else { &test.second });
             let random = seed.wrapping_mul(1 << 32) ^ (round * TASKS + task) as u64;
-            let worker = Worker::new(store, keys.clone(), kind, begun, random);
+            let worker = Worker::new(test.racing(task), keys.clone(), kind, begun, base, random);
             tokio::spawn(worker.run(OPERATIONS))
         });
         let mut histories = vec![Vec::new(); KEYS];
@@ -67,6 +75,11 @@ async fn rounds(test: Test, kind: Kind) -> Check {
         }
     }
     Ok(())
+}
+
+fn whole_second(instant: SystemTime) -> SystemTime {
+    let since = instant.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 fn check(mut history: Vec<Operation<Done>>) -> Check {

@@ -1,7 +1,10 @@
-//! What one key does under operations that stand one after the other, without a word about time.
+//! What one key does under operations that stand one after the other.
+//!
+//! Deadlines are instants of a day ahead, so that no answer depends on the time; what is stored under a key at first
+//! is nothing, or a ghost, which is the same.
 
 use serde_json::Value as Json;
-use ttl_core::{Record, Value, Version};
+use ttl_core::{Deadline, Guard, Record, Ttl, Value, Version};
 
 use super::checker::Meaning;
 
@@ -14,34 +17,77 @@ pub(super) struct Done {
 
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
-    Get,
-    Put(Text),
-    PutIfAbsent(Text),
-    PutIfVersion(Text, Version),
-    /// Adds one to `n`; creates if told to.
+    /// Reads; with a refresh the deadline that is reported is the new one.
+    Get {
+        refresh: Option<Moves>,
+    },
+    Put {
+        text: Text,
+        when: When,
+        deadline: Deadline,
+        /// Whether a deadline that is there stays.
+        keep: bool,
+    },
+    /// Adds one to `n`; creates with this deadline if there is one.
     Increment {
-        create: bool,
+        create: Option<Deadline>,
     },
     /// Appends to `l`.
     Append(u64),
-    Expire,
-    Delete,
-    Take,
+    Expire {
+        to: To,
+        guard: Guard,
+        version: Option<Version>,
+    },
+    Delete {
+        version: Option<Version>,
+    },
+    Take {
+        version: Option<Version>,
+    },
+}
+
+/// How a refresh moves a deadline.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Moves {
+    /// To any instant.
+    Anywhere,
+    /// To a later one, or not at all.
+    Later,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum When {
+    Always,
+    IfAbsent,
+    IfPresent,
+    IfVersion(Version),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum To {
+    At(Deadline),
+    Extend(Ttl),
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     Miss,
-    Hit(Text, Version),
+    Hit(Text, Version, Deadline),
     Applied,
     Put {
         created: bool,
         version: Version,
+        deadline: Deadline,
     },
     Patched {
         created: bool,
         version: Version,
         field: Json,
+    },
+    Expired {
+        deadline: Deadline,
+        changed: bool,
     },
     Taken(Text),
     Absent,
@@ -60,59 +106,135 @@ pub(super) fn text(value: &Value) -> Text {
     }
 }
 
-/// What is stored; the version is not known where its write was not answered.
-pub(super) type State = Option<(Text, Option<Version>)>;
+/// An entry; version and deadline are not known where what made them was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Live {
+    text: Text,
+    version: Option<Version>,
+    deadline: Option<Deadline>,
+}
+
+/// What is stored.
+pub(super) type State = Option<Live>;
 
 impl Meaning for Done {
     type State = State;
 
     fn after(&self, state: &State) -> Option<State> {
         match (&self.asked, &self.answer) {
-            (Asked::Get, Answer::Miss) => state.is_none().then_some(None),
-            (Asked::Get, Answer::Hit(seen, version)) => {
-                let (text, known) = state.as_ref()?;
-                let fits = text == seen && known.is_none_or(|known| known == *version);
-                fits.then(|| Some((text.clone(), Some(*version))))
+            (Asked::Get { .. }, Answer::Miss) => state.is_none().then_some(None),
+            (Asked::Get { refresh }, Answer::Hit(text, version, deadline)) => {
+                let live = state.as_ref()?;
+                let same = live.text == *text && live.version.is_none_or(|known| known == *version);
+                let moved = live.deadline.is_none_or(|known| match refresh {
+                    None => *deadline == known,
+                    Some(Moves::Later) => *deadline >= known,
+                    Some(Moves::Anywhere) => true,
+                });
+                let seen = Live { text: text.clone(), version: Some(*version), deadline: Some(*deadline) };
+                (same && moved).then_some(Some(seen))
             }
-            (Asked::Put(text), answer) => self.written(state, true, text, answer),
-            (Asked::PutIfAbsent(text), answer) => self.written(state, state.is_none(), text, answer),
-            (Asked::PutIfVersion(text, wanted), answer) => match state {
-                None => matches!(answer, Answer::Absent | Answer::Unknown).then_some(None),
-                // Either answer is right while the version is not known.
-                Some((_, None)) => {
-                    let holds = !matches!(answer, Answer::Refused);
-                    self.written(state, holds, text, answer)
+            (Asked::Put { text, when, deadline, keep }, answer) => {
+                let stays = state.as_ref().filter(|_| *keep);
+                let ends = stays.map_or(Some(*deadline), |live| live.deadline);
+                match holds(state, *when) {
+                    Some(holds) => self.written(state, holds, text, ends),
+                    // Either answer is right while the version is not known.
+                    None => self.written(state, !matches!(answer, Answer::Refused), text, ends),
                 }
-                Some((_, Some(known))) => self.written(state, known == wanted, text, answer),
-            },
+            }
             (Asked::Increment { create }, answer) => self.patched(state, *create, answer, |record| {
                 let sum = record.get("n").and_then(Json::as_i64).unwrap_or(0) + 1;
                 ("n", Json::from(sum))
             }),
-            (Asked::Append(element), answer) => self.patched(state, false, answer, |record| {
+            (Asked::Append(element), answer) => self.patched(state, None, answer, |record| {
                 let mut list = record.get("l").and_then(Json::as_array).cloned().unwrap_or_default();
                 list.push(Json::from(*element));
                 ("l", Json::Array(list))
             }),
-            (Asked::Expire, Answer::Applied) => state.is_some().then(|| state.clone()),
-            (Asked::Expire | Asked::Delete | Asked::Take, Answer::Absent) => state.is_none().then_some(None),
-            (Asked::Expire, Answer::Unknown) => Some(state.clone()),
-            (Asked::Delete, Answer::Applied) => state.is_some().then_some(None),
-            (Asked::Take, Answer::Taken(taken)) => (state.as_ref()?.0 == *taken).then_some(None),
-            (Asked::Delete | Asked::Take, Answer::Unknown) => Some(None),
+            (Asked::Expire { .. } | Asked::Delete { .. } | Asked::Take { .. }, Answer::Absent) => {
+                state.is_none().then_some(None)
+            }
+            (
+                Asked::Expire { version, .. } | Asked::Delete { version } | Asked::Take { version },
+                Answer::Refused,
+            ) => {
+                let refused = is_version(state.as_ref()?, *version) != Some(true);
+                refused.then(|| state.clone())
+            }
+            (Asked::Expire { to, guard, version }, answer) => expired(state, *to, *guard, *version, answer),
+            (Asked::Delete { version }, Answer::Applied) => {
+                (is_version(state.as_ref()?, *version) != Some(false)).then_some(None)
+            }
+            (Asked::Take { version }, Answer::Taken(taken)) => {
+                let live = state.as_ref()?;
+                (live.text == *taken && is_version(live, *version) != Some(false)).then_some(None)
+            }
+            (Asked::Delete { version } | Asked::Take { version }, Answer::Unknown) => {
+                let stays = state.as_ref().is_some_and(|live| is_version(live, *version) == Some(false));
+                Some(state.clone().filter(|_| stays))
+            }
             _ => None,
         }
     }
 }
 
+/// Whether the entry has this version: always if none is named; not known if the entry's is not.
+fn is_version(live: &Live, version: Option<Version>) -> Option<bool> {
+    let Some(version) = version else { return Some(true) };
+    live.version.map(|known| known == version)
+}
+
+/// Whether the condition of a put holds, if that is known.
+fn holds(state: &State, when: When) -> Option<bool> {
+    match (when, state) {
+        (When::Always, _) => Some(true),
+        (When::IfAbsent, state) => Some(state.is_none()),
+        (When::IfPresent, state) => Some(state.is_some()),
+        (When::IfVersion(_), None) => Some(false),
+        (When::IfVersion(version), Some(live)) => is_version(live, Some(version)),
+    }
+}
+
+fn expired(state: &State, to: To, guard: Guard, version: Option<Version>, answer: &Answer) -> Option<State> {
+    let Some(live) = state else { return matches!(answer, Answer::Unknown).then_some(None) };
+    if is_version(live, version) == Some(false) {
+        return matches!(answer, Answer::Unknown).then(|| state.clone());
+    }
+    let at = |deadline| Some(Some(Live { deadline, ..live.clone() }));
+    let Answer::Expired { deadline, changed } = answer else {
+        return if matches!(answer, Answer::Unknown) { at(None) } else { None };
+    };
+    // Where the deadline before is not known, what is reported is taken as it is.
+    let Some(before) = live.deadline else { return at(Some(*deadline)) };
+    let new = match to {
+        To::At(deadline) => deadline,
+        To::Extend(by) => before.plus(by),
+    };
+    let lets = match guard {
+        Guard::IfLater => new > before,
+        Guard::IfSooner => new < before,
+        Guard::IfPersistent => before.is_never(),
+        Guard::IfExpiring => !before.is_never(),
+        _ => true,
+    };
+    let after = if lets { new } else { before };
+    (*deadline == after && *changed == (after != before)).then(|| at(Some(after)))?
+}
+
 impl Done {
-    fn written(&self, state: &State, holds: bool, text: &Text, answer: &Answer) -> Option<State> {
-        match answer {
-            Answer::Put { created, version } if holds && *created == state.is_none() => {
-                Some(Some((text.clone(), Some(*version))))
+    fn written(&self, state: &State, holds: bool, text: &Text, ends: Option<Deadline>) -> Option<State> {
+        match &self.answer {
+            Answer::Put { created, version, deadline } if holds && *created == state.is_none() => {
+                let right = ends.is_none_or(|ends| ends == *deadline);
+                let live = Live { text: text.clone(), version: Some(*version), deadline: Some(*deadline) };
+                right.then_some(Some(live))
             }
-            Answer::Refused if !holds => Some(state.clone()),
-            Answer::Unknown if holds => Some(Some((text.clone(), None))),
+            Answer::Refused if !holds && state.is_some() => Some(state.clone()),
+            Answer::Absent if !holds && state.is_none() => Some(None),
+            Answer::Unknown if holds => {
+                Some(Some(Live { text: text.clone(), version: None, deadline: ends }))
+            }
             Answer::Unknown => Some(state.clone()),
             _ => None,
         }
@@ -121,22 +243,25 @@ impl Done {
     fn patched(
         &self,
         state: &State,
-        create: bool,
+        create: Option<Deadline>,
         answer: &Answer,
         change: impl Fn(&Record) -> (&'static str, Json),
     ) -> Option<State> {
-        let before = match state {
-            Some((text, _)) => Record::from_serialize(&serde_json::from_str::<Json>(text).ok()?).ok()?,
-            None if create => Record::new(),
-            None => return matches!(answer, Answer::Absent | Answer::Unknown).then_some(None),
+        let (before, deadline) = match (state, create) {
+            (Some(live), _) => {
+                let fields = serde_json::from_str::<Json>(&live.text).ok()?;
+                (Record::from_serialize(&fields).ok()?, live.deadline)
+            }
+            (None, Some(deadline)) => (Record::new(), Some(deadline)),
+            (None, None) => return matches!(answer, Answer::Absent | Answer::Unknown).then_some(None),
         };
         let (name, value) = change(&before);
-        let after = before.with(name, &value).to_json_text();
+        let text = before.with(name, &value).to_json_text();
         match answer {
             Answer::Patched { created, version, field } if *created == state.is_none() && *field == value => {
-                Some(Some((after, Some(*version))))
+                Some(Some(Live { text, version: Some(*version), deadline }))
             }
-            Answer::Unknown => Some(Some((after, None))),
+            Answer::Unknown => Some(Some(Live { text, version: None, deadline })),
             _ => None,
         }
     }

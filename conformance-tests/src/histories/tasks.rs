@@ -1,24 +1,34 @@
 //! One of many that work on the same keys, and what it was answered.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value as Json;
 use ttl_core::{
-    Condition, Create, DeleteOptions, Error, ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key,
-    Kind, Outcome, Patch, PatchOptions, PutOptions, Record, Refresh, Ttl, TtlStore, Value, Version, Want,
+    Condition, Create, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome,
+    Expiry, ExpiryChange, GetOptions, Guard, Key, Kind, Meta, OnLive, Outcome, Patch, PatchOptions,
+    PatchOutcome, PutItem, PutOptions, Record, Refresh, Result, Ttl, TtlStore, Value, Version, Want,
 };
 
 use super::checker::Operation;
-use super::register::{Answer, Asked, Done, text};
-use crate::test::LONG;
+use super::register::{Answer, Asked, Done, Moves, To, When, text};
 use crate::{Check, Failure};
+
+const WANT: Want = Want::DEADLINE.union(Want::VERSION);
+
+/// A call: an operation on one key, or the same on several at once.
+enum Call {
+    One(usize, Asked),
+    Many(Vec<(usize, Asked)>),
+}
 
 pub(super) struct Worker {
     store: Arc<dyn TtlStore>,
     keys: Vec<Key>,
     kind: Kind,
     begun: Instant,
+    /// The instant that deadlines are counted from, on a whole second.
+    base: SystemTime,
     random: u64,
     /// The version of each key that it met last.
     versions: Vec<Option<Version>>,
@@ -30,36 +40,46 @@ impl Worker {
         keys: Vec<Key>,
         kind: Kind,
         begun: Instant,
+        base: SystemTime,
         random: u64,
     ) -> Self {
         let versions = vec![None; keys.len()];
-        Self { store, keys, kind, begun, random, versions }
+        Self { store, keys, kind, begun, base, random, versions }
     }
 
-    /// Does so many random operations; each with the key that it was on. Those that certainly did nothing, because
-    /// others were faster, are left out.
+    /// Does so many random operations; each with the key that it was on.
     pub(super) async fn run(mut self, operations: usize) -> Check<Vec<(usize, Operation<Done>)>> {
         let mut done = Vec::new();
-        for _ in 0..operations {
-            let key = usize::from(self.below(4) == 0);
-            let asked = self.choose(key);
+        while done.len() < operations {
+            let call = self.choose(operations - done.len());
             if self.below(3) == 0 {
                 tokio::task::yield_now().await;
             }
             let called = self.nanos();
-            let answer = match self.ask(key, &asked).await? {
-                Ok(answer) => answer,
-                Err(error) if error.kind() == ErrorKind::Contention => continue,
-                Err(error) if error.kind() == ErrorKind::OutcomeUnknown => Answer::Unknown,
-                Err(error) => return Err(error.into()),
+            let answers = match &call {
+                Call::One(key, asked) => vec![self.ask(*key, asked).await?],
+                Call::Many(items) => self.ask_many(items).await?,
             };
-            let answered = (!matches!(answer, Answer::Unknown)).then(|| self.nanos());
-            if let Answer::Hit(_, version) | Answer::Put { version, .. } | Answer::Patched { version, .. } =
-                &answer
-            {
-                self.versions[key] = Some(*version);
+            let now = self.nanos();
+            let asked = match call {
+                Call::One(key, asked) => vec![(key, asked)],
+                Call::Many(items) => items,
+            };
+            for ((key, asked), answer) in asked.into_iter().zip(answers) {
+                let answer = match answer {
+                    Ok(answer) => answer,
+                    Err(error) if error.kind() == ErrorKind::OutcomeUnknown => Answer::Unknown,
+                    Err(error) => return Err(error.into()),
+                };
+                let answered = (!matches!(answer, Answer::Unknown)).then_some(now);
+                if let Answer::Hit(_, version, _)
+                | Answer::Put { version, .. }
+                | Answer::Patched { version, .. } = &answer
+                {
+                    self.versions[key] = Some(*version);
+                }
+                done.push((key, Operation { what: Done { asked, answer }, called, answered }));
             }
-            done.push((key, Operation { what: Done { asked, answer }, called, answered }));
         }
         Ok(done)
     }
@@ -78,23 +98,81 @@ impl Worker {
         (bits ^ (bits >> 31)) % bound
     }
 
-    fn choose(&mut self, key: usize) -> Asked {
-        let content = self.value();
+    /// A call of at most so many operations. Keys of a batch differ, and all of it is of one kind.
+    fn choose(&mut self, most: usize) -> Call {
+        let key = usize::from(self.below(4) == 0);
+        if most < self.keys.len() || self.below(5) != 0 {
+            return Call::One(key, self.operation(key));
+        }
+        let all = 0..self.keys.len();
+        Call::Many(match self.below(3) {
+            0 => {
+                let refresh = (self.below(2) == 0).then_some(Moves::Later);
+                all.map(|key| (key, Asked::Get { refresh })).collect()
+            }
+            1 => all.map(|key| (key, self.put(key))).collect(),
+            _ => {
+                let takes = self.below(2) == 0;
+                let version = None;
+                all.map(|key| (key, if takes { Asked::Take { version } } else { Asked::Delete { version } }))
+                    .collect()
+            }
+        })
+    }
+
+    fn operation(&mut self, key: usize) -> Asked {
         let records = self.kind == Kind::Record;
-        match self.below(if records { 13 } else { 9 }) {
-            0 | 1 => Asked::Get,
-            2 => Asked::Put(text(&content)),
-            3 => Asked::PutIfAbsent(text(&content)),
-            4 | 5 => match self.versions[key] {
-                Some(version) => Asked::PutIfVersion(text(&content), version),
-                None => Asked::Get,
+        match self.below(if records { 15 } else { 11 }) {
+            0..=2 => Asked::Get {
+                refresh: match self.below(3) {
+                    0 => None,
+                    1 => Some(Moves::Later),
+                    _ => Some(Moves::Anywhere),
+                },
             },
-            6 => Asked::Expire,
-            7 => Asked::Delete,
-            8 => Asked::Take,
-            9 | 10 => Asked::Increment { create: self.below(2) == 0 },
+            3..=5 => self.put(key),
+            6 | 7 => self.expire(key),
+            8 => Asked::Delete { version: self.maybe_version(key) },
+            9 | 10 => Asked::Take { version: self.maybe_version(key) },
+            11 | 12 => Asked::Increment { create: (self.below(2) == 0).then(|| self.deadline()) },
             _ => Asked::Append(self.below(1_000_000)),
         }
+    }
+
+    fn put(&mut self, key: usize) -> Asked {
+        let content = text(&self.value());
+        let when = match (self.below(5), self.versions[key]) {
+            (0, _) => When::IfAbsent,
+            (1, _) => When::IfPresent,
+            (2, Some(version)) => When::IfVersion(version),
+            _ => When::Always,
+        };
+        Asked::Put { text: content, when, deadline: self.deadline(), keep: self.below(3) == 0 }
+    }
+
+    fn expire(&mut self, key: usize) -> Asked {
+        let to = match self.below(4) {
+            0 => To::Extend(Ttl::seconds(1 + self.below(100))),
+            1 if self.below(2) == 0 => To::At(Deadline::NEVER),
+            _ => To::At(self.deadline()),
+        };
+        let guard = match self.below(6) {
+            0 => Guard::IfLater,
+            1 => Guard::IfSooner,
+            2 => Guard::IfExpiring,
+            3 => Guard::IfPersistent,
+            _ => Guard::Always,
+        };
+        Asked::Expire { to, guard, version: self.maybe_version(key) }
+    }
+
+    fn maybe_version(&mut self, key: usize) -> Option<Version> {
+        if self.below(3) == 0 { self.versions[key] } else { None }
+    }
+
+    /// About a day ahead, on a whole second.
+    fn deadline(&mut self) -> Deadline {
+        Deadline::at(self.base + Duration::from_secs(86_400 + self.below(10_000)))
     }
 
     /// A value that nobody else writes.
@@ -106,88 +184,149 @@ impl Worker {
         }
     }
 
-    async fn ask(&mut self, key: usize, asked: &Asked) -> Check<Result<Answer, Error>> {
-        let key = self.keys[key].clone();
-        let answer = match asked {
-            Asked::Get => {
-                let mut options = GetOptions::new().with_want(Want::VERSION);
-                // A refresh is a write of its own, which must not touch what others have written since.
-                options.refresh =
-                    (self.below(2) == 0).then_some(Refresh::reset(Ttl::minutes(50 + self.below(20))));
-                self.store.get(&key, options).await.map(|entry| match entry {
-                    None => Ok(Answer::Miss),
-                    Some(entry) => Ok(Answer::Hit(text(&told(entry.value)?), told(entry.version)?)),
-                })
+    async fn ask(&mut self, key: usize, asked: &Asked) -> Check<Result<Answer>> {
+        let store = Arc::clone(&self.store);
+        let name = self.keys[key].clone();
+        match asked {
+            Asked::Get { refresh } => got(store.get(&name, self.get_options(*refresh)).await),
+            Asked::Put { .. } => {
+                let item = self.item(key, asked)?;
+                put(store.put(&name, item.value, item.options).await)
             }
-            Asked::Put(text) => self.put(&key, text, Condition::Always).await,
-            Asked::PutIfAbsent(text) => self.put(&key, text, Condition::IfAbsent).await,
-            Asked::PutIfVersion(text, version) => self.put(&key, text, Condition::IfVersion(*version)).await,
             Asked::Increment { create } => {
-                let mut options = PatchOptions::new();
-                options.create = create.then(|| Create::new(LONG));
-                self.patch(&key, &Patch::new().increment("n", 1), options).await
+                let mut options = PatchOptions::new().with_want(WANT);
+                options.create = create.map(|deadline| Create::new(Expiry::from(deadline)));
+                patched(store.patch(&name, &Patch::new().increment("n", 1), options).await)
             }
             Asked::Append(element) => {
-                self.patch(&key, &Patch::new().append("l", element), PatchOptions::new()).await
+                let options = PatchOptions::new().with_want(WANT);
+                patched(store.patch(&name, &Patch::new().append("l", element), options).await)
             }
-            Asked::Expire => {
-                let change = ExpiryChange::Set(Expiry::After(Ttl::minutes(50 + self.below(20))));
-                let result = self.store.expire(&key, change, ExpireOptions::new()).await;
-                result.map(|outcome| Ok(unless_applied(outcome, |_| Answer::Applied)))
+            Asked::Expire { to, guard, version } => {
+                let change = match to {
+                    To::At(deadline) => ExpiryChange::Set(Expiry::from(*deadline)),
+                    To::Extend(by) => ExpiryChange::Extend(*by),
+                };
+                let mut options = ExpireOptions::new().with_guard(*guard);
+                options.if_version = *version;
+                expired(store.expire(&name, change, options).await)
             }
-            Asked::Delete => {
-                let result = self.store.delete(&key, DeleteOptions::new()).await;
-                result.map(|outcome| Ok(unless_applied(outcome, |_| Answer::Applied)))
+            Asked::Delete { version } | Asked::Take { version } => {
+                deleted(store.delete(&name, delete_options(asked, *version)).await)
             }
-            Asked::Take => match self.store.delete(&key, DeleteOptions::take()).await {
-                Ok(Outcome::Applied(taken)) => {
-                    Ok(told(taken.and_then(|entry| entry.value)).map(|value| Answer::Taken(text(&value))))
-                }
-                Ok(other) => Ok(Ok(unless_applied(other, |_| Answer::Applied))),
-                Err(error) => Err(error),
-            },
-        };
-        answer.map_or_else(|error| Ok(Err(error)), |answer| answer.map(Ok))
+        }
     }
 
-    async fn put(&self, key: &Key, text: &str, condition: Condition) -> Result<Check<Answer>, Error> {
+    /// Asks the same of several keys in one call.
+    async fn ask_many(&mut self, items: &[(usize, Asked)]) -> Check<Vec<Result<Answer>>> {
+        let store = Arc::clone(&self.store);
+        let keys: Vec<Key> = items.iter().map(|(key, _)| self.keys[*key].clone()).collect();
+        match &items[0].1 {
+            Asked::Get { refresh } => {
+                let options = self.get_options(*refresh);
+                store.get_many(&keys, options).await.into_iter().map(got).collect()
+            }
+            Asked::Put { .. } => {
+                let items =
+                    items.iter().map(|(key, asked)| self.item(*key, asked)).collect::<Check<Vec<_>>>()?;
+                store.put_many(items).await.into_iter().map(put).collect()
+            }
+            asked => {
+                let options = delete_options(asked, None);
+                store.delete_many(&keys, options).await.into_iter().map(deleted).collect()
+            }
+        }
+    }
+
+    /// A refresh is a write of its own, which must not touch what others have written since.
+    fn get_options(&mut self, refresh: Option<Moves>) -> GetOptions {
+        // Deadlines lie about a day ahead: some refreshes extend and some do not.
+        let ttl = Ttl::seconds(80_000 + self.below(20_000));
+        GetOptions::new().with_want(WANT).with_refresh(refresh.map(|moves| match moves {
+            Moves::Anywhere => Refresh::reset(ttl),
+            Moves::Later => Refresh::extend_only(ttl),
+        }))
+    }
+
+    fn item(&self, key: usize, asked: &Asked) -> Check<PutItem> {
+        let Asked::Put { text, when, deadline, keep } = asked else {
+            return Err(Failure::new("a put", format!("{asked:?}")));
+        };
         let value = match self.kind {
-            Kind::Blob => Value::from(text.to_owned()),
+            Kind::Blob => Value::from(text.clone()),
             Kind::Record => {
                 let fields: Json = serde_json::from_str(text).unwrap_or_default();
                 Record::from_serialize(&fields)?.into()
             }
         };
-        let options = PutOptions::new(LONG).with_condition(condition).with_want(Want::VERSION);
-        Ok(match self.store.put(key, value, options).await? {
-            Outcome::Applied(meta) => {
-                told(meta.version).map(|version| Answer::Put { created: meta.created, version })
-            }
-            other => Ok(unless_applied(other, |_| Answer::Applied)),
-        })
-    }
-
-    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Check<Answer>, Error> {
-        let options = options.with_want(Want::VERSION);
-        Ok(match self.store.patch(key, patch, options).await? {
-            Outcome::Applied(done) => told(done.meta.version).map(|version| Answer::Patched {
-                created: done.meta.created,
-                version,
-                field: done.fields.iter().next().map(|(_, value)| value.clone()).unwrap_or_default(),
-            }),
-            other => Ok(unless_applied(other, |_| Answer::Applied)),
-        })
+        let condition = match when {
+            When::Always => Condition::Always,
+            When::IfAbsent => Condition::IfAbsent,
+            When::IfPresent => Condition::IfPresent,
+            When::IfVersion(version) => Condition::IfVersion(*version),
+        };
+        let on_live = if *keep { OnLive::Keep } else { OnLive::Replace };
+        let options = PutOptions::new(Expiry::from(*deadline)).with_condition(condition);
+        Ok(PutItem::new(self.keys[key].clone(), value, options.with_on_live(on_live).with_want(WANT)))
     }
 }
 
-fn unless_applied<T>(outcome: Outcome<T>, applied: impl FnOnce(T) -> Answer) -> Answer {
-    match outcome {
-        Outcome::Applied(done) => applied(done),
-        Outcome::Absent => Answer::Absent,
-        Outcome::Refused => Answer::Refused,
+fn delete_options(asked: &Asked, version: Option<Version>) -> DeleteOptions {
+    let mut options =
+        if matches!(asked, Asked::Take { .. }) { DeleteOptions::take() } else { DeleteOptions::new() };
+    options.if_version = version;
+    options
+}
+
+fn got(result: Result<Option<Entry>>) -> Check<Result<Answer>> {
+    let entry = match result {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return Ok(Ok(Answer::Miss)),
+        Err(error) => return Ok(Err(error)),
+    };
+    if let Some(error) = entry.refresh_error {
+        return Err(error.into());
+    }
+    Ok(Ok(Answer::Hit(text(&told(entry.value)?), told(entry.version)?, told(entry.deadline)?)))
+}
+
+fn put(result: Result<Outcome<Meta>>) -> Check<Result<Answer>> {
+    unless_applied(result, |meta| {
+        let (version, deadline) = (told(meta.version)?, told(meta.deadline)?);
+        Ok(Answer::Put { created: meta.created, version, deadline })
+    })
+}
+
+fn patched(result: Result<Outcome<PatchOutcome>>) -> Check<Result<Answer>> {
+    unless_applied(result, |done| {
+        let field = done.fields.iter().next().map(|(_, value)| value.clone()).unwrap_or_default();
+        Ok(Answer::Patched { created: done.meta.created, version: told(done.meta.version)?, field })
+    })
+}
+
+fn expired(result: Result<Outcome<ExpireOutcome>>) -> Check<Result<Answer>> {
+    unless_applied(result, |done| Ok(Answer::Expired { deadline: done.deadline, changed: done.changed }))
+}
+
+fn deleted(result: Result<Outcome<Option<Entry>>>) -> Check<Result<Answer>> {
+    unless_applied(result, |taken| match taken {
+        None => Ok(Answer::Applied),
+        Some(entry) => Ok(Answer::Taken(text(&told(entry.value)?))),
+    })
+}
+
+fn unless_applied<T>(
+    result: Result<Outcome<T>>,
+    applied: impl FnOnce(T) -> Check<Answer>,
+) -> Check<Result<Answer>> {
+    match result {
+        Ok(Outcome::Applied(done)) => applied(done).map(Ok),
+        Ok(Outcome::Absent) => Ok(Ok(Answer::Absent)),
+        Ok(Outcome::Refused) => Ok(Ok(Answer::Refused)),
+        Err(error) => Ok(Err::<Answer, Error>(error)),
     }
 }
 
 fn told<T>(what: Option<T>) -> Check<T> {
-    what.ok_or_else(|| Failure::new("the value and the version that were wanted", "an answer without"))
+    what.ok_or_else(|| Failure::new("the value, version and deadline that were wanted", "an answer without"))
 }

@@ -19,7 +19,7 @@ use crate::{Failure, Test};
 const SKEW: Duration = Duration::from_millis(5);
 
 /// Calls that took longer say too little about when they were decided; the sequence is run again.
-const SLOW: Duration = Duration::from_millis(150);
+pub(super) const SLOW: Duration = Duration::from_millis(150);
 
 /// Why a sequence did not come to its end.
 pub(super) enum Stop {

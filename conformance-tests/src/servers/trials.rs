@@ -42,12 +42,17 @@ pub fn conformance_trials(
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             let harness = make(server.url())?;
-            let verdict = runtime.block_on(run(&harness, &case));
+            let ran = runtime.block_on(run(&harness, &case));
             last.0.get_or_init(|| harness);
-            match &verdict {
+            match &ran.verdict {
                 Verdict::Skipped(need) => Ok(Completion::ignored_with(format!("it needs {need}"))),
-                verdict => match crate::tests_macro::verdict_text(&case, verdict) {
-                    Ok(()) => Ok(Completion::Completed),
+                _ => match crate::tests_macro::verdict_text(&ran) {
+                    Ok(()) => {
+                        if let Some(text) = crate::tests_macro::remark(&ran) {
+                            crate::watch::notice(&text);
+                        }
+                        Ok(Completion::Completed)
+                    }
                     Err(text) => Err(text.into()),
                 },
             }

@@ -97,4 +97,24 @@ folding! {
 
     /// Keys that look like numbers are read as numbers.
     KeysAreNumbers breaks K2 { |key| Ok(key.parse::<f64>().map_or(key.to_owned(), |n| n.to_string())) }
+
+    /// Keys are paths: empty steps and dots are left out.
+    KeysArePaths breaks K2 {
+        |key| {
+            let mut path = key.replace("/./", "/");
+            while path.contains("//") { path = path.replace("//", "/") }
+            Ok(path)
+        }
+    }
+
+    /// A slash at the beginning is cut.
+    CutsTheFirstSlash breaks K2 { |key| Ok(key.strip_prefix('/').unwrap_or(key).to_owned()) }
+
+    /// Escapes of URLs are decoded.
+    DecodesUrls breaks K2 { |key| Ok(key.replace("%41", "A").replace("%20", " ").replace("%2F", "/")) }
+
+    /// Characters that are not shown are left out, as some collations do.
+    LeavesOutWhatIsNotShown breaks K2 {
+        |key| Ok(key.replace(['\u{1}', '\u{7f}', '\u{85}', '\u{ad}', '\u{200d}', '\u{2060}', '\u{fe0f}'], ""))
+    }
 }

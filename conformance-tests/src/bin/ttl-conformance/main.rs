@@ -1,115 +1,18 @@
-//! The conformance suite as a program: says which clauses of the contract a store keeps.
+//! The conformance suite as a program, for the drivers of this workspace.
 
-mod args;
-mod list;
-mod report;
-
-use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use args::{Args, Command, Run};
-use report::Report;
-use ttl_conformance::{Case, Harness, all, drivers, run_all};
+use ttl_conformance::{drivers, program};
 
-/// The cases could not be run: bad arguments, no such store, no server.
-const CANNOT_RUN: u8 = 2;
+/// The URLs that the drivers read.
+const URLS: &str = "\
+memory:, redis://host:6379, rediss://..., redis+unix:///path, dynamodb://TABLE?endpoint=...,
+                   scylla://host:9042/KEYSPACE/TABLE, cassandra://... (as the drivers read them; with table=ensure
+                   DynamoDB's table is made if it is missing);
+                   on a server each case works in a namespace of its own and empties it afterwards; on ScyllaDB and
+                   Cassandra that is a table, suite_..., which is dropped at the end, in the URL's keyspace, which is
+                   made if it is missing (with one copy, if the URL has no replication) and stays";
 
 fn main() -> ExitCode {
-    let args = match Args::read() {
-        Ok(args) => args,
-        Err(text) => return cannot_run(&text),
-    };
-    let mut cases = all();
-    cases.retain(|case| args.filters.is_empty() || args.filters.iter().any(|filter| matches(case, filter)));
-    if cases.is_empty() {
-        return cannot_run("no case matches the filter; --list shows them all");
-    }
-    match args.command {
-        Command::Help => print!("{}", args::HELP),
-        Command::List => print!("{}", list::cases(&cases)),
-        Command::Clauses => print!("{}", list::clauses(&cases)),
-        Command::Run(run) => return run_cases(cases, &run),
-    }
-    ExitCode::SUCCESS
-}
-
-/// Whether a part of the case's name is this text, or one of its clauses.
-fn matches(case: &Case, filter: &str) -> bool {
-    format!("{case:?}").contains(filter)
-        || case.clauses().iter().any(|clause| clause.eq_ignore_ascii_case(filter))
-}
-
-fn run_cases(cases: Vec<Case>, run: &Run) -> ExitCode {
-    let harness = match drivers::harness(&run.url) {
-        Ok(harness) => harness,
-        Err(error) => return cannot_run(&error.to_string()),
-    };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return cannot_run(&format!("no threads to run on: {error}")),
-    };
-    runtime.block_on(async {
-        let capabilities = match reach(&harness).await {
-            Ok(capabilities) => capabilities,
-            Err(error) => return cannot_run(&chain(&error)),
-        };
-        // Just for the report: a server that does not tell is tested all the same.
-        let server = harness.backend_version().await.unwrap_or_default().or_else(|| run.server.clone());
-        let mut report = Report::new(capabilities, server, cases.len(), std::io::stderr().is_terminal());
-        let stopped = Arc::new(AtomicBool::new(false));
-        tokio::spawn(stop_on_ctrl_c(Arc::clone(&stopped)));
-        let mut cases = cases.into_iter();
-        let next = || if stopped.load(Ordering::Relaxed) { None } else { cases.next() };
-        run_all(&harness, run.jobs, next, |ran| report.add(ran)).await;
-        harness.finish().await;
-        if let Some(path) = &run.json
-            && let Err(error) = std::fs::write(path, report.json())
-        {
-            return cannot_run(&format!("cannot write {}: {error}", path.display()));
-        }
-        report.finish();
-        if stopped.load(Ordering::Relaxed) || report.has_failed() {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        }
-    })
-}
-
-/// Makes a store and reads from it, so that a store that is not there is one line and not hundreds of failures.
-async fn reach(harness: &Arc<dyn Harness>) -> ttl_core::Result<ttl_core::Capabilities> {
-    let fixture = harness.fresh().await?;
-    let key = ttl_core::Key::new("k")?;
-    let read = fixture.store.get(&key, ttl_core::GetOptions::nothing()).await;
-    if let Some(beneath) = &fixture.beneath {
-        beneath.clean_up().await;
-    }
-    read.map(|_| fixture.store.capabilities())
-}
-
-/// The first Ctrl-C lets the running cases end and clean up; the second one ends the program.
-async fn stop_on_ctrl_c(stopped: Arc<AtomicBool>) {
-    while tokio::signal::ctrl_c().await.is_ok() {
-        if stopped.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    }
-}
-
-fn cannot_run(text: &str) -> ExitCode {
-    eprintln!("error: {text}");
-    ExitCode::from(CANNOT_RUN)
-}
-
-/// The error and its causes in one line.
-fn chain(error: &ttl_core::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text.replace('\n', " ")
+    program::main(URLS, drivers::harness)
 }

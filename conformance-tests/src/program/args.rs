@@ -1,28 +1,30 @@
 //! The command line.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::ValueExt;
 
-/// What `--help` prints.
-pub(crate) const HELP: &str = "\
+/// What `--help` prints for a program that reads these URLs.
+pub(crate) fn help(urls: &str) -> String {
+    HELP.replace("{URLS}", urls)
+}
+
+const HELP: &str = "\
 Runs the conformance suite of ttl-store on a store and says which clauses of the contract it keeps.
 
 Usage: ttl-conformance [OPTIONS] URL
        ttl-conformance --list [--filter TEXT]
        ttl-conformance --clauses
 
-  URL              memory:, redis://host:6379, rediss://..., redis+unix:///path, dynamodb://TABLE?endpoint=...,
-                   scylla://host:9042/KEYSPACE/TABLE, cassandra://... (as the drivers read them; with table=ensure
-                   DynamoDB's table is made if it is missing);
-                   on a server each case works in a namespace of its own and empties it afterwards; on ScyllaDB and
-                   Cassandra that is a table, suite_..., which is dropped at the end, in the URL's keyspace, which is
-                   made if it is missing (with one copy, if the URL has no replication) and stays
+  URL              {URLS}
 
   --filter TEXT    only cases whose name (group::name) contains TEXT, or that check the clause TEXT;
                    given several times: cases that match one of them
   --jobs N         how many cases run at the same time (default: 4 for each processor, 16 at most)
+  --call-limit SECONDS   a call that takes longer fails its case (default: 120)
+  --time-limit SECONDS   a case that takes longer fails (default: 300)
   --json FILE      writes what became of each case
   --server TEXT    name and version of the server, for that file, where the server does not tell them
   --list           prints the cases, their clauses and what they need, and runs none
@@ -32,8 +34,11 @@ Usage: ttl-conformance [OPTIONS] URL
 The environment variables TTL_CONFORMANCE_SEED and TTL_CONFORMANCE_STEPS make the cases of the group `model` choose
 other sequences and more of them.
 
-The last line of a run is `N passed, N failed, N skipped`. Exit status: 0 if no case failed, 1 if one did, 2 if they
-could not be run.
+A call that answers a retryable error is made again, within a bound, and counted. A case is inconclusive if the store
+was too slow to be judged.
+
+The last line of a run is `N passed, N failed, N skipped`, with `, N inconclusive` where there are any. Exit status: 0
+if no case failed or is inconclusive, 1 if one did or is, 2 if they could not be run.
 ";
 
 /// What to do.
@@ -58,6 +63,8 @@ pub(crate) struct Run {
     pub(crate) jobs: NonZeroUsize,
     pub(crate) json: Option<PathBuf>,
     pub(crate) server: Option<String>,
+    pub(crate) call_limit: Option<Duration>,
+    pub(crate) time_limit: Option<Duration>,
 }
 
 impl Args {
@@ -70,6 +77,7 @@ impl Args {
         use lexopt::Arg::{Long, Short, Value};
 
         let (mut url, mut jobs, mut json, mut server) = (None, None, None, None);
+        let (mut call_limit, mut time_limit) = (None, None);
         let (mut filters, mut command) = (Vec::new(), None);
         while let Some(argument) = parser.next()? {
             match argument {
@@ -77,6 +85,8 @@ impl Args {
                 Long("jobs") => jobs = Some(parser.value()?.parse()?),
                 Long("json") => json = Some(PathBuf::from(parser.value()?)),
                 Long("server") => server = Some(parser.value()?.string()?),
+                Long("call-limit") => call_limit = Some(seconds(parser.value()?.parse()?)),
+                Long("time-limit") => time_limit = Some(seconds(parser.value()?.parse()?)),
                 Long("list") => command = Some(Command::List),
                 Long("clauses") => command = Some(Command::Clauses),
                 Long("help") | Short('h') => command = Some(Command::Help),
@@ -87,12 +97,17 @@ impl Args {
         let command = match (command, url) {
             (Some(command), _) => command,
             (None, Some(url)) => {
-                Command::Run(Run { url, jobs: jobs.unwrap_or_else(default_jobs), json, server })
+                let jobs = jobs.unwrap_or_else(default_jobs);
+                Command::Run(Run { url, jobs, json, server, call_limit, time_limit })
             }
-            (None, None) => return Err("a URL is missing, such as memory: or redis://localhost:6379".into()),
+            (None, None) => return Err("a URL is missing".into()),
         };
         Ok(Self { command, filters })
     }
+}
+
+fn seconds(number: NonZeroU32) -> Duration {
+    Duration::from_secs(number.get().into())
 }
 
 /// Most cases wait most of the time.
@@ -120,9 +135,16 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for line in
-            ["", "--jobs 0 memory:", "--jobs x memory:", "memory: redis:", "--colour memory:", "--filter"]
-        {
+        for line in [
+            "",
+            "--time-limit 0 memory:",
+            "--call-limit x memory:",
+            "--jobs 0 memory:",
+            "--jobs x memory:",
+            "memory: redis:",
+            "--colour memory:",
+            "--filter",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
         assert!(parse("").unwrap_err().contains("a URL is missing"));

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::{Ran, Verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value as Json, json};
-use ttl_conformance::{Ran, Verdict};
 use ttl_core::Capabilities;
 
 /// What became of the cases so far.
@@ -42,13 +42,17 @@ impl Report {
             }
             // What is skipped is listed at the end, with what is missing.
             None if word(&ran.verdict) == "skipped" => {}
+            None if ran.retried.total() > 0 => {
+                println!("{} {:?} ({})", word(&ran.verdict), ran.case, ran.retried);
+            }
             None => println!("{} {:?}", word(&ran.verdict), ran.case),
         }
         self.ran.push(ran);
     }
 
+    /// Whether a case failed or could not be judged.
     pub(crate) fn has_failed(&self) -> bool {
-        self.count("failed") > 0
+        self.count("failed") + self.count("inconclusive") > 0
     }
 
     fn count(&self, verdict: &str) -> usize {
@@ -74,8 +78,22 @@ impl Report {
                 println!("  seen     {}", failure.seen);
             }
         }
+        for ran in &self.ran {
+            if let Verdict::Inconclusive(why) = &ran.verdict {
+                println!("\nINCONCLUSIVE {:?}: {why}", ran.case);
+            }
+        }
+        let retried: u64 = self.ran.iter().map(|ran| ran.retried.total()).sum();
+        if retried > 0 {
+            let cases = self.ran.iter().filter(|ran| ran.retried.total() > 0).count();
+            println!("{retried} calls of {cases} cases were made again after a retryable error");
+        }
+        let inconclusive = match self.count("inconclusive") {
+            0 => String::new(),
+            count => format!(", {count} inconclusive"),
+        };
         println!(
-            "{} passed, {} failed, {} skipped",
+            "{} passed, {} failed, {} skipped{inconclusive}",
             self.count("passed"),
             self.count("failed"),
             self.count("skipped")
@@ -92,6 +110,7 @@ impl Report {
             "passed": self.count("passed"),
             "failed": self.count("failed"),
             "skipped": self.count("skipped"),
+            "inconclusive": self.count("inconclusive"),
             "cases": cases,
         });
         format!("{run:#}\n")
@@ -117,6 +136,7 @@ fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "passed",
         Verdict::Skipped(_) => "skipped",
+        Verdict::Inconclusive(_) => "inconclusive",
         _ => "failed",
     }
 }
@@ -129,7 +149,16 @@ fn case_json(ran: &Ran) -> Json {
         "verdict": word(&ran.verdict),
         "millis": u64::try_from(ran.took.as_millis()).unwrap_or(u64::MAX),
     });
+    if ran.retried.total() > 0 {
+        case["retried"] = json!({
+            "calls": ran.retried.calls,
+            "contention": ran.retried.contention,
+            "timeout": ran.retried.timeout,
+            "unavailable": ran.retried.unavailable,
+        });
+    }
     match &ran.verdict {
+        Verdict::Inconclusive(why) => case["why"] = json!(why),
         Verdict::Failed(failure) => {
             case["expected"] = json!(failure.expected);
             case["seen"] = json!(failure.seen);

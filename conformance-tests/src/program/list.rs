@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ttl_conformance::{Case, clauses};
+use crate::{Case, clauses};
 
 /// The cases, one a line: name, clauses, what is demanded, what it needs.
 pub(crate) fn cases(cases: &[Case]) -> String {

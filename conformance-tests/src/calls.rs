@@ -1,0 +1,129 @@
+//! The calls of one case: how many were made, how many were made again, and one that never returned.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use ttl_core::ErrorKind;
+
+use crate::Failure;
+
+/// Failed calls that a short case may repeat whatever their share: one stall of a server ends several calls.
+const FREE: u64 = 5;
+
+/// One call in so many may fail because the server was too slow or away.
+const SHARE: u64 = 10;
+
+/// How many calls of a case failed with a retryable error and were made again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retried {
+    /// All calls of the case, repeated ones included.
+    pub calls: u64,
+    /// Calls that answered [`ErrorKind::Contention`].
+    pub contention: u64,
+    /// Calls that answered [`ErrorKind::Timeout`].
+    pub timeout: u64,
+    /// Calls that answered [`ErrorKind::Unavailable`], and refreshes that failed with another retryable error.
+    pub unavailable: u64,
+}
+
+impl Retried {
+    /// Returns the number of calls that were made again.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.contention + self.timeout + self.unavailable
+    }
+
+    /// Returns the failure of a store that is slow or away too often to be tested.
+    pub(crate) fn excess(&self) -> Option<Failure> {
+        let failed = self.timeout + self.unavailable;
+        (failed > FREE + self.calls / SHARE).then(|| {
+            Failure::new(
+                format!("at most one call in {SHARE} that answers Timeout or Unavailable"),
+                format!("{failed} of {} calls", self.calls),
+            )
+        })
+    }
+}
+
+impl fmt::Display for Retried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} calls made again:", self.total(), self.calls)?;
+        let kinds =
+            [("Contention", self.contention), ("Timeout", self.timeout), ("Unavailable", self.unavailable)];
+        let mut separator = " ";
+        for (name, count) in kinds.into_iter().filter(|(_, count)| *count > 0) {
+            write!(f, "{separator}{count} {name}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+/// What the stores of one case share.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    /// The case's name, for notices.
+    pub(crate) case: String,
+    /// How long a call may take.
+    pub(crate) limit: Duration,
+    made: AtomicU64,
+    contention: AtomicU64,
+    timeout: AtomicU64,
+    unavailable: AtomicU64,
+    hung: Mutex<Option<&'static str>>,
+    hang: Notify,
+}
+
+impl Calls {
+    pub(crate) fn new(case: String, limit: Duration) -> Self {
+        Self {
+            case,
+            limit,
+            made: AtomicU64::new(0),
+            contention: AtomicU64::new(0),
+            timeout: AtomicU64::new(0),
+            unavailable: AtomicU64::new(0),
+            hung: Mutex::new(None),
+            hang: Notify::new(),
+        }
+    }
+
+    pub(crate) fn count_call(&self) {
+        self.made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_retry(&self, kind: ErrorKind) {
+        let counter = match kind {
+            ErrorKind::Contention => &self.contention,
+            ErrorKind::Timeout => &self.timeout,
+            _ => &self.unavailable,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retried(&self) -> Retried {
+        Retried {
+            calls: self.made.load(Ordering::Relaxed),
+            contention: self.contention.load(Ordering::Relaxed),
+            timeout: self.timeout.load(Ordering::Relaxed),
+            unavailable: self.unavailable.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Notes that this operation did not return within the limit.
+    pub(crate) fn note_hang(&self, operation: &'static str) {
+        self.hung.lock().get_or_insert(operation);
+        self.hang.notify_one();
+    }
+
+    /// Waits until an operation did not return within the limit; returns the failure.
+    pub(crate) async fn hung(&self) -> Failure {
+        self.hang.notified().await;
+        let operation = self.hung.lock().unwrap_or("a call");
+        Failure::new(format!("an answer to `{operation}` within {:?}", self.limit), "none")
+    }
+}

@@ -1,0 +1,50 @@
+//! A harness with the limits of the command line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Fixture, Harness};
+use ttl_core::{Result, async_trait};
+
+#[derive(Debug)]
+pub(crate) struct Limited {
+    inner: Arc<dyn Harness>,
+    call: Duration,
+    time: Duration,
+}
+
+impl Limited {
+    /// Returns the harness with these limits; where one is missing it keeps its own.
+    pub(crate) fn around(
+        inner: Arc<dyn Harness>,
+        call: Option<Duration>,
+        time: Option<Duration>,
+    ) -> Arc<dyn Harness> {
+        let (call, time) =
+            (call.unwrap_or_else(|| inner.call_limit()), time.unwrap_or_else(|| inner.time_limit()));
+        Arc::new(Self { inner, call, time })
+    }
+}
+
+#[async_trait]
+impl Harness for Limited {
+    async fn fresh(&self) -> Result<Fixture> {
+        self.inner.fresh().await
+    }
+
+    async fn backend_version(&self) -> Result<Option<String>> {
+        self.inner.backend_version().await
+    }
+
+    fn call_limit(&self) -> Duration {
+        self.call
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.time
+    }
+
+    async fn finish(&self) {
+        self.inner.finish().await;
+    }
+}

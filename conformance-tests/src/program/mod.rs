@@ -1,0 +1,151 @@
+//! The conformance suite as a program: says which clauses of the contract a store keeps.
+//!
+//! A driver outside of this workspace has the same program for its own URLs:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use std::sync::Arc;
+//! use ttl_conformance::program;
+//! # #[derive(Debug)]
+//! # struct MyHarness;
+//! # impl MyHarness {
+//! #     fn new(url: &str) -> ttl_core::Result<Self> { Ok(Self) }
+//! # }
+//! # #[ttl_core::async_trait]
+//! # impl ttl_conformance::Harness for MyHarness {
+//! #     async fn fresh(&self) -> ttl_core::Result<ttl_conformance::Fixture> { unimplemented!() }
+//! # }
+//!
+//! fn main() -> ExitCode {
+//!     program::main("mystore://HOST:PORT", |url| Ok(Arc::new(MyHarness::new(url)?)))
+//! }
+//! ```
+
+mod args;
+mod limited;
+mod list;
+mod report;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use args::{Args, Command, Run};
+use limited::Limited;
+use report::Report;
+use ttl_core::Result;
+
+use crate::{Case, Harness, all, run_all};
+
+/// The cases could not be run: bad arguments, no such store, no server.
+const CANNOT_RUN: u8 = 2;
+
+/// Runs the suite as the command line says, and returns the exit status. `urls` says in `--help` which URLs there are;
+/// `harness` makes a harness of the one that is given.
+pub fn main(urls: &str, harness: impl FnOnce(&str) -> Result<Arc<dyn Harness>>) -> ExitCode {
+    let args = match Args::read() {
+        Ok(args) => args,
+        Err(text) => return cannot_run(&text),
+    };
+    let mut cases = all();
+    cases.retain(|case| args.filters.is_empty() || args.filters.iter().any(|filter| matches(case, filter)));
+    if cases.is_empty() {
+        return cannot_run("no case matches the filter; --list shows them all");
+    }
+    match args.command {
+        Command::Help => print!("{}", args::help(urls)),
+        Command::List => print!("{}", list::cases(&cases)),
+        Command::Clauses => print!("{}", list::clauses(&cases)),
+        Command::Run(run) => return run_cases(cases, &run, harness),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Whether a part of the case's name is this text, or one of its clauses.
+fn matches(case: &Case, filter: &str) -> bool {
+    format!("{case:?}").contains(filter)
+        || case.clauses().iter().any(|clause| clause.eq_ignore_ascii_case(filter))
+}
+
+fn run_cases(
+    cases: Vec<Case>,
+    run: &Run,
+    harness: impl FnOnce(&str) -> Result<Arc<dyn Harness>>,
+) -> ExitCode {
+    let harness = match harness(&run.url) {
+        Ok(harness) => harness,
+        Err(error) => return cannot_run(&chain(&error)),
+    };
+    let harness = Limited::around(harness, run.call_limit, run.time_limit);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cannot_run(&format!("no threads to run on: {error}")),
+    };
+    runtime.block_on(async {
+        let capabilities = match tokio::time::timeout(harness.call_limit(), reach(&harness)).await {
+            Ok(Ok(capabilities)) => capabilities,
+            Ok(Err(error)) => return cannot_run(&chain(&error)),
+            Err(_) => {
+                let limit = harness.call_limit();
+                return cannot_run(&format!("the store did not answer its first call within {limit:?}"));
+            }
+        };
+        // Just for the report: a server that does not tell is tested all the same.
+        let server = harness.backend_version().await.unwrap_or_default().or_else(|| run.server.clone());
+        let mut report = Report::new(capabilities, server, cases.len(), std::io::stderr().is_terminal());
+        let stopped = Arc::new(AtomicBool::new(false));
+        tokio::spawn(stop_on_ctrl_c(Arc::clone(&stopped)));
+        let mut cases = cases.into_iter();
+        let next = || if stopped.load(Ordering::Relaxed) { None } else { cases.next() };
+        run_all(&harness, run.jobs, next, |ran| report.add(ran)).await;
+        harness.finish().await;
+        if let Some(path) = &run.json
+            && let Err(error) = std::fs::write(path, report.json())
+        {
+            return cannot_run(&format!("cannot write {}: {error}", path.display()));
+        }
+        report.finish();
+        if stopped.load(Ordering::Relaxed) || report.has_failed() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
+    })
+}
+
+/// Makes a store and reads from it, so that a store that is not there is one line and not hundreds of failures.
+async fn reach(harness: &Arc<dyn Harness>) -> Result<ttl_core::Capabilities> {
+    let fixture = harness.fresh().await?;
+    let key = ttl_core::Key::new("k")?;
+    let read = fixture.store.get(&key, ttl_core::GetOptions::nothing()).await;
+    if let Some(beneath) = &fixture.beneath {
+        beneath.clean_up().await;
+    }
+    read.map(|_| fixture.store.capabilities())
+}
+
+/// The first Ctrl-C lets the running cases end and clean up; the second one ends the program.
+async fn stop_on_ctrl_c(stopped: Arc<AtomicBool>) {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        if stopped.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    }
+}
+
+fn cannot_run(text: &str) -> ExitCode {
+    eprintln!("error: {text}");
+    ExitCode::from(CANNOT_RUN)
+}
+
+/// The error and its causes in one line.
+fn chain(error: &ttl_core::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text.replace('\n', " ")
+}

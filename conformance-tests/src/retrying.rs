@@ -1,0 +1,220 @@
+//! The store that cases call: it makes calls again that failed with a retryable error, within a bound.
+//!
+//! `Timeout`, `Unavailable` and `Contention` promise that nothing changed. An overloaded server that answers so breaks
+//! no clause, so a case goes on; the calls are counted and printed with the case's verdict.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use ttl_core::{
+    Capabilities, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome, ExpiryChange,
+    GetOptions, Key, Meta, Outcome, Page, Patch, PatchOptions, PatchOutcome, PutItem, PutOptions, Result,
+    ScanOptions, TtlStore, Value, async_trait,
+};
+
+use crate::calls::Calls;
+use crate::watch;
+
+/// How often a call is made, at most.
+const ATTEMPTS: u32 = 200;
+
+/// How long a call is made again, at most.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_millis(64);
+
+/// A store under test.
+#[derive(Debug)]
+pub(crate) struct RetryingStore {
+    inner: Arc<dyn TtlStore>,
+    calls: Arc<Calls>,
+    /// Whether others write at the same time; only then is a store allowed to answer `Contention`.
+    races: bool,
+}
+
+impl RetryingStore {
+    pub(crate) fn new(inner: &Arc<dyn TtlStore>, calls: &Arc<Calls>, races: bool) -> Self {
+        Self { inner: Arc::clone(inner), calls: Arc::clone(calls), races }
+    }
+
+    /// Whether a call that failed like this is made again.
+    fn repeats(&self, error: &Error) -> bool {
+        error.is_retryable() && (self.races || error.kind() != ErrorKind::Contention)
+    }
+
+    /// Whether a read is made again because of its refresh. The fate of a refresh that may have been applied does not
+    /// matter to whoever reads and refreshes again.
+    fn repeats_refresh(&self, entry: Option<&Entry>) -> Option<ErrorKind> {
+        let error = entry?.refresh_error.as_ref()?;
+        (self.repeats(error) || error.kind() == ErrorKind::OutcomeUnknown).then(|| error.kind())
+    }
+
+    fn unread(&self, result: &Result<Option<Entry>>) -> Option<ErrorKind> {
+        match result {
+            Ok(entry) => self.repeats_refresh(entry.as_ref()),
+            Err(error) => self.repeats(error).then(|| error.kind()),
+        }
+    }
+
+    fn failed<T>(&self, result: &Result<T>) -> Option<ErrorKind> {
+        result.as_ref().err().filter(|error| self.repeats(error)).map(Error::kind)
+    }
+
+    /// Makes one call. A call that takes longer than the limit fails the case and never returns.
+    async fn once<T>(&self, operation: &'static str, call: impl Future<Output = T>) -> T {
+        let _watched = watch::begin(&self.calls.case, operation);
+        self.calls.count_call();
+        match tokio::time::timeout(self.calls.limit, call).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.calls.note_hang(operation);
+                pending().await
+            }
+        }
+    }
+
+    /// Makes a call until it does not fail as `failed` says, or the patience is over.
+    async fn one<T, F>(
+        &self,
+        operation: &'static str,
+        failed: impl Fn(&Result<T>) -> Option<ErrorKind>,
+        call: impl Fn() -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut patience = Patience::new();
+        loop {
+            let result = self.once(operation, call()).await;
+            match failed(&result) {
+                Some(kind) if patience.wait().await => self.calls.count_retry(kind),
+                _ => return result,
+            }
+        }
+    }
+
+    /// Makes a batch, and then the items that failed, in their order, as [`RetryingStore::one`] does a call.
+    async fn many<I: Clone, T, F>(
+        &self,
+        operation: &'static str,
+        items: &[I],
+        failed: impl Fn(&Result<T>) -> Option<ErrorKind>,
+        call: impl Fn(Vec<I>) -> F,
+    ) -> Vec<Result<T>>
+    where
+        F: Future<Output = Vec<Result<T>>>,
+    {
+        let mut results = self.once(operation, call(items.to_vec())).await;
+        let mut patience = Patience::new();
+        // A batch that answers another number of results fails by that.
+        while results.len() == items.len() {
+            let failures = results.iter().enumerate().filter_map(|(at, result)| Some((at, failed(result)?)));
+            let failures: Vec<(usize, ErrorKind)> = failures.collect();
+            if failures.is_empty() || !patience.wait().await {
+                break;
+            }
+            let again: Vec<I> = failures.iter().map(|(at, _)| items[*at].clone()).collect();
+            let answers = self.once(operation, call(again)).await;
+            if answers.len() != failures.len() {
+                return answers;
+            }
+            for ((at, kind), answer) in failures.into_iter().zip(answers) {
+                self.calls.count_retry(kind);
+                results[at] = answer;
+            }
+        }
+        results
+    }
+}
+
+/// How often and how long a call is made again.
+#[derive(Debug)]
+struct Patience {
+    since: Instant,
+    attempts: u32,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { since: Instant::now(), attempts: 1 }
+    }
+
+    /// Waits longer each time; returns false without a wait when the patience is over.
+    async fn wait(&mut self) -> bool {
+        if self.attempts >= ATTEMPTS || self.since.elapsed() >= PATIENCE {
+            return false;
+        }
+        let wait = Duration::from_millis(1 << self.attempts.min(10)).min(LONGEST_WAIT);
+        self.attempts += 1;
+        tokio::time::sleep(wait).await;
+        true
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl TtlStore for RetryingStore {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn now(&self) -> SystemTime {
+        self.inner.now()
+    }
+
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+        self.one("get", |result| self.unread(result), || self.inner.get(key, options.clone())).await
+    }
+
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+        let put = || self.inner.put(key, value.clone(), options.clone());
+        self.one("put", |result| self.failed(result), put).await
+    }
+
+    async fn expire(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: ExpireOptions,
+    ) -> Result<Outcome<ExpireOutcome>> {
+        let expire = || self.inner.expire(key, change, options.clone());
+        self.one("expire", |result| self.failed(result), expire).await
+    }
+
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+        let call = || self.inner.patch(key, patch, options.clone());
+        self.one("patch", |result| self.failed(result), call).await
+    }
+
+    async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
+        let delete = || self.inner.delete(key, options.clone());
+        self.one("delete", |result| self.failed(result), delete).await
+    }
+
+    async fn scan(&self, options: ScanOptions) -> Result<Page> {
+        self.one("scan", |result| self.failed(result), || self.inner.scan(options.clone())).await
+    }
+
+    async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Entry>>> {
+        let call = |keys: Vec<Key>| {
+            let options = options.clone();
+            async move { self.inner.get_many(&keys, options).await }
+        };
+        self.many("get_many", keys, |result| self.unread(result), call).await
+    }
+
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+        let call = |items| self.inner.put_many(items);
+        self.many("put_many", &items, |result| self.failed(result), call).await
+    }
+
+    async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
+        let call = |keys: Vec<Key>| {
+            let options = options.clone();
+            async move { self.inner.delete_many(&keys, options).await }
+        };
+        self.many("delete_many", keys, |result| self.failed(result), call).await
+    }
+}
