@@ -56,6 +56,21 @@ bitflags::bitflags! {
     }
 }
 
+impl Actions {
+    /// Returns every action that a policy may name: all but DELETE.
+    ///
+    /// ```
+    /// use ttl_core::{Actions, RefreshPolicy};
+    ///
+    /// assert!(RefreshPolicy::on(Actions::all_refreshable()).is_ok());
+    /// assert!(RefreshPolicy::on(Actions::all()).is_err());
+    /// ```
+    #[must_use]
+    pub const fn all_refreshable() -> Self {
+        Self::all().difference(Self::DELETE)
+    }
+}
+
 const NAMES: [(&str, Actions); 8] = [
     ("read", Actions::READ),
     ("fetch", Actions::FETCH),

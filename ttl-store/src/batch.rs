@@ -1,8 +1,66 @@
 //! Batches: items that are wrong fail alone, before the rest is sent (B1).
 
+use std::ops::Deref;
+use std::vec;
+
 use ttl_core::{Error, Result};
 
 use crate::space::unreported;
+
+/// The results of a batch: one for each input, in order (B1).
+///
+/// Each item can fail alone, so the results must not be dropped unseen. They are a slice and an iterator:
+///
+/// ```
+/// # async fn show(store: ttl_store::Store) -> ttl_store::Result<()> {
+/// // Stop at the first failure ...
+/// store.delete_many(["a", "b"]).await.into_result()?;
+/// // ... or look at each.
+/// for result in store.delete_many(["a", "b"]).await {
+///     match result {
+///         Ok(was_there) => println!("{was_there}"),
+///         Err(error) => println!("{error}"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "each item of a batch can fail alone"]
+pub struct BatchResults<T>(Vec<Result<T>>);
+
+impl<T> BatchResults<T> {
+    /// Returns all values, or the first error. What succeeded beside the error stays done.
+    ///
+    /// # Errors
+    /// The error of the first item that failed.
+    pub fn into_result(self) -> Result<Vec<T>> {
+        self.0.into_iter().collect()
+    }
+
+    /// Returns the results as a vector.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Result<T>> {
+        self.0
+    }
+}
+
+impl<T> Deref for BatchResults<T> {
+    type Target = [Result<T>];
+
+    fn deref(&self) -> &[Result<T>] {
+        &self.0
+    }
+}
+
+impl<T> IntoIterator for BatchResults<T> {
+    type Item = Result<T>;
+    type IntoIter = vec::IntoIter<Result<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
 
 /// What became of a batch's inputs: those that are fit to be sent, and where the others stand.
 pub(crate) struct Batch(Vec<Option<Error>>);
@@ -23,11 +81,11 @@ impl Batch {
     }
 
     /// One result for each input, in order: the error that kept it back, or the driver's answer.
-    pub(crate) fn merge<A>(self, answers: impl IntoIterator<Item = Result<A>>) -> Vec<Result<A>> {
+    pub(crate) fn merge<A>(self, answers: impl IntoIterator<Item = Result<A>>) -> BatchResults<A> {
         let mut answers = answers.into_iter();
         let mut answer =
             || answers.next().unwrap_or_else(|| Err(unreported("result for an item of a batch")));
-        self.0.into_iter().map(|kept_back| kept_back.map_or_else(&mut answer, Err)).collect()
+        BatchResults(self.0.into_iter().map(|kept_back| kept_back.map_or_else(&mut answer, Err)).collect())
     }
 }
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use ttl_core::{Cursor, Result, ScanOptions};
+use ttl_core::{Cursor, DeleteOptions, Result, ScanOptions};
 
-use crate::space::Space;
+use crate::space::{Space, found};
 
 /// Lists keys page by page. Nothing is sent before [`KeyPages::next_page`].
 ///
@@ -70,6 +70,51 @@ impl KeyPages {
     pub fn with_cursor(mut self, cursor: Cursor) -> Self {
         self.cursor = Some(cursor);
         self
+    }
+
+    /// Returns how many keys the rest of the listing has.
+    ///
+    /// Cost: a scan of the store, see [`TtlStore::scan`](ttl_core::TtlStore::scan). The number is of no single moment:
+    /// entries that come or end meanwhile may count or not, and a key that a driver lists twice counts twice.
+    ///
+    /// # Errors
+    /// As [`KeyPages::next_page`].
+    pub async fn count(mut self) -> Result<u64> {
+        let mut count = 0;
+        while let Some(page) = self.next_page().await? {
+            count += page.len() as u64;
+        }
+        Ok(count)
+    }
+
+    /// Deletes every entry of the rest of the listing, and returns how many live ones were deleted.
+    ///
+    /// What is live throughout the call is deleted, unreadable entries included; what others write meanwhile may stay.
+    /// With [`KeyPages::with_prefix`] this deletes by prefix, without it clears a collection.
+    ///
+    /// Cost: a scan of the store, and a batch of deletes for each page.
+    ///
+    /// ```
+    /// # use ttl_store::{Raw, Ttl};
+    /// # async fn show(store: ttl_store::Store) -> ttl_store::Result<()> {
+    /// # let pages = store.blobs::<String, _>("pages", Ttl::minutes(5), Raw).build()?;
+    /// let deleted = pages.keys().with_prefix("blog/").delete_all().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`KeyPages::next_page`], and the first failure of a delete. What was deleted before it stays deleted; call
+    /// again to go on.
+    pub async fn delete_all(mut self) -> Result<u64> {
+        let mut deleted = 0;
+        while let Some(page) = self.next_page().await? {
+            let keys = page.iter().map(|key| self.space.key(key)).collect::<Result<Vec<_>>>()?;
+            for outcome in self.space.driver.delete_many(&keys, DeleteOptions::new()).await {
+                deleted += u64::from(found(outcome?)?.is_some());
+            }
+        }
+        Ok(deleted)
     }
 
     /// Where the next page starts, to be kept and handed to [`KeyPages::with_cursor`] later; `None` before the

@@ -8,7 +8,7 @@ use ttl_core::{
 };
 
 use crate::keys::KeyPages;
-use crate::space::{Space, unreported};
+use crate::space::{Space, remaining, unreported};
 
 /// Locks under one name, each held by at most one holder until it is released or ends.
 ///
@@ -19,7 +19,7 @@ use crate::space::{Space, unreported};
 /// use ttl_store::Ttl;
 ///
 /// let jobs = store.leases("jobs", Ttl::seconds(30))?;
-/// if let Some(mut lease) = jobs.acquire("nightly-report").await? {
+/// if let Some(mut lease) = jobs.acquire("nightly-report").await?.applied() {
 ///     // … a part of the work …
 ///     if !lease.renew().await?.is_applied() {
 ///         return Ok(()); // Lost: someone else may be at it.
@@ -60,14 +60,14 @@ impl Leases {
         .with_backend(capabilities.backend))
     }
 
-    /// Takes the lease if nobody holds it; `None` if someone does. Of many callers one gets it (C1).
+    /// Acquires the lease if it is free; [`Outcome::Refused`] if it is held. Of many callers exactly one gets it (C1).
     ///
     /// Nothing is waited for. Dropping the future may leave a lease behind that nobody holds; it ends by itself.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidKey`]; the backend's failures. After [`ErrorKind::OutcomeUnknown`] the lease may be
     /// taken, by nobody; it ends by itself.
-    pub fn acquire(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Lease>>> + Send {
+    pub fn acquire(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Outcome<Lease>>> + Send {
         let key = self.space.key(key);
         async move {
             let key = key?;
@@ -76,12 +76,13 @@ impl Leases {
             let options = PutOptions::new(self.ttl)
                 .with_condition(Condition::IfAbsent)
                 .with_want(Want::DEADLINE | Want::VERSION);
-            let Outcome::Applied(meta) = self.space.driver.put(&key, token, options).await? else {
-                return Ok(None);
+            let meta = match self.space.driver.put(&key, token, options).await? {
+                Outcome::Applied(meta) => meta,
+                Outcome::Absent | Outcome::Refused => return Ok(Outcome::Refused),
             };
             let version = meta.version.ok_or_else(|| unreported("version"))?;
             let deadline = meta.deadline.ok_or_else(|| unreported("deadline"))?;
-            Ok(Some(Lease { leases: self.clone(), key, version, deadline }))
+            Ok(Outcome::Applied(Lease { leases: self.clone(), key, version, deadline }))
         }
     }
 
@@ -158,7 +159,7 @@ impl Lease {
     /// How long it has left by the store's clock, as this process knows it. Asks nobody; zero once it has ended.
     #[must_use]
     pub fn remaining(&self) -> Duration {
-        self.deadline.remaining(self.leases.space.driver.now()).unwrap_or(Duration::MAX)
+        remaining(self.deadline, self.leases.space.driver.now())
     }
 }
 

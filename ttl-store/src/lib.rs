@@ -25,6 +25,7 @@ mod store;
 
 pub use ttl_core::*;
 
+pub use self::batch::BatchResults;
 pub use self::builder::CollectionBuilder;
 pub use self::codec::{Codec, Json, Raw};
 pub use self::collection::{Blobs, Collection, Counters, Records};

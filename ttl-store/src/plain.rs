@@ -8,7 +8,7 @@ use ttl_core::{
     Record, Result, Select, Ttl, Value, Version, Want,
 };
 
-use crate::batch::Batch;
+use crate::batch::{Batch, BatchResults};
 use crate::keys::KeyPages;
 use crate::space::{done, found, unreported};
 use crate::{Item, Store};
@@ -285,7 +285,7 @@ impl Store {
     pub fn get_many(
         &self,
         keys: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> impl Future<Output = Vec<Result<Option<Value>>>> + Send {
+    ) -> impl Future<Output = BatchResults<Option<Value>>> + Send {
         let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
         async move {
             let answers = self.driver().get_many(&sent, GetOptions::new()).await;
@@ -302,7 +302,7 @@ impl Store {
         &self,
         items: impl IntoIterator<Item = (K, V)>,
         lifespan: impl Into<Lifespan>,
-    ) -> impl Future<Output = Vec<Result<Meta>>> + Send {
+    ) -> impl Future<Output = BatchResults<Meta>> + Send {
         let options = PutOptions::new(lifespan);
         let (sent, batch) = Batch::split(
             items.into_iter().map(|(key, value)| Ok(PutItem::new(self.key(key)?, value, options.clone()))),
@@ -317,7 +317,7 @@ impl Store {
     pub fn delete_many(
         &self,
         keys: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> impl Future<Output = Vec<Result<bool>>> + Send {
+    ) -> impl Future<Output = BatchResults<bool>> + Send {
         let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
         async move {
             let answers = self.driver().delete_many(&sent, DeleteOptions::new()).await;

@@ -1,7 +1,7 @@
 //! What the plain forms and the collections share: a driver, a place for keys, and calls that take raw keys.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ttl_core::{
     Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpireOutcome, ExpiryChange, GetOptions, Key,
@@ -40,7 +40,7 @@ impl Space {
 
     pub(crate) async fn remaining(&self, key: Result<Key>) -> Result<Option<Duration>> {
         let deadline = self.deadline(key).await?;
-        Ok(deadline.map(|deadline| deadline.remaining(self.driver.now()).unwrap_or(Duration::MAX)))
+        Ok(deadline.map(|deadline| remaining(deadline, self.driver.now())))
     }
 
     pub(crate) async fn expire(
@@ -66,6 +66,14 @@ impl Space {
     pub(crate) async fn delete(&self, key: Result<Key>, options: DeleteOptions) -> Result<bool> {
         Ok(found(self.driver.delete(&key?, options).await?)?.is_some())
     }
+}
+
+/// Returns how long a deadline is away, in whole milliseconds, rounded down; [`Duration::MAX`] without one. Deadlines are
+/// rounded up, so this is never more than the TTL that was asked for.
+pub(crate) fn remaining(deadline: Deadline, now: SystemTime) -> Duration {
+    deadline
+        .remaining(now)
+        .map_or(Duration::MAX, |left| left - Duration::from_nanos(u64::from(left.subsec_nanos() % 1_000_000)))
 }
 
 /// The payload of a write that no condition can refuse; `None` if there was no live entry.

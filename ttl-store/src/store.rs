@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ttl_core::{Capabilities, Result, Ttl, TtlStore};
+use ttl_core::{Capabilities, GetOptions, Key, Result, Ttl, TtlStore};
 
 use crate::builder::CollectionBuilder;
 use crate::format::{AsBlob, AsCount, AsRecord};
@@ -50,6 +50,19 @@ impl Store {
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.space.driver.now()
+    }
+
+    /// Asks the backend whether it serves reads now: for health checks.
+    ///
+    /// Cost: one read of a key that does not exist, with the rights that a read needs.
+    ///
+    /// # Errors
+    /// What a [`Store::get`] would answer: [`Unavailable`](ttl_core::ErrorKind::Unavailable),
+    /// [`Timeout`](ttl_core::ErrorKind::Timeout), [`PermissionDenied`](ttl_core::ErrorKind::PermissionDenied) and so on.
+    pub async fn ping(&self) -> Result<()> {
+        let key = Key::new("@ping")?;
+        let answer = self.space.driver.get(&key, GetOptions::nothing()).await;
+        answer.map(|_| ()).map_err(|error| error.with_operation("ping"))
     }
 
     /// A collection of structs, kept field by field. `ttl` is how long an entry lives after it was created or

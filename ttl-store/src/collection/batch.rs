@@ -2,11 +2,11 @@
 
 use std::borrow::Borrow;
 
-use ttl_core::{DeleteOptions, Meta, PutItem, Result};
+use ttl_core::{DeleteOptions, Meta, PutItem};
 
 use super::Collection;
 use super::write::Put;
-use crate::batch::Batch;
+use crate::batch::{Batch, BatchResults};
 use crate::format::Format;
 use crate::space::{done, found};
 
@@ -25,7 +25,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     pub fn get_many(
         &self,
         keys: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> impl Future<Output = Vec<Result<Option<T>>>> + Send {
+    ) -> impl Future<Output = BatchResults<Option<T>>> + Send {
         let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
         let options = self.get_options();
         async move {
@@ -39,7 +39,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     pub fn put_many<I, K, V>(
         &self,
         items: I,
-    ) -> impl Future<Output = Vec<Result<Meta>>> + Send + use<'_, I, K, V, T, F>
+    ) -> impl Future<Output = BatchResults<Meta>> + Send + use<'_, I, K, V, T, F>
     where
         I: IntoIterator<Item = (K, V)>,
         K: AsRef<str>,
@@ -60,7 +60,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     pub fn delete_many(
         &self,
         keys: impl IntoIterator<Item = impl AsRef<str>>,
-    ) -> impl Future<Output = Vec<Result<bool>>> + Send {
+    ) -> impl Future<Output = BatchResults<bool>> + Send {
         let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
         async move {
             let answers = self.shared.space.driver.delete_many(&sent, DeleteOptions::new()).await;

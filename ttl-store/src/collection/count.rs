@@ -30,7 +30,7 @@ impl Collection<i64, AsCount> {
         let key = self.key(key);
         let options = PatchOptions::new()
             .with_refresh(self.refresh(Actions::ARITHMETIC))
-            .with_create(Create::new(self.lifespan(self.shared.ttl)));
+            .with_create(Create::new(self.lifespan(self.ttl)));
         self.added(key, by, options)
     }
 

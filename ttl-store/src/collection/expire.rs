@@ -13,7 +13,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures,
     /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
     pub fn touch(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
-        let to = ExpiryChange::Set(self.shared.ttl.into());
+        let to = ExpiryChange::Set(self.ttl.into());
         self.expire(key, to, ExpireOptions::new().with_guard(Guard::IfLater))
     }
 

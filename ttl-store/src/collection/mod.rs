@@ -76,6 +76,7 @@ pub type Counters = Collection<i64, AsCount>;
 /// a patch) is refused before anything is sent. Dropping a call's future is safe; the write may still happen.
 pub struct Collection<T, F> {
     shared: Arc<Shared<F>>,
+    ttl: Ttl,
     want: Want,
     value: PhantomData<fn() -> T>,
 }
@@ -91,13 +92,13 @@ struct Shared<F> {
 impl<T, F: Format<T>> Collection<T, F> {
     pub(crate) fn new(space: Space, ttl: Ttl, max: Option<Ttl>, policy: RefreshPolicy, format: F) -> Self {
         let shared = Shared { space, ttl, max, policy: SharedPolicy::new(policy), format };
-        Self { shared: Arc::new(shared), want: Want::empty(), value: PhantomData }
+        Self { shared: Arc::new(shared), ttl, want: Want::empty(), value: PhantomData }
     }
 
     /// How long an entry lives after it was created or refreshed.
     #[must_use]
     pub fn ttl(&self) -> Ttl {
-        self.shared.ttl
+        self.ttl
     }
 
     /// How long an entry lives at most.
@@ -140,6 +141,25 @@ impl<T, F: Format<T>> Collection<T, F> {
         Self { want, ..self.clone() }
     }
 
+    /// Returns the same collection with another TTL: for single calls, whichever they are.
+    ///
+    /// What the handle creates lives for this TTL, and what it refreshes is refreshed to it. A refresh of the policy's
+    /// usual mode never shortens a life; [`Collection::put_for`] sets a deadline exactly. The collection's cap holds all
+    /// the same. A slack that is not shorter than this TTL does not count.
+    ///
+    /// ```
+    /// # use ttl_store::{Counters, Ttl};
+    /// # async fn show(counters: Counters) -> ttl_store::Result<()> {
+    /// let created = counters.with_ttl(Ttl::minutes(1)).create("window", &0).await?;
+    /// let count = counters.with_ttl(Ttl::minutes(1)).increment("another").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_ttl(&self, ttl: Ttl) -> Self {
+        Self { ttl, ..self.clone() }
+    }
+
     /// Lists the collection's keys, page by page. Nothing is refreshed.
     pub fn keys(&self) -> KeyPages {
         KeyPages::new(self.shared.space.clone())
@@ -155,7 +175,9 @@ impl<T, F: Format<T>> Collection<T, F> {
     }
 
     fn refresh(&self, actions: Actions) -> Option<Refresh> {
-        self.shared.policy.load().resolve(actions, self.shared.ttl)
+        let mut refresh = self.shared.policy.load().resolve(actions, self.ttl)?;
+        refresh.slack = refresh.slack.filter(|slack| *slack < self.ttl);
+        Some(refresh)
     }
 
     fn lifespan(&self, expiry: impl Into<Expiry>) -> Lifespan {
@@ -165,7 +187,7 @@ impl<T, F: Format<T>> Collection<T, F> {
 
     /// A put as the policy says.
     fn put_options(&self) -> PutOptions {
-        PutOptions::new(self.lifespan(self.shared.ttl))
+        PutOptions::new(self.lifespan(self.ttl))
             .with_on_live(self.refresh(Actions::UPDATE).map_or(OnLive::Keep, OnLive::Refresh))
             .with_want(self.want)
     }
@@ -181,7 +203,7 @@ impl<T, F: Format<T>> Collection<T, F> {
 
 impl<T, F> Clone for Collection<T, F> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), want: self.want, value: PhantomData }
+        Self { shared: Arc::clone(&self.shared), ttl: self.ttl, want: self.want, value: PhantomData }
     }
 }
 
@@ -190,7 +212,7 @@ impl<T, F> fmt::Debug for Collection<T, F> {
         f.debug_struct("Collection")
             .field("place", &self.shared.space.place)
             .field("backend", &self.shared.space.driver.capabilities().backend)
-            .field("ttl", &self.shared.ttl)
+            .field("ttl", &self.ttl)
             .field("max", &self.shared.max)
             .field("policy", &self.shared.policy.load())
             .finish_non_exhaustive()

@@ -123,7 +123,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
                 Err(error) => Err(self.shared.space.explain(error, "patch", &key)),
             });
         let options = self.patch_options(&patch);
-        let lifespan = self.lifespan(self.shared.ttl);
+        let lifespan = self.lifespan(self.ttl);
         async move {
             let (key, initial) = call?;
             let options = options.with_create(Create::new(lifespan).with_initial(initial));

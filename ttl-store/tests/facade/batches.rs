@@ -6,7 +6,7 @@ use ttl_store::{ErrorKind, Result};
 
 use crate::support::{Fixture, Session, TTL, session};
 
-fn kinds<T>(results: Vec<Result<T>>) -> Vec<Result<T, ErrorKind>> {
+fn kinds<T>(results: impl IntoIterator<Item = Result<T>>) -> Vec<Result<T, ErrorKind>> {
     results.into_iter().map(|result| result.map_err(|error| error.kind())).collect()
 }
 
@@ -57,7 +57,7 @@ async fn entries_of_something_else_fail_alone() {
 async fn the_last_of_two_items_with_one_key_stays() {
     let fixture = Fixture::new();
     let records = fixture.store.records("s", TTL).build().unwrap();
-    records.put_many([("k", session("/1")), ("k", session("/2"))]).await;
+    records.put_many([("k", session("/1")), ("k", session("/2"))]).await.into_result().unwrap();
     assert_eq!(records.get("k").await.unwrap(), Some(session("/2")));
 }
 

@@ -140,11 +140,11 @@ async fn batches_and_pages() {
     let records = records(&fixture);
     let stored = || vec!["@r:s:a".to_owned(), "@r:s:b".to_owned()];
 
-    records.get_many(["a", "b"]).await;
+    records.get_many(["a", "b"]).await.into_result().unwrap();
     assert_eq!(fixture.call(), Call::GetMany(stored(), GetOptions::new().with_kind(Kind::Record)));
-    records.put_many([("a", session("/")), ("b", session("/"))]).await;
+    records.put_many([("a", session("/")), ("b", session("/"))]).await.into_result().unwrap();
     assert_eq!(fixture.call(), Call::PutMany(stored().into_iter().map(|key| (key, put())).collect()));
-    records.delete_many(["a", "b"]).await;
+    records.delete_many(["a", "b"]).await.into_result().unwrap();
     assert_eq!(fixture.call(), Call::DeleteMany(stored(), DeleteOptions::new()));
     records.keys().with_prefix("x").next_page().await.unwrap();
     assert_eq!(fixture.call(), Call::Scan(ScanOptions::new("@r:s:x")));

@@ -324,7 +324,7 @@ async fn what_no_get_of_the_type_could_read_is_not_put() {
     );
     let shapes = fixture.store.blobs::<Shape, _>("p", TTL, Json).build().unwrap();
     refused(shapes.put("k", &shape).await.unwrap_err());
-    refused(shapes.put_many([("k", &shape)]).await.remove(0).unwrap_err());
+    refused(shapes.put_many([("k", &shape)]).await.into_result().unwrap_err());
     assert_eq!(fixture.calls(), [Call::PutMany(vec![])], "no item was sent");
 
     // Without a tag serde remembers what the keys are.

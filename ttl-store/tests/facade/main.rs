@@ -4,6 +4,7 @@ mod batches;
 mod build;
 mod calls;
 mod codecs;
+mod handles;
 mod input;
 mod leases;
 mod lifetimes;

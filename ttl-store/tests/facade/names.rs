@@ -25,7 +25,7 @@ async fn fill(store: &Store) -> Vec<(String, BTreeSet<String>)> {
             assert!(blobs.put(key, &name.to_owned()).await.unwrap().created, "blob {key:?} of {name:?}");
             assert!(records.put(key, &session(name)).await.unwrap().created, "record {key:?} of {name:?}");
             assert_eq!(counters.increment(key).await.unwrap(), 1, "counter {key:?} of {name:?}");
-            assert!(leases.acquire(key).await.unwrap().is_some(), "lease {key:?} of {name:?}");
+            assert!(leases.acquire(key).await.unwrap().is_applied(), "lease {key:?} of {name:?}");
         }
         places.push((format!("blobs {name}"), listed(blobs.keys()).await));
         places.push((format!("records {name}"), listed(records.keys()).await));

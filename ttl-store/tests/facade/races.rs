@@ -31,7 +31,7 @@ async fn one_acquires_a_lease() {
     let leases = Fixture::new().store.leases("jobs", TTL).unwrap();
     let mut held: Vec<_> = race(|_| {
         let leases = leases.clone();
-        async move { leases.acquire("a").await.unwrap() }
+        async move { leases.acquire("a").await.unwrap().applied() }
     })
     .await
     .into_iter()

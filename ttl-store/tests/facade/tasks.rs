@@ -70,7 +70,7 @@ async fn every_future_moves_between_threads() {
     moves(blobs.take("k"));
     moves(counters.add("k", 1));
     moves(leases.acquire("k"));
-    let mut lease = leases.acquire("k").await.unwrap().unwrap();
+    let mut lease = leases.acquire("k").await.unwrap().applied().unwrap();
     moves(lease.is_held());
     moves(lease.renew());
     moves(lease.release());

@@ -265,8 +265,8 @@ pub(crate) async fn plain_keys(store: Store) {
 
 pub(crate) async fn leases_have_one_holder(store: Store) {
     let leases = store.leases("l", TTL).unwrap();
-    let mut lease = leases.acquire("a").await.unwrap().unwrap();
-    assert!(leases.acquire("a").await.unwrap().is_none());
+    let mut lease = leases.acquire("a").await.unwrap().applied().unwrap();
+    assert!(leases.acquire("a").await.unwrap().is_refused());
     let before = lease.deadline();
     assert!(lease.renew().await.unwrap().applied().unwrap() >= before);
     assert!(lease.is_held().await.unwrap());
@@ -278,7 +278,7 @@ pub(crate) async fn leases_have_one_holder(store: Store) {
         .unwrap()
         .applied()
         .unwrap();
-    let mut next = leases.acquire("a").await.unwrap().unwrap();
+    let mut next = leases.acquire("a").await.unwrap().applied().unwrap();
     assert!(!lease.is_held().await.unwrap());
     assert!(lease.renew().await.unwrap().is_refused());
     assert!(lease.release().await.unwrap().is_refused());
@@ -300,7 +300,7 @@ pub(crate) async fn one_of_64_wins(store: Store) {
         let (leases, tokens) = (leases.clone(), tokens.clone());
         let (sessions, counters) = (sessions.clone(), counters.clone());
         async move {
-            let held = leases.acquire("a").await.unwrap().is_some();
+            let held = leases.acquire("a").await.unwrap().is_applied();
             let taken = tokens.take("t").await.unwrap().is_some();
             let created = sessions.create("s", &session(&n.to_string())).await.unwrap().is_applied();
             (held, taken, created, counters.increment("n").await.unwrap())
