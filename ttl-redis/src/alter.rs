@@ -2,15 +2,15 @@
 
 use redis::{Cmd, Value as Reply};
 use ttl_core::{
-    DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange, Guard, Kind, Outcome, Result, Select,
-    Version,
+    DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange, Guard, Kind, Outcome, Select, Version,
 };
 
-use crate::codec::{self, FullKey, bulk, int};
-use crate::error::{Fate, server, unexpected};
+use crate::codec::{self, FullKey, int};
+use crate::error::{server, unexpected};
+use crate::fault::{Fate, Fault, Read};
 use crate::get::{decode_selected, kind_argument, select_argument};
 use crate::put::expiry_arguments;
-use crate::request::{Answer, Commands, Replies, Request, Step};
+use crate::request::{Answer, Commands, OVERHEAD, Replies, Request, Step};
 use crate::scripts::{Form, Script};
 
 /// An expire of one key.
@@ -24,7 +24,13 @@ pub(crate) struct Expire<'a> {
 impl Request for Expire<'_> {
     type Output = Outcome<ExpireOutcome>;
 
-    const FATE: Fate = Fate::Write;
+    fn fate(&self) -> Fate {
+        Fate::Write
+    }
+
+    fn bytes(&self) -> usize {
+        OVERHEAD + self.key.len()
+    }
 
     fn first(&self) -> Step {
         Step::Script(Form::Sha)
@@ -55,13 +61,13 @@ impl Request for Expire<'_> {
         Commands::One(cmd)
     }
 
-    fn read(&self, _: Step, replies: Replies) -> Result<Answer<Self::Output>> {
+    fn read(&self, _: Step, replies: Replies) -> Read<Answer<Self::Output>> {
         let mut items = match applied(replies, Kind::Record)? {
             Ok(items) => items,
             Err(outcome) => return Ok(Answer::Done(outcome)),
         };
         let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
-        let changed = int(codec::next(&mut items)?)? == 1;
+        let changed = codec::flag(codec::next(&mut items)?)?;
         Ok(Answer::Done(Outcome::Applied(ExpireOutcome::new(deadline, changed))))
     }
 }
@@ -85,7 +91,13 @@ impl Delete<'_> {
 impl Request for Delete<'_> {
     type Output = Outcome<Option<Entry>>;
 
-    const FATE: Fate = Fate::Write;
+    fn fate(&self) -> Fate {
+        Fate::Write
+    }
+
+    fn bytes(&self) -> usize {
+        OVERHEAD + self.key.len()
+    }
 
     fn first(&self) -> Step {
         match (self.is_plain(), self.ordered) {
@@ -114,10 +126,10 @@ impl Request for Delete<'_> {
         Commands::One(cmd)
     }
 
-    fn read(&self, step: Step, replies: Replies) -> Result<Answer<Self::Output>> {
+    fn read(&self, step: Step, replies: Replies) -> Read<Answer<Self::Output>> {
         if step == Step::Plain {
             let Replies::One(reply) = replies else { return Err(unexpected("DEL")) };
-            let outcome = if int(reply)? == 0 { Outcome::Absent } else { Outcome::Applied(None) };
+            let outcome = if codec::flag(reply)? { Outcome::Applied(None) } else { Outcome::Absent };
             return Ok(Answer::Done(outcome));
         }
         let expected = match (&self.options.select, self.options.kind) {
@@ -128,9 +140,9 @@ impl Request for Delete<'_> {
             Ok(items) => items,
             Err(outcome) => return Ok(Answer::Done(outcome)),
         };
-        let kind = bulk(codec::next(&mut items)?)?;
+        let kind = codec::kind(codec::next(&mut items)?)?;
         let value = items.next().unwrap_or(Reply::Nil);
-        let value = decode_selected(&self.options.select, kind.as_deref(), value)?;
+        let value = decode_selected(&self.options.select, kind, value)?;
         let taken = (self.options.select != Select::Nothing).then(|| Entry::new(value));
         Ok(Answer::Done(Outcome::Applied(taken)))
     }
@@ -140,18 +152,18 @@ impl Request for Delete<'_> {
 fn applied<T>(
     replies: Replies,
     expected: Kind,
-) -> Result<std::result::Result<std::vec::IntoIter<Reply>, Outcome<T>>> {
+) -> Read<std::result::Result<std::vec::IntoIter<Reply>, Outcome<T>>> {
     let reply = match replies {
         Replies::One(Reply::ServerError(error)) => return Err(server(&error)),
         Replies::One(reply) => reply,
-        Replies::Two(..) => return Err(unexpected("a script")),
+        Replies::Two(..) | Replies::Three(..) => return Err(unexpected("a script")),
     };
     let (status, items) = codec::script_answer(reply)?;
     match status.as_slice() {
         b"O" => Ok(Ok(items)),
         b"A" => Ok(Err(Outcome::Absent)),
         b"R" => Ok(Err(Outcome::Refused)),
-        b"W" => Err(expected.wrong()),
+        b"W" => Err(Fault::Refused(expected.wrong())),
         other => Err(codec::script_error(other)),
     }
 }

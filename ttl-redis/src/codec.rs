@@ -19,11 +19,12 @@ use redis::{RedisWrite, ToRedisArgs, Value as Reply};
 use serde_json::Value as Json;
 use sha1::{Digest, Sha1};
 use ttl_core::{
-    Bytes, Deadline, Entry, Error, Expiry, Fields, Kind, Record, Result, Value, Version, field_text,
+    Bytes, Deadline, Entry, Expiry, Fields, Kind, Record, Result, Value, Version, field_text,
     parse_field_text,
 };
 
 use crate::error::{not_ours, unexpected};
+use crate::fault::{Fault, Read};
 use crate::scripts::hex;
 
 const TOKEN_BYTES: usize = 22;
@@ -123,31 +124,44 @@ pub(crate) fn version_text(version: &Version) -> String {
 }
 
 /// A version as the scripts print it.
-pub(crate) fn parse_version(text: &[u8]) -> Result<Version> {
+pub(crate) fn parse_version(text: &[u8]) -> Read<Version> {
     if text.len() != 2 * SHA1_BYTES {
-        return token_version(text);
+        return Ok(token_version(text)?);
     }
     let text = std::str::from_utf8(text).map_err(|_| unexpected("a script"))?;
     text.parse().map_err(|_| unexpected("a script"))
 }
 
-/// The kind and the version in a `ttl:version` field.
+/// The kind and the version in a `ttl:version` field. The scripts take the same texts and no others.
 pub(crate) fn parse_mark(mark: &[u8]) -> Result<(Kind, Version)> {
-    let kind = match mark.first() {
-        Some(b'b') => Kind::Blob,
-        Some(b'r') => Kind::Record,
+    let (kind, rest) = match mark.split_first() {
+        Some((b'b', rest)) => (Kind::Blob, rest),
+        Some((b'r', rest)) => (Kind::Record, rest),
         _ => return Err(not_ours()),
     };
-    let token = mark.get(1..=TOKEN_BYTES).ok_or_else(not_ours)?;
-    Ok((kind, token_version(token)?))
+    let (token, size) = rest.split_at_checked(TOKEN_BYTES).ok_or_else(not_ours)?;
+    let is_token = token.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let is_size = match size.split_first() {
+        None => true,
+        Some((dot, digits)) => *dot == b'.' && digits.iter().all(u8::is_ascii_digit),
+    };
+    if is_token && is_size { Ok((kind, token_version(token)?)) } else { Err(not_ours()) }
+}
+
+/// The cap in a `ttl:max` field. The scripts take the same texts and no others.
+pub(crate) fn parse_cap(text: &[u8]) -> Result<Deadline> {
+    let digits = !text.is_empty() && text.len() <= 15 && text.iter().all(u8::is_ascii_digit);
+    let millis = std::str::from_utf8(text).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+    millis.map(Deadline::from_epoch_millis).ok_or_else(not_ours)
 }
 
 /// A deadline as PEXPIRETIME reports it; `None` where there is no key.
-pub(crate) fn parse_pexpiretime(millis: i64) -> Option<Deadline> {
-    match u64::try_from(millis) {
-        Ok(millis) => Some(Deadline::from_epoch_millis(millis + 1)),
-        Err(_) if millis == -1 => Some(Deadline::NEVER),
-        Err(_) => None,
+pub(crate) fn parse_pexpiretime(millis: i64) -> Read<Option<Deadline>> {
+    match (u64::try_from(millis), millis) {
+        (Ok(millis), _) => Ok(Some(Deadline::from_epoch_millis(millis + 1))),
+        (_, -1) => Ok(Some(Deadline::NEVER)),
+        (_, -2) => Ok(None),
+        _ => Err(unexpected("PEXPIRETIME")),
     }
 }
 
@@ -156,9 +170,9 @@ pub(crate) fn parse_deadline(millis: i64) -> Deadline {
     u64::try_from(millis).map_or(Deadline::NEVER, Deadline::from_epoch_millis)
 }
 
-/// A whole hash as an entry with value and version; `None` if there is no hash.
-pub(crate) fn decode_hash(reply: Reply) -> Result<Option<Entry>> {
-    let (mut mark, mut value, mut fields) = (None, None, Vec::new());
+/// A whole hash as an entry with value and version, and its cap; `None` if there is no hash.
+pub(crate) fn decode_hash(reply: Reply) -> Read<Option<(Entry, Option<Deadline>)>> {
+    let (mut mark, mut cap, mut value, mut fields) = (None, None, None, Vec::new());
     let pairs = pairs(reply)?;
     if pairs.is_empty() {
         return Ok(None);
@@ -167,6 +181,7 @@ pub(crate) fn decode_hash(reply: Reply) -> Result<Option<Entry>> {
         match name.as_slice() {
             b"ttl:version" => mark = Some(text),
             b"ttl:value" => value = Some(text),
+            b"ttl:max" => cap = Some(parse_cap(&text)?),
             name if name.starts_with(b"ttl:") => {}
             _ => fields.push((name, text)),
         }
@@ -176,18 +191,21 @@ pub(crate) fn decode_hash(reply: Reply) -> Result<Option<Entry>> {
         Kind::Blob => Value::Blob(value.ok_or_else(not_ours)?.into()),
         Kind::Record => decode_fields(fields)?.into(),
     };
-    Ok(Some(Entry::new(value).with_version(version)))
+    Ok(Some((Entry::new(value).with_version(version), cap)))
 }
 
 /// The fields of a record whose texts came in the order of the names.
-pub(crate) fn decode_named(names: &Fields, texts: Vec<Reply>) -> Result<Record> {
+pub(crate) fn decode_named(names: &Fields, texts: Vec<Reply>) -> Read<Record> {
+    if texts.len() != names.len() {
+        return Err(unexpected("HMGET"));
+    }
     let mut fields = Vec::with_capacity(texts.len());
     for (name, text) in names.iter().zip(texts) {
         if let Some(text) = bulk(text)? {
             fields.push((name.as_bytes().to_vec(), text));
         }
     }
-    decode_fields(fields)
+    Ok(decode_fields(fields)?)
 }
 
 fn decode_fields(fields: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Record> {
@@ -201,12 +219,12 @@ fn decode_fields(fields: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Record> {
 }
 
 /// A reply of names and texts: a map in RESP3, a list in RESP2 and from scripts.
-fn pairs(reply: Reply) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+fn pairs(reply: Reply) -> Read<Vec<(Vec<u8>, Vec<u8>)>> {
     match reply {
         Reply::Map(pairs) => {
             pairs.into_iter().map(|(name, text)| Ok((some_bulk(name)?, some_bulk(text)?))).collect()
         }
-        Reply::Array(items) => {
+        Reply::Array(items) if items.len().is_multiple_of(2) => {
             let mut items = items.into_iter();
             let mut pairs = Vec::with_capacity(items.len() / 2);
             while let (Some(name), Some(text)) = (items.next(), items.next()) {
@@ -214,35 +232,51 @@ fn pairs(reply: Reply) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
             }
             Ok(pairs)
         }
-        Reply::Nil => Ok(Vec::new()),
         other => Err(other_reply(other)),
     }
 }
 
-fn some_bulk(reply: Reply) -> Result<Vec<u8>> {
+fn some_bulk(reply: Reply) -> Read<Vec<u8>> {
     bulk(reply)?.ok_or_else(|| unexpected("a read"))
 }
 
 /// A text, or none.
-pub(crate) fn bulk(reply: Reply) -> Result<Option<Vec<u8>>> {
+pub(crate) fn bulk(reply: Reply) -> Read<Option<Vec<u8>>> {
     match reply {
         Reply::BulkString(bytes) => Ok(Some(bytes)),
-        Reply::SimpleString(text) => Ok(Some(text.into_bytes())),
         Reply::Nil => Ok(None),
         other => Err(other_reply(other)),
     }
 }
 
 /// A whole number.
-pub(crate) fn int(reply: Reply) -> Result<i64> {
+pub(crate) fn int(reply: Reply) -> Read<i64> {
     match reply {
         Reply::Int(number) => Ok(number),
         other => Err(other_reply(other)),
     }
 }
 
+/// The kind of an entry, as the scripts print it.
+pub(crate) fn kind(reply: Reply) -> Read<Kind> {
+    match bulk(reply)?.as_deref() {
+        Some(b"b") => Ok(Kind::Blob),
+        Some(b"r") => Ok(Kind::Record),
+        _ => Err(unexpected("a script")),
+    }
+}
+
+/// Yes or no.
+pub(crate) fn flag(reply: Reply) -> Read<bool> {
+    match reply {
+        Reply::Int(0) => Ok(false),
+        Reply::Int(1) => Ok(true),
+        other => Err(other_reply(other)),
+    }
+}
+
 /// A list.
-pub(crate) fn array(reply: Reply) -> Result<Vec<Reply>> {
+pub(crate) fn array(reply: Reply) -> Read<Vec<Reply>> {
     match reply {
         Reply::Array(items) => Ok(items),
         other => Err(other_reply(other)),
@@ -250,7 +284,7 @@ pub(crate) fn array(reply: Reply) -> Result<Vec<Reply>> {
 }
 
 /// A reply that the command does not have: the server's error, or something unknown.
-pub(crate) fn other_reply(reply: Reply) -> Error {
+pub(crate) fn other_reply(reply: Reply) -> Fault {
     match reply {
         Reply::ServerError(error) => crate::error::server(&error),
         _ => unexpected("a command"),
@@ -258,23 +292,23 @@ pub(crate) fn other_reply(reply: Reply) -> Error {
 }
 
 /// The answer of a script that did nothing, by its letter.
-pub(crate) fn script_error(status: &[u8]) -> Error {
+pub(crate) fn script_error(status: &[u8]) -> Fault {
     match status {
-        b"C" => not_ours(),
-        b"X" => Expiry::too_far(),
+        b"C" => Fault::Refused(not_ours()),
+        b"X" => Fault::Refused(Expiry::too_far()),
         _ => unexpected("a script"),
     }
 }
 
 /// A script's answer: its letter, and what follows.
-pub(crate) fn script_answer(reply: Reply) -> Result<(Vec<u8>, std::vec::IntoIter<Reply>)> {
+pub(crate) fn script_answer(reply: Reply) -> Read<(Vec<u8>, std::vec::IntoIter<Reply>)> {
     let mut items = array(reply)?.into_iter();
     let status = items.next().map(bulk).transpose()?.flatten().unwrap_or_default();
     Ok((status, items))
 }
 
 /// The next part of a script's answer.
-pub(crate) fn next(items: &mut impl Iterator<Item = Reply>) -> Result<Reply> {
+pub(crate) fn next(items: &mut impl Iterator<Item = Reply>) -> Read<Reply> {
     items.next().ok_or_else(|| unexpected("a script"))
 }
 
@@ -314,15 +348,32 @@ mod tests {
             let (read, version) = parse_mark(mark.as_bytes()).unwrap();
             assert_eq!((read, version.as_bytes()), (kind, token.as_bytes()));
         }
-        for mark in ["", "x", "b", "r123", &format!("x{token}")] {
+        for mark in [
+            "",
+            "x",
+            "b",
+            "r123",
+            &format!("x{token}"),
+            &format!("r{token}7"),
+            &format!("r{token}.x"),
+            "r0123456789abcdefghij_ -",
+        ] {
             assert_eq!(parse_mark(mark.as_bytes()).unwrap_err().kind(), ErrorKind::Corrupt, "{mark}");
         }
     }
 
     #[test]
+    fn caps_are_digits_or_corrupt() {
+        assert_eq!(parse_cap(b"1700000000000").unwrap().as_epoch_millis(), 1_700_000_000_000);
+        for text in ["", "-1", "1e3", "0x10", "nan", " 1", "1.5", "9999999999999999"] {
+            assert_eq!(parse_cap(text.as_bytes()).unwrap_err().kind(), ErrorKind::Corrupt, "{text:?}");
+        }
+    }
+
+    #[test]
     fn deadlines_are_one_millisecond_after_the_keys_expiry() {
-        assert_eq!(parse_pexpiretime(-2), None);
-        assert_eq!(parse_pexpiretime(-1), Some(Deadline::NEVER));
-        assert_eq!(parse_pexpiretime(99), Some(Deadline::from_epoch_millis(100)));
+        assert_eq!(parse_pexpiretime(-2).unwrap(), None);
+        assert_eq!(parse_pexpiretime(-1).unwrap(), Some(Deadline::NEVER));
+        assert_eq!(parse_pexpiretime(99).unwrap(), Some(Deadline::from_epoch_millis(100)));
     }
 }

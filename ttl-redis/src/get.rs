@@ -1,17 +1,21 @@
 //! Get: plain commands where one look is enough, the script where a refresh or the deadline has to fit the value.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use redis::{Cmd, Value as Reply};
-use ttl_core::{Entry, Error, GetOptions, Kind, RefreshMode, Result, Select, Value, Want};
+use ttl_core::{Deadline, Entry, Error, GetOptions, Kind, RefreshMode, Result, Select, Value, Want};
 
 use crate::codec::{self, FullKey, bulk, int};
-use crate::error::{Fate, is_wrong_type, not_ours, server, server_text, unexpected};
-use crate::request::{Answer, Commands, Replies, Request, Step};
+use crate::connection::Link;
+use crate::error::{is_wrong_type, not_ours, server, server_text, unexpected};
+use crate::fault::{Fate, Fault, Read};
+use crate::request::{Answer, Commands, OVERHEAD, Replies, Request, Step};
 use crate::scripts::{Form, Script};
 
 /// A get of one key.
 pub(crate) struct Get<'a> {
+    pub(crate) link: &'a Link,
     pub(crate) script: &'a Script,
     pub(crate) key: FullKey<'a>,
     pub(crate) options: &'a GetOptions,
@@ -32,20 +36,20 @@ enum Plain {
     Either,
     /// HMGET and EXISTS: some fields of a record.
     Part,
-    /// PEXPIRETIME: whether it is there, and until when.
+    /// TYPE, HMGET and PEXPIRETIME: whether it is there, is ours, and until when.
     Life,
 }
 
 impl Get<'_> {
     fn plain(&self) -> Option<Plain> {
         let GetOptions { select, kind, want, refresh, .. } = self.options;
-        if self.listed || refresh.is_some() {
+        if refresh.is_some() {
             return None;
         }
         if *select == Select::Nothing && kind.is_none() && !want.contains(Want::VERSION) {
             return Some(Plain::Life);
         }
-        if want.contains(Want::DEADLINE) {
+        if self.listed || want.contains(Want::DEADLINE) {
             return None;
         }
         match (select, kind) {
@@ -71,14 +75,18 @@ impl Get<'_> {
             Plain::Blob => Commands::One(self.command("GET", 0)),
             Plain::Record => Commands::One(self.command("HGETALL", 0)),
             Plain::Either => Commands::Two(self.command("GET", 0), self.command("HGETALL", 0)),
-            Plain::Life => Commands::One(self.command("PEXPIRETIME", 0)),
+            Plain::Life => {
+                let mut marks = self.command("HMGET", 2);
+                marks.arg("ttl:version").arg("ttl:max");
+                Commands::Three(self.command("TYPE", 0), marks, self.command("PEXPIRETIME", 0))
+            }
             Plain::Part => {
                 let fields = match &self.options.select {
                     Select::Fields(fields) => Some(fields),
                     Select::All | Select::Nothing => None,
                 };
-                let mut cmd = self.command("HMGET", 1 + fields.map_or(0, ttl_core::Fields::len));
-                cmd.arg("ttl:version");
+                let mut cmd = self.command("HMGET", 2 + fields.map_or(0, ttl_core::Fields::len));
+                cmd.arg("ttl:version").arg("ttl:max");
                 fields.iter().flat_map(|fields| fields.iter()).for_each(|field| {
                     cmd.arg(field);
                 });
@@ -123,29 +131,78 @@ impl Get<'_> {
     }
 
     /// A hash that was read whole.
-    fn hash(&self, reply: Reply) -> Result<Option<Entry>> {
-        let Some(mut entry) = codec::decode_hash(reply)? else { return Ok(None) };
+    fn hash(&self, reply: Reply) -> Read<Answer<Option<Entry>>> {
+        let Some((mut entry, cap)) = codec::decode_hash(reply)? else { return Ok(Answer::Done(None)) };
+        if self.seems_over(cap) {
+            return Ok(Answer::Next(Step::Script(Form::Sha)));
+        }
         check_kind(entry.value.as_ref().map(Value::kind), self.options.kind)?;
         if !self.options.want.contains(Want::VERSION) {
             entry.version = None;
         }
-        Ok(Some(entry))
+        Ok(Answer::Done(Some(entry)))
     }
 
-    fn part(&self, reply: Reply, exists: Reply) -> Result<Answer<Option<Entry>>> {
+    /// Whether a cap has passed although the key is still there, as far as this process knows the server's time: the
+    /// driver writes no such entry, and the script decides.
+    fn seems_over(&self, cap: Option<Deadline>) -> bool {
+        cap.is_some_and(|cap| {
+            let now = self.link.facts().map_or_else(SystemTime::now, |facts| facts.now());
+            let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+            u128::from(cap.as_epoch_millis()) <= now
+        })
+    }
+
+    fn life(&self, kind: Reply, marks: Reply, life: Reply) -> Read<Answer<Option<Entry>>> {
+        let again = Ok(Answer::Next(Step::Script(Form::Sha)));
+        let Reply::SimpleString(kind) = kind else { return Err(codec::other_reply(kind)) };
+        let Some(mut deadline) = codec::parse_pexpiretime(int(life)?)? else { return Ok(Answer::Done(None)) };
+        match (kind.as_str(), marks) {
+            ("string", Reply::ServerError(error)) if is_wrong_type(&error) => {}
+            ("hash", Reply::Array(marks)) => {
+                let mut marks = marks.into_iter();
+                let mark = bulk(codec::next(&mut marks)?)?;
+                let cap = bulk(codec::next(&mut marks)?)?;
+                let read = mark.ok_or_else(not_ours).and_then(|mark| {
+                    codec::parse_mark(&mark)?;
+                    cap.map(|cap| codec::parse_cap(&cap)).transpose()
+                });
+                match read {
+                    Ok(cap) if self.seems_over(cap) => return again,
+                    Ok(cap) => deadline = deadline.min(cap.unwrap_or(Deadline::NEVER)),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            // Replaced between the commands.
+            ("none" | "string" | "hash", _) => return again,
+            _ => return Err(not_ours().into()),
+        }
+        let wanted = self.options.want.contains(Want::DEADLINE);
+        Ok(Answer::Done(Some(Entry::default().with_deadline(wanted.then_some(deadline)))))
+    }
+
+    fn part(&self, reply: Reply, exists: Reply) -> Read<Answer<Option<Entry>>> {
         let again = Ok(Answer::Next(Step::Script(Form::Sha)));
         let mut texts = match reply {
             // A blob, or something that is not ours: the script tells.
             Reply::ServerError(error) if is_wrong_type(&error) => return again,
             reply => codec::array(reply)?,
         };
-        if texts.is_empty() {
+        let fields = match &self.options.select {
+            Select::Fields(fields) => fields.len(),
+            Select::All | Select::Nothing => 0,
+        };
+        if texts.len() != 2 + fields {
             return Err(unexpected("HMGET"));
         }
+        let cap = bulk(texts.remove(1))?.map(|cap| codec::parse_cap(&cap)).transpose()?;
         let Some(mark) = bulk(texts.remove(0))? else {
-            return if int(exists)? == 0 { Ok(Answer::Done(None)) } else { again };
+            return if codec::flag(exists)? { again } else { Ok(Answer::Done(None)) };
         };
         let (kind, version) = codec::parse_mark(&mark)?;
+        if self.seems_over(cap) {
+            return again;
+        }
         check_kind(Some(kind), Some(Kind::Record))?;
         let value = match &self.options.select {
             Select::Fields(fields) => Some(codec::decode_named(fields, texts)?.into()),
@@ -155,7 +212,7 @@ impl Get<'_> {
         Ok(Answer::Done(Some(Entry::new(value).with_version(wanted.then_some(version)))))
     }
 
-    fn read_plain(&self, plain: Plain, replies: Replies) -> Result<Answer<Option<Entry>>> {
+    fn read_plain(&self, plain: Plain, replies: Replies) -> Read<Answer<Option<Entry>>> {
         let again = Ok(Answer::Next(Step::Script(Form::Sha)));
         match (plain, replies) {
             (Plain::Blob, Replies::One(Reply::ServerError(error))) if is_wrong_type(&error) => again,
@@ -163,46 +220,40 @@ impl Get<'_> {
                 Ok(Answer::Done(bulk(reply)?.map(|bytes| self.blob(bytes)).transpose()?))
             }
             (Plain::Record, Replies::One(Reply::ServerError(error))) if is_wrong_type(&error) => again,
-            (Plain::Record, Replies::One(reply)) => Ok(Answer::Done(self.hash(reply)?)),
+            (Plain::Record, Replies::One(reply)) => self.hash(reply),
             (Plain::Either, Replies::Two(Reply::ServerError(error), hash)) if is_wrong_type(&error) => {
                 match hash {
                     // Replaced between the two, or not ours.
                     Reply::ServerError(error) if is_wrong_type(&error) => again,
-                    hash => Ok(Answer::Done(self.hash(hash)?)),
+                    hash => self.hash(hash),
                 }
             }
             (Plain::Either, Replies::Two(reply, _)) => {
                 Ok(Answer::Done(bulk(reply)?.map(|bytes| self.blob(bytes)).transpose()?))
             }
             (Plain::Part, Replies::Two(texts, exists)) => self.part(texts, exists),
-            (Plain::Life, Replies::One(reply)) => {
-                let wanted = self.options.want.contains(Want::DEADLINE);
-                let deadline = codec::parse_pexpiretime(int(reply)?);
-                Ok(Answer::Done(
-                    deadline.map(|deadline| Entry::default().with_deadline(wanted.then_some(deadline))),
-                ))
-            }
+            (Plain::Life, Replies::Three(kind, marks, life)) => self.life(kind, marks, life),
             _ => Err(unexpected("a read")),
         }
     }
 
-    fn read_script(&self, reply: Reply) -> Result<Option<Entry>> {
+    fn read_script(&self, reply: Reply) -> Read<Answer<Option<Entry>>> {
         if reply == Reply::Nil {
-            return Ok(None);
+            return Ok(Answer::Done(None));
         }
         let (status, mut items) = codec::script_answer(reply)?;
         match status.as_slice() {
             b"O" => {}
-            b"W" => return Err(self.wrong_kind()),
+            b"W" => return Err(Fault::Refused(self.wrong_kind())),
             other => return Err(codec::script_error(other)),
         }
         let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
         let version = bulk(codec::next(&mut items)?)?.map(|text| codec::parse_version(&text)).transpose()?;
         let failed = bulk(codec::next(&mut items)?)?;
-        let kind = bulk(codec::next(&mut items)?)?;
+        let kind = codec::kind(codec::next(&mut items)?)?;
         let value = items.next().unwrap_or(Reply::Nil);
-        let value = decode_selected(&self.options.select, kind.as_deref(), value)?;
-        if kind.as_deref() == Some(b"b") && self.plain() == Some(Plain::Blob) {
+        let value = decode_selected(&self.options.select, kind, value)?;
+        if kind == Kind::Blob && self.plain() == Some(Plain::Blob) {
             // The plain GET did not work here, so this blob is capped.
             self.capped_blobs.store(true, Ordering::Relaxed);
         }
@@ -210,11 +261,11 @@ impl Get<'_> {
         let mut entry = Entry::new(value)
             .with_deadline(wanted.contains(Want::DEADLINE).then_some(deadline))
             .with_version(version);
-        entry.refresh_error = failed.map(|text| {
-            let error = server_text(&String::from_utf8_lossy(&text));
-            error.with_operation("refresh")
-        });
-        Ok(Some(entry))
+        let Some(text) = failed else { return Ok(Answer::Done(Some(entry))) };
+        let fault = server_text(&String::from_utf8_lossy(&text));
+        let displaced = matches!(fault, Fault::Displaced(_));
+        entry.refresh_error = Some(fault.into_error(Fate::Refresh).with_operation("refresh"));
+        Ok(if displaced { Answer::Displaced(Some(entry)) } else { Answer::Done(Some(entry)) })
     }
 
     fn wrong_kind(&self) -> Error {
@@ -228,7 +279,13 @@ impl Get<'_> {
 impl Request for Get<'_> {
     type Output = Option<Entry>;
 
-    const FATE: Fate = Fate::Read;
+    fn fate(&self) -> Fate {
+        if self.options.refresh.is_some() { Fate::Refresh } else { Fate::Read }
+    }
+
+    fn bytes(&self) -> usize {
+        OVERHEAD + self.key.len()
+    }
 
     fn first(&self) -> Step {
         if self.plain().is_some() { Step::Plain } else { Step::Script(Form::Sha) }
@@ -242,24 +299,26 @@ impl Request for Get<'_> {
         }
     }
 
-    fn read(&self, step: Step, replies: Replies) -> Result<Answer<Self::Output>> {
+    fn read(&self, step: Step, replies: Replies) -> Read<Answer<Self::Output>> {
         match (step, self.plain(), replies) {
             (Step::Plain, Some(plain), replies) => self.read_plain(plain, replies),
             (_, _, Replies::One(Reply::ServerError(error))) => Err(server(&error)),
-            (_, _, Replies::One(reply)) => self.read_script(reply).map(Answer::Done),
+            (_, _, Replies::One(reply)) => self.read_script(reply),
             _ => Err(unexpected("a script")),
         }
     }
 }
 
 /// A value as a script hands it over.
-pub(crate) fn decode_selected(select: &Select, kind: Option<&[u8]>, value: Reply) -> Result<Option<Value>> {
+pub(crate) fn decode_selected(select: &Select, kind: Kind, value: Reply) -> Read<Option<Value>> {
     match (select, kind) {
         (Select::Nothing, _) => Ok(None),
-        (Select::Fields(_), Some(b"b")) => Ok(None),
-        (Select::Fields(fields), _) => Ok(Some(codec::decode_named(fields, codec::array(value)?)?.into())),
-        (Select::All, Some(b"b")) => Ok(Some(Value::from(bulk(value)?.ok_or_else(not_ours)?))),
-        (Select::All, _) => Ok(codec::decode_hash(value)?.and_then(|entry| entry.value)),
+        (Select::Fields(_), Kind::Blob) => Ok(None),
+        (Select::Fields(fields), Kind::Record) => {
+            Ok(Some(codec::decode_named(fields, codec::array(value)?)?.into()))
+        }
+        (Select::All, Kind::Blob) => Ok(Some(Value::from(bulk(value)?.ok_or_else(not_ours)?))),
+        (Select::All, Kind::Record) => Ok(codec::decode_hash(value)?.and_then(|(entry, _)| entry.value)),
     }
 }
 

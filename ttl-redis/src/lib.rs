@@ -51,7 +51,9 @@
 //! Another client may write strings, and read everything. One that changes a record's fields leaves
 //! `ttl:version` as it was, so that a compare-and-swap does not notice; its texts must be JSON. Whatever else
 //! stands under a key of the namespace is [`Corrupt`](ttl_core::ErrorKind::Corrupt): it is not overwritten,
-//! but can be deleted, and a scan passes over it (a field that is no JSON fails a scan that selects it).
+//! but can be deleted, and a scan shows it as an item with that error. A record whose `ttl:version` can be read
+//! and whose field holds no JSON exists: reads of the field are `Corrupt`, and reads without values succeed.
+//! A `ttl:max` before the key's own expiry, which only another client can write, ends the entry.
 //!
 //! A string's version is the SHA-1 of its bytes: of many writers of the *same* bytes under one condition, all
 //! win, and a value that comes back brings its version back.
@@ -60,7 +62,7 @@
 //!
 //! # What an operation costs
 //!
-//! One round trip, for every operation and for a batch of up to 10,000 keys. Get, put, delete of a blob and
+//! One round trip, for every operation and for a batch of up to 8 MiB of requests. Get, put, delete of a blob and
 //! get of a record are plain commands; whatever has to look before it writes, or has to report value and
 //! deadline as one, is one of four scripts, called by digest. The exceptions:
 //!
@@ -77,6 +79,11 @@
 //! * the first operation on a new connection, which is made, greeted and looked at before; a connection manager
 //!   is looked at again whenever a scan goes on from a cursor.
 //!
+//! A batch is sent in groups of at most 32 keys and about 1 MiB, without waiting in between; at most about 8 MiB
+//! of requests are under way. The time limit is that of a group and starts again with every answer, so a large
+//! batch may take longer than [`RedisConfig::with_timeout`]. If a group fails, the groups that were not sent yet
+//! are `Unavailable`.
+//!
 //! A put of a blob answers whether it created the entry, so the server sends the old bytes back.
 //!
 //! # Errors
@@ -86,11 +93,27 @@
 //! | no connection can be made in time, or it is known to be broken before anything is sent | `Unavailable` | `Unavailable` |
 //! | the connection breaks before the answer | `Unavailable` | `OutcomeUnknown` |
 //! | no answer in time | `Timeout` | `OutcomeUnknown` |
-//! | OOM, READONLY, NOREPLICAS, MISCONF, LOADING, MASTERDOWN, BUSY | `Unavailable` | `Unavailable`, nothing changed |
-//! | NOAUTH, WRONGPASS, NOPERM | `PermissionDenied` | `PermissionDenied`, nothing changed |
+//! | an answer that makes no sense, or an error in words that are not the server's own | `Backend` | `OutcomeUnknown` |
+//! | OOM, READONLY, NOREPLICAS, MISCONF, LOADING, MASTERDOWN, CLUSTERDOWN, BUSY, maxclients | `Unavailable` | `Unavailable`, nothing changed |
+//! | NOAUTH, WRONGPASS, NOPERM, DENIED | `PermissionDenied` | `PermissionDenied`, nothing changed |
+//! | what answers does not speak the protocol of Redis | `InvalidConfig` | `InvalidConfig` |
+//! | there is no tokio runtime | `InvalidConfig` | `InvalidConfig` |
+//!
+//! A `Timeout` or `Unavailable` of a read that refreshes promises that the value did not change; the refresh may
+//! have been applied.
 //!
 //! The driver never sends a write a second time, except one that the server has refused unexecuted. It
-//! reconnects when it is next used. A read whose refresh the server refuses answers all the same, with
+//! reconnects when it is next used: one attempt at a time, which all callers share, with waits between attempts
+//! that grow to half a second. After READONLY, LOADING, MASTERDOWN, CLUSTERDOWN, NOREPLICAS or NOAUTH it replaces
+//! the connection, because the address may lead to another server by now; a server that keeps refusing is
+//! connected to again every one to two seconds at most. After an answer that makes no sense it gives up the
+//! connection, and no request gets another answer from it. A connection that was handed in is not replaced: it
+//! must first answer an ECHO before it is used again.
+//!
+//! A connection ends with the runtime that made it, and the next operation makes another one on its own runtime.
+//! Operations of other runtimes that were under way are lost, as when a connection breaks.
+//!
+//! A read whose refresh the server refuses answers all the same, with
 //! [`Entry::refresh_error`](ttl_core::Entry::refresh_error); a read that fails may have refreshed.
 //!
 //! # Scans
@@ -106,10 +129,13 @@
 //!   another one.
 
 mod alter;
+mod back_off;
+mod batch;
 mod codec;
 mod config;
 mod connection;
 mod error;
+mod fault;
 mod get;
 mod patch;
 mod put;
@@ -117,6 +143,7 @@ mod request;
 mod scan;
 mod scripts;
 mod setup;
+mod slot;
 mod store;
 mod url;
 

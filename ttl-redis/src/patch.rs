@@ -10,10 +10,11 @@ use ttl_core::{
 };
 
 use crate::codec::{self, Encoded, FullKey, bulk, int, name_cost};
-use crate::error::{Fate, server, unexpected};
+use crate::error::{server, unexpected};
+use crate::fault::{Fate, Fault, Read};
 use crate::get::mode_argument;
 use crate::put::{expiry_arguments, max_argument};
-use crate::request::{Answer, Commands, Replies, Request, Step};
+use crate::request::{Answer, Commands, OVERHEAD, Replies, Request, Step};
 use crate::scripts::{Form, Script};
 
 /// A patch of one key.
@@ -101,7 +102,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The effects of the operations, read from those of the runs.
-    fn effects(&self, replies: Vec<Reply>) -> Result<Vec<Effect>> {
+    fn effects(&self, replies: Vec<Reply>) -> Read<Vec<Effect>> {
         let mut replies = replies.into_iter();
         let mut popped: HashMap<usize, std::vec::IntoIter<Reply>> = HashMap::new();
         let mut removed: HashMap<usize, i64> = HashMap::new();
@@ -133,14 +134,17 @@ impl<'a> Plan<'a> {
     }
 
     /// The fields as the patch left them.
-    fn fields(&self, texts: Vec<Reply>) -> Result<Record> {
+    fn fields(&self, texts: Vec<Reply>) -> Read<Record> {
+        if texts.len() != self.fields.len() {
+            return Err(unexpected("a script"));
+        }
         let mut fields = Vec::with_capacity(texts.len());
         for (name, text) in self.fields.iter().zip(texts) {
             if let Some(text) = bulk(text)? {
                 fields.push(((*name).to_owned(), parse_field_text(name, &text)?));
             }
         }
-        Record::from_fields(fields)
+        Ok(Record::from_fields(fields)?)
     }
 }
 
@@ -182,7 +186,13 @@ fn encode(change: &Change) -> Result<(&'static str, Argument)> {
 impl Request for Patching<'_> {
     type Output = Patched;
 
-    const FATE: Fate = Fate::Write;
+    fn fate(&self) -> Fate {
+        Fate::Write
+    }
+
+    fn bytes(&self) -> usize {
+        OVERHEAD + self.key.len()
+    }
 
     fn first(&self) -> Step {
         Step::Script(Form::Sha)
@@ -234,11 +244,11 @@ impl Request for Patching<'_> {
         Commands::One(cmd)
     }
 
-    fn read(&self, _: Step, replies: Replies) -> Result<Answer<Self::Output>> {
+    fn read(&self, _: Step, replies: Replies) -> Read<Answer<Self::Output>> {
         let reply = match replies {
             Replies::One(Reply::ServerError(error)) => return Err(server(&error)),
             Replies::One(reply) => reply,
-            Replies::Two(..) => return Err(unexpected("a script")),
+            Replies::Two(..) | Replies::Three(..) => return Err(unexpected("a script")),
         };
         let (status, mut items) = codec::script_answer(reply)?;
         let done = |outcome| Ok(Answer::Done(Patched::Outcome(outcome)));
@@ -247,13 +257,13 @@ impl Request for Patching<'_> {
             b"A" => return done(Outcome::Absent),
             b"R" => return done(Outcome::Refused),
             b"S" => return Ok(Answer::Done(Patched::TooLong)),
-            b"W" => return Err(Kind::Record.wrong()),
+            b"W" => return Err(Fault::Refused(Kind::Record.wrong())),
             b"T" | b"V" | b"L" => {
-                return Err(self.failure(&status, int(codec::next(&mut items)?)?));
+                return Err(Fault::Refused(self.failure(&status, int(codec::next(&mut items)?)?)));
             }
             other => return Err(codec::script_error(other)),
         }
-        let created = int(codec::next(&mut items)?)? == 1;
+        let created = codec::flag(codec::next(&mut items)?)?;
         let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
         let token = bulk(codec::next(&mut items)?)?;
         let fields = self.plan.fields(codec::array(codec::next(&mut items)?)?)?;

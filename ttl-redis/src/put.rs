@@ -7,9 +7,10 @@ use redis::{Cmd, Value as Reply};
 use ttl_core::{Condition, Expiry, Meta, OnLive, Outcome, PutOptions, Result, Ttl, Version, Want};
 
 use crate::codec::{self, Encoded, FullKey, bulk, int};
-use crate::error::{Fate, is_wrong_type, server, unexpected};
+use crate::error::{is_wrong_type, server, unexpected};
+use crate::fault::{Fate, Read};
 use crate::get::mode_argument;
-use crate::request::{Answer, Commands, Replies, Request, Step};
+use crate::request::{Answer, Commands, OVERHEAD, Replies, Request, Step};
 use crate::scripts::{Form, Script};
 
 /// A put of one key.
@@ -101,7 +102,7 @@ impl Put<'_> {
         cmd
     }
 
-    fn read_set(&self, bytes: &[u8], reply: Reply) -> Result<Answer<Outcome<Meta>>> {
+    fn read_set(&self, bytes: &[u8], reply: Reply) -> Read<Answer<Outcome<Meta>>> {
         let created = match (&self.options.condition, reply) {
             // A hash: the script looks at its cap.
             (_, Reply::ServerError(error)) if is_wrong_type(&error) => {
@@ -109,6 +110,7 @@ impl Put<'_> {
             }
             (Condition::IfAbsent, Reply::Nil) => return Ok(Answer::Done(Outcome::Refused)),
             (Condition::IfAbsent, Reply::Okay) => true,
+            (Condition::IfAbsent, other) => return Err(codec::other_reply(other)),
             (Condition::IfPresent, Reply::Nil) => return Ok(Answer::Done(Outcome::Absent)),
             (_, reply) => bulk(reply)?.is_none(),
         };
@@ -119,7 +121,7 @@ impl Put<'_> {
         Ok(Answer::Done(Outcome::Applied(Meta::new(created).with_deadline(deadline).with_version(version))))
     }
 
-    fn read_script(&self, reply: Reply) -> Result<Outcome<Meta>> {
+    fn read_script(&self, reply: Reply) -> Read<Outcome<Meta>> {
         let (status, mut items) = codec::script_answer(reply)?;
         match status.as_slice() {
             b"O" => {}
@@ -127,7 +129,7 @@ impl Put<'_> {
             b"R" => return Ok(Outcome::Refused),
             other => return Err(codec::script_error(other)),
         }
-        let created = int(codec::next(&mut items)?)? == 1;
+        let created = codec::flag(codec::next(&mut items)?)?;
         let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
         let how = int(codec::next(&mut items)?)?;
         let want = self.options.want;
@@ -149,7 +151,13 @@ impl Put<'_> {
 impl Request for Put<'_> {
     type Output = Outcome<Meta>;
 
-    const FATE: Fate = Fate::Write;
+    fn fate(&self) -> Fate {
+        Fate::Write
+    }
+
+    fn bytes(&self) -> usize {
+        OVERHEAD + self.key.len() + self.value.size_bytes()
+    }
 
     fn first(&self) -> Step {
         match self.plain() {
@@ -167,7 +175,7 @@ impl Request for Put<'_> {
         })
     }
 
-    fn read(&self, step: Step, replies: Replies) -> Result<Answer<Self::Output>> {
+    fn read(&self, step: Step, replies: Replies) -> Read<Answer<Self::Output>> {
         let Replies::One(reply) = replies else { return Err(unexpected("a put")) };
         match (step, self.plain(), reply) {
             (Step::Plain, Some(bytes), reply) => self.read_set(bytes, reply),

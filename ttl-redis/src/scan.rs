@@ -2,10 +2,12 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use redis::Value as Reply;
 use ttl_core::{Cursor, Error, ErrorKind, GetOptions, Key, Page, PageItem, Result, ScanOptions};
 
 use crate::codec::{self, bulk};
-use crate::error::{Fate, unexpected};
+use crate::error::unexpected;
+use crate::fault::Read;
 use crate::get::Get;
 use crate::store::Inner;
 
@@ -29,13 +31,13 @@ impl Inner {
         let run_id = self.run_id();
         let scope = [crate::BACKEND, &run_id, &self.prefix, &options.prefix];
         let mut position = match &options.cursor {
-            Some(cursor) => Position::decode(&cursor.open(&self.cursor_secret, &scope)?)?,
+            Some(cursor) => Position::decode(&cursor.open(&self.cursor_secret, &scope)?, &options.prefix)?,
             None => Position { cursor: Some(0), left: VecDeque::new() },
         };
         let limit = options.limit.get();
         let pattern = glob(&self.prefix, &options.prefix);
         let (mut items, mut seen) = (Vec::new(), HashSet::new());
-        let mut count = limit.clamp(LEAST, MOST);
+        let mut wider = 1;
         // Until the page is full and it is known whether another follows.
         loop {
             while items.len() < limit && !position.left.is_empty() {
@@ -45,12 +47,13 @@ impl Inner {
                 self.items(keys, options, &mut items).await?;
             }
             let (Some(cursor), true) = (position.cursor, position.left.is_empty()) else { break };
+            let count = (count(limit - items.len()) * wider).min(MOST);
             let (next, keys) = self.scan_step(cursor, &pattern, count).await?;
             if self.run_id() != run_id {
                 return Err(restarted());
             }
-            // Where few keys match, look at more of them at a time; where many do, the cursor stays small.
-            count = if keys.is_empty() { (count * 2).min(MOST) } else { limit.clamp(LEAST, MOST) };
+            // Where few keys match, look at more of them at a time.
+            wider = if keys.is_empty() { (wider * 2).min(MOST) } else { 1 };
             position.cursor = Some(next).filter(|next| *next != 0);
             position.left.extend(keys.into_iter().filter(|key| !seen.contains(key)));
         }
@@ -65,7 +68,11 @@ impl Inner {
     async fn scan_step(&self, cursor: u64, pattern: &[u8], count: usize) -> Result<(u64, Vec<String>)> {
         let mut cmd = redis::cmd("SCAN");
         cmd.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(count);
-        let mut parts = codec::array(self.link.send(&cmd, Fate::Read).await?)?.into_iter();
+        self.link.ask(&cmd, |reply| self.read_step(reply)).await
+    }
+
+    fn read_step(&self, reply: Reply) -> Read<(u64, Vec<String>)> {
+        let mut parts = codec::array(reply)?.into_iter();
         let next = bulk(parts.next().unwrap_or_default())?.unwrap_or_default();
         let next = String::from_utf8(next).ok().and_then(|next| next.parse().ok());
         let mut keys = Vec::new();
@@ -94,7 +101,7 @@ impl Inner {
                 Ok(Some(entry)) => items.push(PageItem::new(key, Ok(entry))),
                 Ok(None) => {}
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    items.push(PageItem::new(key, Err(error)))
+                    items.push(PageItem::new(key, Err(error)));
                 }
                 Err(error) => return Err(error.with_key(&key)),
             }
@@ -106,6 +113,19 @@ impl Inner {
 fn restarted() -> Error {
     Error::new(ErrorKind::Unavailable, "the server was restarted during the scan; start the scan again")
         .with_backend(crate::BACKEND)
+}
+
+/// How many keys SCAN is asked to look at where so many are missing. It may hand out a few more, and what is too much
+/// goes into the cursor: so rather too few, and the next look is for the rest.
+const fn count(missing: usize) -> usize {
+    let count = missing - missing / 8;
+    if count < LEAST {
+        LEAST
+    } else if count > MOST {
+        MOST
+    } else {
+        count
+    }
 }
 
 impl Position {
@@ -120,13 +140,14 @@ impl Position {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self> {
-        Self::parse(bytes).ok_or_else(|| {
+    /// Reads a position of the scan with this prefix.
+    fn decode(bytes: &[u8], prefix: &str) -> Result<Self> {
+        Self::parse(bytes, prefix).ok_or_else(|| {
             Error::new(ErrorKind::InvalidCursor, "the cursor holds no position; start the scan again")
         })
     }
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
+    fn parse(bytes: &[u8], prefix: &str) -> Option<Self> {
         let (running, rest) = bytes.split_first()?;
         let (cursor, mut rest) = rest.split_first_chunk::<8>()?;
         let cursor = (*running == 1).then(|| u64::from_be_bytes(*cursor));
@@ -134,8 +155,9 @@ impl Position {
         while !rest.is_empty() {
             let (length, more) = rest.split_first_chunk::<2>()?;
             let (key, more) = more.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+            let key = String::from_utf8(key.to_vec()).ok()?;
             left.push_back(
-                String::from_utf8(key.to_vec()).ok().filter(|key| Key::new(key.as_str()).is_ok())?,
+                Some(key).filter(|key| key.starts_with(prefix) && Key::new(key.as_str()).is_ok())?,
             );
             rest = more;
         }
@@ -168,7 +190,7 @@ mod tests {
             Position { cursor: None, left },
             Position { cursor: Some(0), left: VecDeque::new() },
         ] {
-            assert_eq!(Position::decode(&position.encode()).unwrap(), position);
+            assert_eq!(Position::decode(&position.encode(), "").unwrap(), position);
         }
         for bytes in [
             &b""[..],
@@ -177,7 +199,22 @@ mod tests {
             b"\x01\0\0\0\0\0\0\0\0\0\x05a",
             b"\x01\0\0\0\0\0\0\0\0\0\0",
         ] {
-            assert_eq!(Position::decode(bytes).unwrap_err().kind(), ErrorKind::InvalidCursor, "{bytes:?}");
+            assert_eq!(
+                Position::decode(bytes, "").unwrap_err().kind(),
+                ErrorKind::InvalidCursor,
+                "{bytes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_position_stays_within_its_prefix() {
+        let bytes =
+            Position { cursor: None, left: VecDeque::from(["t1:a".to_owned(), "t2:b".to_owned()]) }.encode();
+        assert!(Position::decode(&bytes, "t").is_ok());
+        for prefix in ["t1:", "t2:", "t1:a"] {
+            let error = Position::decode(&bytes, prefix).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidCursor, "{prefix}");
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redis::aio::ConnectionLike;
 use redis::{
     Client, ConnectionAddr, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisConnectionInfo,
     Value as Reply,
@@ -12,8 +11,10 @@ use ttl_core::Result;
 
 use crate::codec::{bulk, int};
 use crate::config::{Address, RedisConfig};
-use crate::error::{self, Fate};
+use crate::error;
+use crate::fault::{Fate, Fault, Read};
 use crate::scripts::Scripts;
+use crate::slot::Wire;
 
 /// What was learnt from the server when it was connected to.
 #[derive(Debug)]
@@ -60,14 +61,14 @@ pub(crate) fn client(config: &RedisConfig) -> Result<Client> {
         }
         Address::Unix(path) => ConnectionAddr::Unix(path.clone()),
     };
-    let info = address.into_connection_info().map_err(|error| error::not_connected(&error))?;
+    let info = address.into_connection_info().map_err(|error| error::bad_config(&error))?;
     open(info.set_redis_settings(settings), config)
 }
 
 #[cfg(feature = "tls")]
 fn open(info: redis::ConnectionInfo, config: &RedisConfig) -> Result<Client> {
     if !matches!(config.address, Address::Tls { .. }) {
-        return Client::open(info).map_err(|error| error::not_connected(&error));
+        return Client::open(info).map_err(|error| error::bad_config(&error));
     }
     // rustls takes the process's provider of cryptography, and panics if there is none. The first one to be
     // installed stays.
@@ -87,22 +88,21 @@ fn open(info: redis::ConnectionInfo, config: &RedisConfig) -> Result<Client> {
 
 #[cfg(not(feature = "tls"))]
 fn open(info: redis::ConnectionInfo, _: &RedisConfig) -> Result<Client> {
-    Client::open(info).map_err(|error| error::not_connected(&error))
+    Client::open(info).map_err(|error| error::bad_config(&error))
 }
 
 /// Looks at the server and loads the scripts. Two round trips.
-pub(crate) async fn look<C: ConnectionLike + Send>(connection: &mut C, scripts: &Scripts) -> Result<Facts> {
-    let lost = |error| {
-        // Nothing of any operation was sent: whatever happened, it changed nothing.
-        error::lost(error, Fate::Read)
-    };
+pub(crate) async fn look(wire: &mut Wire, scripts: &Scripts) -> Result<Facts> {
+    // Nothing of any operation was sent: whatever happened, it changed nothing.
+    let lost = |error| error::lost(error, Fate::Read);
+    let told = |fault: Fault| fault.into_error(Fate::Read);
     let (asked, before) = clocks();
-    let time = connection.req_packed_command(&redis::cmd("TIME")).await.map_err(lost)?;
+    let time = wire.send(&redis::cmd("TIME")).await.map_err(lost)?;
     let (answered, measured) = clocks();
     let server_time = match time {
         // A user who may only read may not ask for the time either: then this machine's has to do.
         Reply::ServerError(error) if error.code() == "NOPERM" => answered,
-        time => match server_time(time)? {
+        time => match server_time(time).map_err(told)? {
             // The clocks agree as far as the round trip tells. Often they are the same one, or set by the same
             // service: then a slow answer is no reason to think that they differ.
             time if (asked..=answered).contains(&time) => answered,
@@ -118,17 +118,18 @@ pub(crate) async fn look<C: ConnectionLike + Send>(connection: &mut C, scripts: 
     scripts.load().for_each(|load| {
         commands.add_command(load);
     });
-    let mut answers =
-        connection.req_packed_commands(&commands, 0, commands.len()).await.map_err(lost)?.into_iter();
+    let mut answers = wire.send_all(&commands).await.map_err(lost)?.into_iter();
     match answers.next() {
         // A user may be denied the probe's key, and not those of the namespace.
-        Some(Reply::ServerError(error)) if error.code() != "NOPERM" => return Err(error::server(&error)),
+        Some(Reply::ServerError(error)) if error.code() != "NOPERM" => {
+            return Err(told(error::server(&error)));
+        }
         _ => {}
     }
     let info = answers.next().and_then(info).unwrap_or_default();
-    let told = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let eviction = told("maxmemory_policy").filter(|policy| *policy != "noeviction").map(str::to_owned);
-    let run_id = told("run_id").unwrap_or_default().to_owned();
+    let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let eviction = line("maxmemory_policy").filter(|policy| *policy != "noeviction").map(str::to_owned);
+    let run_id = line("run_id").unwrap_or_default().to_owned();
     // A script that may not be loaded is sent by its text.
     Ok(Facts { server_time, measured, run_id, eviction })
 }
@@ -152,7 +153,7 @@ fn clocks() -> (SystemTime, Instant) {
     (best.0, best.1)
 }
 
-fn server_time(reply: Reply) -> Result<SystemTime> {
+fn server_time(reply: Reply) -> Read<SystemTime> {
     let Reply::Array(parts) = reply else { return Err(crate::codec::other_reply(reply)) };
     let mut parts = parts.into_iter().map(|part| match part {
         number @ Reply::Int(_) => int(number).ok().and_then(|number| u64::try_from(number).ok()),

@@ -135,7 +135,8 @@ impl Inner {
 
     pub(crate) fn get_request<'a>(&'a self, key: &'a Key, options: &'a GetOptions) -> Get<'a> {
         let (script, key) = (&self.scripts.get, self.full(key));
-        Get { script, key, options, capped_blobs: &self.capped_blobs, listed: false }
+        let link = &self.link;
+        Get { link, script, key, options, capped_blobs: &self.capped_blobs, listed: false }
     }
 
     fn put_request<'a>(&'a self, key: &'a Key, value: Value, options: &'a PutOptions) -> Result<Put<'a>> {
@@ -280,7 +281,7 @@ impl TtlStore for RedisStore {
         results
             .zip(&items)
             .map(|(result, item)| {
-                let result = result.unwrap_or_else(|| Err(crate::error::unexpected("a pipeline")));
+                let result = result.unwrap_or_else(|| Err(crate::error::not_sent()));
                 tried(result, "put", &item.key)
             })
             .collect()

@@ -2,15 +2,6 @@
 -- ARGV: 'e', version or '', change n|a|t|+, its length, guard a|l|s|e|p
 -- ARGV: 'd', version or '', expected kind, select a|f|n, fields...
 
--- Only whether a text can be read is looked at, never what cjson makes of it.
-local function is_json(text)
-  local read, items = pcall(cjson.decode, '[' .. text .. ']')
-  if not read or #items ~= 1 then return false end
-  -- cjson reads more numbers than JSON has.
-  if type(items[1]) ~= 'number' then return true end
-  return string.find(text, '^%s*%-?%d[%d%.eE+-]*%s*$') and not string.find(text, '^%s*%-?0%d')
-end
-
 local what, expected = ARGV[1], ARGV[2]
 local moves = what == 'e'
 local asked

@@ -38,9 +38,13 @@ local function load()
   if kind ~= 'hash' then return { kind = 'c' } end
   local mark = redis.call('HMGET', key, 'ttl:version', 'ttl:max')
   local kind, token, size = string.match(mark[1] or '', '^([br])([%w_-]+)%.?(%d*)$')
-  local cap = mark[2] and tonumber(mark[2]) or NEVER
-  if not kind or #token ~= 22 or (mark[2] and cap == NEVER) then return { kind = 'c' } end
-  return { kind = kind, token = token, size = tonumber(size) or 0, ends = math.min(ends, cap), cap = cap }
+  local cap = NEVER
+  if mark[2] then cap = #mark[2] <= 15 and string.match(mark[2], '^%d+$') and tonumber(mark[2]) end
+  if not kind or #token ~= 22 or not cap then return { kind = 'c' } end
+  ends = math.min(ends, cap)
+  -- Another program's doing: the driver gives a key no expiry after its cap.
+  if ends <= floor then return nil end
+  return { kind = kind, token = token, size = tonumber(size), ends = ends, cap = cap }
 end
 
 -- A blob's bytes, false if a damaged hash has none; or all that a record's hash holds.
@@ -72,4 +76,13 @@ local function write(flat)
   for i = 1, #flat, 4000 do
     redis.call('HSET', key, unpack(flat, i, math.min(i + 3999, #flat)))
   end
+end
+
+-- Only whether a text can be read is looked at, never what cjson makes of it.
+local function is_json(text)
+  local read, items = pcall(cjson.decode, '[' .. text .. ']')
+  if not read or #items ~= 1 then return false end
+  -- cjson reads more numbers than JSON has.
+  if type(items[1]) ~= 'number' then return true end
+  return string.find(text, '^%s*%-?%d[%d%.eE+-]*%s*$') and not string.find(text, '^%s*%-?0%d')
 end

@@ -21,6 +21,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         with_server("layout::expiry_is_one_millisecond_before_the_deadline", server, deadlines),
         with_server("layout::what_another_client_wrote_is_read", server, foreign),
         with_server("layout::what_is_not_ours_is_corrupt_and_stays", server, not_ours),
+        with_server("layout::every_path_agrees_on_what_is_damaged", server, damage),
         with_server("layout::namespaces_do_not_meet", server, namespaces),
     ]
 }
@@ -180,8 +181,15 @@ async fn not_ours(url: String) {
             GetOptions::new().with_refresh(refresh),
             GetOptions::new().with_want(Want::DEADLINE | Want::VERSION),
             GetOptions::new().with_select(Select::Fields(Fields::new(["f"]).unwrap())),
+            GetOptions::nothing(),
+            GetOptions::nothing().with_want(Want::all()),
         ];
         for (at, options) in gets.into_iter().enumerate() {
+            if number >= 4 && at >= 6 {
+                // Whose mark can be read is there, whatever is in its fields.
+                assert!(store.get(&key("k"), options).await.unwrap().is_some(), "{command:?}, get {at}");
+                continue;
+            }
             let error = store.get(&key("k"), options).await.unwrap_err();
             // A mark that says blob is enough to know that the kind is another one.
             let other_kind = number == 5 && at == 5;
@@ -216,6 +224,75 @@ async fn not_ours(url: String) {
             assert_eq!(pop.unwrap_err().kind(), ErrorKind::Corrupt, "{text:?}");
         }
         assert_eq!(run::<String>(&space, &["HGET", &full, "f"]).await, text);
+    }
+}
+
+/// The same entry, seen by a get, a peek, a read of fields, a scan, and by what deletes it.
+async fn damage(url: String) {
+    let space = Namespace::new(&url).await;
+    let (store, full) = (&space.store, space.full("k"));
+    let mark = "r0123456789abcdefghij_-.5";
+    let gets = || {
+        [
+            GetOptions::new(),
+            GetOptions::new().with_kind(Kind::Record),
+            GetOptions::new().with_want(Want::all()),
+            GetOptions::new().with_select(Select::Fields(Fields::new(["f"]).unwrap())),
+        ]
+    };
+    let peeks = || [GetOptions::nothing(), GetOptions::nothing().with_want(Want::all())];
+    // Texts that are no JSON: the entry is there, and its value is corrupt.
+    for text in ["", "nan", "0x10", "1,2", "007", "{"] {
+        let _: i64 = run(&space, &["HSET", &full, "ttl:version", mark, "f", text]).await;
+        for get in gets() {
+            assert_eq!(store.get(&key("k"), get).await.unwrap_err().kind(), ErrorKind::Corrupt, "{text:?}");
+        }
+        for peek in peeks() {
+            assert!(store.get(&key("k"), peek).await.unwrap().is_some(), "{text:?}");
+        }
+        for patch in [Patch::new().increment("f", 1), Patch::new().append("f", 1)] {
+            let error = store.patch(&key("k"), &patch, PatchOptions::new()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{text:?} {patch:?}");
+        }
+        let page = store.scan(ttl_core::ScanOptions::new("")).await.unwrap();
+        assert_eq!(page.items.len(), 1, "{text:?}");
+        assert!(store.delete(&key("k"), DeleteOptions::new()).await.unwrap().is_applied());
+    }
+    // Caps that are no instant.
+    for cap in ["", "nan", "0x10", "1e300", "-5", "soon"] {
+        let _: i64 = run(&space, &["HSET", &full, "ttl:version", mark, "ttl:max", cap, "f", "1"]).await;
+        for get in gets().into_iter().chain(peeks()) {
+            let error = store.get(&key("k"), get.clone()).await.expect_err(cap);
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{cap:?} {get:?}");
+        }
+        assert!(store.delete(&key("k"), DeleteOptions::new()).await.unwrap().is_applied());
+    }
+    // A cap that has passed ends the entry on every path, whatever the key's expiry says; one that comes bounds it.
+    let hour = LONG.as_duration().as_millis();
+    let now = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let (past, future) = ((now - hour).to_string(), (now + hour).to_string());
+    for expiry in ["never", "later"] {
+        for (cap, live) in [(&past, false), (&future, true)] {
+            let _: i64 = run(&space, &["HSET", &full, "ttl:version", mark, "ttl:max", cap, "f", "1"]).await;
+            if expiry == "later" {
+                let _: i64 = run(&space, &["PEXPIRE", &full, &(2 * hour).to_string()]).await;
+            }
+            for get in gets().into_iter().chain(peeks()) {
+                let entry = store.get(&key("k"), get.clone()).await.unwrap();
+                assert_eq!(entry.is_some(), live, "{expiry} {get:?}");
+                if let Some(deadline) = entry.and_then(|entry| entry.deadline) {
+                    assert_eq!(deadline.as_epoch_millis().to_string(), *cap, "{expiry} {get:?}");
+                }
+            }
+            for select in [Select::Nothing, Select::All] {
+                for want in [Want::empty(), Want::DEADLINE, Want::all()] {
+                    let scan = ttl_core::ScanOptions::new("").with_select(select.clone()).with_want(want);
+                    let page = store.scan(scan).await.unwrap();
+                    assert_eq!(page.items.len(), usize::from(live), "{expiry} {select:?} {want:?}");
+                }
+            }
+            let _: i64 = run(&space, &["DEL", &full]).await;
+        }
     }
 }
 

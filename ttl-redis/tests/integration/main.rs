@@ -3,9 +3,11 @@
 mod crash;
 mod faults;
 mod fuzz;
+mod garbled;
 mod layout;
 mod proxy;
 mod reach;
+mod recovery;
 mod refusals;
 mod resp;
 mod scans;
@@ -29,10 +31,12 @@ fn main() -> ExitCode {
     run_tests(ServerKind::Redis, |server| {
         let mut trials = conformance_trials(&server, |url| Ok(Arc::new(RedisHarness::new(url)?)));
         trials.extend(fuzz::trials(&server));
+        trials.extend(garbled::trials(&server));
         trials.extend(trips::trials(&server));
         trials.extend(crash::trials());
         trials.extend(faults::trials());
         trials.extend(reach::trials());
+        trials.extend(recovery::trials(&server));
         trials.extend(refusals::trials());
         trials.extend(scans::trials(&server));
         trials.extend(layout::trials(&server));

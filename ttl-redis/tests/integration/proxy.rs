@@ -1,7 +1,8 @@
 //! A TCP proxy between the driver and a server: it counts round trips, and loses requests or answers when told to.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +21,57 @@ pub(crate) struct Watch {
     pub(crate) lose_answer: AtomicBool,
     /// Hold back what the server says.
     pub(crate) mute: AtomicBool,
+    /// Hold back what the server says until so many requests have come.
+    pub(crate) hold: AtomicU64,
+    /// The requests that have come so far.
+    pub(crate) asked: AtomicU64,
+    /// Wait so many milliseconds before each piece of what the server says.
+    pub(crate) slow: AtomicU64,
+    /// Say something else in place of the next answers.
+    pub(crate) garble: Mutex<Option<Garble>>,
+    /// Where new connections lead, if not to the first server.
+    pub(crate) elsewhere: Mutex<Option<String>>,
+    /// The connections that were made so far.
+    pub(crate) connections: AtomicU64,
+}
+
+/// What is said in place of an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Garble {
+    text: &'static [u8],
+    /// For every answer from now on to what contains this, or for those that come in one piece.
+    always_to: Option<&'static [u8]>,
+    /// Once for each answer, or once for all that come in one piece.
+    each: bool,
+}
+
+impl Watch {
+    /// Replaces each answer of the next piece.
+    pub(crate) fn garble(&self, text: &'static [u8]) {
+        *self.garble.lock().unwrap() = Some(Garble { text, always_to: None, each: true });
+    }
+
+    /// Replaces the next piece as a whole.
+    pub(crate) fn garble_once(&self, text: &'static [u8]) {
+        *self.garble.lock().unwrap() = Some(Garble { text, always_to: None, each: false });
+    }
+
+    /// Replaces every answer to what contains these bytes.
+    pub(crate) fn garble_always(&self, asked: &'static [u8], text: &'static [u8]) {
+        *self.garble.lock().unwrap() = Some(Garble { text, always_to: Some(asked), each: true });
+    }
+
+    /// What the client gets in place of so many answers to what it asked last.
+    fn garbled(&self, asked: &[u8], answers: u64) -> Option<Vec<u8>> {
+        let mut garble = self.garble.lock().unwrap();
+        let Garble { text, always_to, each } = garble.clone()?;
+        match always_to {
+            Some(needle) if !asked.windows(needle.len()).any(|window| window == needle) => return None,
+            Some(_) => {}
+            None => *garble = None,
+        }
+        Some(text.repeat(if each { answers as usize } else { 1 }))
+    }
 }
 
 /// A running proxy; it ends when it is dropped.
@@ -44,6 +96,9 @@ impl Proxy {
         let shared = Arc::clone(&watch);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                let elsewhere = shared.elsewhere.lock().unwrap().clone();
+                let address = elsewhere.unwrap_or_else(|| address.clone());
                 let Ok(server) = TcpStream::connect(&address).await else { continue };
                 tokio::spawn(carry(client, server, Arc::clone(&shared)));
             }
@@ -74,9 +129,10 @@ impl Drop for Proxy {
 async fn carry(mut client: TcpStream, mut server: TcpStream, watch: Arc<Watch>) {
     let (mut asked, mut said) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let (mut requests, mut answers) = (Messages::default(), Messages::default());
-    let mut open = 0_u64;
+    let (mut open, mut last) = (0_u64, 0);
     loop {
-        let muted = watch.mute.load(Ordering::SeqCst);
+        let muted = watch.mute.load(Ordering::SeqCst)
+            || watch.asked.load(Ordering::SeqCst) < watch.hold.load(Ordering::SeqCst);
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(count @ 1..) = read else { return };
@@ -86,7 +142,10 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, watch: Arc<Watch>) 
                 if open == 0 && requests.is_whole() {
                     watch.trips.fetch_add(1, Ordering::SeqCst);
                 }
-                open += requests.take(&asked[..count]);
+                last = count;
+                let count_of_requests = requests.take(&asked[..count]);
+                open += count_of_requests;
+                watch.asked.fetch_add(count_of_requests, Ordering::SeqCst);
                 if server.write_all(&asked[..count]).await.is_err() {
                     return;
                 }
@@ -96,8 +155,14 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, watch: Arc<Watch>) 
                 if watch.lose_answer.swap(false, Ordering::SeqCst) {
                     return;
                 }
-                open = open.saturating_sub(answers.take(&said[..count]));
-                if client.write_all(&said[..count]).await.is_err() {
+                let count_of_answers = answers.take(&said[..count]);
+                open = open.saturating_sub(count_of_answers);
+                let slow = watch.slow.load(Ordering::SeqCst);
+                if slow > 0 {
+                    tokio::time::sleep(Duration::from_millis(slow)).await;
+                }
+                let garbled = watch.garbled(&asked[..last], count_of_answers);
+                if client.write_all(garbled.as_deref().unwrap_or(&said[..count])).await.is_err() {
                     return;
                 }
             }

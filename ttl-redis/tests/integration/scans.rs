@@ -16,7 +16,8 @@ use crate::support::{LONG, Namespace, PATIENCE, applied, blob, key, with_server}
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![
         with_server("scans::patterns_are_literal_in_namespaces_and_prefixes", server, patterns),
-        with_server("scans::what_is_not_ours_is_passed_over", server, foreign),
+        with_server("scans::what_is_not_ours_is_shown_as_such", server, foreign),
+        with_server("scans::a_cursor_holds_few_keys", server, short_cursors),
         with_server("scans::pages_are_exact_while_the_table_grows_and_shrinks", server, growing),
         with_own_servers("scans::a_cursor_does_not_survive_a_restart", restart),
         with_own_servers("scans::nor_one_that_the_handle_has_not_noticed", restart_unnoticed),
@@ -90,26 +91,66 @@ async fn foreign(url: String) {
         .exec_async(&mut raw)
         .await
         .unwrap();
+    let damage = ["hash", "list", "set"];
     for select in [Select::Nothing, Select::All, Select::Fields(Fields::new(["n"]).unwrap())] {
-        let options = ScanOptions::new("").with_select(select.clone()).with_want(Want::all());
-        let page = space.store.scan(options).await.unwrap();
-        let mut names: Vec<_> = page.keys().map(|key| key.as_str()).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["ours", "record"]);
-        for (key, entry) in &page.into_entries().unwrap() {
-            assert!(entry.deadline.is_some() && entry.version.is_some());
-            let expected = match select {
-                Select::Nothing => false,
-                Select::All => true,
-                Select::Fields(_) => key.as_str() == "record",
-            };
-            assert_eq!(entry.value.is_some(), expected, "{key}");
+        for want in [Want::empty(), Want::DEADLINE, Want::all()] {
+            let options = ScanOptions::new("").with_select(select.clone()).with_want(want);
+            let page = space.store.scan(options).await.unwrap();
+            let (mut read, mut unread) = (Vec::new(), Vec::new());
+            for item in page.items {
+                let entry = match item.entry {
+                    Ok(entry) => entry,
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", item.key.as_str());
+                        unread.push(item.key.into_string());
+                        continue;
+                    }
+                };
+                assert_eq!(entry.deadline.is_some(), want.contains(Want::DEADLINE));
+                assert_eq!(entry.version.is_some(), want.contains(Want::VERSION));
+                let expected = match select {
+                    Select::Nothing => false,
+                    Select::All => true,
+                    Select::Fields(_) => item.key.as_str() == "record",
+                };
+                assert_eq!(entry.value.is_some(), expected, "{}", item.key.as_str());
+                read.push(item.key.into_string());
+            }
+            read.sort();
+            unread.sort();
+            assert_eq!(
+                (read, unread),
+                (vec!["ours".into(), "record".into()], damage.map(str::to_owned).to_vec())
+            );
         }
     }
     redis::cmd("HSET").arg(space.full("record")).arg("n").arg("{").exec_async(&mut raw).await.unwrap();
-    let error = space.store.scan(ScanOptions::new("").with_select(Select::All)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert_eq!(error.key().map(Key::as_str), Some("record"), "whoever asks can delete it");
+    let page = space.store.scan(ScanOptions::new("").with_select(Select::All)).await.unwrap();
+    let damaged = page.items.iter().find(|item| item.key.as_str() == "record").unwrap();
+    assert_eq!(damaged.entry.as_ref().unwrap_err().kind(), ErrorKind::Corrupt);
+    // Whoever is shown what cannot be read can delete it.
+    for item in page.items.iter().filter(|item| item.entry.is_err()) {
+        assert!(space.store.delete(&item.key, DeleteOptions::new()).await.unwrap().is_applied());
+    }
+    assert_eq!(all(&space.store, ScanOptions::new("")).await, ["ours"]);
+}
+
+/// What SCAN hands out beyond a page goes into the cursor.
+async fn short_cursors(url: String) {
+    let space = Namespace::new(&url).await;
+    let items = (0..5000).map(|n| PutItem::new(key(&format!("session:{n:016}")), "v", PutOptions::new(LONG)));
+    space.store.put_many(items.collect()).await;
+    let options = ScanOptions::new("session:").with_limit(NonZeroUsize::new(1000).unwrap());
+    let mut cursor = None;
+    loop {
+        let page = space.store.scan(options.clone().with_cursor(cursor)).await.unwrap();
+        cursor = page.next;
+        let Some(cursor) = &cursor else { break };
+        // SCAN looks at 16 keys at least, and hands out what else lies in the last bucket.
+        assert!(cursor.as_str().len() < 2_000, "{} bytes", cursor.as_str().len());
+    }
+    let keys: Vec<Key> = (0..5000).map(|n| key(&format!("session:{n:016}"))).collect();
+    space.store.delete_many(&keys, DeleteOptions::new()).await;
 }
 
 async fn growing(url: String) {

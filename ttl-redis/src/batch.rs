@@ -1,0 +1,136 @@
+//! Batches: many requests on one connection, in groups that are each answered, timed and judged on their own.
+
+use std::sync::atomic::Ordering;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use redis::{Pipeline, Value as Reply};
+use ttl_core::{Error, Result};
+
+use crate::connection::Link;
+use crate::error::{given_up, not_sent, unexpected};
+use crate::fault::Fate;
+use crate::request::{Answer, Replies, Request, Step};
+use crate::slot::Live;
+
+/// What one pipeline holds at most. Groups are sent one after the other without waiting, so this costs no round trip;
+/// but the time limit is that of a group, and what is unknown after a failure is what was sent.
+const GROUP_KEYS: usize = 32;
+const GROUP_BYTES: usize = 1 << 20;
+/// The bytes of requests that are under way at most: what is beyond is sent as answers come.
+const WINDOW_BYTES: usize = 8 << 20;
+
+/// Requests that are sent together: where each stands in the batch, and its step.
+struct Group {
+    items: Vec<(usize, Step)>,
+    bytes: usize,
+}
+
+impl Link {
+    /// Runs requests together, in order, each answered on its own.
+    pub(crate) async fn run_many<R: Request>(&self, requests: &[R]) -> Vec<Result<R::Output>> {
+        let mut results: Vec<Option<Result<R::Output>>> = requests.iter().map(|_| None).collect();
+        let mut open: Vec<(usize, Step)> = requests.iter().map(Request::first).enumerate().collect();
+        while !open.is_empty() {
+            open = self.round(requests, open, &mut results).await;
+        }
+        let missing = || Err(unexpected("a pipeline").into_error(Fate::Write));
+        results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
+    }
+
+    /// Sends one step of each request: answers what it can, and says what is left to do.
+    async fn round<R: Request>(
+        &self,
+        requests: &[R],
+        open: Vec<(usize, Step)>,
+        results: &mut [Option<Result<R::Output>>],
+    ) -> Vec<(usize, Step)> {
+        // One connection for all, so that what has the same key keeps its order.
+        let live = match self.ready().await {
+            Ok(live) => live,
+            Err(error) => {
+                open.into_iter().for_each(|(at, _)| results[at] = Some(Err(error.clone())));
+                return Vec::new();
+            }
+        };
+        let mut waiting = groups(requests, open).into_iter().peekable();
+        let mut running = FuturesUnordered::new();
+        let (mut bytes, mut left) = (0, Vec::new());
+        let mut failure: Option<Error> = None;
+        loop {
+            while failure.is_none()
+                && let Some(group) =
+                    waiting.next_if(|group| running.is_empty() || bytes + group.bytes <= WINDOW_BYTES)
+            {
+                bytes += group.bytes;
+                running.push(self.send_group(&live, requests, group));
+            }
+            let Some((group, counts, replies)) = running.next().await else { break };
+            bytes -= group.bytes;
+            let mut replies = match replies {
+                Ok(replies) => replies.into_iter(),
+                Err(error) => {
+                    group.items.into_iter().for_each(|(at, _)| results[at] = Some(Err(error.clone())));
+                    failure = Some(error);
+                    continue;
+                }
+            };
+            let mut answers = Vec::with_capacity(group.items.len());
+            for ((at, step), count) in group.items.into_iter().zip(counts) {
+                let replies = Replies::take(count, &mut replies);
+                answers.push((at, self.read(&live, &requests[at], step, replies)));
+            }
+            let suspect = live.state.suspect.load(Ordering::Acquire);
+            for (at, answer) in answers {
+                match answer {
+                    // One answer of the group makes no sense, so the others may be in the wrong places.
+                    _ if suspect => results[at] = Some(Err(given_up(requests[at].fate()))),
+                    Ok(Answer::Done(output) | Answer::Displaced(output)) => results[at] = Some(Ok(output)),
+                    Ok(Answer::Next(next)) => left.push((at, next)),
+                    Err(error) => results[at] = Some(Err(error)),
+                }
+            }
+            if suspect && failure.is_none() {
+                failure = Some(given_up(Fate::Read));
+            }
+        }
+        if let Some(failure) = failure {
+            for (at, _) in waiting.flat_map(|group| group.items) {
+                results[at] = Some(Err(not_sent().with_source(failure.clone())));
+            }
+        }
+        left.sort_unstable_by_key(|(at, _)| *at);
+        left
+    }
+
+    async fn send_group<R: Request>(
+        &self,
+        live: &Live,
+        requests: &[R],
+        group: Group,
+    ) -> (Group, Vec<usize>, Result<Vec<Reply>>) {
+        let mut pipeline = Pipeline::with_capacity(group.items.len());
+        let mut counts = Vec::with_capacity(group.items.len());
+        let mut fate = Fate::Read;
+        for (at, step) in &group.items {
+            counts.push(requests[*at].commands(*step).add_to(&mut pipeline));
+            fate = requests[*at].fate();
+        }
+        let replies = self.send_all(live, &pipeline, fate).await;
+        (group, counts, replies)
+    }
+}
+
+fn groups<R: Request>(requests: &[R], open: Vec<(usize, Step)>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::with_capacity(open.len() / GROUP_KEYS + 1);
+    for (at, step) in open {
+        let bytes = requests[at].bytes();
+        match groups.last_mut() {
+            Some(group) if group.items.len() < GROUP_KEYS && group.bytes + bytes <= GROUP_BYTES => {
+                group.items.push((at, step));
+                group.bytes += bytes;
+            }
+            _ => groups.push(Group { items: vec![(at, step)], bytes }),
+        }
+    }
+    groups
+}

@@ -1,0 +1,240 @@
+//! The slot for a connection of the store's own: one attempt at a time, shared by all who wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use redis::aio::{AsyncPushSender, ConnectionManager, MultiplexedConnection, SendError};
+use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisResult, Value as Reply};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use ttl_core::{Error, Result};
+
+use crate::back_off::back_off;
+use crate::connection::Common;
+use crate::error;
+
+/// The longest wait between two attempts, and between two replacements of a connection that refuses to serve.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_SERVICE: Duration = Duration::from_secs(2);
+
+/// A connection, and what is known about it.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub(crate) wire: Wire,
+    pub(crate) state: Arc<State>,
+}
+
+/// What requests are sent by.
+#[derive(Clone)]
+pub(crate) enum Wire {
+    One(MultiplexedConnection),
+    Managed(ConnectionManager),
+}
+
+pub(crate) struct State {
+    made: Instant,
+    /// The client library has seen it break or has dropped it, or it was given up.
+    pub(crate) gone: AtomicBool,
+    /// An answer made no sense: those that follow may belong to other requests.
+    pub(crate) suspect: AtomicBool,
+    /// Answers so far: a connection on which others get answers is not stuck.
+    pub(crate) answers: AtomicU64,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self {
+            made: Instant::now(),
+            gone: AtomicBool::new(false),
+            suspect: AtomicBool::new(false),
+            answers: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Wire {
+    pub(crate) async fn send(&mut self, cmd: &Cmd) -> RedisResult<Reply> {
+        match self {
+            Self::One(connection) => connection.send_packed_command(cmd).await,
+            Self::Managed(manager) => manager.send_packed_command(cmd).await,
+        }
+    }
+
+    pub(crate) async fn send_all(&mut self, commands: &Pipeline) -> RedisResult<Vec<Reply>> {
+        let count = commands.len();
+        match self {
+            Self::One(connection) => connection.send_packed_commands(commands, 0, count).await,
+            Self::Managed(manager) => manager.send_packed_commands(commands, 0, count).await,
+        }
+    }
+}
+
+/// Marks a connection as gone when the library says so, and when the task that drives it ends (its runtime may be
+/// shut down).
+struct Watch(Arc<State>);
+
+impl AsyncPushSender for Watch {
+    fn send(&self, info: PushInfo) -> std::result::Result<(), SendError> {
+        if info.kind == PushKind::Disconnection {
+            self.0.gone.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.gone.store(true, Ordering::Release);
+    }
+}
+
+pub(crate) struct Slot {
+    client: Client,
+    common: Arc<Common>,
+    live: RwLock<Option<Live>>,
+    attempts: Mutex<Attempts>,
+    /// Connections in a row that were replaced because the server refused to serve.
+    displaced: AtomicU32,
+}
+
+type Attempt = watch::Receiver<Option<Result<Live>>>;
+
+#[derive(Default)]
+struct Attempts {
+    running: Option<Attempt>,
+    /// Those in a row that failed, and when the next one may begin.
+    failures: u32,
+    not_before: Option<Instant>,
+    last: Option<Error>,
+}
+
+impl Slot {
+    pub(crate) fn new(client: Client, common: Arc<Common>) -> Self {
+        Self {
+            client,
+            common,
+            live: RwLock::new(None),
+            attempts: Mutex::default(),
+            displaced: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn current(&self) -> Option<Live> {
+        let live = self.live.read();
+        live.as_ref().filter(|live| !live.state.gone.load(Ordering::Acquire)).cloned()
+    }
+
+    /// Returns a connection where there is none, by the deadline.
+    pub(crate) async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Live> {
+        match timeout_at(deadline, self.wait()).await {
+            Ok(done) => done,
+            Err(_) => {
+                let last = self.attempts.lock().last.clone();
+                Err(last.unwrap_or_else(|| error::no_connection_in_time(self.common.timeout, &self.client)))
+            }
+        }
+    }
+
+    async fn wait(self: &Arc<Self>) -> Result<Live> {
+        loop {
+            let mut attempt = match self.join() {
+                Ok(live) => return Ok(live),
+                Err(attempt) => attempt,
+            };
+            if let Ok(done) = attempt.wait_for(Option::is_some).await
+                && let Some(done) = done.as_ref()
+            {
+                return done.clone();
+            }
+            // The runtime that ran the attempt has ended: the next one runs on the caller's.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Joins the attempt that is running, or starts one; unless there is a connection by now.
+    fn join(self: &Arc<Self>) -> std::result::Result<Live, Attempt> {
+        let mut attempts = self.attempts.lock();
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        // An attempt whose sender is gone has ended with its runtime.
+        if let Some(running) = attempts.running.as_ref().filter(|running| running.has_changed().is_ok()) {
+            return Err(running.clone());
+        }
+        let (sender, receiver) = watch::channel(None);
+        attempts.running = Some(receiver.clone());
+        let (slot, begin) = (Arc::clone(self), attempts.not_before);
+        tokio::spawn(async move {
+            if let Some(begin) = begin {
+                sleep_until(begin).await;
+            }
+            let limit = slot.common.timeout;
+            let done = match timeout(limit, slot.connect()).await {
+                Ok(done) => done,
+                Err(_) => Err(error::no_connection_in_time(limit, &slot.client)),
+            };
+            slot.settle(&done);
+            let _ = sender.send(Some(done));
+        });
+        Err(receiver)
+    }
+
+    fn settle(&self, done: &Result<Live>) {
+        let mut attempts = self.attempts.lock();
+        attempts.running = None;
+        match done {
+            Ok(live) => {
+                *self.live.write() = Some(live.clone());
+                (attempts.failures, attempts.not_before, attempts.last) = (0, None, None);
+            }
+            Err(error) => {
+                attempts.failures = attempts.failures.saturating_add(1);
+                let longest = LONGEST_WAIT.min(self.common.timeout / 4);
+                attempts.not_before = Some(Instant::now() + back_off(attempts.failures, longest));
+                attempts.last = Some(error.clone());
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Live> {
+        let state = Arc::new(State::new());
+        // Both limits are kept here.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_push_sender(Watch(Arc::clone(&state)));
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let connection = connecting.await.map_err(|error| error::not_connected(&error, &self.client))?;
+        let mut wire = Wire::One(connection);
+        self.common.set_up(&mut wire).await?;
+        Ok(Live { wire, state })
+    }
+
+    /// Stops using a connection, unless it has been replaced already. Requests under way on it may still be answered.
+    pub(crate) fn forget(&self, used: &Live) -> bool {
+        let mut live = self.live.write();
+        let current = live.as_ref().is_some_and(|live| Arc::ptr_eq(&live.state, &used.state));
+        if current {
+            *live = None;
+        }
+        current
+    }
+
+    /// Gives up a connection whose server refuses to serve, because the address may lead to another one by now. Where
+    /// that one refuses too, its connection is kept for a while, so that refusals cause no storm of connections.
+    pub(crate) fn displace(&self, used: &Live) {
+        let before = self.displaced.load(Ordering::Relaxed);
+        if used.state.made.elapsed() >= back_off(before, LONGEST_SERVICE) && self.forget(used) {
+            self.displaced.store(before.saturating_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that a server serves writes.
+    pub(crate) fn serves(&self) {
+        if self.displaced.load(Ordering::Relaxed) != 0 {
+            self.displaced.store(0, Ordering::Relaxed);
+        }
+    }
+}
