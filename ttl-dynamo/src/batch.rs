@@ -109,7 +109,7 @@ impl Inner {
                         }
                         continue;
                     }
-                    Failure { error: busy(), maybe: false, again: true }
+                    Failure::for_now(busy())
                 }
             };
             if let Err(error) = self.again(&mut retries, failed).await {

@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use ttl_core::{Error, ErrorKind, Result};
 
 use crate::config::{DynamoConfig, invalid};
+use crate::own_answer::OwnAnswers;
 
 /// How long the AWS chain may look for a region and for credentials: at its end it asks an address that answers
 /// on Amazon's machines alone.
@@ -70,7 +71,8 @@ fn own(builder: Builder, config: &DynamoConfig) -> Client {
         .connect_timeout(connect)
         .operation_attempt_timeout(config.attempt_timeout)
         .build();
-    Client::from_conf(builder.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build())
+    let builder = builder.retry_config(RetryConfig::disabled()).timeout_config(timeouts);
+    Client::from_conf(builder.interceptor(OwnAnswers).build())
 }
 
 /// Asks the AWS chain once, so that a machine without credentials is told so in words of ours.

@@ -26,11 +26,14 @@ impl Inner {
             let (now, reply) = match options.if_version {
                 None => self.write(key, &mut retries, build).await.map_err(Lost::into_error)?,
                 // A version does not come back, so this cannot delete what came after it.
-                Some(_) => match self.write_pinned(key, "", &mut retries, build).await? {
-                    (now, Pinned::Done(item)) => (now, Reply::Done(item)),
-                    (now, Pinned::Failed(item)) => (now, Reply::Failed(item)),
-                    (now, Pinned::Own(item)) => (now, Reply::Failed(Some(item))),
-                },
+                Some(_) => {
+                    let sent = self.write_pinned(key, "", &mut retries, build).await;
+                    match sent.map_err(Lost::into_error)? {
+                        (now, Pinned::Done(item)) => (now, Reply::Done(item)),
+                        (now, Pinned::Failed(item)) => (now, Reply::Failed(item)),
+                        (now, Pinned::Own(_, item)) => (now, Reply::Failed(Some(item))),
+                    }
+                }
             };
             match reply {
                 Reply::Done(item) => return taken(item, &options.select).map(Outcome::Applied),

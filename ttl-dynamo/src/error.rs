@@ -12,6 +12,7 @@ use ttl_core::{Error, ErrorKind};
 
 use crate::BACKEND;
 use crate::config::DynamoConfig;
+use crate::own_answer::NotOwn;
 
 /// A request that did not work.
 #[derive(Debug)]
@@ -22,22 +23,24 @@ pub(crate) struct Failure {
     pub(crate) maybe: bool,
     /// Another attempt may work.
     pub(crate) again: bool,
+    /// DynamoDB does not take a request of this form.
+    pub(crate) invalid: bool,
 }
 
 impl Failure {
     /// Not executed, and another attempt would not be either.
     pub(crate) fn never(error: Error) -> Self {
-        Self { error, maybe: false, again: false }
+        Self { error, maybe: false, again: false, invalid: false }
     }
 
     /// Refused unexecuted, for now.
-    fn for_now(error: Error) -> Self {
-        Self { error, maybe: false, again: true }
+    pub(crate) fn for_now(error: Error) -> Self {
+        Self { error, maybe: false, again: true, invalid: false }
     }
 
     /// Perhaps executed.
     fn maybe(error: Error) -> Self {
-        Self { error, maybe: true, again: true }
+        Self { error, maybe: true, again: true, invalid: false }
     }
 }
 
@@ -56,10 +59,10 @@ pub(crate) fn unknown(failed: &Error) -> Error {
 }
 
 /// A write that was applied, and whose answer held what cannot be had a second time.
-pub(crate) fn answer_lost() -> Error {
+pub(crate) fn answer_lost(what: &str) -> Error {
     new(
         ErrorKind::OutcomeUnknown,
-        "the write was applied, but its answer was lost, and with it what was taken out; read before deciding",
+        format!("the write was applied, but its answer was lost, and with it {what}; read before deciding"),
     )
 }
 
@@ -86,13 +89,10 @@ where
     match error {
         SdkError::ServiceError(service) => {
             let (status, meta) = (service.raw().status().as_u16(), service.err().meta());
-            answered(
-                meta.code().unwrap_or_default(),
-                meta.message().unwrap_or_default(),
-                status,
-                action,
-                config,
-            )
+            match meta.code() {
+                Some(code) => answered(code, meta.message().unwrap_or_default(), status, action, config),
+                None => not_own(None, status, action),
+            }
         }
         SdkError::TimeoutError(_) => Failure::maybe(new(
             ErrorKind::Timeout,
@@ -112,14 +112,19 @@ where
                 None => unmade,
             })
         }
-        // An answer that makes no sense.
+        SdkError::ResponseError(answer) => {
+            not_own(error.source().and_then(find), answer.raw().status().as_u16(), action)
+        }
         _ => lost(action),
     }
 }
 
-/// The server refused.
+/// DynamoDB refused, by an answer of its own.
 fn answered(code: &str, message: &str, status: u16, action: &str, config: &DynamoConfig) -> Failure {
     let table = &config.table;
+    if status >= 500 {
+        return broken(code, action);
+    }
     let denied = |text: String| Failure::never(new(ErrorKind::PermissionDenied, text));
     match code {
         "ProvisionedThroughputExceededException"
@@ -135,11 +140,6 @@ fn answered(code: &str, message: &str, status: u16, action: &str, config: &Dynam
             format!(
                 "{action} on the table {table:?} was throttled ({code}); nothing was done, try again later, give the table more capacity, or spread the load over more keys"
             ),
-        )),
-        // From something between us and DynamoDB.
-        "" if status == 429 => Failure::for_now(new(
-            ErrorKind::Unavailable,
-            format!("{action} on the table {table:?} was throttled (429); nothing was done, try again later"),
         )),
         "TransactionConflictException" | "ReplicatedWriteConflictException" => Failure::for_now(new(
             ErrorKind::Contention,
@@ -197,21 +197,36 @@ fn answered(code: &str, message: &str, status: u16, action: &str, config: &Dynam
         | "InternalFailureException"
         | "ServiceUnavailable"
         | "ServiceUnavailableException" => broken(code, action),
-        _ if status >= 500 => broken(code, action),
-        _ => Failure::never(new(
-            ErrorKind::Backend,
-            format!("{action} on the table {table:?} was refused: {code} ({status}) {}", one_line(message)),
-        )),
+        _ => {
+            let text = format!(
+                "{action} on the table {table:?} was refused: {code} ({status}) {}",
+                one_line(message)
+            );
+            let invalid = code == "ValidationException";
+            Failure { invalid, ..Failure::never(new(ErrorKind::Backend, text)) }
+        }
     }
+}
+
+/// Something answered that is not DynamoDB, or DynamoDB did and the answer was damaged. Whoever answered may have handed
+/// the request on before.
+fn not_own(why: Option<&NotOwn>, status: u16, action: &str) -> Failure {
+    let error = new(
+        ErrorKind::Unavailable,
+        format!(
+            "the answer to {action} (status {status}) is not one of DynamoDB; check the endpoint, and any proxy or gateway in between"
+        ),
+    );
+    Failure::maybe(match why {
+        Some(why) => error.with_source(*why),
+        None => error,
+    })
 }
 
 fn broken(code: &str, action: &str) -> Failure {
     Failure::maybe(new(
         ErrorKind::Unavailable,
-        format!(
-            "DynamoDB could not do {action} ({}); try again later",
-            if code.is_empty() { "5xx" } else { code }
-        ),
+        format!("DynamoDB could not do {action} ({code}); try again later",),
     ))
 }
 
@@ -240,10 +255,8 @@ fn not_answered(error: &ConnectorError, action: &str, config: &DynamoConfig) -> 
     if let Some(ended) = find::<CredentialsError>(error) {
         return no_credentials(ended, action, config);
     }
-    if error.is_user() {
-        let unmade = new(ErrorKind::Backend, format!("the request for {action} could not be made"));
-        return Failure::never(unmade.with_source(Cause::new(error)));
-    }
+    // An error of the caller's is none that is certainly unsent: hyper calls it so when the runtime ends that drives a
+    // connection, with the request on its way.
     let unsent = find::<HttpError>(error).is_some_and(HttpError::is_connect)
         // An open connection is never refused, but it can become one to a host that cannot be reached.
         || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
@@ -271,9 +284,7 @@ fn no_credentials(error: &CredentialsError, action: &str, config: &DynamoConfig)
 fn lost(action: &str) -> Failure {
     Failure::maybe(new(
         ErrorKind::Unavailable,
-        format!(
-            "the connection broke before the answer to {action} came, or the answer was none of DynamoDB's"
-        ),
+        format!("the connection broke before the answer to {action} came; try again later"),
     ))
 }
 
@@ -378,8 +389,9 @@ mod tests {
             ("ValidationException", "Invalid\nexpression", 400, NEVER(Backend), "Invalid expression"),
             ("InternalServerError", "", 500, MAYBE(Unavailable), "UpdateItem"),
             ("ServiceUnavailable", "", 503, MAYBE(Unavailable), "try again"),
-            ("", "", 502, MAYBE(Unavailable), "5xx"),
-            ("", "", 404, NEVER(Backend), "404"),
+            ("ThrottlingException", "", 503, MAYBE(Unavailable), "ThrottlingException"),
+            ("ValidationException", "Invalid", 500, MAYBE(Unavailable), "ValidationException"),
+            ("NotKnownYetException", "", 400, NEVER(Backend), "NotKnownYetException"),
         ];
         for (code, message, status, expected, word) in table {
             let failure = answered(code, message, status, "UpdateItem", &config());
@@ -403,7 +415,7 @@ mod tests {
             ),
             (ConnectorError::timeout(reset()), MAYBE(ErrorKind::Unavailable)),
             (ConnectorError::other("?".into(), None), MAYBE(ErrorKind::Unavailable)),
-            (ConnectorError::user("no such header".into()), NEVER(ErrorKind::Backend)),
+            (ConnectorError::user("dispatch task is gone".into()), MAYBE(ErrorKind::Unavailable)),
             (
                 ConnectorError::other(Box::new(CredentialsError::not_loaded("ended")), None),
                 NEVER(ErrorKind::PermissionDenied),

@@ -118,13 +118,21 @@
 //! | no connection | `Unavailable` | `Unavailable`, nothing changed |
 //! | throttled | `Unavailable` | `Unavailable`, nothing changed |
 //! | no answer in time | `Timeout` | `OutcomeUnknown`, unless a consistent read afterwards proves it |
-//! | the connection breaks, 5xx | `Unavailable` | likewise |
+//! | the connection breaks, or its runtime ends; 5xx | `Unavailable` | likewise |
+//! | an answer that is not DynamoDB's own | `Unavailable` | likewise |
 //! | no credentials, expired ones, no right | `PermissionDenied`, with the action that IAM has to allow | likewise |
 //! | no such table, or of another key | `InvalidConfig`, with how to make it | likewise |
 //! | an item of more than 400 KB | | `TooLarge`, nothing sent; what a patch makes of it in one request, DynamoDB refuses |
 //!
+//! An answer is DynamoDB's own if its media type is `application/x-amz-json-1.0`, its body is not empty and has the
+//! checksum that it says, and a refusal names its error (`__type`). Other answers come from a proxy, a gateway or a login
+//! page, which may have passed the request on.
+//!
 //! A put without a condition that was found to be applied after its answer was lost says that it created nothing if it
-//! cannot tell.
+//! cannot tell. If the deadline was wanted and cannot be told any more (`Keep`, a patch without a refresh), the answer is
+//! `OutcomeUnknown`, and its text says that the write was applied.
+//!
+//! A read that fails has changed no value, but its refresh may have been applied.
 //!
 //! A read whose refresh fails answers all the same, with
 //! [`Entry::refresh_error`](ttl_core::Entry::refresh_error), and costs a second request.
@@ -193,6 +201,7 @@ mod expression;
 mod get;
 mod names;
 mod new_table;
+mod own_answer;
 mod patch;
 mod patch_first;
 mod put;

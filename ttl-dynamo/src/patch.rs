@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value as Json;
 use ttl_core::rules::{self, Header, PatchStep};
 use ttl_core::{
-    Change, Deadline, Effect, ErrorKind, FieldOperation, Key, Meta, Now, Outcome, Patch, PatchOptions,
-    PatchOutcome, Record, Result, Select, Value, Want,
+    Change, Deadline, Effect, FieldOperation, Key, Meta, Now, Outcome, Patch, PatchOptions, PatchOutcome,
+    Record, Result, Select, Value, Want,
 };
 
 use crate::codec::{self, Item};
@@ -15,7 +15,7 @@ use crate::expression::Write;
 use crate::names::FIELDS;
 use crate::patch_first::OneRequest;
 use crate::put::ROUNDS;
-use crate::send::{Lost, Pinned, Reply, Retries};
+use crate::send::{Lost, Pinned, Reply, Retries, Written, deadline_of};
 use crate::size;
 use crate::store::Inner;
 
@@ -66,7 +66,7 @@ enum Met {
 }
 
 impl Patching<'_> {
-    /// All in one request; `None` if the server does not take it.
+    /// All in one request; `None` if DynamoDB does not take it.
     async fn first(&self, request: &OneRequest, retries: &mut Retries) -> Result<Option<Met>> {
         let build = |now| request.request(self.store, now, &self.token, self.options);
         let sent = match self.options.if_version {
@@ -74,22 +74,21 @@ impl Patching<'_> {
                 Reply::Done(item) => (now, Pinned::Done(item)),
                 Reply::Failed(item) => (now, Pinned::Failed(item)),
             }),
-            Some(_) => {
-                let sent = self.store.write_pinned(self.key, &self.token, retries, build).await;
-                sent.map_err(Lost::Refused)
-            }
+            Some(_) => self.store.write_pinned(self.key, &self.token, retries, build).await,
         };
         Ok(Some(match sent {
             Ok((now, Pinned::Done(old))) => Met::Outcome(self.done(now, old)?),
             Ok((now, Pinned::Failed(item))) => Met::Item(now, item),
-            Ok((_, Pinned::Own(item))) => Met::Outcome(self.own(item)?),
+            Ok((_, Pinned::Own(sent, item))) => Met::Outcome(self.own(&sent, item)?),
             // A limit of expressions that is not known here.
-            Err(Lost::Refused(error)) if error.kind() == ErrorKind::Backend => return Ok(None),
-            Err(Lost::Refused(error)) => return Err(error),
-            Err(Lost::Unknown(error)) => match self.store.look(self.key, &self.token, retries).await {
-                Some(item) => Met::Outcome(self.own(item)?),
-                None => return Err(unknown(&error)),
-            },
+            Err(Lost::Invalid(_)) => return Ok(None),
+            Err(Lost::Unknown(now, error)) if self.options.if_version.is_none() => {
+                match self.store.look(self.key, &self.token, retries).await {
+                    Some(item) => Met::Outcome(self.own(&[now], item)?),
+                    None => return Err(unknown(&error)),
+                }
+            }
+            Err(lost) => return Err(lost.into_error()),
         }))
     }
 
@@ -126,16 +125,38 @@ impl Patching<'_> {
         self.outcome(false, deadline, &record, effects, true).map(Outcome::Applied)
     }
 
-    /// The outcome of a write whose answer was lost and that was found to be applied.
-    fn own(&self, mut item: Item) -> Result<Outcome<PatchOutcome>> {
+    /// The outcome of one request whose answer was lost and that was found to be applied, by one of the attempts that were
+    /// sent at these times.
+    fn own(&self, sent: &[Now], mut item: Item) -> Result<Outcome<PatchOutcome>> {
         if self.operations.iter().any(|operation| matches!(operation.change, Change::PopFront)) {
-            return Err(answer_lost());
+            return Err(answer_lost("what was taken out"));
         }
-        let header = codec::header(&item)?;
+        let cap = codec::header(&item)?.cap;
+        let written: Vec<_> = match &self.options.refresh {
+            // It left the deadline that there was.
+            None => Vec::new(),
+            Some(refresh) => sent
+                .iter()
+                .map(|now| Deadline::after(*now, refresh.ttl).min(cap))
+                .map(|deadline| Written { deadline, certain: true })
+                .collect(),
+        };
+        let deadline = self.own_deadline(&written, &item)?;
         let value = codec::value(&mut item, &Select::Fields(self.patch.to_fields()?))?;
         let record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         let effects = vec![Effect::Done; self.operations.len()];
-        self.outcome(false, header.ends(), &record, effects, true).map(Outcome::Applied)
+        self.outcome(false, deadline, &record, effects, true).map(Outcome::Applied)
+    }
+
+    /// The deadline that a write left whose answer was lost, if it is wanted.
+    fn own_deadline(&self, written: &[Written], item: &Item) -> Result<Deadline> {
+        match deadline_of(written, item)? {
+            Some(deadline) => Ok(deadline),
+            None if self.options.want.contains(Want::DEADLINE) => {
+                Err(answer_lost("the deadline of the entry"))
+            }
+            None => Ok(Deadline::NEVER),
+        }
     }
 
     fn outcome(
@@ -195,9 +216,17 @@ impl Patching<'_> {
             let write = write.demand_deadline(seen.deadline);
             Ok(if deadline.is_never() { write } else { self.store.set_deadline(write, now, deadline) })
         };
-        let deadline = match self.store.write_pinned(self.key, &self.token, retries, build).await? {
+        let sent = self.store.write_pinned(self.key, &self.token, retries, build).await;
+        let deadline = match sent.map_err(Lost::into_error)? {
             (now, Pinned::Failed(item)) => return Ok(Met::Item(now, item)),
-            (_, Pinned::Own(item)) => codec::header(&item)?.ends(),
+            (_, Pinned::Own(sent, item)) => {
+                let written = |refresh| {
+                    let deadlines = sent.iter().map(|now| rules::refreshed(*now, seen, refresh));
+                    deadlines.map(|deadline| Written { deadline, certain: true }).collect()
+                };
+                let written: Vec<_> = self.options.refresh.as_ref().map(written).unwrap_or_default();
+                self.own_deadline(&written, &item)?
+            }
             // Without a refresh somebody else may have moved it since it was seen.
             (now, Pinned::Done(old)) => {
                 let old = codec::met(now, old.as_ref())?;
@@ -237,11 +266,17 @@ impl Patching<'_> {
                 _ => Err(contention()),
             },
             Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
-            Err(Lost::Refused(error)) => Err(error),
-            Err(Lost::Unknown(error)) => match self.store.look(self.key, &self.token, retries).await {
-                Some(item) => applied(codec::header(&item)?.ends(), true),
+            Err(Lost::Unknown(sent, error)) => match self.store.look(self.key, &self.token, retries).await {
+                Some(item) => match rules::patch(sent, None, self.options)? {
+                    PatchStep::Create { deadline, .. } => {
+                        let written = [Written { deadline, certain: true }];
+                        applied(self.own_deadline(&written, &item)?, true)
+                    }
+                    _ => Err(unknown(&error)),
+                },
                 None => Err(unknown(&error)),
             },
+            Err(lost) => Err(lost.into_error()),
         }
     }
 }

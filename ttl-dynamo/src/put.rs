@@ -2,13 +2,13 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, Header, PutStep};
-use ttl_core::{Condition, Deadline, Key, Kind, Meta, Now, Outcome, PutOptions, Result, Value, Want};
+use ttl_core::{Condition, Deadline, Key, Kind, Meta, Now, OnLive, Outcome, PutOptions, Result, Value, Want};
 
 use crate::codec::{self, Item};
-use crate::error::{contention, unknown};
+use crate::error::{answer_lost, contention, unknown};
 use crate::expression::Write;
 use crate::names::{DEADLINE, MAX, VERSION};
-use crate::send::{Lost, Pinned, Reply, Retries};
+use crate::send::{Lost, Pinned, Reply, Retries, Written, deadline_of};
 use crate::size;
 use crate::store::{Inner, check_put};
 
@@ -55,17 +55,34 @@ impl Put<'_> {
             // Whether it created cannot be told any more, unless only a put that creates is applied.
             Err(lost) => {
                 let created = self.options.condition == Condition::IfAbsent;
-                self.lost(lost, created, retries).await.map(Met::Outcome)
+                let written = |now, cap| self.first_deadline(now, cap);
+                self.lost(lost, created, retries, written).await.map(Met::Outcome)
             }
         }
     }
 
     async fn first_of_version(&self, retries: &mut Retries) -> Result<Met> {
-        match self.store.write_pinned(self.key, &self.token, retries, |now| self.first_request(now)).await? {
+        let sent = self.store.write_pinned(self.key, &self.token, retries, |now| self.first_request(now));
+        match sent.await.map_err(Lost::into_error)? {
             (now, Pinned::Done(old)) => self.done(now, old.as_ref()).map(Met::Outcome),
             (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
-            (_, Pinned::Own(item)) => self.own(&item, false).map(Met::Outcome),
+            (_, Pinned::Own(sent, item)) => {
+                let written = |now, cap| self.first_deadline(now, cap);
+                self.own(&sent, &item, false, written).map(Met::Outcome)
+            }
         }
+    }
+
+    /// The deadline that the first request writes at this time where the cap is this.
+    fn first_deadline(&self, now: Now, cap: Deadline) -> Result<Written> {
+        let asked = self.options.lifespan.expiry.resolve(now)?;
+        let creates_only = self.options.condition == Condition::IfAbsent;
+        let (deadline, certain) = match self.options.on_live {
+            OnLive::Refresh(refresh) if !creates_only => (Deadline::after(now, refresh.ttl), true),
+            OnLive::Keep => (asked, creates_only),
+            _ => (asked, true),
+        };
+        Ok(Written { deadline: deadline.min(cap), certain })
     }
 
     /// An update of value and version, which leaves nothing of the other kind.
@@ -94,18 +111,40 @@ impl Put<'_> {
         })
     }
 
-    /// The outcome of a write whose answer was lost and that was found to be applied.
-    fn own(&self, item: &Item, created: bool) -> Result<Outcome<Meta>> {
-        Ok(Outcome::Applied(self.meta(created, codec::header(item)?.ends(), true)?))
+    /// The outcome of a write whose answer was lost and that was found to be applied, by one of the attempts that were
+    /// sent at these times.
+    fn own(
+        &self,
+        sent: &[Now],
+        item: &Item,
+        created: bool,
+        written: impl Fn(Now, Deadline) -> Result<Written>,
+    ) -> Result<Outcome<Meta>> {
+        let cap = codec::header(item)?.cap;
+        let written = sent.iter().map(|now| written(*now, cap)).collect::<Result<Vec<_>>>()?;
+        let deadline = match deadline_of(&written, item)? {
+            Some(deadline) => deadline,
+            None if self.options.want.contains(Want::DEADLINE) => {
+                return Err(answer_lost("the deadline that it kept"));
+            }
+            None => Deadline::NEVER,
+        };
+        Ok(Outcome::Applied(self.meta(created, deadline, true)?))
     }
 
-    async fn lost(&self, lost: Lost, created: bool, retries: &Retries) -> Result<Outcome<Meta>> {
-        let error = match lost {
-            Lost::Refused(error) => return Err(error),
-            Lost::Unknown(error) => error,
+    async fn lost(
+        &self,
+        lost: Lost,
+        created: bool,
+        retries: &Retries,
+        written: impl Fn(Now, Deadline) -> Result<Written>,
+    ) -> Result<Outcome<Meta>> {
+        let (now, error) = match lost {
+            Lost::Unknown(now, error) => (now, error),
+            lost => return Err(lost.into_error()),
         };
         match self.store.look(self.key, &self.token, retries).await {
-            Some(item) => self.own(&item, created),
+            Some(item) => self.own(&[now], &item, created, written),
             None => Err(unknown(&error)),
         }
     }
@@ -135,7 +174,10 @@ impl Put<'_> {
                 (_, None) => match self.store.write(self.key, retries, |now| self.fresh(now)).await {
                     Ok((now, Reply::Done(_))) => Met::Outcome(self.done(now, None)?),
                     Ok((now, Reply::Failed(item))) => Met::Item(now, item),
-                    Err(lost) => Met::Outcome(self.lost(lost, true, retries).await?),
+                    Err(lost) => {
+                        let written = |now, _| self.decided_deadline(now, None);
+                        Met::Outcome(self.lost(lost, true, retries, written).await?)
+                    }
                 },
             };
             match replied {
@@ -190,10 +232,22 @@ impl Put<'_> {
                 Err(lost) => Err(lost.into_error()),
             };
         }
-        match self.store.write_pinned(self.key, &self.token, retries, build).await? {
+        let sent = self.store.write_pinned(self.key, &self.token, retries, build).await;
+        match sent.map_err(Lost::into_error)? {
             (now, Pinned::Done(old)) => self.done(now, old.as_ref()).map(Met::Outcome),
             (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
-            (_, Pinned::Own(item)) => self.own(&item, false).map(Met::Outcome),
+            (_, Pinned::Own(sent, item)) => {
+                let written = |now, _| self.decided_deadline(now, Some(seen));
+                self.own(&sent, &item, false, written).map(Met::Outcome)
+            }
+        }
+    }
+
+    /// The deadline that a put which was decided here writes at this time.
+    fn decided_deadline(&self, now: Now, seen: Option<&Header>) -> Result<Written> {
+        match rules::put(now, seen, self.options)? {
+            PutStep::Write { deadline, .. } => Ok(Written { deadline, certain: true }),
+            _ => Err(answer_lost("the deadline that it wrote")),
         }
     }
 }

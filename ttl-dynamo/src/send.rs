@@ -8,9 +8,9 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use rand::RngExt;
-use ttl_core::{Error, Key, Now, Result};
+use ttl_core::{Deadline, Error, Key, Now, Result};
 
-use crate::codec::Item;
+use crate::codec::{self, Item};
 use crate::error::{Failure, contention, failure, unknown};
 use crate::expression::{Action, Write};
 use crate::get::Projection;
@@ -57,16 +57,18 @@ pub(crate) enum Reply {
 pub(crate) enum Lost {
     /// Nothing was applied.
     Refused(Error),
-    /// It may have been applied, or be applied yet.
-    Unknown(Error),
+    /// Nothing was applied, and DynamoDB does not take a request of this form.
+    Invalid(Error),
+    /// It may have been applied, or be applied yet; it was built at this time.
+    Unknown(Now, Error),
 }
 
 impl Lost {
     /// Where nothing can be proved.
     pub(crate) fn into_error(self) -> Error {
         match self {
-            Self::Refused(error) => error,
-            Self::Unknown(error) => unknown(&error),
+            Self::Refused(error) | Self::Invalid(error) => error,
+            Self::Unknown(_, error) => unknown(&error),
         }
     }
 }
@@ -76,8 +78,8 @@ impl Lost {
 pub(crate) enum Pinned {
     Done(Option<Item>),
     Failed(Option<Item>),
-    /// An attempt without an answer was applied: this is the item.
-    Own(Item),
+    /// An attempt without an answer was applied: this is the item, and these are the times of such attempts.
+    Own(Vec<Now>, Item),
 }
 
 /// The attempts of one operation: how many are left, and for how long.
@@ -178,7 +180,8 @@ impl Inner {
             let write = build(now).map_err(Lost::Refused)?;
             match self.send(key, write).await {
                 Ok(reply) => return Ok((now, reply)),
-                Err(failure) if failure.maybe => return Err(Lost::Unknown(failure.error)),
+                Err(failure) if failure.maybe => return Err(Lost::Unknown(now, failure.error)),
+                Err(failure) if failure.invalid => return Err(Lost::Invalid(failure.error)),
                 Err(failure) => self.again(retries, failure).await.map_err(Lost::Refused)?,
             }
         }
@@ -192,28 +195,39 @@ impl Inner {
         token: &str,
         retries: &mut Retries,
         build: impl Fn(Now) -> Result<Write>,
-    ) -> Result<(Now, Pinned)> {
+    ) -> Result<(Now, Pinned), Lost> {
+        // The last error of an attempt that may have been applied, and the times of all such attempts.
         let mut lost: Option<Error> = None;
+        let mut sent = Vec::new();
         loop {
             let now = self.now_millis();
-            let failure = match (self.send(key, build(now)?).await, lost.take()) {
+            let write = match (build(now), &lost) {
+                (Ok(write), _) => write,
+                (Err(error), None) => return Err(Lost::Refused(error)),
+                (Err(_), Some(lost)) => return Err(Lost::Unknown(now, lost.clone())),
+            };
+            let failure = match (self.send(key, write).await, lost.take()) {
                 (Ok(Reply::Done(item)), _) => return Ok((now, Pinned::Done(item))),
                 (Ok(Reply::Failed(item)), None) => return Ok((now, Pinned::Failed(item))),
                 (Ok(Reply::Failed(Some(item))), Some(_)) if is_own(&item, token) => {
-                    return Ok((now, Pinned::Own(item)));
+                    return Ok((now, Pinned::Own(sent, item)));
                 }
-                (Ok(Reply::Failed(_)), Some(error)) => return Err(unknown(&error)),
+                (Ok(Reply::Failed(_)), Some(error)) => return Err(Lost::Unknown(now, error)),
+                (Err(failure), None) if failure.invalid => return Err(Lost::Invalid(failure.error)),
                 (Err(failure), before) => {
+                    if failure.maybe {
+                        sent.push(now);
+                    }
                     lost = if failure.maybe { Some(failure.error.clone()) } else { before };
                     failure
                 }
             };
             let again = Failure { again: failure.again || lost.is_some(), ..failure };
             if let Err(error) = self.again(retries, again).await {
-                let Some(lost) = lost else { return Err(error) };
+                let Some(lost) = lost else { return Err(Lost::Refused(error)) };
                 return match self.look(key, token, retries).await {
-                    Some(item) => Ok((self.now_millis(), Pinned::Own(item))),
-                    None => Err(unknown(&lost)),
+                    Some(item) => Ok((now, Pinned::Own(sent, item))),
+                    None => Err(Lost::Unknown(now, lost)),
                 };
             }
         }
@@ -261,6 +275,30 @@ impl Inner {
             }
         }
     }
+}
+
+/// A deadline that an attempt without an answer wrote if it was applied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written {
+    pub(crate) deadline: Deadline,
+    /// It wrote this one; otherwise it left the one that was there, if there was one.
+    pub(crate) certain: bool,
+}
+
+/// The deadline that the write left whose item this is. Another operation may have moved it since: then it is known only if
+/// all attempts that may have been applied wrote the same one.
+pub(crate) fn deadline_of(written: &[Written], item: &Item) -> Result<Option<Deadline>> {
+    let found = codec::header(item)?.ends();
+    if written.iter().any(|written| written.deadline == found) {
+        return Ok(Some(found));
+    }
+    Ok(match written {
+        [first, rest @ ..] => {
+            let same = |other: &Written| other.certain && other.deadline == first.deadline;
+            (first.certain && rest.iter().all(same)).then_some(first.deadline)
+        }
+        [] => None,
+    })
 }
 
 fn is_own(item: &Item, token: &str) -> bool {

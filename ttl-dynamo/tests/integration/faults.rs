@@ -35,14 +35,14 @@ const STATES: [State; 5] =
     [State::Nothing, State::Record, State::Capped, State::Persistent, State::Ghost(Ghost::Cap)];
 
 /// What an operation does where nothing goes wrong.
-struct Undisturbed {
-    answer: Result<Seen>,
+pub(crate) struct Undisturbed {
+    pub(crate) answer: Result<Seen>,
     after: Option<Item>,
-    requests: usize,
+    pub(crate) requests: usize,
 }
 
 impl Space {
-    async fn undisturbed(&self, operation: &Operation, state: State) -> Undisturbed {
+    pub(crate) async fn undisturbed(&self, operation: &Operation, state: State) -> Undisturbed {
         self.prepare("twin", state).await;
         let before = self.raw.get("twin").await;
         let version = self.version("twin").await;
@@ -53,7 +53,7 @@ impl Space {
     }
 
     /// Runs it with the fault in the request at this place, and judges.
-    async fn disturbed(
+    pub(crate) async fn disturbed(
         &self,
         operation: &Operation,
         state: State,
@@ -86,7 +86,7 @@ fn without_deadline(text: &str) -> &str {
     text.split(", Some(Deadline").next().unwrap_or(text)
 }
 
-fn judge(
+pub(crate) fn judge(
     what: &str,
     class: Class,
     fault: Fault,
@@ -101,7 +101,10 @@ fn judge(
             None => {
                 // Whether a put created is told by its answer alone: of one whose answer was lost it says no.
                 let text = match fault {
-                    Fault::LostAnswer | Fault::Broken { done: true } | Fault::Silent { done: true } => {
+                    Fault::LostAnswer
+                    | Fault::Broken { done: true }
+                    | Fault::Foreign { done: true, .. }
+                    | Fault::Silent { done: true } => {
                         expected.text.replace("created: true", "created: false")
                     }
                     _ => expected.text.clone(),

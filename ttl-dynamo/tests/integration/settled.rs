@@ -8,18 +8,20 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use ttl_conformance::servers::{ServerUrl, trial};
 use ttl_core::{
-    ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions, OnLive, Patch, PatchOptions, PutOptions,
-    Refresh, Ttl, TtlStore, Want,
+    Condition, Create, Deadline, ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions, Meta, OnLive,
+    Patch, PatchOptions, PutOptions, Refresh, Ttl, TtlStore, Want,
 };
 use ttl_dynamo::{DynamoConfig, DynamoStore};
 
 use crate::raw::{self, b, item, n, s};
+use crate::states::State;
 use crate::support::{LONG, SHORT, Space, applied, blob, key, record, with_server};
 use crate::wire::{ANY, Fault, Wire};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![
         with_server("settled::a_put_that_can_only_create_says_so_after_a_lost_answer", server, created),
+        with_server("settled::no_deadline_of_another_is_reported_after_a_lost_answer", server, own_deadline),
         with_server("settled::a_patch_reports_the_deadline_that_it_met", server, met_deadline),
         with_server("settled::a_patch_refreshes_from_the_attempt_that_is_applied", server, fresh_deadline),
         with_server("settled::a_kept_deadline_is_never_later_than_the_collection", server, collection),
@@ -38,6 +40,83 @@ async fn created(endpoint: String) {
     let meta = applied(space.store.put(&key("k"), blob("v"), put).await);
     assert_eq!(space.wire.operations(), ["UpdateItem", "PutItem", "GetItem"]);
     assert!(meta.created);
+}
+
+/// The answer is lost, and before the driver asks again another moves the deadline.
+async fn own_deadline(endpoint: String) {
+    let space = Space::new(endpoint).await;
+    let store = &space.store;
+    let own = Some(space.now_millis() + LONG.as_millis());
+    let put = || PutOptions::new(LONG).with_want(Want::DEADLINE);
+    let reset = || put().with_on_live(OnLive::Refresh(Refresh::reset(LONG)));
+    let keep = || put().with_on_live(OnLive::Keep);
+    let deadline = |meta: Meta| meta.deadline.map(Deadline::as_epoch_millis);
+    for (state, options, lost) in [
+        (State::Nothing, put(), ANY),
+        (State::Record, put(), ANY),
+        (State::Capped, put(), ANY),
+        (State::Nothing, put().with_condition(Condition::IfAbsent), ANY),
+        (State::Persistent, reset(), ANY),
+        (State::Nothing, put().with_on_live(OnLive::Refresh(Refresh::reset(Ttl::minutes(5)))), "PutItem"),
+    ] {
+        space.prepare("k", state).await;
+        moves(&space, lost, "GetItem", 0);
+        let meta = applied(store.put(&key("k"), blob("v"), options).await);
+        assert_eq!(deadline(meta), own, "{state:?}");
+        assert!(space.wire.is_used_up(), "{state:?}");
+    }
+    // A write that is pinned on a version is sent again before anything is read.
+    for options in [put(), reset()] {
+        space.prepare("k", State::Record).await;
+        let options = options.with_condition(Condition::IfVersion(space.version("k").await));
+        moves(&space, ANY, "UpdateItem", 1);
+        let meta = applied(store.put(&key("k"), blob("v"), options).await);
+        assert_eq!(deadline(meta), own);
+        assert!(space.wire.is_used_up());
+    }
+    let wanted = || PatchOptions::new().with_want(Want::DEADLINE);
+    let refreshing = || wanted().with_refresh(Refresh::reset(LONG));
+    let increment = Patch::new().increment("n", 1);
+    for (state, patch, options, lost, next, passing) in [
+        (State::Record, increment.clone(), refreshing(), "UpdateItem", "GetItem", 0),
+        (State::Record, Patch::new().pop_back("list"), refreshing(), "UpdateItem", "UpdateItem", 1),
+        (State::Nothing, increment.clone(), wanted().with_create(Create::new(LONG)), "PutItem", "GetItem", 0),
+    ] {
+        space.prepare("k", state).await;
+        moves(&space, lost, next, passing);
+        let done = store.patch(&key("k"), &patch, options).await.unwrap();
+        assert_eq!(deadline(done.applied().unwrap().meta), own, "{patch:?}");
+        assert!(space.wire.is_used_up(), "{patch:?}");
+    }
+    // A deadline that was kept cannot be told any more, but that of what the put created can.
+    space.prepare("k", State::Record).await;
+    moves(&space, ANY, "GetItem", 0);
+    let error = store.put(&key("k"), blob("v"), keep()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert!(error.to_string().contains("the write was applied"), "{error}");
+    space.prepare("k", State::Record).await;
+    moves(&space, ANY, "GetItem", 0);
+    let error = store.patch(&key("k"), &increment, wanted()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    space.prepare("k", State::Nothing).await;
+    space.wire.once(ANY, Fault::LostAnswer);
+    assert_eq!(deadline(applied(store.put(&key("k"), blob("v"), keep()).await)), own);
+    // Where the deadline is not wanted, all is known.
+    space.prepare("k", State::Record).await;
+    moves(&space, ANY, "GetItem", 0);
+    applied(store.put(&key("k"), blob("v"), keep().with_want(Want::empty())).await);
+}
+
+/// Loses the answer to the next request of one kind, and moves the deadline before the next one of another kind, after
+/// so many of them.
+fn moves(space: &Space, lost: &'static str, next: &'static str, passing: usize) {
+    space.wire.once(lost, Fault::LostAnswer);
+    (0..passing).for_each(|_| space.wire.before(next, || async {}));
+    let quiet = space.quiet.clone();
+    space.wire.before(next, move || async move {
+        let later = ExpiryChange::Set(Expiry::After(Ttl::hours(2)));
+        assert!(quiet.expire(&key("k"), later, ExpireOptions::new()).await.unwrap().is_applied());
+    });
 }
 
 async fn met_deadline(endpoint: String) {

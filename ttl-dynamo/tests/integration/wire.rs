@@ -21,6 +21,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value as Json, json};
 
+use crate::foreign::FOREIGN;
+
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -34,6 +36,10 @@ pub(crate) enum Fault {
     Refused(&'static str),
     /// The server says that it broke, after having done it or not.
     Broken { done: bool },
+    /// Something in between answers, by this number of [`FOREIGN`](crate::foreign::FOREIGN); the server has done it or not.
+    Foreign { answer: usize, done: bool },
+    /// One digit of the server's answer is another one.
+    Damaged,
     /// No answer, ever; the server has done it or not.
     Silent { done: bool },
     /// No answer, ever; the server does it so much later.
@@ -191,6 +197,22 @@ impl Wire {
                 }
             }
             Fault::Broken { done: false } => Ok(refusal(500, "InternalServerError")),
+            Fault::Foreign { answer, done } => {
+                if done {
+                    tokio::spawn(finish(connector, http)).await.expect("a request that ends")?;
+                }
+                Ok(FOREIGN[answer].response())
+            }
+            Fault::Damaged => {
+                let whole = connector.call(http).await?;
+                let crc = whole.headers().get("x-amz-crc32").expect("a checksum").to_owned();
+                let text = String::from_utf8(body(whole).await).expect("a text");
+                let damaged = text.replacen(r#""N":"1"#, r#""N":"2"#, 1);
+                assert_ne!(text, damaged, "nothing to damage");
+                let mut damaged = answer(200, damaged.into_bytes());
+                damaged.headers_mut().insert("x-amz-crc32", crc);
+                Ok(damaged)
+            }
             Fault::Silent { done } => {
                 if done {
                     tokio::spawn(finish(connector, http)).await.expect("a request that ends")?;
