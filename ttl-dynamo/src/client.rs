@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, ProvideCredentials, Region};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use ttl_core::{Error, ErrorKind, Result};
 
@@ -43,8 +44,16 @@ impl LazyClient {
         Self(OnceCell::new_with(Some(own)))
     }
 
-    /// The client. What failed is tried again the next time.
+    /// Returns the client. What failed is tried again the next time.
+    ///
+    /// # Errors
+    /// `InvalidConfig` outside of a runtime: timers and connections would panic there.
     pub(crate) async fn get(&self, config: &DynamoConfig) -> Result<&Client> {
+        if Handle::try_current().is_err() {
+            return Err(invalid(
+                "there is no tokio runtime here, and connections and time limits need one; call this from within a runtime",
+            ));
+        }
         // In a box of its own: what runs once would else make every request's future twice as large.
         self.0.get_or_try_init(|| Box::pin(build(config))).await
     }

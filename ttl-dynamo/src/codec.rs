@@ -84,11 +84,34 @@ fn life(item: &Item) -> Result<(Deadline, Deadline)> {
 fn instant(item: &Item, name: &str) -> Result<Deadline> {
     match item.get(name) {
         None => Ok(Deadline::NEVER),
-        Some(AttributeValue::N(millis)) => {
-            millis.parse().map(Deadline::from_epoch_millis).map_err(|_| not_ours())
-        }
+        Some(AttributeValue::N(millis)) => instant_of(millis).ok_or_else(not_ours),
         Some(_) => Err(not_ours()),
     }
+}
+
+/// The instant that a number of milliseconds is. Any number is one, because conditions compare any: a fraction lasts
+/// until the next whole millisecond, what lies before 1970 has passed, and what is beyond all clocks is the last instant.
+fn instant_of(millis: &str) -> Option<Deadline> {
+    if let Ok(whole) = millis.parse() {
+        return Some(Deadline::from_epoch_millis(whole));
+    }
+    let millis: f64 = millis.parse().ok().filter(|millis: &f64| millis.is_finite())?;
+    // The cast stays within the bounds of the type.
+    Some(Deadline::from_epoch_millis((millis.ceil() as u64).min(u64::MAX - 1)))
+}
+
+/// The header of the item that a write was applied to, if it was live. The condition of the write has been checked
+/// already: what is damaged beyond that makes no error of a write that was applied.
+pub(crate) fn replaced(now: Now, item: Option<&Item>) -> Option<Header> {
+    let item = item?;
+    let (deadline, cap) = life(item).ok()?;
+    let version = match item.get(VERSION) {
+        Some(AttributeValue::S(token)) => token_version(token).ok(),
+        _ => None,
+    };
+    let kind = if item.contains_key(VALUE) { Kind::Blob } else { Kind::Record };
+    let header = Header { kind, deadline, cap, version: version.unwrap_or_else(|| Version::from_u128(0)) };
+    header.is_live(now).then_some(header)
 }
 
 /// The value of an item, as far as it is selected and was read.
@@ -294,8 +317,7 @@ mod tests {
             item(&[(VERSION, s(""))]),
             item(&[(VERSION, s(&"v".repeat(24)))]),
             item(&[(VERSION, s("v")), (DEADLINE, s("1"))]),
-            item(&[(VERSION, s("v")), (DEADLINE, n("1.5"))]),
-            item(&[(VERSION, s("v")), (MAX, n("-1"))]),
+            item(&[(VERSION, s("v")), (MAX, AttributeValue::Null(true))]),
         ] {
             assert_eq!(header(&bad).unwrap_err().kind(), ErrorKind::Corrupt, "{bad:?}");
         }
@@ -314,6 +336,23 @@ mod tests {
             let read = value(&mut bad.clone(), &Select::All);
             assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn any_number_is_an_instant() {
+        for (text, millis) in [
+            ("1500", 1500),
+            ("1500.0", 1500),
+            ("1499.0001", 1500),
+            ("1.5E+3", 1500),
+            ("0", 0),
+            ("-1", 0),
+            ("-0.5", 0),
+            ("1E+100", u64::MAX - 1),
+        ] {
+            assert_eq!(instant_of(text), Some(Deadline::from_epoch_millis(millis)), "{text}");
+        }
+        assert_eq!((instant_of(""), instant_of("soon"), instant_of("NaN")), (None, None, None));
     }
 
     #[test]

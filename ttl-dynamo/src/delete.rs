@@ -5,7 +5,7 @@ use ttl_core::rules::{self, DeleteStep};
 use ttl_core::{DeleteOptions, Entry, Key, Kind, Now, Outcome, Result, Select};
 
 use crate::codec::{self, Item};
-use crate::error::contention;
+use crate::error::{answer_lost, contention};
 use crate::expression::Write;
 use crate::get::of_kind;
 use crate::put::ROUNDS;
@@ -36,7 +36,12 @@ impl Inner {
                 }
             };
             match reply {
-                Reply::Done(item) => return taken(item, &options.select).map(Outcome::Applied),
+                Reply::Done(item) => {
+                    let taken = taken(item, &options.select);
+                    return taken
+                        .map(Outcome::Applied)
+                        .map_err(|_| answer_lost("what it took, a damaged field"));
+                }
                 Reply::Failed(item) => {
                     match rules::delete(now, codec::met(now, item.as_ref())?.as_ref(), options)? {
                         DeleteStep::Absent => return Ok(Outcome::Absent),

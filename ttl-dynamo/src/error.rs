@@ -62,7 +62,9 @@ pub(crate) fn unknown(failed: &Error) -> Error {
 pub(crate) fn answer_lost(what: &str) -> Error {
     new(
         ErrorKind::OutcomeUnknown,
-        format!("the write was applied, but its answer was lost, and with it {what}; read before deciding"),
+        format!(
+            "the write was applied, but its answer could not be had or read, and with it {what}; read before deciding"
+        ),
     )
 }
 

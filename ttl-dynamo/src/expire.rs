@@ -148,7 +148,7 @@ impl Expire<'_> {
     fn sent(&self, reply: Result<(Now, Reply), Lost>) -> Result<Met> {
         match reply {
             Ok((now, Reply::Done(old))) => {
-                let old = codec::met(now, old.as_ref())?;
+                let old = codec::replaced(now, old.as_ref());
                 rules::expire(now, old.as_ref(), self.change, self.options).map(outcome).map(Met::Outcome)
             }
             Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),

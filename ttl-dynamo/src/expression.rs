@@ -108,7 +108,11 @@ impl Write {
         if deadline.is_never() {
             self.demand("attribute_not_exists(#d)")
         } else {
-            self.demand("#d = :before").value(":before", codec::deadline_attribute(deadline))
+            // A foreign fraction lies between.
+            let under = Deadline::from_epoch_millis(deadline.as_epoch_millis().saturating_sub(1));
+            self.demand("#d > :under AND #d <= :before")
+                .value(":under", codec::deadline_attribute(under))
+                .value(":before", codec::deadline_attribute(deadline))
         }
     }
 

@@ -36,8 +36,11 @@
 //!   end later. Whatever a TTL counts from is the clock of the store that wrote. Keep the clocks of the machines together
 //!   (NTP keeps them within milliseconds), and make TTLs long against their skew.
 //! * A ghost that one store sees as ended and another, behind, as live can be refreshed by the latter: it lives then. A
-//!   write that was sent before the deadline counts although it arrives after it: by at most
-//!   [`DynamoConfig::with_attempt_timeout`] if it is answered, by more if the network held it back.
+//!   write that was sent before the deadline counts although it arrives after it, so that a refresh or an expire can revive
+//!   what another reader has found gone (R3). The bound: a write that is answered is no older than
+//!   [`DynamoConfig::with_attempt_timeout`], because each attempt takes the time anew. One that is given up (`OutcomeUnknown`)
+//!   may arrive later, until DynamoDB refuses its signature, which is five minutes old at most. DynamoDB Local does not look
+//!   at that.
 //! * DynamoDB's own deletion goes by Amazon's clock, a grace after the deadline
 //!   ([`DynamoConfig::with_grace`], an hour): up to that skew nothing is deleted which a store still sees.
 //! * Signatures are refused when a machine's clock is more than five minutes off.
@@ -63,8 +66,9 @@
 //!
 //! An item without a text in `ttl:version` is not the driver's: [`Corrupt`](ttl_core::ErrorKind::Corrupt) to a read and a write,
 //! passed over by a scan, and it can be deleted. An entry with a field of a type that is none of JSON's is `Corrupt` to
-//! whatever reads that field, a scan's page and a take included: no condition can look into the fields, so that take has
-//! deleted it. DynamoDB deletes expired items up to days late; until then they are
+//! whatever reads that field. No condition can look into the fields: a get that refreshes has moved the deadline, and a
+//! take or a patch of that field was applied; they are [`OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) and say so.
+//! A deadline or a cap that another program wrote counts as DynamoDB compares it, whatever number it is. DynamoDB deletes expired items up to days late; until then they are
 //! there, cost storage, and are never seen through the driver.
 //!
 //! Stores with different namespaces share a table and nothing else. A store without one has the table to itself.
@@ -83,6 +87,9 @@
 //! | patch that creates, on an absent key | 2 |
 //! | patch with a refresh that has nothing to extend | 2 |
 //! | patch with `pop_back` or `remove_value`, of a field twice, with a pop or a clear of what is missing, or whose expression would be longer than DynamoDB takes (some 60 operations that increment or append, some 300 that set) | 2 |
+//!
+//! Many who patch or put an absent key, or a ghost, at the same time need three requests each at most, four with a refresh
+//! that has nothing to extend: who loses the race to create adds to what the winner created.
 //!
 //! What is decided here and not by the condition is pinned on the version that was read, and tried again when somebody
 //! was faster, after a random wait; after 64 times it is [`Contention`](ttl_core::ErrorKind::Contention). Whatever is

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use ttl_core::rules::{self, Header, PatchStep};
 use ttl_core::{
     Change, Deadline, Effect, FieldOperation, Key, Meta, Now, Outcome, Patch, PatchOptions, PatchOutcome,
-    Record, Result, Select, Value, Want,
+    Record, RefreshMode, Result, Select, Value, Want,
 };
 
 use crate::codec::{self, Item};
@@ -13,7 +13,7 @@ use crate::decimal;
 use crate::error::{answer_lost, contention, not_ours, unknown};
 use crate::expression::Write;
 use crate::names::FIELDS;
-use crate::patch_first::OneRequest;
+use crate::patch_first::{Form, OneRequest};
 use crate::put::ROUNDS;
 use crate::send::{Lost, Pinned, Reply, Retries, Written, deadline_of};
 use crate::size;
@@ -32,19 +32,7 @@ impl Inner {
             create.lifespan.expiry.resolve(self.now_millis())?;
         }
         let patching = Patching { store: self, key, patch, operations, options, token: codec::new_token() };
-        let mut retries = self.retries();
-        let met = match OneRequest::of(operations) {
-            Some(request) => patching.first(&request, &mut retries).await?,
-            None => None,
-        };
-        match met {
-            Some(Met::Outcome(outcome)) => Ok(outcome),
-            Some(Met::Item(now, item)) => patching.decided(now, item, &mut retries).await,
-            None => {
-                let item = self.read(key, None, true, &mut retries).await?;
-                patching.decided(self.now_millis(), item, &mut retries).await
-            }
-        }
+        patching.run(OneRequest::of(operations), &mut self.retries()).await
     }
 }
 
@@ -65,10 +53,85 @@ enum Met {
     Item(Now, Option<Item>),
 }
 
+/// What a patch does next.
+enum Step {
+    One(Form),
+    Read,
+    Over(Header, Item),
+    Create(Now),
+}
+
 impl Patching<'_> {
+    /// Patches by one request wherever that can be right, and by a read and a swap where it cannot.
+    async fn run(&self, mut one: Option<OneRequest>, retries: &mut Retries) -> Result<Outcome<PatchOutcome>> {
+        let mut step = if one.is_some() { Step::One(Form::Moving) } else { Step::Read };
+        // The form that a live record did not take: what is in its way is in the record.
+        let mut refused = None;
+        let mut swaps = 0_u32;
+        for _ in 0..ROUNDS {
+            let met = match (step, &one) {
+                (Step::One(form), Some(request)) => match self.one(request, form, retries).await? {
+                    Some(Met::Item(now, item)) => {
+                        refused = codec::met(now, item.as_ref())?.map(|_| form);
+                        Met::Item(now, item)
+                    }
+                    Some(met) => met,
+                    None => {
+                        (one, step) = (None, Step::Read);
+                        continue;
+                    }
+                },
+                (Step::Over(seen, item), _) => {
+                    swaps += 1;
+                    self.over(&seen, item, retries).await?
+                }
+                // Who loses this race goes back to the one request: swaps would make all the others wait.
+                (Step::Create(now), _) => {
+                    refused = None;
+                    self.create(now, retries).await?
+                }
+                _ => {
+                    let item = self.store.read(self.key, None, true, retries).await?;
+                    Met::Item(self.store.now_millis(), item)
+                }
+            };
+            let (now, item) = match met {
+                Met::Outcome(outcome) => return Ok(outcome),
+                Met::Item(now, item) => (now, item),
+            };
+            let header = codec::met(now, item.as_ref())?;
+            step = match (rules::patch(now, header.as_ref(), self.options)?, header, item) {
+                (PatchStep::Absent, ..) => return Ok(Outcome::Absent),
+                (PatchStep::Refused, ..) => return Ok(Outcome::Refused),
+                (PatchStep::Change { .. }, Some(seen), Some(item)) => {
+                    let form = self.form(now, &seen);
+                    if one.is_some() && refused != Some(form) {
+                        Step::One(form)
+                    } else {
+                        Step::Over(seen, item)
+                    }
+                }
+                _ => Step::Create(now),
+            };
+            self.store.step_aside(swaps.saturating_sub(1), retries).await?;
+        }
+        Err(contention())
+    }
+
+    /// The form of the one request that is right for this entry.
+    fn form(&self, now: Now, seen: &Header) -> Form {
+        match &self.options.refresh {
+            Some(refresh) if refresh.mode == RefreshMode::ExtendOnly => {
+                let later = seen.deadline < Deadline::after(now, refresh.ttl);
+                if later { Form::Moving } else { Form::Resting }
+            }
+            _ => Form::Moving,
+        }
+    }
+
     /// All in one request; `None` if DynamoDB does not take it.
-    async fn first(&self, request: &OneRequest, retries: &mut Retries) -> Result<Option<Met>> {
-        let build = |now| request.request(self.store, now, &self.token, self.options);
+    async fn one(&self, request: &OneRequest, form: Form, retries: &mut Retries) -> Result<Option<Met>> {
+        let build = |now| request.request(self.store, now, &self.token, self.options, form);
         let sent = match self.options.if_version {
             None => self.store.write(self.key, retries, build).await.map(|(now, reply)| match reply {
                 Reply::Done(item) => (now, Pinned::Done(item)),
@@ -77,14 +140,17 @@ impl Patching<'_> {
             Some(_) => self.store.write_pinned(self.key, &self.token, retries, build).await,
         };
         Ok(Some(match sent {
-            Ok((now, Pinned::Done(old))) => Met::Outcome(self.done(now, old)?),
+            // It was applied, so that nothing of what follows may say otherwise.
+            Ok((now, Pinned::Done(old))) => {
+                Met::Outcome(self.done(now, old).map_err(|_| answer_lost("what it changed"))?)
+            }
             Ok((now, Pinned::Failed(item))) => Met::Item(now, item),
-            Ok((_, Pinned::Own(sent, item))) => Met::Outcome(self.own(&sent, item)?),
+            Ok((_, Pinned::Own(sent, item))) => Met::Outcome(self.own(&sent, form, item)?),
             // A limit of expressions that is not known here.
             Err(Lost::Invalid(_)) => return Ok(None),
             Err(Lost::Unknown(now, error)) if self.options.if_version.is_none() => {
                 match self.store.look(self.key, &self.token, retries).await {
-                    Some(item) => Met::Outcome(self.own(&[now], item)?),
+                    Some(item) => Met::Outcome(self.own(&[now], form, item)?),
                     None => return Err(unknown(&error)),
                 }
             }
@@ -94,7 +160,7 @@ impl Patching<'_> {
 
     /// The outcome of one request that was applied over this item.
     fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<PatchOutcome>> {
-        let header = codec::met(now, old.as_ref())?;
+        let header = codec::replaced(now, old.as_ref());
         let step = rules::patch(now, header.as_ref(), self.options)?;
         let PatchStep::Change { deadline } = step else { return Err(contention()) };
         let Some(AttributeValue::M(mut map)) = old.and_then(|mut old| old.remove(FIELDS)) else {
@@ -127,7 +193,7 @@ impl Patching<'_> {
 
     /// The outcome of one request whose answer was lost and that was found to be applied, by one of the attempts that were
     /// sent at these times.
-    fn own(&self, sent: &[Now], mut item: Item) -> Result<Outcome<PatchOutcome>> {
+    fn own(&self, sent: &[Now], form: Form, mut item: Item) -> Result<Outcome<PatchOutcome>> {
         if self.operations.iter().any(|operation| matches!(operation.change, Change::PopFront)) {
             return Err(answer_lost("what was taken out"));
         }
@@ -135,6 +201,7 @@ impl Patching<'_> {
         let written: Vec<_> = match &self.options.refresh {
             // It left the deadline that there was.
             None => Vec::new(),
+            Some(_) if form == Form::Resting => Vec::new(),
             Some(refresh) => sent
                 .iter()
                 .map(|now| Deadline::after(*now, refresh.ttl).min(cap))
@@ -176,29 +243,6 @@ impl Patching<'_> {
     }
 
     /// Changes the record here, and writes it if it still is what was met.
-    async fn decided(
-        &self,
-        mut now: Now,
-        mut item: Option<Item>,
-        retries: &mut Retries,
-    ) -> Result<Outcome<PatchOutcome>> {
-        for round in 0..ROUNDS {
-            let header = codec::met(now, item.as_ref())?;
-            let replied = match (rules::patch(now, header.as_ref(), self.options)?, header, item) {
-                (PatchStep::Absent, ..) => return Ok(Outcome::Absent),
-                (PatchStep::Refused, ..) => return Ok(Outcome::Refused),
-                (PatchStep::Change { .. }, Some(seen), Some(item)) => self.over(&seen, item, retries).await?,
-                _ => self.create(now, retries).await?,
-            };
-            match replied {
-                Met::Outcome(outcome) => return Ok(outcome),
-                Met::Item(at, found) => (now, item) = (at, found),
-            }
-            self.store.step_aside(round, retries).await?;
-        }
-        Err(contention())
-    }
-
     async fn over(&self, seen: &Header, mut item: Item, retries: &mut Retries) -> Result<Met> {
         let value = codec::value(&mut item, &Select::All)?;
         let mut record = value.map(Value::into_record).transpose()?.unwrap_or_default();
@@ -229,7 +273,7 @@ impl Patching<'_> {
             }
             // Without a refresh somebody else may have moved it since it was seen.
             (now, Pinned::Done(old)) => {
-                let old = codec::met(now, old.as_ref())?;
+                let old = codec::replaced(now, old.as_ref());
                 let old = old.as_ref().unwrap_or(seen);
                 self.options
                     .refresh

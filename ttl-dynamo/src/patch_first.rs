@@ -41,6 +41,15 @@ struct Fields {
 #[derive(Debug)]
 pub(crate) struct OneRequest(Fields);
 
+/// What the one request does to the deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// It moves it as the refresh says, if there is one.
+    Moving,
+    /// It leaves it: the refresh would not make it later.
+    Resting,
+}
+
 impl OneRequest {
     pub(crate) fn of(operations: &[FieldOperation]) -> Option<Self> {
         let mut seen = HashSet::with_capacity(operations.len());
@@ -69,6 +78,7 @@ impl OneRequest {
         now: Now,
         token: &str,
         options: &PatchOptions,
+        form: Form,
     ) -> Result<Write> {
         let fields = &self.0;
         let mut write = Write::update().set_value("#v = :v", ":v", AttributeValue::S(token.to_owned()));
@@ -82,10 +92,16 @@ impl OneRequest {
             }
         }
         if let Some(refresh) = &options.refresh {
-            write = store.set_deadline(write, now, Deadline::after(now, refresh.ttl));
-            if refresh.mode == RefreshMode::ExtendOnly {
-                write = write.demand("#d < :d");
-            }
+            let to = Deadline::after(now, refresh.ttl);
+            write = match (form, refresh.mode) {
+                (Form::Resting, _) => write
+                    .demand("attribute_not_exists(#d) OR #d >= :d")
+                    .value(":d", codec::deadline_attribute(to)),
+                (Form::Moving, RefreshMode::Reset) => store.set_deadline(write, now, to),
+                (Form::Moving, RefreshMode::ExtendOnly) => {
+                    store.set_deadline(write, now, to).demand("#d < :d")
+                }
+            };
         }
         write = write.demand_live(now, options.if_version.as_ref()).demand("attribute_type(#f, :map)");
         for condition in &fields.conditions {

@@ -102,7 +102,7 @@ impl Put<'_> {
 
     /// The outcome of a request that was applied over this item.
     fn done(&self, now: Now, old: Option<&Item>) -> Result<Outcome<Meta>> {
-        let old = codec::met(now, old)?;
+        let old = codec::replaced(now, old);
         Ok(match rules::put(now, old.as_ref(), self.options)? {
             PutStep::Absent => Outcome::Absent,
             PutStep::Refused => Outcome::Refused,
@@ -164,12 +164,16 @@ impl Put<'_> {
         mut item: Option<Item>,
         retries: &mut Retries,
     ) -> Result<Outcome<Meta>> {
+        // Who loses the race to create goes back to the first request: swaps would make all the others wait.
+        let mut lost_race = false;
         for round in 0..ROUNDS {
             let met = codec::met(now, item.as_ref())?;
             let step = rules::put(now, met.as_ref(), self.options)?;
+            let back = std::mem::replace(&mut lost_race, met.is_none());
             let replied = match (step, &met) {
                 (PutStep::Absent, _) => return Ok(Outcome::Absent),
                 (PutStep::Refused, _) => return Ok(Outcome::Refused),
+                (_, Some(_)) if back => self.first(retries).await?,
                 (_, Some(header)) => self.over(header, retries).await?,
                 (_, None) => match self.store.write(self.key, retries, |now| self.fresh(now)).await {
                     Ok((now, Reply::Done(_))) => Met::Outcome(self.done(now, None)?),

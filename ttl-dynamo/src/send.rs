@@ -167,6 +167,11 @@ impl Inner {
         }
     }
 
+    /// Waits for the client, which the first request makes: a request is no older than its attempt.
+    async fn ready(&self) -> Result<()> {
+        self.client.get(&self.config).await.map(|_| ())
+    }
+
     /// Sends a write until it is executed. It is built anew for each attempt, with the time of that attempt, and sent
     /// again only if it was certainly not executed.
     pub(crate) async fn write(
@@ -176,6 +181,7 @@ impl Inner {
         build: impl Fn(Now) -> Result<Write>,
     ) -> Result<(Now, Reply), Lost> {
         loop {
+            self.ready().await.map_err(Lost::Refused)?;
             let now = self.now_millis();
             let write = build(now).map_err(Lost::Refused)?;
             match self.send(key, write).await {
@@ -199,6 +205,7 @@ impl Inner {
         // The last error of an attempt that may have been applied, and the times of all such attempts.
         let mut lost: Option<Error> = None;
         let mut sent = Vec::new();
+        self.ready().await.map_err(Lost::Refused)?;
         loop {
             let now = self.now_millis();
             let write = match (build(now), &lost) {

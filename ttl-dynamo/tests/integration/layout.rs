@@ -23,6 +23,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         with_server("layout::nested_names_that_dynamodb_refuses_are_escaped", server, nested),
         with_server("layout::what_another_client_wrote_is_read", server, foreign),
         with_server("layout::what_is_not_ours_is_corrupt_and_stays", server, not_ours),
+        with_server("layout::any_number_is_an_instant_for_all_operations", server, odd_instants),
         with_server("layout::the_key_and_the_ttl_attribute_have_names_of_choice", server, names),
         with_server("layout::namespaces_do_not_meet", server, namespaces),
     ]
@@ -318,7 +319,16 @@ async fn not_ours(endpoint: String) {
         if number == 6 || number < 3 {
             assert_eq!(space.raw.get("k").await, before, "{number}");
         }
-        corrupt(space.store.delete(&key("k"), DeleteOptions::take()).await.unwrap_err(), "take");
+        let take = space.store.delete(&key("k"), DeleteOptions::take()).await.unwrap_err();
+        if number >= 7 {
+            assert_eq!(
+                take.kind(),
+                ErrorKind::OutcomeUnknown,
+                "{number}: it has deleted what nobody can read"
+            );
+        } else {
+            corrupt(take, "take");
+        }
         if number < 7 {
             assert_eq!(
                 space.raw.get("k").await,
@@ -352,6 +362,76 @@ async fn not_ours(endpoint: String) {
         let delete = space.store.delete(&key("k"), DeleteOptions::new()).await;
         assert!(delete.is_ok_and(|outcome| outcome.is_applied()), "{number}: it can be deleted");
     }
+}
+
+/// Deadlines and caps that no driver wrote: every operation goes by the same instant as the server's conditions.
+async fn odd_instants(endpoint: String) {
+    let space = Space::new(endpoint).await;
+    let (store, now) = (&space.store, space.now_millis());
+    let base = || item([("ttl:version", s("0123456789abcdefghij_-")), ("ttl:fields", m([("n", n(1))]))]);
+    let later = n(now + 60_000);
+    for (live, odd) in [
+        (false, vec![("ttl:deadline", n(-1))]),
+        (false, vec![("ttl:deadline", n(format!("{}.5", now - 1)))]),
+        (false, vec![("ttl:max", n(-1))]),
+        (false, vec![("ttl:max", n(now - 1))]),
+        (false, vec![("ttl:deadline", later.clone()), ("ttl:max", n(now - 1))]),
+        (true, vec![("ttl:deadline", n(format!("{now}.5")))]),
+        (true, vec![("ttl:deadline", n("1E+30"))]),
+        (true, vec![("ttl:max", n(format!("{}.25", now + 60_000)))]),
+    ] {
+        let plant = || async {
+            let mut planted = base();
+            planted.extend(odd.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+            space.raw.put("k", planted).await;
+        };
+        plant().await;
+        assert_eq!(store.get(&key("k"), GetOptions::new()).await.unwrap().is_some(), live, "{odd:?}");
+        let many = store.get_many(&[key("k"), key("l")], GetOptions::new()).await;
+        assert_eq!(many[0].as_ref().unwrap().is_some(), live, "{odd:?}");
+        let page = store.scan(ttl_core::ScanOptions::new("k").with_select(Select::All)).await.unwrap();
+        assert_eq!(page.into_entries().unwrap().len(), usize::from(live), "{odd:?}");
+        let patch =
+            store.patch(&key("k"), &Patch::new().increment("n", 1), PatchOptions::new()).await.unwrap();
+        assert_eq!(patch.is_applied(), live, "{odd:?}");
+        let reset = PatchOptions::new().with_refresh(Refresh::reset(LONG));
+        let swap =
+            store.patch(&key("k"), &Patch::new().remove_value("l", 1), PatchOptions::new()).await.unwrap();
+        assert_eq!(swap.is_applied(), live, "{odd:?}");
+        if odd[0].1 != n("1E+30") {
+            let swap = store.patch(&key("k"), &Patch::new().remove_value("l", 1), reset).await.unwrap();
+            assert_eq!(swap.is_applied(), live, "{odd:?}");
+        }
+        plant().await;
+        let refresh = GetOptions::new().with_refresh(Refresh::reset(LONG));
+        assert_eq!(store.get(&key("k"), refresh).await.unwrap().is_some(), live, "{odd:?}");
+        plant().await;
+        let expired =
+            store.expire(&key("k"), ExpiryChange::Set(LONG.into()), ExpireOptions::new()).await.unwrap();
+        assert_eq!(expired.is_applied(), live, "{odd:?}");
+        plant().await;
+        let deleted = store.delete(&key("k"), DeleteOptions::new()).await.unwrap();
+        assert_eq!((deleted.is_applied(), space.raw.get("k").await.is_none()), (live, live), "{odd:?}");
+        plant().await;
+        assert_eq!(applied(store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await).created, !live);
+        assert_eq!(value(store, &key("k")).await, blob("v"), "{odd:?}");
+    }
+    // What is no instant at all: a put that is applied says so.
+    space
+        .raw
+        .put("k", {
+            let mut odd = base();
+            odd.insert("ttl:deadline".to_owned(), s("soon"));
+            odd
+        })
+        .await;
+    applied(store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await);
+    assert_eq!(value(store, &key("k")).await, blob("v"));
+    // A patch that meets what it cannot tell was applied.
+    let strange = m([("l", l([AttributeValue::Ss(vec!["x".to_owned()])]))]);
+    space.raw.put("k", item([("ttl:version", s("0123456789abcdefghij_-")), ("ttl:fields", strange)])).await;
+    let pop = store.patch(&key("k"), &Patch::new().pop_front("l"), PatchOptions::new()).await.unwrap_err();
+    assert_eq!(pop.kind(), ErrorKind::OutcomeUnknown, "{pop}");
 }
 
 async fn names(endpoint: String) {

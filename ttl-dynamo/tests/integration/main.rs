@@ -2,6 +2,7 @@
 //! limits and the table.
 
 mod batches;
+mod bursts;
 mod cancellation;
 mod clocks;
 mod faults;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         let on = conformance_trials(&server, |url| Ok(Arc::new(DynamoHarness::new(url)?)));
         trials.extend(on.into_iter().filter(|trial| !trial.name().starts_with("conformance::churn::")));
         trials.extend(batches::trials(&server));
+        trials.extend(bursts::trials(&server));
         trials.extend(cancellation::trials(&server));
         trials.extend(clocks::trials(&server));
         trials.extend(faults::trials(&server));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
+use futures_util::FutureExt;
 use libtest_mimic::Trial;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,15 +13,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use ttl_conformance::servers::ServerUrl;
+use ttl_core::{ErrorKind, GetOptions, PutOptions, ScanOptions, TtlStore};
+use ttl_dynamo::{DynamoConfig, DynamoStore, OnConnect};
 
 use crate::operations::{self, Class};
 use crate::raw;
 use crate::states::State;
-use crate::support::{Space, key, with_server};
+use crate::support::{LONG, Space, applied, key, value, with_server};
 use crate::wire::Wire;
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
-    vec![with_server("runtimes::a_write_whose_runtime_ends_is_not_taken_for_unsent", server, dispatch_gone)]
+    vec![
+        with_server("runtimes::a_write_whose_runtime_ends_is_not_taken_for_unsent", server, dispatch_gone),
+        with_server("runtimes::a_store_outlives_the_runtime_that_made_it", server, outlives),
+        with_server("runtimes::without_a_runtime_is_an_error_and_no_panic", server, none),
+    ]
 }
 
 fn runtime() -> Runtime {
@@ -88,7 +95,7 @@ async fn dispatch_gone(endpoint: String) {
         let before = space.item("k", raw_before.as_ref()).await;
         let version = space.version("k").await;
         let client = raw::client(&door.endpoint, Wire::new());
-        let store = ttl_dynamo::DynamoStore::with_client(&client, space.config.clone()).unwrap();
+        let store = DynamoStore::with_client(&client, space.config.clone()).unwrap();
         let (hold, held) = (door.hold.clone(), Arc::clone(&door.held));
         let call = operation.run(&store, &key("k"), version);
         let answer = tokio::task::spawn_blocking(move || {
@@ -119,4 +126,50 @@ async fn dispatch_gone(endpoint: String) {
         met += 1;
     }
     assert!(met > 20, "{met}");
+}
+
+async fn outlives(endpoint: String) {
+    let space = Space::new(endpoint).await;
+    let (endpoint, config) = (space.endpoint.clone(), space.config.clone());
+    let blocking = tokio::task::spawn_blocking(move || {
+        let put = async |store: &DynamoStore, number: u8| {
+            applied(store.put(&key("k"), vec![number].into(), PutOptions::new(LONG)).await);
+        };
+        let first = runtime();
+        let store = first.block_on(async {
+            let store = DynamoStore::with_client(&raw::client(&endpoint, Wire::new()), config).unwrap();
+            put(&store, 0).await;
+            store
+        });
+        drop(first);
+        for number in 1..4 {
+            runtime().block_on(async {
+                put(&store, number).await;
+                assert_eq!(value(&store, &key("k")).await, vec![number].into());
+                let many = store.get_many(&[key("k"), key("l")], GetOptions::new()).await;
+                assert!(many[0].as_ref().unwrap().is_some() && many[1].as_ref().unwrap().is_none());
+            });
+        }
+    });
+    blocking.await.unwrap();
+}
+
+async fn none(endpoint: String) {
+    let space = Space::new(endpoint).await;
+    let store = space.store.clone();
+    let nowhere = thread::spawn(move || {
+        for operation in operations::all() {
+            let call = operation.run(&store, &key("k"), ttl_core::Version::random());
+            let error = call.now_or_never().expect("an answer at once").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{}: {error}", operation.name);
+            assert!(error.to_string().contains("no tokio runtime"), "{error}");
+        }
+        let scan = store.scan(ScanOptions::new("")).now_or_never().unwrap();
+        assert_eq!(scan.unwrap_err().kind(), ErrorKind::InvalidConfig);
+        let config = DynamoConfig::new("table").with_on_connect(OnConnect::Check);
+        let connect = DynamoStore::connect(config).now_or_never().unwrap();
+        assert_eq!(connect.unwrap_err().kind(), ErrorKind::InvalidConfig);
+    });
+    tokio::task::spawn_blocking(|| nowhere.join()).await.unwrap().unwrap();
+    assert!(space.store.get(&key("k"), GetOptions::new()).await.unwrap().is_none());
 }
