@@ -10,7 +10,7 @@ use crate::client::Swap;
 use crate::error;
 use crate::get::selected;
 use crate::lifetime::{NEVER, Reach, now_column, to_column};
-use crate::row::{Row, to_uuid};
+use crate::row::{Row, own_uuid, to_uuid};
 use crate::settle::Lost;
 use crate::strict::{ATTEMPTS, Strict, To, bounds};
 
@@ -91,7 +91,8 @@ impl Strict {
         let ttl = reach.ttl;
         let swap = match &options.if_version {
             Some(version) => {
-                let values = (ttl, to, key.as_str(), above, at_most, to, to, least, most, to_uuid(version));
+                let Some(version) = to_uuid(version) else { return Ok(Err(None)) };
+                let values = (ttl, to, key.as_str(), above, at_most, to, to, least, most, version);
                 self.swap(key, &self.writes.move_version, values, Lost::Unknown).await?
             }
             None => {
@@ -117,10 +118,13 @@ impl Strict {
 
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
         self.common.capabilities.check_delete(options)?;
-        let blind = options.select == Select::Nothing && options.kind.is_none();
+        let asked = options.if_version.as_ref().map(to_uuid);
+        let blind = options.select == Select::Nothing && options.kind.is_none() && asked != Some(None);
+        // What is live and was refused all the same: it is damaged, and only what it is like can be said of it.
+        let mut damaged: Option<Row> = None;
         for attempt in 0..ATTEMPTS {
             let (version, taken) = if blind {
-                (options.if_version.as_ref().map(to_uuid), None)
+                (asked.flatten(), None)
             } else {
                 let (now, mut row) = self.common.read(key, options.select != Select::Nothing).await?;
                 let header = row.header(now)?;
@@ -139,17 +143,20 @@ impl Strict {
                 let Some(header) = header else { return Ok(Outcome::Absent) };
                 let value = selected(&mut row, header.kind, &options.select)?;
                 let taken = (options.select != Select::Nothing).then(|| Entry::new(value));
-                (Some(to_uuid(&header.version)), taken)
+                (Some(own_uuid(&header.version)), taken)
             };
-            let now = now_column(self.common.now());
+            let present = self.common.now();
+            let now = now_column(present);
+            let seen = damaged.take().filter(|row| row.is_live(present));
             // A lost answer stays unknown: no row tells who has deleted it, and this could meet the next one.
-            let swap = match version {
-                Some(version) => {
-                    let values = (key.as_str(), now, now, version);
+            let swap = match (seen, version) {
+                (Some(row), _) => self.delete_seen(key, &row).await?,
+                (None, Some(version)) => {
+                    let values = (key.as_str(), now, now, now, version);
                     self.swap(key, &self.writes.delete_version, values, Lost::Unknown).await?
                 }
-                None => {
-                    let values = (key.as_str(), now, now);
+                (None, None) => {
+                    let values = (key.as_str(), now, now, now);
                     self.swap(key, &self.writes.delete_any, values, Lost::Unknown).await?
                 }
             };
@@ -164,6 +171,7 @@ impl Strict {
             if blind && !ended && version.is_some_and(|version| row.version != Some(version)) {
                 return Ok(Outcome::Refused);
             }
+            damaged = (blind && !ended).then_some(row);
             self.pause(attempt).await;
         }
         Err(error::contention())

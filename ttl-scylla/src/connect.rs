@@ -1,6 +1,7 @@
 //! The session: made from a configuration, or handed in; and how statements are sent on it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,18 @@ pub(crate) fn sending(session: &Session, config: &ScyllaConfig) -> Sending {
     let profile: ExecutionProfile = profile.build();
     let until = Instant::now() + config.timeout;
     Sending { profile: profile.into_handle(), read, scan: config.consistency, until }
+}
+
+/// Refuses a datacentre that the cluster does not have: no request would find a node.
+pub(crate) fn check_datacenter(session: &Session, config: &ScyllaConfig) -> Result<()> {
+    let Some(wanted) = &config.datacenter else { return Ok(()) };
+    let cluster = session.get_cluster_state();
+    let known: BTreeSet<&str> =
+        cluster.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect();
+    if known.contains(wanted.as_str()) {
+        return Ok(());
+    }
+    Err(error::no_datacenter(wanted, &Vec::from_iter(known).join(", ")))
 }
 
 #[cfg(test)]

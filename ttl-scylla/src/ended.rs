@@ -11,7 +11,7 @@ use ttl_core::{ErrorKind, Key, Result, Version};
 use crate::client::Swap;
 use crate::error::{self, Fate};
 use crate::lifetime::Reach;
-use crate::row::{Row, to_uuid};
+use crate::row::{Row, own_uuid};
 use crate::strict::Strict;
 
 impl Strict {
@@ -25,7 +25,7 @@ impl Strict {
         }
         // As long as the other cells are there, for programs whose clocks are behind.
         let ttl = Reach::until(deadline, self.common.now(), self.common.skew).ttl;
-        let version = to_uuid(&Version::random());
+        let version = own_uuid(&Version::random());
         let marked = deadline.saturating_sub(1);
         let values = (ttl, marked, version, key.as_str(), row.version, deadline, covers);
         // In a box of its own: what seldom runs would else make every read's future larger.

@@ -1,11 +1,13 @@
 //! What the servers' answers, or their silence, mean as an error of ours.
 
 use std::borrow::Cow;
+use std::io;
 
 use scylla::errors::{
-    ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError,
-    MetadataError, NewSessionError, PrepareError, RequestAttemptError,
+    BrokenConnectionErrorKind, ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind,
+    DbError, ExecutionError, MetadataError, NewSessionError, PrepareError, RequestAttemptError,
 };
+use scylla::frame::frame_errors::FrameHeaderParseError;
 use scylla::statement::Consistency;
 use ttl_core::{Error, ErrorKind};
 
@@ -176,8 +178,66 @@ fn connection(error: &ConnectionError) -> Error {
             _ => {}
         }
     }
-    unavailable("no connection to the cluster; check the addresses and that it runs, or try again later")
-        .with_source(error.clone())
+    match reason(error) {
+        Ok(reason) => unavailable(format!(
+            "no connection to the cluster ({reason}); check the addresses and that it runs, or try again later"
+        )),
+        Err(wrong) => new(ErrorKind::InvalidConfig, wrong),
+    }
+    .with_source(error.clone())
+}
+
+/// Why no connection was made; an error says what in the configuration cannot be right.
+fn reason(error: &ConnectionError) -> Result<Cow<'static, str>, Cow<'static, str>> {
+    let broken = match error {
+        ConnectionError::ConnectTimeout => return Ok("no answer in time".into()),
+        // Of TLS: what came was no TLS, or no certificate that is trusted.
+        ConnectionError::IoError(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(format!(
+                "the node and this program do not agree on TLS ({error}); check the port, whether the node uses TLS, and \
+                 the certificates"
+            )
+            .into());
+        }
+        ConnectionError::IoError(error) => return Ok(error.kind().to_string().into()),
+        ConnectionError::BrokenConnection(broken) => broken,
+        ConnectionError::ConnectionSetupRequestError(setup) => match &setup.error {
+            ConnectionSetupRequestErrorKind::BrokenConnection(broken) => broken,
+            _ => return Ok("the node did not accept it".into()),
+        },
+        _ => return Ok("the client library gave up".into()),
+    };
+    match broken.downcast_ref() {
+        Some(BrokenConnectionErrorKind::FrameHeaderParseError(
+            FrameHeaderParseError::FrameFromClient
+            | FrameHeaderParseError::VersionNotSupported(_)
+            | FrameHeaderParseError::UnknownResponseOpcode(_),
+        )) => Err("what answers at this address does not speak CQL (version 4) as it should; check the port, and whether \
+                   the nodes use TLS (tls=true)"
+            .into()),
+        _ => Ok("it was closed at once; check the port, and whether the nodes use TLS".into()),
+    }
+}
+
+/// No node is in the datacentre that is asked for.
+pub(crate) fn no_datacenter(name: &str, known: &str) -> Error {
+    new(
+        ErrorKind::InvalidConfig,
+        format!(
+            "the cluster has no datacentre {name:?}; it has {known}; correct the configuration's datacenter"
+        ),
+    )
+}
+
+/// What a table in lww mode does not offer.
+pub(crate) fn not_in_lww(error: Error) -> Error {
+    if error.kind() != ErrorKind::Unsupported {
+        return error;
+    }
+    new(
+        ErrorKind::Unsupported,
+        "a table in mode lww offers no conditions, patches, caps and takes; connect to a table in strict mode for them",
+    )
 }
 
 /// The session could not be made.
@@ -197,7 +257,8 @@ pub(crate) fn not_connected(failed: NewSessionError) -> Error {
 
 pub(crate) fn not_connected_in_time(limit: std::time::Duration) -> Error {
     unavailable(format!(
-        "no connection to the cluster within {limit:?}; check that it runs, or try again later"
+        "no connection to the cluster within {limit:?}; check that it runs, that this is its port for CQL, and whether it \
+         uses TLS, or try again later"
     ))
 }
 

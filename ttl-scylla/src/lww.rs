@@ -9,6 +9,7 @@ use ttl_core::{
     PutOptions, Result, Select, Stored, Value, Version, Want,
 };
 
+use crate::error;
 use crate::lifetime::{Reach, to_column};
 use crate::put::meta;
 use crate::row::{Cells, Row};
@@ -54,7 +55,7 @@ impl Lww {
     }
 
     pub(crate) async fn put(&self, key: &Key, value: &Value, options: &PutOptions) -> Result<Outcome<Meta>> {
-        self.common.capabilities.check_put(options)?;
+        self.common.capabilities.check_put(options).map_err(error::not_in_lww)?;
         self.common.capabilities.check_size(value.size_bytes())?;
         // Whether it creates, and how late what it overwrites was written.
         let (now, row) = self.common.read(key, false).await?;
@@ -83,7 +84,7 @@ impl Lww {
         change: ExpiryChange,
         options: &ExpireOptions,
     ) -> Result<Outcome<ExpireOutcome>> {
-        self.common.capabilities.check_expire(options)?;
+        self.common.capabilities.check_expire(options).map_err(error::not_in_lww)?;
         let (now, row) = self.common.read(key, false).await?;
         let to = match rules::expire(now, row.header(now)?.as_ref(), change, options)? {
             ExpireStep::Absent => return Ok(Outcome::Absent),
@@ -95,13 +96,13 @@ impl Lww {
             }
             ExpireStep::Move(to) if self.move_deadline(key, &row, to_column(to), None, EXPIRE).await? => to,
             // It ended, or was replaced, while its value was read: the newer write stands.
-            ExpireStep::Move(_) => return Err(crate::error::contention()),
+            ExpireStep::Move(_) => return Err(error::contention()),
         };
         Ok(Outcome::Applied(ExpireOutcome::new(to, true)))
     }
 
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
-        self.common.capabilities.check_delete(options)?;
+        self.common.capabilities.check_delete(options).map_err(error::not_in_lww)?;
         let (now, row) = self.common.read(key, false).await?;
         // What is not ours can be deleted as well.
         let header = row.header(now);

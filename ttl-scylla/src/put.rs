@@ -85,12 +85,12 @@ impl Strict {
         let PutStep::Write { deadline, cap, created } = rules::put(now, Some(&expected), options)? else {
             return Ok(Err(None));
         };
+        let Some(seen) = to_uuid(seen) else { return Ok(Err(None)) };
         let cells = Cells::new(value, deadline, cap, &version);
         let Reach { covers, ttl } = Reach::until(cells.deadline, now, self.common.skew);
         let Cells { kind, value, deadline: at, cap: cap_at, version: token } = &cells;
-        let values = |present| {
-            (ttl, kind, value, at, covers, cap_at, token, key.as_str(), to_uuid(seen), present, present)
-        };
+        let values =
+            |present| (ttl, kind, value, at, covers, cap_at, token, key.as_str(), seen, present, present);
         let own = |row: &Row| row.version == Some(*token);
         let again = || Some(values(now_column(self.common.now())));
         let lost = Lost::Again(&own, &again);

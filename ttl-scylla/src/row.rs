@@ -34,9 +34,11 @@ impl Row {
         self.deadline.is_none()
     }
 
-    /// When the row ends: with its deadline, or as soon as its other cells may be gone.
+    /// When the row ends: with its deadline or its cap, or as soon as its other cells may be gone.
     fn ends(&self) -> i64 {
-        self.deadline.unwrap_or(0).min(self.covers.unwrap_or(0))
+        let is_capped = self.kind.and_then(kind_of).is_some_and(|(_, capped)| capped);
+        let cap = self.cap.filter(|_| is_capped).unwrap_or(NEVER);
+        self.deadline.unwrap_or(0).min(self.covers.unwrap_or(0)).min(cap)
     }
 
     /// Whether somebody has found the row ended: no request that was sent before can move its deadline any more.
@@ -181,9 +183,14 @@ const fn kind_of(code: i8) -> Option<(Kind, bool)> {
     }
 }
 
-/// Versions of this driver have the 16 bytes of a UUID; another store's match none.
-pub(crate) fn to_uuid(version: &Version) -> Uuid {
-    Uuid::from_slice(version.as_bytes()).unwrap_or_default()
+/// A version that is asked for. Those of this driver have the 16 bytes of a UUID; another store's is that of no row.
+pub(crate) fn to_uuid(version: &Version) -> Option<Uuid> {
+    Uuid::from_slice(version.as_bytes()).ok()
+}
+
+/// A version that this driver has made.
+pub(crate) fn own_uuid(version: &Version) -> Uuid {
+    to_uuid(version).unwrap_or_default()
 }
 
 pub(crate) const fn from_uuid(version: Uuid) -> Version {
@@ -211,7 +218,7 @@ impl Cells {
             value: bytes,
             deadline: to_column(deadline),
             cap: to_column(cap),
-            version: to_uuid(version),
+            version: own_uuid(version),
         }
     }
 }
@@ -248,6 +255,8 @@ mod tests {
         for half in [Row { covers: None, ..row() }, Row { deadline: None, ..row() }, Row::default()] {
             assert!(!half.is_live(at(0)), "{half:?}");
         }
+        let capped = Row { kind: Some(3), cap: Some(50), ..row() };
+        assert!(capped.is_live(at(49)) && !capped.is_live(at(50)));
         let persistent = Row { deadline: Some(NEVER), covers: Some(NEVER), ..row() };
         assert!(persistent.header(at(0)).unwrap().is_some_and(|header| header.deadline.is_never()));
     }
@@ -259,6 +268,7 @@ mod tests {
             Row { kind: Some(9), ..row() },
             Row { kind: Some(3), ..row() },
             Row { cap: Some(150), ..row() },
+            Row { cap: Some(-1), ..row() },
             Row { cap: None, ..row() },
             Row { version: None, ..row() },
         ] {
@@ -293,6 +303,6 @@ mod tests {
         }
         // A version of another store is no version of ours.
         let foreign = Version::from_bytes(b"short").unwrap();
-        assert_eq!(to_uuid(&foreign), Uuid::nil());
+        assert_eq!(to_uuid(&foreign), None);
     }
 }

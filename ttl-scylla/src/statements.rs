@@ -18,10 +18,13 @@ const PAGE_ROWS: i32 = 500;
 /// How long to wait until a table that is being made is asked for again.
 const MAKING: Duration = Duration::from_millis(20);
 
-/// What every conditional statement compares beside what matters to it: true of any row of ours and of none, so that a
-/// server which answers a refusal with the compared columns answers with all that tells why.
-const SHOW: &str = "kind != 0 AND covers != 0 AND max_deadline != 0";
-const SHOW_VERSION: &str = "version != 00000000-0000-0000-0000-000000000000";
+/// What statements whose refusals are looked at compare beside what matters to them: true of any row of ours, of none, and
+/// of damaged ones as far as can be, so that a server which answers a refusal with the compared columns answers with all
+/// that tells why.
+const SHOW: &str = "kind != -128 AND covers != -9223372036854775808 AND max_deadline != -9223372036854775808";
+const SHOW_KIND: &str = "kind != -128";
+/// Nobody's: drawn at random. Damage leaves the nil one sooner than this.
+const SHOW_VERSION: &str = "version != 0ba1f9d7-5b27-4e0c-9a3e-61c7d84f2b90";
 
 const SET_ALL: &str = "SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, version = ?";
 
@@ -43,6 +46,8 @@ pub(crate) struct Reads {
 pub(crate) struct Strict {
     /// Every cell, where there is no deadline.
     pub(crate) create: PreparedStatement,
+    /// The same over cells that were left there, whatever they are like.
+    pub(crate) create_over: PreparedStatement,
     /// Every cell, over the state that was seen.
     pub(crate) replace: PreparedStatement,
     /// Every cell, over a live entry of this version that has no cap.
@@ -129,18 +134,20 @@ impl Strict {
         let move_to = format!("UPDATE {table} USING TTL ? SET deadline = ? WHERE key = ?");
         let delete = format!("DELETE FROM {table} WHERE key = ?");
         let bounds = "deadline > ? AND deadline <= ? AND deadline != ? AND max_deadline >= ? AND covers >= ? AND covers \
-                      <= ? AND kind != 0";
-        let live = "deadline > ? AND covers > ? AND kind != 0 AND max_deadline != 0";
+                      <= ?";
+        let bounds = format!("{bounds} AND {SHOW_KIND}");
+        let live = format!("deadline > ? AND covers > ? AND max_deadline > ? AND {SHOW_KIND}");
         Ok(Self {
             create: write(format!("{set_all} IF deadline = null AND {SHOW} AND {SHOW_VERSION}")).await?,
-            replace: write(format!("{set_all} IF version = ? AND deadline = ? AND {SHOW}")).await?,
+            create_over: write(format!("{set_all} IF deadline = null")).await?,
+            replace: write(format!("{set_all} IF version = ? AND deadline = ?")).await?,
             replace_version: write(format!(
-                "{set_all} IF version = ? AND deadline > ? AND covers > ? AND max_deadline = {} AND kind != 0",
+                "{set_all} IF version = ? AND deadline > ? AND covers > ? AND max_deadline = {} AND {SHOW_KIND}",
                 i64::MAX
             ))
             .await?,
             move_seen: write(format!(
-                "{move_to} IF version = ? AND deadline = ? AND covers = ? AND kind != 0 AND max_deadline != 0"
+                "{move_to} IF version = ? AND deadline = ? AND covers = ?"
             ))
             .await?,
             move_any: write(format!("{move_to} IF {bounds} AND {SHOW_VERSION}")).await?,
@@ -150,7 +157,7 @@ impl Strict {
                  covers = ?"
             ))
             .await?,
-            delete_seen: write(format!("{delete} IF version = ? AND deadline = ? AND {SHOW}")).await?,
+            delete_seen: write(format!("{delete} IF version = ? AND deadline = ?")).await?,
             delete_any: write(format!("{delete} IF {live} AND {SHOW_VERSION}")).await?,
             delete_version: write(format!("{delete} IF {live} AND version = ?")).await?,
         })

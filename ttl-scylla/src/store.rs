@@ -19,7 +19,7 @@ use crate::config::ScyllaConfig;
 use crate::lww::Lww;
 use crate::runtime::Runtime;
 use crate::strict::{Common, Strict};
-use crate::{Mode, connect, schema, statements};
+use crate::{Mode, connect, error, schema, statements};
 
 /// How many keys can be patched at a time in one process without waiting for each other by chance.
 const LOCKS: usize = 1024;
@@ -64,7 +64,8 @@ impl ScyllaStore {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`], also for a table that is missing (the text holds the CQL that makes it), that is
-    /// another one's or in the other mode; [`ErrorKind::Unavailable`] without a cluster;
+    /// another one's or in the other mode, for a datacentre that the cluster does not have, and for a port that does not
+    /// speak CQL, or TLS as configured; [`ErrorKind::Unavailable`] without a cluster;
     /// [`ErrorKind::PermissionDenied`] for wrong credentials.
     pub async fn connect(config: &ScyllaConfig) -> Result<Self> {
         let opened = async {
@@ -97,6 +98,7 @@ impl ScyllaStore {
     }
 
     async fn open(session: Arc<Session>, config: &ScyllaConfig, runtime: &Runtime) -> Result<Self> {
+        connect::check_datacenter(&session, config)?;
         let sending = connect::sending(&session, config);
         schema::settle(&session, config, &sending).await?;
         let (name, lww) = (config.table_name(), config.mode == Mode::Lww);
@@ -242,8 +244,12 @@ impl TtlStore for ScyllaStore {
                     store.patch(key, patch, options).await
                 }
                 Inner::Lww(lww) => {
-                    let refused =
-                        lww.common.capabilities.check_patch(patch, &options).map(|()| Outcome::Absent);
+                    let refused = lww
+                        .common
+                        .capabilities
+                        .check_patch(patch, &options)
+                        .map(|()| Outcome::Absent)
+                        .map_err(error::not_in_lww);
                     tried(refused, "patch", key)
                 }
             }

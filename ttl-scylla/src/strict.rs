@@ -11,7 +11,7 @@ use ttl_core::{Capabilities, Cell, Clock, CursorSecret, Error, ErrorKind, Key, R
 use crate::client::{Client, Swap};
 use crate::error;
 use crate::lifetime::{NEVER, Reach, to_column};
-use crate::row::{Cells, Row, to_uuid};
+use crate::row::{Cells, Row, own_uuid};
 use crate::settle::Lost;
 use crate::statements::{Reads, Strict as Statements};
 
@@ -77,7 +77,9 @@ impl Strict {
         let own = |row: &Row| row.version == Some(cells.version);
         if seen.is_empty() {
             let values = (ttl, kind, value, deadline, covers, cap, version, key.as_str());
-            return self.swap(key, &self.writes.create, values, Lost::Look(&own)).await;
+            let nothing = *seen == Row::default();
+            let statement = if nothing { &self.writes.create } else { &self.writes.create_over };
+            return self.swap(key, statement, values, Lost::Look(&own)).await;
         }
         let values =
             || (ttl, kind, value, deadline, covers, cap, version, key.as_str(), seen.version, seen.deadline);
@@ -208,7 +210,7 @@ impl Cell for Strict {
         let row = seen.map_or(&nothing, |seen| &seen.row);
         let swap = match next {
             None => self.delete_seen(key, row).await?,
-            Some(next) if row.version == Some(to_uuid(&next.version)) => {
+            Some(next) if row.version == Some(own_uuid(&next.version)) => {
                 match self.move_deadline(key, row, To::Step(to_column(next.deadline)), Some(next)).await? {
                     Some(swap) => swap,
                     None => return Ok(false),

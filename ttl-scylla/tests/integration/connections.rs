@@ -2,6 +2,8 @@
 
 use libtest_mimic::Trial;
 use scylla::frame::Compression;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
@@ -17,6 +19,10 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         in_mode(Mode::Strict, "connections::of_another_datacentre_none_is_used", server, datacentre),
         with_server("connections::all_who_come_at_once_find_a_table", server, at_once),
         with_server("connections::a_node_that_is_not_there_is_unavailable", server, nobody),
+        with_server("connections::what_is_no_node_is_named", server, another),
+        #[cfg(feature = "tls")]
+        with_server("connections::tls_to_a_plain_port_is_named", server, tls_to_a_plain_port),
+        in_mode(Mode::Lww, "connections::what_the_mode_lacks_is_named", server, lww),
     ];
     trials.extend(in_both("connections::compressed_entries_are_the_same", server, compressed));
     trials
@@ -54,12 +60,17 @@ async fn compressed(space: Space) {
 async fn datacentre(space: Space) {
     let rows = space.raw.run("SELECT data_center FROM system.local").await;
     let name = rows[0].columns[0].as_ref().unwrap().as_text().unwrap().clone();
-    let there = ScyllaStore::connect(&space.config.clone().with_datacenter(name)).await.unwrap();
+    let there = ScyllaStore::connect(&space.config.clone().with_datacenter(&name)).await.unwrap();
     applied(there.put(&key("k"), "v".into(), PutOptions::new(LONG)).await);
     let nowhere = space.config.clone().with_datacenter("nowhere");
-    let error = ScyllaStore::connect(&nowhere).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    assert!(error.to_string().contains("datacentre"), "{error}");
+    for error in [
+        ScyllaStore::connect(&nowhere).await.unwrap_err(),
+        ScyllaStore::with_session(space.store.session(), &nowhere).await.unwrap_err(),
+    ] {
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::InvalidConfig, false), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("nowhere") && text.contains(&name), "{text}");
+    }
 }
 
 async fn at_once(url: String) {
@@ -89,5 +100,42 @@ async fn nobody(_: String) {
     let config = ScyllaConfig::new(address, "ks", "entries").with_timeout(PATIENCE);
     let error = ScyllaStore::connect(&config).await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Unavailable, Some("connect")), "{error}");
-    assert!(error.is_retryable(), "{error}");
+    assert!(error.is_retryable() && error.to_string().contains("connection refused"), "{error}");
+}
+
+/// What listens at the address of a node and is none: a web server, Redis, a port for TLS.
+async fn another(_: String) {
+    let answers: [&[u8]; 3] =
+        [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"-ERR unknown command\r\n", &[0x15, 3, 3, 0, 2, 2, 70, 0, 0]];
+    for answer in answers {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut first = [0; 9];
+                let _ = stream.read_exact(&mut first).await;
+                let _ = stream.write_all(answer).await;
+            }
+        });
+        let config = ScyllaConfig::new(address, "ks", "entries").with_timeout(PATIENCE);
+        let error = ScyllaStore::connect(&config).await.unwrap_err();
+        assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::InvalidConfig, false), "{error}");
+        assert!(error.to_string().contains("CQL"), "{error}");
+        server.abort();
+    }
+}
+
+#[cfg(feature = "tls")]
+async fn tls_to_a_plain_port(url: String) {
+    let config = config(&url).with_tls();
+    let error = ScyllaStore::connect(&config).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::InvalidConfig, false), "{error}");
+    assert!(error.to_string().contains("TLS"), "{error}");
+}
+
+async fn lww(space: Space) {
+    let put = PutOptions::new(LONG).with_condition(ttl_core::Condition::IfAbsent);
+    let error = space.store.put(&key("k"), "v".into(), put).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("strict mode"), "{error}");
 }

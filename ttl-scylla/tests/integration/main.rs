@@ -5,6 +5,7 @@ mod allocations;
 mod clocks;
 mod cluster;
 mod connections;
+mod damage;
 mod deserved;
 mod disk;
 mod ended;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         trials.extend(allocations::trials(&server));
         trials.extend(clocks::trials(&server));
         trials.extend(connections::trials(&server));
+        trials.extend(damage::trials(&server));
         trials.extend(deserved::trials(&server));
         trials.extend(ended::trials(&server));
         trials.extend(far::trials(&server));

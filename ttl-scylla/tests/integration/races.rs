@@ -29,6 +29,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
             server,
             increments,
         ),
+        in_mode(Mode::Strict, "races::a_burst_of_first_increments_costs_two_requests_each", server, burst),
         in_mode(Mode::Lww, "races::no_refresh_takes_anything_from_a_put", server, refreshes),
     ]
 }
@@ -54,6 +55,30 @@ const TOLL: [Fault; 12] = [
     Fault::Silent { done: true },
     Fault::LostRequest,
 ];
+
+/// The creation of a window's counter is raced for by all who come first.
+async fn burst(space: Space) {
+    const CALLS: usize = 100;
+    let create = || PatchOptions::new().with_create(Create::new(LONG));
+    let increment = Patch::new().increment("n", 1);
+    // Stores that know nothing of each other, as in several processes.
+    for (stores, most) in [(1, 2 * CALLS), (2, 4 * CALLS), (4, 6 * CALLS)] {
+        let name = key(&space.name());
+        let mut others = Vec::new();
+        for _ in 0..stores {
+            others.push(space.another(|config| config).await);
+        }
+        let calls = (0..CALLS).map(|number| others[number % stores].patch(&name, &increment, create()));
+        for outcome in futures_util::future::join_all(calls).await {
+            assert!(outcome.unwrap().is_applied());
+        }
+        let requests = space.wire.seen().len();
+        assert!(requests <= most, "{requests} requests of {CALLS} increments by {stores} stores");
+        let entry = space.quiet.get(&name, GetOptions::new()).await.unwrap().unwrap();
+        let record = entry.value.unwrap().into_record().unwrap();
+        assert_eq!(record.get("n"), Some(&Json::from(CALLS)));
+    }
+}
 
 async fn creators(space: Space) {
     let store = space.another(|config| config.with_timeout(TIMEOUT)).await;

@@ -159,7 +159,7 @@ async fn many(space: Space) {
 
 async fn prepared(space: Space) {
     let other = ScyllaStore::connect(&space.config).await.unwrap();
-    let statements = if space.mode == Mode::Strict { 14 } else { 7 };
+    let statements = if space.mode == Mode::Strict { 15 } else { 7 };
     assert_eq!(space.wire.seen(), vec!["PREPARE"; statements], "each once for the session");
     for number in 0..3 {
         let name = key(&format!("k{number}"));
