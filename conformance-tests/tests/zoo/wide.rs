@@ -102,7 +102,7 @@ animals! {
             let places = &self.right.cell().memory;
             let ticket = Key::new(format!("place {}", CALLS.fetch_add(1, Ordering::SeqCst)))?;
             let taken = places.lock().len();
-            if taken > 100 { return Err(Error::new(ErrorKind::Timeout, "no place became free")) }
+            if taken > 100 { return Err(Error::new(ErrorKind::Backend, "no place became free")) }
             let new = Stored::new(Value::from(""), Deadline::NEVER, Deadline::NEVER, Version::random());
             places.lock().insert(ticket.clone(), new);
             tokio::task::yield_now().await;
