@@ -59,7 +59,7 @@ animals! {
                     let fields = record.iter().map(|(name, value)| (name.to_owned(), composed(value)));
                     Value::Record(Record::from_fields(fields)?)
                 }
-                blob => blob,
+                blob @ Value::Blob(_) => blob,
             };
             self.right.put(key, value, options).await
         }

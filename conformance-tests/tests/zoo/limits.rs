@@ -280,7 +280,7 @@ animals! {
     EmptyPatchesDoNothing breaks R1 P1 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
-            if patch.operations().is_ok_and(|all| all.is_empty()) { options.refresh = None }
+            if patch.operations().is_ok_and(<[_]>::is_empty) { options.refresh = None }
             self.right.patch(key, patch, options).await
         }
     }

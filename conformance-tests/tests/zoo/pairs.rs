@@ -284,7 +284,7 @@ animals! {
             let version = || self.right.cell().live(key).map(|stored| stored.version);
             let before = version();
             tokio::task::yield_now().await;
-            if version() != before && CALLS.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+            if version() != before && CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
                 return Err(Error::new(ErrorKind::Contention, "others were faster"));
             }
             self.right.patch(key, patch, options).await

@@ -148,7 +148,7 @@ async fn taken_over(space: Space) {
     let (value, deadline) = seen().await.unwrap();
     assert_eq!(
         (value, deadline.map(millisecond)),
-        before.map(|(value, at)| (value, at.map(|at| at.as_epoch_millis()))).unwrap()
+        before.map(|(value, at)| (value, at.map(Deadline::as_epoch_millis))).unwrap()
     );
 
     // Its successor is seen by both, and the old version is refused.
