@@ -165,7 +165,7 @@ cases! {
         }
         let put = t.store.put(&secret, value.into(), PutOptions::new(LONG)).await;
         let page = t.store.scan(ScanOptions::new("session-5f0c").with_limit(NonZeroUsize::MIN)).await?;
-        let other = t.store.scan(ScanOptions::new("session-5f0").with_cursor(page.next)).await;
+        let other = t.store.scan(ScanOptions::new(secret.as_str()).with_cursor(page.next)).await;
         for error in [put.err(), other.err()] {
             no_secret(&error.ok_or_else(|| Failure::new("an error", "none"))?)?;
         }

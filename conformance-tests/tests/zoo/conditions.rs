@@ -9,7 +9,7 @@ use super::animal::{Deleted, Written, animals};
 
 animals! {
     /// Put-if-absent looks first and writes later, so that several win.
-    TwoWinnersOfIfAbsent breaks C1; also E8: "bad input comes before the condition" {
+    TwoWinnersOfIfAbsent breaks C1; also E8 V4: "bad input comes before the condition" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             if options.condition != Condition::IfAbsent {
@@ -41,7 +41,7 @@ animals! {
     }
 
     /// Put-if-version looks first and writes later, so that several win.
-    TwoWinnersOfIfVersion breaks C2 {
+    TwoWinnersOfIfVersion breaks C2; also V4: "the size comes before the condition" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let Condition::IfVersion(version) = options.condition else {
@@ -233,7 +233,7 @@ animals! {
     }
 
     /// A take hands out nothing.
-    TakeHandsOutNothing breaks C1; also C2 R4 V3 E7: "what was taken is looked at" {
+    TakeHandsOutNothing breaks C1; also C2 R4 V3 E7 V6: "what was taken is looked at" {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
             self.right.delete(key, options.with_select(Select::Nothing)).await

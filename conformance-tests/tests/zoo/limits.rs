@@ -237,7 +237,7 @@ animals! {
     }
 
     /// Lives of more than a day are cut to whole seconds.
-    LongLivesInSeconds breaks E2; also E8: "the longest life is one" {
+    LongLivesInSeconds breaks E2; also E8 E5: "the longest life is one" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let day = Deadline::after(now(&self.right), Ttl::days(1));

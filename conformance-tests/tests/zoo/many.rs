@@ -37,7 +37,7 @@ animals! {
     }
 
     /// A scan lists everything, whatever the prefix.
-    PrefixIsIgnored breaks S2; also S3: "a cursor belongs to its prefix" {
+    PrefixIsIgnored breaks S2; also S3 H5: "a cursor belongs to its prefix" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, mut options: ScanOptions) -> Result<Page> {
             options.prefix.clear();
@@ -62,7 +62,7 @@ animals! {
     }
 
     /// The last entry of a scan is lost.
-    LosesTheLastEntry breaks S1; also S2 E3 R1 H1: "a scan is to find something" {
+    LosesTheLastEntry breaks S1; also S2 E3 R1 H1 S4: "a scan is to find something" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let mut page = self.right.scan(options).await?;
@@ -72,7 +72,7 @@ animals! {
     }
 
     /// A scan ends after its first page.
-    ScansOnePage breaks S1; also S3: "there is no cursor to be tried" {
+    ScansOnePage breaks S1; also S3 S4 H5: "there is no cursor to be tried" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let page = self.right.scan(options).await?;
@@ -81,7 +81,7 @@ animals! {
     }
 
     /// A page holds more than its limit.
-    PagesAreTooLarge breaks S1; also S3: "there is no cursor to be tried" {
+    PagesAreTooLarge breaks S1; also S3 S4 H5: "there is no cursor to be tried" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             self.right.scan(options.with_limit(NonZeroUsize::MAX)).await
@@ -89,7 +89,7 @@ animals! {
     }
 
     /// A scan shows no values.
-    ScansShowNoValues breaks S1 {
+    ScansShowNoValues breaks S1; also S4: "a scan past damage is to show the values of the others" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             self.right.scan(options.with_select(ttl_core::Select::Nothing)).await
@@ -126,7 +126,7 @@ animals! {
     }
 
     /// A bad cursor starts the scan again.
-    BadCursorsStartAgain breaks S3 {
+    BadCursorsStartAgain breaks S3; also H5: "there is no error to be printed" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             match self.right.scan(options.clone()).await {
@@ -139,7 +139,7 @@ animals! {
     }
 
     /// A bad cursor ends the scan.
-    BadCursorsEndTheScan breaks S3 {
+    BadCursorsEndTheScan breaks S3; also H5: "there is no error to be printed" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             match self.right.scan(options).await {
@@ -188,7 +188,7 @@ animals! {
     }
 
     /// A batch of gets of nothing but existence finds nothing.
-    GetManyOfNothingMisses breaks B1 {
+    GetManyOfNothingMisses breaks B1; also R1: "a batch that selects nothing refreshes" {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
             if options.select != ttl_core::Select::Nothing { return self.right.get_many(keys, options).await }
@@ -197,7 +197,7 @@ animals! {
     }
 
     /// A batch of gets answers each key once.
-    GetManyDropsDuplicates breaks B1 {
+    GetManyDropsDuplicates breaks B1; also R2: "a batch with duplicates refreshes" {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
             let mut once: Vec<Key> = Vec::new();
@@ -335,7 +335,7 @@ animals! {
     }
 
     /// It promises scans and has none.
-    PromisesScans breaks S1 S2 S3; also R1 E3 H1: "a scan is to answer" {
+    PromisesScans breaks S1 S2 S3; also R1 E3 H1 S4 H5: "a scan is to answer" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, _: ScanOptions) -> Result<Page> {
             Err(Error::new(ErrorKind::Unsupported, "no scans here"))

@@ -70,7 +70,7 @@ animals! {
     }
 
     /// Appending to what is no list replaces it by a list.
-    AppendReplacesWhatIsNoList breaks P3; also P1: "such a failure is to undo the rest" {
+    AppendReplacesWhatIsNoList breaks P3; also P1 H5: "such a failure is to undo the rest" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let before = met(&self.right, key);
@@ -84,7 +84,7 @@ animals! {
     }
 
     /// Incrementing what is no number starts at zero.
-    IncrementReplacesWhatIsNoNumber breaks P3; also P1 C2: "such a failure is to undo the rest" {
+    IncrementReplacesWhatIsNoNumber breaks P3; also P1 C2 H5: "such a failure is to undo the rest" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let before = met(&self.right, key);
@@ -98,7 +98,7 @@ animals! {
     }
 
     /// Integers are added as `f64`.
-    IncrementsAsFloat breaks P3; also P1 P5: "fields are changed twice in one patch" {
+    IncrementsAsFloat breaks P3; also P1 P5 H5: "fields are changed twice in one patch" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let before = met(&self.right, key);
@@ -112,7 +112,7 @@ animals! {
     }
 
     /// Sums beyond `i64` wrap around.
-    IncrementsWrap breaks P3; also P1 P5: "fields are changed twice in one patch" {
+    IncrementsWrap breaks P3; also P1 P5 H5: "fields are changed twice in one patch" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let before = met(&self.right, key);

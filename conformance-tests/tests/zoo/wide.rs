@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use ttl_core::{
-    Capabilities, Deadline, Entry, Error, ErrorKind, GetOptions, Key, Outcome, Patch, PatchOptions,
-    PutOptions, Stored, Value, Version,
+    Capabilities, Deadline, Entry, Error, ErrorKind, GetOptions, Key, Patch, PatchOptions, PutOptions,
+    Stored, Value, Version,
 };
 
 use super::animal::{Got, Patched, Written, animals};
@@ -84,7 +84,7 @@ animals! {
     }
 
     /// It promises patches and makes no record of its own.
-    PromisesPatches breaks H1; also P2 P4 P5 E3 E4 E7: "patches create" {
+    PromisesPatches breaks H1; also P2 P4 P5 E3 E4 E7 E2: "patches create" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let plain = options.create.as_ref().is_some_and(|create| create.initial.is_empty() && create.lifespan.max.is_none());
@@ -116,15 +116,10 @@ animals! {
     PrintsWhatItHolds breaks H5 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let outcome = self.right.put(key, value.clone(), options).await;
-            if let (Value::Blob(bytes), Ok(Outcome::Applied(_)), Some(stored)) =
-                (value, &outcome, self.right.cell().peek(key))
-                && let Ok(text) = Key::new(String::from_utf8_lossy(&bytes).into_owned())
-            {
-                // The memory is printed by `Debug`, and so are its keys.
-                self.right.cell().memory.lock().insert(text, stored);
+            if let Value::Blob(bytes) = &value {
+                self.right.cell().printed.lock().push(String::from_utf8_lossy(bytes).into_owned());
             }
-            outcome
+            self.right.put(key, value, options).await
         }
     }
 }
