@@ -150,7 +150,7 @@ animals! {
     }
 
     /// A cursor of another prefix is taken.
-    ForeignCursorsAreTaken breaks S3 {
+    ForeignCursorsAreTaken breaks S3; also H5: "there is no error to be printed" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let (backend, identity) = (self.right.capabilities().backend, self.right.cell().identity());
