@@ -85,11 +85,11 @@ impl Follower {
         let elapsed = monotonic.saturating_sub(self.monotonic);
         let slow = self.told.saturating_add(elapsed / 2);
         let ahead = wall < slow && self.told != 0;
-        // On the way at half speed the distance only shrinks; where it grows, the wall clock stepped back again.
+        // A further step back while this clock is ahead already is not told apart.
         let step = self.told.saturating_add(elapsed).saturating_sub(wall);
         let stepped = !self.ahead && ahead && Duration::from_nanos(step) >= WARNED_STEP;
         if ahead {
-            // A half nanosecond is lost with each call at most; so only whole steps are taken, and the rest stays.
+            // Half of an odd number of nanoseconds cannot be told; the odd one stays for the next call.
             if slow > self.told {
                 self.told = slow;
                 self.monotonic = monotonic - elapsed % 2;
