@@ -23,8 +23,8 @@ impl Strict {
         if row.is_marked_ended() {
             return Ok(true);
         }
-        // As long as the other cells are there, for programs whose clocks are behind.
-        let ttl = Reach::until(deadline, self.common.now(), self.common.skew).ttl;
+        // As long as the other cells are there: the row goes as a whole.
+        let ttl = Reach::until(covers, self.common.now(), self.common.skew).ttl;
         let version = own_uuid(&Version::random());
         let marked = deadline.saturating_sub(1);
         let values = (ttl, marked, version, key.as_str(), row.version, deadline, covers);
