@@ -1,4 +1,5 @@
-//! The calls of one case: how many were made, how many were made again, and one that never returned.
+//! The calls of one case: how many were made, how many were made again, whose fate nobody knows, and one that never
+//! returned.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,6 +75,7 @@ pub(crate) struct Calls {
     contention: AtomicU64,
     timeout: AtomicU64,
     unavailable: AtomicU64,
+    unknown: AtomicU64,
     hung: Mutex<Option<&'static str>>,
     hang: Notify,
 }
@@ -87,6 +89,7 @@ impl Calls {
             contention: AtomicU64::new(0),
             timeout: AtomicU64::new(0),
             unavailable: AtomicU64::new(0),
+            unknown: AtomicU64::new(0),
             hung: Mutex::new(None),
             hang: Notify::new(),
         }
@@ -103,6 +106,15 @@ impl Calls {
             _ => &self.unavailable,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_unknown(&self) {
+        self.unknown.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how many calls answered [`ErrorKind::OutcomeUnknown`].
+    pub(crate) fn unknown(&self) -> u64 {
+        self.unknown.load(Ordering::Relaxed)
     }
 
     pub(crate) fn retried(&self) -> Retried {

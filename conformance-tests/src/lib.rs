@@ -24,9 +24,11 @@
 //!
 //! * A call that answers a retryable error (`Timeout`, `Unavailable`, and `Contention` where tasks race) is made again,
 //!   within a bound. The verdict tells how often; a case fails if more than one call in ten did.
+//! * A case that fails after a write of its own answered `OutcomeUnknown` is run again on a fresh store, up to three
+//!   times. The verdict tells how often.
 //! * A call that does not return is named after 10 s, and fails its case after [`Harness::call_limit`]. A case fails
 //!   after [`Harness::time_limit`].
-//! * A case that a slow store did not let judge is [`Verdict::Inconclusive`], which is not passed.
+//! * A case that a slow store, or a write of unknown fate, did not let judge is [`Verdict::Inconclusive`], which is not passed.
 //!
 //! # Features
 //!

@@ -1,7 +1,8 @@
 //! The store that cases call: it makes calls again that failed with a retryable error, within a bound.
 //!
 //! `Timeout`, `Unavailable` and `Contention` promise that nothing changed. An overloaded server that answers so breaks
-//! no clause, so a case goes on; the calls are counted and printed with the case's verdict.
+//! no clause, so a case goes on; the calls are counted and printed with the case's verdict. `OutcomeUnknown` is handed on
+//! and counted: a case that fails after it was run on a server too slow to be judged.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -59,7 +60,11 @@ impl RetryingStore {
     }
 
     fn failed<T>(&self, result: &Result<T>) -> Option<ErrorKind> {
-        result.as_ref().err().filter(|error| self.repeats(error)).map(Error::kind)
+        let error = result.as_ref().err()?;
+        if error.kind() == ErrorKind::OutcomeUnknown {
+            self.calls.count_unknown();
+        }
+        self.repeats(error).then(|| error.kind())
     }
 
     /// Makes one call. A call that takes longer than the limit fails the case and never returns.

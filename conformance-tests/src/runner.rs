@@ -15,6 +15,9 @@ use crate::{Case, Failure, Harness, Need, Retried, Test, watch};
 /// Where in its second a manual clock stands when a case begins.
 const OFF_THE_SECOND: Duration = Duration::from_millis(457);
 
+/// How often a case is run, at most, until no write of unknown fate stands between it and a verdict.
+const RUNS: u32 = 4;
+
 /// What became of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -25,7 +28,7 @@ pub enum Verdict {
     Failed(Failure),
     /// The store or its harness does not offer what the case needs.
     Skipped(Need),
-    /// The store was too slow to be judged, and in which way. This is not passed.
+    /// The store was too slow to be judged, or the fate of a write stayed unknown, and how. This is not passed.
     Inconclusive(String),
 }
 
@@ -39,8 +42,20 @@ pub struct Ran {
     pub verdict: Verdict,
     /// How long that took, the making of the store and the clean-up included.
     pub took: Duration,
-    /// How many of its calls failed with a retryable error and were made again.
+    /// How many of its calls failed with a retryable error and were made again, in its last run.
     pub retried: Retried,
+    /// How often it was run: again, on a fresh store, where it failed and one of its writes had answered `OutcomeUnknown`.
+    pub runs: u32,
+}
+
+impl Ran {
+    /// Returns what the server's troubles cost, in words; `None` if there were none.
+    pub(crate) fn troubles(&self) -> Option<String> {
+        let retried = (self.retried.total() > 0).then(|| self.retried.to_string());
+        let again = (self.runs > 1).then(|| format!("run {} times, a write's fate being unknown", self.runs));
+        let troubles: Vec<String> = retried.into_iter().chain(again).collect();
+        (!troubles.is_empty()).then(|| troubles.join("; "))
+    }
 }
 
 /// Runs cases side by side, `jobs` at a time, each as a task of this runtime; hands each on when it ends. `next` is
@@ -68,12 +83,19 @@ pub async fn run_all(
     }
 }
 
-/// Runs one case on a fresh store.
+/// Runs one case on a fresh store; once more, within a bound, where the fate of a write left it without a verdict.
 pub async fn run(harness: &Arc<dyn Harness>, case: &Case) -> Ran {
     let started = Instant::now();
-    let calls = Arc::new(Calls::new(format!("{case:?}"), harness.call_limit()));
-    let verdict = verdict(harness, case, &calls).await;
-    Ran { case: *case, verdict, took: started.elapsed(), retried: calls.retried() }
+    let mut runs = 1;
+    loop {
+        let calls = Arc::new(Calls::new(format!("{case:?}"), harness.call_limit()));
+        let verdict = verdict(harness, case, &calls).await;
+        let unsettled = matches!(verdict, Verdict::Inconclusive(_)) && calls.unknown() > 0;
+        if runs == RUNS || !unsettled {
+            return Ran { case: *case, verdict, took: started.elapsed(), retried: calls.retried(), runs };
+        }
+        runs += 1;
+    }
 }
 
 async fn verdict(harness: &Arc<dyn Harness>, case: &Case, calls: &Arc<Calls>) -> Verdict {
@@ -127,6 +149,9 @@ async fn judge(harness: &Arc<dyn Harness>, case: &Case, test: Test, calls: &Call
     match ended {
         Ok(Ok(())) => calls.retried().excess().map_or(Verdict::Passed, Verdict::Failed),
         Ok(Err(failure)) if failure.is_inconclusive() => Verdict::Inconclusive(failure.seen),
+        Ok(Err(failure)) if calls.unknown() > 0 => {
+            Verdict::Inconclusive(format!("a write answered OutcomeUnknown; then {failure}"))
+        }
         Ok(Err(failure)) => match case.needs.iter().find(|need| failure.is_missing(**need)) {
             Some(need) => Verdict::Skipped(*need),
             None => Verdict::Failed(failure),

@@ -107,8 +107,7 @@ pub async fn check_case(harness: Arc<dyn Harness>, group: &str, name: &str) {
 pub(crate) fn remark(ran: &Ran) -> Option<String> {
     match &ran.verdict {
         Verdict::Skipped(need) => Some(format!("{:?} skipped: it needs {need}", ran.case)),
-        _ if ran.retried.total() > 0 => Some(format!("{:?}: {}", ran.case, ran.retried)),
-        _ => None,
+        _ => ran.troubles().map(|troubles| format!("{:?}: {troubles}", ran.case)),
     }
 }
 

@@ -156,6 +156,35 @@ async fn contention_without_another_writer_fails() {
     assert!(failure(&failed).seen.contains("busy"), "{:?}", failed.verdict);
 }
 
+/// The first store's writes are of unknown fate; the stores after it are as they should be.
+#[derive(Debug)]
+struct UnknownAtFirst(AtomicU64);
+
+#[async_trait]
+impl Harness for UnknownAtFirst {
+    async fn fresh(&self) -> Result<Fixture> {
+        match self.0.fetch_add(1, Ordering::Relaxed) {
+            0 => Troubles(Trouble::Fails(1, ErrorKind::OutcomeUnknown)).fresh().await,
+            _ => Ok(Fixture::new(Arc::new(CellStore::new(toy())), Time::Real)),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_case_with_a_write_of_unknown_fate_is_run_again() {
+    let case = all().into_iter().find(|case| case.name == CASES[1]).unwrap();
+    let harness: Arc<dyn Harness> = Arc::new(UnknownAtFirst(AtomicU64::new(0)));
+    let ran = run(&harness, &case).await;
+    assert_eq!((&ran.verdict, ran.runs), (&Verdict::Passed, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_whose_writes_stay_of_unknown_fate_has_not_passed() {
+    let ran = ran(Trouble::Fails(1, ErrorKind::OutcomeUnknown), CASES[1]).await;
+    let Verdict::Inconclusive(why) = &ran.verdict else { panic!("{:?}", ran.verdict) };
+    assert!(why.contains("OutcomeUnknown") && ran.runs == 4, "{why}, {} runs", ran.runs);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_hangs_is_named() {
     let failed = ran(Trouble::HangsInDelete, "deleting_one_entry_leaves_the_others").await;

@@ -34,8 +34,9 @@ Usage: ttl-conformance [OPTIONS] URL
 The environment variables TTL_CONFORMANCE_SEED and TTL_CONFORMANCE_STEPS make the cases of the group `model` choose
 other sequences and more of them.
 
-A call that answers a retryable error is made again, within a bound, and counted. A case is inconclusive if the store
-was too slow to be judged.
+A call that answers a retryable error is made again, within a bound, and counted. A case that fails after a write of
+unknown fate is run again, within a bound, and counted. A case is inconclusive if the store was too slow to be judged,
+or the fate of a write stayed unknown.
 
 The last line of a run is `N passed, N failed, N skipped`, with `, N inconclusive` where there are any. Exit status: 0
 if no case failed or is inconclusive, 1 if one did or is, 2 if they could not be run.

@@ -42,10 +42,10 @@ impl Report {
             }
             // What is skipped is listed at the end, with what is missing.
             None if word(&ran.verdict) == "skipped" => {}
-            None if ran.retried.total() > 0 => {
-                println!("{} {:?} ({})", word(&ran.verdict), ran.case, ran.retried);
-            }
-            None => println!("{} {:?}", word(&ran.verdict), ran.case),
+            None => match ran.troubles() {
+                Some(troubles) => println!("{} {:?} ({troubles})", word(&ran.verdict), ran.case),
+                None => println!("{} {:?}", word(&ran.verdict), ran.case),
+            },
         }
         self.ran.push(ran);
     }
@@ -87,6 +87,10 @@ impl Report {
         if retried > 0 {
             let cases = self.ran.iter().filter(|ran| ran.retried.total() > 0).count();
             println!("{retried} calls of {cases} cases were made again after a retryable error");
+        }
+        let again = self.ran.iter().filter(|ran| ran.runs > 1).count();
+        if again > 0 {
+            println!("{again} cases were run again, because the fate of a write was unknown");
         }
         let inconclusive = match self.count("inconclusive") {
             0 => String::new(),
@@ -156,6 +160,9 @@ fn case_json(ran: &Ran) -> Json {
             "timeout": ran.retried.timeout,
             "unavailable": ran.retried.unavailable,
         });
+    }
+    if ran.runs > 1 {
+        case["runs"] = json!(ran.runs);
     }
     match &ran.verdict {
         Verdict::Inconclusive(why) => case["why"] = json!(why),
