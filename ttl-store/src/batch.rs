@@ -1,7 +1,7 @@
 //! Batches: items that are wrong fail alone, before the rest is sent (B1).
 
 use std::ops::Deref;
-use std::vec;
+use std::{slice, vec};
 
 use ttl_core::{Error, Result};
 
@@ -15,7 +15,7 @@ use crate::space::unreported;
 /// # async fn show(store: ttl_store::Store) -> ttl_store::Result<()> {
 /// // Stop at the first failure ...
 /// store.delete_many(["a", "b"]).await.into_result()?;
-/// // ... or look at each.
+/// // ... or look at each, by value or by `&results`.
 /// for result in store.delete_many(["a", "b"]).await {
 ///     match result {
 ///         Ok(was_there) => println!("{was_there}"),
@@ -50,6 +50,15 @@ impl<T> Deref for BatchResults<T> {
 
     fn deref(&self) -> &[Result<T>] {
         &self.0
+    }
+}
+
+impl<'a, T> IntoIterator for &'a BatchResults<T> {
+    type Item = &'a Result<T>;
+    type IntoIter = slice::Iter<'a, Result<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
     }
 }
 
