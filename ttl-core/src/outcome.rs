@@ -22,8 +22,8 @@ pub enum Outcome<T> {
     Applied(T),
     /// No live entry is there, and nothing was done.
     Absent,
-    /// A live entry is there, the condition does not hold, and nothing was done.
-    Refused,
+    /// The condition does not hold, and nothing was done. Holds what is there, where the operation tells it.
+    Refused(Option<T>),
 }
 
 impl<T> Outcome<T> {
@@ -42,7 +42,7 @@ impl<T> Outcome<T> {
     /// Whether the condition did not hold.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
-        matches!(self, Self::Refused)
+        matches!(self, Self::Refused(_))
     }
 
     /// What was done, if it was.
@@ -50,7 +50,16 @@ impl<T> Outcome<T> {
     pub fn applied(self) -> Option<T> {
         match self {
             Self::Applied(done) => Some(done),
-            Self::Absent | Self::Refused => None,
+            Self::Absent | Self::Refused(_) => None,
+        }
+    }
+
+    /// What is there instead, if it was refused and the operation tells it.
+    #[must_use]
+    pub fn refused(self) -> Option<T> {
+        match self {
+            Self::Refused(there) => there,
+            Self::Applied(_) | Self::Absent => None,
         }
     }
 
@@ -59,7 +68,7 @@ impl<T> Outcome<T> {
         match self {
             Self::Applied(done) => Outcome::Applied(f(done)),
             Self::Absent => Outcome::Absent,
-            Self::Refused => Outcome::Refused,
+            Self::Refused(there) => Outcome::Refused(there.map(f)),
         }
     }
 
@@ -74,7 +83,7 @@ impl<T> Outcome<T> {
         Ok(match self {
             Self::Applied(done) => Outcome::Applied(f(done)?),
             Self::Absent => Outcome::Absent,
-            Self::Refused => Outcome::Refused,
+            Self::Refused(there) => Outcome::Refused(there.map(f).transpose()?),
         })
     }
 }
@@ -280,6 +289,19 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_carries_what_is_there() {
+        let refused = Outcome::Refused(Some(7));
+        assert!(refused.is_refused() && !refused.is_applied() && !refused.is_absent());
+        assert_eq!((refused.applied(), refused.refused()), (None, Some(7)));
+        assert_eq!(refused.map(|there| there + 1), Outcome::Refused(Some(8)));
+        assert_eq!(refused.try_map(|_| Err::<u8, _>("unreadable")), Err("unreadable"));
+        let untold: Outcome<u8> = Outcome::Refused(None);
+        assert!(untold.is_refused());
+        assert_eq!(untold.try_map(|_| Err::<u8, _>("unreadable")), Ok(Outcome::Refused(None)));
+        assert_eq!(Outcome::Applied(7).refused(), None);
+    }
 
     #[test]
     fn debug_prints_no_values() {

@@ -158,12 +158,12 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
                 let put = PutOptions::new(create.lifespan).with_condition(Condition::IfAbsent);
                 match self.put(key, record.clone().into(), put.with_want(options.want)).await? {
                     Outcome::Applied(meta) => return outcome(meta, &record, effects, patch),
-                    Outcome::Absent | Outcome::Refused => continue,
+                    Outcome::Absent | Outcome::Refused(_) => continue,
                 }
             };
             let version = reported_version(&entry)?;
             if options.if_version.is_some_and(|expected| expected != version) {
-                return Ok(Outcome::Refused);
+                return Ok(Outcome::Refused(None));
             }
             let (record, effects) = patched(reported_value(entry)?.into_record()?, patch)?;
             // The lifespan is not used: this put cannot create.
@@ -173,7 +173,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
                 .with_want(options.want);
             match self.put(key, record.clone().into(), put).await? {
                 Outcome::Applied(meta) => return outcome(meta, &record, effects, patch),
-                Outcome::Absent | Outcome::Refused => {}
+                Outcome::Absent | Outcome::Refused(_) => {}
             }
         }
         Err(contention().with_operation("patch").with_backend(self.capabilities().backend).with_key(key))
@@ -207,7 +207,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
             };
             let version = reported_version(&entry)?;
             if options.if_version.is_some_and(|expected| expected != version) {
-                return Ok(Outcome::Refused);
+                return Ok(Outcome::Refused(None));
             }
             let value = reported_value(entry)?;
             rules::check_kind(value.kind(), options.kind, &options.select)?;

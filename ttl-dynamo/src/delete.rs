@@ -45,7 +45,7 @@ impl Inner {
                 Reply::Failed(item) => {
                     match rules::delete(now, codec::met(now, item.as_ref())?.as_ref(), options)? {
                         DeleteStep::Absent => return Ok(Outcome::Absent),
-                        DeleteStep::Refused => return Ok(Outcome::Refused),
+                        DeleteStep::Refused => return Ok(Outcome::Refused(None)),
                         // It cannot be read, or became what it is only after another condition had failed.
                         DeleteStep::Remove => {
                             taken(item, &options.select)?;

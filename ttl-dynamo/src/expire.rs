@@ -161,7 +161,7 @@ impl Expire<'_> {
 fn outcome(step: ExpireStep) -> Outcome<ExpireOutcome> {
     match step {
         ExpireStep::Absent => Outcome::Absent,
-        ExpireStep::Refused => Outcome::Refused,
+        ExpireStep::Refused => Outcome::Refused(None),
         ExpireStep::Keep(deadline) => Outcome::Applied(ExpireOutcome::new(deadline, false)),
         ExpireStep::Move(deadline) | ExpireStep::End(deadline) => {
             Outcome::Applied(ExpireOutcome::new(deadline, true))

@@ -102,7 +102,7 @@ impl Patching<'_> {
             let header = codec::met(now, item.as_ref())?;
             step = match (rules::patch(now, header.as_ref(), self.options)?, header, item) {
                 (PatchStep::Absent, ..) => return Ok(Outcome::Absent),
-                (PatchStep::Refused, ..) => return Ok(Outcome::Refused),
+                (PatchStep::Refused, ..) => return Ok(Outcome::Refused(None)),
                 (PatchStep::Change { .. }, Some(seen), Some(item)) => {
                     let form = self.form(now, &seen);
                     if one.is_some() && refused != Some(form) {

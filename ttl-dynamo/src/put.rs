@@ -105,7 +105,7 @@ impl Put<'_> {
         let old = codec::replaced(now, old);
         Ok(match rules::put(now, old.as_ref(), self.options)? {
             PutStep::Absent => Outcome::Absent,
-            PutStep::Refused => Outcome::Refused,
+            PutStep::Refused => Outcome::Refused(None),
             PutStep::Write { deadline, created, .. } => Outcome::Applied(self.meta(created, deadline, true)?),
             PutStep::Erase { deadline, created } => Outcome::Applied(self.meta(created, deadline, false)?),
         })
@@ -172,7 +172,7 @@ impl Put<'_> {
             let back = std::mem::replace(&mut lost_race, met.is_none());
             let replied = match (step, &met) {
                 (PutStep::Absent, _) => return Ok(Outcome::Absent),
-                (PutStep::Refused, _) => return Ok(Outcome::Refused),
+                (PutStep::Refused, _) => return Ok(Outcome::Refused(None)),
                 (_, Some(_)) if back => self.first(retries).await?,
                 (_, Some(header)) => self.over(header, retries).await?,
                 (_, None) => match self.store.write(self.key, retries, |now| self.fresh(now)).await {

@@ -105,7 +105,7 @@ impl Table {
                 Ok(Outcome::Applied(self.meta(created, options.want, deadline, None)))
             }
             Ok(PutStep::Absent) => Ok(Outcome::Absent),
-            Ok(PutStep::Refused) => Ok(Outcome::Refused),
+            Ok(PutStep::Refused) => Ok(Outcome::Refused(None)),
             Err(error) => Err(error),
         };
         trash.value = Some(value);
@@ -124,7 +124,7 @@ impl Table {
         let stored = self.header(place);
         let (deadline, cap, record) = match rules::patch(now, stored.as_ref(), options)? {
             PatchStep::Absent => return Ok(Outcome::Absent),
-            PatchStep::Refused => return Ok(Outcome::Refused),
+            PatchStep::Refused => return Ok(Outcome::Refused(None)),
             PatchStep::Change { deadline } => {
                 let cap = stored.map_or(Deadline::NEVER, |stored| stored.cap);
                 let entry = place.and_then(|place| self.entries.get_bucket(place));
@@ -159,7 +159,7 @@ impl Table {
     ) -> Result<Outcome<ExpireOutcome>> {
         Ok(match rules::expire(now, self.header(self.place(at)).as_ref(), change, options)? {
             ExpireStep::Absent => Outcome::Absent,
-            ExpireStep::Refused => Outcome::Refused,
+            ExpireStep::Refused => Outcome::Refused(None),
             ExpireStep::Keep(deadline) => Outcome::Applied(ExpireOutcome::new(deadline, false)),
             ExpireStep::Move(deadline) => {
                 self.set_deadline(at, deadline);
@@ -181,7 +181,7 @@ impl Table {
     ) -> Result<Outcome<Option<Entry>>> {
         Ok(match rules::delete(now, self.header(self.place(at)).as_ref(), options)? {
             DeleteStep::Absent => Outcome::Absent,
-            DeleteStep::Refused => Outcome::Refused,
+            DeleteStep::Refused => Outcome::Refused(None),
             DeleteStep::Remove => {
                 self.remove(at, trash);
                 let taken = trash.entries.pop();

@@ -244,7 +244,7 @@ async fn of_many_creators_and_of_many_takers_one_wins() {
                         assert!(entry.unwrap().value.is_some());
                         taken.fetch_add(1, Ordering::Relaxed);
                     }
-                    Outcome::Absent | Outcome::Refused => {}
+                    Outcome::Absent | Outcome::Refused(_) => {}
                 }
             }
         }))

@@ -162,7 +162,7 @@ fn applied<T>(
     match status.as_slice() {
         b"O" => Ok(Ok(items)),
         b"A" => Ok(Err(Outcome::Absent)),
-        b"R" => Ok(Err(Outcome::Refused)),
+        b"R" => Ok(Err(Outcome::Refused(None))),
         b"W" => Err(Fault::Refused(expected.wrong())),
         other => Err(codec::script_error(other)),
     }

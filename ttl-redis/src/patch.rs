@@ -255,7 +255,7 @@ impl Request for Patching<'_> {
         match status.as_slice() {
             b"O" => {}
             b"A" => return done(Outcome::Absent),
-            b"R" => return done(Outcome::Refused),
+            b"R" => return done(Outcome::Refused(None)),
             b"S" => return Ok(Answer::Done(Patched::TooLong)),
             b"W" => return Err(Fault::Refused(Kind::Record.wrong())),
             b"T" | b"V" | b"L" => {

@@ -108,7 +108,7 @@ impl Put<'_> {
             (_, Reply::ServerError(error)) if is_wrong_type(&error) => {
                 return Ok(Answer::Next(Step::Script(Form::Sha)));
             }
-            (Condition::IfAbsent, Reply::Nil) => return Ok(Answer::Done(Outcome::Refused)),
+            (Condition::IfAbsent, Reply::Nil) => return Ok(Answer::Done(Outcome::Refused(None))),
             (Condition::IfAbsent, Reply::Okay) => true,
             (Condition::IfAbsent, other) => return Err(codec::other_reply(other)),
             (Condition::IfPresent, Reply::Nil) => return Ok(Answer::Done(Outcome::Absent)),
@@ -126,7 +126,7 @@ impl Put<'_> {
         match status.as_slice() {
             b"O" => {}
             b"A" => return Ok(Outcome::Absent),
-            b"R" => return Ok(Outcome::Refused),
+            b"R" => return Ok(Outcome::Refused(None)),
             other => return Err(codec::script_error(other)),
         }
         let created = codec::flag(codec::next(&mut items)?)?;

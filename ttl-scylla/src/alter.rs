@@ -38,7 +38,7 @@ impl Strict {
                     self.pause(attempt).await;
                     continue;
                 }
-                ExpireStep::Refused => return Ok(Outcome::Refused),
+                ExpireStep::Refused => return Ok(Outcome::Refused(None)),
                 ExpireStep::Keep(at) => return Ok(Outcome::Applied(ExpireOutcome::new(at, false))),
                 ExpireStep::Move(to) => (to, false),
                 ExpireStep::End(to) => (to, true),
@@ -137,7 +137,7 @@ impl Strict {
                         self.pause(attempt).await;
                         continue;
                     }
-                    DeleteStep::Refused => return Ok(Outcome::Refused),
+                    DeleteStep::Refused => return Ok(Outcome::Refused(None)),
                     DeleteStep::Remove => {}
                 }
                 let Some(header) = header else { return Ok(Outcome::Absent) };
@@ -169,7 +169,7 @@ impl Strict {
                 return Ok(Outcome::Absent);
             }
             if blind && !ended && version.is_some_and(|version| row.version != Some(version)) {
-                return Ok(Outcome::Refused);
+                return Ok(Outcome::Refused(None));
             }
             damaged = (blind && !ended).then_some(row);
             self.pause(attempt).await;

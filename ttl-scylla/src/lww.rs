@@ -61,7 +61,7 @@ impl Lww {
         let (now, row) = self.common.read(key, false).await?;
         match rules::put(now, row.header(now)?.as_ref(), options)? {
             PutStep::Absent => Ok(Outcome::Absent),
-            PutStep::Refused => Ok(Outcome::Refused),
+            PutStep::Refused => Ok(Outcome::Refused(None)),
             PutStep::Erase { deadline, created } => {
                 if !row.is_empty() {
                     self.erase(key, &row).await?;
@@ -88,7 +88,7 @@ impl Lww {
         let (now, row) = self.common.read(key, false).await?;
         let to = match rules::expire(now, row.header(now)?.as_ref(), change, options)? {
             ExpireStep::Absent => return Ok(Outcome::Absent),
-            ExpireStep::Refused => return Ok(Outcome::Refused),
+            ExpireStep::Refused => return Ok(Outcome::Refused(None)),
             ExpireStep::Keep(at) => return Ok(Outcome::Applied(ExpireOutcome::new(at, false))),
             ExpireStep::End(to) => {
                 self.erase(key, &row).await?;

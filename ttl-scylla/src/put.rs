@@ -39,7 +39,7 @@ impl Strict {
                     self.pause(attempt).await;
                     continue;
                 }
-                PutStep::Refused => return Ok(Outcome::Refused),
+                PutStep::Refused => return Ok(Outcome::Refused(None)),
                 PutStep::Write { deadline, cap, created } => {
                     let cells = Cells::new(value, deadline, cap, &version);
                     let reach = Reach::until(cells.deadline, now, self.common.skew);

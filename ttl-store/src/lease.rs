@@ -78,7 +78,7 @@ impl Leases {
                 .with_want(Want::DEADLINE | Want::VERSION);
             let meta = match self.space.driver.put(&key, token, options).await? {
                 Outcome::Applied(meta) => meta,
-                Outcome::Absent | Outcome::Refused => return Ok(Outcome::Refused),
+                Outcome::Absent | Outcome::Refused(_) => return Ok(Outcome::Refused(None)),
             };
             let version = meta.version.ok_or_else(|| unreported("version"))?;
             let deadline = meta.deadline.ok_or_else(|| unreported("deadline"))?;

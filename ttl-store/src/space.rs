@@ -81,7 +81,7 @@ pub(crate) fn found<T>(outcome: Outcome<T>) -> Result<Option<T>> {
     match outcome {
         Outcome::Applied(done) => Ok(Some(done)),
         Outcome::Absent => Ok(None),
-        Outcome::Refused => Err(broken("refused a write that has no condition")),
+        Outcome::Refused(_) => Err(broken("refused a write that has no condition")),
     }
 }
 

@@ -232,7 +232,7 @@ cases! {
         t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
         let put = PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_want(Want::all());
         let outcome = t.store.put(&key("k"), "new".into(), put).await;
-        ensure!(matches!(outcome, Ok(Outcome::Refused)), "Ok(Refused)", "{outcome:?}");
+        ensure!(matches!(outcome, Ok(Outcome::Refused(_))), "Ok(Refused)", "{outcome:?}");
         Ok(())
     }
 

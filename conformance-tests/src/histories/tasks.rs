@@ -322,7 +322,7 @@ fn unless_applied<T>(
     match result {
         Ok(Outcome::Applied(done)) => applied(done).map(Ok),
         Ok(Outcome::Absent) => Ok(Ok(Answer::Absent)),
-        Ok(Outcome::Refused) => Ok(Ok(Answer::Refused)),
+        Ok(Outcome::Refused(_)) => Ok(Ok(Answer::Refused)),
         Err(error) => Ok(Err::<Answer, Error>(error)),
     }
 }

@@ -152,7 +152,7 @@ fn unapplied<T>(result: Result<Outcome<T>>) -> Seen {
     match result {
         Ok(Outcome::Applied(_)) => Seen::of(Answer::Applied),
         Ok(Outcome::Absent) => Seen::of(Answer::Absent),
-        Ok(Outcome::Refused) => Seen::of(Answer::Refused),
+        Ok(Outcome::Refused(_)) => Seen::of(Answer::Refused),
         Err(error) => failed(error),
     }
 }

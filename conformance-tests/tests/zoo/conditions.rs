@@ -15,7 +15,7 @@ animals! {
             if options.condition != Condition::IfAbsent {
                 return self.right.put(key, value, options).await;
             }
-            if self.right.cell().live(key).is_some() { return Ok(Outcome::Refused) }
+            if self.right.cell().live(key).is_some() { return Ok(Outcome::Refused(None)) }
             tokio::task::yield_now().await;
             let outcome = self.right.put(key, value, options.with_condition(Condition::Always)).await?;
             Ok(outcome.map(|mut meta| { meta.created = true; meta }))
@@ -49,7 +49,7 @@ animals! {
             };
             match self.right.cell().live(key) {
                 None => return Ok(Outcome::Absent),
-                Some(stored) if stored.version != version => return Ok(Outcome::Refused),
+                Some(stored) if stored.version != version => return Ok(Outcome::Refused(None)),
                 Some(_) => {}
             }
             tokio::task::yield_now().await;
@@ -93,7 +93,7 @@ animals! {
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let versioned = matches!(options.condition, Condition::IfVersion(_));
             match self.right.put(key, value, options).await? {
-                Outcome::Absent if versioned => Ok(Outcome::Refused),
+                Outcome::Absent if versioned => Ok(Outcome::Refused(None)),
                 other => Ok(other),
             }
         }
@@ -104,7 +104,7 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             match self.right.put(key, value, options).await? {
-                Outcome::Refused => Err(Error::new(ErrorKind::Backend, "the condition does not hold")),
+                Outcome::Refused(_) => Err(Error::new(ErrorKind::Backend, "the condition does not hold")),
                 other => Ok(other),
             }
         }
@@ -115,7 +115,7 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             match self.right.put(key, value, options).await? {
-                Outcome::Refused => Ok(Outcome::Absent),
+                Outcome::Refused(_) => Ok(Outcome::Absent),
                 other => Ok(other),
             }
         }

@@ -72,7 +72,7 @@ animals! {
             let live = self.right.cell().live(key);
             let too_large = value.size_bytes() as u64 > self.right.capabilities().max_value_bytes;
             match (options.condition, live) {
-                (Condition::IfAbsent, Some(_)) if too_large => Ok(Outcome::Refused),
+                (Condition::IfAbsent, Some(_)) if too_large => Ok(Outcome::Refused(None)),
                 (Condition::IfPresent, None) if too_large => Ok(Outcome::Absent),
                 _ => self.right.put(key, value, options).await,
             }

@@ -51,7 +51,7 @@ animals! {
             let guarded = options.guard != Guard::Always;
             let outcome = self.right.expire(key, to, options).await?;
             let refused = guarded && matches!(outcome, Outcome::Applied(done) if !done.changed);
-            Ok(if refused { Outcome::Refused } else { outcome })
+            Ok(if refused { Outcome::Refused(None) } else { outcome })
         }
     }
 

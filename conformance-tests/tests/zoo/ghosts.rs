@@ -103,7 +103,7 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             if options.condition == Condition::IfAbsent && is_ghost(&self.right, key) {
-                return Ok(Outcome::Refused);
+                return Ok(Outcome::Refused(None));
             }
             self.right.put(key, value, options).await
         }
@@ -126,7 +126,7 @@ animals! {
             if let Condition::IfVersion(version) = options.condition
                 && let Some(ghost) = self.right.cell().peek(key).filter(|_| is_ghost(&self.right, key))
             {
-                if ghost.version != version { return Ok(Outcome::Refused) }
+                if ghost.version != version { return Ok(Outcome::Refused(None)) }
                 return self.right.put(key, value, options.with_condition(Condition::Always)).await;
             }
             self.right.put(key, value, options).await

@@ -93,7 +93,7 @@ animals! {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, mut options: DeleteOptions) -> Deleted {
             if let (Some(version), Some(stored)) = (options.if_version, self.right.cell().live(key)) {
-                if stored.version != version { return Ok(Outcome::Refused) }
+                if stored.version != version { return Ok(Outcome::Refused(None)) }
                 yield_now().await;
                 options.if_version = None;
             }
@@ -106,7 +106,7 @@ animals! {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
             if let (Some(version), Some(stored)) = (options.if_version, self.right.cell().live(key)) {
-                if stored.version != version { return Ok(Outcome::Refused) }
+                if stored.version != version { return Ok(Outcome::Refused(None)) }
                 yield_now().await;
                 options.if_version = None;
             }
@@ -120,7 +120,7 @@ animals! {
         async fn expire(&self, key: &Key, to: ExpiryChange, mut options: ExpireOptions) -> Expired {
             if let (Some(version), Some(stored)) = (options.if_version, self.right.cell().live(key)) {
                 if let ExpiryChange::Set(expiry) = to { expiry.resolve(now(&self.right))?; }
-                if stored.version != version { return Ok(Outcome::Refused) }
+                if stored.version != version { return Ok(Outcome::Refused(None)) }
                 yield_now().await;
                 options.if_version = None;
             }
@@ -137,7 +137,7 @@ animals! {
                 if let (Condition::IfVersion(version), Some(stored)) =
                     (item.options.condition, self.right.cell().live(&item.key))
                 {
-                    if stored.version != version { results.push(Ok(Outcome::Refused)); continue }
+                    if stored.version != version { results.push(Ok(Outcome::Refused(None))); continue }
                     yield_now().await;
                     item.options.condition = Condition::IfPresent;
                 }

@@ -87,7 +87,7 @@ animals! {
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let on_live = options.on_live;
             let outcome = self.right.put(key, value, options).await;
-            if let (Ok(Outcome::Refused), OnLive::Refresh(refresh)) = (&outcome, on_live) {
+            if let (Ok(Outcome::Refused(_)), OnLive::Refresh(refresh)) = (&outcome, on_live) {
                 let _ = self.right.get(key, GetOptions::nothing().with_refresh(refresh)).await;
             }
             outcome
@@ -114,7 +114,7 @@ animals! {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
             let outcome = self.right.expire(key, to, options).await;
-            if matches!(outcome, Ok(Outcome::Refused)) { prolong(&self.right, key) }
+            if matches!(outcome, Ok(Outcome::Refused(_))) { prolong(&self.right, key) }
             outcome
         }
     }
@@ -124,7 +124,7 @@ animals! {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
             let outcome = self.right.delete(key, options).await;
-            if matches!(outcome, Ok(Outcome::Refused)) { prolong(&self.right, key) }
+            if matches!(outcome, Ok(Outcome::Refused(_))) { prolong(&self.right, key) }
             outcome
         }
     }

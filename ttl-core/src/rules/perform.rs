@@ -74,7 +74,7 @@ pub fn put(
 ) -> Result<(Next, Outcome<Meta>)> {
     Ok(match super::put(now, stored.map(Stored::header).as_ref(), options)? {
         PutStep::Absent => (Next::Stays, Outcome::Absent),
-        PutStep::Refused => (Next::Stays, Outcome::Refused),
+        PutStep::Refused => (Next::Stays, Outcome::Refused(None)),
         PutStep::Write { deadline, cap, created } => {
             let next = Stored::new(value.clone(), deadline, cap, Version::random());
             let meta = meta(created, options.want, deadline, Some(next.version));
@@ -104,7 +104,7 @@ pub fn patch(
     let step = super::patch(now, header.as_ref(), options)?;
     let (deadline, cap) = match step {
         PatchStep::Absent => return Ok((Next::Stays, Outcome::Absent)),
-        PatchStep::Refused => return Ok((Next::Stays, Outcome::Refused)),
+        PatchStep::Refused => return Ok((Next::Stays, Outcome::Refused(None))),
         PatchStep::Change { deadline } => (deadline, header.map_or(Deadline::NEVER, |header| header.cap)),
         PatchStep::Create { deadline, cap } => (deadline, cap),
         PatchStep::CreateElapsed { deadline } => (deadline, Deadline::NEVER),
@@ -140,7 +140,7 @@ pub fn expire(
 ) -> Result<(Next, Outcome<ExpireOutcome>)> {
     let (next, deadline) = match super::expire(now, stored.map(Stored::header).as_ref(), change, options)? {
         ExpireStep::Absent => return Ok((Next::Stays, Outcome::Absent)),
-        ExpireStep::Refused => return Ok((Next::Stays, Outcome::Refused)),
+        ExpireStep::Refused => return Ok((Next::Stays, Outcome::Refused(None))),
         ExpireStep::Keep(deadline) => {
             return Ok((Next::Stays, Outcome::Applied(ExpireOutcome::new(deadline, false))));
         }
@@ -164,7 +164,7 @@ pub fn delete(
 ) -> Result<(Next, Outcome<Option<Entry>>)> {
     Ok(match super::delete(now, stored.map(Stored::header).as_ref(), options)? {
         DeleteStep::Absent => (Next::Stays, Outcome::Absent),
-        DeleteStep::Refused => (Next::Stays, Outcome::Refused),
+        DeleteStep::Refused => (Next::Stays, Outcome::Refused(None)),
         DeleteStep::Remove => {
             let taken = stored.filter(|_| options.select != Select::Nothing);
             let taken = taken.map(|stored| entry(stored, &options.select, Want::empty(), stored.deadline));

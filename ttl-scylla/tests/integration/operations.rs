@@ -75,7 +75,7 @@ fn outcome<T>(outcome: Outcome<T>, text: impl FnOnce(T) -> String) -> Seen {
     let text = match outcome {
         Outcome::Applied(done) => format!("applied: {}", text(done)),
         Outcome::Absent => "absent".to_owned(),
-        Outcome::Refused => "refused".to_owned(),
+        Outcome::Refused(_) => "refused".to_owned(),
     };
     Seen { text, refresh_error: None }
 }

@@ -104,7 +104,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         let options = ExpireOptions::new().with_guard(guard).with_if_version(version);
         match driver.expire(key, ExpiryChange::Set(refresh.ttl.into()), options).await? {
             Outcome::Applied(done) => Ok(Some(done.deadline)),
-            Outcome::Absent | Outcome::Refused => Ok(None),
+            Outcome::Absent | Outcome::Refused(_) => Ok(None),
         }
     }
 }
