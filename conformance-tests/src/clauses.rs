@@ -199,6 +199,10 @@ pub const SECTIONS: &[Section] = &[
                 "A refusal is an outcome, not an error: `Absent` where no live entry is, `Refused` where the condition does not hold. Nothing changes.",
             ),
             clause("C4", "A call that is cancelled leaves the entry whole: as it was, or as it was to be."),
+            clause(
+                "C5",
+                "A put that asks for it hands back the value of the live entry that it met: the one that it replaced, or the one that refused it, then with that entry's deadline and version. Of values put over each other each is handed back once. A value that cannot be read is not replaced, or the put says `OutcomeUnknown`.",
+            ),
         ],
     },
     Section {

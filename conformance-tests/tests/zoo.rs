@@ -14,6 +14,7 @@ mod zoo {
     pub(crate) mod many;
     pub(crate) mod pairs;
     pub(crate) mod patch;
+    pub(crate) mod previous;
     pub(crate) mod records;
     pub(crate) mod refresh;
     pub(crate) mod values;
@@ -40,13 +41,14 @@ const RACES: [&str; 5] = ["churn", "concurrency", "histories", "pairs", "races"]
 const MODEL: &str = "model";
 
 /// Animals whose fault shows only if another writer comes at the right moment: a case that passes is tried again.
-const RACING: [&str; 28] = [
+const RACING: [&str; 29] = [
     "BatchRefreshTouchesNewer",
     "BatchSwapsLookFirst",
     "BatchTakesLookFirst",
     "DeleteByVersionLooksFirst",
     "ExtendLooksFirst",
     "GuardsLookFirst",
+    "HandsBackWhatItReadBefore",
     "IfPresentLooksFirst",
     "KeepLooksFirst",
     "LateDeleteAfterBatches",
@@ -108,6 +110,7 @@ fn animals() -> Vec<Animal> {
         zoo::extend::ANIMALS,
         zoo::patch::ANIMALS,
         zoo::conditions::ANIMALS,
+        zoo::previous::ANIMALS,
         zoo::many::ANIMALS,
         zoo::limits::ANIMALS,
         zoo::edges::ANIMALS,

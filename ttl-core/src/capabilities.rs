@@ -138,7 +138,8 @@ impl Capabilities {
     /// # Errors
     /// [`ErrorKind::Unsupported`], naming the capability.
     pub fn check_put(&self, options: &PutOptions) -> Result<()> {
-        self.demand(self.conditions || options.condition == Condition::Always, "put", "conditions")?;
+        let conditional = options.condition != Condition::Always || options.previous;
+        self.demand(self.conditions || !conditional, "put", "conditions")?;
         self.check_lifespan(&options.lifespan, "put")
     }
 

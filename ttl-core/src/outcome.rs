@@ -132,7 +132,7 @@ impl Entry {
 }
 
 /// What a write reports of the entry that it left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Meta {
     /// Whether there was no live entry before.
@@ -141,13 +141,16 @@ pub struct Meta {
     pub deadline: Option<Deadline>,
     /// The new version, where it was wanted and an entry was left.
     pub version: Option<Version>,
+    /// The value that a put met, where it was asked to hand it back (C5): that which it replaced, or that which refused
+    /// it. `None` where no live entry was there.
+    pub previous: Option<Value>,
 }
 
 impl Meta {
     /// Nothing but whether the write created.
     #[must_use]
     pub const fn new(created: bool) -> Self {
-        Self { created, deadline: None, version: None }
+        Self { created, deadline: None, version: None, previous: None }
     }
 
     /// With this deadline, if it was wanted.
@@ -161,6 +164,13 @@ impl Meta {
     #[must_use]
     pub fn with_version(mut self, version: impl Into<Option<Version>>) -> Self {
         self.version = version.into();
+        self
+    }
+
+    /// With the value that the put met.
+    #[must_use]
+    pub fn with_previous(mut self, previous: impl Into<Option<Value>>) -> Self {
+        self.previous = previous.into();
         self
     }
 }

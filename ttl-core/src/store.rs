@@ -90,8 +90,10 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// The new entry inherits nothing from a ghost or a deleted one (E3, E9), and from a live one only its cap
     /// (R4) and what [`PutOptions::on_live`] says. A deadline in the past leaves nothing (E6).
     ///
+    /// With [`PutOptions::previous`] the answer holds the value that the put met (C5), refusals included.
+    ///
     /// Cost: memory, a lock and one allocation; Redis, one request; DynamoDB, one, two where the old deadline counts;
-    /// CQL, one where nothing is stored, with `IfAbsent` and with `IfVersion`, else two.
+    /// CQL, one where nothing is stored, with `IfAbsent` and with `IfVersion`, else two, and two with `previous`.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidExpiry`] for a deadline too far away (E8), [`ErrorKind::TooLarge`] (V4), both before

@@ -2,7 +2,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, Header, PutStep};
-use ttl_core::{Condition, Deadline, Key, Kind, Meta, Now, OnLive, Outcome, PutOptions, Result, Value, Want};
+use ttl_core::{
+    Condition, Deadline, Key, Kind, Meta, Now, OnLive, Outcome, PutOptions, Result, Select, Value, Want,
+};
 
 use crate::codec::{self, Item};
 use crate::error::{answer_lost, contention, unknown};
@@ -50,7 +52,7 @@ impl Put<'_> {
 
     async fn first(&self, retries: &mut Retries) -> Result<Met> {
         match self.store.write(self.key, retries, |now| self.first_request(now)).await {
-            Ok((now, Reply::Done(old))) => self.done(now, old.as_ref()).map(Met::Outcome),
+            Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
             Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
             // Whether it created cannot be told any more, unless only a put that creates is applied.
             Err(lost) => {
@@ -64,7 +66,7 @@ impl Put<'_> {
     async fn first_of_version(&self, retries: &mut Retries) -> Result<Met> {
         let sent = self.store.write_pinned(self.key, &self.token, retries, |now| self.first_request(now));
         match sent.await.map_err(Lost::into_error)? {
-            (now, Pinned::Done(old)) => self.done(now, old.as_ref()).map(Met::Outcome),
+            (now, Pinned::Done(old)) => self.done(now, old).map(Met::Outcome),
             (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
             (_, Pinned::Own(sent, item)) => {
                 let written = |now, cap| self.first_deadline(now, cap);
@@ -101,14 +103,36 @@ impl Put<'_> {
     }
 
     /// The outcome of a request that was applied over this item.
-    fn done(&self, now: Now, old: Option<&Item>) -> Result<Outcome<Meta>> {
-        let old = codec::replaced(now, old);
-        Ok(match rules::put(now, old.as_ref(), self.options)? {
-            PutStep::Absent => Outcome::Absent,
-            PutStep::Refused => Outcome::Refused(None),
-            PutStep::Write { deadline, created, .. } => Outcome::Applied(self.meta(created, deadline, true)?),
-            PutStep::Erase { deadline, created } => Outcome::Applied(self.meta(created, deadline, false)?),
-        })
+    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<Meta>> {
+        let header = codec::replaced(now, old.as_ref());
+        let meta = match rules::put(now, header.as_ref(), self.options)? {
+            PutStep::Absent => return Ok(Outcome::Absent),
+            PutStep::Refused => return Ok(Outcome::Refused(None)),
+            PutStep::Write { deadline, created, .. } => self.meta(created, deadline, true)?,
+            PutStep::Erase { deadline, created } => self.meta(created, deadline, false)?,
+        };
+        let previous = self.previous(now, header.as_ref(), old);
+        let previous = previous.map_err(|_| answer_lost("what it replaced, a damaged value"))?;
+        Ok(Outcome::Applied(meta.with_previous(previous)))
+    }
+
+    /// The value of the entry that was met, if it is to be handed back.
+    fn previous(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Option<Value>> {
+        match (rules::live(now, header), item) {
+            (Some(_), Some(mut item)) if self.options.previous => codec::value(&mut item, &Select::All),
+            _ => Ok(None),
+        }
+    }
+
+    /// The outcome of a put that this entry refuses.
+    fn refused(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Outcome<Meta>> {
+        let Some(seen) = header.filter(|_| self.options.previous) else { return Ok(Outcome::Refused(None)) };
+        let want = self.options.want;
+        let meta = Meta::new(false)
+            .with_deadline(want.contains(Want::DEADLINE).then_some(seen.ends()))
+            .with_version(want.contains(Want::VERSION).then_some(seen.version))
+            .with_previous(self.previous(now, header, item)?);
+        Ok(Outcome::Refused(Some(meta)))
     }
 
     /// The outcome of a write whose answer was lost and that was found to be applied, by one of the attempts that were
@@ -120,6 +144,9 @@ impl Put<'_> {
         created: bool,
         written: impl Fn(Now, Deadline) -> Result<Written>,
     ) -> Result<Outcome<Meta>> {
+        if self.options.previous && !created {
+            return Err(answer_lost("what it replaced"));
+        }
         let cap = codec::header(item)?.cap;
         let written = sent.iter().map(|now| written(*now, cap)).collect::<Result<Vec<_>>>()?;
         let deadline = match deadline_of(&written, item)? {
@@ -172,7 +199,7 @@ impl Put<'_> {
             let back = std::mem::replace(&mut lost_race, met.is_none());
             let replied = match (step, &met) {
                 (PutStep::Absent, _) => return Ok(Outcome::Absent),
-                (PutStep::Refused, _) => return Ok(Outcome::Refused(None)),
+                (PutStep::Refused, _) => return self.refused(now, met.as_ref(), item),
                 (_, Some(_)) if back => self.first(retries).await?,
                 (_, Some(header)) => self.over(header, retries).await?,
                 (_, None) => match self.store.write(self.key, retries, |now| self.fresh(now)).await {
@@ -231,14 +258,14 @@ impl Put<'_> {
             matches!(rules::put(self.store.now_millis(), Some(seen), self.options)?, PutStep::Erase { .. });
         if erases {
             return match self.store.write(self.key, retries, build).await {
-                Ok((now, Reply::Done(old))) => self.done(now, old.as_ref()).map(Met::Outcome),
+                Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
                 Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
                 Err(lost) => Err(lost.into_error()),
             };
         }
         let sent = self.store.write_pinned(self.key, &self.token, retries, build).await;
         match sent.map_err(Lost::into_error)? {
-            (now, Pinned::Done(old)) => self.done(now, old.as_ref()).map(Met::Outcome),
+            (now, Pinned::Done(old)) => self.done(now, old).map(Met::Outcome),
             (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
             (_, Pinned::Own(sent, item)) => {
                 let written = |now, _| self.decided_deadline(now, Some(seen));

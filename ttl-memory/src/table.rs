@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 use ttl_core::rules::{self, DeleteStep, ExpireStep, Header, PatchStep, PutStep};
 use ttl_core::{
     Deadline, DeleteOptions, ExpireOptions, ExpireOutcome, ExpiryChange, Meta, Now, Outcome, Patch,
-    PatchOptions, PatchOutcome, PutOptions, Record, Result, Select, Value, Want,
+    PatchOptions, PatchOutcome, PutOptions, Record, Result, Select, Value, Version, Want,
 };
 
 use crate::entry::{self, Entry};
@@ -95,17 +95,27 @@ impl Table {
         trash: &mut Trash,
     ) -> Result<Outcome<Meta>> {
         let place = self.place(at);
-        let outcome = match rules::put(now, self.header(place).as_ref(), options) {
+        let stored = self.header(place);
+        let previous = if options.previous { self.live_value(place, stored.as_ref(), now) } else { None };
+        let outcome = match rules::put(now, stored.as_ref(), options) {
             Ok(PutStep::Write { deadline, cap, created }) => {
                 let version = self.write(at, place, value, deadline, cap, trash);
-                return Ok(Outcome::Applied(self.meta(created, options.want, deadline, Some(version))));
+                let meta = self.meta(created, options.want, deadline, Some(version));
+                return Ok(Outcome::Applied(meta.with_previous(previous)));
             }
             Ok(PutStep::Erase { deadline, created }) => {
                 self.remove(at, trash);
-                Ok(Outcome::Applied(self.meta(created, options.want, deadline, None)))
+                let meta = self.meta(created, options.want, deadline, None);
+                Ok(Outcome::Applied(meta.with_previous(previous)))
             }
             Ok(PutStep::Absent) => Ok(Outcome::Absent),
-            Ok(PutStep::Refused) => Ok(Outcome::Refused(None)),
+            Ok(PutStep::Refused) => Ok(Outcome::Refused(match (previous, stored) {
+                (Some(previous), Some(stored)) => {
+                    let meta = reported(false, options.want, stored.ends(), Some(stored.version));
+                    Some(meta.with_previous(previous))
+                }
+                _ => None,
+            })),
             Err(error) => Err(error),
         };
         trash.value = Some(value);
@@ -261,11 +271,22 @@ impl Table {
     }
 
     fn meta(&self, created: bool, want: Want, deadline: Deadline, version: Option<u64>) -> Meta {
-        let version = version.filter(|_| want.contains(Want::VERSION));
-        Meta::new(created)
-            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-            .with_version(version.map(|number| entry::version(self.store, number)))
+        reported(created, want, deadline, version.map(|number| entry::version(self.store, number)))
     }
+
+    /// The value of a live entry.
+    fn live_value(&self, place: Option<usize>, stored: Option<&Header>, now: Now) -> Option<Value> {
+        rules::live(now, stored)?;
+        let entry = self.entries.get_bucket(place?)?;
+        self.note_share(entry, &Select::All);
+        Some(entry.value().clone())
+    }
+}
+
+fn reported(created: bool, want: Want, deadline: Deadline, version: Option<Version>) -> Meta {
+    Meta::new(created)
+        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+        .with_version(version.filter(|_| want.contains(Want::VERSION)))
 }
 
 /// The word with a registration that fires in time: its own, if that comes no later than the deadline's, or a new one.

@@ -2,14 +2,17 @@
 
 use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
+use std::vec::IntoIter;
 
 use redis::{Cmd, Value as Reply};
-use ttl_core::{Condition, Expiry, Meta, OnLive, Outcome, PutOptions, Result, Ttl, Version, Want};
+use ttl_core::{
+    Condition, Expiry, Kind, Meta, OnLive, Outcome, PutOptions, Result, Select, Ttl, Value, Version, Want,
+};
 
 use crate::codec::{self, Encoded, FullKey, bulk, int};
 use crate::error::{is_wrong_type, server, unexpected};
 use crate::fault::{Fate, Read};
-use crate::get::mode_argument;
+use crate::get::{decode_selected, mode_argument};
 use crate::request::{Answer, Commands, OVERHEAD, Replies, Request, Step};
 use crate::scripts::{Form, Script};
 
@@ -32,8 +35,11 @@ impl Put<'_> {
 
     /// The blob, if a plain SET can do it: it neither knows the server's time nor what is stored.
     fn plain(&self) -> Option<&[u8]> {
-        let PutOptions { lifespan, on_live, condition, want, .. } = self.options;
+        let PutOptions { lifespan, on_live, condition, want, previous, .. } = self.options;
+        // A refused SET hands back the value and no deadline.
+        let tells = !previous || *condition != Condition::IfAbsent || !want.contains(Want::DEADLINE);
         let plain = !self.ordered
+            && tells
             && lifespan.max.is_none()
             && *on_live == OnLive::Replace
             && matches!(condition, Condition::Always | Condition::IfAbsent | Condition::IfPresent)
@@ -59,6 +65,7 @@ impl Put<'_> {
             cmd.arg("PX").arg(ttl.as_millis());
         }
         match self.options.condition {
+            Condition::IfAbsent if self.options.previous => cmd.arg("NX").arg("GET"),
             Condition::IfAbsent => cmd.arg("NX"),
             // GET tells created from updated, and refuses a hash, which may have a cap.
             Condition::IfPresent => cmd.arg("XX").arg("GET"),
@@ -72,7 +79,7 @@ impl Put<'_> {
             Encoded::Blob(bytes) => (1, bytes.len()),
             Encoded::Record { fields, size } => (2 * fields.len(), *size),
         };
-        let mut cmd = self.script.call(form, self.key, 9 + count, 96 + bytes);
+        let mut cmd = self.script.call(form, self.key, 10 + count, 96 + bytes);
         let PutOptions { lifespan, on_live, condition, .. } = self.options;
         cmd.arg(if matches!(self.value, Encoded::Blob(_)) { "b" } else { "r" });
         match condition {
@@ -88,6 +95,7 @@ impl Put<'_> {
         };
         expiry_arguments(&mut cmd, lifespan.expiry);
         max_argument(&mut cmd, lifespan.max);
+        cmd.arg(if self.options.previous { "1" } else { "" });
         match &self.value {
             Encoded::Blob(bytes) => {
                 cmd.arg(self.token()).arg(&bytes[..]);
@@ -103,22 +111,33 @@ impl Put<'_> {
     }
 
     fn read_set(&self, bytes: &[u8], reply: Reply) -> Read<Answer<Outcome<Meta>>> {
-        let created = match (&self.options.condition, reply) {
+        let PutOptions { condition, want, previous, .. } = self.options;
+        let met = match (condition, reply) {
             // A hash: the script looks at its cap.
             (_, Reply::ServerError(error)) if is_wrong_type(&error) => {
                 return Ok(Answer::Next(Step::Script(Form::Sha)));
             }
-            (Condition::IfAbsent, Reply::Nil) => return Ok(Answer::Done(Outcome::Refused(None))),
-            (Condition::IfAbsent, Reply::Okay) => true,
-            (Condition::IfAbsent, other) => return Err(codec::other_reply(other)),
+            (Condition::IfAbsent, Reply::Nil) if !previous => {
+                return Ok(Answer::Done(Outcome::Refused(None)));
+            }
+            (Condition::IfAbsent, Reply::Okay) if !previous => None,
+            (Condition::IfAbsent, other) if !previous => return Err(codec::other_reply(other)),
             (Condition::IfPresent, Reply::Nil) => return Ok(Answer::Done(Outcome::Absent)),
-            (_, reply) => bulk(reply)?.is_none(),
+            (_, reply) => bulk(reply)?,
         };
-        let want = self.options.want;
+        let created = met.is_none();
+        let met = met.filter(|_| *previous);
+        if let (Condition::IfAbsent, Some(met)) = (condition, &met) {
+            let wanted = want.contains(Want::VERSION);
+            let version = if wanted { Some(codec::blob_version(met)?) } else { None };
+            let meta = Meta::new(false).with_version(version).with_previous(Value::from(met.clone()));
+            return Ok(Answer::Done(Outcome::Refused(Some(meta))));
+        }
         let version = if want.contains(Want::VERSION) { Some(codec::blob_version(bytes)?) } else { None };
         // Only a put without expiry comes here with a deadline to report.
         let deadline = want.contains(Want::DEADLINE).then_some(ttl_core::Deadline::NEVER);
-        Ok(Answer::Done(Outcome::Applied(Meta::new(created).with_deadline(deadline).with_version(version))))
+        let meta = Meta::new(created).with_deadline(deadline).with_version(version);
+        Ok(Answer::Done(Outcome::Applied(meta.with_previous(met.map(Value::from)))))
     }
 
     fn read_script(&self, reply: Reply) -> Read<Outcome<Meta>> {
@@ -126,7 +145,8 @@ impl Put<'_> {
         match status.as_slice() {
             b"O" => {}
             b"A" => return Ok(Outcome::Absent),
-            b"R" => return Ok(Outcome::Refused(None)),
+            b"R" if !self.options.previous => return Ok(Outcome::Refused(None)),
+            b"R" => return self.read_refusal(items),
             other => return Err(codec::script_error(other)),
         }
         let created = codec::flag(codec::next(&mut items)?)?;
@@ -135,7 +155,33 @@ impl Put<'_> {
         let want = self.options.want;
         let version = if want.contains(Want::VERSION) { self.left(how)? } else { None };
         let deadline = want.contains(Want::DEADLINE).then_some(deadline);
-        Ok(Outcome::Applied(Meta::new(created).with_deadline(deadline).with_version(version)))
+        let meta = Meta::new(created).with_deadline(deadline).with_version(version);
+        let previous = match items.next() {
+            Some(kind) if self.options.previous && kind != Reply::Nil => {
+                read_value(codec::kind(kind)?, items.next())?
+            }
+            _ => None,
+        };
+        Ok(Outcome::Applied(meta.with_previous(previous)))
+    }
+
+    /// What the script tells of the entry that refused the put. Nothing was written, whatever it is.
+    fn read_refusal(&self, mut items: IntoIter<Reply>) -> Read<Outcome<Meta>> {
+        let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
+        let token = bulk(codec::next(&mut items)?)?;
+        let kind = codec::kind(codec::next(&mut items)?)?;
+        let previous = read_value(kind, items.next())?;
+        let version = match (token, &previous) {
+            (Some(token), _) => Some(codec::token_version(&token)?),
+            (None, Some(Value::Blob(bytes))) => Some(codec::blob_version(bytes)?),
+            (None, _) => None,
+        };
+        let want = self.options.want;
+        let meta = Meta::new(false)
+            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+            .with_version(version.filter(|_| want.contains(Want::VERSION)))
+            .with_previous(previous);
+        Ok(Outcome::Refused(Some(meta)))
     }
 
     /// The version of what was left: nothing, a string, a hash.
@@ -146,6 +192,11 @@ impl Put<'_> {
             _ => codec::token_version(self.token().as_bytes()).map(Some),
         }
     }
+}
+
+/// A value as a script hands it over, whole.
+fn read_value(kind: Kind, value: Option<Reply>) -> Read<Option<Value>> {
+    decode_selected(&Select::All, kind, value.unwrap_or(Reply::Nil))
 }
 
 impl Request for Put<'_> {

@@ -108,7 +108,7 @@
 //! | get | 1; 2 with a refresh that is due | the same |
 //! | whatever is the first to find an entry ended | 1 more | the same as otherwise |
 //! | put that creates, put with `IfAbsent` or `IfVersion` | 1 (over a ghost 2) | 2 |
-//! | put over an entry | 2 | 2 |
+//! | put over an entry, put that hands back what it met | 2 | 2; - |
 //! | expire | 1; 2 from the present deadline; 3 beyond what the cells reach | 2; 3 |
 //! | delete | 1; 2 for a take | 2 |
 //! | patch | 2, and 2 for each time that another writer was faster | - |

@@ -17,6 +17,8 @@ impl Strict {
         let version = Version::random();
         // What is stored, where it is known or worth a guess: a transaction that meets something else says what.
         let mut known = match options.condition {
+            // What is handed back has to be read.
+            _ if options.previous => None,
             Condition::Always | Condition::IfAbsent => Some(Row::default()),
             Condition::IfVersion(seen) if options.on_live == OnLive::Replace => {
                 match self.put_over_version(key, value, options, &seen, version).await? {
@@ -30,8 +32,10 @@ impl Strict {
             let guessed = attempt == 0 && known.as_ref().is_some_and(Row::is_empty);
             let (now, mut row) = match known.take() {
                 Some(row) => (self.common.now(), row),
-                None => self.common.read(key, false).await?,
+                None => self.common.read(key, options.previous).await?,
             };
+            // A value that cannot be read stays: it could not be handed back.
+            let met = if options.previous && row.is_live(now) { row.stored(now)? } else { None };
             let swap = match rules::put(now, row.header(now)?.as_ref(), options)? {
                 PutStep::Absent if self.confirm_ended(key, &mut row).await? => return Ok(Outcome::Absent),
                 // It was moved while it lived.
@@ -39,7 +43,13 @@ impl Strict {
                     self.pause(attempt).await;
                     continue;
                 }
-                PutStep::Refused => return Ok(Outcome::Refused(None)),
+                PutStep::Refused => {
+                    let refused = met.map(|met| {
+                        let ends = met.deadline.min(met.cap);
+                        meta(options.want, false, ends, Some(met.version)).with_previous(met.value)
+                    });
+                    return Ok(Outcome::Refused(refused));
+                }
                 PutStep::Write { deadline, cap, created } => {
                     let cells = Cells::new(value, deadline, cap, &version);
                     let reach = Reach::until(cells.deadline, now, self.common.skew);
@@ -57,7 +67,9 @@ impl Strict {
                 }
             };
             match swap {
-                (Swap::Done, meta) => return Ok(Outcome::Applied(meta)),
+                (Swap::Done, meta) => {
+                    return Ok(Outcome::Applied(meta.with_previous(met.map(|met| met.value))));
+                }
                 (Swap::Refused(row), _) => known = Some(row),
             }
             if !guessed {

@@ -10,7 +10,7 @@ use ttl_core::{
 
 use crate::batch::{Batch, BatchResults};
 use crate::keys::KeyPages;
-use crate::space::{done, found, unreported};
+use crate::space::{done, found, met, unreported};
 use crate::{Item, Store};
 
 /// Everyday forms on plain keys.
@@ -190,6 +190,36 @@ impl Store {
                 .map(|entry| entry.and_then(|entry| entry.value).ok_or_else(|| unreported("value")))
                 .transpose()
         }
+    }
+
+    /// Stores the value as [`Store::put`] and returns the one that it replaced; `None` if no live entry was there (C5).
+    ///
+    /// # Errors
+    /// As [`Store::put`]; [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) by a store without conditions.
+    pub fn swap(
+        &self,
+        key: impl AsRef<str>,
+        value: impl Into<Value>,
+        lifespan: impl Into<Lifespan>,
+    ) -> impl Future<Output = Result<Option<Value>>> + Send {
+        let (key, value, options) = (self.key(key), value.into(), PutOptions::new(lifespan).with_previous());
+        async move { Ok(done(self.driver().put(&key?, value, options).await?)?.previous) }
+    }
+
+    /// Stores the value if no live entry is there; returns the value that is there otherwise, and `None` if it was stored
+    /// (C1, C5).
+    ///
+    /// # Errors
+    /// As [`Store::swap`].
+    pub fn create_or_get(
+        &self,
+        key: impl AsRef<str>,
+        value: impl Into<Value>,
+        lifespan: impl Into<Lifespan>,
+    ) -> impl Future<Output = Result<Option<Value>>> + Send {
+        let options = PutOptions::new(lifespan).with_condition(Condition::IfAbsent).with_previous();
+        let (key, value) = (self.key(key), value.into());
+        async move { met(self.driver().put(&key?, value, options).await?) }
     }
 
     /// Changes fields of a live record, all or none, in order (P1), and keeps its deadline; `None` where no live

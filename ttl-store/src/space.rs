@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use ttl_core::{
     Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpireOutcome, ExpiryChange, GetOptions, Key,
-    Outcome, Patch, PatchOptions, PatchOutcome, Result, TtlStore, Want,
+    Meta, Outcome, Patch, PatchOptions, PatchOutcome, Result, TtlStore, Value, Want,
 };
 
 use crate::place::Place;
@@ -88,6 +88,15 @@ pub(crate) fn found<T>(outcome: Outcome<T>) -> Result<Option<T>> {
 /// The payload of a write that is always done.
 pub(crate) fn done<T>(outcome: Outcome<T>) -> Result<T> {
     found(outcome)?.ok_or_else(|| broken("met no entry in a write that makes one"))
+}
+
+/// The value that a create met; `None` if it created.
+pub(crate) fn met(outcome: Outcome<Meta>) -> Result<Option<Value>> {
+    match outcome {
+        Outcome::Applied(_) => Ok(None),
+        Outcome::Refused(Some(Meta { previous: Some(value), .. })) => Ok(Some(value)),
+        Outcome::Absent | Outcome::Refused(_) => Err(unreported("value")),
+    }
 }
 
 pub(crate) fn unreported(what: &str) -> Error {

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use ttl_core::{
     DeleteOptions, ErrorKind, Fields, GetOptions, Outcome, Patch, PatchOptions, PutOptions, ScanOptions,
-    Select,
+    Select, Value,
 };
 
 use crate::test::{LONG, key, record};
@@ -69,6 +69,22 @@ cases! {
     async fn a_damaged_entry_cannot_be_taken(t: Test) -> Check {
         t.corrupt(&key("k")).await?;
         ensure_kind!(t.store.delete(&key("k"), DeleteOptions::take()).await, Corrupt, "a take");
+        Ok(())
+    }
+
+    /// C5, V6: a put that is to hand back a damaged entry says Corrupt and leaves it, or that it does not know.
+    #[needs(conditions, corruption)]
+    async fn a_damaged_entry_cannot_be_handed_back(t: Test) -> Check {
+        for (name, old) in [("blob", Value::from("old")), ("record", record().into())] {
+            t.put(&key(name), old, PutOptions::new(LONG)).await?;
+            t.corrupt(&key(name)).await?;
+            let put = t.store.put(&key(name), "new".into(), PutOptions::new(LONG).with_previous()).await;
+            if put.as_ref().is_err_and(|error| error.kind() == ErrorKind::OutcomeUnknown) {
+                continue;
+            }
+            ensure_kind!(put, Corrupt, "the put");
+            ensure_kind!(t.store.get(&key(name), GetOptions::new()).await, Corrupt, "a get after it");
+        }
         Ok(())
     }
 

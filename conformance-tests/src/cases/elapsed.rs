@@ -208,7 +208,7 @@ cases! {
 }
 
 /// A whole millisecond that has passed by far.
-fn past(t: &Test) -> SystemTime {
+pub(super) fn past(t: &Test) -> SystemTime {
     t.instant(Ttl::MIN) - Duration::from_secs(10)
 }
 

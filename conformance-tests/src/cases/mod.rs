@@ -27,6 +27,7 @@ mod patch_fields;
 mod patch_lists;
 mod patch_numbers;
 mod patch_texts;
+mod previous;
 mod races;
 mod records;
 mod refresh;
@@ -65,6 +66,7 @@ pub fn all() -> Vec<Case> {
         guards::CASES,
         conditions::CASES,
         versions::CASES,
+        previous::CASES,
         deletes::CASES,
         honesty::CASES,
         refresh_matrix::CASES,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ttl_core::{
     Capabilities, Condition, DeleteOptions, Effect, ErrorKind, ExpireOptions, Expiry, ExpiryChange,
-    GetOptions, Guard, Key, Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, Record, Refresh,
-    RefreshMode, Select, Ttl, Value, Version, Want,
+    GetOptions, Guard, Key, Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, PutOptions, Record,
+    Refresh, RefreshMode, Select, Ttl, Value, Version, Want,
 };
 
 use super::fields;
@@ -102,6 +102,18 @@ pub(super) struct Row {
     pub(super) version: Option<Version>,
 }
 
+impl Row {
+    /// What a put is told that this entry refuses.
+    fn refusing(&self, options: &PutOptions) -> Reply {
+        let refused = Reply::of(Answer::Refused);
+        if !options.previous {
+            return refused;
+        }
+        let told = Reply { value: Some(self.value.clone()), created: Some(false), ..refused };
+        told.reporting(options.want, self.deadline, true)
+    }
+}
+
 /// What must be stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Model {
@@ -153,9 +165,9 @@ impl Model {
         let old = self.rows.get(&item.key);
         match (old, options.condition) {
             (None, Condition::IfPresent | Condition::IfVersion(_)) => return Reply::of(Answer::Absent),
-            (Some(_), Condition::IfAbsent) => return Reply::of(Answer::Refused),
+            (Some(row), Condition::IfAbsent) => return row.refusing(options),
             (Some(row), Condition::IfVersion(version)) if row.version != Some(version) => {
-                return Reply::of(Answer::Refused);
+                return row.refusing(options);
             }
             _ => {}
         }
@@ -172,8 +184,9 @@ impl Model {
         };
         let deadline = deadline.min(cap);
         let created = Some(old.is_none());
+        let value = old.filter(|_| options.previous).map(|row| row.value.clone());
         let lives = self.store(now, &item.key, item.value.clone(), deadline, cap);
-        Reply { created, ..Reply::of(Answer::Applied) }.reporting(options.want, deadline, lives)
+        Reply { created, value, ..Reply::of(Answer::Applied) }.reporting(options.want, deadline, lives)
     }
 
     fn patch(&mut self, now: Instant, key: &Key, patch: &Patch, options: &PatchOptions) -> Reply {
@@ -278,7 +291,7 @@ fn bad_input(now: Instant, offers: &Capabilities, call: &Call) -> Vec<ErrorKind>
     match call {
         Call::Put(item) => {
             lifespan = Some(item.options.lifespan);
-            conditional = item.options.condition != Condition::Always;
+            conditional = item.options.condition != Condition::Always || item.options.previous;
         }
         Call::Patch(_, patch, options) => {
             lifespan = options.create.as_ref().map(|create| create.lifespan);

@@ -81,7 +81,7 @@ async fn one(store: &dyn TtlStore, call: &Call) -> Check<Seen> {
         }
         Call::Patch(key, patch, options) => match store.patch(key, patch, options.clone()).await {
             Ok(Outcome::Applied(done)) => {
-                let mut seen = written(done.meta, options.want);
+                let mut seen = written(Answer::Applied, done.meta, options.want);
                 seen.reply.fields = Some(done.fields);
                 seen.reply.effects = Some(done.effects);
                 seen
@@ -125,14 +125,16 @@ fn shown(entry: Entry, want: Want) -> Check<Seen> {
 
 fn put(result: Result<Outcome<Meta>>, want: Want) -> Seen {
     match result {
-        Ok(Outcome::Applied(meta)) => written(meta, want),
+        Ok(Outcome::Applied(meta)) => written(Answer::Applied, meta, want),
+        Ok(Outcome::Refused(Some(meta))) => written(Answer::Refused, meta, want),
         other => unapplied(other),
     }
 }
 
-fn written(meta: Meta, want: Want) -> Seen {
-    let mut seen = Seen::of(Answer::Applied).told(want, meta.deadline, meta.version);
+fn written(answer: Answer, meta: Meta, want: Want) -> Seen {
+    let mut seen = Seen::of(answer).told(want, meta.deadline, meta.version);
     seen.reply.created = Some(meta.created);
+    seen.reply.value = meta.previous;
     seen
 }
 

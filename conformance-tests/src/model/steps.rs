@@ -70,6 +70,8 @@ pub(super) struct Write {
     pub(super) on_live: Live,
     pub(super) when: When,
     pub(super) want: Want,
+    /// Whether it asks for the value that it meets.
+    pub(super) previous: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -298,8 +300,17 @@ fn write(pace: Pace) -> impl Strategy<Value = Write> {
         1 => Just(When::IfPresent),
         2 => pick().prop_map(|pick| pick.map_or(When::Always, When::IfVersion)),
     ];
-    (key(), content, life(pace), on_live, when, want())
-        .prop_map(|(key, value, life, on_live, when, want)| Write { key, value, life, on_live, when, want })
+    (key(), content, life(pace), on_live, when, want(), any::<bool>()).prop_map(
+        |(key, value, life, on_live, when, want, previous)| Write {
+            key,
+            value,
+            life,
+            on_live,
+            when,
+            want,
+            previous,
+        },
+    )
 }
 
 fn fields() -> impl Strategy<Value = Json> {

@@ -110,7 +110,8 @@ impl Translator<'_> {
             }
         };
         let options = PutOptions::new(self.lifespan(write.life)).with_on_live(on_live);
-        let options = options.with_condition(condition).with_want(write.want);
+        let mut options = options.with_condition(condition).with_want(write.want);
+        options.previous = write.previous;
         Ok(PutItem::new(self.keys[write.key].clone(), value, options))
     }
 

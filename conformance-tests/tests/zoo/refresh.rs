@@ -274,7 +274,7 @@ animals! {
     }
 
     /// Overwriting without a cap forgets the one that is there.
-    OverwritingForgetsTheCap breaks R4 {
+    OverwritingForgetsTheCap breaks R4; also V6: "it writes beneath the put, over damage too" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             if options.lifespan.max.is_none() { forget_cap(&self.right, key) }

@@ -54,6 +54,8 @@ pub struct PutOptions {
     pub condition: Condition,
     /// Which metadata to report.
     pub want: Want,
+    /// Whether to hand back the value of the live entry that the put met (C5), see [`Meta::previous`](crate::Meta::previous).
+    pub previous: bool,
 }
 
 impl PutOptions {
@@ -65,6 +67,7 @@ impl PutOptions {
             on_live: OnLive::default(),
             condition: Condition::default(),
             want: Want::default(),
+            previous: false,
         }
     }
 
@@ -86,6 +89,16 @@ impl PutOptions {
     #[must_use]
     pub const fn with_want(mut self, want: Want) -> Self {
         self.want = want;
+        self
+    }
+
+    /// Hands back the value that the put met (C5): the one that it replaced, or the one that refused it.
+    ///
+    /// Needs [`Capabilities::conditions`](crate::Capabilities::conditions). It costs nothing more in memory and on
+    /// DynamoDB, the bytes of the answer on Redis, and a read on CQL.
+    #[must_use]
+    pub const fn with_previous(mut self) -> Self {
+        self.previous = true;
         self
     }
 }

@@ -72,17 +72,27 @@ pub fn put(
     value: &Value,
     options: &PutOptions,
 ) -> Result<(Next, Outcome<Meta>)> {
+    let now = now.into();
+    let met = stored.filter(|stored| options.previous && stored.header().is_live(now));
+    let previous = met.map(|stored| stored.value.clone());
     Ok(match super::put(now, stored.map(Stored::header).as_ref(), options)? {
         PutStep::Absent => (Next::Stays, Outcome::Absent),
-        PutStep::Refused => (Next::Stays, Outcome::Refused(None)),
+        PutStep::Refused => {
+            let met = met.map(|stored| {
+                let meta = meta(false, options.want, stored.header().ends(), Some(stored.version));
+                meta.with_previous(previous)
+            });
+            (Next::Stays, Outcome::Refused(met))
+        }
         PutStep::Write { deadline, cap, created } => {
             let next = Stored::new(value.clone(), deadline, cap, Version::random());
-            let meta = meta(created, options.want, deadline, Some(next.version));
+            let meta = meta(created, options.want, deadline, Some(next.version)).with_previous(previous);
             (Next::Becomes(next), Outcome::Applied(meta))
         }
         PutStep::Erase { deadline, created } => {
             let next = if stored.is_some() { Next::Goes } else { Next::Stays };
-            (next, Outcome::Applied(meta(created, options.want, deadline, None)))
+            let meta = meta(created, options.want, deadline, None).with_previous(previous);
+            (next, Outcome::Applied(meta))
         }
     })
 }

@@ -81,7 +81,8 @@ fn outcome<T>(outcome: Outcome<T>, text: impl FnOnce(T) -> String) -> Seen {
 }
 
 fn meta(meta: &Meta) -> String {
-    format!("created: {}, {:?}, version: {}", meta.created, meta.deadline, meta.version.is_some())
+    let had = meta.previous.as_ref().map_or(String::new(), |had| format!(", had {}", value_text(Some(had))));
+    format!("created: {}, {:?}, version: {}{had}", meta.created, meta.deadline, meta.version.is_some())
 }
 
 fn get(name: &'static str, options: GetOptions) -> Operation {
@@ -107,7 +108,14 @@ fn get_many(name: &'static str, options: GetOptions) -> Operation {
 fn put(name: &'static str, value: Value, options: PutOptions) -> Operation {
     operation(name, Class::Write, move |store, key, _| {
         let (value, options) = (value.clone(), options.clone().with_want(Want::all()));
-        async move { Ok(outcome(store.put(&key, value, options).await?, |done| meta(&done))) }
+        async move {
+            Ok(match store.put(&key, value, options).await? {
+                Outcome::Refused(Some(met)) => {
+                    Seen { text: format!("refused: {}", meta(&met)), refresh_error: None }
+                }
+                other => outcome(other, |done| meta(&done)),
+            })
+        }
     })
 }
 
@@ -200,6 +208,8 @@ pub(crate) fn puts() -> Vec<Operation> {
         put("put, refresh", new(), to().with_on_live(OnLive::Refresh(Refresh::extend_only(Ttl::hours(2))))),
         put("put, reset", new(), to().with_on_live(OnLive::Refresh(Refresh::reset(Ttl::minutes(5))))),
         put("put if absent", new(), to().with_condition(Condition::IfAbsent)),
+        put("put, handing back", new(), to().with_previous()),
+        put("put if absent, handing back", new(), to().with_condition(Condition::IfAbsent).with_previous()),
         put("put if present", new(), to().with_condition(Condition::IfPresent)),
         put("put what has passed", new(), PutOptions::new(long_ago)),
         operation("put if version", Class::Write, |store, key, version| async move {

@@ -35,13 +35,7 @@ elseif ARGV[4] == 'f' then
   value = #ARGV > 4 and redis.call('HMGET', key, unpack(ARGV, 5)) or {}
 end
 if ARGV[4] ~= 'n' and not value then return { 'C' } end
-if type(value) == 'table' then
-  -- What cannot be read stays.
-  local whole = ARGV[4] == 'a'
-  for i = whole and 2 or 1, #value, whole and 2 or 1 do
-    local ours = whole and string.sub(value[i - 1], 1, 4) == 'ttl:'
-    if value[i] and not ours and not is_json(value[i]) then return { 'C' } end
-  end
-end
+-- What cannot be read stays.
+if value and not is_readable(value, ARGV[4] == 'a') then return { 'C' } end
 redis.call('DEL', key)
 return { 'O', entry.kind, value }

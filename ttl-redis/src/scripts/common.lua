@@ -86,3 +86,14 @@ local function is_json(text)
   if type(items[1]) ~= 'number' then return true end
   return string.find(text, '^%s*%-?%d[%d%.eE+-]*%s*$') and not string.find(text, '^%s*%-?0%d')
 end
+
+-- Whether all texts of a record's fields can be read; each follows its name where the hash is whole.
+local function is_readable(value, whole)
+  if type(value) ~= 'table' then return true end
+  local step = whole and 2 or 1
+  for i = step, #value, step do
+    local ours = whole and string.sub(value[i - 1], 1, 4) == 'ttl:'
+    if value[i] and not ours and not is_json(value[i]) then return false end
+  end
+  return true
+end

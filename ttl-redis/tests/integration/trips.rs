@@ -133,7 +133,12 @@ async fn puts(url: String) {
                     for on_live in
                         [OnLive::Replace, OnLive::Keep, OnLive::Refresh(Refresh::extend_only(LONG))]
                     {
-                        for want in [Want::empty(), Want::all()] {
+                        for (want, previous) in [
+                            (Want::empty(), false),
+                            (Want::all(), false),
+                            (Want::empty(), true),
+                            (Want::all(), true),
+                        ] {
                             counted.fill().await;
                             let (name, value) = match stored {
                                 None => ("new", blob("value")),
@@ -144,10 +149,11 @@ async fn puts(url: String) {
                                 counted.space.store.delete(&key("new"), DeleteOptions::new()).await.unwrap();
                             let mut lifespan = Lifespan::new(expiry);
                             lifespan.max = max;
-                            let put = PutOptions::new(lifespan)
+                            let mut put = PutOptions::new(lifespan)
                                 .with_condition(condition)
                                 .with_on_live(on_live)
                                 .with_want(want);
+                            put.previous = previous;
                             let about = format!("a put over {name}: {put:?}");
                             let _ = counted.store.put(&key(name), value, put).await.unwrap();
                             counted.expect(1, &about);

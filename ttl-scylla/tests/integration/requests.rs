@@ -59,6 +59,12 @@ async fn strict(space: Space) {
     space.cost("a refused IfVersion", WRITE);
     assert!(store.put(&none, blob("y"), swap).await.unwrap().is_absent());
     space.cost("an IfVersion of nothing", WRITE);
+    let back = put.clone().with_previous();
+    assert!(applied(store.put(&name, blob("z"), back.clone()).await).previous.is_some());
+    space.cost("a put that hands back", &["SELECT", "UPDATE"]);
+    let absent = back.with_condition(Condition::IfAbsent);
+    assert!(store.put(&name, blob("y"), absent).await.unwrap().is_refused());
+    space.cost("a refused IfAbsent that hands back", &["SELECT"]);
     let capped = PutOptions::new(Lifespan::new(LONG).with_max(Ttl::hours(2)));
     applied(store.put(&key("capped"), blob("v"), capped).await);
     space.cost("a put with a cap that creates", WRITE);

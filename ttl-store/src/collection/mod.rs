@@ -6,6 +6,7 @@ mod expire;
 mod fetch;
 mod read;
 mod record;
+mod swap;
 mod write;
 
 use std::fmt;

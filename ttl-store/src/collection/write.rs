@@ -160,7 +160,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         Ok(Put { key, value, options })
     }
 
-    async fn write(&self, put: Result<Put>) -> Result<Outcome<Meta>> {
+    pub(super) async fn write(&self, put: Result<Put>) -> Result<Outcome<Meta>> {
         let Put { key, value, options } = put?;
         self.shared.space.driver.put(&key, value, options).await
     }

@@ -11,6 +11,7 @@ mod lifetimes;
 mod names;
 mod plain;
 mod policies;
+mod previous;
 mod races;
 mod registry;
 mod support;
