@@ -74,10 +74,8 @@ async fn build(config: &DynamoConfig) -> Result<Client> {
 }
 
 fn own(builder: Builder, config: &DynamoConfig) -> Client {
-    // An attempt that ends while it connects has to be known to have sent nothing.
-    let connect = config.connect_timeout.min(config.attempt_timeout * 3 / 4);
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(connect)
+        .connect_timeout(config.connects_within())
         .operation_attempt_timeout(config.attempt_timeout)
         .build();
     let builder = builder.retry_config(RetryConfig::disabled()).timeout_config(timeouts);

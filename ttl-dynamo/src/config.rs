@@ -297,6 +297,11 @@ impl DynamoConfig {
         &self.key_attribute
     }
 
+    /// How long a connection may take: an attempt that ends while it connects has to be known to have sent nothing.
+    pub(crate) fn connects_within(&self) -> Duration {
+        self.connect_timeout.min(self.attempt_timeout * 3 / 4)
+    }
+
     /// What stands before every key.
     pub(crate) fn prefix(&self) -> String {
         self.namespace.as_ref().map(|namespace| format!("{namespace}{SEPARATOR}")).unwrap_or_default()

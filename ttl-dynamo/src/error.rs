@@ -2,16 +2,15 @@
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
-use std::{fmt, io};
+use std::fmt;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{ConnectorError, ProvideErrorMetadata, SdkError};
-use hyper_util::client::legacy::Error as HttpError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use ttl_core::{Error, ErrorKind};
 
 use crate::BACKEND;
 use crate::config::DynamoConfig;
+use crate::no_answer::not_answered;
 use crate::own_answer::NotOwn;
 
 /// A request that did not work.
@@ -44,7 +43,7 @@ impl Failure {
     }
 }
 
-fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
+pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(kind, message).with_backend(BACKEND)
 }
 
@@ -105,7 +104,7 @@ where
         )),
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
             Some(error) => not_answered(error, action, config),
-            None => lost(action),
+            None => lost(action, None),
         },
         SdkError::ConstructionFailure(_) => {
             let unmade = new(ErrorKind::Backend, format!("the request for {action} could not be made"));
@@ -117,7 +116,7 @@ where
         SdkError::ResponseError(answer) => {
             not_own(error.source().and_then(find), answer.raw().status().as_u16(), action)
         }
-        _ => lost(action),
+        _ => lost(action, None),
     }
 }
 
@@ -238,60 +237,37 @@ fn is_too_large(message: &str) -> bool {
 
 /// There is no such table.
 pub(crate) fn missing_table(config: &DynamoConfig) -> Error {
-    let place = match (&config.endpoint, &config.region) {
-        (Some(endpoint), _) => format!("at {endpoint}"),
-        (None, Some(region)) => format!("in {region}"),
-        (None, None) => "in this region".to_owned(),
-    };
     new(
         ErrorKind::InvalidConfig,
         format!(
-            "there is no table {:?} {place}, or it is still being made; check name and region, or make it by ensure_table (table=ensure in the URL)",
-            config.table
+            "there is no table {:?} {}, or it is still being made; check name and region, or make it by ensure_table (table=ensure in the URL)",
+            config.table,
+            place(config)
         ),
     )
 }
 
-/// No answer came. What can only have happened before anything was sent is told from the rest.
-fn not_answered(error: &ConnectorError, action: &str, config: &DynamoConfig) -> Failure {
-    if let Some(ended) = find::<CredentialsError>(error) {
-        return no_credentials(ended, action, config);
+/// Where DynamoDB is. An endpoint with credentials in it was refused before.
+pub(crate) fn place(config: &DynamoConfig) -> String {
+    match (&config.endpoint, &config.region) {
+        (Some(endpoint), _) => format!("at {endpoint}"),
+        (None, Some(region)) => format!("in {region}"),
+        (None, None) => "in this region".to_owned(),
     }
-    // An error of the caller's is none that is certainly unsent: hyper calls it so when the runtime ends that drives a
-    // connection, with the request on its way.
-    let unsent = find::<HttpError>(error).is_some_and(HttpError::is_connect)
-        // An open connection is never refused, but it can become one to a host that cannot be reached.
-        || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    if !unsent {
-        let lost = lost(action);
-        return Failure { error: lost.error.with_source(Cause::new(error)), ..lost };
-    }
-    let text = "no connection to DynamoDB; check region, endpoint and network, or try again later";
-    Failure::for_now(new(ErrorKind::Unavailable, text).with_source(Cause::new(error)))
 }
 
-/// The credentials ended while the store was at work. Nothing was sent.
-fn no_credentials(error: &CredentialsError, action: &str, config: &DynamoConfig) -> Failure {
-    if matches!(error, CredentialsError::ProviderTimedOut(_)) {
-        let late = new(ErrorKind::Unavailable, "the AWS credentials did not come in time; try again later");
-        return Failure::for_now(late.with_source(Cause::new(error)));
-    }
-    let text = format!(
-        "there are no AWS credentials for {action} on the table {:?}, or they have ended and could not be had anew; log in again",
-        config.table
-    );
-    Failure::never(new(ErrorKind::PermissionDenied, text).with_source(Cause::new(error)))
-}
-
-fn lost(action: &str) -> Failure {
+pub(crate) fn lost(action: &str, why: Option<&str>) -> Failure {
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     Failure::maybe(new(
         ErrorKind::Unavailable,
-        format!("the connection broke before the answer to {action} came; try again later"),
+        format!("the connection broke before the answer to {action} came{why}; try again later"),
     ))
 }
 
 /// An error and what caused it.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+pub(crate) fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     let mut next = Some(error);
     std::iter::from_fn(move || {
         let error = next?;
@@ -301,21 +277,21 @@ fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (d
 }
 
 /// The first error of this type in the chain.
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+pub(crate) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     chain(error).find_map(|error| error.downcast_ref())
 }
 
 /// The server's words in one line.
-fn one_line(message: &str) -> String {
+pub(crate) fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Why, in words: the SDK's own errors cannot be kept, because some hold what is stored.
 #[derive(Debug)]
-struct Cause(String);
+pub(crate) struct Cause(String);
 
 impl Cause {
-    fn new(error: &(dyn StdError + 'static)) -> Self {
+    pub(crate) fn new(error: &(dyn StdError + 'static)) -> Self {
         Self(chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": "))
     }
 }
@@ -331,7 +307,6 @@ impl StdError for Cause {}
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-    use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_runtime_api::http::StatusCode;
 
     use super::*;
@@ -400,41 +375,6 @@ mod tests {
             assert_eq!(meaning(&failure), expected, "{code}");
             let text = failure.error.to_string();
             assert!(text.contains(word) && !text.contains('\n'), "{code}: {text}");
-        }
-    }
-
-    #[test]
-    fn only_what_was_certainly_not_sent_is_that() {
-        let refused = || Box::new(io::Error::from(io::ErrorKind::ConnectionRefused));
-        let reset = || Box::new(io::Error::from(io::ErrorKind::ConnectionReset));
-        let table = [
-            (ConnectorError::io(refused()), LATER(ErrorKind::Unavailable)),
-            (ConnectorError::other(refused(), None), LATER(ErrorKind::Unavailable)),
-            (ConnectorError::io(reset()), MAYBE(ErrorKind::Unavailable)),
-            (
-                ConnectorError::io(Box::new(io::Error::from(io::ErrorKind::HostUnreachable))),
-                MAYBE(ErrorKind::Unavailable),
-            ),
-            (ConnectorError::timeout(reset()), MAYBE(ErrorKind::Unavailable)),
-            (ConnectorError::other("?".into(), None), MAYBE(ErrorKind::Unavailable)),
-            (ConnectorError::user("dispatch task is gone".into()), MAYBE(ErrorKind::Unavailable)),
-            (
-                ConnectorError::other(Box::new(CredentialsError::not_loaded("ended")), None),
-                NEVER(ErrorKind::PermissionDenied),
-            ),
-            (
-                ConnectorError::other(
-                    Box::new(CredentialsError::provider_timed_out(std::time::Duration::from_secs(1))),
-                    None,
-                ),
-                LATER(ErrorKind::Unavailable),
-            ),
-        ];
-        for (error, expected) in table {
-            let shown = format!("{error:?}");
-            let error = SdkError::<UpdateItemError, HttpResponse>::dispatch_failure(error);
-            let failure = failure(&error, "UpdateItem", &config());
-            assert_eq!(meaning(&failure), expected, "{shown}");
         }
     }
 

@@ -208,6 +208,7 @@ mod expression;
 mod get;
 mod names;
 mod new_table;
+mod no_answer;
 mod own_answer;
 mod patch;
 mod patch_first;

@@ -1,0 +1,202 @@
+//! What it means that no answer came: whether anything was sent, and why not.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::io;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_dynamodb::error::ConnectorError;
+use hyper_util::client::legacy::Error as HttpError;
+use ttl_core::ErrorKind;
+
+use crate::config::DynamoConfig;
+use crate::error::{Cause, Failure, chain, find, lost, new, one_line, place};
+
+/// What the silence means. What can only have happened before anything was sent is told from the rest.
+pub(crate) fn not_answered(error: &ConnectorError, action: &str, config: &DynamoConfig) -> Failure {
+    if let Some(ended) = find::<CredentialsError>(error) {
+        return no_credentials(ended, action, config);
+    }
+    // An error of the caller's is none that is certainly unsent: hyper calls it so when the runtime ends that drives a
+    // connection, with the request on its way.
+    let unsent = find::<HttpError>(error).is_some_and(HttpError::is_connect)
+        // An open connection is never refused, but it can become one to a host that cannot be reached.
+        || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    if !unsent {
+        let lost = lost(action, interrupted(error));
+        return Failure { error: lost.error.with_source(Cause::new(error)), ..lost };
+    }
+    unconnected(error, config)
+}
+
+/// No connection was made, so nothing was sent.
+fn unconnected(error: &ConnectorError, config: &DynamoConfig) -> Failure {
+    let source = Cause::new(error);
+    if let Some(why) = tls_failure(error) {
+        let failed = if why.contains("corrupt message") {
+            new(
+                ErrorKind::InvalidConfig,
+                format!(
+                    "what answers {} does not speak TLS; write http:// in the endpoint, or name a port that does",
+                    place(config)
+                ),
+            )
+        } else {
+            let text = format!(
+                "no TLS connection to DynamoDB {}: {why}; check the endpoint, and which certificates this machine trusts",
+                place(config)
+            );
+            new(ErrorKind::Unavailable, text).with_retryable(false)
+        };
+        return Failure::never(failed.with_source(source));
+    }
+    let text = format!(
+        "no connection to DynamoDB {}: {}; check region, endpoint and network, or try again later",
+        place(config),
+        why_unconnected(error, config)
+    );
+    Failure::for_now(new(ErrorKind::Unavailable, text).with_source(source))
+}
+
+/// Why no connection was made, in a few words of ours: those of the client's errors may be anybody's.
+fn why_unconnected(error: &ConnectorError, config: &DynamoConfig) -> Cow<'static, str> {
+    if error.is_timeout() {
+        return format!("none was made within {:?} (connect_timeout)", config.connects_within()).into();
+    }
+    if says(error, "dns error") || says(error, "failed to lookup address") {
+        return "the name of the host does not resolve".into();
+    }
+    match io_kind(error) {
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) => {
+            "it was closed at once, as by a port that expects another protocol".into()
+        }
+        Some(kind) if kind != io::ErrorKind::Other => kind.to_string().into(),
+        _ => "the HTTP client made none".into(),
+    }
+}
+
+/// What became of a connection that stood, where that can be told.
+fn interrupted(error: &ConnectorError) -> Option<&'static str> {
+    if says(error, "invalid HTTP version parsed") {
+        return Some(
+            "what answers does not speak HTTP; if the port expects TLS, write https:// in the endpoint",
+        );
+    }
+    match io_kind(error)? {
+        io::ErrorKind::ConnectionReset => Some("connection reset"),
+        io::ErrorKind::BrokenPipe => Some("broken pipe"),
+        io::ErrorKind::UnexpectedEof => Some("the answer ended too early"),
+        io::ErrorKind::TimedOut => Some("the network gave it up"),
+        io::ErrorKind::HostUnreachable => Some("host unreachable"),
+        io::ErrorKind::NetworkUnreachable => Some("network unreachable"),
+        _ => None,
+    }
+}
+
+/// What was wrong with what came instead of TLS, or with a certificate. An end of the connection is none of these.
+fn tls_failure(error: &ConnectorError) -> Option<String> {
+    let why = chain(error).skip_while(|error| error.to_string() != "TLS handshake failed").nth(1)?;
+    let ended = {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
+        matches!(
+            io_kind(why),
+            Some(BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)
+        )
+    };
+    (!ended).then(|| one_line(&why.to_string()))
+}
+
+/// What the innermost error of the input and output says: the client wraps it in others, which say less.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+    let mut io: &io::Error = chain(error).filter_map(|error| error.downcast_ref()).last()?;
+    while let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref()) {
+        io = inner;
+    }
+    Some(io.kind())
+}
+
+/// Whether an error in the chain has these words, where its type is not to be had.
+fn says(error: &(dyn StdError + 'static), words: &str) -> bool {
+    chain(error).any(|error| error.to_string().contains(words))
+}
+
+/// The credentials ended while the store was at work. Nothing was sent.
+fn no_credentials(error: &CredentialsError, action: &str, config: &DynamoConfig) -> Failure {
+    if matches!(error, CredentialsError::ProviderTimedOut(_)) {
+        let late = new(ErrorKind::Unavailable, "the AWS credentials did not come in time; try again later");
+        return Failure::for_now(late.with_source(Cause::new(error)));
+    }
+    let text = format!(
+        "there are no AWS credentials for {action} on the table {:?}, or they have ended and could not be had anew; log in again",
+        config.table
+    );
+    Failure::never(new(ErrorKind::PermissionDenied, text).with_source(Cause::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::config::http::HttpResponse;
+    use aws_sdk_dynamodb::error::SdkError;
+    use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+
+    use super::*;
+    use crate::error::failure;
+
+    /// Kind, perhaps executed, another attempt may work; and the text.
+    fn meaning(error: ConnectorError) -> ((ErrorKind, bool, bool), String) {
+        let config = DynamoConfig::new("sessions").with_region("eu-central-1");
+        let error = SdkError::<UpdateItemError, HttpResponse>::dispatch_failure(error);
+        let failure = failure(&error, "UpdateItem", &config);
+        ((failure.error.kind(), failure.maybe, failure.again), failure.error.to_string())
+    }
+
+    #[test]
+    fn only_what_was_certainly_not_sent_is_that() {
+        let refused = || Box::new(io::Error::from(io::ErrorKind::ConnectionRefused));
+        let reset = || Box::new(io::Error::from(io::ErrorKind::ConnectionReset));
+        let table = [
+            (ConnectorError::io(refused()), (ErrorKind::Unavailable, false, true)),
+            (ConnectorError::other(refused(), None), (ErrorKind::Unavailable, false, true)),
+            (ConnectorError::io(reset()), (ErrorKind::Unavailable, true, true)),
+            (
+                ConnectorError::io(Box::new(io::Error::from(io::ErrorKind::HostUnreachable))),
+                (ErrorKind::Unavailable, true, true),
+            ),
+            (ConnectorError::timeout(reset()), (ErrorKind::Unavailable, true, true)),
+            (ConnectorError::other("?".into(), None), (ErrorKind::Unavailable, true, true)),
+            (ConnectorError::user("dispatch task is gone".into()), (ErrorKind::Unavailable, true, true)),
+            (
+                ConnectorError::other(Box::new(CredentialsError::not_loaded("ended")), None),
+                (ErrorKind::PermissionDenied, false, false),
+            ),
+            (
+                ConnectorError::other(
+                    Box::new(CredentialsError::provider_timed_out(std::time::Duration::from_secs(1))),
+                    None,
+                ),
+                (ErrorKind::Unavailable, false, true),
+            ),
+        ];
+        for (error, expected) in table {
+            let shown = format!("{error:?}");
+            assert_eq!(meaning(error).0, expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_text_says_why() {
+        let io = |kind: io::ErrorKind| ConnectorError::io(Box::new(io::Error::from(kind)));
+        for (error, words) in [
+            (
+                io(io::ErrorKind::ConnectionRefused),
+                "no connection to DynamoDB in eu-central-1: connection refused",
+            ),
+            (io(io::ErrorKind::ConnectionReset), "the answer to UpdateItem came (connection reset)"),
+            (io(io::ErrorKind::UnexpectedEof), "ended too early"),
+            (ConnectorError::other("invalid HTTP version parsed".into(), None), "https://"),
+        ] {
+            let text = meaning(error).1;
+            assert!(text.contains(words), "{text}");
+        }
+    }
+}
