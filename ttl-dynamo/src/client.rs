@@ -112,7 +112,7 @@ async fn load(config: &DynamoConfig) -> Result<SdkConfig> {
 pub(crate) fn no_credentials(error: CredentialsError) -> Error {
     let denied = |text: String| Error::new(ErrorKind::PermissionDenied, text).with_backend(crate::BACKEND);
     match &error {
-        CredentialsError::CredentialsNotLoaded(_) => denied(format!(
+        CredentialsError::CredentialsNotLoaded(_) => invalid(format!(
             "there are no AWS credentials, neither in the environment, in the profile, by web identity, from the \
              container nor from the instance; {SET}"
         )),
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn each_failure_of_the_chain_says_what_to_do() {
         for (error, kind, word) in [
-            (CredentialsError::not_loaded("x"), ErrorKind::PermissionDenied, "AWS_ACCESS_KEY_ID"),
+            (CredentialsError::not_loaded("x"), ErrorKind::InvalidConfig, "AWS_ACCESS_KEY_ID"),
             (CredentialsError::invalid_configuration("x"), ErrorKind::InvalidConfig, "~/.aws/config"),
             (CredentialsError::provider_timed_out(CHAIN_WITHIN), ErrorKind::Unavailable, "try again later"),
             (CredentialsError::provider_error("x"), ErrorKind::PermissionDenied, "log in again"),

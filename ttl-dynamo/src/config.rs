@@ -28,16 +28,19 @@ pub enum Reads {
     Eventual,
 }
 
-/// What is done about the table before a store is used. In URLs: `table=check`, `table=ensure`.
+/// What is done about the table when a store connects. In URLs: `table=lazy`, `table=check`, `table=ensure`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnConnect {
-    /// Nothing is sent. A table that is not there, or not of the right shape, is an error of the first operation.
+    /// The table is looked at, by one request: it has to be there, ready, and of the right key. Who has no right to look
+    /// (`dynamodb:DescribeTable`) connects all the same, and hears of it from the first operation. This is the default.
     #[default]
-    Nothing,
-    /// The table is looked at, and what does not fit is an error.
+    Look,
+    /// Nothing is sent. What is wrong with region, credentials, endpoint or table is an error of the first operation.
+    Lazy,
+    /// The table and its TTL are looked at, and what does not fit is an error, as is a missing right to look.
     Check,
-    /// The table is looked at, and what is missing is made: the table itself, and its TTL.
+    /// The table and its TTL are looked at, and what is missing is made.
     Ensure,
 }
 
@@ -249,7 +252,7 @@ impl DynamoConfig {
         self
     }
 
-    /// Looks at the table, or makes it, when a store connects.
+    /// Looks at the table when a store connects, or makes it, or does neither.
     pub const fn with_on_connect(mut self, on_connect: OnConnect) -> Self {
         self.on_connect = on_connect;
         self

@@ -14,18 +14,18 @@
 //! # }
 //! ```
 //!
-//! A store sends nothing before it is used, unless its configuration says that the table is to be checked or made. The
-//! client is then built by itself, or is one that the program has ([`DynamoStore::with_client`]): a copy of it that
-//! shares its connections and retries nothing. A proxy is used only by a client that is handed in with one.
+//! [`DynamoStore::connect`] looks at the table before it hands out a store ([`OnConnect`]). [`DynamoStore::new`] sends
+//! nothing, nor does connecting with `table=lazy` in the URL: then the first operation finds out. The client is built by
+//! itself, or is one that the program has ([`DynamoStore::with_client`]): a copy of it that shares its connections and
+//! retries nothing. A proxy is used only by a client that is handed in with one.
 //!
 //! # Credentials
 //!
 //! They come from the AWS chain alone: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, the profile (`AWS_PROFILE`,
 //! `~/.aws`), web identity, the container's role, the instance's role; or with a client of the program's own. A URL has
-//! no place for them. DynamoDB Local takes any, but wants some. Without, the first operation is
-//! [`PermissionDenied`](ttl_core::ErrorKind::PermissionDenied) and says what to set, after five seconds at the latest.
-//! So it is with the region: `region=` in the URL, `AWS_REGION` or the profile's; without one it is
-//! [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig).
+//! no place for them. DynamoDB Local takes any, but wants some. Without, connecting is
+//! [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) and says what to set, after five seconds at the latest. So it is
+//! without a region: `region=` in the URL, `AWS_REGION` or the profile's.
 //!
 //! # Clock
 //!
@@ -122,12 +122,14 @@
 //!
 //! | what happens | read | write |
 //! |---|---|---|
-//! | no connection | `Unavailable` | `Unavailable`, nothing changed |
+//! | no connection | `Unavailable`, with the reason | `Unavailable`, nothing changed |
 //! | throttled | `Unavailable` | `Unavailable`, nothing changed |
 //! | no answer in time | `Timeout` | `OutcomeUnknown`, unless a consistent read afterwards proves it |
 //! | the connection breaks, or its runtime ends; 5xx | `Unavailable` | likewise |
 //! | an answer that is not DynamoDB's own | `Unavailable` | likewise |
-//! | no credentials, expired ones, no right | `PermissionDenied`, with the action that IAM has to allow | likewise |
+//! | no region, no credentials; `https://` to a port without TLS | `InvalidConfig` | likewise |
+//! | a certificate that is not trusted | `Unavailable`, not retryable | likewise, nothing changed |
+//! | credentials that have ended or are not accepted, no right | `PermissionDenied`, with the action that IAM has to allow | likewise |
 //! | no such table, or of another key | `InvalidConfig`, with how to make it | likewise |
 //! | an item of more than 400 KB | | `TooLarge`, nothing sent; what a patch makes of it in one request, DynamoDB refuses |
 //!
@@ -147,7 +149,7 @@
 //! # Tables
 //!
 //! [`DynamoStore::ensure_table`] (`table=ensure`) makes the table if it is missing, [`DynamoStore::check_table`]
-//! (`table=check`) only looks. By hand:
+//! (`table=check`) only looks, at its TTL too. By hand:
 //!
 //! ```sh
 //! aws dynamodb create-table --table-name sessions --billing-mode PAY_PER_REQUEST \
@@ -181,6 +183,8 @@
 //! ] }
 //! ```
 //!
+//! * Connecting needs none of these: it asks for `DescribeTable`, and goes on where that is denied. With it a missing table
+//!   is found before the first operation.
 //! * Read only: `Read`; without `Scan` if nothing is listed. A get that refreshes is a write.
 //! * Read and write: `Read` and `Write`.
 //! * `table=check`: `Check` as well. `table=ensure`: `Check` and `Make`; on a table that fits `Make` is not used.

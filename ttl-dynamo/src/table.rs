@@ -34,11 +34,26 @@ enum TimeToLive {
 }
 
 impl DynamoStore {
-    /// A store on a table that was looked at, or made, as [`DynamoConfig::with_on_connect`] says. If it says
-    /// nothing, nothing is sent, as by [`DynamoStore::new`].
+    /// A store on a table that was looked at, or made, as [`DynamoConfig::with_on_connect`] says.
+    ///
+    /// Unless it says otherwise that is one request, `DescribeTable`, made as often as any other. Without the right to
+    /// make it the store connects all the same, and the first operation tells.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`], and those of [`DynamoStore::check_table`] or [`DynamoStore::ensure_table`].
+    /// Looking at the table:
+    ///
+    /// | what is wrong | error |
+    /// |---|---|
+    /// | the configuration; no region; no credentials | [`ErrorKind::InvalidConfig`] |
+    /// | no such table (the text says how to make it), or one with another key | [`ErrorKind::InvalidConfig`] |
+    /// | the table is being made or deleted | [`ErrorKind::Unavailable`] |
+    /// | a dead endpoint, a name that does not resolve | [`ErrorKind::Unavailable`], with the reason |
+    /// | an endpoint that is `https://` and does not speak TLS | [`ErrorKind::InvalidConfig`] |
+    /// | no answer in time | [`ErrorKind::Timeout`] |
+    /// | credentials that DynamoDB does not accept, or that have ended | [`ErrorKind::PermissionDenied`] |
+    ///
+    /// Those of [`DynamoStore::check_table`] and [`DynamoStore::ensure_table`] where these are asked for. With
+    /// [`OnConnect::Lazy`] the configuration's alone.
     pub async fn connect(config: DynamoConfig) -> Result<Self> {
         let store = Self::new(config)?;
         store.prepare().await?;
@@ -48,10 +63,14 @@ impl DynamoStore {
     /// Does what [`DynamoConfig::with_on_connect`] says, for a store that was made on a client of the program's own.
     ///
     /// # Errors
-    /// Those of [`DynamoStore::check_table`] or [`DynamoStore::ensure_table`].
+    /// Those of [`DynamoStore::connect`].
     pub async fn prepare(&self) -> Result<()> {
         match self.0.config.on_connect {
-            OnConnect::Nothing => Ok(()),
+            OnConnect::Look => {
+                let looked = self.0.look_at_table().await;
+                looked.map_err(|error| error.with_operation("connect").with_backend(crate::BACKEND))
+            }
+            OnConnect::Lazy => Ok(()),
             OnConnect::Check => self.check_table().await,
             OnConnect::Ensure => self.ensure_table().await,
         }
@@ -87,6 +106,38 @@ impl DynamoStore {
 }
 
 impl Inner {
+    /// Looks at the table, if that is allowed.
+    async fn look_at_table(&self) -> Result<()> {
+        let client = self.client.get(&self.config).await?;
+        let mut retries = self.retries();
+        loop {
+            match client.describe_table().table_name(&self.config.table).send().await {
+                Ok(described) => {
+                    let Some(table) = described.table else { return Err(missing_table(&self.config)) };
+                    fits(&self.config, &misfits(&table, &self.config))?;
+                    return self.active(&table);
+                }
+                Err(error) if matches!(error.code(), Some("AccessDeniedException" | "AccessDenied")) => {
+                    tracing::debug!(
+                        table = self.config.table,
+                        "these credentials may not do dynamodb:DescribeTable, so the table was not looked at"
+                    );
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.again(&mut retries, failure(&error, "DescribeTable", &self.config)).await?;
+                }
+            }
+        }
+    }
+
+    fn active(&self, table: &TableDescription) -> Result<()> {
+        match &table.table_status {
+            Some(TableStatus::Active | TableStatus::Updating) => Ok(()),
+            status => Err(not_ready(&self.config, status.as_ref())),
+        }
+    }
+
     async fn check_table(&self) -> Result<()> {
         let client = &patient(self.client.get(&self.config).await?);
         let Some(table) = self.describe(client).await? else { return Err(missing_table(&self.config)) };
@@ -97,10 +148,7 @@ impl Inner {
             TimeToLive::Off => wrong.push(ttl_is_off(&self.config)),
         }
         fits(&self.config, &wrong)?;
-        match table.table_status {
-            Some(TableStatus::Active | TableStatus::Updating) => Ok(()),
-            status => Err(not_ready(&self.config, status.as_ref())),
-        }
+        self.active(&table)
     }
 
     async fn ensure_table(&self) -> Result<()> {

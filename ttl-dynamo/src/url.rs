@@ -38,7 +38,7 @@ impl DynamoConfig {
     /// | `region` | `eu-central-1` | [`DynamoConfig::with_region`] |
     /// | `endpoint` | `http://localhost:8000` | [`DynamoConfig::with_endpoint`] |
     /// | `namespace` | `app` | [`DynamoConfig::with_namespace`] |
-    /// | `table` | `check`, `ensure` | [`DynamoConfig::with_on_connect`]: look at the table, or make what is missing |
+    /// | `table` | `ensure`, `check`, `lazy` | [`DynamoConfig::with_on_connect`]: make what is missing, look at the TTL as well, or send nothing |
     /// | `reads` | `consistent`, `eventual` | [`DynamoConfig::with_reads`] |
     /// | `timeout` | `5s` | [`DynamoConfig::with_timeout`]: of an operation with all of its attempts |
     /// | `attempt_timeout` | `1s`, `500ms` | [`DynamoConfig::with_attempt_timeout`] |
@@ -119,7 +119,12 @@ impl DynamoConfig {
             "endpoint" => self.endpoint = Some(value.to_owned()),
             "namespace" => self.namespace = Some(value.to_owned()),
             "table" => {
-                let words = [("check", OnConnect::Check), ("ensure", OnConnect::Ensure)];
+                let words = [
+                    ("look", OnConnect::Look),
+                    ("lazy", OnConnect::Lazy),
+                    ("check", OnConnect::Check),
+                    ("ensure", OnConnect::Ensure),
+                ];
                 self.on_connect = one_of(key, value, &words)?;
             }
             "reads" => {
@@ -208,6 +213,12 @@ mod tests {
             .with_key_attribute("id")
             .with_ttl_attribute("expires");
         assert_eq!(format!("{:?}", DynamoConfig::from_url(url).unwrap()), format!("{expected:?}"));
+        for (word, meaning) in
+            [("look", OnConnect::Look), ("lazy", OnConnect::Lazy), ("check", OnConnect::Check)]
+        {
+            let config = DynamoConfig::from_url(&format!("dynamodb://table?table={word}")).unwrap();
+            assert_eq!(config.on_connect, meaning);
+        }
         let plain = DynamoConfig::from_url("dynamodb://table").unwrap();
         assert_eq!(format!("{plain:?}"), format!("{:?}", DynamoConfig::new("table")));
     }
@@ -242,7 +253,7 @@ mod tests {
             ("dynamodb://table?attempts=x", "whole number"),
             ("dynamodb://table?segments=99", "1 to 16"),
             ("dynamodb://table?reads=fast", "consistent, eventual"),
-            ("dynamodb://table?table=drop", "check, ensure"),
+            ("dynamodb://table?table=drop", "look, lazy, check, ensure"),
             ("dynamodb://table?namespace=a:b", "namespace"),
             ("dynamodb://table?key_attribute=ttl:max", "driver's"),
             ("dynamodb://table?region=a1&region=b1", "twice"),

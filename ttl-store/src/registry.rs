@@ -18,6 +18,16 @@ use crate::Store;
 /// # }
 /// ```
 ///
+/// What a driver does before it hands out a store, so that what cannot work is an error here and not of the first
+/// operation:
+///
+/// | driver | what it does |
+/// |---|---|
+/// | memory | nothing that could fail |
+/// | Redis, Valkey | connects, with the credentials and the database, and looks whether the server has what the driver needs |
+/// | DynamoDB | asks for the region and the credentials, and looks at the table by one request, if it may; with `table=lazy` in the URL nothing |
+/// | ScyllaDB, Cassandra | connects, looks at keyspace and table, or makes them, and prepares every statement |
+///
 /// # Errors
 /// [`ErrorKind::InvalidConfig`] for a URL that no driver of this build takes, and what the driver says: mostly
 /// [`ErrorKind::InvalidConfig`], [`ErrorKind::Unavailable`] and [`ErrorKind::PermissionDenied`]. No error prints the

@@ -5,6 +5,7 @@ mod batches;
 mod bursts;
 mod cancellation;
 mod clocks;
+mod connecting;
 mod faults;
 mod foreign;
 mod gate;
@@ -33,6 +34,9 @@ use ttl_conformance::drivers::dynamo::DynamoHarness;
 use ttl_conformance::servers::{ServerKind, conformance_trials, run_tests};
 
 fn main() -> ExitCode {
+    if let Some(done) = connecting::child() {
+        return done;
+    }
     run_tests(ServerKind::Dynamodb, |server| {
         let off = |url: &str| Ok(Arc::new(DynamoHarness::new(url)?.without_table_ttl()) as Arc<dyn Harness>);
         let mut trials: Vec<_> = conformance_trials(&server, off)
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         trials.extend(bursts::trials(&server));
         trials.extend(cancellation::trials(&server));
         trials.extend(clocks::trials(&server));
+        trials.extend(connecting::trials(&server));
         trials.extend(faults::trials(&server));
         trials.extend(foreign::trials(&server));
         trials.extend(ghosts::trials(&server));

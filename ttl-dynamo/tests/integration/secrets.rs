@@ -29,7 +29,7 @@ fn silent(text: &str, what: &str) {
 }
 
 /// The whole chain, in both forms.
-fn texts(error: &ttl_core::Error) -> String {
+pub(crate) fn texts(error: &ttl_core::Error) -> String {
     let mut text = format!("{error} {error:?} {error:#?}");
     let mut source = error.source();
     while let Some(inner) = source {

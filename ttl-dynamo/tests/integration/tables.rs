@@ -113,7 +113,7 @@ async fn many(endpoint: String) {
     assert_eq!(ttl(&raw).await, (TimeToLiveStatus::Enabled, Some("ttl:epoch".to_owned())));
 }
 
-async fn create(endpoint: &str, keys: &[(&str, KeyType, ScalarAttributeType)]) -> Raw {
+pub(crate) async fn create(endpoint: &str, keys: &[(&str, KeyType, ScalarAttributeType)]) -> Raw {
     let raw = Raw::of(endpoint, &unused_name());
     let mut create =
         raw.client.create_table().table_name(&raw.table).billing_mode(BillingMode::PayPerRequest);
