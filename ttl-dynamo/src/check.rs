@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::DynamoConfig;
 use crate::config::{SEPARATOR, invalid, no_credentials};
+use crate::size;
 
 const MAX_NAMESPACE_BYTES: usize = 255;
 /// Attributes whose names begin like this are the driver's.
@@ -31,6 +32,13 @@ impl DynamoConfig {
         within("attempts", 1..=u64::from(MAX_ATTEMPTS), self.attempts.into())?;
         within("segments", 1..=u64::from(MAX_SEGMENTS), self.segments.into())?;
         within("concurrency", 1..=MAX_CONCURRENCY as u64, self.concurrency as u64)?;
+        let most = size::max_value_bytes(self);
+        if self.max_value_bytes.is_some_and(|bytes| bytes > most) {
+            return Err(invalid(format!(
+                "max_value_bytes is at most {most} here: an item of DynamoDB has 409600 bytes, the key and all names \
+                 included"
+            )));
+        }
         self.new_table.check()
     }
 
@@ -136,6 +144,7 @@ mod tests {
     #[test]
     fn the_defaults_work() {
         config().check().unwrap();
+        config().with_max_value_bytes(size::max_value_bytes(&config())).check().unwrap();
         assert_eq!(config().prefix(), "");
         assert_eq!(config().with_namespace("app").prefix(), "app:");
     }
@@ -188,6 +197,7 @@ mod tests {
             config().with_segments(0),
             config().with_segments(17),
             config().with_concurrency(0),
+            config().with_max_value_bytes(409_600),
         ] {
             refused(&bad);
         }

@@ -81,6 +81,7 @@ pub struct DynamoConfig {
     pub(crate) grace: Duration,
     pub(crate) segments: u32,
     pub(crate) concurrency: usize,
+    pub(crate) max_value_bytes: Option<u64>,
     pub(crate) cursor_secret: CursorSecret,
     pub(crate) on_connect: OnConnect,
     pub(crate) new_table: NewTable,
@@ -134,6 +135,7 @@ impl DynamoConfig {
             grace: Self::DEFAULT_GRACE,
             segments: 1,
             concurrency: Self::DEFAULT_CONCURRENCY,
+            max_value_bytes: None,
             cursor_secret: CursorSecret::of_process(),
             on_connect: OnConnect::default(),
             new_table: NewTable::new(),
@@ -252,6 +254,15 @@ impl DynamoConfig {
         self
     }
 
+    /// Refuses values of more than so many bytes; at most what an item of 400 KB has room for, which is the default.
+    ///
+    /// With a limit of the program's own every patch reads the record before it writes it, and so is two requests:
+    /// DynamoDB cannot measure what a patch makes of a record.
+    pub const fn with_max_value_bytes(mut self, bytes: u64) -> Self {
+        self.max_value_bytes = Some(bytes);
+        self
+    }
+
     /// Looks at the table when a store connects, or makes it, or does neither.
     pub const fn with_on_connect(mut self, on_connect: OnConnect) -> Self {
         self.on_connect = on_connect;
@@ -331,6 +342,7 @@ impl fmt::Debug for DynamoConfig {
             .field("grace", &self.grace)
             .field("segments", &self.segments)
             .field("concurrency", &self.concurrency)
+            .field("max_value_bytes", &self.max_value_bytes)
             .field("on_connect", &self.on_connect)
             .field("new_table", &self.new_table)
             .field("clock", &self.clock)

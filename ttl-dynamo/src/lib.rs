@@ -86,7 +86,7 @@
 //! | put without an expiry, over a capped entry; persist of a capped entry | 2 |
 //! | patch that creates, on an absent key | 2 |
 //! | patch with a refresh that has nothing to extend | 2 |
-//! | patch with `pop_back` or `remove_value`, of a field twice, with a pop or a clear of what is missing, or whose expression would be longer than DynamoDB takes (some 60 operations that increment or append, some 300 that set) | 2 |
+//! | patch with `pop_back` or `remove_value`, of a field twice, with a pop or a clear of what is missing, or whose expression would be longer than DynamoDB takes (some 60 operations that increment or append, some 300 that set); any patch with [`DynamoConfig::with_max_value_bytes`] | 2 |
 //!
 //! Many who patch or put an absent key, or a ghost, at the same time need three requests each at most, four with a refresh
 //! that has nothing to extend: who loses the race to create adds to what the winner created.
@@ -193,11 +193,12 @@
 //! # Limits
 //!
 //! An item has at most 400 KB, names included;
-//! [`max_value_bytes`](ttl_core::Capabilities::max_value_bytes) is what fits under the longest key. It counts the bytes
-//! of a blob, or of a record's canonical text, and of a record also what DynamoDB makes of it: a list of small numbers
-//! is larger there. Patches below 64 KiB are limited by the item's 400 KB alone: a record that grows by them can become
-//! larger than `max_value_bytes` where its text needs escapes. Fractions are added in decimal, which is exact up to 38
-//! digits: a sum can differ from that of two `f64`s by what those round away.
+//! [`max_value_bytes`](ttl_core::Capabilities::max_value_bytes) is what fits under the longest key, or what
+//! [`DynamoConfig::with_max_value_bytes`] says, which then holds for patches too. It counts the bytes of a blob, or of a
+//! record's canonical text, and of a record also what DynamoDB makes of it: a list of small numbers is larger there.
+//! Without a limit of the configuration patches below 64 KiB are limited by the item's 400 KB alone: a record that grows by
+//! them can become larger than `max_value_bytes` where its text needs escapes. Fractions are added in decimal, which is
+//! exact up to 38 digits: a sum can differ from that of two `f64`s by what those round away.
 
 mod batch;
 mod check;

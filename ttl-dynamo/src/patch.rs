@@ -32,7 +32,9 @@ impl Inner {
             create.lifespan.expiry.resolve(self.now_millis())?;
         }
         let patching = Patching { store: self, key, patch, operations, options, token: codec::new_token() };
-        patching.run(OneRequest::of(operations), &mut self.retries()).await
+        // DynamoDB limits items, and measures no record.
+        let one = OneRequest::of(operations).filter(|_| self.config.max_value_bytes.is_none());
+        patching.run(one, &mut self.retries()).await
     }
 }
 

@@ -66,8 +66,8 @@ impl DynamoStore {
 
     fn build(config: DynamoConfig, client: LazyClient) -> Result<Self> {
         config.check()?;
-        let capabilities =
-            Capabilities::new(crate::BACKEND).with_max_value_bytes(size::max_value_bytes(&config));
+        let most = config.max_value_bytes.unwrap_or_else(|| size::max_value_bytes(&config));
+        let capabilities = Capabilities::new(crate::BACKEND).with_max_value_bytes(most);
         let (names, prefix) = (Names::new(&config), config.prefix());
         Ok(Self(Arc::new(Inner { config, client, names, prefix, capabilities })))
     }

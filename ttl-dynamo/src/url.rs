@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use ttl_core::{CursorSecret, Result};
+use ttl_core::{CursorSecret, Result, parse_byte_size};
 use url::Url;
 
 use crate::DynamoConfig;
 use crate::config::{OnConnect, Reads, invalid, no_credentials};
 
 /// The query keys.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "region",
     "endpoint",
     "namespace",
@@ -25,6 +25,7 @@ const KEYS: [&str; 17] = [
     "grace",
     "segments",
     "concurrency",
+    "max_value_bytes",
     "cursor_secret",
     "key_attribute",
     "ttl_attribute",
@@ -48,6 +49,7 @@ impl DynamoConfig {
     /// | `grace` | `1h` | [`DynamoConfig::with_grace`] |
     /// | `segments` | `4` | [`DynamoConfig::with_segments`] |
     /// | `concurrency` | `16` | [`DynamoConfig::with_concurrency`] |
+    /// | `max_value_bytes` | `64KiB`, `65536` | [`DynamoConfig::with_max_value_bytes`] |
     /// | `cursor_secret` | 16 bytes or more | [`DynamoConfig::with_cursor_secret`] |
     /// | `key_attribute`, `ttl_attribute` | `id`, `expires` | [`DynamoConfig::with_key_attribute`], [`DynamoConfig::with_ttl_attribute`] |
     ///
@@ -140,6 +142,11 @@ impl DynamoConfig {
             "grace" => *self = self.clone().with_grace(duration(key, value)?),
             "segments" => self.segments = number(key, value)?,
             "concurrency" => self.concurrency = number(key, value)?,
+            "max_value_bytes" => {
+                let bytes =
+                    parse_byte_size(key, value).map_err(|error| error.with_backend(crate::BACKEND))?;
+                self.max_value_bytes = Some(bytes);
+            }
             "cursor_secret" => {
                 self.cursor_secret =
                     CursorSecret::new(value).map_err(|error| error.with_backend(crate::BACKEND))?;
@@ -190,7 +197,7 @@ mod tests {
     fn every_key_is_read() {
         let url = "dynamodb://My_Table.v-2?region=eu-central-1&endpoint=http%3A%2F%2Flocalhost:8000&namespace=a%2Bb\
                    &table=ensure&reads=eventual&timeout=10s&attempt_timeout=2s&connect_timeout=250ms&attempts=7\
-                   &backoff=10ms&max_backoff=3s&grace=2h&segments=4&concurrency=32&cursor_secret=0123456789abcdef&key_attribute=id\
+                   &backoff=10ms&max_backoff=3s&grace=2h&segments=4&concurrency=32&max_value_bytes=10KiB&cursor_secret=0123456789abcdef&key_attribute=id\
                    &ttl_attribute=expires";
         for key in KEYS {
             assert!(url.contains(&format!("{key}=")), "{key}");
@@ -209,6 +216,7 @@ mod tests {
             .with_grace(Duration::from_secs(7200))
             .with_segments(4)
             .with_concurrency(32)
+            .with_max_value_bytes(10 << 10)
             .with_cursor_secret(CursorSecret::new("0123456789abcdef").unwrap())
             .with_key_attribute("id")
             .with_ttl_attribute("expires");
@@ -252,6 +260,11 @@ mod tests {
             ("dynamodb://table?timeout=100ms", "attempt_timeout is at most"),
             ("dynamodb://table?attempts=x", "whole number"),
             ("dynamodb://table?segments=99", "1 to 16"),
+            (
+                "dynamodb://table?max_value_bytes=1MB",
+                "\"1MB\" is no max_value_bytes; write a whole number of bytes",
+            ),
+            ("dynamodb://table?max_value_bytes=1MiB", "at most 408"),
             ("dynamodb://table?reads=fast", "consistent, eventual"),
             ("dynamodb://table?table=drop", "look, lazy, check, ensure"),
             ("dynamodb://table?namespace=a:b", "namespace"),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use ttl_core::{Clock, Error, ErrorKind, Result};
+use ttl_core::{Clock, Error, ErrorKind, Result, parse_byte_size};
 use url::Url;
 
 const KNOWN: &str = "max_entries, max_bytes, max_value_bytes, reclaim";
@@ -126,12 +126,12 @@ impl MemoryConfig {
         for (name, value) in url.query_pairs() {
             match &*name {
                 "max_entries" => config.max_entries = Some(non_zero(&name, &value, number(&value))?),
-                "max_bytes" => config.max_bytes = Some(non_zero(&name, &value, bytes(&value))?),
-                "max_value_bytes" => {
-                    let bytes =
-                        bytes(&value).ok_or_else(|| bad_value(&name, &value, "bytes, such as 64MiB"))?;
-                    config.max_value_bytes = Some(bytes as u64);
+                "max_bytes" => {
+                    // More than this machine can address is no limit.
+                    let bytes = usize::try_from(byte_size(&name, &value)?).unwrap_or(usize::MAX);
+                    config.max_bytes = Some(non_zero(&name, &value, Some(bytes))?);
                 }
+                "max_value_bytes" => config.max_value_bytes = Some(byte_size(&name, &value)?),
                 "reclaim" => {
                     config.reclaim = match &*value {
                         "background" => Reclaim::Background,
@@ -188,9 +188,8 @@ fn number(text: &str) -> Option<usize> {
     text.parse().ok()
 }
 
-fn bytes(text: &str) -> Option<usize> {
-    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
-    units.iter().find_map(|(unit, factor)| number(text.strip_suffix(unit)?)?.checked_mul(*factor))
+fn byte_size(name: &str, text: &str) -> Result<u64> {
+    parse_byte_size(name, text).map_err(|error| error.with_backend("memory"))
 }
 
 fn non_zero(name: &str, value: &str, number: Option<usize>) -> Result<NonZeroUsize> {
@@ -235,6 +234,14 @@ mod tests {
     fn unknown_settings_are_refused_with_the_known_ones() {
         let text = refused("memory:?max_entry=5");
         assert!(text.contains("max_entry") && KNOWN.split(", ").all(|known| text.contains(known)), "{text}");
+    }
+
+    #[test]
+    fn sizes_are_refused_like_those_of_every_driver() {
+        for name in ["max_bytes", "max_value_bytes"] {
+            let text = refused(&format!("memory:?{name}=1MB"));
+            assert!(text.contains(&format!("\"1MB\" is no {name}; write a whole number of bytes")), "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use ttl_core::{CursorSecret, Result};
+use ttl_core::{CursorSecret, Result, parse_byte_size};
 use url::{Position, Url};
 
 use crate::RedisConfig;
@@ -29,7 +29,7 @@ impl RedisConfig {
     /// |---|---|---|
     /// | `namespace` | `app` | [`RedisConfig::with_namespace`] |
     /// | `timeout` | `2s`, `500ms` | [`RedisConfig::with_timeout`] |
-    /// | `max_value_bytes` | `1048576` | [`RedisConfig::with_max_value_bytes`] |
+    /// | `max_value_bytes` | `1MiB`, `1048576` | [`RedisConfig::with_max_value_bytes`] |
     /// | `cursor_secret` | 16 bytes or more | [`RedisConfig::with_cursor_secret`] |
     /// | `root_certificates` | `/etc/ca.pem` | TLS: the file of [`RedisConfig::with_root_certificates`] |
     /// | `client_certificate`, `client_key` | `/etc/app.pem` | TLS: the files of [`RedisConfig::with_client_certificate`] |
@@ -88,7 +88,7 @@ impl RedisConfig {
             match &*key {
                 "namespace" => config.namespace = value.into_owned(),
                 "timeout" => config.timeout = duration(&value)?,
-                "max_value_bytes" => config.max_value_bytes = number(&key, &value)?,
+                "max_value_bytes" => config.max_value_bytes = byte_size(&key, &value)?,
                 "cursor_secret" => config.cursor_secret = secret(&value)?,
                 "root_certificates" => config.certificates.roots = Some(file(&key, &value)?),
                 "client_certificate" => chain = Some(file(&key, &value)?),
@@ -163,6 +163,10 @@ fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<T> {
     text.parse().map_err(|_| invalid(format!("{text:?} is no {what}; write a whole number")))
 }
 
+fn byte_size(key: &str, text: &str) -> Result<u64> {
+    parse_byte_size(key, text).map_err(|error| error.with_backend(crate::BACKEND))
+}
+
 fn file(key: &str, path: &str) -> Result<Vec<u8>> {
     std::fs::read(path)
         .map_err(|error| invalid(format!("the file {path:?} of {key} cannot be read")).with_source(error))
@@ -185,14 +189,14 @@ mod tests {
     #[test]
     fn every_part_is_read() {
         let config = RedisConfig::from_url(
-            "redis://us%40er:p%3Ass@host:7000/3?namespace=a%2Ab&timeout=250ms&max_value_bytes=10&cursor_secret=0123456789abcdef",
+            "redis://us%40er:p%3Ass@host:7000/3?namespace=a%2Ab&timeout=250ms&max_value_bytes=10KiB&cursor_secret=0123456789abcdef",
         );
         let expected = RedisConfig::tcp("host", 7000)
             .with_credentials("us@er", "p:ss")
             .with_database(3)
             .with_namespace("a*b")
             .with_timeout(Duration::from_millis(250))
-            .with_max_value_bytes(10)
+            .with_max_value_bytes(10 << 10)
             .with_cursor_secret(CursorSecret::new("0123456789abcdef").unwrap());
         assert_eq!(config.unwrap(), expected);
         assert_eq!(RedisConfig::from_url("redis://localhost").unwrap(), RedisConfig::default());
@@ -254,6 +258,8 @@ mod tests {
             ("redis://u@h", "password"),
             ("redis://h?timeout=2", "\"2s\""),
             ("redis://h?timeout=0s", "1 ms"),
+            ("redis://h?max_value_bytes=1MB", "\"1MB\" is no max_value_bytes; write a whole number of bytes"),
+            ("redis://h?max_value_bytes=1GiB", "at most 536870912"),
             ("redis://h?namespace=a:b", "namespace"),
             ("redis://h?namespace=", "namespace"),
             ("redis://h?timeout=1s&timeout=2s", "twice"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use scylla::frame::Compression;
 use scylla::statement::{Consistency, SerialConsistency};
-use ttl_core::{CursorSecret, Result};
+use ttl_core::{CursorSecret, Result, parse_byte_size};
 use url::form_urlencoded;
 
 use crate::config::{Replication, invalid};
@@ -48,7 +48,7 @@ impl ScyllaConfig {
     /// | `tls` | `true` | [`ScyllaConfig::with_tls`] |
     /// | `root_certificates` | `/etc/ca.pem` | the file of [`ScyllaConfig::with_root_certificates`] |
     /// | `client_certificate`, `client_key` | `/etc/app.pem` | the files of [`ScyllaConfig::with_client_certificate`] |
-    /// | `max_value_bytes` | `1048576` | [`ScyllaConfig::with_max_value_bytes`] |
+    /// | `max_value_bytes` | `1MiB`, `1048576` | [`ScyllaConfig::with_max_value_bytes`] |
     /// | `cursor_secret` | 16 bytes or more | [`ScyllaConfig::with_cursor_secret`] |
     /// | `clock_skew` | `1m` | [`ScyllaConfig::with_clock_skew`] |
     /// | `ensure_schema` | `true` | [`ScyllaConfig::with_ensure_schema`] |
@@ -178,7 +178,7 @@ fn options(config: &mut ScyllaConfig, query: &str) -> Result<()> {
             "root_certificates" => config.certificates.roots = Some(file(&key, &value)?),
             "client_certificate" => chain = Some(file(&key, &value)?),
             "client_key" => key_file = Some(file(&key, &value)?),
-            "max_value_bytes" => config.max_value_bytes = number(&key, &value)?,
+            "max_value_bytes" => config.max_value_bytes = byte_size(&key, &value)?,
             "cursor_secret" => {
                 config.cursor_secret = CursorSecret::new(value.as_bytes())
                     .map_err(|error| error.with_backend(crate::BACKEND))?;
@@ -232,6 +232,10 @@ fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<T> {
     text.parse().map_err(|_| invalid(format!("{text:?} is no {what}; write a whole number")))
 }
 
+fn byte_size(key: &str, text: &str) -> Result<u64> {
+    parse_byte_size(key, text).map_err(|error| error.with_backend(crate::BACKEND))
+}
+
 fn file(key: &str, path: &str) -> Result<Vec<u8>> {
     std::fs::read(path)
         .map_err(|error| invalid(format!("the file {path:?} of {key} cannot be read")).with_source(error))
@@ -255,7 +259,7 @@ mod tests {
     fn every_part_is_read() {
         let config = ScyllaConfig::from_url(
             "Cassandra://us%40er:p%3A%2Fss@host:7000,[::1]:7001,db3/ks/tab?mode=lww&timeout=250ms&consistency=all\
-             &serial_consistency=serial&datacenter=dc1&speculative_delay=20ms&compression=lz4&max_value_bytes=10&cursor_secret=0123456789abcdef\
+             &serial_consistency=serial&datacenter=dc1&speculative_delay=20ms&compression=lz4&max_value_bytes=10KiB&cursor_secret=0123456789abcdef\
              &clock_skew=5s&ensure_schema=true&replication=dc1:3,dc2:2",
         );
         let expected = ScyllaConfig::new("host:7000", "ks", "tab")
@@ -269,7 +273,7 @@ mod tests {
             .with_datacenter("dc1")
             .with_speculative_delay(Duration::from_millis(20))
             .with_compression(Compression::Lz4)
-            .with_max_value_bytes(10)
+            .with_max_value_bytes(10 << 10)
             .with_cursor_secret(CursorSecret::new("0123456789abcdef").unwrap())
             .with_clock_skew(Duration::from_secs(5))
             .with_ensure_schema()
@@ -331,6 +335,11 @@ mod tests {
             ("scylla://u:12?s3cret@h/k/t", "%3F"),
             ("scylla://u:12#s3cret@h/k/t", "%23"),
             ("scylla://h/k/t?timeout=2", "\"2s\""),
+            (
+                "scylla://h/k/t?max_value_bytes=1MB",
+                "\"1MB\" is no max_value_bytes; write a whole number of bytes",
+            ),
+            ("scylla://h/k/t?max_value_bytes=16MiB", "at most 15728640"),
             ("scylla://h/k/t?timeout=0s", "1 ms"),
             ("scylla://h/k/t?timeout=1s&timeout=2s", "twice"),
             ("scylla://h/k/t?mode=fast", "strict, lww"),

@@ -14,10 +14,40 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![
         with_server("limits::an_item_of_400_kb_fits_and_a_larger_one_is_refused_unsent", server, items),
         with_server("limits::a_patch_that_makes_an_item_too_large_changes_nothing", server, growing),
+        with_server("limits::a_limit_of_the_programs_own_holds_for_all_writes", server, own_limit),
         with_server("limits::a_thousand_operations_of_each_kind_are_applied", server, thousands),
         with_server("limits::a_thousand_fields_are_selected", server, selected),
         with_server("limits::the_longest_names_and_the_deepest_values_fit", server, extremes),
     ]
+}
+
+async fn own_limit(endpoint: String) {
+    let space = Space::with(endpoint, |config| config.with_max_value_bytes(1024)).await;
+    assert_eq!(space.store.capabilities().max_value_bytes, 1024);
+    let text = |bytes: usize| Record::new().with("t", "x".repeat(bytes - r#"{"t":""}"#.len()));
+    for (fits, large) in
+        [(Value::from(vec![7; 1024]), vec![7; 1025].into()), (text(1024).into(), text(1025).into())]
+    {
+        applied(space.store.put(&key("k"), fits.clone(), PutOptions::new(LONG)).await);
+        space.wire.requests();
+        let error = space.store.put(&key("k"), large, PutOptions::new(LONG)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        assert!(space.wire.requests().is_empty(), "it was sent");
+        assert_eq!(value(&space.store, &key("k")).await, fits);
+    }
+    // What patches make of a record counts too: it is read before.
+    let before = value(&space.store, &key("k")).await;
+    let create = PatchOptions::new().with_create(ttl_core::Create::new(LONG));
+    for (name, large) in [("k", Patch::new().set("n", 1)), ("new", Patch::new().set("t", "x".repeat(1024)))] {
+        let error = space.store.patch(&key(name), &large, create.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+    }
+    assert_eq!(value(&space.store, &key("k")).await, before);
+    assert!(space.store.get(&key("new"), GetOptions::new()).await.unwrap().is_none());
+    space.wire.requests();
+    let smaller = space.store.patch(&key("k"), &Patch::new().set("t", "y"), PatchOptions::new()).await;
+    assert!(smaller.unwrap().is_applied());
+    assert_eq!(space.wire.requests().len(), 2);
 }
 
 /// A value of about so many bytes.
