@@ -5,7 +5,7 @@ use ttl_core::{Effect, ErrorKind, Patch, PatchOptions, PutOptions, Record, Value
 
 use super::support::{fields, json_of, patch, put_fields, reported};
 use crate::test::{LONG, key};
-use crate::{cases, ensure, ensure_eq, ensure_kind};
+use crate::{Failure, cases, ensure, ensure_eq, ensure_kind};
 
 /// One value of each type of JSON.
 fn one_of_each() -> [Json; 7] {
@@ -168,6 +168,33 @@ cases! {
             let result = t.store.patch(&key("k"), &change, PatchOptions::new()).await;
             ensure_kind!(result, WrongFieldType, "patch {number}");
             ensure_eq!(t.state(&key("k")).await?, state, "the entry after patch {number}");
+        }
+        Ok(())
+    }
+
+    /// P3: the error names the field that does not fit.
+    #[needs(patch)]
+    async fn the_error_names_the_field_that_does_not_fit(t: Test) -> Check {
+        let before = json!({ "total": i64::MAX, "list": ["of-ada"], "page": "of-ada", "object": { "list": [1] } });
+        put_fields(&t, &key("k"), &before).await?;
+        let good = || Patch::new().set("other", 2).append("list", 4);
+        for (field, kind, change) in [
+            ("page", ErrorKind::WrongFieldType, good().increment("page", 1)),
+            ("page", ErrorKind::WrongFieldType, Patch::new().append("page", 1)),
+            ("page", ErrorKind::WrongFieldType, good().pop_front("page")),
+            ("page", ErrorKind::WrongFieldType, good().pop_back("page")),
+            ("list", ErrorKind::WrongFieldType, Patch::new().increment("list", 0.5)),
+            ("object", ErrorKind::WrongFieldType, good().prepend("object", 1)),
+            ("object", ErrorKind::WrongFieldType, good().remove_value("object", 1)),
+            ("object", ErrorKind::WrongFieldType, Patch::new().increment("total", -1).clear("object")),
+            ("total", ErrorKind::WrongFieldType, good().append("total", 1)),
+            ("total", ErrorKind::Overflow, good().increment("total", 1)),
+        ] {
+            let answer = t.store.patch(&key("k"), &change, PatchOptions::new()).await;
+            let expected = format!("{kind:?} that names {field:?}, by {change:?}");
+            let Err(error) = answer else { return Err(Failure::new(expected, format!("{answer:?}"))) };
+            let text = error.to_string();
+            ensure!(error.kind() == kind && text.contains(&format!("{field:?}")), expected, "{text}");
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use serde_json::{Number, Value as Json};
 use ttl_core::{
-    Change, Create, Effect, ErrorKind, Key, Lifespan, Outcome, Patch, PatchOptions, PutOptions, Record, Ttl,
-    Value, Version,
+    Change, Create, Effect, Error, ErrorKind, Key, Lifespan, Outcome, Patch, PatchOptions, PutOptions,
+    Record, Ttl, Value, Version,
 };
 
 use super::animal::{Patched, animals, now};
@@ -80,6 +80,17 @@ animals! {
                 _ => None,
             });
             self.right.patch(key, &patch, options).await
+        }
+    }
+
+    /// An error about a field of another type does not say which.
+    WrongTypesAreNotNamed breaks P3 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            self.right.patch(key, patch, options).await.map_err(|error| match error.kind() {
+                kind @ ErrorKind::WrongFieldType => Error::new(kind, "a field is of another type; nothing was changed"),
+                _ => error,
+            })
         }
     }
 
