@@ -1,8 +1,9 @@
 //! What the server's words, or its silence, mean as an error of ours.
 
 use std::borrow::Cow;
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Client, ConnectionAddr, ErrorKind as ClientKind, RedisError, ServerError};
@@ -75,11 +76,11 @@ fn refused_greeting(code: &str, detail: &str) -> Error {
 
 /// Why a connection failed, in a few words.
 fn reason(error: &RedisError) -> String {
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    match io.map(io::Error::kind) {
+    match io_error(error).map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) => {
-            "the server closed the connection, as one does whose port expects TLS or another protocol"
+            "the server closed the connection, as one does whose port expects TLS or another protocol, or which has no \
+             room for more clients (maxclients)"
                 .to_owned()
         }
         _ => quotable(&error.to_string()),
@@ -87,8 +88,14 @@ fn reason(error: &RedisError) -> String {
 }
 
 fn is_tls_failure(error: &RedisError) -> bool {
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    io.is_some_and(|error| matches!(error.kind(), io::ErrorKind::InvalidData))
+    io_error(error).is_some_and(|error| matches!(error.kind(), io::ErrorKind::InvalidData))
+}
+
+/// The error of the input and output behind this one, if there is one: the client hands it out in an `Arc`.
+fn io_error(error: &RedisError) -> Option<&io::Error> {
+    let source = error.source()?;
+    let shared = || source.downcast_ref::<Arc<dyn StdError + Send + Sync>>()?.downcast_ref();
+    source.downcast_ref().or_else(shared)
 }
 
 /// No connection within the time limit: nothing of the operation was sent.

@@ -256,6 +256,7 @@ mod tests {
             ("redis://h:99999", "no URL"),
             ("redis://u:s3cret@h/x", "whole number"),
             ("redis://u@h", "password"),
+            ("redis://u:@h", "password"),
             ("redis://h?timeout=2", "\"2s\""),
             ("redis://h?timeout=0s", "1 ms"),
             ("redis://h?max_value_bytes=1MB", "\"1MB\" is no max_value_bytes; write a whole number of bytes"),

@@ -4,6 +4,7 @@ mod crash;
 mod faults;
 mod fuzz;
 mod garbled;
+mod greetings;
 mod layout;
 mod proxy;
 mod reach;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         trials.extend(trips::trials(&server));
         trials.extend(crash::trials());
         trials.extend(faults::trials());
+        trials.extend(greetings::trials());
         trials.extend(reach::trials());
         trials.extend(recovery::trials(&server));
         trials.extend(refusals::trials());
