@@ -14,9 +14,6 @@ use crate::store::Inner;
 
 /// Anything that has not ended: what is not ours can be deleted, though not taken.
 const UNENDED: &str = "attribute_exists(#k) AND (attribute_not_exists(#d) OR #d > :now OR NOT attribute_type(#d, :number)) AND (attribute_not_exists(#m) OR #m > :now OR NOT attribute_type(#m, :number))";
-/// What can be handed out. What is within the fields is seen only when they are here.
-const READABLE: &str =
-    "attribute_type(#v, :text) AND (attribute_type(#b, :bytes) OR attribute_type(#f, :map))";
 
 impl Inner {
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
@@ -71,7 +68,7 @@ fn request(now: Now, options: &DeleteOptions) -> Write {
     // What is not handed out must not be taken away.
     let write = match options.select {
         Select::Nothing => write,
-        _ => (write.demand(READABLE)).value(":bytes", of_type("B")).value(":map", of_type("M")),
+        _ => write.demand_readable(),
     };
     match expected {
         None => write,

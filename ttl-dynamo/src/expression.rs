@@ -13,6 +13,8 @@ const LIVE: &str = "attribute_type(#v, :text) AND (attribute_not_exists(#d) OR #
 /// The same of a certain version.
 const LIVE_VERSION: &str =
     "#v = :seen AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
+/// A value that can be handed out: bytes, or a map of fields. What is within the fields is seen only when they are here.
+const READABLE: &str = "attribute_type(#b, :bytes) OR attribute_type(#f, :map)";
 /// The type of what is named `:text` in a condition.
 const TEXT: &str = "S";
 /// Nothing is stored, or a ghost.
@@ -96,6 +98,12 @@ impl Write {
             Some(version) => self.demand(LIVE_VERSION).value(":seen", codec::version_attribute(version)),
         }
         .now(now)
+    }
+
+    /// Demands a value that can be handed out, beside life.
+    pub(crate) fn demand_readable(self) -> Self {
+        let of_type = |name: &str| AttributeValue::S(name.to_owned());
+        self.demand(READABLE).value(":bytes", of_type("B")).value(":map", of_type("M"))
     }
 
     /// Demands that nothing is stored, or a ghost.

@@ -50,9 +50,15 @@ impl Inner {
     pub(crate) async fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
         match &options.refresh {
             None => self.peek(key, options).await,
+            Some(refresh) if refresh.slack.is_some() => self.look_and_refresh(key, options, refresh).await,
+            // What could not be read the last time is not kept alive by reading it.
+            Some(refresh) if self.unreadable.has(key) => {
+                let entry = self.look_and_refresh(key, options, refresh).await?;
+                self.unreadable.forget(key);
+                Ok(entry)
+            }
             // One request: whether the refresh is due is part of the condition.
-            Some(refresh) if refresh.slack.is_none() => self.get_refreshing(key, options, refresh).await,
-            Some(refresh) => self.get_with_slack(key, options, refresh).await,
+            Some(refresh) => self.get_refreshing(key, options, refresh).await,
         }
     }
 
@@ -95,7 +101,7 @@ impl Inner {
         match self.write(key, &mut retries, build).await {
             Ok((now, Reply::Done(item))) => {
                 let hit = judge(now, item.as_ref(), options)?;
-                answer(hit, item, options)
+                answer(hit, item, options).inspect_err(|_| self.unreadable.note(key))
             }
             // Not due, or not what was asked for: the answer is in what stands there.
             Ok((now, Reply::Failed(item))) => {
@@ -112,7 +118,8 @@ impl Inner {
         }
     }
 
-    async fn get_with_slack(
+    /// Reads, and then refreshes what was read if that is due.
+    async fn look_and_refresh(
         &self,
         key: &Key,
         options: &GetOptions,
@@ -161,6 +168,8 @@ impl Inner {
             // A cap that has been reached leaves nothing to prolong.
             RefreshMode::ExtendOnly => write.demand("#d < :d AND (attribute_not_exists(#m) OR #d < #m)"),
         };
+        // What cannot be read is not kept alive by reading it.
+        let write = if options.select == Select::Nothing { write } else { write.demand_readable() };
         match expected(options) {
             None => write,
             Some(kind) => write.demand(of_kind(kind)),

@@ -66,8 +66,9 @@
 //!
 //! An item without a text in `ttl:version` is not the driver's: [`Corrupt`](ttl_core::ErrorKind::Corrupt) to a read and a write,
 //! passed over by a scan, and it can be deleted. An entry with a field of a type that is none of JSON's is `Corrupt` to
-//! whatever reads that field. No condition can look into the fields: a get that refreshes has moved the deadline, and a
-//! take or a patch of that field was applied; they are [`OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) and say so.
+//! whatever reads that field. No condition can look into the fields. So the first get that is to refresh such an entry has
+//! moved its deadline when it finds that out; later ones of the same store read before they write, and move it no more. A
+//! take or a patch of that field was applied, is [`OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) and says so.
 //! A deadline or a cap that another program wrote counts as DynamoDB compares it, whatever number it is. DynamoDB deletes expired items up to days late; until then they are
 //! there, cost storage, and are never seen through the driver.
 //!
@@ -225,6 +226,7 @@ mod shape;
 mod size;
 mod store;
 mod table;
+mod unreadable;
 mod url;
 
 pub use self::config::{DynamoConfig, OnConnect, Reads};

@@ -19,6 +19,7 @@ use crate::config::DynamoConfig;
 use crate::expression::Write;
 use crate::names::Names;
 use crate::size;
+use crate::unreadable::Unreadable;
 
 /// The clock of all stores without one of their own: within this process it never runs backwards.
 static CLOCK: SystemClock = SystemClock::new();
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     /// What stands before every key.
     pub(crate) prefix: String,
     pub(crate) capabilities: Capabilities,
+    pub(crate) unreadable: Unreadable,
 }
 
 impl DynamoStore {
@@ -69,7 +71,8 @@ impl DynamoStore {
         let most = config.max_value_bytes.unwrap_or_else(|| size::max_value_bytes(&config));
         let capabilities = Capabilities::new(crate::BACKEND).with_max_value_bytes(most);
         let (names, prefix) = (Names::new(&config), config.prefix());
-        Ok(Self(Arc::new(Inner { config, client, names, prefix, capabilities })))
+        let unreadable = Unreadable::default();
+        Ok(Self(Arc::new(Inner { config, client, names, prefix, capabilities, unreadable })))
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         with_server("layout::nested_names_that_dynamodb_refuses_are_escaped", server, nested),
         with_server("layout::what_another_client_wrote_is_read", server, foreign),
         with_server("layout::what_is_not_ours_is_corrupt_and_stays", server, not_ours),
+        with_server("layout::what_cannot_be_read_is_not_kept_alive_by_reading", server, not_refreshed),
         with_server("layout::any_number_is_an_instant_for_all_operations", server, odd_instants),
         with_server("layout::the_key_and_the_ttl_attribute_have_names_of_choice", server, names),
         with_server("layout::namespaces_do_not_meet", server, namespaces),
@@ -361,6 +362,70 @@ async fn not_ours(endpoint: String) {
         // What nobody can read can still be deleted.
         let delete = space.store.delete(&key("k"), DeleteOptions::new()).await;
         assert!(delete.is_ok_and(|outcome| outcome.is_applied()), "{number}: it can be deleted");
+    }
+}
+
+/// R1: what a read cannot make sense of it does not keep alive; what only the fields tell is known from then on.
+async fn not_refreshed(endpoint: String) {
+    let space = Space::new(endpoint).await;
+    let base = || {
+        item([("ttl:version", s("0123456789abcdefghij_-")), ("ttl:deadline", n(space.now_millis() + 60_000))])
+    };
+    let fields = Select::Fields(Fields::new(["f"]).unwrap());
+    let refreshes = [Refresh::extend_only(LONG), Refresh::reset(LONG)];
+    let odd = AttributeValue::Ss(vec!["x".to_owned()]);
+    let deep = [("f", m([("a", l([n(1), odd.clone()]))]))];
+    for (what, name, attribute, told) in [
+        ("a text for a blob", "ttl:value", s("v"), true),
+        ("a text for the fields", "ttl:fields", s("v"), true),
+        ("a set of texts", "ttl:fields", m([("f", odd)]), false),
+        ("a set deep down", "ttl:fields", m(deep), false),
+        ("bytes for a number", "ttl:fields", m([("f", b("no number"))]), false),
+    ] {
+        for (at, (refresh, select)) in refreshes
+            .iter()
+            .flat_map(|refresh| [(refresh, Select::All), (refresh, fields.clone())])
+            .enumerate()
+        {
+            let what = format!("{what}, {refresh:?}, {select:?}");
+            let name_of_key = format!("{name}-{at}-{what}");
+            let key = key(&name_of_key);
+            let mut bad = base();
+            bad.insert(name.to_owned(), attribute.clone());
+            space.raw.put(&name_of_key, bad.clone()).await;
+            let planted = space.raw.get(&name_of_key).await;
+            let options = GetOptions::new().with_select(select).with_refresh(*refresh);
+            let read = space.store.get(&key, options.clone()).await;
+            assert!(read.is_err(), "{what}: {read:?}");
+            let first = space.raw.get(&name_of_key).await;
+            if told {
+                assert_eq!(first, planted, "{what}: the first read");
+            }
+            // Later ones know, those of a batch too.
+            space.clock.advance(std::time::Duration::from_secs(1));
+            space.wire.requests();
+            for read in [
+                space.store.get(&key, options.clone()).await,
+                space.store.get_many(std::slice::from_ref(&key), options.clone()).await.remove(0),
+            ] {
+                let error = read.unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::WrongKind), "{what}: {error}");
+            }
+            assert_eq!(space.raw.get(&name_of_key).await, first, "{what}: the later reads");
+            // When it is repaired, all is as before.
+            bad.remove(name);
+            bad.insert("ttl:fields".to_owned(), m([("f", n(1))]));
+            space.raw.put(&name_of_key, bad).await;
+            for requests in [if told { 1 } else { 2 }, 1] {
+                space.clock.advance(std::time::Duration::from_secs(1));
+                space.wire.requests();
+                let entry = space.store.get(&key, options.clone()).await.unwrap().unwrap();
+                assert_eq!(entry.value, Some(Record::new().with("f", 1).into()), "{what}");
+                assert_eq!(space.wire.requests().len(), requests, "{what}");
+                let deadline = space.now_millis() + LONG.as_duration().as_millis() as u64;
+                assert_eq!(space.raw.get(&name_of_key).await.unwrap()["ttl:deadline"], n(deadline), "{what}");
+            }
+        }
     }
 }
 
