@@ -18,6 +18,7 @@ mod raw;
 mod replays;
 mod requests;
 mod runtimes;
+mod scans;
 mod secrets;
 mod settled;
 mod states;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         trials.extend(replays::trials(&server));
         trials.extend(requests::trials(&server));
         trials.extend(runtimes::trials(&server));
+        trials.extend(scans::trials(&server));
         trials.extend(secrets::trials(&server));
         trials.extend(settled::trials(&server));
         trials.extend(tables::trials(&server));
