@@ -84,8 +84,10 @@ impl Inner {
             Err(error) => return Some((error, left)),
         };
         let mut retries = self.retries();
+        let mut most = left.len();
         while !left.is_empty() {
-            let request = match self.keys_and_attributes(&left, options) {
+            let asked = most.min(left.len());
+            let request = match self.keys_and_attributes(&left[..asked], options) {
                 Ok(request) => request,
                 Err(error) => return Some((error, left)),
             };
@@ -99,12 +101,13 @@ impl Inner {
                         }
                     }
                     let unprocessed = answer.unprocessed_keys.and_then(|mut tables| tables.remove(table));
-                    let before = left.len();
-                    left = unprocessed.map_or_else(Vec::new, |keys| self.keys_of(keys));
-                    if left.len() < before {
+                    let unread = unprocessed.map_or_else(Vec::new, |keys| self.keys_of(keys));
+                    let (done, all) = (unread.len() < asked, unread.is_empty());
+                    left.splice(..asked, unread);
+                    if done {
                         // Something was done: the rest is asked for as if for the first time.
                         retries = self.retries();
-                        if !left.is_empty() {
+                        if !all {
                             tokio::time::sleep(self.pause(0)).await;
                         }
                         continue;
@@ -112,6 +115,10 @@ impl Inner {
                     Failure::for_now(busy())
                 }
             };
+            // What an attempt may take can be too short for 16 MB.
+            if failed.error.kind() == ErrorKind::Timeout {
+                most = asked.div_ceil(2);
+            }
             if let Err(error) = self.again(&mut retries, failed).await {
                 return Some((error, left));
             }

@@ -104,7 +104,8 @@
 //!
 //! `get_many` reads up to 100 keys a request, each key once, and asks again for what DynamoDB leaves unprocessed, after
 //! a random wait, as often as [`DynamoConfig::with_attempts`] says without anything coming; what is left then fails by
-//! itself. With a refresh each key is a get of its own. `put_many` and `delete_many` are requests of their own, because
+//! itself. An answer has at most 16 MB, and what does not come within [`DynamoConfig::with_attempt_timeout`] is asked for
+//! in halves. With a refresh each key is a get of its own. `put_many` and `delete_many` are requests of their own, because
 //! DynamoDB's batch writes have no conditions. [`DynamoConfig::with_concurrency`] of them are under way at a time; those
 //! of the same key follow one another in the order of the call.
 //!

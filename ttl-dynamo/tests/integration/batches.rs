@@ -9,7 +9,7 @@ use ttl_core::{
     Value, Want,
 };
 
-use crate::support::{LONG, Space, blob, key, with_server};
+use crate::support::{LONG, SHORT, Space, blob, key, with_server};
 use crate::wire::{ANY, Fault};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
@@ -18,6 +18,8 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         with_server("batches::large_values_come_in_several_answers", server, large),
         with_server("batches::what_is_never_answered_fails_alone", server, stuck),
         with_server("batches::writes_fail_one_by_one", server, one_by_one),
+        with_server("batches::what_was_not_sent_is_unavailable_and_undone", server, not_sent),
+        with_server("batches::each_request_has_as_many_keys_as_dynamodb_takes", server, hundreds),
         with_server("batches::what_stands_twice_is_done_in_order", server, twice),
         with_server("batches::throttled_batches_arrive", server, throttled),
     ]
@@ -168,6 +170,71 @@ async fn one_by_one(endpoint: String) {
     for (key, result) in keys.iter().zip(results) {
         assert_eq!(space.raw.get(key.as_str()).await.is_some(), result.is_err());
     }
+}
+
+/// The server goes away in the middle: what was done is applied, and of the rest it is certain that it was not sent.
+async fn not_sent(endpoint: String) {
+    let space = Space::with(endpoint, |config| config.with_attempts(1).with_concurrency(1)).await;
+    let keys = fill(&space, 40).await;
+    let down = |fault| {
+        (0..10).for_each(|_| space.wire.pass(ANY));
+        space.wire.always(ANY, fault);
+        space.wire.requests();
+    };
+    for (fault, expected) in
+        [(Fault::NotConnected, ErrorKind::Unavailable), (Fault::LostRequest, ErrorKind::OutcomeUnknown)]
+    {
+        down(fault);
+        let items = keys.iter().map(|key| PutItem::new(key.clone(), blob("new"), PutOptions::new(LONG)));
+        let put = space.store.put_many(items.collect()).await;
+        let sent = space.wire.operations();
+        // Whoever is not sure looks, once for each.
+        let writes = sent.iter().filter(|operation| *operation == "UpdateItem").count();
+        assert_eq!(writes, 40, "{sent:?}");
+        space.wire.heal();
+        for (number, result) in put.into_iter().enumerate() {
+            match result {
+                Ok(outcome) => assert!(number < 10 && outcome.is_applied(), "{number}"),
+                Err(error) => assert!(number >= 10 && error.kind() == expected, "{number}: {error}"),
+            }
+            let expected = if number < 10 { blob("new") } else { numbered(number) };
+            let held = space.quiet.get(&keys[number], GetOptions::new()).await.unwrap().unwrap();
+            assert_eq!(held.value, Some(expected), "{number}");
+        }
+    }
+    down(Fault::NotConnected);
+    let deleted = space.store.delete_many(&keys, DeleteOptions::new()).await;
+    space.wire.heal();
+    for (number, result) in deleted.into_iter().enumerate() {
+        match result {
+            Ok(outcome) => assert!(number < 10 && outcome.is_applied(), "{number}"),
+            Err(error) => {
+                assert!(number >= 10 && error.kind() == ErrorKind::Unavailable, "{number}: {error}")
+            }
+        }
+        assert_eq!(space.raw.get(keys[number].as_str()).await.is_some(), number >= 10, "{number}");
+    }
+}
+
+async fn hundreds(endpoint: String) {
+    let space = Space::with(endpoint, |config| config.with_concurrency(1)).await;
+    let keys: Vec<Key> = (0..250).map(|number| key(&format!("k{number:03}"))).collect();
+    let asked = |space: &Space| -> Vec<usize> {
+        let requests = space.wire.requests();
+        let keys = requests.iter().map(|request| &request.body["RequestItems"][&space.raw.table]["Keys"]);
+        keys.map(|keys| keys.as_array().unwrap().len()).collect()
+    };
+    for result in space.store.get_many(&keys, GetOptions::new()).await {
+        assert!(result.unwrap().is_none());
+    }
+    assert_eq!(asked(&space), [100, 100, 50]);
+    // A part that takes too long is asked for in smaller ones: the values may be more than the time is enough for.
+    let hasty = Space::with(space.endpoint.clone(), |config| config.with_attempt_timeout(SHORT)).await;
+    hasty.wire.times(2, ANY, Fault::Silent { done: false });
+    for result in hasty.store.get_many(&keys[..60], GetOptions::new()).await {
+        assert!(result.unwrap().is_none());
+    }
+    assert_eq!(asked(&hasty), [60, 30, 15, 15, 15, 15]);
 }
 
 async fn twice(endpoint: String) {
