@@ -51,6 +51,7 @@
 //! None. `serde_json` may be built with any of its own: the normal form of records does not depend on them.
 
 mod actions;
+mod bounds;
 mod byte_size;
 mod capabilities;
 mod cell;
@@ -82,6 +83,7 @@ pub use async_trait::async_trait;
 pub use bytes::Bytes;
 
 pub use self::actions::Actions;
+pub use self::bounds::Bounds;
 pub use self::byte_size::parse_byte_size;
 pub use self::capabilities::Capabilities;
 pub use self::cell::{Cell, Stored};

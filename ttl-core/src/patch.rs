@@ -7,7 +7,7 @@ use serde_json::{Number, Value as Json};
 
 use crate::json::{MAX_DEPTH, number_from_f64, to_json};
 use crate::record::check_field_name;
-use crate::{Actions, Error, ErrorKind, Fields, Result};
+use crate::{Actions, Bounds, Error, ErrorKind, Fields, Result};
 
 /// One change of one field.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,14 @@ pub enum Change {
     /// Adds to the number; a missing field starts as 0. An integer of `i64` adds exactly, all else as `f64`.
     /// ARITHMETIC.
     Increment(Number),
+    /// Adds as `Increment` does if the sum lies within the bounds; if it does not, the whole patch is refused (P7).
+    /// ARITHMETIC.
+    IncrementWithin {
+        /// What is added.
+        by: Number,
+        /// What the sum has to stay within, checked.
+        bounds: Bounds,
+    },
 }
 
 impl Change {
@@ -54,7 +62,7 @@ impl Change {
             Self::PopFront | Self::PopBack | Self::RemoveValue(_) | Self::Clear | Self::Unset => {
                 Actions::ERASE
             }
-            Self::Increment(_) => Actions::ARITHMETIC,
+            Self::Increment(_) | Self::IncrementWithin { .. } => Actions::ARITHMETIC,
         }
     }
 }
@@ -71,6 +79,7 @@ impl fmt::Debug for Change {
             Self::Clear => "Clear",
             Self::Unset => "Unset",
             Self::Increment(_) => "Increment(..)",
+            Self::IncrementWithin { .. } => "IncrementWithin(..)",
         })
     }
 }
@@ -96,6 +105,22 @@ macro_rules! amounts {
     )* };
 }
 
+impl Amount {
+    fn number(self) -> Result<Number> {
+        let number = match self {
+            Self::Integer(by) => Some(Number::from(by)),
+            // An integral amount beyond i64 stays a fraction in meaning: it adds as f64.
+            Self::Fraction(by) => number_from_f64(by),
+        };
+        number.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidField,
+                "an increment is a finite number, this one is NaN or infinite",
+            )
+        })
+    }
+}
+
 amounts! {
     i8 => Integer i16 => Integer i32 => Integer i64 => Integer u8 => Integer u16 => Integer u32 => Integer
     f32 => Fraction f64 => Fraction
@@ -112,7 +137,7 @@ amounts! {
 /// | [`append`](Patch::append), [`prepend`](Patch::prepend) | starts as empty list | `WrongFieldType` | APPEND |
 /// | [`pop_front`](Patch::pop_front), [`pop_back`](Patch::pop_back), [`remove_value`](Patch::remove_value), [`clear`](Patch::clear) | nothing | `WrongFieldType` | ERASE |
 /// | [`unset`](Patch::unset) | nothing | removes it | ERASE |
-/// | [`increment`](Patch::increment) | starts as 0 | `WrongFieldType` | ARITHMETIC |
+/// | [`increment`](Patch::increment), [`increment_within`](Patch::increment_within) | starts as 0 | `WrongFieldType` | ARITHMETIC |
 ///
 /// A field that holds `null` is not missing.
 ///
@@ -182,16 +207,31 @@ impl Patch {
 
     /// Adds to a number; a negative amount subtracts.
     pub fn increment(self, field: impl Into<Box<str>>, by: impl Into<Amount>) -> Self {
-        let number = match by.into() {
-            Amount::Integer(by) => Some(Number::from(by)),
-            // An integral amount beyond i64 stays a fraction in meaning: it adds as f64.
-            Amount::Fraction(by) => number_from_f64(by),
-        };
-        let change = number.map(Change::Increment).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidField,
-                "an increment is a finite number, this one is NaN or infinite",
-            )
+        let change = by.into().number().map(Change::Increment);
+        self.push(field.into(), change)
+    }
+
+    /// Adds to a number if the sum stays within these bounds, both inclusive: `0..=100`, `..=100` or `0..`.
+    ///
+    /// A sum outside refuses the whole patch (P7): nothing changes, no deadline moves, and the outcome is
+    /// [`Outcome::Refused`](crate::Outcome::Refused) with the fields that the patch names, as they are.
+    ///
+    /// ```
+    /// use ttl_core::Patch;
+    ///
+    /// // One of at most five, and one from what is left.
+    /// let _ = Patch::new().increment_within("attempts", 1, ..=5);
+    /// let _ = Patch::new().increment_within("stock", -1, 0..).append("buyers", "ada");
+    /// ```
+    pub fn increment_within(
+        self,
+        field: impl Into<Box<str>>,
+        by: impl Into<Amount>,
+        bounds: impl Into<Bounds>,
+    ) -> Self {
+        let change = by.into().number().and_then(|by| {
+            let bounds = bounds.into().check()?;
+            Ok(Change::IncrementWithin { by, bounds })
         });
         self.push(field.into(), change)
     }
@@ -242,6 +282,13 @@ impl Patch {
         self.operations.iter().fold(Actions::empty(), |all, operation| all | operation.change.action())
     }
 
+    /// Tells whether one of its operations has bounds, so that the patch can be refused for what a field holds (P7).
+    #[must_use]
+    pub fn has_bounds(&self) -> bool {
+        let bounded = |operation: &FieldOperation| matches!(operation.change, Change::IncrementWithin { .. });
+        self.operations.iter().any(bounded)
+    }
+
     /// The fields that it names, each once, in the order in which they first appear.
     #[must_use]
     pub fn fields(&self) -> Vec<&str> {
@@ -280,11 +327,16 @@ mod tests {
         assert!(patch.operations().unwrap_err().to_string().contains("ttl:x"));
         assert_eq!(kind(&Patch::new().increment("b", f64::INFINITY)), ErrorKind::InvalidField);
         assert_eq!(kind(&Patch::new().pop_back("")), ErrorKind::InvalidField);
+        assert_eq!(kind(&Patch::new().increment_within("b", f64::NAN, ..=1)), ErrorKind::InvalidField);
+        let beyond = Patch::new().increment_within("b", 1, ..=i64::MAX).increment("b", 1);
+        assert_eq!(kind(&beyond), ErrorKind::InvalidField);
     }
 
     #[test]
     fn debug_prints_names_and_no_values() {
         let patch = Patch::new().set("page", "s3cret").append("l", "s3cret").increment("n", 73_519);
+        let patch = patch.increment_within("n", 73_519, ..=735_190);
+        assert!(patch.has_bounds());
         let text = format!("{patch:?}");
         assert!(text.contains("page") && text.contains("Append(..)"), "{text}");
         assert!(!text.contains("s3cret") && !text.contains("73519"), "{text}");

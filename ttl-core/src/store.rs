@@ -129,7 +129,9 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// Applies operations to the fields of a live record, all or none, in order (P1), as [`rules::patch`] and
     /// [`rules::apply`] say.
     ///
-    /// An absent key is [`Outcome::Absent`] unless [`PatchOptions::create`] says what to make of it (P2).
+    /// An absent key is [`Outcome::Absent`] unless [`PatchOptions::create`] says what to make of it (P2). An increment
+    /// whose sum would leave its bounds refuses the whole patch (P7): [`Outcome::Refused`] with what the patch's fields
+    /// hold, and with deadline and version as wanted, all as of one instant; without them where there is no entry.
     ///
     /// Provided: a compare-and-swap loop of [`get`](TtlStore::get) and [`put`](TtlStore::put), two round trips
     /// when nobody else writes, so a driver without conditions has no patch either.
@@ -151,12 +153,15 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
         }
         for _ in 0..ATTEMPTS {
             // The kind comes last: another version is refused before it.
-            let whole = GetOptions::new().with_want(Want::VERSION);
+            let whole = GetOptions::new().with_want(options.want | Want::VERSION);
             let Some(entry) = self.get(key, whole).await? else {
                 let (Some(create), None) = (&options.create, options.if_version) else {
                     return Ok(Outcome::Absent);
                 };
-                let (record, effects) = patched(create.initial.clone(), patch)?;
+                let mut record = create.initial.clone();
+                let Some(effects) = rules::apply(&mut record, patch)? else {
+                    return Ok(Outcome::Refused(None));
+                };
                 let put = PutOptions::new(create.lifespan).with_condition(Condition::IfAbsent);
                 match self.put(key, record.clone().into(), put.with_want(options.want)).await? {
                     Outcome::Applied(meta) => return outcome(meta, &record, effects, patch),
@@ -167,7 +172,15 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
             if options.if_version.is_some_and(|expected| expected != version) {
                 return Ok(Outcome::Refused(None));
             }
-            let (record, effects) = patched(reported_value(entry)?.into_record()?, patch)?;
+            let deadline = entry.deadline;
+            let mut record = reported_value(entry)?.into_record()?;
+            let Some(effects) = rules::apply(&mut record, patch)? else {
+                let meta = Meta::new(false)
+                    .with_deadline(deadline.filter(|_| options.want.contains(Want::DEADLINE)))
+                    .with_version(options.want.contains(Want::VERSION).then_some(version));
+                let there = PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new());
+                return Ok(Outcome::Refused(Some(there)));
+            };
             // The lifespan is not used: this put cannot create.
             let put = PutOptions::new(Lifespan::persistent())
                 .with_condition(Condition::IfVersion(version))
@@ -277,11 +290,6 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
         }
         results
     }
-}
-
-fn patched(mut record: Record, patch: &Patch) -> Result<(Record, Vec<Effect>)> {
-    let effects = rules::apply(&mut record, patch)?;
-    Ok((record, effects))
 }
 
 fn outcome(

@@ -106,6 +106,9 @@ impl Patching<'_> {
                 (PatchStep::Absent, ..) => return Ok(Outcome::Absent),
                 (PatchStep::Refused, ..) => return Ok(Outcome::Refused(None)),
                 (PatchStep::Change { .. }, Some(seen), Some(item)) => {
+                    if let Some(there) = self.refusal(&seen, &item)? {
+                        return Ok(Outcome::Refused(Some(there)));
+                    }
                     let form = self.form(now, &seen);
                     if one.is_some() && refused != Some(form) {
                         Step::One(form)
@@ -118,6 +121,24 @@ impl Patching<'_> {
             self.store.step_aside(swaps.saturating_sub(1), retries).await?;
         }
         Err(contention())
+    }
+
+    /// What is there, if the patch's bounds refuse it: a request that was not applied says so at once.
+    fn refusal(&self, seen: &Header, item: &Item) -> Result<Option<PatchOutcome>> {
+        if !self.patch.has_bounds() {
+            return Ok(None);
+        }
+        let Some(AttributeValue::M(map)) = item.get(FIELDS) else { return Err(not_ours()) };
+        let named = self.patch.fields().into_iter().filter_map(|name| map.get_key_value(name));
+        let before = codec::record(named.map(|(name, value)| (name.clone(), value.clone())))?;
+        if rules::apply(&mut before.clone(), self.patch)?.is_some() {
+            return Ok(None);
+        }
+        let want = self.options.want;
+        let meta = Meta::new(false)
+            .with_deadline(want.contains(Want::DEADLINE).then_some(seen.ends()))
+            .with_version(want.contains(Want::VERSION).then_some(seen.version));
+        Ok(Some(PatchOutcome::new(meta, before, Vec::new())))
     }
 
     /// The form of the one request that is right for this entry.
@@ -176,7 +197,8 @@ impl Patching<'_> {
                 continue;
             }
             let Some((name, value)) = map.remove_entry(&**field) else { continue };
-            if let (Change::Increment(by), AttributeValue::N(before)) = (change, &value)
+            if let (Change::Increment(by) | Change::IncrementWithin { by, .. }, AttributeValue::N(before)) =
+                (change, &value)
                 && let AttributeValue::N(by) = codec::number_attribute(by)
                 && let Some(sum) = decimal::sum(before, &by)
             {
@@ -185,7 +207,7 @@ impl Patching<'_> {
             old.push((name, value));
         }
         let mut record = codec::record(old)?;
-        let effects = rules::apply(&mut record, self.patch)?;
+        let effects = rules::apply(&mut record, self.patch)?.ok_or_else(contention)?;
         // The server adds fractions in decimal.
         for (name, sum) in sums {
             record.insert(name, sum)?;
@@ -248,7 +270,8 @@ impl Patching<'_> {
     async fn over(&self, seen: &Header, mut item: Item, retries: &mut Retries) -> Result<Met> {
         let value = codec::value(&mut item, &Select::All)?;
         let mut record = value.map(Value::into_record).transpose()?.unwrap_or_default();
-        let effects = rules::apply(&mut record, self.patch)?;
+        // What the bounds refuse was told before this was called.
+        let effects = rules::apply(&mut record, self.patch)?.ok_or_else(contention)?;
         let value = Value::Record(record.clone());
         size::check(self.key, &value, self.store)?;
         let (_, fields) = codec::encode(&value);
@@ -289,7 +312,9 @@ impl Patching<'_> {
     async fn create(&self, now: Now, retries: &mut Retries) -> Result<Met> {
         let Some(create) = &self.options.create else { return Ok(Met::Outcome(Outcome::Absent)) };
         let mut record = create.initial.clone();
-        let effects = rules::apply(&mut record, self.patch)?;
+        let Some(effects) = rules::apply(&mut record, self.patch)? else {
+            return Ok(Met::Outcome(Outcome::Refused(None)));
+        };
         let value = Value::Record(record.clone());
         size::check(self.key, &value, self.store)?;
         let applied = |deadline, stored| {

@@ -148,20 +148,31 @@ impl Fields {
             }
             Change::Unset => self.removes(&path),
             Change::Increment(by) => {
-                let (low, high) = bounds(by)?;
-                self.set(&format!("{path} = if_not_exists({path}, :zero) + :{number}"), 3);
-                self.value(format!(":{number}"), codec::number_attribute(by));
-                self.value(":zero".to_owned(), AttributeValue::N("0".to_owned()));
-                self.demand(
-                    &format!("attribute_not_exists({path}) OR {path} BETWEEN :{number}a AND :{number}b"),
-                    4,
-                );
-                self.value(format!(":{number}a"), AttributeValue::N(low.to_string()));
-                self.value(format!(":{number}b"), AttributeValue::N(high.to_string()));
+                self.increment(number, &path, by, summands(by)?, true);
+            }
+            // The server's decimal sum of an integer is not within the bounds unless that of the rules is. Of two
+            // fractions the sums may differ, and so lie on either side of a bound.
+            Change::IncrementWithin { by, bounds } => {
+                let whole = i128::from(by.as_i64()?);
+                let (low, high) = summands(by)?;
+                let low = bounds.min().map_or(low, |min| low.max(i128::from(min) - whole));
+                let high = bounds.max().map_or(high, |max| high.min(i128::from(max) - whole));
+                self.increment(number, &path, by, (low, high), bounds.contain(by));
             }
             _ => return None,
         }
         Some(())
+    }
+
+    /// Adds to a field that is a number between these, or starts it, if it may be missing.
+    fn increment(&mut self, number: usize, path: &str, by: &Number, within: (i128, i128), starts: bool) {
+        self.set(&format!("{path} = if_not_exists({path}, :zero) + :{number}"), 3);
+        self.value(format!(":{number}"), codec::number_attribute(by));
+        self.value(":zero".to_owned(), AttributeValue::N("0".to_owned()));
+        let missing = if starts { format!("attribute_not_exists({path}) OR ") } else { String::new() };
+        self.demand(&format!("{missing}{path} BETWEEN :{number}a AND :{number}b"), 4);
+        self.value(format!(":{number}a"), AttributeValue::N(within.0.to_string()));
+        self.value(format!(":{number}b"), AttributeValue::N(within.1.to_string()));
     }
 
     fn set(&mut self, text: &str, operators: usize) {
@@ -196,7 +207,7 @@ impl Fields {
 
 /// Between which numbers a field may be so that the server's sum is that of the rules; `None` for amounts that are only
 /// added here.
-fn bounds(by: &Number) -> Option<(i128, i128)> {
+fn summands(by: &Number) -> Option<(i128, i128)> {
     if let Some(by) = by.as_i64() {
         let by = i128::from(by);
         return Some((i128::from(i64::MIN) - by, i128::from(i64::MAX) - by));

@@ -142,7 +142,10 @@ impl Table {
             }
             PatchStep::Create { deadline, cap } => (deadline, cap, None),
             PatchStep::CreateElapsed { deadline } => {
-                let (record, effects) = applied(options.initial(), patch)?;
+                let mut record = options.initial();
+                let Some(effects) = rules::apply(&mut record, patch)? else {
+                    return Ok(Outcome::Refused(None));
+                };
                 self.remove(at, trash);
                 let meta = self.meta(true, options.want, deadline, None);
                 let fields = record.select(&patch.to_fields()?);
@@ -150,7 +153,17 @@ impl Table {
             }
         };
         let created = record.is_none();
-        let (record, effects) = applied(record.unwrap_or_else(|| options.initial()), patch)?;
+        let mut record = record.unwrap_or_else(|| options.initial());
+        let Some(effects) = rules::apply(&mut record, patch)? else {
+            let there = stored.filter(|_| !created).map(|stored| {
+                let want = options.want;
+                let meta = Meta::new(false)
+                    .with_deadline(want.contains(Want::DEADLINE).then_some(stored.ends()))
+                    .with_version(want.contains(Want::VERSION).then_some(stored.version));
+                Ok(PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new()))
+            });
+            return Ok(Outcome::Refused(there.transpose()?));
+        };
         let fields = record.select(&patch.to_fields()?);
         let value = Value::Record(record);
         self.limits.check(at.key.len(), &value)?;
@@ -307,9 +320,4 @@ impl Initial for PatchOptions {
     fn initial(&self) -> Record {
         self.create.as_ref().map_or_else(Record::new, |create| create.initial.clone())
     }
-}
-
-fn applied(mut record: Record, patch: &Patch) -> Result<(Record, Vec<ttl_core::Effect>)> {
-    let effects = rules::apply(&mut record, patch)?;
-    Ok((record, effects))
 }

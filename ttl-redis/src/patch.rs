@@ -179,6 +179,11 @@ fn encode(change: &Change) -> Result<(&'static str, Argument)> {
         Change::Clear => ("c", Argument::None),
         Change::Unset => ("u", Argument::None),
         Change::Increment(by) => ("i", text(&Json::Number(by.clone()))),
+        Change::IncrementWithin { by, bounds } => {
+            let [min, max] = [bounds.min(), bounds.max()]
+                .map(|bound| bound.map_or_else(String::new, |bound| bound.to_string()));
+            ("w", Argument::Text(format!("{} {min} {max}", field_text(&Json::Number(by.clone())))))
+        }
         _ => return Err(crate::store::unknown("field operation")),
     })
 }
@@ -256,6 +261,10 @@ impl Request for Patching<'_> {
             b"O" => {}
             b"A" => return done(Outcome::Absent),
             b"R" => return done(Outcome::Refused(None)),
+            b"B" => {
+                let there = items.next().map(|deadline| self.there(deadline, &mut items)).transpose()?;
+                return done(Outcome::Refused(there));
+            }
             b"S" => return Ok(Answer::Done(Patched::TooLong)),
             b"W" => return Err(Fault::Refused(Kind::Record.wrong())),
             b"T" | b"V" | b"L" => {
@@ -264,20 +273,30 @@ impl Request for Patching<'_> {
             other => return Err(codec::script_error(other)),
         }
         let created = codec::flag(codec::next(&mut items)?)?;
-        let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
-        let token = bulk(codec::next(&mut items)?)?;
+        let meta = self.meta(created, codec::next(&mut items)?, codec::next(&mut items)?)?;
         let fields = self.plan.fields(codec::array(codec::next(&mut items)?)?)?;
         let effects = self.plan.effects(codec::array(codec::next(&mut items)?)?)?;
-        let want = self.options.want;
-        let token = token.filter(|_| want.contains(Want::VERSION));
-        let meta = Meta::new(created)
-            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-            .with_version(token.map(|token| codec::token_version(&token)).transpose()?);
         done(Outcome::Applied(PatchOutcome::new(meta, fields, effects)))
     }
 }
 
 impl Patching<'_> {
+    fn meta(&self, created: bool, deadline: Reply, token: Reply) -> Read<Meta> {
+        let (deadline, token) = (codec::parse_deadline(int(deadline)?), bulk(token)?);
+        let want = self.options.want;
+        let token = token.filter(|_| want.contains(Want::VERSION));
+        Ok(Meta::new(created)
+            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+            .with_version(token.map(|token| codec::token_version(&token)).transpose()?))
+    }
+
+    /// What is there in the way of a patch that bounds refuse.
+    fn there(&self, deadline: Reply, rest: &mut std::vec::IntoIter<Reply>) -> Read<PatchOutcome> {
+        let meta = self.meta(false, deadline, codec::next(rest)?)?;
+        let fields = self.plan.fields(codec::array(codec::next(rest)?)?)?;
+        Ok(PatchOutcome::new(meta, fields, Vec::new()))
+    }
+
     /// Why no operation was applied: the letter says what, the number which field or how many bytes.
     fn failure(&self, status: &[u8], number: i64) -> Error {
         if status == b"L" {
@@ -326,7 +345,9 @@ mod tests {
             .pop_front("l")
             .append("l", 3)
             .increment("n", 1)
-            .increment("n", 1);
+            .increment("n", 1)
+            .increment_within("n", -1, 0..)
+            .increment_within("n", 0.5, -7..=7);
         let plan = Plan::new(&patch).unwrap();
         assert_eq!(plan.fields, ["l", "x", "m", "n"]);
         let runs: Vec<_> = plan
@@ -338,7 +359,7 @@ mod tests {
                 Argument::None => format!("{}{}", run.code, run.field),
             })
             .collect();
-        assert_eq!(runs, ["a11,2", "s21", "f1x3", "p32,1", "a13", "i41", "i41"]);
+        assert_eq!(runs, ["a11,2", "s21", "f1x3", "p32,1", "a13", "i41", "i41", "w4-1 0 ", "w40.5 -7 7"]);
     }
 
     #[test]

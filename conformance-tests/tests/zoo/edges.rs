@@ -87,7 +87,7 @@ animals! {
             let too_large = matches!(&outcome, Err(error) if error.kind() == ErrorKind::TooLarge);
             let (true, None, Some(create)) = (too_large, self.right.cell().live(key), options.create) else { return outcome };
             let mut record = create.initial.clone();
-            let effects = rules::apply(&mut record, patch)?;
+            let Some(effects) = rules::apply(&mut record, patch)? else { return outcome };
             let put = PutOptions::new(create.lifespan).with_want(options.want);
             let meta = self.right.put(key, Record::new().into(), put).await?;
             let value = Value::Record(record.clone());

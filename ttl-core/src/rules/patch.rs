@@ -71,40 +71,47 @@ pub fn patch(now: impl Into<Now>, stored: Option<&Header>, options: &PatchOption
 
 /// Applies a patch's operations in order: all, or on an error none (P1).
 ///
-/// The effects stand in the order of the operations.
+/// The effects stand in the order of the operations. `None`: the sum of an increment would leave its bounds, so that the
+/// patch is refused as a whole (P7). What comes first in the patch's order, this or an error, decides.
 ///
 /// # Errors
 /// What was wrong with the patch itself; [`ErrorKind::WrongFieldType`] for a list operation on what is no list and
 /// an increment of what is no number; [`ErrorKind::Overflow`] for a sum outside `i64` or finite `f64` (P3).
-pub fn apply(record: &mut Record, patch: &Patch) -> Result<Vec<Effect>> {
+pub fn apply(record: &mut Record, patch: &Patch) -> Result<Option<Vec<Effect>>> {
     let operations = patch.operations()?;
     // Cloning shares the fields; the first change copies them.
     let mut changed = record.clone();
     let mut effects = Vec::with_capacity(operations.len());
     for operation in operations {
-        effects.push(change(&mut changed, &operation.field, &operation.change)?);
+        match change(&mut changed, &operation.field, &operation.change)? {
+            Some(effect) => effects.push(effect),
+            None => return Ok(None),
+        }
     }
     *record = changed;
-    Ok(effects)
+    Ok(Some(effects))
 }
 
-fn change(record: &mut Record, field: &str, change: &Change) -> Result<Effect> {
+/// What the operation did; `None` if its bounds refuse the sum.
+fn change(record: &mut Record, field: &str, change: &Change) -> Result<Option<Effect>> {
     match change {
         Change::Set(value) => record.insert_normal(field.to_owned(), value.clone()),
         Change::Append(element) => list_or_new(record, field)?.push(element.clone()),
         Change::Prepend(element) => list_or_new(record, field)?.insert(0, element.clone()),
         Change::PopFront => {
             let list = list(record, field)?.filter(|list| !list.is_empty());
-            return Ok(Effect::Popped(list.map(|list| list.remove(0))));
+            return Ok(Some(Effect::Popped(list.map(|list| list.remove(0)))));
         }
-        Change::PopBack => return Ok(Effect::Popped(list(record, field)?.and_then(Vec::pop))),
+        Change::PopBack => {
+            return Ok(Some(Effect::Popped(list(record, field)?.and_then(Vec::pop))));
+        }
         Change::RemoveValue(element) => {
             let removed = list(record, field)?.map_or(0, |list| {
                 let before = list.len();
                 list.retain(|item| item != element);
                 before - list.len()
             });
-            return Ok(Effect::Removed(removed));
+            return Ok(Some(Effect::Removed(removed)));
         }
         Change::Clear => {
             if let Some(list) = list(record, field)? {
@@ -115,15 +122,18 @@ fn change(record: &mut Record, field: &str, change: &Change) -> Result<Effect> {
             record.remove(field);
         }
         Change::Increment(by) => {
-            let sum = match record.get(field) {
-                None => add(field, &Number::from(0), by)?,
-                Some(Json::Number(number)) => add(field, number, by)?,
-                Some(_) => return Err(wrong_type(field, "a number", "an increment")),
-            };
+            let sum = sum(record, field, by)?;
+            record.insert_normal(field.to_owned(), Json::Number(sum));
+        }
+        Change::IncrementWithin { by, bounds } => {
+            let sum = sum(record, field, by)?;
+            if !bounds.contain(&sum) {
+                return Ok(None);
+            }
             record.insert_normal(field.to_owned(), Json::Number(sum));
         }
     }
-    Ok(Effect::Done)
+    Ok(Some(Effect::Done))
 }
 
 fn list<'a>(record: &'a mut Record, field: &str) -> Result<Option<&'a mut Vec<Json>>> {
@@ -146,6 +156,15 @@ fn wrong_type(field: &str, wanted: &str, operation: &str) -> Error {
         ErrorKind::WrongFieldType,
         format!("the field {field:?} is not {wanted}, so {operation} does not fit; nothing was changed"),
     )
+}
+
+/// What an increment makes of a field.
+fn sum(record: &Record, field: &str, by: &Number) -> Result<Number> {
+    match record.get(field) {
+        None => add(field, &Number::from(0), by),
+        Some(Json::Number(number)) => add(field, number, by),
+        Some(_) => Err(wrong_type(field, "a number", "an increment")),
+    }
 }
 
 /// Integers add exactly, within `i64`; everything else adds as `f64`.
@@ -172,10 +191,34 @@ mod tests {
         let mut record = Record::from_serialize(&fields)?;
         let before = record.clone();
         let effects = apply(&mut record, patch);
-        if effects.is_err() {
-            assert_eq!(record, before, "a failed patch changed something");
+        if !matches!(effects, Ok(Some(_))) {
+            assert_eq!(record, before, "a patch that was not applied changed something");
         }
-        Ok((serde_json::to_value(&record).unwrap(), effects?))
+        Ok((serde_json::to_value(&record).unwrap(), effects?.unwrap_or_default()))
+    }
+
+    #[test]
+    fn a_sum_outside_its_bounds_refuses_the_whole_patch() {
+        let refused = |fields: Json, patch: Patch| {
+            let mut record = Record::from_serialize(&fields).unwrap();
+            let before = record.clone();
+            let effects = apply(&mut record, &patch);
+            assert!(record == before || matches!(effects, Ok(Some(_))));
+            effects.map(|effects| effects.is_none()).map_err(|error| error.kind())
+        };
+        let one = |bounds: crate::Bounds| Patch::new().set("x", 1).increment_within("n", 1, bounds);
+        assert_eq!(refused(json!({ "n": 4 }), one((..=5).into())), Ok(false));
+        assert_eq!(refused(json!({ "n": 5 }), one((..=5).into())), Ok(true));
+        assert_eq!(refused(json!({}), one((2..).into())), Ok(true));
+        assert_eq!(refused(json!({ "n": -1 }), one((0..=0).into())), Ok(false));
+        assert_eq!(refused(json!({ "n": 0.5 }), one((..=1).into())), Ok(true));
+        // What comes first decides.
+        let full = json!({ "n": 5, "t": "x" });
+        let type_first = Patch::new().increment("t", 1).increment_within("n", 1, ..=5);
+        assert_eq!(refused(full.clone(), type_first), Err(ErrorKind::WrongFieldType));
+        let bounds_first = Patch::new().increment_within("n", 1, ..=5).increment("t", 1);
+        assert_eq!(refused(full, bounds_first), Ok(true));
+        assert_eq!(refused(json!({ "n": i64::MAX }), one((..=5).into())), Err(ErrorKind::Overflow));
     }
 
     #[test]

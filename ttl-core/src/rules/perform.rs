@@ -97,7 +97,8 @@ pub fn put(
     })
 }
 
-/// Performs a patch. What it writes has a random version, and a size that `capabilities` allow.
+/// Performs a patch. What it writes has a random version, and a size that `capabilities` allow. What bounds refuse is
+/// answered with what is there, as of `now`, before any refresh (P7).
 ///
 /// # Errors
 /// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry), [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind),
@@ -125,7 +126,16 @@ pub fn patch(
         (_, Some(stored)) => stored.value.clone().into_record()?,
         (_, None) => return Ok((Next::Stays, Outcome::Absent)),
     };
-    let effects = super::apply(&mut record, patch)?;
+    let Some(effects) = super::apply(&mut record, patch)? else {
+        let there = match (header, stored) {
+            (Some(header), Some(stored)) if !created => {
+                let meta = meta(false, options.want, header.ends(), Some(stored.version));
+                Some(PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new()))
+            }
+            _ => None,
+        };
+        return Ok((Next::Stays, Outcome::Refused(there)));
+    };
     let fields = record.select(&patch.to_fields()?);
     let value = Value::from(record);
     if capabilities.max_value_bytes != u64::MAX {

@@ -202,7 +202,7 @@ async fn thousands(endpoint: String) {
             for initial in [Record::from_fields(initial).unwrap(), Record::new()] {
                 applied(space.quiet.put(&key, initial.clone().into(), PutOptions::new(LONG)).await);
                 let mut expected = initial;
-                let effects = rules::apply(&mut expected, &patch).unwrap();
+                let effects = rules::apply(&mut expected, &patch).unwrap().unwrap();
                 let done = space.store.patch(&key, &patch, PatchOptions::new()).await;
                 let done = done.unwrap_or_else(|error| panic!("{what}, {long}: {error}")).applied().unwrap();
                 assert!(done.effects == effects, "{what}, {long}");

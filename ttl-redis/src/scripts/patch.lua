@@ -301,9 +301,23 @@ function operations.i(i, by)
   if not texts[i] then fail('V', i) end
 end
 
+-- An increment with bounds: its amount, and the least and the most that the sum may be, with nothing for none. They are
+-- doubles exactly, and no other whole number is rounded to one of them.
+function operations.w(i, argument)
+  local by, min, max = string.match(argument, '^(%S+) (%S*) (%S*)$')
+  operations.i(i, by)
+  if failure then return end
+  local sum = tonumber(texts[i])
+  if (min ~= '' and sum < tonumber(min)) or (max ~= '' and sum > tonumber(max)) then fail('B', i) end
+end
+
 local effects = {}
 for i = first_operation, #ARGV, 3 do
   local effect = operations[ARGV[i]](tonumber(ARGV[i + 1]), ARGV[i + 2])
+  if failure and failure[1] == 'B' then
+    if not entry then return { 'B' } end
+    return { 'B', answer(entry.ends), version(entry), before }
+  end
   if failure then return failure end
   if effect then effects[#effects + 1] = effect end
 end

@@ -3,7 +3,9 @@
 use libtest_mimic::Trial;
 use serde_json::{Value as Json, json};
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{Create, ErrorKind, Outcome, Patch, PatchOptions, Record, TtlStore, Value, field_text, rules};
+use ttl_core::{
+    Bounds, Create, ErrorKind, Outcome, Patch, PatchOptions, Record, TtlStore, Value, field_text, rules,
+};
 
 use crate::support::{LONG, Namespace, key, value, with_server};
 
@@ -92,7 +94,7 @@ impl Random {
         let list = self.pick(&["list", "list", "list", field]);
         let number = self.pick(&["number", "number", field]);
         let element = if known.is_empty() || self.below(3) == 0 { self.value(2) } else { self.pick(known) };
-        match self.below(12) {
+        match self.below(14) {
             0 => patch.set(field, self.value(3)),
             1 => patch.set("list", self.list()),
             2 => patch.append(list, element),
@@ -102,6 +104,15 @@ impl Random {
             6 | 7 => patch.remove_value(list, element),
             8 => patch.clear(list),
             9 => patch.unset(field),
+            10 => {
+                let near = self.pick(&[0, 1, -7, 1_000_000_000_000, Bounds::LARGEST, -Bounds::LARGEST]);
+                let by = self.pick(&[0, 1, -1, near, -near, i64::MAX, i64::MIN]);
+                match self.below(3) {
+                    0 => patch.increment_within(number, by, ..=near),
+                    1 => patch.increment_within(number, by, near..),
+                    _ => patch.increment_within(number, self.pick(&[0.5, -1e-3, 1e15]), -7..=near.abs()),
+                }
+            }
             _ => match self.number() {
                 Json::Number(by) if by.is_i64() => patch.increment(number, by.as_i64().unwrap()),
                 by => patch.increment(number, by.as_f64().unwrap()),
@@ -135,7 +146,16 @@ async fn patches(url: String) {
         let seen = space.store.patch(&key, &patch, options).await;
         let about = || format!("round {round}: {patch:?}\non {}", stored.to_json_text());
         match (rules, seen) {
-            (Ok(effects), Ok(Outcome::Applied(outcome))) => {
+            (Ok(None), Ok(Outcome::Refused(there))) => {
+                let touched = stored.select(&patch.to_fields().unwrap());
+                assert_eq!(there.is_some(), model.is_some(), "{}", about());
+                assert!(
+                    there.is_none_or(|there| there.fields == touched && there.effects.is_empty()),
+                    "{}",
+                    about()
+                );
+            }
+            (Ok(Some(effects)), Ok(Outcome::Applied(outcome))) => {
                 assert_eq!(outcome.effects, effects, "{}", about());
                 let touched = expected.select(&patch.to_fields().unwrap());
                 assert_eq!(outcome.fields.to_json_text(), touched.to_json_text(), "{}", about());
