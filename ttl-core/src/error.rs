@@ -44,7 +44,8 @@ pub enum ErrorKind {
     Contention,
     /// This store cannot do this, as its [`Capabilities`](crate::Capabilities) say. Nothing changed.
     Unsupported,
-    /// The backend cannot be reached, or refuses work for now. Nothing changed: try again, later. Never a miss.
+    /// The backend cannot be reached, or refuses work for now. No value changed; a read that was to refresh may have
+    /// moved the deadline, as for [`Timeout`](Self::Timeout). Try again, later. Never a miss.
     Unavailable,
     /// No answer within the time limit. No value changed: a write whose fate is open is
     /// [`OutcomeUnknown`](Self::OutcomeUnknown) instead. A read that was to refresh may have moved the deadline; reading

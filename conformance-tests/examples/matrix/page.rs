@@ -18,6 +18,21 @@ run: a server that is compatible with another one may well keep the contract, an
 The clauses are told in [contract.md](contract.md), and so is why a case may be skipped.
 ";
 
+const LATE: &str = "
+## How late a request may be applied
+
+A refresh or an expire that is under way when its entry ends can meet an entry that another reader has seen as gone (R3).
+The bounds, as the drivers document them:
+
+| driver | who tells the time | how late a request may be applied to what was seen as gone |
+| --- | --- | --- |
+| `ttl-memory` | this process | never: the time is read under the lock |
+| `ttl-redis` | the server | never: the server reads its time when it applies the request |
+| `ttl-dynamo` | this process | as long as one attempt takes (`attempt_timeout`); a write of unknown fate until its signature ends, five minutes |
+| `ttl-scylla`, strict | this process | never after a get, put, patch, expire or delete has found the entry ended; after a scan, or where the program may not write, for the clock skew and two seconds |
+| `ttl-scylla`, lww | this process | for the clock skew and two seconds after the cells end |
+";
+
 /// The whole page.
 pub(crate) fn page(runs: &[Run]) -> Result<String, String> {
     let mut page = HEAD.to_owned();
@@ -31,6 +46,7 @@ pub(crate) fn page(runs: &[Run]) -> Result<String, String> {
         row(&mut page, what, runs.iter().map(|run| run.count(what).to_string()));
     }
     capabilities(&mut page, runs);
+    page.push_str(LATE);
     clauses(&mut page, runs);
     skips(&mut page, runs);
     Ok(page)
