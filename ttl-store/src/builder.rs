@@ -31,6 +31,12 @@ impl<T, F: Format<T>> CollectionBuilder<T, F> {
         Self { driver, shape, name, ttl, max: None, policy, format, value: PhantomData }
     }
 
+    /// Sets how long an entry lives after it was created or refreshed, instead of what the builder began with.
+    pub const fn ttl(mut self, ttl: Ttl) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
     /// Which operations start the lifetime again, instead of the default `on(UPDATE)`: writing again does, reading
     /// does not.
     pub const fn refresh(mut self, policy: RefreshPolicy) -> Self {

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use ttl_core::{Cursor, DeleteOptions, Result, ScanOptions};
+use ttl_core::{Cursor, DeleteOptions, Result, Select, Want};
 
+use crate::listing::Listing;
 use crate::space::{Space, found};
 
 /// Lists keys page by page. Nothing is sent before [`KeyPages::next_page`].
@@ -29,46 +30,34 @@ use crate::space::{Space, found};
 /// ```
 #[derive(Clone)]
 #[must_use = "nothing is listed before next_page is called"]
-pub struct KeyPages {
-    space: Space,
-    prefix: String,
-    limit: NonZeroUsize,
-    cursor: Option<Cursor>,
-    ended: bool,
-}
+pub struct KeyPages(Listing);
 
 impl fmt::Debug for KeyPages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyPages")
-            .field("space", &self.space)
-            .field("prefix_bytes", &self.prefix.len())
-            .field("limit", &self.limit)
-            .field("cursor", &self.cursor)
-            .field("ended", &self.ended)
-            .finish()
+        self.0.debug("KeyPages", f)
     }
 }
 
 impl KeyPages {
     pub(crate) fn new(space: Space) -> Self {
-        Self { space, prefix: String::new(), limit: ScanOptions::DEFAULT_LIMIT, cursor: None, ended: false }
+        Self(Listing::new(space))
     }
 
     /// Only keys that begin with this, literally (S2).
     pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+        self.0.prefix = prefix.into();
         self
     }
 
     /// At most so many keys a page, instead of 100.
-    pub const fn with_limit(mut self, limit: NonZeroUsize) -> Self {
-        self.limit = limit;
+    pub fn with_limit(mut self, limit: NonZeroUsize) -> Self {
+        self.0.limit = limit;
         self
     }
 
     /// Goes on where an earlier listing of the same place with the same prefix was.
     pub fn with_cursor(mut self, cursor: Cursor) -> Self {
-        self.cursor = Some(cursor);
+        self.0.cursor = Some(cursor);
         self
     }
 
@@ -109,8 +98,9 @@ impl KeyPages {
     pub async fn delete_all(mut self) -> Result<u64> {
         let mut deleted = 0;
         while let Some(page) = self.next_page().await? {
-            let keys = page.iter().map(|key| self.space.key(key)).collect::<Result<Vec<_>>>()?;
-            for outcome in self.space.driver.delete_many(&keys, DeleteOptions::new()).await {
+            let space = &self.0.space;
+            let keys = page.iter().map(|key| space.key(key)).collect::<Result<Vec<_>>>()?;
+            for outcome in space.driver.delete_many(&keys, DeleteOptions::new()).await {
                 deleted += u64::from(found(outcome?)?.is_some());
             }
         }
@@ -121,7 +111,7 @@ impl KeyPages {
     /// first page and after the last.
     #[must_use]
     pub const fn cursor(&self) -> Option<&Cursor> {
-        self.cursor.as_ref()
+        self.0.cursor.as_ref()
     }
 
     /// The next page, or `None` after the last.
@@ -135,18 +125,7 @@ impl KeyPages {
     /// [`ErrorKind::InvalidCursor`](ttl_core::ErrorKind::InvalidCursor) for a cursor from elsewhere (S3); the
     /// backend's failures.
     pub async fn next_page(&mut self) -> Result<Option<Vec<String>>> {
-        while !self.ended {
-            let options = ScanOptions::new(self.space.place.prefix(&self.prefix))
-                .with_limit(self.limit)
-                .with_cursor(self.cursor.clone());
-            let page = self.space.driver.scan(options).await?;
-            let keys: Vec<String> = page.keys().filter_map(|key| self.space.place.open(key)).collect();
-            self.ended = page.next.is_none();
-            self.cursor = page.next;
-            if !keys.is_empty() {
-                return Ok(Some(keys));
-            }
-        }
-        Ok(None)
+        let page = self.0.next(Select::Nothing, Want::empty()).await?;
+        Ok(page.map(|page| page.into_iter().map(|(key, _)| key).collect()))
     }
 }

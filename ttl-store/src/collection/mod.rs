@@ -4,10 +4,13 @@ mod batch;
 mod count;
 mod expire;
 mod fetch;
+mod items;
 mod read;
 mod record;
 mod swap;
 mod write;
+
+pub use self::items::ItemPages;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -66,10 +69,10 @@ pub type Counters = Collection<i64, AsCount>;
 /// |---|---|
 /// | `get`, `get_item`, `get_many` | FETCH |
 /// | `get_fields`, `contains` | READ |
-/// | `put`, `put_many`, `replace`, `compare_and_swap` over a live entry | UPDATE |
+/// | `put`, `put_many`, `replace`, `swap`, `compare_and_swap` over a live entry | UPDATE |
 /// | `patch`, `patch_if`, `patch_or_create`, `add` | the actions of its operations |
 /// | `put_for`, `touch`, `extend_by`, `set_ttl`, `persist` | they say themselves where the deadline goes |
-/// | `peek`, `deadline`, `remaining`, `delete`, `take`, `keys` | nothing |
+/// | `peek`, `deadline`, `remaining`, `delete`, `take`, `keys`, `items` | nothing |
 ///
 /// What cannot be decoded is never refreshed by a read; see [`Collection::get`] for what that costs.
 ///

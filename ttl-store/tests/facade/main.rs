@@ -8,6 +8,7 @@ mod handles;
 mod input;
 mod leases;
 mod lifetimes;
+mod listings;
 mod names;
 mod plain;
 mod policies;

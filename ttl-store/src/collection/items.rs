@@ -1,0 +1,95 @@
+//! `ItemPages`: the keys and values of a collection, page by page.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use ttl_core::{Cursor, Key, Result, Select, Want};
+
+use super::Collection;
+use crate::format::Format;
+use crate::item::Item;
+use crate::listing::Listing;
+
+/// Lists keys and values page by page. Nothing is sent before [`ItemPages::next_page`].
+///
+/// What appears, and how often, is as for [`KeyPages`](crate::KeyPages). Nothing is refreshed. A value that cannot be read
+/// or decoded is an error in its place, and the listing goes on (S4).
+///
+/// ```
+/// # use ttl_store::{Counters, Want};
+/// # async fn show(counters: Counters) -> ttl_store::Result<()> {
+/// let mut pages = counters.items(Want::DEADLINE).with_prefix("203.0.113.");
+/// while let Some(page) = pages.next_page().await? {
+///     for (key, item) in page {
+///         let item = item?;
+///         println!("{key}: {} until {:?}", item.value, item.deadline);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing is listed before next_page is called"]
+pub struct ItemPages<T, F> {
+    collection: Collection<T, F>,
+    listing: Listing,
+    want: Want,
+}
+
+impl<T, F: Format<T>> Collection<T, F> {
+    /// Lists the collection's keys and values, with this metadata, page by page. Nothing is refreshed.
+    ///
+    /// Cost: a scan of the store, see [`TtlStore::scan`](ttl_core::TtlStore::scan), and the values of what is listed.
+    pub fn items(&self, want: Want) -> ItemPages<T, F> {
+        ItemPages { collection: self.clone(), listing: Listing::new(self.shared.space.clone()), want }
+    }
+}
+
+impl<T, F: Format<T>> ItemPages<T, F> {
+    /// Lists only keys that begin with this, literally (S2).
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.listing.prefix = prefix.into();
+        self
+    }
+
+    /// Lists at most so many items a page, instead of 100. A page is held in memory whole.
+    pub fn with_limit(mut self, limit: NonZeroUsize) -> Self {
+        self.listing.limit = limit;
+        self
+    }
+
+    /// Goes on where an earlier listing of the same collection with the same prefix was, of keys or of items.
+    pub fn with_cursor(mut self, cursor: Cursor) -> Self {
+        self.listing.cursor = Some(cursor);
+        self
+    }
+
+    /// Returns where the next page starts; `None` before the first page and after the last.
+    #[must_use]
+    pub const fn cursor(&self) -> Option<&Cursor> {
+        self.listing.cursor.as_ref()
+    }
+
+    /// Returns the next page, or `None` after the last. After an error the same page can be asked for again.
+    ///
+    /// # Errors
+    /// As [`KeyPages::next_page`](crate::KeyPages::next_page). Of one item:
+    /// [`ErrorKind::Corrupt`](ttl_core::ErrorKind::Corrupt), [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec).
+    #[expect(clippy::type_complexity, reason = "a page of keys, each with its own result")]
+    pub async fn next_page(&mut self) -> Result<Option<Vec<(String, Result<Item<T>>)>>> {
+        let Some(page) = self.listing.next(Select::All, self.want).await? else { return Ok(None) };
+        let item = |(name, entry): (String, Result<_>)| {
+            let item = entry.and_then(|entry| {
+                let key: Key = self.collection.key(&name)?;
+                self.collection.item("scan", &key, entry)
+            });
+            (name, item)
+        };
+        Ok(Some(page.into_iter().map(item).collect()))
+    }
+}
+
+impl<T, F> fmt::Debug for ItemPages<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.listing.debug("ItemPages", f)
+    }
+}
