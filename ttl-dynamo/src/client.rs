@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use ttl_core::{Error, ErrorKind, Result};
 
 use crate::config::{DynamoConfig, invalid};
+use crate::error::{Cause, says};
 use crate::own_answer::OwnAnswers;
 
 /// How long the AWS chain may look for a region and for credentials: at its end it asks an address that answers
@@ -102,27 +103,29 @@ async fn load(config: &DynamoConfig) -> Result<SdkConfig> {
         ));
     }
     match loaded.credentials_provider() {
-        Some(chain) => chain.provide_credentials().await.map_err(no_credentials)?,
-        None => return Err(no_credentials(CredentialsError::not_loaded_no_source())),
+        Some(chain) => chain.provide_credentials().await.map_err(|error| no_credentials(&error))?,
+        None => return Err(no_credentials(&CredentialsError::not_loaded_no_source())),
     };
     Ok(loaded)
 }
 
 /// What the failure of the AWS chain means. Nothing was sent to DynamoDB.
-pub(crate) fn no_credentials(error: CredentialsError) -> Error {
+pub(crate) fn no_credentials(error: &CredentialsError) -> Error {
     let denied = |text: String| Error::new(ErrorKind::PermissionDenied, text).with_backend(crate::BACKEND);
-    match &error {
-        CredentialsError::CredentialsNotLoaded(_) => invalid(format!(
-            "there are no AWS credentials, neither in the environment, in the profile, by web identity, from the \
-             container nor from the instance; {SET}"
-        )),
+    // The instance is asked last: nobody before it had any.
+    let nobody = matches!(error, CredentialsError::CredentialsNotLoaded(_)) || says(error, "IMDS");
+    match error {
         CredentialsError::InvalidConfiguration(_) => {
             invalid("the AWS profile cannot be used; look at ~/.aws/config, ~/.aws/credentials and AWS_PROFILE")
         }
         CredentialsError::ProviderTimedOut(_) => unavailable(),
+        _ if nobody => invalid(format!(
+            "there are no AWS credentials, neither in the environment, in the profile, by web identity, from the \
+             container nor from the instance; {SET}"
+        )),
         _ => denied(format!("the AWS credentials could not be had; log in again if they have ended, or {SET}")),
     }
-    .with_source(error)
+    .with_source(Cause::new(error))
 }
 
 fn unavailable() -> Error {
@@ -144,14 +147,22 @@ mod tests {
     fn each_failure_of_the_chain_says_what_to_do() {
         for (error, kind, word) in [
             (CredentialsError::not_loaded("x"), ErrorKind::InvalidConfig, "AWS_ACCESS_KEY_ID"),
+            (
+                CredentialsError::provider_error("failed to load IMDS session token"),
+                ErrorKind::InvalidConfig,
+                "AWS_ACCESS_KEY_ID",
+            ),
             (CredentialsError::invalid_configuration("x"), ErrorKind::InvalidConfig, "~/.aws/config"),
             (CredentialsError::provider_timed_out(CHAIN_WITHIN), ErrorKind::Unavailable, "try again later"),
             (CredentialsError::provider_error("x"), ErrorKind::PermissionDenied, "log in again"),
             (CredentialsError::unhandled("x"), ErrorKind::PermissionDenied, "log in again"),
         ] {
-            let error = no_credentials(error);
+            let error = no_credentials(&error);
             assert_eq!(error.kind(), kind);
             assert!(error.to_string().contains(word), "{error}");
+            // Whoever answered may have said what is secret, and the SDK keeps that.
+            let source = std::error::Error::source(&error).unwrap();
+            assert!(!format!("{source:?}").contains("Error"), "{source:?}");
         }
     }
 

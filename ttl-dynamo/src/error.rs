@@ -281,6 +281,11 @@ pub(crate) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static
     chain(error).find_map(|error| error.downcast_ref())
 }
 
+/// Whether an error in the chain has these words, where its type is not to be had.
+pub(crate) fn says(error: &(dyn StdError + 'static), words: &str) -> bool {
+    chain(error).any(|error| error.to_string().contains(words))
+}
+
 /// The server's words in one line.
 pub(crate) fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -10,7 +10,7 @@ use hyper_util::client::legacy::Error as HttpError;
 use ttl_core::ErrorKind;
 
 use crate::config::DynamoConfig;
-use crate::error::{Cause, Failure, chain, find, lost, new, one_line, place};
+use crate::error::{Cause, Failure, chain, find, lost, new, one_line, place, says};
 
 /// What the silence means. What can only have happened before anything was sent is told from the rest.
 pub(crate) fn not_answered(error: &ConnectorError, action: &str, config: &DynamoConfig) -> Failure {
@@ -113,11 +113,6 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
         io = inner;
     }
     Some(io.kind())
-}
-
-/// Whether an error in the chain has these words, where its type is not to be had.
-fn says(error: &(dyn StdError + 'static), words: &str) -> bool {
-    chain(error).any(|error| error.to_string().contains(words))
 }
 
 /// The credentials ended while the store was at work. Nothing was sent.
