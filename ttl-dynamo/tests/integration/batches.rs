@@ -209,7 +209,7 @@ async fn not_sent(endpoint: String) {
         match result {
             Ok(outcome) => assert!(number < 10 && outcome.is_applied(), "{number}"),
             Err(error) => {
-                assert!(number >= 10 && error.kind() == ErrorKind::Unavailable, "{number}: {error}")
+                assert!(number >= 10 && error.kind() == ErrorKind::Unavailable, "{number}: {error}");
             }
         }
         assert_eq!(space.raw.get(keys[number].as_str()).await.is_some(), number >= 10, "{number}");
