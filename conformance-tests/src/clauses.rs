@@ -181,6 +181,14 @@ pub const SECTIONS: &[Section] = &[
                 "P6",
                 "Acknowledged increments all count. `Contention` means that nothing was applied, and may be retried.",
             ),
+            clause(
+                "P7",
+                "An increment whose sum would leave its bounds refuses the whole patch: nothing changes, and no deadline \
+                 moves. `Refused` then holds the fields that the patch names, as they are stored, with the deadline and \
+                 the version, all as of one instant; where the patch would have created, nothing is made, and it holds \
+                 nothing. Between this and an error the first of the patch's operations that does not fit decides. \
+                 Bounds are inclusive, whole, and within 2^53 - 1 of zero.",
+            ),
         ],
     },
     Section {

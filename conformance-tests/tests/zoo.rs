@@ -3,6 +3,7 @@
 
 mod zoo {
     pub(crate) mod animal;
+    pub(crate) mod bounds;
     pub(crate) mod conditions;
     pub(crate) mod den;
     pub(crate) mod edges;
@@ -41,10 +42,11 @@ const RACES: [&str; 5] = ["churn", "concurrency", "histories", "pairs", "races"]
 const MODEL: &str = "model";
 
 /// Animals whose fault shows only if another writer comes at the right moment: a case that passes is tried again.
-const RACING: [&str; 29] = [
+const RACING: [&str; 30] = [
     "BatchRefreshTouchesNewer",
     "BatchSwapsLookFirst",
     "BatchTakesLookFirst",
+    "BoundsLookFirst",
     "DeleteByVersionLooksFirst",
     "ExtendLooksFirst",
     "GuardsLookFirst",
@@ -109,6 +111,7 @@ fn animals() -> Vec<Animal> {
         zoo::refresh::ANIMALS,
         zoo::extend::ANIMALS,
         zoo::patch::ANIMALS,
+        zoo::bounds::ANIMALS,
         zoo::conditions::ANIMALS,
         zoo::previous::ANIMALS,
         zoo::many::ANIMALS,

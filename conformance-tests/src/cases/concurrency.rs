@@ -6,13 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value as Json, json};
 use ttl_core::{
-    Condition, Create, DeleteOptions, Key, Patch, PatchOptions, PutItem, PutOptions, Record, Value,
+    Condition, Create, DeleteOptions, Key, Outcome, Patch, PatchOptions, PutItem, PutOptions, Record, Value,
+    Want,
 };
 
 use super::support::{ensure_ahead, fields, put_fields};
 use super::together::together;
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 /// Where most of them race.
 static K: LazyLock<Key> = LazyLock::new(|| key("k"));
@@ -130,6 +131,35 @@ cases! {
         let winners: Vec<usize> = (0..RACERS).filter(|number| outcomes[*number].is_applied()).collect();
         ensure!(winners.len() == 1, "exactly one winner", "{winners:?}");
         ensure_eq!(fields(&t, &key("k")).await?["racer"], json!(winners[0]), "the winner's field");
+        Ok(())
+    }
+
+    /// P7, P6: of 64 concurrent increments of at most 40 exactly 40 are applied, and the others see that it is full.
+    #[needs(patch)]
+    async fn bounded_increments_stop_at_the_bound(t: Test) -> Check {
+        const MOST: i64 = 40;
+        put_fields(&t, &key("k"), &json!({ "n": 0, "other": "x" })).await?;
+        let deadline = t.deadline(&key("k")).await?;
+        let outcomes = together(&t, RACERS, |_, store| async move {
+            let change = Patch::new().increment_within("n", 1, ..=MOST);
+            let options = PatchOptions::new().with_want(Want::DEADLINE);
+            Ok(store.patch(&K, &change, options).await?)
+        })
+        .await?;
+        let mut sums = Vec::new();
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Applied(done) => sums.extend(done.fields.get("n").and_then(Json::as_i64)),
+                Outcome::Refused(Some(there)) => {
+                    ensure_eq!(there.fields.get("n"), Some(&json!(MOST)), "what a refusal shows");
+                    ensure_eq!(there.meta.deadline, Some(deadline), "the deadline that a refusal shows");
+                }
+                other => return Err(Failure::new("Applied, or Refused with what is there", format!("{other:?}"))),
+            }
+        }
+        let sums = all_different(sums, "the sums")?;
+        ensure_eq!(sums, (1..=MOST).collect(), "the sums that were told");
+        ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": MOST, "other": "x" }), "the record");
         Ok(())
     }
 

@@ -22,6 +22,7 @@ mod keys;
 mod kinds;
 mod limits;
 mod pairs;
+mod patch_bounds;
 mod patch_create;
 mod patch_fields;
 mod patch_lists;
@@ -75,6 +76,7 @@ pub fn all() -> Vec<Case> {
         patch_lists::CASES,
         patch_texts::CASES,
         patch_numbers::CASES,
+        patch_bounds::CASES,
         patch_fields::CASES,
         patch_create::CASES,
         refresh_nothing::CASES,

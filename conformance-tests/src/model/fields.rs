@@ -5,8 +5,22 @@ use std::collections::BTreeMap;
 use serde_json::{Number, Value as Json};
 use ttl_core::{Change, Effect, ErrorKind, Patch, Record};
 
-/// The record afterwards and one effect for each operation; with the error of any of them nothing was done.
-pub(super) fn patched(before: &Record, patch: &Patch) -> Result<(Record, Vec<Effect>), ErrorKind> {
+/// Why a patch is not applied.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    /// The sum of an increment would leave its bounds.
+    Outside,
+    Failed(ErrorKind),
+}
+
+impl From<ErrorKind> for Unfit {
+    fn from(kind: ErrorKind) -> Self {
+        Self::Failed(kind)
+    }
+}
+
+/// The record afterwards and one effect for each operation; if any of them does not fit nothing was done.
+pub(super) fn patched(before: &Record, patch: &Patch) -> Result<(Record, Vec<Effect>), Unfit> {
     let mut fields: BTreeMap<String, Json> =
         before.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
     let mut effects = Vec::new();
@@ -17,13 +31,15 @@ pub(super) fn patched(before: &Record, patch: &Patch) -> Result<(Record, Vec<Eff
     Ok((after, effects))
 }
 
-fn apply(fields: &mut BTreeMap<String, Json>, name: &str, change: &Change) -> Result<Effect, ErrorKind> {
+fn apply(fields: &mut BTreeMap<String, Json>, name: &str, change: &Change) -> Result<Effect, Unfit> {
     let old = fields.get(name).cloned();
     let starts_list = matches!(change, Change::Append(_) | Change::Prepend(_));
     let mut list = match (change, old.clone()) {
-        (Change::Set(_) | Change::Unset | Change::Increment(_), _) => Vec::new(),
+        (Change::Set(_) | Change::Unset | Change::Increment(_) | Change::IncrementWithin { .. }, _) => {
+            Vec::new()
+        }
         (_, Some(Json::Array(list))) => list,
-        (_, Some(_)) => return Err(ErrorKind::WrongFieldType),
+        (_, Some(_)) => return Err(ErrorKind::WrongFieldType.into()),
         (_, None) if starts_list => Vec::new(),
         (Change::PopFront | Change::PopBack, None) => return Ok(Effect::Popped(None)),
         (Change::RemoveValue(_), None) => return Ok(Effect::Removed(0)),
@@ -34,6 +50,20 @@ fn apply(fields: &mut BTreeMap<String, Json>, name: &str, change: &Change) -> Re
         Change::Set(value) => Some(value.clone()),
         Change::Unset => None,
         Change::Increment(by) => Some(Json::Number(sum(old.as_ref(), by)?)),
+        Change::IncrementWithin { by, bounds } => {
+            let sum = sum(old.as_ref(), by)?;
+            let float = sum.as_f64().unwrap_or(f64::NAN);
+            let low = bounds
+                .min()
+                .is_some_and(|min| sum.as_i128().map_or(float < min as f64, |sum| sum < min.into()));
+            let high = bounds
+                .max()
+                .is_some_and(|max| sum.as_i128().map_or(float > max as f64, |sum| sum > max.into()));
+            if low || high {
+                return Err(Unfit::Outside);
+            }
+            Some(Json::Number(sum))
+        }
         other => {
             match other {
                 Change::Append(element) => list.push(element.clone()),

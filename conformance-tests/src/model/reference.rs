@@ -8,7 +8,7 @@ use ttl_core::{
     Refresh, RefreshMode, Select, Ttl, Value, Version, Want,
 };
 
-use super::fields;
+use super::fields::{self, Unfit};
 
 /// A deadline in epoch milliseconds; the largest is none.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -209,14 +209,21 @@ impl Model {
         let Value::Record(before) = value else { return Reply::failed(ErrorKind::WrongKind) };
         let (after, effects) = match fields::patched(&before, patch) {
             Ok(done) => done,
-            Err(kind) => return Reply::failed(kind),
+            Err(Unfit::Failed(kind)) => return Reply::failed(kind),
+            Err(Unfit::Outside) => {
+                let Some(row) = old else { return Reply::of(Answer::Refused) };
+                let reply = Reply {
+                    created: Some(false),
+                    fields: touched(&before, patch),
+                    effects: Some(Vec::new()),
+                    ..Reply::of(Answer::Refused)
+                };
+                return reply.reporting(options.want, row.deadline, true);
+            }
         };
-        let named = patch.fields();
-        let touched = after.iter().filter(|(name, _)| named.contains(name));
-        let touched = touched.map(|(name, value)| (name.to_owned(), value.clone()));
         let reply = Reply {
             created: Some(old.is_none()),
-            fields: Record::from_fields(touched).ok(),
+            fields: touched(&after, patch),
             effects: Some(effects),
             ..Reply::of(Answer::Applied)
         };
@@ -317,6 +324,13 @@ fn bad_input(now: Instant, offers: &Capabilities, call: &Call) -> Vec<ErrorKind>
     }
     errors.extend((conditional && !offers.conditions).then_some(ErrorKind::Unsupported));
     errors
+}
+
+/// The fields that a patch names, as a record has them.
+fn touched(record: &Record, patch: &Patch) -> Option<Record> {
+    let named = patch.fields();
+    let touched = record.iter().filter(|(name, _)| named.contains(name));
+    Record::from_fields(touched.map(|(name, value)| (name.to_owned(), value.clone()))).ok()
 }
 
 fn is_wrong(row: &Row, expected: Option<Kind>, select: &Select) -> bool {

@@ -1,8 +1,8 @@
 //! Does requests on a store and writes down what it answered, in the model's words.
 
 use ttl_core::{
-    Deadline, DeleteOptions, Entry, Error, GetOptions, Key, Meta, Outcome, PutItem, Result, ScanOptions,
-    TtlStore, Value, Version, Want,
+    Deadline, DeleteOptions, Entry, Error, GetOptions, Key, Meta, Outcome, PatchOutcome, PutItem, Result,
+    ScanOptions, TtlStore, Value, Version, Want,
 };
 
 use super::reference::{Answer, Call, Reply};
@@ -80,12 +80,8 @@ async fn one(store: &dyn TtlStore, call: &Call) -> Check<Seen> {
             put(result, item.options.want)
         }
         Call::Patch(key, patch, options) => match store.patch(key, patch, options.clone()).await {
-            Ok(Outcome::Applied(done)) => {
-                let mut seen = written(Answer::Applied, done.meta, options.want);
-                seen.reply.fields = Some(done.fields);
-                seen.reply.effects = Some(done.effects);
-                seen
-            }
+            Ok(Outcome::Applied(done)) => patched(Answer::Applied, done, options.want),
+            Ok(Outcome::Refused(Some(there))) => patched(Answer::Refused, there, options.want),
             other => unapplied(other),
         },
         Call::Expire(key, change, options) => match store.expire(key, *change, options.clone()).await {
@@ -129,6 +125,13 @@ fn put(result: Result<Outcome<Meta>>, want: Want) -> Seen {
         Ok(Outcome::Refused(Some(meta))) => written(Answer::Refused, meta, want),
         other => unapplied(other),
     }
+}
+
+fn patched(answer: Answer, done: PatchOutcome, want: Want) -> Seen {
+    let mut seen = written(answer, done.meta, want);
+    seen.reply.fields = Some(done.fields);
+    seen.reply.effects = Some(done.effects);
+    seen
 }
 
 fn written(answer: Answer, meta: Meta, want: Want) -> Seen {

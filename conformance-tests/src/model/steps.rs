@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value as Json, json};
-use ttl_core::{Guard, Kind, Refresh, RefreshMode, Ttl, Want};
+use ttl_core::{Bounds, Guard, Kind, Refresh, RefreshMode, Ttl, Want};
 
 /// How many keys a sequence uses: few, so that its steps meet.
 pub(super) const KEYS: usize = 3;
@@ -151,6 +151,8 @@ pub(super) enum Edit {
     Add(&'static str, i64),
     /// Fractions that binary and decimal sums agree on.
     AddQuarters(&'static str, i8),
+    AddWithin(&'static str, i64, Bounds),
+    AddQuartersWithin(&'static str, i8, Bounds),
 }
 
 /// The lengths of life and of waits that fit how time passes.
@@ -324,6 +326,18 @@ fn fields() -> impl Strategy<Value = Json> {
     select(records.to_vec())
 }
 
+fn bounds() -> impl Strategy<Value = Bounds> {
+    let most = Bounds::LARGEST;
+    select(vec![
+        (..=2).into(),
+        (0..).into(),
+        (-1..=1).into(),
+        (..=most).into(),
+        Bounds::from(-most..),
+        (2..=most).into(),
+    ])
+}
+
 fn edit() -> impl Strategy<Value = Edit> {
     // Mostly each operation on a field that it fits; the others are errors, of which a patch needs but one. The
     // field of the fractions never holds large integers, whose sums with fractions are not exact.
@@ -344,5 +358,9 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => name("x").prop_map(Edit::Unset),
         2 => (name("i"), select(&[1, -1, i64::MAX, i64::MIN][..])).prop_map(|(name, by)| Edit::Add(name, by)),
         2 => select(&[1, -2, 4][..]).prop_map(|quarters| Edit::AddQuarters("f", quarters)),
+        2 => (name("i"), select(&[1, -1, 5, i64::MAX, i64::MIN][..]), bounds())
+            .prop_map(|(name, by, bounds)| Edit::AddWithin(name, by, bounds)),
+        1 => (select(&[1, -2, 4][..]), bounds())
+            .prop_map(|(quarters, bounds)| Edit::AddQuartersWithin("f", quarters, bounds)),
     ]
 }

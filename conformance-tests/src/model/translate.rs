@@ -181,5 +181,9 @@ fn edited(patch: Patch, edit: &Edit) -> Patch {
         Edit::Unset(field) => patch.unset(*field),
         Edit::Add(field, by) => patch.increment(*field, *by),
         Edit::AddQuarters(field, quarters) => patch.increment(*field, f64::from(*quarters) / 4.0),
+        Edit::AddWithin(field, by, bounds) => patch.increment_within(*field, *by, *bounds),
+        Edit::AddQuartersWithin(field, quarters, bounds) => {
+            patch.increment_within(*field, f64::from(*quarters) / 4.0, *bounds)
+        }
     }
 }

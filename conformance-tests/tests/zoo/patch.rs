@@ -2,20 +2,20 @@
 
 use serde_json::{Number, Value as Json};
 use ttl_core::{
-    Change, Create, Effect, Error, ErrorKind, Key, Lifespan, Outcome, Patch, PatchOptions, PutOptions,
-    Record, Ttl, Value, Version,
+    Amount, Change, Create, Effect, Error, ErrorKind, Key, Lifespan, Outcome, Patch, PatchOptions,
+    PutOptions, Record, Ttl, Value, Version,
 };
 
 use super::animal::{Patched, animals, now};
 use super::den::Right;
 
 /// The record that a patch meets.
-fn met(right: &Right, key: &Key) -> Option<Record> {
+pub(crate) fn met(right: &Right, key: &Key) -> Option<Record> {
     right.cell().live(key).and_then(|stored| stored.value.into_record().ok())
 }
 
 /// The same operations, some of them changed.
-fn rewritten(patch: &Patch, rewrite: impl Fn(&str, &Change) -> Option<Change>) -> Patch {
+pub(crate) fn rewritten(patch: &Patch, rewrite: impl Fn(&str, &Change) -> Option<Change>) -> Patch {
     let Ok(operations) = patch.operations() else { return patch.clone() };
     operations.iter().fold(Patch::new(), |patch, operation| {
         let change = rewrite(&operation.field, &operation.change);
@@ -24,7 +24,7 @@ fn rewritten(patch: &Patch, rewrite: impl Fn(&str, &Change) -> Option<Change>) -
 }
 
 /// The patch and one operation more.
-fn with(patch: Patch, field: &str, change: &Change) -> Patch {
+pub(crate) fn with(patch: Patch, field: &str, change: &Change) -> Patch {
     match change {
         Change::Set(value) => patch.set(field, value),
         Change::Append(element) => patch.append(field, element),
@@ -34,12 +34,14 @@ fn with(patch: Patch, field: &str, change: &Change) -> Patch {
         Change::RemoveValue(element) => patch.remove_value(field, element),
         Change::Clear => patch.clear(field),
         Change::Unset => patch.unset(field),
-        Change::Increment(by) => match by.as_i64() {
-            Some(by) => patch.increment(field, by),
-            None => patch.increment(field, by.as_f64().unwrap_or_default()),
-        },
+        Change::Increment(by) => patch.increment(field, amount(by)),
+        Change::IncrementWithin { by, bounds } => patch.increment_within(field, amount(by), *bounds),
         _ => patch,
     }
+}
+
+fn amount(by: &Number) -> Amount {
+    by.as_i64().map_or_else(|| by.as_f64().unwrap_or_default().into(), Amount::from)
 }
 
 animals! {
@@ -100,8 +102,10 @@ animals! {
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let before = met(&self.right, key);
             let patch = rewritten(patch, |field, change| match (change, before.as_ref()?.get(field)?) {
-                (Change::Increment(_), Json::Number(_)) => None,
-                (Change::Increment(by), _) => Some(Change::Set(Json::Number(by.clone()))),
+                (_, Json::Number(_)) => None,
+                (Change::Increment(by) | Change::IncrementWithin { by, .. }, _) => {
+                    Some(Change::Set(Json::Number(by.clone())))
+                }
                 _ => None,
             });
             self.right.patch(key, &patch, options).await
@@ -250,7 +254,7 @@ animals! {
     }
 
     /// The outcome holds all fields instead of those that were touched.
-    TellsUntouchedFields breaks P5; also P1 P2 P4: "the touched fields are told there too" {
+    TellsUntouchedFields breaks P5; also P1 P2 P4 P7: "the touched fields are told there too" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let outcome = self.right.patch(key, patch, options).await?;
