@@ -87,7 +87,9 @@
 //! | put without an expiry, over a capped entry; persist of a capped entry | 2 |
 //! | patch that creates, on an absent key | 2 |
 //! | patch with a refresh that has nothing to extend | 2 |
-//! | patch with `pop_back` or `remove_value`, of a field twice, with a pop or a clear of what is missing, or whose expression would be longer than DynamoDB takes (some 60 operations that increment or append, some 300 that set); any patch with [`DynamoConfig::with_max_value_bytes`] | 2 |
+//! | patch with `pop_back` or `remove_value`, of a field twice, with a pop or a clear of what is missing, with a fraction that is added within bounds, or whose expression would be longer than DynamoDB takes (some 60 operations that increment or append, some 300 that set); any patch with [`DynamoConfig::with_max_value_bytes`] | 2 |
+//!
+//! A patch that its bounds refuse is one request: the refusal of the condition shows what is there.
 //!
 //! Many who patch or put an absent key, or a ghost, at the same time need three requests each at most, four with a refresh
 //! that has nothing to extend: who loses the race to create adds to what the winner created.

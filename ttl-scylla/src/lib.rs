@@ -111,7 +111,7 @@
 //! | put over an entry, put that hands back what it met | 2 | 2; - |
 //! | expire | 1; 2 from the present deadline; 3 beyond what the cells reach | 2; 3 |
 //! | delete | 1; 2 for a take | 2 |
-//! | patch | 2, and 2 for each time that another writer was faster | - |
+//! | patch | 2, and 2 for each time that another writer was faster; 1 that its bounds refuse | - |
 //!
 //! Patches of one key by one process wait for each other in the process, for one time limit at most. Batches have 64 requests under way. A refresh
 //! that rewrites a value which was not read reads it before.

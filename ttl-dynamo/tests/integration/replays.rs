@@ -22,6 +22,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         with_server("replays::a_retry_never_revives_what_died_meanwhile", server, no_revival),
         with_server("replays::a_write_is_not_sent_again_over_that_of_another", server, other_writers),
         with_server("replays::a_lost_answer_is_made_good_by_one_read", server, made_good),
+        with_server("replays::bounds_refuse_no_increment_that_was_applied", server, bounds),
         with_server("replays::a_write_that_comes_late_is_unknown_or_undone_by_nobody", server, late),
         with_server("replays::each_acknowledged_increment_counts_once", server, counters),
         with_server("replays::each_acknowledged_append_is_there_once", server, appends),
@@ -89,6 +90,44 @@ async fn no_revival(endpoint: String) {
 async fn count(space: &Space) -> i64 {
     let Value::Record(record) = value(&space.quiet, &key("k")).await else { panic!("a record") };
     record.get("n").and_then(Json::as_i64).unwrap()
+}
+
+/// The answer to the last increment that fits is lost: what is asked for again afterwards is told by what became of it.
+async fn bounds(endpoint: String) {
+    let space = Space::new(endpoint).await;
+    let last = Patch::new().increment_within("n", 1, ..=2);
+    for fault in
+        [Fault::LostAnswer, Fault::LostRequest, Fault::Broken { done: true }, Fault::Broken { done: false }]
+    {
+        let done = matches!(fault, Fault::LostAnswer | Fault::Broken { done: true });
+        for theirs in [false, true] {
+            space.prepare("k", crate::states::State::Record).await;
+            space.wire.once("UpdateItem", fault);
+            if theirs {
+                let quiet = space.quiet.clone();
+                space.wire.before("GetItem", move || async move {
+                    let change = Patch::new().set("text", "theirs");
+                    assert!(quiet.patch(&key("k"), &change, PatchOptions::new()).await.unwrap().is_applied());
+                });
+            }
+            let mine = space.store.patch(&key("k"), &last, PatchOptions::new()).await;
+            assert!(space.wire.is_used_up(), "{fault:?}");
+            match mine {
+                Ok(outcome) => assert!(done && !theirs && outcome.is_applied(), "{fault:?}: {outcome:?}"),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{fault:?}");
+                    assert!(!done || theirs, "{fault:?}");
+                }
+            }
+            assert_eq!(count(&space).await, 1 + i64::from(done), "{fault:?}");
+            let again = space.store.patch(&key("k"), &last, PatchOptions::new()).await.unwrap();
+            assert_eq!(again.is_refused(), done, "{fault:?}");
+            assert_eq!(
+                again.refused().map(|there| there.fields.get("n").cloned()),
+                done.then(|| Some(2.into()))
+            );
+        }
+    }
 }
 
 /// The answer to a write is lost, another writer comes, and only then the driver looks.

@@ -50,6 +50,7 @@ const EXCEPTIONS: &[(&str, [usize; 7])] = &[
     ("pop_back or create", [2, 2, 1, 2, 2, 2, 2]),
     ("increment, later", [1, 1, 1, 1, 2, 1, 1]),
     ("increment, not later", [1, 2, 1, 2, 2, 1, 1]),
+    ("a fraction within", [1, 2, 1, 2, 2, 1, 1]),
     ("pop_back if version", [1, 2, 1, 2, 2, 1, 1]),
     ("persist", [1, 1, 1, 2, 1, 1, 1]),
 ];

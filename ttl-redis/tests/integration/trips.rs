@@ -208,6 +208,20 @@ async fn changes(url: String) {
             }
         }
     }
+    for (most, refused) in [(i64::from(u32::MAX), false), (0, true)] {
+        for name in ["record", "capped-record"] {
+            let patch = Patch::new().append("list", 1).increment_within("n", 1, ..=most);
+            let options = PatchOptions::new().with_refresh(Refresh::reset(LONG)).with_want(Want::all());
+            let outcome = counted.store.patch(&key(name), &patch, options).await.unwrap();
+            counted.expect(1, &format!("an increment of {name} with bounds"));
+            assert_eq!(outcome.is_refused(), refused);
+            let there = outcome.refused();
+            assert_eq!(
+                there.is_some_and(|there| there.meta.deadline.is_some() && there.fields.contains("n")),
+                refused
+            );
+        }
+    }
     for name in names {
         for select in [Select::Nothing, Select::All] {
             counted.fill().await;

@@ -75,7 +75,8 @@ fn outcome<T>(outcome: Outcome<T>, text: impl FnOnce(T) -> String) -> Seen {
     let text = match outcome {
         Outcome::Applied(done) => format!("applied: {}", text(done)),
         Outcome::Absent => "absent".to_owned(),
-        Outcome::Refused(_) => "refused".to_owned(),
+        Outcome::Refused(None) => "refused".to_owned(),
+        Outcome::Refused(Some(there)) => format!("refused: {}", text(there)),
     };
     Seen { text, refresh_error: None }
 }
@@ -266,6 +267,20 @@ pub(crate) fn patches() -> Vec<Operation> {
             Patch::new().increment("n", 5),
             plain().with_refresh(Refresh::reset(Ttl::minutes(5))),
         ),
+        patch("increment within", Patch::new().increment_within("n", 5, ..=1000), plain()),
+        patch("increment beyond", Patch::new().set("text", "y").increment_within("n", 5, ..=5), plain()),
+        patch("increment beyond or create", Patch::new().increment_within("n", 5, ..=5), create()),
+        patch(
+            "increment beyond, not later",
+            Patch::new().increment_within("n", 5, ..=5),
+            plain().with_refresh(Refresh::extend_only(Ttl::minutes(1))),
+        ),
+        patch(
+            "increment beyond if version",
+            Patch::new().increment_within("n", 5, ..=5),
+            plain().with_if_version(any_version()),
+        ),
+        patch("a fraction within", Patch::new().increment_within("n", 0.5, ..=1000), plain()),
         patch("increment if version", Patch::new().increment("n", 5), plain().with_if_version(any_version())),
         patch("pop_back if version", Patch::new().pop_back("list"), plain().with_if_version(any_version())),
     ]
