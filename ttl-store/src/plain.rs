@@ -226,7 +226,8 @@ impl Store {
     /// entry is.
     ///
     /// # Errors
-    /// What was wrong with the patch; [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind),
+    /// What was wrong with the patch; [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for one with
+    /// bounds, which [`Store::patch_within`] takes; [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind),
     /// [`ErrorKind::WrongFieldType`](ttl_core::ErrorKind::WrongFieldType),
     /// [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow): nothing was changed. The backend's failures.
     pub fn patch(
@@ -235,7 +236,21 @@ impl Store {
         patch: Patch,
     ) -> impl Future<Output = Result<Option<PatchOutcome>>> + Send {
         let key = self.key(key);
-        async move { found(self.space.patch(key, patch, PatchOptions::new()).await?) }
+        async move { found(self.space.patch_without_bounds(key, patch, PatchOptions::new()).await?) }
+    }
+
+    /// Changes fields of a live record as [`Store::patch`] does, if every sum stays within its bounds (P7);
+    /// [`Outcome::Refused`] with what is there if one does not, [`Outcome::Absent`] where no live entry is.
+    ///
+    /// # Errors
+    /// As [`Store::patch`], bounds allowed.
+    pub fn patch_within(
+        &self,
+        key: impl AsRef<str>,
+        patch: Patch,
+    ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send {
+        let (key, options) = (self.key(key), PatchOptions::new().with_want(Want::DEADLINE));
+        async move { self.space.patch(key, patch, options).await }
     }
 
     /// Changes fields of a live record and keeps its deadline; where no live entry is, makes one as `create` says.
@@ -249,7 +264,23 @@ impl Store {
         create: Create,
     ) -> impl Future<Output = Result<PatchOutcome>> + Send {
         let (key, options) = (self.key(key), PatchOptions::new().with_create(create));
-        async move { done(self.space.patch(key, patch, options).await?) }
+        async move { done(self.space.patch_without_bounds(key, patch, options).await?) }
+    }
+
+    /// Changes fields as [`Store::patch_or_create`] does, if every sum stays within its bounds (P7);
+    /// [`Outcome::Refused`] with what is there if one does not, and with `None` where nothing is and nothing was made.
+    ///
+    /// # Errors
+    /// As [`Store::patch_or_create`], bounds allowed.
+    pub fn patch_within_or_create(
+        &self,
+        key: impl AsRef<str>,
+        patch: Patch,
+        create: Create,
+    ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send {
+        let options = PatchOptions::new().with_create(create).with_want(Want::DEADLINE);
+        let key = self.key(key);
+        async move { self.space.patch(key, patch, options).await }
     }
 
     /// Moves the deadline to so long from now, unless it is later already; `None` where no live entry is.

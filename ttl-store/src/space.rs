@@ -63,6 +63,24 @@ impl Space {
         self.driver.patch(&key, &patch, options).await
     }
 
+    /// As [`Space::patch`], for an answer that has no room for a refusal by bounds.
+    pub(crate) async fn patch_without_bounds(
+        &self,
+        key: Result<Key>,
+        patch: Patch,
+        options: PatchOptions,
+    ) -> Result<Outcome<PatchOutcome>> {
+        let key = key?;
+        if patch.operations().is_ok() && patch.has_bounds() {
+            let error = Error::new(
+                ErrorKind::InvalidField,
+                "bounds can refuse this patch; call `patch_within` or `patch_within_or_create`, which answer an `Outcome`",
+            );
+            return Err(self.explain(error, "patch", &key));
+        }
+        self.patch(Ok(key), patch, options).await
+    }
+
     pub(crate) async fn delete(&self, key: Result<Key>, options: DeleteOptions) -> Result<bool> {
         Ok(found(self.driver.delete(&key?, options).await?)?.is_some())
     }

@@ -1,9 +1,12 @@
 //! Counters: numbers that are added to, and end.
 
-use ttl_core::{Actions, Create, Patch, PatchOptions, Result};
+use ttl_core::{
+    Actions, Bounds, Create, Key, Meta, Outcome, Patch, PatchOptions, PatchOutcome, Result, Want,
+};
 
 use super::Collection;
 use crate::format::AsCount;
+use crate::item::Item;
 use crate::space::done;
 
 impl Collection<i64, AsCount> {
@@ -27,17 +30,76 @@ impl Collection<i64, AsCount> {
     /// nothing was changed. The backend's failures, [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown)
     /// among them.
     pub fn add(&self, key: impl AsRef<str>, by: i64) -> impl Future<Output = Result<i64>> + Send {
-        let key = self.key(key);
-        let options = PatchOptions::new()
-            .with_refresh(self.refresh(Actions::ARITHMETIC))
-            .with_create(Create::new(self.lifespan(self.ttl)));
-        self.added(key, by, options)
+        let (key, options) = (self.key(key), self.adding());
+        async move {
+            let key = key?;
+            let patch = Patch::new().increment(AsCount::FIELD, by);
+            let outcome = done(self.shared.space.patch(Ok(key.clone()), patch, options).await?)?;
+            self.counted(&key, &outcome)
+        }
     }
 
-    async fn added(&self, key: Result<ttl_core::Key>, by: i64, options: PatchOptions) -> Result<i64> {
-        let key = key?;
-        let patch = Patch::new().increment(AsCount::FIELD, by);
-        let outcome = done(self.shared.space.patch(Ok(key.clone()), patch, options).await?)?;
-        AsCount::number(&outcome.fields).map_err(|error| self.shared.space.explain(error, "add", &key))
+    /// Adds to the number as [`Counters::add`](Collection::add) does, if the sum stays within these bounds, both
+    /// inclusive: `..=5`, `0..` or `0..=100`. So a limit is kept in one atomic step: what is refused is not counted.
+    ///
+    /// [`Outcome::Applied`] has the sum, and the deadline at which the window ends. [`Outcome::Refused`] has the number
+    /// that is there and its deadline, both as of one instant, and `None` where no live entry is and the first addition
+    /// alone would be outside: nothing is made then. A refusal changes nothing and refreshes nothing (P7).
+    ///
+    /// Cost: memory, a lock; Redis, one request; DynamoDB, one, and one more where an entry is made; CQL, a read and a
+    /// transaction, the read alone for a refusal.
+    ///
+    /// ```
+    /// use ttl_store::{Outcome, Ttl};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> ttl_store::Result<()> {
+    /// let store = ttl_store::connect("memory:").await?;
+    /// // Five calls a minute: the window begins with the first and does not slide.
+    /// let calls = store.counters("calls", Ttl::minutes(1)).build()?;
+    /// for n in 1..=5 {
+    ///     let passed = calls.add_within("ada", 1, ..=5).await?;
+    ///     assert_eq!(passed.applied().map(|item| item.value), Some(n));
+    /// }
+    /// match calls.add_within("ada", 1, ..=5).await? {
+    ///     Outcome::Refused(Some(full)) => {
+    ///         let wait = full.deadline.and_then(|deadline| deadline.remaining(store.now()));
+    ///         println!("{} calls were made, come back in {wait:?}", full.value);
+    ///     }
+    ///     other => panic!("the sixth call is refused: {other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Counters::add`](Collection::add); [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for bounds
+    /// that are reversed or more than [`Bounds::LARGEST`] from zero: nothing was sent.
+    pub fn add_within(
+        &self,
+        key: impl AsRef<str>,
+        by: i64,
+        bounds: impl Into<Bounds>,
+    ) -> impl Future<Output = Result<Outcome<Item<i64>>>> + Send {
+        let (key, options) = (self.key(key), self.adding().with_want(self.want | Want::DEADLINE));
+        let patch = Patch::new().increment_within(AsCount::FIELD, by, bounds);
+        async move {
+            let key = key?;
+            let outcome = self.shared.space.patch(Ok(key.clone()), patch, options).await?;
+            outcome.try_map(|counted| {
+                let Meta { deadline, version, .. } = counted.meta;
+                Ok(Item { value: self.counted(&key, &counted)?, deadline, version, refresh_error: None })
+            })
+        }
+    }
+
+    fn adding(&self) -> PatchOptions {
+        PatchOptions::new()
+            .with_refresh(self.refresh(Actions::ARITHMETIC))
+            .with_create(Create::new(self.lifespan(self.ttl)))
+    }
+
+    fn counted(&self, key: &Key, outcome: &PatchOutcome) -> Result<i64> {
+        AsCount::number(&outcome.fields).map_err(|error| self.shared.space.explain(error, "add", key))
     }
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ttl_core::{
-    Actions, Create, Fields, GetOptions, Outcome, Patch, PatchOptions, PatchOutcome, Record, Result, Select,
-    Value, Version,
+    Actions, Create, Fields, GetOptions, Key, Outcome, Patch, PatchOptions, PatchOutcome, Record, Result,
+    Select, Value, Version, Want,
 };
 
 use super::Collection;
@@ -74,8 +74,9 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey), and what was wrong with the patch as it was
-    /// built: nothing was sent. [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind),
+    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey), what was wrong with the patch as it was built, and
+    /// [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for a patch with bounds, which
+    /// [`Collection::patch_within`] takes: nothing was sent. [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind),
     /// [`ErrorKind::WrongFieldType`](ttl_core::ErrorKind::WrongFieldType),
     /// [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow), [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge),
     /// [`ErrorKind::Contention`](ttl_core::ErrorKind::Contention),
@@ -87,13 +88,49 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         patch: Patch,
     ) -> impl Future<Output = Result<Option<PatchOutcome>>> + Send {
         let (key, options) = (self.key(key), self.patch_options(&patch));
-        async move { found(self.shared.space.patch(key, patch, options).await?) }
+        async move { found(self.shared.space.patch_without_bounds(key, patch, options).await?) }
     }
 
-    /// Changes fields if the live entry still has this version; else like [`Collection::patch`].
+    /// Changes fields of a live entry as [`Collection::patch`] does, if every sum stays within its bounds (P7).
+    ///
+    /// [`Outcome::Refused`] has what is there if a sum does not: the fields that the patch names, and the deadline. Nothing
+    /// was changed then, and nothing refreshed. [`Outcome::Absent`] where no live entry is. One atomic step, and as many
+    /// requests as without bounds.
+    ///
+    /// ```
+    /// # use ttl_store::{Outcome, Patch, Records};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Article { stock: u32, buyers: Vec<String> }
+    /// # async fn show(articles: Records<Article>) -> ttl_store::Result<()> {
+    /// // Two of what is in stock, or none.
+    /// let sale = Patch::new().increment_within("stock", -2, 0..).append("buyers", "ada");
+    /// match articles.patch_within("lamp", sale).await? {
+    ///     Outcome::Applied(sold) => println!("{:?} are left", sold.fields.get("stock")),
+    ///     Outcome::Refused(there) => println!("too few: {there:?}"),
+    ///     Outcome::Absent => println!("no such article"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`Collection::patch`].
+    /// As [`Collection::patch`], bounds allowed.
+    pub fn patch_within(
+        &self,
+        key: impl AsRef<str>,
+        patch: Patch,
+    ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send {
+        let options = self.patch_options(&patch).with_want(self.want | Want::DEADLINE);
+        let key = self.key(key);
+        async move { self.shared.space.patch(key, patch, options).await }
+    }
+
+    /// Changes fields if the live entry still has this version; else like [`Collection::patch_within`], bounds allowed.
+    ///
+    /// [`Outcome::Refused`] has what is there if bounds refuse, and `None` for another version.
+    ///
+    /// # Errors
+    /// As [`Collection::patch_within`].
     pub fn patch_if(
         &self,
         key: impl AsRef<str>,
@@ -116,19 +153,40 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         patch: Patch,
         initial: &T,
     ) -> impl Future<Output = Result<PatchOutcome>> + Send + use<'_, K, T> {
-        let key = self.key(key);
-        let call =
-            key.and_then(|key| match self.shared.format.encode(initial).and_then(Value::into_record) {
-                Ok(initial) => Ok((key, initial)),
-                Err(error) => Err(self.shared.space.explain(error, "patch", &key)),
-            });
-        let options = self.patch_options(&patch);
-        let lifespan = self.lifespan(self.ttl);
+        let call = self.creating(key, &patch, initial);
         async move {
-            let (key, initial) = call?;
-            let options = options.with_create(Create::new(lifespan).with_initial(initial));
-            done(self.shared.space.patch(Ok(key), patch, options).await?)
+            let (key, options) = call?;
+            done(self.shared.space.patch_without_bounds(Ok(key), patch, options).await?)
         }
+    }
+
+    /// Changes fields as [`Collection::patch_or_create`] does, if every sum stays within its bounds (P7), those of what
+    /// would be made included. [`Outcome::Refused`] has what is there if one does not, and `None` where nothing is: then
+    /// nothing was made.
+    ///
+    /// # Errors
+    /// As [`Collection::patch_or_create`], bounds allowed.
+    pub fn patch_within_or_create<K: AsRef<str>>(
+        &self,
+        key: K,
+        patch: Patch,
+        initial: &T,
+    ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send + use<'_, K, T> {
+        let call = self.creating(key, &patch, initial);
+        async move {
+            let (key, options) = call?;
+            let options = options.with_want(self.want | Want::DEADLINE);
+            self.shared.space.patch(Ok(key), patch, options).await
+        }
+    }
+
+    /// What a patch needs that may create: nothing more of the program's own types.
+    fn creating(&self, key: impl AsRef<str>, patch: &Patch, initial: &T) -> Result<(Key, PatchOptions)> {
+        let key = self.key(key)?;
+        let initial = self.shared.format.encode(initial).and_then(Value::into_record);
+        let initial = initial.map_err(|error| self.shared.space.explain(error, "patch", &key))?;
+        let create = Create::new(self.lifespan(self.ttl)).with_initial(initial);
+        Ok((key, self.patch_options(patch).with_create(create)))
     }
 
     fn patch_options(&self, patch: &Patch) -> PatchOptions {

@@ -1,6 +1,7 @@
 //! The facade on a store that records what it is asked, and whose clock stands still until it is moved.
 
 mod batches;
+mod bounds;
 mod build;
 mod calls;
 mod codecs;

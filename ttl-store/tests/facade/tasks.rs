@@ -61,6 +61,9 @@ async fn every_future_moves_between_threads() {
     moves(records.patch("k", Patch::new()));
     moves(records.patch_if("k", version, Patch::new()));
     moves(records.patch_or_create("k", Patch::new(), &value));
+    moves(records.patch_within("k", Patch::new()));
+    moves(records.patch_within_or_create("k", Patch::new(), &value));
+    moves(counters.add_within("k", 1, ..=5));
     moves(records.delete("k"));
     moves(records.delete_if("k", version));
     moves(records.delete_many(["k"]));
