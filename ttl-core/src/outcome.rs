@@ -199,13 +199,13 @@ impl fmt::Debug for Effect {
     }
 }
 
-/// What a patch did (P5).
+/// What a patch did (P5), or what is there that bounds refuse to change (P7): then it has no effects.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PatchOutcome {
     /// Deadline, version and whether the patch created.
     pub meta: Meta,
-    /// The fields that the patch names, as it left them; those that are missing afterwards are left out.
+    /// The fields that the patch names, as it left them or met them; those that are missing then are left out.
     pub fields: Record,
     /// One for each operation, in the patch's order.
     pub effects: Vec<Effect>,

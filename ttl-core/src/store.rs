@@ -138,6 +138,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     ///
     /// Cost: memory, a lock; Redis, one request, except a `remove_value` on a list of more than 64 KiB; DynamoDB, one,
     /// or two for what its expressions cannot say; CQL, two, and two more for each time that another writer was faster.
+    /// What bounds refuse costs the same, and one on CQL.
     ///
     /// # Errors
     /// What was wrong with the patch as it was built; [`ErrorKind::WrongKind`] on a blob,
