@@ -82,12 +82,18 @@ pub(crate) struct Wire {
     state: Arc<Mutex<State>>,
 }
 
+/// As the driver's own client has it: the server closes what is idle for longer, and a write may be on its way then.
+const IDLE_AT_MOST: Duration = Duration::from_secs(20);
+
 /// Stands for any operation.
 pub(crate) const ANY: &str = "";
 
 impl Wire {
     pub(crate) fn new() -> Self {
-        Self { inner: aws_smithy_http_client::Builder::new().build_http(), state: Arc::default() }
+        Self {
+            inner: aws_smithy_http_client::Builder::new().pool_idle_timeout(IDLE_AT_MOST).build_http(),
+            state: Arc::default(),
+        }
     }
 
     /// The next `count` requests of an operation meet this fault; rules apply in the order in which they were made.
