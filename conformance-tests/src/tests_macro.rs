@@ -53,6 +53,7 @@ macro_rules! __each_group {
         $crate::each_patch_lists!($harness, $($callback)+);
         $crate::each_patch_texts!($harness, $($callback)+);
         $crate::each_patch_numbers!($harness, $($callback)+);
+        $crate::each_patch_bounds!($harness, $($callback)+);
         $crate::each_patch_fields!($harness, $($callback)+);
         $crate::each_patch_create!($harness, $($callback)+);
         $crate::each_refresh_nothing!($harness, $($callback)+);

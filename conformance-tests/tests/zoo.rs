@@ -42,7 +42,7 @@ const RACES: [&str; 5] = ["churn", "concurrency", "histories", "pairs", "races"]
 const MODEL: &str = "model";
 
 /// Animals whose fault shows only if another writer comes at the right moment: a case that passes is tried again.
-const RACING: [&str; 30] = [
+const RACING: &[&str] = &[
     "BatchRefreshTouchesNewer",
     "BatchSwapsLookFirst",
     "BatchTakesLookFirst",
