@@ -4,10 +4,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use ttl_core::{Error, ErrorKind, RefreshPolicy, Result, Ttl, TtlStore};
 
-use crate::collection::Collection;
-use crate::format::Format;
+use crate::collection::{CheckPatch, Collection, checked};
+use crate::format::{AsRecord, Format};
 use crate::place::{Place, Shape};
 use crate::space::Space;
 
@@ -22,13 +24,39 @@ pub struct CollectionBuilder<T, F> {
     max: Option<Ttl>,
     policy: RefreshPolicy,
     format: F,
+    check: Option<CheckPatch>,
     value: PhantomData<fn() -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned> CollectionBuilder<T, AsRecord> {
+    /// Refuses patches that do not fit the type, before anything is sent: a name that is no field of the struct, or a
+    /// value set to a field that cannot hold it. Without this a patch is free: it may hold fields that the type does not
+    /// know, and a misspelled one makes later reads fail.
+    ///
+    /// Not checked: amounts, elements of lists, fields that are unset, and the names of maps, enums and structs with
+    /// `#[serde(flatten)]`.
+    ///
+    /// ```
+    /// # use ttl_store::{ErrorKind, Patch, Store, Ttl};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Session { page: String, hits: u32 }
+    /// # async fn show(store: Store) -> ttl_store::Result<()> {
+    /// let sessions = store.records::<Session>("sessions", Ttl::minutes(30)).check_patches().build()?;
+    /// let misspelled = sessions.patch("abc", Patch::new().set("pge", "/cart")).await;
+    /// assert_eq!(misspelled.unwrap_err().kind(), ErrorKind::InvalidField);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn check_patches(mut self) -> Self {
+        self.check = Some(checked::check::<T>);
+        self
+    }
 }
 
 impl<T, F: Format<T>> CollectionBuilder<T, F> {
     pub(crate) fn new(driver: Arc<dyn TtlStore>, shape: Shape, name: String, ttl: Ttl, format: F) -> Self {
         let policy = RefreshPolicy::default();
-        Self { driver, shape, name, ttl, max: None, policy, format, value: PhantomData }
+        Self { driver, shape, name, ttl, max: None, policy, format, check: None, value: PhantomData }
     }
 
     /// Sets how long an entry lives after it was created or refreshed, instead of what the builder began with.
@@ -83,7 +111,7 @@ impl<T, F: Format<T>> CollectionBuilder<T, F> {
             }
         }
         let space = Space { driver: self.driver, place };
-        Ok(Collection::new(space, self.ttl, self.max, self.policy, self.format))
+        Ok(Collection::new(space, self.ttl, self.max, self.policy, self.format, self.check))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Collections: typed entries with one lifetime and one refresh policy.
 
 mod batch;
+pub(crate) mod checked;
 mod count;
 mod expire;
 mod fetch;
@@ -17,7 +18,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ttl_core::{
-    Actions, Entry, Expiry, Key, Lifespan, OnLive, PutOptions, Refresh, RefreshPolicy, Result, Ttl, Want,
+    Actions, Entry, Expiry, Key, Lifespan, OnLive, Patch, PutOptions, Refresh, RefreshPolicy, Result, Ttl,
+    Want,
 };
 
 use crate::Item;
@@ -91,11 +93,23 @@ struct Shared<F> {
     max: Option<Ttl>,
     policy: SharedPolicy,
     format: F,
+    /// Refuses patches that do not fit the type, if the collection was built so.
+    check: Option<CheckPatch>,
 }
 
+/// What refuses a patch.
+pub(crate) type CheckPatch = fn(&Patch) -> Result<()>;
+
 impl<T, F: Format<T>> Collection<T, F> {
-    pub(crate) fn new(space: Space, ttl: Ttl, max: Option<Ttl>, policy: RefreshPolicy, format: F) -> Self {
-        let shared = Shared { space, ttl, max, policy: SharedPolicy::new(policy), format };
+    pub(crate) fn new(
+        space: Space,
+        ttl: Ttl,
+        max: Option<Ttl>,
+        policy: RefreshPolicy,
+        format: F,
+        check: Option<CheckPatch>,
+    ) -> Self {
+        let shared = Shared { space, ttl, max, policy: SharedPolicy::new(policy), format, check };
         Self { shared: Arc::new(shared), ttl, want: Want::empty(), value: PhantomData }
     }
 

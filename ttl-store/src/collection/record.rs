@@ -58,7 +58,8 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
     }
 
     /// Changes fields of a live entry, all or none, in order (P1); `None` where no live entry is. Refreshes if the
-    /// policy names an action of the patch's operations.
+    /// policy names an action of the patch's operations. A patch is free to name other fields than the type's, unless
+    /// [`CollectionBuilder::check_patches`](crate::CollectionBuilder::check_patches) was called.
     ///
     /// ```
     /// # use ttl_store::{Patch, Records};
@@ -87,7 +88,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         key: impl AsRef<str>,
         patch: Patch,
     ) -> impl Future<Output = Result<Option<PatchOutcome>>> + Send {
-        let (key, options) = (self.key(key), self.patch_options(&patch));
+        let (key, options) = (self.checked(key, &patch), self.patch_options(&patch));
         async move { found(self.shared.space.patch_without_bounds(key, patch, options).await?) }
     }
 
@@ -121,7 +122,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         patch: Patch,
     ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send {
         let options = self.patch_options(&patch).with_want(self.want | Want::DEADLINE);
-        let key = self.key(key);
+        let key = self.checked(key, &patch);
         async move { self.shared.space.patch(key, patch, options).await }
     }
 
@@ -137,7 +138,8 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         version: Version,
         patch: Patch,
     ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send {
-        let (key, options) = (self.key(key), self.patch_options(&patch).with_if_version(version));
+        let options = self.patch_options(&patch).with_if_version(version);
+        let key = self.checked(key, &patch);
         async move { self.shared.space.patch(key, patch, options).await }
     }
 
@@ -182,11 +184,20 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
 
     /// What a patch needs that may create: nothing more of the program's own types.
     fn creating(&self, key: impl AsRef<str>, patch: &Patch, initial: &T) -> Result<(Key, PatchOptions)> {
-        let key = self.key(key)?;
+        let key = self.checked(key, patch)?;
         let initial = self.shared.format.encode(initial).and_then(Value::into_record);
         let initial = initial.map_err(|error| self.shared.space.explain(error, "patch", &key))?;
         let create = Create::new(self.lifespan(self.ttl)).with_initial(initial);
         Ok((key, self.patch_options(patch).with_create(create)))
+    }
+
+    /// The key, if the patch fits the type where that is to be checked.
+    fn checked(&self, key: impl AsRef<str>, patch: &Patch) -> Result<Key> {
+        let key = self.key(key)?;
+        match self.shared.check.map_or(Ok(()), |check| check(patch)) {
+            Ok(()) => Ok(key),
+            Err(error) => Err(self.shared.space.explain(error, "patch", &key)),
+        }
     }
 
     fn patch_options(&self, patch: &Patch) -> PatchOptions {

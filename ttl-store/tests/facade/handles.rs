@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ttl_store::{Actions, Create, OnLive, PatchOptions, PutOptions, Refresh, RefreshPolicy, Ttl};
+use ttl_store::{Actions, Create, ErrorKind, OnLive, PatchOptions, PutOptions, Refresh, RefreshPolicy, Ttl};
 
 use crate::support::{Call, Fixture, TTL, session};
 
@@ -91,4 +91,30 @@ async fn a_ping_is_one_read_of_a_key_that_no_program_can_have() {
     fixture.store.ping().await.unwrap();
     assert!(matches!(fixture.call(), Call::Get(key, _) if key == "@ping"));
     assert_eq!(fixture.stored_keys().await, ["@@ping"]);
+}
+
+#[tokio::test]
+async fn patches_are_checked_where_the_collection_was_built_so() {
+    let fixture = Fixture::new();
+    let free = fixture.store.records::<crate::support::Session>("s", TTL).build().unwrap();
+    let checked = fixture.store.records::<crate::support::Session>("s", TTL).check_patches().build().unwrap();
+    let value = session("/");
+    checked.put("k", &value).await.unwrap();
+    let _ = fixture.calls();
+    for wrong in [|| ttl_store::Patch::new().set("pge", "/"), || ttl_store::Patch::new().set("hits", "seven")]
+    {
+        for error in [
+            checked.patch("k", wrong()).await.unwrap_err(),
+            checked.patch_within("k", wrong()).await.unwrap_err(),
+            checked.patch_if("k", ttl_store::Version::random(), wrong()).await.unwrap_err(),
+            checked.patch_or_create("k", wrong(), &value).await.unwrap_err(),
+            checked.patch_within_or_create("k", wrong(), &value).await.unwrap_err(),
+        ] {
+            assert_eq!((error.kind(), error.operation()), (ErrorKind::InvalidField, Some("patch")));
+        }
+    }
+    assert!(fixture.calls().is_empty(), "something was sent");
+    assert!(checked.patch("k", ttl_store::Patch::new().set("hits", 7)).await.unwrap().is_some());
+    assert_eq!(checked.peek("k").await.unwrap().map(|session| session.hits), Some(7));
+    assert!(free.patch("k", ttl_store::Patch::new().set("pge", "/")).await.unwrap().is_some());
 }

@@ -1,0 +1,224 @@
+//! Patches checked against a collection's type: the names of fields, and the values that are set.
+
+use std::cell::Cell;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+use serde_json::Value as Json;
+use ttl_core::{Change, Error, ErrorKind, Patch, Result};
+
+/// Checks that a patch names fields of `T` alone, and sets values that fit them.
+///
+/// What the type does not tell is not checked: names of a map, an enum or a struct with `flatten`.
+pub(crate) fn check<T: DeserializeOwned>(patch: &Patch) -> Result<()> {
+    let names = names::<T>();
+    for operation in patch.operations()? {
+        let field = &*operation.field;
+        if let Some(names) = names.filter(|names| !names.contains(&field)) {
+            return Err(Error::new(
+                ErrorKind::InvalidField,
+                format!("the collection's type has no field {field:?}; it has {}", names.join(", ")),
+            ));
+        }
+        if let Change::Set(value) = &operation.change
+            && !fits::<T>(field, value)
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidField,
+                format!("the value that is set does not fit the field {field:?} of the collection's type"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+type SerdeResult<T> = std::result::Result<T, serde_json::Error>;
+
+/// The names of a struct's fields; `None` for another type.
+fn names<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
+    let mut names = None;
+    // It stops as soon as it is asked for something.
+    let _ = T::deserialize(Names(&mut names));
+    names
+}
+
+/// Is asked for a struct and takes note of its fields.
+struct Names<'a>(&'a mut Option<&'static [&'static str]>);
+
+impl<'de> Deserializer<'de> for Names<'_> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> SerdeResult<V::Value> {
+        Err(serde_json::Error::custom("the names are asked for"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> SerdeResult<V::Value> {
+        *self.0 = Some(fields);
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> SerdeResult<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
+        tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+/// Whether the type takes this value for this field; that its other fields are missing does not matter.
+fn fits<T: DeserializeOwned>(field: &str, value: &Json) -> bool {
+    let misfit = Cell::new(false);
+    let _ = T::deserialize(OneField { name: field, value: Some(value), misfit: &misfit });
+    !misfit.get()
+}
+
+/// An object of one field.
+struct OneField<'de> {
+    name: &'de str,
+    /// Until it was handed out.
+    value: Option<&'de Json>,
+    misfit: &'de Cell<bool>,
+}
+
+impl<'de> Deserializer<'de> for OneField<'de> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> SerdeResult<V::Value> {
+        visitor.visit_map(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> SerdeResult<V::Value> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
+        tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> MapAccess<'de> for OneField<'de> {
+    type Error = serde_json::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> SerdeResult<Option<K::Value>> {
+        if self.value.is_none() {
+            return Ok(None);
+        }
+        let name: StrDeserializer<'de, serde_json::Error> = self.name.into_deserializer();
+        seed.deserialize(name).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> SerdeResult<V::Value> {
+        let value = self.value.take().unwrap_or(&Json::Null);
+        seed.deserialize(value).inspect_err(|_| self.misfit.set(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only their names and types count")]
+    struct Session {
+        page: String,
+        #[serde(rename = "hit-count")]
+        hits: u32,
+        #[serde(default)]
+        tags: Vec<String>,
+        seen: Option<Inner>,
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only their names and types count")]
+    struct Inner {
+        at: u64,
+    }
+
+    #[derive(Deserialize)]
+    struct Wrapped(#[expect(dead_code, reason = "only its type counts")] Session);
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only their names and types count")]
+    struct Open {
+        page: String,
+        #[serde(flatten)]
+        rest: BTreeMap<String, Json>,
+    }
+
+    fn refused<T: DeserializeOwned>(patch: &Patch) -> Option<String> {
+        check::<T>(patch).err().map(|error| {
+            assert_eq!(error.kind(), ErrorKind::InvalidField);
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn what_fits_the_type_passes() {
+        let patch = Patch::new()
+            .set("page", "/")
+            .set("hit-count", 7)
+            .increment("hit-count", 1)
+            .set("tags", ["a"])
+            .append("tags", "b")
+            .set("seen", serde_json::json!({ "at": 5 }))
+            .set("seen", Json::Null)
+            .unset("tags");
+        assert_eq!(refused::<Session>(&patch), None);
+        assert_eq!(refused::<Wrapped>(&patch), None);
+        assert_eq!(refused::<Session>(&Patch::new()), None);
+    }
+
+    #[test]
+    fn a_name_that_the_type_lacks_is_refused_with_those_it_has() {
+        for patch in [Patch::new().set("pge", "/"), Patch::new().append("hits", 1), Patch::new().unset("x")] {
+            let text = refused::<Session>(&patch).unwrap();
+            assert!(text.contains("page, hit-count, tags, seen"), "{text}");
+            assert!(refused::<Wrapped>(&patch).is_some());
+        }
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_refused_and_not_printed() {
+        for patch in [
+            Patch::new().set("page", 73_519),
+            Patch::new().set("hit-count", "s3cret"),
+            Patch::new().set("hit-count", -1),
+            Patch::new().set("tags", serde_json::json!(["a", 1])),
+            Patch::new().set("seen", serde_json::json!({ "at": "s3cret" })),
+        ] {
+            let text = refused::<Session>(&patch).unwrap();
+            assert!(!text.contains("s3cret") && !text.contains("73519"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_type_does_not_tell_is_not_checked() {
+        let patch = Patch::new().set("anything", 1);
+        assert_eq!(refused::<BTreeMap<String, Json>>(&patch), None);
+        assert_eq!(refused::<Open>(&patch), None);
+        assert!(refused::<BTreeMap<String, u8>>(&Patch::new().set("anything", "text")).is_some());
+    }
+}
