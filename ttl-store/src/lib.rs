@@ -26,6 +26,14 @@ mod space;
 mod store;
 
 pub use ttl_core::*;
+#[cfg(feature = "dynamodb")]
+pub use ttl_dynamo as dynamodb;
+#[cfg(feature = "memory")]
+pub use ttl_memory as memory;
+#[cfg(feature = "redis")]
+pub use ttl_redis as redis;
+#[cfg(feature = "scylla")]
+pub use ttl_scylla as scylla;
 
 pub use self::batch::BatchResults;
 pub use self::builder::CollectionBuilder;
@@ -40,3 +48,8 @@ pub use self::lease::{Lease, Leases};
 pub use self::msgpack::MessagePack;
 pub use self::registry::{Registry, connect};
 pub use self::store::Store;
+
+/// The page on testing programs: its examples are tried here.
+#[cfg(all(doctest, feature = "memory"))]
+#[doc = include_str!("../../docs/testing-programs.md")]
+mod testing_programs {}
