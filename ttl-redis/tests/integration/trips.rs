@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
+use futures_util::future::join_all;
 use libtest_mimic::Trial;
 use serde_json::json;
 use ttl_conformance::servers::{ServerUrl, trial};
 use ttl_core::{
     Condition, Create, DeleteOptions, ErrorKind, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions,
-    Guard, Key, Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh,
+    Guard, Key, Kind, Lifespan, OnLive, Outcome, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh,
     ScanOptions, Select, Ttl, TtlStore, Value, Want,
 };
 use ttl_redis::{RedisConfig, RedisStore};
@@ -24,6 +25,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         with_server("trips::each_put_is_one", server, puts),
         with_server("trips::each_patch_expire_and_delete_is_one", server, changes),
         with_server("trips::a_batch_is_one", server, batches),
+        with_server("trips::first_increments_at_once_are_one_request_each", server, burst),
         with_server("trips::the_exceptions_are_two", server, exceptions),
         with_own_servers("trips::forgotten_scripts_are_sent_again_and_nothing_else", forgotten),
         with_server("trips::bad_input_is_none", server, bad_input),
@@ -287,6 +289,26 @@ async fn exceptions(url: String) {
     let page = counted.store.scan(ScanOptions::new("")).await.unwrap();
     assert!(page.items.len() >= 4);
     assert!(counted.proxy.trips() >= 2, "a scan looks for keys, and at them");
+}
+
+async fn burst(url: String) {
+    const AT_ONCE: u64 = 100;
+    let counted = Counted::new(&url).await;
+    let increment = async |name: &str, patch: Patch| {
+        let create = PatchOptions::new().with_create(Create::new(LONG));
+        counted.store.patch(&key(name), &patch, create).await.unwrap()
+    };
+    // The script is known to the server then.
+    assert!(increment("warm", Patch::new().increment("n", 1)).await.is_applied());
+    let asked = &counted.proxy.watch.asked;
+    let before = asked.load(Ordering::SeqCst);
+    let first = (0..AT_ONCE).map(|_| increment("window", Patch::new().increment("n", 1)));
+    assert!(join_all(first).await.iter().all(Outcome::is_applied));
+    assert_eq!(asked.load(Ordering::SeqCst) - before, AT_ONCE, "requests of {AT_ONCE} first increments");
+    let before = asked.load(Ordering::SeqCst);
+    let within = (0..AT_ONCE).map(|_| increment("throttle", Patch::new().increment_within("n", 1, ..=5)));
+    let applied = join_all(within).await.iter().filter(|outcome| outcome.is_applied()).count();
+    assert_eq!((applied, asked.load(Ordering::SeqCst) - before), (5, AT_ONCE), "a throttle of five");
 }
 
 async fn forgotten() {
