@@ -74,7 +74,6 @@ impl<T, F: Format<T>> ItemPages<T, F> {
     /// # Errors
     /// As [`KeyPages::next_page`](crate::KeyPages::next_page). Of one item:
     /// [`ErrorKind::Corrupt`](ttl_core::ErrorKind::Corrupt), [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec).
-    #[expect(clippy::type_complexity, reason = "a page of keys, each with its own result")]
     pub async fn next_page(&mut self) -> Result<Option<Vec<(String, Result<Item<T>>)>>> {
         let Some(page) = self.listing.next(Select::All, self.want).await? else { return Ok(None) };
         let item = |(name, entry): (String, Result<_>)| {
