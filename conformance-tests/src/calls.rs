@@ -1,8 +1,8 @@
-//! The calls of one case: how many were made, how many were made again, whose fate nobody knows, and one that never
-//! returned.
+//! Counts the calls of one case and those that were repeated. Notes whether a call's outcome is unknown, and which call
+//! never returned.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -75,7 +75,7 @@ pub(crate) struct Calls {
     contention: AtomicU64,
     timeout: AtomicU64,
     unavailable: AtomicU64,
-    unknown: AtomicU64,
+    unknown: AtomicBool,
     hung: Mutex<Option<&'static str>>,
     hang: Notify,
 }
@@ -89,7 +89,7 @@ impl Calls {
             contention: AtomicU64::new(0),
             timeout: AtomicU64::new(0),
             unavailable: AtomicU64::new(0),
-            unknown: AtomicU64::new(0),
+            unknown: AtomicBool::new(false),
             hung: Mutex::new(None),
             hang: Notify::new(),
         }
@@ -108,12 +108,13 @@ impl Calls {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn count_unknown(&self) {
-        self.unknown.fetch_add(1, Ordering::Relaxed);
+    /// Notes that a call answered [`ErrorKind::OutcomeUnknown`].
+    pub(crate) fn note_unknown(&self) {
+        self.unknown.store(true, Ordering::Relaxed);
     }
 
-    /// Returns how many calls answered [`ErrorKind::OutcomeUnknown`].
-    pub(crate) fn unknown(&self) -> u64 {
+    /// Returns whether a call answered [`ErrorKind::OutcomeUnknown`].
+    pub(crate) fn has_unknown(&self) -> bool {
         self.unknown.load(Ordering::Relaxed)
     }
 

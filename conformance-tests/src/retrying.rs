@@ -1,8 +1,8 @@
 //! The store that cases call: it makes calls again that failed with a retryable error, within a bound.
 //!
 //! `Timeout`, `Unavailable` and `Contention` promise that nothing changed. An overloaded server that answers so breaks
-//! no clause, so a case goes on; the calls are counted and printed with the case's verdict. `OutcomeUnknown` is handed on
-//! and counted: a case that fails after it was run on a server too slow to be judged.
+//! no clause, so a case goes on; the calls are counted and printed with the case's verdict. `OutcomeUnknown` is returned to
+//! the case and noted: a case that fails after it is run again.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ impl RetryingStore {
     fn failed<T>(&self, result: &Result<T>) -> Option<ErrorKind> {
         let error = result.as_ref().err()?;
         if error.kind() == ErrorKind::OutcomeUnknown {
-            self.calls.count_unknown();
+            self.calls.note_unknown();
         }
         self.repeats(error).then(|| error.kind())
     }

@@ -90,7 +90,7 @@ pub async fn run(harness: &Arc<dyn Harness>, case: &Case) -> Ran {
     loop {
         let calls = Arc::new(Calls::new(format!("{case:?}"), harness.call_limit()));
         let verdict = verdict(harness, case, &calls).await;
-        let unsettled = matches!(verdict, Verdict::Inconclusive(_)) && calls.unknown() > 0;
+        let unsettled = matches!(verdict, Verdict::Inconclusive(_)) && calls.has_unknown();
         if runs == RUNS || !unsettled {
             return Ran { case: *case, verdict, took: started.elapsed(), retried: calls.retried(), runs };
         }
@@ -149,7 +149,7 @@ async fn judge(harness: &Arc<dyn Harness>, case: &Case, test: Test, calls: &Call
     match ended {
         Ok(Ok(())) => calls.retried().excess().map_or(Verdict::Passed, Verdict::Failed),
         Ok(Err(failure)) if failure.is_inconclusive() => Verdict::Inconclusive(failure.seen),
-        Ok(Err(failure)) if calls.unknown() > 0 => {
+        Ok(Err(failure)) if calls.has_unknown() => {
             Verdict::Inconclusive(format!("a write answered OutcomeUnknown; then {failure}"))
         }
         Ok(Err(failure)) => match case.needs.iter().find(|need| failure.is_missing(**need)) {
