@@ -3,9 +3,7 @@
 use std::cell::Cell;
 
 use serde::de::value::StrDeserializer;
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor,
-};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::Value as Json;
 use ttl_core::{Change, Error, ErrorKind, Patch, Result};
@@ -39,20 +37,39 @@ type SerdeResult<T> = std::result::Result<T, serde_json::Error>;
 
 /// The names of a struct's fields; `None` for another type.
 fn names<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
-    let mut names = None;
-    // It stops as soon as it is asked for something.
-    let _ = T::deserialize(Names(&mut names));
-    names
+    let found = Found::default();
+    let _ = T::deserialize(Probe { field: None, found: &found });
+    found.names.get()
 }
 
-/// Is asked for a struct and takes note of its fields.
-struct Names<'a>(&'a mut Option<&'static [&'static str]>);
+/// Whether the type takes this value for this field; that its other fields are missing does not matter.
+fn fits<T: DeserializeOwned>(field: &str, value: &Json) -> bool {
+    let found = Found::default();
+    let _ = T::deserialize(Probe { field: Some((field, value)), found: &found });
+    !found.misfit.get()
+}
 
-impl<'de> Deserializer<'de> for Names<'_> {
+/// What a type shows of itself while it is read.
+#[derive(Default)]
+struct Found {
+    /// The names of the fields that it asks for.
+    names: Cell<Option<&'static [&'static str]>>,
+    /// Whether it refused the value of the field.
+    misfit: Cell<bool>,
+}
+
+/// An object of one field at most, which takes note of what it is asked for.
+struct Probe<'de> {
+    /// Until it was handed out.
+    field: Option<(&'de str, &'de Json)>,
+    found: &'de Found,
+}
+
+impl<'de> Deserializer<'de> for Probe<'de> {
     type Error = serde_json::Error;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> SerdeResult<V::Value> {
-        Err(serde_json::Error::custom("the names are asked for"))
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> SerdeResult<V::Value> {
+        visitor.visit_map(self)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -61,7 +78,7 @@ impl<'de> Deserializer<'de> for Names<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> SerdeResult<V::Value> {
-        *self.0 = Some(fields);
+        self.found.names.set(Some(fields));
         self.deserialize_any(visitor)
     }
 
@@ -79,56 +96,18 @@ impl<'de> Deserializer<'de> for Names<'_> {
     }
 }
 
-/// Whether the type takes this value for this field; that its other fields are missing does not matter.
-fn fits<T: DeserializeOwned>(field: &str, value: &Json) -> bool {
-    let misfit = Cell::new(false);
-    let _ = T::deserialize(OneField { name: field, value: Some(value), misfit: &misfit });
-    !misfit.get()
-}
-
-/// An object of one field.
-struct OneField<'de> {
-    name: &'de str,
-    /// Until it was handed out.
-    value: Option<&'de Json>,
-    misfit: &'de Cell<bool>,
-}
-
-impl<'de> Deserializer<'de> for OneField<'de> {
-    type Error = serde_json::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> SerdeResult<V::Value> {
-        visitor.visit_map(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> SerdeResult<V::Value> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
-        tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-impl<'de> MapAccess<'de> for OneField<'de> {
+impl<'de> MapAccess<'de> for Probe<'de> {
     type Error = serde_json::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> SerdeResult<Option<K::Value>> {
-        if self.value.is_none() {
-            return Ok(None);
-        }
-        let name: StrDeserializer<'de, serde_json::Error> = self.name.into_deserializer();
+        let Some((name, _)) = self.field else { return Ok(None) };
+        let name: StrDeserializer<'de, serde_json::Error> = name.into_deserializer();
         seed.deserialize(name).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> SerdeResult<V::Value> {
-        let value = self.value.take().unwrap_or(&Json::Null);
-        seed.deserialize(value).inspect_err(|_| self.misfit.set(true))
+        let value = self.field.take().map_or(&Json::Null, |(_, value)| value);
+        seed.deserialize(value).inspect_err(|_| self.found.misfit.set(true))
     }
 }
 
