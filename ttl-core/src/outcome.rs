@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
-use crate::{Cursor, Deadline, Error, Key, Record, Result, Value, Version};
+use crate::{Cursor, Deadline, Error, Key, Record, Result, Value, Version, Want};
 
 /// What became of a conditional write. A refusal is an outcome, not an error (C3).
 ///
@@ -151,6 +151,19 @@ impl Meta {
     #[must_use]
     pub const fn new(created: bool) -> Self {
         Self { created, deadline: None, version: None, previous: None }
+    }
+
+    /// Reports as much of this deadline and this version as was wanted.
+    #[must_use]
+    pub fn wanted(
+        want: Want,
+        created: bool,
+        deadline: Deadline,
+        version: impl Into<Option<Version>>,
+    ) -> Self {
+        Self::new(created)
+            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
+            .with_version(version.into().filter(|_| want.contains(Want::VERSION)))
     }
 
     /// With this deadline, if it was wanted.

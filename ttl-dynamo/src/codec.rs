@@ -20,7 +20,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Number, Value as Json};
 use ttl_core::rules::Header;
-use ttl_core::{Bytes, Deadline, Kind, Now, Record, Result, Select, Value, Version};
+use ttl_core::{Bytes, Deadline, Kind, Meta, Now, Record, Result, Select, Value, Version, Want};
 
 use crate::error::not_ours;
 use crate::names::{DEADLINE, FIELDS, MAX, VALUE, VERSION};
@@ -43,6 +43,13 @@ pub(crate) fn new_token() -> String {
 /// A token's version.
 pub(crate) fn token_version(token: &str) -> Result<Version> {
     Version::from_bytes(token.as_bytes()).map_err(|_| not_ours())
+}
+
+/// What a write reports that left this token, or none.
+pub(crate) fn meta(want: Want, created: bool, deadline: Deadline, token: Option<&String>) -> Result<Meta> {
+    let token = token.filter(|_| want.contains(Want::VERSION));
+    let version = token.map(|token| token_version(token)).transpose()?;
+    Ok(Meta::wanted(want, created, deadline, version))
 }
 
 /// A version as items hold it. One of another store is equal to none of ours.

@@ -134,10 +134,7 @@ impl Patching<'_> {
         if rules::apply(&mut before.clone(), self.patch)?.is_some() {
             return Ok(None);
         }
-        let want = self.options.want;
-        let meta = Meta::new(false)
-            .with_deadline(want.contains(Want::DEADLINE).then_some(seen.ends()))
-            .with_version(want.contains(Want::VERSION).then_some(seen.version));
+        let meta = Meta::wanted(self.options.want, false, seen.ends(), seen.version);
         Ok(Some(PatchOutcome::new(meta, before, Vec::new())))
     }
 
@@ -258,11 +255,7 @@ impl Patching<'_> {
         effects: Vec<Effect>,
         stored: bool,
     ) -> Result<PatchOutcome> {
-        let want = self.options.want;
-        let version = (stored && want.contains(Want::VERSION)).then(|| codec::token_version(&self.token));
-        let meta = Meta::new(created)
-            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-            .with_version(version.transpose()?);
+        let meta = codec::meta(self.options.want, created, deadline, stored.then_some(&self.token))?;
         Ok(PatchOutcome::new(meta, record.select(&self.patch.to_fields()?), effects))
     }
 

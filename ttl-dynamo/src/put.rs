@@ -127,12 +127,8 @@ impl Put<'_> {
     /// The outcome of a put that this entry refuses.
     fn refused(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Outcome<Meta>> {
         let Some(seen) = header.filter(|_| self.options.previous) else { return Ok(Outcome::Refused(None)) };
-        let want = self.options.want;
-        let meta = Meta::new(false)
-            .with_deadline(want.contains(Want::DEADLINE).then_some(seen.ends()))
-            .with_version(want.contains(Want::VERSION).then_some(seen.version))
-            .with_previous(self.previous(now, header, item)?);
-        Ok(Outcome::Refused(Some(meta)))
+        let meta = Meta::wanted(self.options.want, false, seen.ends(), seen.version);
+        Ok(Outcome::Refused(Some(meta.with_previous(self.previous(now, header, item)?))))
     }
 
     /// The outcome of a write whose answer was lost and that was found to be applied, by one of the attempts that were
@@ -177,11 +173,7 @@ impl Put<'_> {
     }
 
     fn meta(&self, created: bool, deadline: Deadline, stored: bool) -> Result<Meta> {
-        let want = self.options.want;
-        let version = (stored && want.contains(Want::VERSION)).then(|| codec::token_version(&self.token));
-        Ok(Meta::new(created)
-            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-            .with_version(version.transpose()?))
+        codec::meta(self.options.want, created, deadline, stored.then_some(&self.token))
     }
 
     /// Decides here by what was met, and writes if that still stands.

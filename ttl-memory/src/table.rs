@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 use ttl_core::rules::{self, DeleteStep, ExpireStep, Header, PatchStep, PutStep};
 use ttl_core::{
     Deadline, DeleteOptions, ExpireOptions, ExpireOutcome, ExpiryChange, Meta, Now, Outcome, Patch,
-    PatchOptions, PatchOutcome, PutOptions, Record, Result, Select, Value, Version, Want,
+    PatchOptions, PatchOutcome, PutOptions, Record, Result, Select, Value, Want,
 };
 
 use crate::entry::{self, Entry};
@@ -111,7 +111,7 @@ impl Table {
             Ok(PutStep::Absent) => Ok(Outcome::Absent),
             Ok(PutStep::Refused) => Ok(Outcome::Refused(match (previous, stored) {
                 (Some(previous), Some(stored)) => {
-                    let meta = reported(false, options.want, stored.ends(), Some(stored.version));
+                    let meta = Meta::wanted(options.want, false, stored.ends(), stored.version);
                     Some(meta.with_previous(previous))
                 }
                 _ => None,
@@ -156,10 +156,7 @@ impl Table {
         let mut record = record.unwrap_or_else(|| options.initial());
         let Some(effects) = rules::apply(&mut record, patch)? else {
             let there = stored.filter(|_| !created).map(|stored| {
-                let want = options.want;
-                let meta = Meta::new(false)
-                    .with_deadline(want.contains(Want::DEADLINE).then_some(stored.ends()))
-                    .with_version(want.contains(Want::VERSION).then_some(stored.version));
+                let meta = Meta::wanted(options.want, false, stored.ends(), stored.version);
                 Ok(PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new()))
             });
             return Ok(Outcome::Refused(there.transpose()?));
@@ -284,7 +281,7 @@ impl Table {
     }
 
     fn meta(&self, created: bool, want: Want, deadline: Deadline, version: Option<u64>) -> Meta {
-        reported(created, want, deadline, version.map(|number| entry::version(self.store, number)))
+        Meta::wanted(want, created, deadline, version.map(|number| entry::version(self.store, number)))
     }
 
     /// The value of a live entry.
@@ -294,12 +291,6 @@ impl Table {
         self.note_share(entry, &Select::All);
         Some(entry.value().clone())
     }
-}
-
-fn reported(created: bool, want: Want, deadline: Deadline, version: Option<Version>) -> Meta {
-    Meta::new(created)
-        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-        .with_version(version.filter(|_| want.contains(Want::VERSION)))
 }
 
 /// The word with a registration that fires in time: its own, if that comes no later than the deadline's, or a new one.

@@ -285,9 +285,8 @@ impl Patching<'_> {
         let (deadline, token) = (codec::parse_deadline(int(deadline)?), bulk(token)?);
         let want = self.options.want;
         let token = token.filter(|_| want.contains(Want::VERSION));
-        Ok(Meta::new(created)
-            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-            .with_version(token.map(|token| codec::token_version(&token)).transpose()?))
+        let version = token.map(|token| codec::token_version(&token)).transpose()?;
+        Ok(Meta::wanted(want, created, deadline, version))
     }
 
     /// What is there in the way of a patch that bounds refuse.

@@ -154,8 +154,7 @@ impl Put<'_> {
         let how = int(codec::next(&mut items)?)?;
         let want = self.options.want;
         let version = if want.contains(Want::VERSION) { self.left(how)? } else { None };
-        let deadline = want.contains(Want::DEADLINE).then_some(deadline);
-        let meta = Meta::new(created).with_deadline(deadline).with_version(version);
+        let meta = Meta::wanted(want, created, deadline, version);
         let previous = match items.next() {
             Some(kind) if self.options.previous && kind != Reply::Nil => {
                 read_value(codec::kind(kind)?, items.next())?
@@ -176,12 +175,8 @@ impl Put<'_> {
             (None, Some(Value::Blob(bytes))) => Some(codec::blob_version(bytes)?),
             (None, _) => None,
         };
-        let want = self.options.want;
-        let meta = Meta::new(false)
-            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-            .with_version(version.filter(|_| want.contains(Want::VERSION)))
-            .with_previous(previous);
-        Ok(Outcome::Refused(Some(meta)))
+        let meta = Meta::wanted(self.options.want, false, deadline, version);
+        Ok(Outcome::Refused(Some(meta.with_previous(previous))))
     }
 
     /// The version of what was left: nothing, a string, a hash.

@@ -11,7 +11,6 @@ use ttl_core::{
 
 use crate::error;
 use crate::lifetime::{Reach, to_column};
-use crate::put::meta;
 use crate::row::{Cells, Row};
 use crate::statements::Lww as Statements;
 use crate::strict::Common;
@@ -66,14 +65,14 @@ impl Lww {
                 if !row.is_empty() {
                     self.erase(key, &row).await?;
                 }
-                Ok(Outcome::Applied(meta(options.want, created, deadline, None)))
+                Ok(Outcome::Applied(Meta::wanted(options.want, created, deadline, None)))
             }
             PutStep::Write { deadline, cap, created } => {
                 let version = Version::random();
                 let cells = Cells::new(value, deadline, cap, &version);
                 let reach = Reach::until(cells.deadline, now, self.common.skew);
                 self.write(key, &cells, reach, self.timestamp(&row), || true).await?;
-                Ok(Outcome::Applied(meta(options.want, created, deadline, Some(version))))
+                Ok(Outcome::Applied(Meta::wanted(options.want, created, deadline, Some(version))))
             }
         }
     }

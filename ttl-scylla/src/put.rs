@@ -1,7 +1,7 @@
 //! Put in strict mode: one transaction where nothing is stored or the version is known, two where something is.
 
 use ttl_core::rules::{self, Header, PutStep};
-use ttl_core::{Condition, Deadline, Key, Meta, OnLive, Outcome, PutOptions, Result, Value, Version, Want};
+use ttl_core::{Condition, Deadline, Key, Meta, OnLive, Outcome, PutOptions, Result, Value, Version};
 
 use crate::client::Swap;
 use crate::error;
@@ -46,20 +46,20 @@ impl Strict {
                 PutStep::Refused => {
                     let refused = met.map(|met| {
                         let ends = met.deadline.min(met.cap);
-                        meta(options.want, false, ends, Some(met.version)).with_previous(met.value)
+                        Meta::wanted(options.want, false, ends, Some(met.version)).with_previous(met.value)
                     });
                     return Ok(Outcome::Refused(refused));
                 }
                 PutStep::Write { deadline, cap, created } => {
                     let cells = Cells::new(value, deadline, cap, &version);
                     let reach = Reach::until(cells.deadline, now, self.common.skew);
-                    let meta = meta(options.want, created, deadline, Some(version));
+                    let meta = Meta::wanted(options.want, created, deadline, Some(version));
                     (self.replace(key, &row, &cells, reach).await?, meta)
                 }
                 // Nothing is to be left; whether something is there has to be seen.
                 PutStep::Erase { .. } if guessed => continue,
                 PutStep::Erase { deadline, created } => {
-                    let meta = meta(options.want, created, deadline, None);
+                    let meta = Meta::wanted(options.want, created, deadline, None);
                     if row.is_empty() {
                         return Ok(Outcome::Applied(meta));
                     }
@@ -108,15 +108,8 @@ impl Strict {
         let lost = Lost::Again(&own, &again);
         let first = values(now_column(now));
         Ok(match self.swap(key, &self.writes.replace_version, first, lost).await? {
-            Swap::Done => Ok(Outcome::Applied(meta(options.want, created, deadline, Some(version)))),
+            Swap::Done => Ok(Outcome::Applied(Meta::wanted(options.want, created, deadline, Some(version)))),
             Swap::Refused(row) => Err(Some(row)),
         })
     }
-}
-
-/// What a put reports.
-pub(crate) fn meta(want: Want, created: bool, deadline: Deadline, version: Option<Version>) -> Meta {
-    Meta::new(created)
-        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-        .with_version(version.filter(|_| want.contains(Want::VERSION)))
 }

@@ -79,19 +79,19 @@ pub fn put(
         PutStep::Absent => (Next::Stays, Outcome::Absent),
         PutStep::Refused => {
             let met = met.map(|stored| {
-                let meta = meta(false, options.want, stored.header().ends(), Some(stored.version));
+                let meta = Meta::wanted(options.want, false, stored.header().ends(), stored.version);
                 meta.with_previous(previous)
             });
             (Next::Stays, Outcome::Refused(met))
         }
         PutStep::Write { deadline, cap, created } => {
             let next = Stored::new(value.clone(), deadline, cap, Version::random());
-            let meta = meta(created, options.want, deadline, Some(next.version)).with_previous(previous);
+            let meta = Meta::wanted(options.want, created, deadline, next.version).with_previous(previous);
             (Next::Becomes(next), Outcome::Applied(meta))
         }
         PutStep::Erase { deadline, created } => {
             let next = if stored.is_some() { Next::Goes } else { Next::Stays };
-            let meta = meta(created, options.want, deadline, None).with_previous(previous);
+            let meta = Meta::wanted(options.want, created, deadline, None).with_previous(previous);
             (next, Outcome::Applied(meta))
         }
     })
@@ -129,7 +129,7 @@ pub fn patch(
     let Some(effects) = super::apply(&mut record, patch)? else {
         let there = match (header, stored) {
             (Some(header), Some(stored)) if !created => {
-                let meta = meta(false, options.want, header.ends(), Some(stored.version));
+                let meta = Meta::wanted(options.want, false, header.ends(), stored.version);
                 Some(PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new()))
             }
             _ => None,
@@ -143,7 +143,7 @@ pub fn patch(
     }
     let elapsed = matches!(step, PatchStep::CreateElapsed { .. });
     let next = Stored::new(value, deadline, cap, Version::random());
-    let meta = meta(created, options.want, deadline, Some(next.version).filter(|_| !elapsed));
+    let meta = Meta::wanted(options.want, created, deadline, Some(next.version).filter(|_| !elapsed));
     let next = if elapsed { Next::Stays } else { Next::Becomes(next) };
     Ok((next, Outcome::Applied(PatchOutcome::new(meta, fields, effects))))
 }
@@ -198,12 +198,6 @@ pub(crate) fn entry(stored: &Stored, select: &Select, want: Want, deadline: Dead
     Entry::new(stored.value.select(select))
         .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
         .with_version(want.contains(Want::VERSION).then_some(stored.version))
-}
-
-fn meta(created: bool, want: Want, deadline: Deadline, version: Option<Version>) -> Meta {
-    Meta::new(created)
-        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-        .with_version(version.filter(|_| want.contains(Want::VERSION)))
 }
 
 #[cfg(test)]
