@@ -167,7 +167,7 @@ pub const SECTIONS: &[Section] = &[
             ),
             clause(
                 "P3",
-                "A list operation on what is no list, an increment of what is no number and a sum outside of `i64` are errors that name the field and change nothing. Integers add exactly, fractions as `f64`.",
+                "A list operation on a field that is not a list, an increment of a field that is not a number, and a sum outside `i64` are errors. They name the field and change nothing. Integers add exactly, fractions as `f64`.",
             ),
             clause(
                 "P4",

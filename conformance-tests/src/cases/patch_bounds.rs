@@ -140,7 +140,7 @@ cases! {
         outside(&t, json!(u64::MAX), i64::MIN, ..=MOST).await
     }
 
-    /// P3, P7: what is no number and sums outside of `i64` are the same errors with bounds as without.
+    /// P3, P7: bounds change no error: a field that is not a number and a sum outside `i64` fail as without them.
     #[needs(patch)]
     async fn bounds_hide_no_errors(t: Test) -> Check {
         for (before, by) in [(json!(null), 1), (json!("5"), 1), (json!([5]), 9)] {
@@ -199,7 +199,7 @@ cases! {
         let change = Patch::new().increment_within("n", 1, ..=5);
         let outcome = applied(t.store.patch(&key("k"), &change, options).await?)?;
         let told = reported(outcome.meta.deadline)?;
-        ensure_ahead(&t, told, started, LATER, "the deadline that is told")?;
+        ensure_ahead(&t, told, started, LATER, "the reported deadline")?;
         ensure_eq!(t.deadline(&key("k")).await?, told, "the deadline");
         Ok(())
     }

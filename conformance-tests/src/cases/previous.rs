@@ -32,7 +32,7 @@ async fn applied(t: &Test, key: &Key, value: Value, options: PutOptions) -> Chec
     crate::test::applied(t.store.put(key, value, options).await?)
 }
 
-/// What a refused put tells of the entry that is there.
+/// Returns what a refused put reports about the entry in its way.
 fn told(outcome: Outcome<Meta>) -> Check<Meta> {
     match outcome {
         Outcome::Refused(Some(meta)) => Ok(meta),

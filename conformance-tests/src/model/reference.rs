@@ -103,7 +103,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// What a put is told that this entry refuses.
+    /// Returns the reply to a put that this entry refuses.
     fn refusing(&self, options: &PutOptions) -> Reply {
         let refused = Reply::of(Answer::Refused);
         if !options.previous {

@@ -27,7 +27,7 @@ fn only(patch: &Patch, bounded: bool) -> Patch {
     chosen.fold(Patch::new(), |patch, operation| with(patch, &operation.field, &operation.change))
 }
 
-/// What a field holds and what is added to it, as floats; a missing one is zero.
+/// Returns the value of a field and the amount, as floats; a missing field is zero.
 fn parts(record: Option<&Record>, field: &str, by: &Number) -> Option<(f64, f64)> {
     let old = record?.get(field).map_or(Some(0.0), Json::as_f64)?;
     Some((old, by.as_f64()?))
@@ -132,7 +132,7 @@ animals! {
         }
     }
 
-    /// What a patch creates has no bounds.
+    /// A patch that creates ignores its bounds.
     CreationHasNoBounds breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -256,7 +256,7 @@ animals! {
         }
     }
 
-    /// What is no number, and what overflows, is refused like a sum outside.
+    /// A field that is not a number, and an overflow, are refused like a sum outside the bounds.
     BoundsHideErrors breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
