@@ -78,6 +78,8 @@ pub enum Need {
     no_patch,
     /// [`Capabilities::resolution`] of a millisecond: every deadline has one right answer.
     exact_deadlines,
+    /// [`Capabilities::reclaims_within`] is declared, and the harness can count what is stored.
+    reclaims,
     /// The harness can plant ghosts beneath the store.
     ghosts,
     /// The harness can corrupt entries beneath the store.
@@ -102,6 +104,7 @@ impl Need {
             Self::no_caps => !capabilities.caps,
             Self::no_patch => !capabilities.patch,
             Self::exact_deadlines => capabilities.resolution <= Duration::from_millis(1),
+            Self::reclaims => capabilities.reclaims_within.is_some(),
             Self::ghosts | Self::corruption | Self::manual_clock => true,
         }
     }
@@ -122,6 +125,7 @@ impl fmt::Display for Need {
             Self::no_caps => "a store that denies `caps`",
             Self::no_patch => "a store that denies `patch`",
             Self::exact_deadlines => "a resolution of one millisecond",
+            Self::reclaims => "the capability `reclaims_within`, and a harness that counts what is stored",
             Self::ghosts => "a harness that plants ghosts",
             Self::corruption => "a harness that corrupts entries",
             Self::manual_clock => "a clock that is moved by hand",

@@ -126,6 +126,14 @@ pub trait Beneath: fmt::Debug + Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Returns how many entries of the store the backend holds, expired ones included; `None` if it does not tell.
+    ///
+    /// # Errors
+    /// The backend's.
+    async fn count_stored(&self) -> Result<Option<usize>> {
+        Ok(None)
+    }
+
     /// Removes what the case left in the backend. Called after every case, failed ones included.
     async fn clean_up(&self) {}
 }

@@ -227,6 +227,15 @@ impl Test {
         Duration::from_millis(4) + self.capabilities().resolution
     }
 
+    /// Returns how many entries the backend holds, expired ones included; the case needs `reclaims`.
+    pub async fn count_stored(&self) -> Check<usize> {
+        let counted = match &self.beneath {
+            Some(beneath) => beneath.count_stored().await?,
+            None => None,
+        };
+        counted.ok_or_else(|| Failure::missing(Need::reclaims))
+    }
+
     /// Damages the entry beneath the store; the case needs `corruption`.
     pub async fn corrupt(&self, key: &Key) -> Check {
         if let Some(beneath) = &self.beneath

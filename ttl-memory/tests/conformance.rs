@@ -1,24 +1,54 @@
-//! The conformance suite on this driver, with a clock that the cases move.
+//! The conformance suite on this driver: with a clock that the cases move, and in real time with the sweeper at work.
 
 use std::sync::Arc;
 
-use ttl_conformance::{Fixture, Harness, Time};
+use ttl_conformance::{Beneath, Fixture, Harness, Time};
 use ttl_core::{ManualClock, Result, async_trait};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
+/// Expired entries stay where they are until a put comes by: every case meets ghosts.
 #[derive(Debug)]
-struct Memory;
+struct Manual;
 
 #[async_trait]
-impl Harness for Memory {
+impl Harness for Manual {
     async fn fresh(&self) -> Result<Fixture> {
         let clock = Arc::new(ManualClock::new());
-        // Expired entries stay where they are until a put comes by: every case meets ghosts.
         let config = MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual);
-        let store = MemoryStore::new(config);
-        let second = store.clone();
-        Ok(Fixture::new(Arc::new(store), Time::Manual(clock)).with_second(Arc::new(second)))
+        Ok(fixture(MemoryStore::new(config), Time::Manual(clock)))
     }
 }
 
-ttl_conformance::conformance_tests!(Memory);
+/// As programs use it.
+#[derive(Debug)]
+struct InRealTime;
+
+#[async_trait]
+impl Harness for InRealTime {
+    async fn fresh(&self) -> Result<Fixture> {
+        Ok(fixture(MemoryStore::new(MemoryConfig::new()), Time::Real))
+    }
+}
+
+fn fixture(store: MemoryStore, time: Time) -> Fixture {
+    let beneath = Arc::new(Counted(store.clone()));
+    Fixture::new(Arc::new(store.clone()), time).with_second(Arc::new(store)).with_beneath(beneath)
+}
+
+#[derive(Debug)]
+struct Counted(MemoryStore);
+
+#[async_trait]
+impl Beneath for Counted {
+    async fn count_stored(&self) -> Result<Option<usize>> {
+        Ok(Some(self.0.len()))
+    }
+}
+
+mod manual {
+    ttl_conformance::conformance_tests!(crate::Manual);
+}
+
+mod real_time {
+    ttl_conformance::conformance_tests!(crate::InRealTime);
+}

@@ -8,7 +8,7 @@ use ttl_core::{
 };
 
 use super::support::{LATER, SOONER, ensure_ahead, reported};
-use crate::test::{LONG, applied, key, record};
+use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{cases, ensure, ensure_eq, ensure_kind};
 
 cases! {
@@ -19,6 +19,27 @@ cases! {
         let (finest, coarsest) = (Duration::from_millis(1), Duration::from_secs(60));
         let resolution = t.capabilities().resolution;
         ensure!((finest..=coarsest).contains(&resolution), "1 ms to a minute", "{resolution:?}");
+        Ok(())
+    }
+
+    /// H1: the space of expired entries is given back within the declared time, although nobody uses the store.
+    #[needs(reclaims)]
+    async fn expired_entries_are_reclaimed(t: Test) -> Check {
+        let within = t.capabilities().reclaims_within.unwrap_or_default();
+        for n in 0..20 {
+            t.put(&key(&format!("short-{n}")), "v", PutOptions::new(SHORT)).await?;
+        }
+        t.put(&key("long"), "v", PutOptions::new(LONG)).await?;
+        t.outlive(SHORT).await;
+        t.pass(within).await;
+        // A busy machine may be late.
+        for _ in 0..500 {
+            if t.count_stored().await? == 1 {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        ensure_eq!(t.count_stored().await?, 1, "how many entries the backend holds");
         Ok(())
     }
 

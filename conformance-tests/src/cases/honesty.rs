@@ -172,6 +172,27 @@ cases! {
         Ok(())
     }
 
+    /// H5, H1: errors about what a store denies print neither keys nor values.
+    #[needs(no_conditions)]
+    async fn errors_of_denied_calls_print_no_secrets(t: Test) -> Check {
+        let secret = key("session-5f0c-of-ada");
+        t.put(&secret, "password-of-ada", PutOptions::new(LONG)).await?;
+        let version = Version::random();
+        let swap = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
+        let expire = ExpireOptions::new().with_if_version(version);
+        let patch = PatchOptions::new().with_if_version(version);
+        let errors = [
+            t.store.put(&secret, "password-of-eve".into(), swap).await.err(),
+            t.store.expire(&secret, ExpiryChange::Set(Expiry::Never), expire).await.err(),
+            t.store.delete(&secret, DeleteOptions::take()).await.err(),
+            t.store.patch(&secret, &Patch::new().set("n", "password-of-eve"), patch).await.err(),
+        ];
+        for error in errors {
+            no_secret(&error.ok_or_else(|| Failure::new("an error", "none"))?)?;
+        }
+        Ok(())
+    }
+
     /// H5, V6: errors about damaged entries print neither keys nor values.
     #[needs(corruption)]
     async fn errors_of_damage_print_no_secrets(t: Test) -> Check {

@@ -61,4 +61,8 @@ impl Beneath for MemoryBeneath {
         self.clock.advance(Ttl::MIN.as_duration() + dead_for);
         Ok(put.is_applied())
     }
+
+    async fn count_stored(&self) -> Result<Option<usize>> {
+        Ok(Some(self.store.len()))
+    }
 }

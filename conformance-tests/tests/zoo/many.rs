@@ -1,13 +1,19 @@
 //! Animals that scan and batch wrongly, and that are not what they declare.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use ttl_core::{
-    Capabilities, Cell, Cursor, CursorSecret, DeleteOptions, Error, ErrorKind, GetOptions, Key, Outcome,
-    Page, PageItem, PutItem, Result, ScanOptions, Want,
+    Capabilities, Cell, Cursor, CursorSecret, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpiryChange,
+    GetOptions, Key, Outcome, Page, PageItem, Patch, PatchOptions, PutItem, PutOptions, Result, ScanOptions,
+    Value, Want,
 };
 
-use super::animal::{Deleted, Got, Written, animals};
+use super::animal::{Deleted, Expired, Got, Patched, Written, animals};
+
+fn naming(key: &Key, error: &Error) -> Error {
+    Error::new(error.kind(), format!("{}: {error}", key.as_str()))
+}
 
 fn matches_glob(pattern: &[char], text: &[char]) -> bool {
     match (pattern, text) {
@@ -331,6 +337,38 @@ animals! {
         forwards now get put expire patch delete scan get_many put_many delete_many;
         fn capabilities(&self) -> Capabilities {
             self.right.capabilities().with_patch(false)
+        }
+    }
+
+    /// It denies conditions, and names the key and the value that it does not take.
+    PrintsWhatItDenies breaks H5 {
+        forwards now get scan get_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_conditions(false)
+        }
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            self.capabilities().check_put(&options).map_err(|error| naming(key, &error))?;
+            self.right.put(key, value, options).await
+        }
+        async fn expire(&self, key: &Key, change: ExpiryChange, options: ExpireOptions) -> Expired {
+            self.capabilities().check_expire(&options).map_err(|error| naming(key, &error))?;
+            self.right.expire(key, change, options).await
+        }
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            self.capabilities().check_patch(patch, &options).map_err(|error| naming(key, &error))?;
+            self.right.patch(key, patch, options).await
+        }
+        async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
+            self.capabilities().check_delete(&options).map_err(|error| naming(key, &error))?;
+            self.right.delete(key, options).await
+        }
+    }
+
+    /// It promises to give space back and keeps everything.
+    PromisesToReclaim breaks H1 {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_reclaims_within(Duration::from_millis(100))
         }
     }
 
