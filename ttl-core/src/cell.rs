@@ -54,7 +54,8 @@ pub trait Cell: Debug + Send + Sync + 'static {
     /// will do, because a new cap comes with a new version only.
     type Stamp: Send + Sync;
 
-    /// What the store promises. It has conditions, patches and caps in any case: swap gives them.
+    /// What the store promises. It has conditions, patches and caps in any case: swap gives them. Every deadline that
+    /// the cell is handed is a whole multiple of the declared resolution since the Unix epoch, rounded up.
     fn capabilities(&self) -> Capabilities;
 
     /// The time by the clock that decides about visibility; see [`Clock`](crate::Clock). Provided: the system's,

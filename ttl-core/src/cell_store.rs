@@ -9,7 +9,7 @@ use crate::rules::perform::{self, Next, entry};
 use crate::store::{ATTEMPTS, contention};
 use crate::{
     Capabilities, Cell, Cursor, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
-    ExpireOutcome, ExpiryChange, GetOptions, Key, Meta, Outcome, Page, PageItem, Patch, PatchOptions,
+    ExpireOutcome, ExpiryChange, GetOptions, Key, Meta, Now, Outcome, Page, PageItem, Patch, PatchOptions,
     PatchOutcome, PutOptions, Result, ScanOptions, Stored, TtlStore, Value, Want,
 };
 
@@ -65,7 +65,7 @@ impl<C: Cell> CellStore<C> {
     ///
     /// That instant lies after the load, so that a slow load revives nothing. A deadline that fell during the load
     /// may have been moved in time by someone else, and then the entry was never absent: so it is loaded again.
-    async fn load(&self, key: &Key) -> Result<(SystemTime, Option<Stored>, Option<C::Stamp>)> {
+    async fn load(&self, key: &Key) -> Result<(Now, Option<Stored>, Option<C::Stamp>)> {
         let before = self.0.now();
         let mut loaded = self.0.load(key).await?;
         let mut now = self.0.now();
@@ -75,7 +75,12 @@ impl<C: Cell> CellStore<C> {
             now = self.0.now();
         }
         let (stored, stamp) = loaded.unzip();
-        Ok((now, stored, stamp))
+        Ok((self.rounding(now), stored, stamp))
+    }
+
+    /// The instant, such that deadlines made from it are some that the cell declares to keep.
+    fn rounding(&self, now: SystemTime) -> Now {
+        Now::from(now).with_resolution(self.0.capabilities().resolution)
     }
 
     async fn live(&self, key: &Key) -> Result<Option<Stored>> {
@@ -174,7 +179,7 @@ impl<C: Cell> CellStore<C> {
     /// Returns the deadline of an expire that ends any entry, whatever it is.
     fn unconditional_end(&self, change: ExpiryChange, options: &ExpireOptions) -> Result<Option<Deadline>> {
         let ExpiryChange::Set(expiry) = change else { return Ok(None) };
-        let now = self.0.now();
+        let now = self.rounding(self.0.now());
         let deadline = expiry.resolve(now)?;
         Ok(Some(deadline).filter(|deadline| deadline.is_expired(now) && *options == ExpireOptions::new()))
     }

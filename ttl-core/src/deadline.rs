@@ -43,11 +43,13 @@ impl Deadline {
         self.0
     }
 
-    /// The deadline of what starts to live `ttl` now, rounded up to the next millisecond.
+    /// Returns the deadline of what starts to live `ttl` now, rounded up to the next millisecond, or to the resolution
+    /// that `now` carries ([`Now::with_resolution`]).
     #[must_use]
     #[inline]
     pub fn after(now: impl Into<Now>, ttl: Ttl) -> Self {
-        Self::end_of(now.into()).plus(ttl)
+        let now = now.into();
+        now.round_up(Self::end_of(now).plus(ttl))
     }
 
     /// The deadline at this instant, rounded up to the next millisecond; instants before 1970 count as 1970.
@@ -117,6 +119,8 @@ impl Deadline {
 pub struct Now {
     millis: u64,
     nanos: u32,
+    /// What deadlines are rounded up to, in milliseconds.
+    resolution: u32,
 }
 
 impl Now {
@@ -124,7 +128,7 @@ impl Now {
     #[must_use]
     #[inline]
     pub const fn from_epoch_nanos(nanos: u64) -> Self {
-        Self { millis: nanos / 1_000_000, nanos: (nanos % 1_000_000) as u32 }
+        Self { millis: nanos / 1_000_000, nanos: (nanos % 1_000_000) as u32, resolution: 1 }
     }
 
     /// Milliseconds since the Unix epoch, rounded down.
@@ -132,6 +136,40 @@ impl Now {
     #[inline]
     pub const fn as_epoch_millis(self) -> u64 {
         self.millis
+    }
+
+    /// Rounds every deadline that is made from this instant up to whole multiples of `resolution` since the Unix epoch:
+    /// for a backend that stores whole seconds. It has whole milliseconds, at least one and at most 49 days.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ttl_core::{Deadline, Now, Ttl};
+    ///
+    /// let now = Now::from_epoch_nanos(7_400_000_000).with_resolution(Duration::from_secs(1));
+    /// assert_eq!(Deadline::after(now, Ttl::millis(100)), Deadline::from_epoch_millis(8_000));
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn with_resolution(mut self, resolution: Duration) -> Self {
+        let millis = resolution.as_millis();
+        self.resolution = match millis {
+            0 => 1,
+            1..=0xFFFF_FFFF => millis as u32,
+            _ => u32::MAX,
+        };
+        self
+    }
+
+    /// Returns the first deadline of the resolution that is no earlier.
+    #[inline]
+    pub(crate) const fn round_up(self, deadline: Deadline) -> Deadline {
+        if self.resolution == 1 || deadline.is_never() {
+            return deadline;
+        }
+        match deadline.0.checked_next_multiple_of(self.resolution as u64) {
+            Some(millis) if millis != u64::MAX => Deadline(millis),
+            _ => deadline,
+        }
     }
 }
 
@@ -141,7 +179,7 @@ impl From<SystemTime> for Now {
     fn from(instant: SystemTime) -> Self {
         let since = instant.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let millis = since.as_secs().saturating_mul(1_000).saturating_add(u64::from(since.subsec_millis()));
-        Self { millis, nanos: since.subsec_nanos() % 1_000_000 }
+        Self { millis, nanos: since.subsec_nanos() % 1_000_000, resolution: 1 }
     }
 }
 
@@ -179,7 +217,7 @@ impl Expiry {
                 Ok(Deadline::at(instant).min(Deadline(now.millis)))
             }
             Self::At(instant) => {
-                let deadline = Deadline::at(instant);
+                let deadline = now.round_up(Deadline::at(instant));
                 if deadline > Deadline::after(now, Ttl::MAX) { Err(Self::too_far()) } else { Ok(deadline) }
             }
         }

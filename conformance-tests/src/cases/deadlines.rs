@@ -99,7 +99,7 @@ cases! {
     async fn the_same_put_later_starts_a_new_life(t: Test) -> Check {
         t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
         let first = t.deadline(&key("k")).await?;
-        t.pass(Duration::from_millis(20)).await;
+        t.pass(t.capabilities().resolution + Duration::from_millis(20)).await;
         let (put, span) = t.span(t.put(&key("k"), "v", PutOptions::new(LONG))).await;
         put?;
         let second = t.deadline(&key("k")).await?;

@@ -40,7 +40,7 @@ pub fn expire(
     }
     let from = entry.ends();
     let to = match (asked, change) {
-        (None, ExpiryChange::Extend(by)) if !from.is_never() => from.plus(by).min(entry.cap),
+        (None, ExpiryChange::Extend(by)) if !from.is_never() => now.round_up(from.plus(by)).min(entry.cap),
         (asked, _) => asked.unwrap_or(from).min(entry.cap),
     };
     let holds = match options.guard {

@@ -381,3 +381,31 @@ fn a_delete_removes_what_is_live_and_as_expected() {
         assert_eq!(delete(now(), Some(&blob), &options).unwrap_err().kind(), ErrorKind::WrongKind);
     }
 }
+
+#[test]
+fn a_coarser_resolution_rounds_every_new_deadline_up() {
+    let second = Duration::from_secs(1);
+    let now = Now::from_epoch_nanos(7_400_000_001).with_resolution(second);
+    let at = |millis| Deadline::from_epoch_millis(millis);
+    assert_eq!(Deadline::after(now, ttl(100)), at(8_000));
+    assert_eq!(Deadline::after(now, ttl(599)), at(8_000));
+    assert_eq!(Deadline::after(now, ttl(600)), at(9_000));
+    assert_eq!(Deadline::NEVER.plus(ttl(1)), Deadline::NEVER);
+    let instant = |millis| Expiry::At(SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
+    assert_eq!(instant(8_001).resolve(now).unwrap(), at(9_000));
+    assert_eq!(instant(9_000).resolve(now).unwrap(), at(9_000));
+    // What has passed stays in the past.
+    assert!(instant(7_400).resolve(now).unwrap().is_expired(now));
+    assert_eq!(Expiry::Never.resolve(now).unwrap(), Deadline::NEVER);
+
+    let entry =
+        Header { kind: Kind::Blob, deadline: at(8_000), cap: at(10_000), version: Version::from_u128(1) };
+    let extend =
+        |by| expire(now, Some(&entry), ExpiryChange::Extend(ttl(by)), &ExpireOptions::new()).unwrap();
+    assert_eq!(extend(1), ExpireStep::Move(at(9_000)));
+    assert_eq!(extend(5_000), ExpireStep::Move(at(10_000)));
+    // A millisecond is the least, and what cannot be rounded up stays.
+    assert_eq!(Deadline::after(now.with_resolution(Duration::ZERO), ttl(1)), at(7_402));
+    let coarse = now.with_resolution(Duration::MAX);
+    assert_eq!(Deadline::after(coarse, ttl(1)), at(u64::from(u32::MAX)));
+}
