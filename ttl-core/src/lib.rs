@@ -14,6 +14,7 @@
 //! | know what an operation means | [`rules`]: the contract as pure functions |
 //! | know what a store can do | [`Capabilities`] |
 //! | know what went wrong and what to do | [`Error`], [`ErrorKind`] |
+//! | read the options of a store's URL | [`driver::QueryOptions`] |
 //! | write a driver | [`Cell`] and [`CellStore`], which turn three methods into a whole store |
 //! | wrap a store | [`forward_ttl_store!`] |
 //! | decide what time it is | [`Clock`], and a [`ManualClock`] for tests |
@@ -52,13 +53,13 @@
 
 mod actions;
 mod bounds;
-mod byte_size;
 mod capabilities;
 mod cell;
 mod cell_store;
 mod clock;
 mod cursor;
 mod deadline;
+pub mod driver;
 mod error;
 mod finite;
 mod forward;
@@ -84,7 +85,6 @@ pub use bytes::Bytes;
 
 pub use self::actions::Actions;
 pub use self::bounds::Bounds;
-pub use self::byte_size::parse_byte_size;
 pub use self::capabilities::Capabilities;
 pub use self::cell::{Cell, Stored};
 pub use self::cell_store::CellStore;

@@ -1,40 +1,16 @@
 //! Configuration by URL.
 
-use std::time::Duration;
-
-use percent_encoding::percent_decode_str;
-use ttl_core::{CursorSecret, Result, parse_byte_size};
+use ttl_core::Result;
+use ttl_core::driver::{QueryOptions, percent_decode};
 use url::Url;
 
-use crate::DynamoConfig;
 use crate::config::{OnConnect, Reads, invalid, no_credentials};
-
-/// The query keys.
-const KEYS: [&str; 18] = [
-    "region",
-    "endpoint",
-    "namespace",
-    "table",
-    "reads",
-    "timeout",
-    "attempt_timeout",
-    "connect_timeout",
-    "attempts",
-    "backoff",
-    "max_backoff",
-    "grace",
-    "segments",
-    "concurrency",
-    "max_value_bytes",
-    "cursor_secret",
-    "key_attribute",
-    "ttl_attribute",
-];
+use crate::{BACKEND, DynamoConfig};
 
 impl DynamoConfig {
     /// Reads a configuration from a URL: `dynamodb://TABLE`, and what else is to be said in its query.
     ///
-    /// | query key | example | meaning |
+    /// | option | example | meaning |
     /// |---|---|---|
     /// | `region` | `eu-central-1` | [`DynamoConfig::with_region`] |
     /// | `endpoint` | `http://localhost:8000` | [`DynamoConfig::with_endpoint`] |
@@ -62,12 +38,12 @@ impl DynamoConfig {
     /// assert!(DynamoConfig::from_url("dynamodb://sessions?region=eu-central-1&table=ensure").is_ok());
     /// assert!(DynamoConfig::from_url("dynamodb://sessions?endpoint=http://localhost:8000").is_ok());
     /// let error = DynamoConfig::from_url("dynamodb://sessions?regoin=eu-central-1").unwrap_err();
-    /// assert!(error.to_string().contains("the keys are region, endpoint, namespace"));
+    /// assert!(error.to_string().contains("expected one of region, endpoint, namespace"));
     /// ```
     ///
     /// # Errors
-    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig): not such a URL, an unknown query key (the text lists
-    /// the known ones), a value that does not fit. No text repeats the URL.
+    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig): not such a URL, an unknown option (the text lists
+    /// the known ones), an invalid value. No text repeats the URL.
     pub fn from_url(text: &str) -> Result<Self> {
         let url = Url::parse(text)
             .map_err(|error| invalid(format!("this is no URL ({error}); write dynamodb://TABLE")))?;
@@ -81,7 +57,7 @@ impl DynamoConfig {
         if text.split(['?', '#']).next().unwrap_or_default().contains('@') {
             return Err(no_credentials("the URL"));
         }
-        let table = percent_decode_str(url.host_str().unwrap_or_default()).decode_utf8_lossy();
+        let table = percent_decode(BACKEND, "table", url.host_str().unwrap_or_default())?;
         if table.is_empty() {
             return Err(invalid("the URL names no table; write dynamodb://TABLE"));
         }
@@ -94,94 +70,57 @@ impl DynamoConfig {
             return Err(invalid("the URL has no fragment; write '#' in a value as %23"));
         }
         let mut config = Self::new(table);
-        let mut seen = Vec::new();
-        for (key, value) in url.query_pairs() {
-            if !KEYS.contains(&&*key) {
-                // It is not repeated: it may be half of an address with a password in it.
-                return Err(invalid(format!(
-                    "the URL has a query key that is not known{}; the keys are {}",
-                    if is_word(&key) { format!(", {key:?}") } else { String::new() },
-                    KEYS.join(", ")
-                )));
-            }
-            if seen.contains(&key) {
-                return Err(invalid(format!("the query key {key:?} stands twice")));
-            }
-            config.set(&key, &value)?;
-            seen.push(key);
-        }
+        let mut query = QueryOptions::parse(BACKEND, url.query().unwrap_or_default())?;
+        config.read(&mut query)?;
+        query.finish()?;
         config.check()?;
         Ok(config)
     }
 
-    /// Sets what one of the query keys says.
-    fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        match key {
-            "region" => self.region = Some(value.to_owned()),
-            "endpoint" => self.endpoint = Some(value.to_owned()),
-            "namespace" => self.namespace = Some(value.to_owned()),
-            "table" => {
-                let words = [
-                    ("look", OnConnect::Look),
-                    ("lazy", OnConnect::Lazy),
-                    ("check", OnConnect::Check),
-                    ("ensure", OnConnect::Ensure),
-                ];
-                self.on_connect = one_of(key, value, &words)?;
-            }
-            "reads" => {
-                let words = [("consistent", Reads::Consistent), ("eventual", Reads::Eventual)];
-                self.consistent_reads = one_of(key, value, &words)? == Reads::Consistent;
-            }
-            "timeout" => self.timeout = duration(key, value)?,
-            "attempt_timeout" => self.attempt_timeout = duration(key, value)?,
-            "connect_timeout" => self.connect_timeout = duration(key, value)?,
-            "attempts" => self.attempts = number(key, value)?,
-            "backoff" => self.backoff = duration(key, value)?,
-            "max_backoff" => self.max_backoff = duration(key, value)?,
-            "grace" => *self = self.clone().with_grace(duration(key, value)?),
-            "segments" => self.segments = number(key, value)?,
-            "concurrency" => self.concurrency = number(key, value)?,
-            "max_value_bytes" => {
-                let bytes =
-                    parse_byte_size(key, value).map_err(|error| error.with_backend(crate::BACKEND))?;
-                self.max_value_bytes = Some(bytes);
-            }
-            "cursor_secret" => {
-                self.cursor_secret =
-                    CursorSecret::new(value).map_err(|error| error.with_backend(crate::BACKEND))?;
-            }
-            "key_attribute" => self.key_attribute = value.to_owned(),
-            _ => self.ttl_attribute = value.to_owned(),
+    fn read(&mut self, query: &mut QueryOptions) -> Result<()> {
+        let on_connect = [
+            ("look", OnConnect::Look),
+            ("lazy", OnConnect::Lazy),
+            ("check", OnConnect::Check),
+            ("ensure", OnConnect::Ensure),
+        ];
+        let mut reads = if self.consistent_reads { Reads::Consistent } else { Reads::Eventual };
+        query.text("region", &mut self.region);
+        query.text("endpoint", &mut self.endpoint);
+        query.text("namespace", &mut self.namespace);
+        query.choice("table", &mut self.on_connect, &on_connect)?;
+        query.choice(
+            "reads",
+            &mut reads,
+            &[("consistent", Reads::Consistent), ("eventual", Reads::Eventual)],
+        )?;
+        self.consistent_reads = reads == Reads::Consistent;
+        query.duration("timeout", &mut self.timeout)?;
+        query.duration("attempt_timeout", &mut self.attempt_timeout)?;
+        query.duration("connect_timeout", &mut self.connect_timeout)?;
+        query.number("attempts", &mut self.attempts)?;
+        query.duration("backoff", &mut self.backoff)?;
+        query.duration("max_backoff", &mut self.max_backoff)?;
+        let mut grace = None;
+        query.duration("grace", &mut grace)?;
+        if let Some(grace) = grace {
+            *self = self.clone().with_grace(grace);
         }
+        query.number("segments", &mut self.segments)?;
+        query.number("concurrency", &mut self.concurrency)?;
+        query.byte_size("max_value_bytes", &mut self.max_value_bytes)?;
+        query.cursor_secret("cursor_secret", &mut self.cursor_secret)?;
+        query.text("key_attribute", &mut self.key_attribute);
+        query.text("ttl_attribute", &mut self.ttl_attribute);
         Ok(())
     }
 }
 
-/// Whether this may be somebody's misspelled query key.
-fn is_word(key: &str) -> bool {
-    key.len() <= 32 && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
-}
-
-fn one_of<T: Copy>(key: &str, value: &str, words: &[(&str, T)]) -> Result<T> {
-    words.iter().find(|(word, _)| *word == value).map(|(_, meaning)| *meaning).ok_or_else(|| {
-        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        invalid(format!("{value:?} is nothing that {key} can be; it is one of {}", known.join(", ")))
-    })
-}
-
-fn duration(key: &str, text: &str) -> Result<Duration> {
-    humantime::parse_duration(text)
-        .map_err(|_| invalid(format!("{text:?} is no {key}; write it as \"2s\" or \"500ms\"")))
-}
-
-fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<T> {
-    text.parse().map_err(|_| invalid(format!("{text:?} is no {key}; write a whole number")))
-}
-
 #[cfg(test)]
 mod tests {
-    use ttl_core::ErrorKind;
+    use std::time::Duration;
+
+    use ttl_core::{CursorSecret, ErrorKind};
 
     use super::*;
 
@@ -199,8 +138,10 @@ mod tests {
                    &table=ensure&reads=eventual&timeout=10s&attempt_timeout=2s&connect_timeout=250ms&attempts=7\
                    &backoff=10ms&max_backoff=3s&grace=2h&segments=4&concurrency=32&max_value_bytes=10KiB&cursor_secret=0123456789abcdef&key_attribute=id\
                    &ttl_attribute=expires";
-        for key in KEYS {
-            assert!(url.contains(&format!("{key}=")), "{key}");
+        let known = refused("dynamodb://table?x=1");
+        let known = known.split("expected one of ").nth(1).unwrap().split(';').next().unwrap();
+        for option in known.split(", ") {
+            assert!(url.contains(&format!("{option}=")), "{option}");
         }
         let expected = DynamoConfig::new("My_Table.v-2")
             .with_region("eu-central-1")
@@ -234,8 +175,10 @@ mod tests {
     #[test]
     fn unknown_keys_list_the_known_ones() {
         let text = refused("dynamodb://table?regoin=x");
-        assert!(text.contains("\"regoin\"") && text.contains(&KEYS.join(", ")), "{text}");
-        assert!(refused("dynamodb://table?endpoint=http://u:12&s3cret@h").contains("not known"));
+        assert!(text.contains("unknown option `regoin`: expected one of region, endpoint"), "{text}");
+        assert!(
+            refused("dynamodb://table?endpoint=http://u:12&s3cret@h").contains("unknown option (not shown)")
+        );
     }
 
     #[test]
@@ -255,15 +198,12 @@ mod tests {
             ("dynamodb://us/er:s3cret@table", "AWS_ACCESS_KEY_ID"),
             ("dynamodb://table?endpoint=http://user:s3cret@h", "AWS_ACCESS_KEY_ID"),
             ("dynamodb://table?endpoint=nowhere", "http://localhost:8000"),
-            ("dynamodb://table?timeout=2", "\"2s\""),
+            ("dynamodb://table?timeout=2", "2s or 500ms"),
             ("dynamodb://table?timeout=0s", "1 ms"),
             ("dynamodb://table?timeout=100ms", "attempt_timeout is at most"),
             ("dynamodb://table?attempts=x", "whole number"),
             ("dynamodb://table?segments=99", "1 to 16"),
-            (
-                "dynamodb://table?max_value_bytes=1MB",
-                "\"1MB\" is no max_value_bytes; write a whole number of bytes",
-            ),
+            ("dynamodb://table?max_value_bytes=1MB", "invalid value `1MB` for option `max_value_bytes`"),
             ("dynamodb://table?max_value_bytes=1MiB", "at most 408"),
             ("dynamodb://table?reads=fast", "consistent, eventual"),
             ("dynamodb://table?table=drop", "look, lazy, check, ensure"),

@@ -27,3 +27,6 @@ mod sync {
 
 pub use self::config::{MemoryConfig, Reclaim};
 pub use self::store::MemoryStore;
+
+/// The backend's name in errors and capabilities.
+const BACKEND: &str = "memory";

@@ -1,20 +1,11 @@
 //! Configuration by URL.
 
-use std::time::Duration;
-
-use percent_encoding::percent_decode_str;
-use ttl_core::{CursorSecret, Result, parse_byte_size};
+use ttl_core::Result;
+use ttl_core::driver::{QueryOptions, percent_decode};
 use url::{Position, Url};
 
-use crate::RedisConfig;
 use crate::config::{Address, invalid};
-
-/// The query keys of every scheme.
-const KEYS: [&str; 4] = ["namespace", "timeout", "max_value_bytes", "cursor_secret"];
-/// Those of TLS: paths of PEM files.
-const TLS_KEYS: [&str; 3] = ["root_certificates", "client_certificate", "client_key"];
-/// Those of Unix sockets, whose URLs have no room for them elsewhere.
-const UNIX_KEYS: [&str; 3] = ["username", "password", "database"];
+use crate::{BACKEND, RedisConfig};
 
 impl RedisConfig {
     /// Reads a configuration from a URL.
@@ -25,7 +16,7 @@ impl RedisConfig {
     /// | `rediss://user:password@host:6379/0` | by TLS |
     /// | `redis+unix:///run/redis.sock` | by a Unix socket |
     ///
-    /// | query key | example | meaning |
+    /// | option | example | meaning |
     /// |---|---|---|
     /// | `namespace` | `app` | [`RedisConfig::with_namespace`] |
     /// | `timeout` | `2s`, `500ms` | [`RedisConfig::with_timeout`] |
@@ -42,12 +33,12 @@ impl RedisConfig {
     ///
     /// assert!(RedisConfig::from_url("redis://localhost?namespace=app&timeout=2s").is_ok());
     /// let error = RedisConfig::from_url("redis://localhost?namspace=app").unwrap_err();
-    /// assert!(error.to_string().contains("the keys are namespace, timeout, max_value_bytes, cursor_secret"));
+    /// assert!(error.to_string().contains("expected one of namespace, timeout, max_value_bytes, cursor_secret"));
     /// ```
     ///
     /// # Errors
-    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig): not such a URL, an unknown query key (the text lists
-    /// the known ones), a value that does not fit, a file that cannot be read. No text repeats the URL.
+    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig): not such a URL, an unknown option (the text lists
+    /// the known ones), an invalid value, a file that cannot be read. No text repeats the URL.
     pub fn from_url(text: &str) -> Result<Self> {
         let url = Url::parse(text)
             .map_err(|error| invalid(format!("this is no URL ({error}); write redis://host:6379/0")))?;
@@ -58,10 +49,10 @@ impl RedisConfig {
                  '@' as %40",
             ));
         }
-        let (mut config, more_keys): (_, &[&str]) = match url.scheme() {
-            "redis" => (tcp(&url, |host, port| Address::Tcp { host, port })?, &[]),
-            "rediss" => (tcp(&url, |host, port| Address::Tls { host, port })?, &TLS_KEYS),
-            "redis+unix" => (unix(&url)?, &UNIX_KEYS),
+        let mut config = match url.scheme() {
+            "redis" => tcp(&url, |host, port| Address::Tcp { host, port })?,
+            "rediss" => tcp(&url, |host, port| Address::Tls { host, port })?,
+            "redis+unix" => unix(&url)?,
             other => {
                 return Err(invalid(format!(
                     "{other:?} is no scheme of this driver; the schemes are redis, rediss, redis+unix"
@@ -71,39 +62,22 @@ impl RedisConfig {
         if url.fragment().is_some() {
             return Err(invalid("a Redis URL has no fragment; write '#' in a password as %23"));
         }
-        let (mut seen, mut chain, mut key_file) = (Vec::new(), None, None);
-        for (key, value) in url.query_pairs() {
-            if !KEYS.contains(&&*key) && !more_keys.contains(&&*key) {
-                let known = [&KEYS, more_keys].concat().join(", ");
-                if url.scheme() == "redis+unix" && config.password.is_some() {
-                    return Err(invalid(format!(
-                        "after the password stands what is no query key; in a password write '&' as %26; the keys are {known}"
-                    )));
-                }
-                return Err(invalid(format!("{key:?} is no query key of this URL; the keys are {known}")));
+        let mut query = QueryOptions::parse(BACKEND, url.query().unwrap_or_default())?;
+        query.text("namespace", &mut config.namespace);
+        query.duration("timeout", &mut config.timeout)?;
+        query.byte_size("max_value_bytes", &mut config.max_value_bytes)?;
+        query.cursor_secret("cursor_secret", &mut config.cursor_secret)?;
+        match url.scheme() {
+            "rediss" => read_certificates(&mut query, &mut config)?,
+            // Their URLs have no room for it elsewhere.
+            "redis+unix" => {
+                query.text("username", &mut config.username);
+                query.secret("password", &mut config.password);
+                query.number("database", &mut config.database)?;
             }
-            if seen.contains(&key) {
-                return Err(invalid(format!("the query key {key:?} stands twice")));
-            }
-            match &*key {
-                "namespace" => config.namespace = value.into_owned(),
-                "timeout" => config.timeout = duration(&value)?,
-                "max_value_bytes" => config.max_value_bytes = byte_size(&key, &value)?,
-                "cursor_secret" => config.cursor_secret = secret(&value)?,
-                "root_certificates" => config.certificates.roots = Some(file(&key, &value)?),
-                "client_certificate" => chain = Some(file(&key, &value)?),
-                "client_key" => key_file = Some(file(&key, &value)?),
-                "username" => config.username = Some(value.into_owned()),
-                "password" => config.password = Some(value.into_owned()),
-                _ => config.database = number(&key, &value)?,
-            }
-            seen.push(key);
+            _ => {}
         }
-        config.certificates.client = match (chain, key_file) {
-            (Some(chain), Some(key)) => Some((chain, key)),
-            (None, None) => None,
-            _ => return Err(invalid("client_certificate and client_key go together; name both files")),
-        };
+        query.finish()?;
         if config.username.is_some() && config.password.is_none() {
             return Err(invalid("the URL names a user without a password; write user:password@"));
         }
@@ -112,8 +86,18 @@ impl RedisConfig {
     }
 }
 
-fn secret(value: &str) -> Result<CursorSecret> {
-    CursorSecret::new(value).map_err(|error| error.with_backend(crate::BACKEND))
+/// Reads the options of TLS: paths of PEM files.
+fn read_certificates(query: &mut QueryOptions, config: &mut RedisConfig) -> Result<()> {
+    let (mut chain, mut key) = (None, None);
+    query.file("root_certificates", &mut config.certificates.roots)?;
+    query.file("client_certificate", &mut chain)?;
+    query.file("client_key", &mut key)?;
+    config.certificates.client = match (chain, key) {
+        (Some(chain), Some(key)) => Some((chain, key)),
+        (None, None) => None,
+        _ => return Err(invalid("client_certificate and client_key go together; name both files")),
+    };
+    Ok(())
 }
 
 fn tcp(url: &Url, address: impl FnOnce(String, u16) -> Address) -> Result<RedisConfig> {
@@ -130,7 +114,11 @@ fn tcp(url: &Url, address: impl FnOnce(String, u16) -> Address) -> Result<RedisC
     config.password = url.password().map(|password| decode("password", password)).transpose()?;
     match url.path().trim_start_matches('/') {
         "" => {}
-        database => config.database = number("database", database)?,
+        database => {
+            config.database = database.parse().map_err(|_| {
+                invalid("invalid database in the URL's path: expected a whole number, as in /0")
+            })?;
+        }
     }
     Ok(config)
 }
@@ -149,32 +137,15 @@ fn unix(url: &Url) -> Result<RedisConfig> {
     }
 }
 
-fn decode(what: &str, text: &str) -> Result<String> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(Into::into).map_err(|_| invalid(format!("the URL's {what} is not UTF-8")))
-}
-
-fn duration(text: &str) -> Result<Duration> {
-    humantime::parse_duration(text)
-        .map_err(|_| invalid(format!("{text:?} is no timeout; write it as \"2s\" or \"500ms\"")))
-}
-
-fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<T> {
-    text.parse().map_err(|_| invalid(format!("{text:?} is no {what}; write a whole number")))
-}
-
-fn byte_size(key: &str, text: &str) -> Result<u64> {
-    parse_byte_size(key, text).map_err(|error| error.with_backend(crate::BACKEND))
-}
-
-fn file(key: &str, path: &str) -> Result<Vec<u8>> {
-    std::fs::read(path)
-        .map_err(|error| invalid(format!("the file {path:?} of {key} cannot be read")).with_source(error))
+fn decode(part: &str, text: &str) -> Result<String> {
+    percent_decode(BACKEND, part, text)
 }
 
 #[cfg(test)]
 mod tests {
-    use ttl_core::ErrorKind;
+    use std::time::Duration;
+
+    use ttl_core::{CursorSecret, ErrorKind};
 
     use super::*;
 
@@ -230,20 +201,21 @@ mod tests {
         let expected =
             RedisConfig::tls("h", 6379).with_root_certificates("pem").with_client_certificate("pem", "pem");
         assert_eq!(config.unwrap(), expected);
-        assert!(refused("rediss://h?root_certificates=/nowhere/x.pem").contains("cannot be read"));
+        assert!(refused("rediss://h?root_certificates=/nowhere/x.pem").contains("cannot read the file"));
         assert!(refused("rediss://h?client_key=/dev/null").contains("go together"));
     }
 
     #[test]
-    fn unknown_keys_list_the_known_ones() {
+    fn unknown_options_list_the_known_ones() {
         let text = refused("redis://:s3cret@h?namspace=x");
-        assert!(text.contains("\"namspace\" is no query key"), "{text}");
         assert!(
-            text.contains("the keys are namespace, timeout, max_value_bytes, cursor_secret;")
-                || text.contains("max_value_bytes")
+            text.contains(
+                "unknown option `namspace`: expected one of namespace, timeout, max_value_bytes, cursor_secret;"
+            ),
+            "{text}"
         );
         assert!(refused("redis+unix:///s?root_certificates=x").contains("username, password, database"));
-        assert!(refused("redis://h?password=s3cret").contains("is no query key"));
+        assert!(refused("redis://h?password=s3cret").contains("unknown option `password`"));
     }
 
     #[test]
@@ -257,9 +229,9 @@ mod tests {
             ("redis://u:s3cret@h/x", "whole number"),
             ("redis://u@h", "password"),
             ("redis://u:@h", "password"),
-            ("redis://h?timeout=2", "\"2s\""),
+            ("redis://h?timeout=2", "2s or 500ms"),
             ("redis://h?timeout=0s", "1 ms"),
-            ("redis://h?max_value_bytes=1MB", "\"1MB\" is no max_value_bytes; write a whole number of bytes"),
+            ("redis://h?max_value_bytes=1MB", "invalid value `1MB` for option `max_value_bytes`"),
             ("redis://h?max_value_bytes=1GiB", "at most 536870912"),
             ("redis://h?namespace=a:b", "namespace"),
             ("redis://h?namespace=", "namespace"),

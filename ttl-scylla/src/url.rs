@@ -1,42 +1,20 @@
 //! Configuration by URL.
 
 use std::net::Ipv6Addr;
-use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use scylla::frame::Compression;
 use scylla::statement::{Consistency, SerialConsistency};
-use ttl_core::{CursorSecret, Result, parse_byte_size};
-use url::form_urlencoded;
+use ttl_core::Result;
+use ttl_core::driver::{QueryOptions, percent_decode};
 
 use crate::config::{Replication, invalid};
-use crate::{Mode, ScyllaConfig};
-
-/// The query keys.
-const KEYS: [&str; 16] = [
-    "mode",
-    "timeout",
-    "consistency",
-    "serial_consistency",
-    "datacenter",
-    "speculative_delay",
-    "compression",
-    "tls",
-    "root_certificates",
-    "client_certificate",
-    "client_key",
-    "max_value_bytes",
-    "cursor_secret",
-    "clock_skew",
-    "ensure_schema",
-    "replication",
-];
+use crate::{BACKEND, Mode, ScyllaConfig};
 
 impl ScyllaConfig {
     /// Reads a configuration from a URL: `scylla://user:password@host:9042,host2/KEYSPACE/TABLE`, or `cassandra://`,
     /// which means the same. User, password, ports (9042) and further hosts may be left out.
     ///
-    /// | query key | example | meaning |
+    /// | option | example | meaning |
     /// |---|---|---|
     /// | `mode` | `strict`, `lww` | [`ScyllaConfig::with_mode`] |
     /// | `timeout` | `2s`, `500ms` | [`ScyllaConfig::with_timeout`] |
@@ -61,12 +39,12 @@ impl ScyllaConfig {
     ///
     /// assert!(ScyllaConfig::from_url("scylla://db1,db2:9043/shop/sessions?timeout=2s").is_ok());
     /// let error = ScyllaConfig::from_url("scylla://db1/shop/sessions?tiemout=2s").unwrap_err();
-    /// assert!(error.to_string().contains("the keys are mode, timeout, consistency"));
+    /// assert!(error.to_string().contains("expected one of mode, timeout, consistency"));
     /// ```
     ///
     /// # Errors
-    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig): not such a URL, an unknown query key (the text lists
-    /// the known ones), a value that does not fit, a file that cannot be read. No text repeats the URL.
+    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig): not such a URL, an unknown option (the text lists
+    /// the known ones), an invalid value, a file that cannot be read. No text repeats the URL.
     pub fn from_url(text: &str) -> Result<Self> {
         let (server, query) = text.split_once('?').unwrap_or((text, ""));
         let Some((scheme, server)) = server.split_once("://") else {
@@ -143,107 +121,64 @@ fn node(text: &str) -> Result<String> {
 }
 
 fn options(config: &mut ScyllaConfig, query: &str) -> Result<()> {
-    let (mut seen, mut chain, mut key_file) = (Vec::new(), None, None);
-    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
-        if !KEYS.contains(&&*key) {
-            let known = KEYS.join(", ");
-            return Err(invalid(format!("{key:?} is no query key of this URL; the keys are {known}")));
-        }
-        if seen.contains(&key) {
-            return Err(invalid(format!("the query key {key:?} stands twice")));
-        }
-        match &*key {
-            "mode" => config.mode = choice(&key, &value, &[("strict", Mode::Strict), ("lww", Mode::Lww)])?,
-            "timeout" => config.timeout = duration(&key, &value)?,
-            "consistency" => {
-                let known = [
-                    ("quorum", Consistency::Quorum),
-                    ("local_quorum", Consistency::LocalQuorum),
-                    ("all", Consistency::All),
-                ];
-                config.consistency = choice(&key, &value, &known)?;
-            }
-            "serial_consistency" => {
-                let known =
-                    [("local_serial", SerialConsistency::LocalSerial), ("serial", SerialConsistency::Serial)];
-                config.serial_consistency = choice(&key, &value, &known)?;
-            }
-            "datacenter" => config.datacenter = Some(value.into_owned()),
-            "speculative_delay" => config.speculative_delay = Some(duration(&key, &value)?),
-            "compression" => {
-                let known = [("lz4", Compression::Lz4), ("snappy", Compression::Snappy)];
-                config.compression = Some(choice(&key, &value, &known)?);
-            }
-            "tls" => config.tls = choice(&key, &value, &[("true", true), ("false", false)])?,
-            "root_certificates" => config.certificates.roots = Some(file(&key, &value)?),
-            "client_certificate" => chain = Some(file(&key, &value)?),
-            "client_key" => key_file = Some(file(&key, &value)?),
-            "max_value_bytes" => config.max_value_bytes = byte_size(&key, &value)?,
-            "cursor_secret" => {
-                config.cursor_secret = CursorSecret::new(value.as_bytes())
-                    .map_err(|error| error.with_backend(crate::BACKEND))?;
-            }
-            "clock_skew" => config.clock_skew = duration(&key, &value)?,
-            "ensure_schema" => {
-                config.ensure_schema = choice(&key, &value, &[("true", true), ("false", false)])?;
-            }
-            _ => config.replication = Some(replication(&value)?),
-        }
-        seen.push(key);
-    }
-    config.certificates.client = match (chain, key_file) {
+    let consistencies = [
+        ("quorum", Consistency::Quorum),
+        ("local_quorum", Consistency::LocalQuorum),
+        ("all", Consistency::All),
+    ];
+    let serial = [("local_serial", SerialConsistency::LocalSerial), ("serial", SerialConsistency::Serial)];
+    let compressions = [("lz4", Compression::Lz4), ("snappy", Compression::Snappy)];
+    let mut query = QueryOptions::parse(BACKEND, query)?;
+    query.choice("mode", &mut config.mode, &[("strict", Mode::Strict), ("lww", Mode::Lww)])?;
+    query.duration("timeout", &mut config.timeout)?;
+    query.choice("consistency", &mut config.consistency, &consistencies)?;
+    query.choice("serial_consistency", &mut config.serial_consistency, &serial)?;
+    query.text("datacenter", &mut config.datacenter);
+    query.duration("speculative_delay", &mut config.speculative_delay)?;
+    query.choice("compression", &mut config.compression, &compressions)?;
+    query.flag("tls", &mut config.tls)?;
+    let (mut chain, mut key) = (None, None);
+    query.file("root_certificates", &mut config.certificates.roots)?;
+    query.file("client_certificate", &mut chain)?;
+    query.file("client_key", &mut key)?;
+    config.certificates.client = match (chain, key) {
         (Some(chain), Some(key)) => Some((chain, key)),
         (None, None) => None,
         _ => return Err(invalid("client_certificate and client_key go together; name both files")),
     };
-    Ok(())
+    query.byte_size("max_value_bytes", &mut config.max_value_bytes)?;
+    query.cursor_secret("cursor_secret", &mut config.cursor_secret)?;
+    query.duration("clock_skew", &mut config.clock_skew)?;
+    query.flag("ensure_schema", &mut config.ensure_schema)?;
+    query.read(
+        "replication",
+        &mut config.replication,
+        "a number as in 3, or datacenters as in dc1:3,dc2:3",
+        replication,
+    )?;
+    query.finish()
 }
 
-fn choice<T: Copy>(key: &str, text: &str, known: &[(&str, T)]) -> Result<T> {
-    known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-        invalid(format!("{text:?} is no {key}; write one of {}", names.join(", ")))
-    })
-}
-
-fn replication(text: &str) -> Result<Replication> {
+fn replication(text: &str) -> Option<Replication> {
     if !text.contains(':') {
-        return Ok(Replication::everywhere(number("replication", text)?));
+        return Some(Replication::everywhere(text.parse().ok()?));
     }
-    let place = |part: &str| {
-        let (name, copies) =
-            part.split_once(':').ok_or_else(|| invalid("write replication as 3, or as dc1:3,dc2:3"))?;
-        Ok((name.to_owned(), number("replication", copies)?))
+    let datacenter = |part: &str| {
+        let (name, copies) = part.split_once(':')?;
+        Some((name.to_owned(), copies.parse().ok()?))
     };
-    Ok(Replication::datacenters(text.split(',').map(place).collect::<Result<Vec<_>>>()?))
+    Some(Replication::datacenters(text.split(',').map(datacenter).collect::<Option<Vec<_>>>()?))
 }
 
-fn decode(what: &str, text: &str) -> Result<String> {
-    let decoded = percent_decode_str(text).decode_utf8();
-    decoded.map(Into::into).map_err(|_| invalid(format!("the URL's {what} is not UTF-8")))
-}
-
-fn duration(key: &str, text: &str) -> Result<Duration> {
-    humantime::parse_duration(text)
-        .map_err(|_| invalid(format!("{text:?} is no {key}; write it as \"2s\" or \"500ms\"")))
-}
-
-fn number<T: std::str::FromStr>(what: &str, text: &str) -> Result<T> {
-    text.parse().map_err(|_| invalid(format!("{text:?} is no {what}; write a whole number")))
-}
-
-fn byte_size(key: &str, text: &str) -> Result<u64> {
-    parse_byte_size(key, text).map_err(|error| error.with_backend(crate::BACKEND))
-}
-
-fn file(key: &str, path: &str) -> Result<Vec<u8>> {
-    std::fs::read(path)
-        .map_err(|error| invalid(format!("the file {path:?} of {key} cannot be read")).with_source(error))
+fn decode(part: &str, text: &str) -> Result<String> {
+    percent_decode(BACKEND, part, text)
 }
 
 #[cfg(test)]
 mod tests {
-    use ttl_core::ErrorKind;
+    use std::time::Duration;
+
+    use ttl_core::{CursorSecret, ErrorKind};
 
     use super::*;
 
@@ -304,7 +239,8 @@ mod tests {
             .with_client_certificate("pem", "pem");
         assert_eq!(config.unwrap(), expected);
         assert!(
-            refused("scylla://h/k/t?tls=true&root_certificates=/nowhere/x.pem").contains("cannot be read")
+            refused("scylla://h/k/t?tls=true&root_certificates=/nowhere/x.pem")
+                .contains("cannot read the file")
         );
         assert!(refused("scylla://h/k/t?tls=true&client_key=/dev/null").contains("go together"));
         assert!(refused("scylla://h/k/t?root_certificates=/dev/null").contains("tls=true"));
@@ -330,15 +266,12 @@ mod tests {
             ("scylla://[::1]9042/k/t", "port"),
             ("scylla://h/k/t?datacenter=", "datacenter"),
             ("scylla://u@h/k/t", "password"),
-            ("scylla://u:s3cret@h/k/t?namspace=x", "the keys are mode, timeout"),
+            ("scylla://u:s3cret@h/k/t?namspace=x", "expected one of mode, timeout"),
             ("scylla://u:12/s3cret@h/k/t", "%2F"),
             ("scylla://u:12?s3cret@h/k/t", "%3F"),
             ("scylla://u:12#s3cret@h/k/t", "%23"),
-            ("scylla://h/k/t?timeout=2", "\"2s\""),
-            (
-                "scylla://h/k/t?max_value_bytes=1MB",
-                "\"1MB\" is no max_value_bytes; write a whole number of bytes",
-            ),
+            ("scylla://h/k/t?timeout=2", "2s or 500ms"),
+            ("scylla://h/k/t?max_value_bytes=1MB", "invalid value `1MB` for option `max_value_bytes`"),
             ("scylla://h/k/t?max_value_bytes=16MiB", "at most 15728640"),
             ("scylla://h/k/t?timeout=0s", "1 ms"),
             ("scylla://h/k/t?timeout=1s&timeout=2s", "twice"),
