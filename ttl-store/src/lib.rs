@@ -49,7 +49,11 @@ pub use self::msgpack::MessagePack;
 pub use self::registry::{Registry, connect};
 pub use self::store::Store;
 
-/// The page on testing programs: its examples are tried here.
+/// The pages of `docs` for programs: their examples are tried here.
 #[cfg(all(doctest, feature = "memory"))]
-#[doc = include_str!("../../docs/testing-programs.md")]
-mod testing_programs {}
+mod pages {
+    #[doc = include_str!("../docs/guide.md")]
+    mod guide {}
+    #[doc = include_str!("../docs/testing-programs.md")]
+    mod testing_programs {}
+}

@@ -1,5 +1,5 @@
-//! Makes the page `docs/compatibility.md`, and the README's table, of what runs of the suite have written as JSON:
-//! `matrix page|summary NAME=RUN.json ...`. `scripts/matrix` calls it.
+//! Makes the page `docs/compatibility.md` of what runs of the suite have written as JSON: `matrix NAME=RUN.json ...`.
+//! `scripts/matrix` calls it.
 
 mod page;
 mod run;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use run::Run;
 
-const USAGE: &str = "usage: matrix page|summary NAME=RUN.json ...";
+const USAGE: &str = "usage: matrix NAME=RUN.json ...";
 
 fn main() -> ExitCode {
     match made() {
@@ -24,15 +24,9 @@ fn main() -> ExitCode {
 }
 
 fn made() -> Result<String, String> {
-    let mut arguments = std::env::args().skip(1);
-    let make = match arguments.next().as_deref() {
-        Some("page") => page::page,
-        Some("summary") => page::summary,
-        _ => return Err(USAGE.to_owned()),
-    };
-    let runs = arguments.map(|argument| Run::read(&argument)).collect::<Result<Vec<_>, _>>()?;
+    let runs = std::env::args().skip(1).map(|argument| Run::read(&argument)).collect::<Result<Vec<_>, _>>()?;
     if runs.is_empty() {
         return Err(USAGE.to_owned());
     }
-    make(&runs)
+    page::page(&runs)
 }

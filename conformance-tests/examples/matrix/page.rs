@@ -1,4 +1,4 @@
-//! The page and the summary, made of runs.
+//! The page, made of runs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -50,16 +50,6 @@ pub(crate) fn page(runs: &[Run]) -> Result<String, String> {
     clauses(&mut page, runs);
     skips(&mut page, runs);
     Ok(page)
-}
-
-/// The README's table.
-pub(crate) fn summary(runs: &[Run]) -> Result<String, String> {
-    let mut text = String::from("| driver | server | passed | failed | skipped |\n|---|---|---|---|---|\n");
-    for run in runs {
-        let counts = ["passed", "failed", "skipped"].map(|what| run.count(what).to_string());
-        row(&mut text, &run.name, std::iter::once(run.server()).chain(counts));
-    }
-    Ok(text)
 }
 
 fn head(page: &mut String, corner: &str, runs: &[Run]) {
