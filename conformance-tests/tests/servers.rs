@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     if let Ok(end) = std::env::var(CHILD) {
         return child(&end);
     }
-    run_tests(ServerKind::Redis, |server| {
+    run_tests(ServerKind::REDIS, |server| {
         vec![
             trial("the_server_answers", async move { ping(address(server.url())) }),
             gone_after("a_return", |_| {}),
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn child(end: &str) -> ExitCode {
-    let server = Server::start(ServerKind::Redis).expect("the parent has found a server");
+    let server = Server::start(ServerKind::REDIS).expect("the parent has found a server");
     println!("{}", server.url());
     match end {
         "a_return" => {}
@@ -41,7 +41,7 @@ fn child(end: &str) -> ExitCode {
 
 fn gone_after(end: &'static str, how: impl FnOnce(&Child) + Send + 'static) -> Trial {
     Trial::ignorable_test(format!("its_container_is_gone_after_{end}"), move || {
-        if std::env::var(ServerKind::Redis.url_variable()).is_ok_and(|url| !url.is_empty()) {
+        if std::env::var(ServerKind::REDIS.url_variable()).is_ok_and(|url| !url.is_empty()) {
             return Ok(Completion::ignored_with("the server is not a container"));
         }
         let mut child = Command::new(std::env::current_exe()?)

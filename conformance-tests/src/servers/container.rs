@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::kind::Spec;
+use super::ServerKind;
 
 /// A daemon that runs answers at once.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ pub(super) struct Container {
 
 impl Container {
     /// Starts one and waits until it is ready. An error is one line.
-    pub(super) fn start(spec: &'static Spec, image: &str) -> Result<Self, String> {
+    pub(super) fn start(kind: ServerKind, image: &str) -> Result<Self, String> {
         // A thread of its own, because the caller may be inside of a runtime, where blocking on another one panics.
         apart(|| {
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -52,13 +52,13 @@ impl Container {
                 .map_err(|error| format!("the runtime for Docker did not start: {error}"))?;
             runtime.block_on(daemon())?;
 
-            let name = new_name(spec);
+            let name = new_name(kind);
             #[cfg(unix)]
             super::signals::remove_on_signal(&name)
                 .map_err(|error| format!("signals cannot be handled: {error}"))?;
             // From here on the drop cleans up.
             let mut this = Self { name, url: String::new(), runtime: Some(runtime) };
-            let start = run(spec, image, this.name.clone());
+            let start = run(kind, image, this.name.clone());
             this.url = this
                 .runtime
                 .as_ref()
@@ -109,12 +109,12 @@ async fn daemon() -> Result<Docker, String> {
 }
 
 /// Starts the container and answers with the server's URL.
-async fn run(spec: &Spec, image: &str, name: String) -> Result<String, String> {
+async fn run(kind: ServerKind, image: &str, name: String) -> Result<String, String> {
     let (repository, tag) = split(image);
     let mut request = GenericImage::new(repository, tag)
-        .with_exposed_port(spec.port.tcp())
-        .with_wait_for(spec.ready.map_or(WaitFor::Nothing, WaitFor::message_on_stdout))
-        .with_cmd(spec.command.iter().copied())
+        .with_exposed_port(kind.port.tcp())
+        .with_wait_for(kind.ready.map_or(WaitFor::Nothing, WaitFor::message_on_stdout))
+        .with_cmd(kind.command.iter().copied())
         .with_container_name(name);
     if let Ok(run) = std::env::var("TTL_TEST_RUN") {
         request = request.with_label("ttl-store-test.run", run);
@@ -123,27 +123,30 @@ async fn run(spec: &Spec, image: &str, name: String) -> Result<String, String> {
         .await
         .map_err(|_| format!("not ready within {PULL_AND_START:?}"))?
         .map_err(one_line)?;
-    let address = address(&container, spec.port).await.map_err(one_line);
+    let address = address(&container, kind.port).await.map_err(one_line);
     // `Container` removes it, by name; this handle would remove it now.
     std::mem::forget(container);
     let address = address?;
-    timeout(ANSWERING, answers(&address, spec.question))
+    timeout(ANSWERING, answers(&address, kind.question))
         .await
         .map_err(|_| format!("it does not answer within {ANSWERING:?}"))?;
-    Ok((spec.url)(&address))
+    Ok((kind.url)(&address))
 }
 
-/// Returns when the server has anything to say. A mapped port takes connections even when nobody listens behind it.
+/// Returns when the server has anything to say, or takes a connection where there is nothing to ask. A mapped port takes connections even when nobody listens behind it.
 async fn answers(address: &str, question: &[u8]) {
     while ask(address, question).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-async fn ask(address: &str, question: &[u8]) -> io::Result<u8> {
+async fn ask(address: &str, question: &[u8]) -> io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(question).await?;
-    stream.read_u8().await
+    if !question.is_empty() {
+        stream.write_all(question).await?;
+        stream.read_u8().await?;
+    }
+    Ok(())
 }
 
 async fn address(
@@ -164,10 +167,10 @@ pub(super) fn split(image: &str) -> (&str, &str) {
     }
 }
 
-fn new_name(spec: &Spec) -> String {
+fn new_name(kind: ServerKind) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("ttl-store-test-{}-{}-{count}", spec.variable.to_lowercase(), process::id())
+    format!("ttl-store-test-{}-{}-{count}", kind.variable.to_lowercase(), process::id())
 }
 
 fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {

@@ -1,6 +1,6 @@
 //! The servers that a driver's tests run on: one named by URL, else a container, else a word why there is none.
 //!
-//! For each [`ServerKind`], with `REDIS` standing for its name:
+//! For each [`ServerKind`], with `REDIS` standing for its name (a driver elsewhere makes a kind of its own):
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -16,7 +16,7 @@
 //! use ttl_conformance::servers::{self, ServerKind};
 //!
 //! fn main() -> ExitCode {
-//!     servers::run_tests(ServerKind::Redis, |server| {
+//!     servers::run_tests(ServerKind::REDIS, |server| {
 //!         vec![servers::trial("answers", async move {
 //!             let _url = server.url();
 //!         })]
@@ -67,7 +67,7 @@ impl Server {
     pub fn start(kind: ServerKind) -> Result<Self, Missing> {
         match kind.source(|name| std::env::var(name).ok()) {
             Source::Url(url) => Ok(Self { url, container: None }),
-            Source::Image(image) => match Container::start(kind.spec(), &image) {
+            Source::Image(image) => match Container::start(kind, &image) {
                 Ok(container) => Ok(Self { url: container.url().to_owned(), container: Some(container) }),
                 Err(why) => Err(Missing { kind, why }),
             },

@@ -26,7 +26,7 @@ use crate::{Harness, Verdict, all, run};
 /// # }
 ///
 /// fn main() -> ExitCode {
-///     run_tests(ServerKind::Redis, |server| {
+///     run_tests(ServerKind::REDIS, |server| {
 ///         conformance_trials(&server, |url| Ok(Arc::new(MyHarness::new(url)?)))
 ///     })
 /// }

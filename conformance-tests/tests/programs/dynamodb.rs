@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use ttl_conformance::servers::{ServerKind, run_tests};
 
 fn main() -> ExitCode {
-    run_tests(ServerKind::Dynamodb, |server| {
+    run_tests(ServerKind::DYNAMODB, |server| {
         shared::trials(&server, |url, name| {
             // Long enough for a machine on which much else runs.
             let patience = "timeout=60s&attempt_timeout=20s&connect_timeout=20s";

@@ -15,7 +15,7 @@ async fn valkey_is_another_spelling(url: &str) {
 }
 
 fn main() -> ExitCode {
-    run_tests(ServerKind::Redis, |server| {
+    run_tests(ServerKind::REDIS, |server| {
         let mut trials = shared::trials(&server, |url, name| {
             // Long enough for a machine on which much else runs.
             shared::with_query(url, &format!("timeout=20s&namespace=facade-{name}"))

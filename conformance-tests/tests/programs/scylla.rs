@@ -57,7 +57,7 @@ async fn cassandra_is_another_spelling(url: String) {
 }
 
 fn main() -> ExitCode {
-    run_tests(ServerKind::Scylla, |server| {
+    run_tests(ServerKind::SCYLLA, |server| {
         let tables = Arc::new(Tables::default());
         let another = Arc::clone(&tables);
         let mut trials = shared::trials(&server, move |url, name| tables.add(url, name));

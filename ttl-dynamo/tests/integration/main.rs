@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     if let Some(done) = connecting::child() {
         return done;
     }
-    run_tests(ServerKind::Dynamodb, |server| {
+    run_tests(ServerKind::DYNAMODB, |server| {
         let off = |url: &str| Ok(Arc::new(DynamoHarness::new(url)?.without_table_ttl()) as Arc<dyn Harness>);
         let mut trials: Vec<_> = conformance_trials(&server, off)
             .into_iter()

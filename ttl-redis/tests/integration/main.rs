@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     if !server::is_installed() {
         println!("ignored: the trials that start servers of their own, because redis-server is not on PATH");
     }
-    run_tests(ServerKind::Redis, |server| {
+    run_tests(ServerKind::REDIS, |server| {
         let mut trials = conformance_trials(&server, |url| Ok(Arc::new(RedisHarness::new(url)?)));
         trials.extend(fuzz::trials(&server));
         trials.extend(garbled::trials(&server));

@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     if let Some(program) = node::missing() {
         println!("ignored: the trials that start nodes of their own, because {program} is not on PATH");
     }
-    run_tests(ServerKind::Scylla, |server| {
+    run_tests(ServerKind::SCYLLA, |server| {
         let mut trials = suite(&server, "strict");
         trials.extend(suite(&server, "lww"));
         trials.extend(allocations::trials(&server));
