@@ -86,6 +86,8 @@ pub enum Need {
     corruption,
     /// The harness moves a clock by hand.
     manual_clock,
+    /// The harness puts a proxy between the store and its server.
+    network,
 }
 
 impl Need {
@@ -105,7 +107,7 @@ impl Need {
             Self::no_patch => !capabilities.patch,
             Self::exact_deadlines => capabilities.resolution <= Duration::from_millis(1),
             Self::reclaims => capabilities.reclaims_within.is_some(),
-            Self::ghosts | Self::corruption | Self::manual_clock => true,
+            Self::ghosts | Self::corruption | Self::manual_clock | Self::network => true,
         }
     }
 }
@@ -129,6 +131,7 @@ impl fmt::Display for Need {
             Self::ghosts => "a harness that plants ghosts",
             Self::corruption => "a harness that corrupts entries",
             Self::manual_clock => "a clock that is moved by hand",
+            Self::network => "a harness with a network",
         })
     }
 }

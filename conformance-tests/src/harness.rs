@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ttl_core::{Key, ManualClock, Result, TtlStore, Value, async_trait};
 
+use crate::FaultProxy;
+
 /// Makes stores for cases to run on. One for each driver (and mode of it).
 ///
 /// ```
@@ -39,6 +41,26 @@ pub trait Harness: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The driver's, if its backend cannot be asked.
     async fn backend_version(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Returns the server's address as `host:port`, for the cases of outages, which put a [`FaultProxy`] in front of it.
+    /// Provided: `None`, which skips them, for a store without a network.
+    fn upstream(&self) -> Option<String> {
+        None
+    }
+
+    /// Makes a fixture as [`Harness::fresh`] does, whose `store` reaches the server through this proxy and whose `second`
+    /// goes straight to the server.
+    ///
+    /// Give the `store` a time limit of about one second, because cases wait for it to pass, and connect it before
+    /// this returns or at its first call. Answer `None` where the server cannot be reached through a proxy, such as by TLS
+    /// under another name. Provided: `None`.
+    ///
+    /// # Errors
+    /// The driver's, if its backend cannot be reached; the case fails.
+    async fn fresh_through(&self, proxy: &FaultProxy) -> Result<Option<Fixture>> {
+        let _ = proxy;
         Ok(None)
     }
 

@@ -3,7 +3,8 @@
 //! A driver implements [`Harness`] and gets every case of the suite as a test of its own. Cases are chosen by what
 //! a store declares, never by its name; what is skipped is printed with the capability that is missing.
 //!
-//! * [`Harness`] says how to make a fresh store, how time passes and what can be done beneath it.
+//! * [`Harness`] says how to make a fresh store, how time passes, and what can be done beneath it and between it and its
+//!   server.
 //! * [`conformance_tests!`] makes one `#[tokio::test]` for each case; [`run`] and [`run_all`] are for other runners.
 //! * The program runs the suite on a store that is there: `cargo run -p ttl-conformance -- redis://localhost`. With
 //!   [`program::main`] a driver has the same program for its own URLs.
@@ -30,6 +31,14 @@
 //!   after [`Harness::time_limit`].
 //! * A case that a slow store, or a write of unknown fate, did not let judge is [`Verdict::Inconclusive`], which is not passed.
 //!
+//! # Outages
+//!
+//! With [`Harness::upstream`] and [`Harness::fresh_through`] the cases of the groups `outages` and `fates` put a
+//! [`FaultProxy`] between the store and its server. It refuses and cuts connections, loses answers, and holds requests and
+//! answers back. The cases compare what the store answered with what the server holds, which they read by the second
+//! handle, then and for a while afterwards. A case whose fault met no request is inconclusive. A harness without a network
+//! skips them.
+//!
 //! # Features
 //!
 //! | feature | what it adds |
@@ -49,6 +58,7 @@ mod histories;
 mod model;
 #[cfg(feature = "cli")]
 pub mod program;
+mod proxy;
 mod retrying;
 mod runner;
 mod state;
@@ -67,6 +77,7 @@ pub use self::case::{Case, Need};
 pub use self::cases::all;
 pub use self::check::{Check, Failure};
 pub use self::harness::{Beneath, Fixture, Harness, Time};
+pub use self::proxy::{Fault, FaultProxy};
 pub use self::runner::{Ran, Verdict, run, run_all};
 pub use self::state::State;
 pub use self::test::Test;

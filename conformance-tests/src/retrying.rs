@@ -31,25 +31,40 @@ const LONGEST_WAIT: Duration = Duration::from_millis(64);
 pub(crate) struct RetryingStore {
     inner: Arc<dyn TtlStore>,
     calls: Arc<Calls>,
-    /// Whether others write at the same time; only then is a store allowed to answer `Contention`.
-    races: bool,
+    again: Again,
+}
+
+/// Which calls are made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// None: the case looks at errors itself, and expects writes of unknown fate.
+    Never,
+    /// Those that a busy server ends.
+    Alone,
+    /// These, and those that answer `Contention`, which a store is allowed to do only while others write at the same time.
+    Racing,
 }
 
 impl RetryingStore {
-    pub(crate) fn new(inner: &Arc<dyn TtlStore>, calls: &Arc<Calls>, races: bool) -> Self {
-        Self { inner: Arc::clone(inner), calls: Arc::clone(calls), races }
+    pub(crate) fn new(inner: &Arc<dyn TtlStore>, calls: &Arc<Calls>, again: Again) -> Self {
+        Self { inner: Arc::clone(inner), calls: Arc::clone(calls), again }
     }
 
     /// Whether a call that failed like this is made again.
     fn repeats(&self, error: &Error) -> bool {
-        error.is_retryable() && (self.races || error.kind() != ErrorKind::Contention)
+        match self.again {
+            Again::Never => false,
+            Again::Alone => error.is_retryable() && error.kind() != ErrorKind::Contention,
+            Again::Racing => error.is_retryable(),
+        }
     }
 
     /// Whether a read is made again because of its refresh. The fate of a refresh that may have been applied does not
     /// matter to whoever reads and refreshes again.
     fn repeats_refresh(&self, entry: Option<&Entry>) -> Option<ErrorKind> {
         let error = entry?.refresh_error.as_ref()?;
-        (self.repeats(error) || error.kind() == ErrorKind::OutcomeUnknown).then(|| error.kind())
+        let unknown = error.kind() == ErrorKind::OutcomeUnknown && self.again != Again::Never;
+        (self.repeats(error) || unknown).then(|| error.kind())
     }
 
     fn unread(&self, result: &Result<Option<Entry>>) -> Option<ErrorKind> {
@@ -61,7 +76,7 @@ impl RetryingStore {
 
     fn failed<T>(&self, result: &Result<T>) -> Option<ErrorKind> {
         let error = result.as_ref().err()?;
-        if error.kind() == ErrorKind::OutcomeUnknown {
+        if error.kind() == ErrorKind::OutcomeUnknown && self.again != Again::Never {
             self.calls.note_unknown();
         }
         self.repeats(error).then(|| error.kind())

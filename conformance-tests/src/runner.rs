@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
+use ttl_core::{Error, ErrorKind, Result};
 
 use crate::calls::Calls;
-use crate::{Case, Failure, Harness, Need, Retried, Test, watch};
+use crate::{Case, Failure, FaultProxy, Fixture, Harness, Need, Retried, Test, watch};
 
 /// Where in its second a manual clock stands when a case begins.
 const OFF_THE_SECOND: Duration = Duration::from_millis(457);
@@ -101,10 +102,11 @@ pub async fn run(harness: &Arc<dyn Harness>, case: &Case) -> Ran {
 async fn verdict(harness: &Arc<dyn Harness>, case: &Case, calls: &Arc<Calls>) -> Verdict {
     let fresh = {
         let _watched = watch::begin(&calls.case, "Harness::fresh");
-        tokio::time::timeout(harness.time_limit(), harness.fresh()).await
+        tokio::time::timeout(harness.time_limit(), fresh(harness, case)).await
     };
-    let fixture = match fresh {
-        Ok(Ok(fixture)) => fixture,
+    let (fixture, proxy) = match fresh {
+        Ok(Ok(Some(fresh))) => fresh,
+        Ok(Ok(None)) => return Verdict::Skipped(Need::network),
         Ok(Err(error)) => return Verdict::Failed(Failure::new("a fresh store", format!("{error:?}"))),
         Err(_) => {
             let limit = harness.time_limit();
@@ -124,7 +126,10 @@ async fn verdict(harness: &Arc<dyn Harness>, case: &Case, calls: &Arc<Calls>) ->
     let others: Arc<Mutex<Vec<_>>> = Arc::default();
     let verdict = match missing {
         Some(need) => Verdict::Skipped(need),
-        None => judge(harness, case, Test::new(harness, &fixture, &others, calls), calls).await,
+        None => {
+            let test = Test::new(harness, &fixture, &others, calls).behind(proxy);
+            judge(harness, case, test, calls).await
+        }
     };
     let others = std::mem::take(&mut *others.lock());
     for beneath in fixture.beneath.iter().chain(&others) {
@@ -133,6 +138,19 @@ async fn verdict(harness: &Arc<dyn Harness>, case: &Case, calls: &Arc<Calls>) ->
         let _ = tokio::time::timeout(harness.time_limit(), beneath.clean_up()).await;
     }
     verdict
+}
+
+/// A store of the case's own, behind a proxy if the case needs one; `None` if the harness has no network.
+async fn fresh(harness: &Arc<dyn Harness>, case: &Case) -> Result<Option<(Fixture, Option<FaultProxy>)>> {
+    if !case.needs.contains(&Need::network) {
+        return harness.fresh().await.map(|fixture| Some((fixture, None)));
+    }
+    let Some(upstream) = harness.upstream() else { return Ok(None) };
+    let proxy = FaultProxy::start(upstream).await.map_err(|error| {
+        Error::new(ErrorKind::Unavailable, "the proxy for outages does not start").with_source(error)
+    })?;
+    let fixture = harness.fresh_through(&proxy).await?;
+    Ok(fixture.map(|fixture| (fixture, Some(proxy))))
 }
 
 async fn judge(harness: &Arc<dyn Harness>, case: &Case, test: Test, calls: &Calls) -> Verdict {

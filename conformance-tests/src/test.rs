@@ -10,9 +10,9 @@ use ttl_core::{
 };
 
 use crate::calls::Calls;
-use crate::retrying::RetryingStore;
+use crate::retrying::{Again, RetryingStore};
 use crate::state::show;
-use crate::{Beneath, Check, Failure, Fixture, Harness, Need, Retried, State, Time};
+use crate::{Beneath, Check, Failure, FaultProxy, Fixture, Harness, Need, Retried, State, Time};
 
 /// A TTL that no case outlives: deadlines made of it can be compared at leisure.
 pub const LONG: Ttl = Ttl::hours(1);
@@ -35,6 +35,8 @@ pub struct Test {
     /// The handles as the driver made them.
     handles: [Arc<dyn TtlStore>; 2],
     calls: Arc<Calls>,
+    /// Between the store and its server, in cases that need `network`.
+    proxy: Option<FaultProxy>,
 }
 
 impl Test {
@@ -45,22 +47,39 @@ impl Test {
         calls: &Arc<Calls>,
     ) -> Self {
         Self {
-            store: Arc::new(RetryingStore::new(&fixture.store, calls, false)),
-            second: Arc::new(RetryingStore::new(&fixture.second, calls, false)),
+            store: Arc::new(RetryingStore::new(&fixture.store, calls, Again::Alone)),
+            second: Arc::new(RetryingStore::new(&fixture.second, calls, Again::Alone)),
             handles: [Arc::clone(&fixture.store), Arc::clone(&fixture.second)],
             calls: Arc::clone(calls),
             time: fixture.time.clone(),
             beneath: fixture.beneath.clone(),
             harness: Arc::clone(harness),
             others: Arc::clone(others),
+            proxy: None,
         }
+    }
+
+    pub(crate) fn behind(mut self, proxy: Option<FaultProxy>) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    /// The proxy between the store and its server; the case needs `network`.
+    pub fn proxy(&self) -> Check<&FaultProxy> {
+        self.proxy.as_ref().ok_or_else(|| Failure::missing(Need::network))
+    }
+
+    /// The store as its users have it: calls that fail are not made again, and writes may be of unknown fate.
+    #[must_use]
+    pub(crate) fn bare(&self) -> Arc<dyn TtlStore> {
+        Arc::new(RetryingStore::new(&self.handles[0], &self.calls, Again::Never))
     }
 
     /// A store of its own on the same backend, as another namespace, table or keyspace would be.
     pub async fn another_store(&self) -> Check<Arc<dyn TtlStore>> {
         let fixture = self.harness.fresh().await?;
         self.others.lock().extend(fixture.beneath);
-        Ok(Arc::new(RetryingStore::new(&fixture.store, &self.calls, false)))
+        Ok(Arc::new(RetryingStore::new(&fixture.store, &self.calls, Again::Alone)))
     }
 
     /// Returns how many calls the case has made, and made again.
@@ -70,7 +89,7 @@ impl Test {
 
     /// Returns one of the two handles, in turn, for a task that writes while others do: `Contention` is made again.
     pub(crate) fn racing(&self, task: usize) -> Arc<dyn TtlStore> {
-        Arc::new(RetryingStore::new(&self.handles[task % 2], &self.calls, true))
+        Arc::new(RetryingStore::new(&self.handles[task % 2], &self.calls, Again::Racing))
     }
 
     /// What the store promises.

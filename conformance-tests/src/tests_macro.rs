@@ -66,6 +66,8 @@ macro_rules! __each_group {
         $crate::each_races!($harness, $($callback)+);
         $crate::each_pairs!($harness, $($callback)+);
         $crate::each_churn!($harness, $($callback)+);
+        $crate::each_outages!($harness, $($callback)+);
+        $crate::each_fates!($harness, $($callback)+);
         $crate::each_model!($harness, $($callback)+);
         $crate::each_histories!($harness, $($callback)+);
     };

@@ -13,6 +13,7 @@ mod zoo {
     pub(crate) mod keys;
     pub(crate) mod limits;
     pub(crate) mod many;
+    pub(crate) mod outages;
     pub(crate) mod pairs;
     pub(crate) mod patch;
     pub(crate) mod previous;
@@ -20,6 +21,7 @@ mod zoo {
     pub(crate) mod refresh;
     pub(crate) mod values;
     pub(crate) mod wide;
+    pub(crate) mod wire;
 }
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,8 +29,9 @@ use std::sync::{Arc, LazyLock};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
-use ttl_conformance::{Case, Harness, Verdict, all, run};
+use ttl_conformance::{Case, Harness, Need, Verdict, all, run};
 use zoo::animal::{Animal, InRealTime};
+use zoo::outages::Quirk;
 
 /// Groups whose cases are about everything at once: they may fail with any animal.
 const GENERAL: [&str; 2] = ["model", "scenarios"];
@@ -119,6 +122,7 @@ fn animals() -> Vec<Animal> {
         zoo::edges::ANIMALS,
         zoo::pairs::ANIMALS,
         zoo::wide::ANIMALS,
+        zoo::outages::ANIMALS,
     ]
     .concat()
 }
@@ -148,6 +152,9 @@ fn runtime() -> Runtime {
 
 async fn failures(animal: Animal) -> Vec<Case> {
     let harness: Arc<dyn Harness> = Arc::new(animal);
+    if animal.quirk.is_some() {
+        return failures_in_outages(&harness).await;
+    }
     let mut failed = Vec::new();
     for case in all().into_iter().filter(|case| is_tried(&animal, case)) {
         // A history meets what a pair meets, and takes long.
@@ -160,6 +167,28 @@ async fn failures(animal: Animal) -> Vec<Case> {
         }
     }
     failed
+}
+
+/// All at once, because they wait.
+async fn failures_in_outages(harness: &Arc<dyn Harness>) -> Vec<Case> {
+    let running = needing_a_network().into_iter().map(|case| {
+        let harness = Arc::clone(harness);
+        tokio::spawn(async move { run(&harness, &case).await })
+    });
+    let mut failed = Vec::new();
+    for ran in running.collect::<Vec<_>>() {
+        let ran = ran.await.unwrap();
+        match ran.verdict {
+            Verdict::Failed(_) => failed.push(ran.case),
+            Verdict::Passed => {}
+            other => panic!("{:?}: {other:?}", ran.case),
+        }
+    }
+    failed
+}
+
+fn needing_a_network() -> Vec<Case> {
+    all().into_iter().filter(|case| case.needs.contains(&Need::network)).collect()
 }
 
 fn is_tried(animal: &Animal, case: &Case) -> bool {
@@ -223,6 +252,14 @@ fn every_case_has_an_animal() {
     let new: Vec<_> = safe.iter().filter(|case| !known(case)).collect();
     assert!(new.is_empty(), "cases that no animal makes fail, and that are not known as such:{}", list(new));
     assert_eq!(safe.len(), NO_ANIMAL.len(), "an animal was found for one of NO_ANIMAL, take it off");
+}
+
+#[test]
+fn a_healthy_store_with_a_network_passes_in_outages() {
+    let healthy = Animal { quirk: Some(Quirk::Healthy), ..animal("NeverReconnects") };
+    let harness: Arc<dyn Harness> = Arc::new(healthy);
+    let failed = runtime().block_on(failures_in_outages(&harness));
+    assert!(failed.is_empty(), "{}", list(&failed));
 }
 
 fn animal(name: &str) -> Animal {

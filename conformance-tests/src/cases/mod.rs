@@ -15,12 +15,14 @@ mod exact;
 mod expiry;
 mod extend;
 mod far;
+mod fates;
 mod ghosts;
 mod guards;
 mod honesty;
 mod keys;
 mod kinds;
 mod limits;
+mod outages;
 mod pairs;
 mod patch_bounds;
 mod patch_create;
@@ -40,6 +42,8 @@ mod scenarios;
 mod sizes;
 mod support;
 mod together;
+mod trial;
+mod under_faults;
 mod values;
 mod versions;
 
@@ -89,6 +93,8 @@ pub fn all() -> Vec<Case> {
         races::CASES,
         pairs::CASES,
         churn::CASES,
+        outages::CASES,
+        fates::CASES,
         crate::model::CASES,
         crate::histories::CASES,
     ]

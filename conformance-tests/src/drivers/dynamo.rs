@@ -16,7 +16,8 @@ use ttl_core::{
 };
 use ttl_dynamo::{DynamoConfig, DynamoStore};
 
-use crate::{Beneath, Fixture, Harness, Time};
+use super::{HASTE, place};
+use crate::{Beneath, FaultProxy, Fixture, Harness, Time};
 
 /// Long enough for a machine on which much else runs.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -90,20 +91,42 @@ impl DynamoHarness {
 #[async_trait]
 impl Harness for DynamoHarness {
     async fn fresh(&self) -> Result<Fixture> {
+        self.fixture(self.config.clone()).await
+    }
+
+    /// Only by HTTP: a certificate is of the server's own name.
+    fn upstream(&self) -> Option<String> {
+        self.config
+            .endpoint()
+            .filter(|endpoint| endpoint.starts_with("http://"))
+            .and_then(|endpoint| place::upstream(endpoint, 80))
+    }
+
+    async fn fresh_through(&self, proxy: &FaultProxy) -> Result<Option<Fixture>> {
+        let Some(endpoint) = self.config.endpoint() else { return Ok(None) };
+        let endpoint = place::through(endpoint, proxy.address());
+        let hasty = self.config.clone().with_timeout(HASTE).with_attempt_timeout(HASTE / 2);
+        self.fixture(hasty.with_endpoint(endpoint)).await.map(Some)
+    }
+}
+
+impl DynamoHarness {
+    /// A fixture whose store is as this configuration says, but for the namespace and the clock.
+    async fn fixture(&self, config: DynamoConfig) -> Result<Fixture> {
         self.table.get_or_try_init(|| self.prepare()).await?;
         let prefix = format!("suite-{}", Version::random());
         // The table's own deletion goes by the server's clock: a case that begins in the past would lose what lives.
         // It begins on a whole second, as cases that look at the nanosecond expect.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let clock = Arc::new(ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(since.as_secs())));
+        let store = DynamoStore::new(config.with_namespace(&*prefix).with_clock(clock.clone()))?;
         let config = self.config.clone().with_namespace(&*prefix).with_clock(clock.clone());
-        let store = DynamoStore::new(config.clone())?;
         let second = DynamoStore::new(config.clone())?;
-        let raw = store.client().await?;
+        let raw = second.client().await?;
         let beneath = DynamoBeneath {
             config,
             prefix: format!("{prefix}:"),
-            store: store.clone(),
+            store: second.clone(),
             clock: clock.clone(),
             raw,
         };

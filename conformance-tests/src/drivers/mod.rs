@@ -4,16 +4,24 @@
 pub mod dynamo;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(any(feature = "dynamodb", feature = "redis", feature = "scylla"))]
+mod place;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "scylla")]
 pub mod scylla;
 
 use std::sync::Arc;
+#[cfg(any(feature = "dynamodb", feature = "redis", feature = "scylla"))]
+use std::time::Duration;
 
 use ttl_core::{Error, ErrorKind, Result};
 
 use crate::Harness;
+
+/// How long a store waits in cases of outages, which wait for it.
+#[cfg(any(feature = "dynamodb", feature = "redis", feature = "scylla"))]
+const HASTE: Duration = Duration::from_secs(1);
 
 /// The schemes and the features that compile them in.
 const SCHEMES: [(&str, &str); 7] = [

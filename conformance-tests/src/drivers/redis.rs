@@ -8,7 +8,8 @@ use redis::aio::MultiplexedConnection;
 use ttl_core::{Error, ErrorKind, Key, PutOptions, Result, Ttl, TtlStore, Value, Version, async_trait};
 use ttl_redis::{RedisConfig, RedisStore};
 
-use crate::{Beneath, Fixture, Harness, Time};
+use super::{HASTE, place};
+use crate::{Beneath, FaultProxy, Fixture, Harness, Time};
 
 /// Small enough for the suite to try the limit.
 const MAX_VALUE_BYTES: u64 = 1 << 20;
@@ -19,6 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Stores on one server.
 #[derive(Clone, Debug)]
 pub struct RedisHarness {
+    url: String,
     config: RedisConfig,
     /// The same server, for a connection that goes around the driver.
     client: redis::Client,
@@ -33,26 +35,41 @@ impl RedisHarness {
     pub fn new(url: &str) -> Result<Self> {
         let config = RedisConfig::from_url(url)?.with_max_value_bytes(MAX_VALUE_BYTES).with_timeout(TIMEOUT);
         let client = redis::Client::open(plain(url)).map_err(failed)?;
-        Ok(Self { config, client })
+        Ok(Self { url: url.to_owned(), config, client })
+    }
+
+    /// A fixture whose store is as this configuration says, but for the namespace.
+    async fn fixture(&self, config: RedisConfig) -> Result<Fixture> {
+        let namespace = format!("suite-{}", Version::random());
+        let store = RedisStore::connect(&config.with_namespace(&*namespace)).await?;
+        let second = RedisStore::connect(&self.config.clone().with_namespace(&*namespace)).await?;
+        let patient = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(TIMEOUT))
+            .set_response_timeout(Some(TIMEOUT));
+        let raw = self.client.get_multiplexed_async_connection_with_config(&patient).await.map_err(failed)?;
+        let (prefix, planted) = (format!("{namespace}:"), AtomicBool::new(false));
+        let beneath = RedisBeneath { prefix, store: second.clone(), raw, planted };
+        Ok(Fixture::new(Arc::new(store), Time::Real)
+            .with_second(Arc::new(second))
+            .with_beneath(Arc::new(beneath)))
     }
 }
 
 #[async_trait]
 impl Harness for RedisHarness {
     async fn fresh(&self) -> Result<Fixture> {
-        let namespace = format!("suite-{}", Version::random());
-        let config = self.config.clone().with_namespace(&*namespace);
-        let store = RedisStore::connect(&config).await?;
-        let second = RedisStore::connect(&config).await?;
-        let patient = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(TIMEOUT))
-            .set_response_timeout(Some(TIMEOUT));
-        let raw = self.client.get_multiplexed_async_connection_with_config(&patient).await.map_err(failed)?;
-        let (prefix, planted) = (format!("{namespace}:"), AtomicBool::new(false));
-        let beneath = RedisBeneath { prefix, store: store.clone(), raw, planted };
-        Ok(Fixture::new(Arc::new(store), Time::Real)
-            .with_second(Arc::new(second))
-            .with_beneath(Arc::new(beneath)))
+        self.fixture(self.config.clone()).await
+    }
+
+    /// Only by plain TCP: a certificate is of the server's own name.
+    fn upstream(&self) -> Option<String> {
+        self.url.starts_with("redis://").then(|| place::upstream(&self.url, 6379)).flatten()
+    }
+
+    async fn fresh_through(&self, proxy: &FaultProxy) -> Result<Option<Fixture>> {
+        let config = RedisConfig::from_url(&place::through(&self.url, proxy.address()))?;
+        let config = config.with_max_value_bytes(MAX_VALUE_BYTES).with_timeout(HASTE);
+        self.fixture(config).await.map(Some)
     }
 
     /// Valkey tells the version of Redis that it is compatible with, and its own.

@@ -10,7 +10,8 @@ use scylla::client::session::Session;
 use ttl_core::{Clock, Error, ErrorKind, Key, ManualClock, Result, Value, Version, async_trait};
 use ttl_scylla::{Replication, ScyllaConfig, ScyllaStore};
 
-use crate::{Beneath, Fixture, Harness, Time};
+use super::{HASTE, place};
+use crate::{Beneath, FaultProxy, Fixture, Harness, Time};
 
 /// Small enough for the suite to try the limit.
 const MAX_VALUE_BYTES: u64 = 1 << 20;
@@ -29,6 +30,7 @@ static FREE_TABLES: Mutex<Option<HashMap<String, Vec<String>>>> = Mutex::new(Non
 #[derive(Clone, Debug)]
 pub struct ScyllaHarness {
     config: ScyllaConfig,
+    /// The URL.
     place: String,
 }
 
@@ -40,17 +42,23 @@ impl ScyllaHarness {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] for a URL that is none of this driver's.
     pub fn new(url: &str) -> Result<Self> {
-        let config = ScyllaConfig::from_url(url)?
-            .with_max_value_bytes(MAX_VALUE_BYTES)
-            .with_timeout(TIMEOUT)
-            .with_clock_skew(CLOCK_SKEW)
-            .with_ensure_schema();
-        let config = if url.contains("replication=") {
-            config
-        } else {
-            config.with_replication(Replication::everywhere(1))
-        };
-        Ok(Self { config, place: url.to_owned() })
+        Ok(Self { config: config(url)?, place: url.to_owned() })
+    }
+
+    /// What goes straight to the cluster is that of `second`.
+    fn fixture(
+        &self,
+        store: ScyllaStore,
+        second: ScyllaStore,
+        config: &ScyllaConfig,
+        table: String,
+    ) -> Fixture {
+        let (clock, session) = (Arc::new(ManualClock::new()), second.session());
+        let place = (self.place.clone(), table);
+        let beneath = ScyllaBeneath { table: config.table_name(), place, session, clock: clock.clone() };
+        Fixture::new(Arc::new(store.with_clock(clock.clone())), Time::Manual(clock.clone()))
+            .with_second(Arc::new(second.with_clock(clock)))
+            .with_beneath(Arc::new(beneath))
     }
 
     fn take_table(&self) -> String {
@@ -68,6 +76,19 @@ impl ScyllaHarness {
     }
 }
 
+fn config(url: &str) -> Result<ScyllaConfig> {
+    let config = ScyllaConfig::from_url(url)?
+        .with_max_value_bytes(MAX_VALUE_BYTES)
+        .with_timeout(TIMEOUT)
+        .with_clock_skew(CLOCK_SKEW)
+        .with_ensure_schema();
+    Ok(if url.contains("replication=") {
+        config
+    } else {
+        config.with_replication(Replication::everywhere(1))
+    })
+}
+
 fn give_back(place: String, table: String) {
     FREE_TABLES.lock().get_or_insert_default().entry(place).or_default().push(table);
 }
@@ -75,17 +96,31 @@ fn give_back(place: String, table: String) {
 #[async_trait]
 impl Harness for ScyllaHarness {
     async fn fresh(&self) -> Result<Fixture> {
-        let clock = Arc::new(ManualClock::new());
         let table = self.take_table();
         let config = self.config.clone().with_table(&*table);
         let store = ScyllaStore::connect(&config).await?;
-        let session = store.session();
-        let second = ScyllaStore::with_session(Arc::clone(&session), &config).await?;
-        let place = (self.place.clone(), table);
-        let beneath = ScyllaBeneath { table: config.table_name(), place, session, clock: clock.clone() };
-        Ok(Fixture::new(Arc::new(store.with_clock(clock.clone())), Time::Manual(clock.clone()))
-            .with_second(Arc::new(second.with_clock(clock)))
-            .with_beneath(Arc::new(beneath)))
+        let second = ScyllaStore::with_session(store.session(), &config).await?;
+        Ok(self.fixture(store, second, &config, table))
+    }
+
+    /// Only a cluster of one node without TLS: the client library goes to other nodes by their own addresses.
+    fn upstream(&self) -> Option<String> {
+        (!self.place.contains("tls")).then(|| place::upstream(&self.place, 9042)).flatten()
+    }
+
+    async fn fresh_through(&self, proxy: &FaultProxy) -> Result<Option<Fixture>> {
+        let table = self.take_table();
+        let straight = self.config.clone().with_table(&*table);
+        let second = ScyllaStore::connect(&straight).await?;
+        if second.session().get_cluster_state().get_nodes_info().len() > 1 {
+            give_back(self.place.clone(), table);
+            return Ok(None);
+        }
+        let config = config(&place::through(&self.place, proxy.address()))?.with_table(&*table);
+        // Patiently: a time limit for a call is short for making connections and preparing statements.
+        let session = ScyllaStore::connect(&config).await?.session();
+        let store = ScyllaStore::with_session(session, &config.with_timeout(HASTE)).await?;
+        Ok(Some(self.fixture(store, second, &straight, table)))
     }
 
     /// ScyllaDB tells the version of Cassandra that it is compatible with, and its own in a table that Cassandra does not

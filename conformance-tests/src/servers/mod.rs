@@ -69,7 +69,7 @@ impl Server {
             Source::Url(url) => Ok(Self { url, container: None }),
             Source::Image(image) => match Container::start(kind, &image) {
                 Ok(container) => Ok(Self { url: container.url().to_owned(), container: Some(container) }),
-                Err(why) => Err(Missing { kind, why }),
+                Err(why) => Err(Missing { kind: Box::new(kind), why }),
             },
         }
     }
@@ -92,7 +92,7 @@ impl Server {
 #[non_exhaustive]
 pub struct Missing {
     /// The kind that was asked for.
-    pub kind: ServerKind,
+    pub kind: Box<ServerKind>,
     /// The reason, one line.
     pub why: String,
 }

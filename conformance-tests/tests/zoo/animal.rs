@@ -1,15 +1,17 @@
 //! What an animal is: a store with one fault, and the clauses that the fault breaks.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use ttl_conformance::{Fixture, Harness, Time};
+use ttl_conformance::{FaultProxy, Fixture, Harness, Time};
 use ttl_core::{
     CellStore, Clock, Deadline, DeleteOptions, Entry, ExpireOutcome, Key, ManualClock, Meta, MonotonicClock,
     Outcome, PatchOutcome, Result, TtlStore, async_trait,
 };
 
 use super::den::{Cellar, Den, Right};
+use super::outages::{Quirk, Wired};
+use super::wire;
 
 pub(crate) type Got = Result<Option<Entry>>;
 pub(crate) type Written = Result<Outcome<Meta>>;
@@ -30,6 +32,8 @@ pub(crate) struct Animal {
     /// Why they cannot.
     pub(crate) why: &'static str,
     pub(crate) make: fn(Right) -> Arc<dyn TtlStore>,
+    /// What is wrong where it has a network; it is tried on the cases that need one, and all others are on these alone.
+    pub(crate) quirk: Option<Quirk>,
 }
 
 #[async_trait]
@@ -37,6 +41,24 @@ impl Harness for Animal {
     async fn fresh(&self) -> Result<Fixture> {
         let clock = Arc::new(ManualClock::new());
         Ok(fixture(self, Arc::clone(&clock) as Arc<dyn Clock>, Time::Manual(clock)))
+    }
+
+    fn upstream(&self) -> Option<String> {
+        self.quirk.map(|_| wire::server().to_string())
+    }
+
+    async fn fresh_through(&self, proxy: &FaultProxy) -> Result<Option<Fixture>> {
+        Ok(self.quirk.map(|quirk| {
+            let clock = Arc::new(ManualClock::new());
+            let right = Arc::new(CellStore::new(Den::new(Arc::clone(&clock) as Arc<dyn Clock>)));
+            let store = Wired::new(Arc::clone(&right), proxy.address(), quirk);
+            Fixture::new(Arc::new(store), Time::Manual(clock)).with_second(right)
+        }))
+    }
+
+    /// A call that waits for ever is to be found soon.
+    fn call_limit(&self) -> Duration {
+        if self.quirk.is_some() { Duration::from_secs(10) } else { Duration::from_secs(120) }
     }
 }
 
@@ -121,6 +143,7 @@ macro_rules! animals {
             also: &[$($(stringify!($more)),+)?],
             why: concat!("", $($why)?),
             make: |right| std::sync::Arc::new($name { right }),
+            quirk: None,
         }),+];
     };
 }

@@ -69,6 +69,7 @@ macro_rules! folding {
             also: &[$($(stringify!($more)),+)?],
             why: concat!("", $($why)?),
             make: |right| Arc::new(CellStore::new(Folding { right, fold: $fold })),
+            quirk: None,
         }),+];
     };
 }

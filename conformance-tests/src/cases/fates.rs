@@ -1,0 +1,118 @@
+//! What a write answers whose request or answer is lost or late: it is true, and nothing is applied twice.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use super::trial::{Trial, Watched, watch_over};
+use super::under_faults::{Write, ready};
+use crate::{Check, Failure, Fault, Test, cases};
+
+/// A write may be several requests to the server; the fault comes to each of so many at most.
+const MOST_REQUESTS: usize = 6;
+
+/// How often each is tried.
+const ROUNDS: usize = 2;
+
+/// How often the fault may come to nothing, before the case cannot be judged.
+const ATTEMPTS: usize = 5;
+
+/// Makes each write with this fault at its first request, at its second, and so on.
+async fn one_by_one(t: &Test, fault: fn(usize) -> Fault) -> Check {
+    let (mut watched, mut slowest) = (Vec::new(), Duration::ZERO);
+    for write in Write::ALL.into_iter().filter(|write| write.is_offered(&t.capabilities())) {
+        for after in 0..MOST_REQUESTS {
+            let mut rounds = 0;
+            for attempt in 0..ATTEMPTS {
+                let name = format!("{write:?}-{after}-{attempt}");
+                let hit = once(t, write, &name, fault(after), &mut watched, &mut slowest).await?;
+                rounds += usize::from(hit);
+                // A write of fewer requests meets nothing.
+                if rounds == ROUNDS || (!hit && after > 0) {
+                    break;
+                }
+            }
+            match rounds {
+                0 if after == 0 => {
+                    let why = format!("the fault met no request in {ATTEMPTS} calls of {write:?}");
+                    return Err(Failure::inconclusive(why));
+                }
+                0 => break,
+                _ => {}
+            }
+        }
+    }
+    watch_over(t, &watched, slowest).await
+}
+
+/// Makes a write under this fault; returns whether the fault met anything.
+async fn once(
+    t: &Test,
+    write: Write,
+    name: &str,
+    fault: Fault,
+    watched: &mut Vec<Watched>,
+    slowest: &mut Duration,
+) -> Check<bool> {
+    let (proxy, store) = (t.proxy()?, t.bare());
+    let trial = Trial::new(t, write, name).await?;
+    ready(t, &*store).await?;
+    let hits = proxy.hits();
+    proxy.set(fault);
+    let since = Instant::now();
+    let answers = trial.call(&*store).await?;
+    *slowest = since.elapsed().max(*slowest);
+    let hit = proxy.hits() > hits;
+    proxy.heal();
+    watched.extend(trial.check(t, answers).await?);
+    Ok(hit)
+}
+
+/// Makes all writes at once under this fault, which ends when all are answered.
+async fn all_at_once(t: &Test, fault: Fault) -> Check {
+    let (proxy, store) = (t.proxy()?, t.bare());
+    let trials = Trial::all(t).await?;
+    ready(t, &*store).await?;
+    let hits = proxy.hits();
+    proxy.set(fault);
+    let since = Instant::now();
+    let answers = join_all(trials.iter().map(|trial| trial.call(&*store))).await;
+    let slowest = since.elapsed();
+    if proxy.hits() == hits {
+        return Err(Failure::inconclusive("the fault met no request"));
+    }
+    proxy.heal();
+    let mut watched = Vec::new();
+    for (trial, answers) in trials.iter().zip(answers) {
+        watched.extend(trial.check(t, answers?).await?);
+    }
+    watch_over(t, &watched, slowest).await
+}
+
+cases! {
+    fates, each_fates ($);
+
+    /// H3: a write whose request is cut is applied once if it says so, not at all if it may be tried again, and else at most once.
+    #[needs(network)]
+    async fn a_write_whose_request_is_cut_tells_the_truth(t: Test) -> Check {
+        one_by_one(&t, |after| Fault::CutRequest { after }).await
+    }
+
+    /// H3: a write whose answer is lost does not say that it may be tried again, does not meet itself, and is applied once.
+    #[needs(network)]
+    async fn a_write_whose_answer_is_lost_tells_the_truth(t: Test) -> Check {
+        one_by_one(&t, |after| Fault::LoseAnswer { after }).await
+    }
+
+    /// H3: a write whose request is held back is not applied later if it said that it may be tried again, and never twice.
+    #[needs(network)]
+    async fn a_write_whose_request_is_late_tells_the_truth(t: Test) -> Check {
+        all_at_once(&t, Fault::Stall).await
+    }
+
+    /// H3: a write whose answer is held back does not say that it may be tried again, and is applied once.
+    #[needs(network)]
+    async fn a_write_whose_answer_is_late_tells_the_truth(t: Test) -> Check {
+        all_at_once(&t, Fault::StallAnswers).await
+    }
+}
