@@ -64,6 +64,8 @@ pub enum Need {
     caps,
     /// [`Capabilities::scan`].
     scan,
+    /// [`Capabilities::created_at`].
+    created_at,
     /// [`Capabilities::unique_versions`].
     unique_versions,
     /// [`Capabilities::max_value_bytes`] of at most 64 MiB, so that the limit can be tried.
@@ -76,6 +78,8 @@ pub enum Need {
     no_caps,
     /// [`Capabilities::patch`] is denied.
     no_patch,
+    /// [`Capabilities::created_at`] is denied.
+    no_created_at,
     /// [`Capabilities::resolution`] of a millisecond: every deadline has one right answer.
     exact_deadlines,
     /// [`Capabilities::reclaims_within`] is declared, and the harness can count what is stored.
@@ -99,12 +103,14 @@ impl Need {
             Self::patch => capabilities.patch,
             Self::caps => capabilities.caps,
             Self::scan => capabilities.scan,
+            Self::created_at => capabilities.created_at,
             Self::unique_versions => capabilities.unique_versions,
             Self::size_limit => capabilities.max_value_bytes <= 64 << 20,
             Self::no_scan => !capabilities.scan,
             Self::no_conditions => !capabilities.conditions,
             Self::no_caps => !capabilities.caps,
             Self::no_patch => !capabilities.patch,
+            Self::no_created_at => !capabilities.created_at,
             Self::exact_deadlines => capabilities.resolution <= Duration::from_millis(1),
             Self::reclaims => capabilities.reclaims_within.is_some(),
             Self::ghosts | Self::corruption | Self::manual_clock | Self::network => true,
@@ -120,12 +126,14 @@ impl fmt::Display for Need {
             Self::patch => "the capability `patch`",
             Self::caps => "the capability `caps`",
             Self::scan => "the capability `scan`",
+            Self::created_at => "the capability `created_at`",
             Self::unique_versions => "the capability `unique_versions`",
             Self::size_limit => "the capability `max_value_bytes` of at most 64 MiB",
             Self::no_scan => "a store that denies `scan`",
             Self::no_conditions => "a store that denies `conditions`",
             Self::no_caps => "a store that denies `caps`",
             Self::no_patch => "a store that denies `patch`",
+            Self::no_created_at => "a store that denies `created_at`",
             Self::exact_deadlines => "a resolution of one millisecond",
             Self::reclaims => "the capability `reclaims_within`, and a harness that counts what is stored",
             Self::ghosts => "a harness that plants ghosts",

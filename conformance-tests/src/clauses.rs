@@ -74,6 +74,10 @@ pub const SECTIONS: &[Section] = &[
                 "V6",
                 "What cannot be decoded is `Corrupt`: no panic, no miss. A delete that looks at nothing removes it.",
             ),
+            clause(
+                "V7",
+                "Where it is wanted, `created_at` is the whole millisecond in which an entry was created, by the clock that decides. A put creates, also where it replaces a live entry; a patch creates where no live record is. Patches, refreshes and expires of a live entry keep it.",
+            ),
         ],
     },
     Section {

@@ -45,6 +45,7 @@ macro_rules! __each_group {
         $crate::each_conditions!($harness, $($callback)+);
         $crate::each_versions!($harness, $($callback)+);
         $crate::each_previous!($harness, $($callback)+);
+        $crate::each_created!($harness, $($callback)+);
         $crate::each_deletes!($harness, $($callback)+);
         $crate::each_honesty!($harness, $($callback)+);
         $crate::each_refresh_matrix!($harness, $($callback)+);

@@ -120,9 +120,15 @@ async fn without_scans() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_creation() {
+    check(declared().with_created_at(false), &["a_denied_creation_is_unsupported"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_the_least() {
     let least = declared().with_conditions(false).with_caps(false).with_patch(false).with_scan(false);
-    check(least.with_unique_versions(false), &["denied_patches_are_unsupported"]).await;
+    let least = least.with_created_at(false).with_unique_versions(false);
+    check(least, &["denied_patches_are_unsupported"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
 use ttl_core::{
     Capabilities, Cell, CellStore, Clock, DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange,
-    Key, ManualClock, Meta, Outcome, Page, Patch, PatchOptions, PatchOutcome, PutOptions, Result,
+    GetOptions, Key, ManualClock, Meta, Outcome, Page, Patch, PatchOptions, PatchOutcome, PutOptions, Result,
     ScanOptions, Stored, TtlStore, Value, Version, async_trait, forward_ttl_store,
 };
 
@@ -100,7 +100,13 @@ mod modest {
                 .with_conditions(false)
                 .with_patch(false)
                 .with_caps(false)
+                .with_created_at(false)
                 .with_unique_versions(false)
+        }
+
+        async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+            self.capabilities().check_get(&options)?;
+            self.0.get(key, options).await
         }
 
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
@@ -138,7 +144,7 @@ mod modest {
             self.0.scan(options).await
         }
 
-        forward_ttl_store!(self, self.0 => now get);
+        forward_ttl_store!(self, self.0 => now);
     }
 
     #[derive(Debug)]

@@ -16,6 +16,7 @@ struct RequiredOnly(Right);
 
 #[async_trait]
 impl TtlStore for RequiredOnly {
+    // A patch by a put starts the creation anew, so that such a store denies it.
     // The clock stands in the den; a driver whose clock is the system's gets `now` provided too.
     forward_ttl_store!(self, self.0 => capabilities now get put expire);
 }
@@ -28,7 +29,7 @@ impl Harness for Provided {
     async fn fresh(&self) -> Result<Fixture> {
         let clock = Arc::new(ManualClock::new());
         let mut den = Den::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        den.capabilities = den.capabilities.with_scan(false);
+        den.capabilities = den.capabilities.with_scan(false).with_created_at(false);
         let right = Arc::new(CellStore::new(den));
         let store = Arc::new(RequiredOnly(Arc::clone(&right)));
         Ok(Fixture::new(store, Time::Manual(clock)).with_beneath(Arc::new(Cellar(right))))

@@ -5,6 +5,7 @@ mod zoo {
     pub(crate) mod animal;
     pub(crate) mod bounds;
     pub(crate) mod conditions;
+    pub(crate) mod created;
     pub(crate) mod den;
     pub(crate) mod edges;
     pub(crate) mod expiry;
@@ -117,6 +118,7 @@ fn animals() -> Vec<Animal> {
         zoo::bounds::ANIMALS,
         zoo::conditions::ANIMALS,
         zoo::previous::ANIMALS,
+        zoo::created::ANIMALS,
         zoo::many::ANIMALS,
         zoo::limits::ANIMALS,
         zoo::edges::ANIMALS,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Condition, DeleteOptions, Error, ErrorKind, ExpireOptions, GetOptions, Lifespan, Patch, PatchOptions,
-    PutOptions, Result, ScanOptions, Select,
+    PutOptions, Result, ScanOptions, Select, Want,
 };
 
 /// What a store can do and how well (H1): what is declared works, what is denied answers
@@ -38,6 +38,9 @@ pub struct Capabilities {
     pub caps: bool,
     /// [`TtlStore::scan`](crate::TtlStore::scan).
     pub scan: bool,
+    /// [`Want::CREATED_AT`] (V7). A store that patches by a put, as the provided
+    /// [`TtlStore::patch`](crate::TtlStore::patch) does, cannot offer it: a put starts it anew.
+    pub created_at: bool,
     /// Every write makes a version that no write made before; else a version recurs when its value recurs.
     pub unique_versions: bool,
     /// Whether a plain read makes the backend write.
@@ -57,6 +60,7 @@ impl Capabilities {
             patch: true,
             caps: true,
             scan: true,
+            created_at: true,
             unique_versions: true,
             reads_cost_writes: false,
         }
@@ -111,6 +115,13 @@ impl Capabilities {
         self
     }
 
+    /// With or without the time of creation.
+    #[must_use]
+    pub const fn with_created_at(mut self, created_at: bool) -> Self {
+        self.created_at = created_at;
+        self
+    }
+
     /// With versions that never recur, or that do.
     #[must_use]
     pub const fn with_unique_versions(mut self, unique: bool) -> Self {
@@ -125,12 +136,13 @@ impl Capabilities {
         self
     }
 
-    /// Refuses what a get asks for and this store cannot do. Today every store can do all of it.
+    /// Refuses what a get asks for and this store cannot do.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`], naming the capability.
-    pub const fn check_get(&self, _options: &GetOptions) -> Result<()> {
-        Ok(())
+    #[inline]
+    pub fn check_get(&self, options: &GetOptions) -> Result<()> {
+        self.check_want(options.want, "get")
     }
 
     /// Refuses what a put asks for and this store cannot do.
@@ -140,6 +152,7 @@ impl Capabilities {
     pub fn check_put(&self, options: &PutOptions) -> Result<()> {
         let conditional = options.condition != Condition::Always || options.previous;
         self.demand(self.conditions || !conditional, "put", "conditions")?;
+        self.check_want(options.want, "put")?;
         self.check_lifespan(&options.lifespan, "put")
     }
 
@@ -150,6 +163,7 @@ impl Capabilities {
     pub fn check_patch(&self, patch: &Patch, options: &PatchOptions) -> Result<()> {
         self.demand(self.patch, "patch", "patch")?;
         self.demand(self.conditions || options.if_version.is_none(), "patch", "conditions")?;
+        self.check_want(options.want, "patch")?;
         if let Some(create) = &options.create {
             self.check_lifespan(&create.lifespan, "patch")?;
         }
@@ -174,12 +188,13 @@ impl Capabilities {
         self.demand(self.conditions || plain, "delete", "conditions")
     }
 
-    /// Refuses a scan if this store has none.
+    /// Refuses a scan if this store has none, and what it asks for and this store cannot do.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`], naming the capability.
-    pub fn check_scan(&self, _options: &ScanOptions) -> Result<()> {
-        self.demand(self.scan, "scan", "scan")
+    pub fn check_scan(&self, options: &ScanOptions) -> Result<()> {
+        self.demand(self.scan, "scan", "scan")?;
+        self.check_want(options.want, "scan")
     }
 
     /// Refuses a value above [`Capabilities::max_value_bytes`] (V4).
@@ -195,6 +210,11 @@ impl Capabilities {
             format!("a value has at most {} bytes here, this one has {bytes}", self.max_value_bytes),
         )
         .with_backend(self.backend))
+    }
+
+    #[inline]
+    fn check_want(&self, want: Want, operation: &'static str) -> Result<()> {
+        self.demand(self.created_at || !want.contains(Want::CREATED_AT), operation, "created_at")
     }
 
     fn check_lifespan(&self, lifespan: &Lifespan, operation: &'static str) -> Result<()> {

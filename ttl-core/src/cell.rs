@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 use crate::rules::Header;
-use crate::{Capabilities, CursorSecret, Deadline, Error, ErrorKind, Key, Result, Value, Version};
+use crate::{Capabilities, CursorSecret, Deadline, Error, ErrorKind, Key, Result, Value, Version, Want};
 
 /// An entry as a [`Cell`] keeps it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,13 +20,40 @@ pub struct Stored {
     pub cap: Deadline,
     /// The value's version. A swap that leaves it as it was changes the deadline and nothing else.
     pub version: Version,
+    /// The whole millisecond in which the value was put, or its record created (V7). `None` of a cell that keeps none,
+    /// whose capabilities then deny it, and of an entry of which it cannot be read.
+    pub created_at: Option<SystemTime>,
 }
 
 impl Stored {
     /// An entry of these parts, for a cell that decodes what it stored.
     #[must_use]
     pub const fn new(value: Value, deadline: Deadline, cap: Deadline, version: Version) -> Self {
-        Self { value, deadline, cap, version }
+        Self { value, deadline, cap, version, created_at: None }
+    }
+
+    /// With this creation, if the cell keeps it.
+    #[must_use]
+    pub fn with_created_at(mut self, created_at: impl Into<Option<SystemTime>>) -> Self {
+        self.created_at = created_at.into();
+        self
+    }
+
+    /// Returns the creation if it is wanted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if it is wanted and cannot be read.
+    pub fn created_at(&self, want: Want) -> Result<Option<SystemTime>> {
+        if !want.contains(Want::CREATED_AT) {
+            return Ok(None);
+        }
+        let unreadable = || {
+            Error::new(
+                ErrorKind::Corrupt,
+                "the entry's time of creation is missing or cannot be read; put it again",
+            )
+        };
+        self.created_at.ok_or_else(unreadable).map(Some)
     }
 
     pub(crate) fn header(&self) -> Header {
@@ -54,8 +81,9 @@ pub trait Cell: Debug + Send + Sync + 'static {
     /// will do, because a new cap comes with a new version only.
     type Stamp: Send + Sync;
 
-    /// What the store promises. It has conditions, patches and caps in any case: swap gives them. Every deadline that
-    /// the cell is handed is a whole multiple of the declared resolution since the Unix epoch, rounded up.
+    /// What the store promises. It has conditions, patches and caps in any case: swap gives them. A cell that does not
+    /// keep [`Stored::created_at`] denies it ([`Capabilities::with_created_at`]). Every deadline that the cell is handed is a
+    /// whole multiple of the declared resolution since the Unix epoch, rounded up.
     fn capabilities(&self) -> Capabilities;
 
     /// The time by the clock that decides about visibility; see [`Clock`](crate::Clock). Provided: the system's,

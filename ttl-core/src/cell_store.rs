@@ -103,7 +103,7 @@ impl<C: Cell> CellStore<C> {
             return Ok(Attempt::Done(None));
         };
         let Some(mut stored) = stored else { return Ok(Attempt::Done(None)) };
-        let mut entry = entry(&stored, &options.select, options.want, hit.deadline);
+        let mut entry = entry(&stored, &options.select, options.want, hit.deadline)?;
         if let Some(deadline) = hit.refresh {
             stored.deadline = deadline;
             match self.0.swap(key, stamp.as_ref(), Some(&stored)).await {
@@ -240,6 +240,7 @@ impl<C: Cell> TtlStore for CellStore<C> {
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+        self.named("get", key, self.capabilities().check_get(&options))?;
         let mut last = None;
         for attempt in 0..ATTEMPTS {
             match self.named("get", key, self.get_once(key, &options).await)? {
@@ -316,8 +317,9 @@ impl<C: Cell> TtlStore for CellStore<C> {
                         let next = after.map(|after| Cursor::seal(&secret, &scope, after.as_bytes()));
                         return Ok(Page::new(items, next));
                     }
-                    let entry = listed
-                        .map(|stored| entry(&stored, &options.select, options.want, stored.header().ends()));
+                    let entry = listed.and_then(|stored| {
+                        entry(&stored, &options.select, options.want, stored.header().ends())
+                    });
                     let entry = entry.map_err(|error| error.with_backend(capabilities.backend));
                     items.push(PageItem::new(key.clone(), entry));
                 }

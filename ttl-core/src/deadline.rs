@@ -124,6 +124,13 @@ pub struct Now {
 }
 
 impl Now {
+    /// The instant so many milliseconds after the Unix epoch.
+    #[must_use]
+    #[inline]
+    pub const fn from_epoch_millis(millis: u64) -> Self {
+        Self { millis, nanos: 0, resolution: 1 }
+    }
+
     /// The instant so many nanoseconds after the Unix epoch.
     #[must_use]
     #[inline]
@@ -170,6 +177,13 @@ impl Now {
             Some(millis) if millis != u64::MAX => Deadline(millis),
             _ => deadline,
         }
+    }
+
+    /// The start of the present millisecond.
+    #[must_use]
+    pub fn whole_millisecond(self) -> SystemTime {
+        // Every instant of a `SystemTime` that this was made of fits into one.
+        UNIX_EPOCH.checked_add(Duration::from_millis(self.millis)).unwrap_or(UNIX_EPOCH)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What operations answer.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use serde_json::Value as Json;
 
@@ -98,6 +99,9 @@ pub struct Entry {
     pub deadline: Option<Deadline>,
     /// The version, where it was wanted.
     pub version: Option<Version>,
+    /// The whole millisecond in which the value was put, or its record created by a patch (V7), where it was wanted. By
+    /// the clock that decides.
+    pub created_at: Option<SystemTime>,
     /// Why the refresh that was asked for failed, although the read did not (R9).
     pub refresh_error: Option<Error>,
 }
@@ -123,6 +127,13 @@ impl Entry {
         self
     }
 
+    /// With this creation, if it was wanted.
+    #[must_use]
+    pub fn with_created_at(mut self, created_at: impl Into<Option<SystemTime>>) -> Self {
+        self.created_at = created_at.into();
+        self
+    }
+
     /// With the error of its refresh.
     #[must_use]
     pub fn with_refresh_error(mut self, error: Error) -> Self {
@@ -141,6 +152,8 @@ pub struct Meta {
     pub deadline: Option<Deadline>,
     /// The new version, where it was wanted and an entry was left.
     pub version: Option<Version>,
+    /// The creation of the entry that was left, or that refused the write; as [`Entry::created_at`], where it was wanted.
+    pub created_at: Option<SystemTime>,
     /// The value that a put met, where it was asked to hand it back (C5): that which it replaced, or that which refused
     /// it. `None` where no live entry was there.
     pub previous: Option<Value>,
@@ -150,7 +163,7 @@ impl Meta {
     /// Nothing but whether the write created.
     #[must_use]
     pub const fn new(created: bool) -> Self {
-        Self { created, deadline: None, version: None, previous: None }
+        Self { created, deadline: None, version: None, created_at: None, previous: None }
     }
 
     /// Reports as much of this deadline and this version as was wanted.
@@ -177,6 +190,13 @@ impl Meta {
     #[must_use]
     pub fn with_version(mut self, version: impl Into<Option<Version>>) -> Self {
         self.version = version.into();
+        self
+    }
+
+    /// With this creation, if it was wanted.
+    #[must_use]
+    pub fn with_created_at(mut self, created_at: impl Into<Option<SystemTime>>) -> Self {
+        self.created_at = created_at.into();
         self
     }
 
@@ -216,7 +236,7 @@ impl fmt::Debug for Effect {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PatchOutcome {
-    /// Deadline, version and whether the patch created.
+    /// Deadline, version, creation and whether the patch created.
     pub meta: Meta,
     /// The fields that the patch names, as it left them or met them; those that are missing then are left out.
     pub fields: Record,

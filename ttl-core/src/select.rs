@@ -93,6 +93,9 @@ bitflags::bitflags! {
         const DEADLINE = 1;
         /// The version.
         const VERSION = 1 << 1;
+        /// When the value was put, or its record created (V7). Needs
+        /// [`Capabilities::created_at`](crate::Capabilities::created_at).
+        const CREATED_AT = 1 << 2;
     }
 }
 

@@ -90,7 +90,8 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// The new entry inherits nothing from a ghost or a deleted one (E3, E9), and from a live one only its cap
     /// (R4) and what [`PutOptions::on_live`] says. A deadline in the past leaves nothing (E6).
     ///
-    /// With [`PutOptions::previous`] the answer holds the value that the put met (C5), refusals included.
+    /// With [`PutOptions::previous`] the answer holds the value that the put met (C5), refusals included. What a put
+    /// stores was created by it, also where it replaces a live entry (V7).
     ///
     /// Cost: memory, a lock and one allocation; Redis, one request; DynamoDB, one, two where the old deadline counts;
     /// CQL, one where nothing is stored, with `IfAbsent` and with `IfVersion`, else two, and two with `previous`.
@@ -133,8 +134,9 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// whose sum would leave its bounds refuses the whole patch (P7): [`Outcome::Refused`] with what the patch's fields
     /// hold, and with deadline and version as wanted, all as of one instant; without them where there is no entry.
     ///
-    /// Provided: a compare-and-swap loop of [`get`](TtlStore::get) and [`put`](TtlStore::put), two round trips
-    /// when nobody else writes, so a driver without conditions has no patch either.
+    /// A live record keeps its creation (V7). Provided: a compare-and-swap loop of [`get`](TtlStore::get) and
+    /// [`put`](TtlStore::put), two round trips when nobody else writes, so a driver without conditions has no patch either,
+    /// and one with this patch no [`Capabilities::created_at`].
     ///
     /// Cost: memory, a lock; Redis, one request, except a `remove_value` on a list of more than 64 KiB; DynamoDB, one,
     /// or two for what its expressions cannot say; CQL, two, and two more for each time that another writer was faster.
@@ -173,10 +175,11 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
             if options.if_version.is_some_and(|expected| expected != version) {
                 return Ok(Outcome::Refused(None));
             }
-            let deadline = entry.deadline;
+            let (deadline, created_at) = (entry.deadline, entry.created_at);
             let mut record = reported_value(entry)?.into_record()?;
             let Some(effects) = rules::apply(&mut record, patch)? else {
                 let meta = Meta::new(false)
+                    .with_created_at(created_at)
                     .with_deadline(deadline.filter(|_| options.want.contains(Want::DEADLINE)))
                     .with_version(options.want.contains(Want::VERSION).then_some(version));
                 let there = PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new());

@@ -133,7 +133,7 @@ impl Inner {
         let mut request = KeysAndAttributes::builder()
             .set_keys(Some(keys.collect()))
             .consistent_read(self.config.consistent_reads);
-        if let Some(part) = self.projection(&options.select, options.kind) {
+        if let Some(part) = self.projection(&options.select, options.kind, options.want) {
             request = request
                 .projection_expression(part.expression)
                 .set_expression_attribute_names(Some(part.names));

@@ -5,6 +5,7 @@
 //! | the key | S | the entry's key |
 //! | `ttl:version` | S | a random token, new at every write of the value |
 //! | `ttl:deadline` | N | when it ends, in epoch milliseconds; absent if it is persistent |
+//! | `ttl:created` | N | when the value was put, or its record created by a patch, in epoch milliseconds |
 //! | `ttl:max` | N | the hard cap, in epoch milliseconds; absent without one |
 //! | `ttl:epoch`, or as it is called here | N | for the table's TTL: not before the deadline, in epoch seconds |
 //! | `ttl:value` | B | a blob's bytes |
@@ -13,6 +14,7 @@
 //! The entry ends at the earlier of `ttl:deadline` and `ttl:max`.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -23,7 +25,7 @@ use ttl_core::rules::Header;
 use ttl_core::{Bytes, Deadline, Kind, Meta, Now, Record, Result, Select, Value, Version, Want};
 
 use crate::error::not_ours;
-use crate::names::{DEADLINE, FIELDS, MAX, VALUE, VERSION};
+use crate::names::{CREATED, DEADLINE, FIELDS, MAX, VALUE, VERSION};
 
 /// An item's attributes.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -52,12 +54,32 @@ pub(crate) fn meta(want: Want, created: bool, deadline: Deadline, token: Option<
     Ok(Meta::wanted(want, created, deadline, version))
 }
 
+/// When an item was created, if that is wanted.
+///
+/// # Errors
+/// `Corrupt` for what is wanted and cannot be read. Nobody else looks at it.
+pub(crate) fn created_at(want: Want, item: &Item) -> Result<Option<SystemTime>> {
+    if !want.contains(Want::CREATED_AT) {
+        return Ok(None);
+    }
+    let Some(AttributeValue::N(millis)) = item.get(CREATED) else { return Err(not_ours()) };
+    if millis.starts_with('-') {
+        return Err(not_ours());
+    }
+    instant_of(millis).and_then(Deadline::to_system_time).ok_or_else(not_ours).map(Some)
+}
+
 /// A version as items hold it. One of another store is equal to none of ours.
 pub(crate) fn version_attribute(version: &Version) -> AttributeValue {
     AttributeValue::S(match std::str::from_utf8(version.as_bytes()) {
         Ok(token) => token.to_owned(),
         Err(_) => version.to_string(),
     })
+}
+
+/// A creation at this time.
+pub(crate) fn created_attribute(now: Now) -> AttributeValue {
+    AttributeValue::N(now.as_epoch_millis().to_string())
 }
 
 /// A deadline, or a cap.

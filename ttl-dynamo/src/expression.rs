@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ttl_core::{Deadline, Now, Version};
+use ttl_core::{Deadline, Now, Version, Want};
 
 use crate::codec::{self, Item};
 use crate::names::Names;
@@ -21,7 +21,7 @@ const TEXT: &str = "S";
 const FREE: &str = "attribute_not_exists(#k) OR #d <= :now OR #m <= :now";
 
 /// How many names and values a write has, usually: their tables then need not grow.
-const USUAL: usize = 7;
+const USUAL: usize = 9;
 
 /// A conditional write of one item.
 #[derive(Debug)]
@@ -104,6 +104,15 @@ impl Write {
     pub(crate) fn demand_readable(self) -> Self {
         let of_type = |name: &str| AttributeValue::S(name.to_owned());
         self.demand(READABLE).value(":bytes", of_type("B")).value(":map", of_type("M"))
+    }
+
+    /// Demands a creation that can be handed out, if it is wanted.
+    pub(crate) fn demand_created_at(self, want: Want) -> Self {
+        if !want.contains(Want::CREATED_AT) {
+            return self;
+        }
+        // Between values of different types it is false.
+        self.demand("#c >= :since").value(":since", AttributeValue::N("0".to_owned()))
     }
 
     /// Demands that nothing is stored, or a ghost.

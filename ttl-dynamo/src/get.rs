@@ -24,8 +24,11 @@ pub(crate) struct Projection {
 
 impl Inner {
     /// The part of an item that answers a get; `None` is all of it.
-    pub(crate) fn projection(&self, select: &Select, kind: Option<Kind>) -> Option<Projection> {
+    pub(crate) fn projection(&self, select: &Select, kind: Option<Kind>, want: Want) -> Option<Projection> {
         let mut expression = "#k, #d, #m, #v".to_owned();
+        if want.contains(Want::CREATED_AT) {
+            expression.push_str(", #c");
+        }
         let mut names = HashMap::new();
         match select {
             Select::All => return None,
@@ -77,7 +80,7 @@ impl Inner {
         options: &GetOptions,
         retries: &mut Retries,
     ) -> Result<(Now, Option<Item>)> {
-        let projection = self.projection(&options.select, options.kind);
+        let projection = self.projection(&options.select, options.kind, options.want);
         let consistent = self.config.consistent_reads;
         let before = self.now_millis();
         let item = self.read(key, projection.as_ref(), consistent, retries).await?;
@@ -170,6 +173,7 @@ impl Inner {
         };
         // What cannot be read is not kept alive by reading it.
         let write = if options.select == Select::Nothing { write } else { write.demand_readable() };
+        let write = write.demand_created_at(options.want);
         match expected(options) {
             None => write,
             Some(kind) => write.demand(of_kind(kind)),
@@ -199,9 +203,11 @@ pub(crate) fn answer(hit: Option<Hit>, item: Option<Item>, options: &GetOptions)
     let (Some(hit), Some(mut item)) = (hit, item) else { return Ok(None) };
     let want = options.want;
     let version = if want.contains(Want::VERSION) { Some(codec::header(&item)?.version) } else { None };
+    let created_at = codec::created_at(want, &item)?;
     let entry = Entry::new(codec::value(&mut item, &options.select)?)
         .with_deadline(want.contains(Want::DEADLINE).then_some(hit.deadline))
-        .with_version(version);
+        .with_version(version)
+        .with_created_at(created_at);
     Ok(Some(entry))
 }
 

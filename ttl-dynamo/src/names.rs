@@ -14,13 +14,15 @@ pub(crate) const DEADLINE: &str = "ttl:deadline";
 pub(crate) const MAX: &str = "ttl:max";
 /// A random token, new at every write of the value.
 pub(crate) const VERSION: &str = "ttl:version";
+/// When the value was put, or its record created, in milliseconds.
+pub(crate) const CREATED: &str = "ttl:created";
 /// A blob's bytes.
 pub(crate) const VALUE: &str = "ttl:value";
 /// A record's fields.
 pub(crate) const FIELDS: &str = "ttl:fields";
 
 /// The names in one table. In expressions `#k` is the key, `#d` the deadline, `#e` the epoch, `#m` the cap, `#v` the
-/// version, `#b` a blob's bytes, `#f` a record's fields, and `#` with a number is a field.
+/// version, `#c` the creation, `#b` a blob's bytes, `#f` a record's fields, and `#` with a number is a field.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     pub(crate) key: String,
@@ -42,6 +44,7 @@ impl Names {
                 "#e" => &self.epoch,
                 "#m" => MAX,
                 "#v" => VERSION,
+                "#c" => CREATED,
                 "#b" => VALUE,
                 "#f" => FIELDS,
                 _ => continue,

@@ -1,5 +1,7 @@
 //! Patch: one update expression, or a change made here and written if the version is still the one that was read.
 
+use std::time::SystemTime;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value as Json;
 use ttl_core::rules::{self, Header, PatchStep};
@@ -134,7 +136,8 @@ impl Patching<'_> {
         if rules::apply(&mut before.clone(), self.patch)?.is_some() {
             return Ok(None);
         }
-        let meta = Meta::wanted(self.options.want, false, seen.ends(), seen.version);
+        let meta = Meta::wanted(self.options.want, false, seen.ends(), seen.version)
+            .with_created_at(self.created_at(item)?);
         Ok(Some(PatchOutcome::new(meta, before, Vec::new())))
     }
 
@@ -183,9 +186,9 @@ impl Patching<'_> {
         let header = codec::replaced(now, old.as_ref());
         let step = rules::patch(now, header.as_ref(), self.options)?;
         let PatchStep::Change { deadline } = step else { return Err(contention()) };
-        let Some(AttributeValue::M(mut map)) = old.and_then(|mut old| old.remove(FIELDS)) else {
-            return Err(not_ours());
-        };
+        let mut old = old.ok_or_else(not_ours)?;
+        let created_at = self.created_at(&old)?;
+        let Some(AttributeValue::M(mut map)) = old.remove(FIELDS) else { return Err(not_ours()) };
         // Of the old fields only those that the answer tells of, or is made from.
         let mut sums = Vec::new();
         let mut old = Vec::new();
@@ -209,7 +212,7 @@ impl Patching<'_> {
         for (name, sum) in sums {
             record.insert(name, sum)?;
         }
-        self.outcome(false, deadline, &record, effects, true).map(Outcome::Applied)
+        self.outcome(false, deadline, created_at, &record, effects, true).map(Outcome::Applied)
     }
 
     /// The outcome of one request whose answer was lost and that was found to be applied, by one of the attempts that were
@@ -230,10 +233,16 @@ impl Patching<'_> {
                 .collect(),
         };
         let deadline = self.own_deadline(&written, &item)?;
+        let created_at = self.created_at(&item)?;
         let value = codec::value(&mut item, &Select::Fields(self.patch.to_fields()?))?;
         let record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         let effects = vec![Effect::Done; self.operations.len()];
-        self.outcome(false, deadline, &record, effects, true).map(Outcome::Applied)
+        self.outcome(false, deadline, created_at, &record, effects, true).map(Outcome::Applied)
+    }
+
+    /// When the item was created, if that is wanted.
+    fn created_at(&self, item: &Item) -> Result<Option<SystemTime>> {
+        codec::created_at(self.options.want, item)
     }
 
     /// The deadline that a write left whose answer was lost, if it is wanted.
@@ -251,16 +260,19 @@ impl Patching<'_> {
         &self,
         created: bool,
         deadline: Deadline,
+        created_at: Option<SystemTime>,
         record: &Record,
         effects: Vec<Effect>,
         stored: bool,
     ) -> Result<PatchOutcome> {
         let meta = codec::meta(self.options.want, created, deadline, stored.then_some(&self.token))?;
+        let meta = meta.with_created_at(created_at.filter(|_| stored));
         Ok(PatchOutcome::new(meta, record.select(&self.patch.to_fields()?), effects))
     }
 
     /// Changes the record here, and writes it if it still is what was met.
     async fn over(&self, seen: &Header, mut item: Item, retries: &mut Retries) -> Result<Met> {
+        let created_at = self.created_at(&item)?;
         let value = codec::value(&mut item, &Select::All)?;
         let mut record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         // What the bounds refuse was told before this was called.
@@ -299,7 +311,8 @@ impl Patching<'_> {
                     .map_or(old.ends(), |refresh| rules::refreshed(now, old, refresh))
             }
         };
-        self.outcome(false, deadline, &record, effects, true).map(Outcome::Applied).map(Met::Outcome)
+        let outcome = self.outcome(false, deadline, created_at, &record, effects, true)?;
+        Ok(Met::Outcome(Outcome::Applied(outcome)))
     }
 
     async fn create(&self, now: Now, retries: &mut Retries) -> Result<Met> {
@@ -310,12 +323,12 @@ impl Patching<'_> {
         };
         let value = Value::Record(record.clone());
         size::check(self.key, &value, self.store)?;
-        let applied = |deadline, stored| {
-            let outcome = self.outcome(true, deadline, &record, effects.clone(), stored);
+        let applied = |deadline, created_at, stored| {
+            let outcome = self.outcome(true, deadline, created_at, &record, effects.clone(), stored);
             outcome.map(|outcome| Met::Outcome(Outcome::Applied(outcome)))
         };
         if let PatchStep::CreateElapsed { deadline } = rules::patch(now, None, self.options)? {
-            return applied(deadline, false);
+            return applied(deadline, None, false);
         }
         let build = |now| match rules::patch(now, None, self.options)? {
             PatchStep::Create { deadline, cap } => {
@@ -326,7 +339,9 @@ impl Patching<'_> {
         };
         match self.store.write(self.key, retries, build).await {
             Ok((now, Reply::Done(_))) => match rules::patch(now, None, self.options)? {
-                PatchStep::Create { deadline, .. } => applied(deadline, true),
+                PatchStep::Create { deadline, .. } => {
+                    applied(deadline, rules::created_at(now, self.options.want), true)
+                }
                 _ => Err(contention()),
             },
             Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
@@ -334,7 +349,7 @@ impl Patching<'_> {
                 Some(item) => match rules::patch(sent, None, self.options)? {
                     PatchStep::Create { deadline, .. } => {
                         let written = [Written { deadline, certain: true }];
-                        applied(self.own_deadline(&written, &item)?, true)
+                        applied(self.own_deadline(&written, &item)?, self.created_at(&item)?, true)
                     }
                     _ => Err(unknown(&error)),
                 },

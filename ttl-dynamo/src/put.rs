@@ -9,7 +9,7 @@ use ttl_core::{
 use crate::codec::{self, Item};
 use crate::error::{answer_lost, contention, unknown};
 use crate::expression::Write;
-use crate::names::{DEADLINE, MAX, VERSION};
+use crate::names::{CREATED, DEADLINE, MAX, VERSION};
 use crate::send::{Lost, Pinned, Reply, Retries, Written, deadline_of};
 use crate::size;
 use crate::store::{Inner, check_put};
@@ -87,14 +87,18 @@ impl Put<'_> {
         Ok(Written { deadline: deadline.min(cap), certain })
     }
 
-    /// An update of value and version, which leaves nothing of the other kind.
-    pub(crate) fn value_and_version(&self) -> Write {
+    /// An update of value, version and creation, which leaves nothing of the other kind.
+    pub(crate) fn content(&self, now: Now) -> Write {
         let (_, value) = codec::encode(self.value);
         let write = match self.value.kind() {
             Kind::Blob => Write::update().set_value("#b = :b", ":b", value).remove("#f"),
             Kind::Record => Write::update().set_value("#f = :f", ":f", value).remove("#b"),
         };
-        write.set_value("#v = :v", ":v", AttributeValue::S(self.token.clone()))
+        write.set_value("#v = :v", ":v", AttributeValue::S(self.token.clone())).set_value(
+            "#c = :c",
+            ":c",
+            codec::created_attribute(now),
+        )
     }
 
     /// An item of its own.
@@ -108,7 +112,9 @@ impl Put<'_> {
         let meta = match rules::put(now, header.as_ref(), self.options)? {
             PutStep::Absent => return Ok(Outcome::Absent),
             PutStep::Refused => return Ok(Outcome::Refused(None)),
-            PutStep::Write { deadline, created, .. } => self.meta(created, deadline, true)?,
+            PutStep::Write { deadline, created, .. } => {
+                self.meta(created, deadline, true)?.with_created_at(rules::created_at(now, self.options.want))
+            }
             PutStep::Erase { deadline, created } => self.meta(created, deadline, false)?,
         };
         let previous = self.previous(now, header.as_ref(), old);
@@ -127,7 +133,9 @@ impl Put<'_> {
     /// The outcome of a put that this entry refuses.
     fn refused(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Outcome<Meta>> {
         let Some(seen) = header.filter(|_| self.options.previous) else { return Ok(Outcome::Refused(None)) };
-        let meta = Meta::wanted(self.options.want, false, seen.ends(), seen.version);
+        let created_at = item.as_ref().map(|item| codec::created_at(self.options.want, item)).transpose()?;
+        let meta = Meta::wanted(self.options.want, false, seen.ends(), seen.version)
+            .with_created_at(created_at.flatten());
         Ok(Outcome::Refused(Some(meta.with_previous(self.previous(now, header, item)?))))
     }
 
@@ -152,7 +160,8 @@ impl Put<'_> {
             }
             None => Deadline::NEVER,
         };
-        Ok(Outcome::Applied(self.meta(created, deadline, true)?))
+        let created_at = codec::created_at(self.options.want, item)?;
+        Ok(Outcome::Applied(self.meta(created, deadline, true)?.with_created_at(created_at)))
     }
 
     async fn lost(
@@ -229,7 +238,7 @@ impl Put<'_> {
         let build = |now| {
             let write = match rules::put(now, Some(seen), self.options)? {
                 PutStep::Write { deadline, cap, created: false } => {
-                    let write = self.value_and_version();
+                    let write = self.content(now);
                     let write = match deadline.is_never() {
                         true => write.remove("#d").remove("#e"),
                         false => self.store.set_deadline(write, now, deadline),
@@ -293,9 +302,10 @@ impl Inner {
         cap: Option<Deadline>,
     ) -> Item {
         let (name, value) = codec::encode(value);
-        let mut item = Item::with_capacity(6);
+        let mut item = Item::with_capacity(7);
         item.insert(name.to_owned(), value);
         item.insert(VERSION.to_owned(), AttributeValue::S(token.to_owned()));
+        item.insert(CREATED.to_owned(), codec::created_attribute(now));
         if !deadline.is_never() {
             item.insert(DEADLINE.to_owned(), codec::deadline_attribute(deadline));
             item.insert(self.names.epoch.clone(), self.epoch(now, deadline));

@@ -42,7 +42,7 @@ impl Put<'_> {
                 Write::delete().demand_live(now, version)
             });
         }
-        let mut write = self.value_and_version();
+        let mut write = self.content(now);
         if let Some(cap) = cap {
             write = write.set_value("#m = if_not_exists(#m, :m)", ":m", codec::deadline_attribute(cap));
         } else if asked.is_never() && self.options.on_live == OnLive::Replace {

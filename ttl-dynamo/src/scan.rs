@@ -91,7 +91,7 @@ impl Inner {
             format!("begins_with(#k, :p) AND {NOT_ENDED}")
         };
         // Which kind an entry is of does not matter; without values neither is read.
-        let projection = self.projection(&options.select, None);
+        let projection = self.projection(&options.select, None, options.want);
         let (part, mut names) =
             projection.map_or_else(Default::default, |part| (Some(part.expression), part.names));
         self.names.used_in(&filter, &mut names);
@@ -158,9 +158,11 @@ impl Inner {
 /// Returns what a scan tells of an item; `None` for one that has ended.
 fn entry(now: Now, mut item: Item, options: &ScanOptions) -> Result<Option<Entry>> {
     let Some(header) = codec::met(now, Some(&item))? else { return Ok(None) };
+    let created_at = codec::created_at(options.want, &item)?;
     let entry = Entry::new(codec::value(&mut item, &options.select)?)
         .with_deadline(options.want.contains(Want::DEADLINE).then(|| header.deadline.min(header.cap)))
-        .with_version(options.want.contains(Want::VERSION).then_some(header.version));
+        .with_version(options.want.contains(Want::VERSION).then_some(header.version))
+        .with_created_at(created_at);
     Ok(Some(entry))
 }
 

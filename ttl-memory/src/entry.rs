@@ -1,8 +1,10 @@
-//! An entry: key, value, version and state in one allocation.
+//! An entry: key, value, version, creation and state in one allocation.
+
+use std::time::SystemTime;
 
 use triomphe::{Arc, ThinArc};
 use ttl_core::rules::Header;
-use ttl_core::{Deadline, Key, Result, Value, Version};
+use ttl_core::{Deadline, Key, Now, Result, Value, Version};
 
 use crate::state::{State, Word};
 
@@ -11,7 +13,17 @@ const CAP_BYTES: usize = 8;
 struct Head {
     state: State,
     version: u64,
+    created_at: u64,
     value: Value,
+}
+
+/// What a write puts under a key, beside its state.
+pub(crate) struct Content {
+    pub(crate) cap: Deadline,
+    pub(crate) version: u64,
+    /// In epoch milliseconds.
+    pub(crate) created_at: u64,
+    pub(crate) value: Value,
 }
 
 /// An entry. Its address is all that the table holds; behind the head stand the key's bytes and, where there is
@@ -22,8 +34,9 @@ impl Entry {
     /// What an entry takes beside key and value: reference count, head, length.
     pub(crate) const FIXED_BYTES: usize = 8 + size_of::<Head>() + 8;
 
-    pub(crate) fn new(key: &[u8], word: Word, cap: Deadline, version: u64, value: Value) -> Self {
-        let head = |word| Head { state: State::new(word), version, value };
+    pub(crate) fn new(key: &[u8], word: Word, content: Content) -> Self {
+        let Content { cap, version, created_at, value } = content;
+        let head = |word| Head { state: State::new(word), version, created_at, value };
         if cap.is_never() {
             return Self(ThinArc::from_header_and_slice(head(word.without(Word::CAPPED)), key));
         }
@@ -73,6 +86,17 @@ impl Entry {
         version(store, self.head().version)
     }
 
+    /// In epoch milliseconds.
+    #[inline]
+    pub(crate) fn created_millis(&self) -> u64 {
+        self.head().created_at
+    }
+
+    #[inline]
+    pub(crate) fn created_at(&self) -> SystemTime {
+        Now::from_epoch_millis(self.created_millis()).whole_millisecond()
+    }
+
     /// What the rules look at.
     #[inline]
     pub(crate) fn header(&self, word: Word, store: u64) -> Header {
@@ -84,27 +108,23 @@ impl Entry {
         }
     }
 
-    /// Gives the entry another value, version and state in place and hands the old value back. Refused, with the
-    /// new value handed back, where only a new allocation can hold the cap.
-    pub(crate) fn rewrite(
-        &mut self,
-        word: Word,
-        cap: Deadline,
-        version: u64,
-        value: Value,
-    ) -> Result<Value, Value> {
+    /// Gives the entry another content and state in place and hands the old value back. Refused, with the new content
+    /// handed back, where only a new allocation can hold the cap.
+    pub(crate) fn rewrite(&mut self, word: Word, content: Content) -> Result<Value, Content> {
+        let cap = content.cap;
         if self.cap(self.state().load()) != cap {
-            return Err(value);
+            return Err(content);
         }
         let word = if cap.is_never() { word.without(Word::CAPPED) } else { word.with(Word::CAPPED) };
         self.0.with_arc_mut(|arc| match Arc::get_mut(arc) {
             Some(entry) => {
                 let head = entry.header_mut();
                 head.state.store(word);
-                head.version = version;
-                Ok(std::mem::replace(&mut head.value, value))
+                head.version = content.version;
+                head.created_at = content.created_at;
+                Ok(std::mem::replace(&mut head.value, content.value))
             }
-            None => Err(value),
+            None => Err(content),
         })
     }
 
@@ -132,19 +152,21 @@ mod tests {
     #[test]
     fn the_cap_stands_behind_the_key() {
         let cap = Deadline::from_epoch_millis(77);
-        let mut entry = Entry::new(b"key", Word::new(5), cap, 1, "value".into());
+        let content =
+            |cap, version, value: &'static str| Content { cap, version, created_at: 3, value: value.into() };
+        let mut entry = Entry::new(b"key", Word::new(5), content(cap, 1, "value"));
         assert_eq!(entry.key(), b"key");
         assert_eq!(entry.header(entry.state().load(), 9).cap, cap);
         let word = entry.state().load().with_deadline(6);
-        assert!(entry.rewrite(word, Deadline::NEVER, 2, "no".into()).is_err());
-        assert_eq!(entry.rewrite(word, cap, 2, "yes".into()), Ok("value".into()));
+        assert!(entry.rewrite(word, content(Deadline::NEVER, 2, "no")).is_err());
+        assert!(entry.rewrite(word, content(cap, 2, "yes")).is_ok_and(|old| old == "value".into()));
         assert_eq!((entry.version(9), entry.state().load().deadline()), (version(9, 2), 6));
         assert_eq!(entry.into_value(), "yes".into());
     }
 
     #[test]
-    fn an_entry_has_64_bytes_beside_key_and_value() {
-        assert_eq!(Entry::FIXED_BYTES, 64);
+    fn an_entry_has_72_bytes_beside_key_and_value() {
+        assert_eq!(Entry::FIXED_BYTES, 72);
         assert_eq!(size_of::<Entry>(), size_of::<usize>());
     }
 }

@@ -114,6 +114,7 @@ impl Table {
         answer
             .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
             .with_version(want.contains(Want::VERSION).then(|| entry.version(self.store)))
+            .with_created_at(want.contains(Want::CREATED_AT).then(|| entry.created_at()))
     }
 }
 

@@ -9,7 +9,7 @@ use ttl_core::{
     PatchOptions, PatchOutcome, PutOptions, Record, Result, Select, Value, Want,
 };
 
-use crate::entry::{self, Entry};
+use crate::entry::{self, Content, Entry};
 use crate::eviction::Queues;
 use crate::hashing::{Hash, Hashing, spread};
 use crate::limits::Limits;
@@ -99,8 +99,10 @@ impl Table {
         let previous = if options.previous { self.live_value(place, stored.as_ref(), now) } else { None };
         let outcome = match rules::put(now, stored.as_ref(), options) {
             Ok(PutStep::Write { deadline, cap, created }) => {
-                let version = self.write(at, place, value, deadline, cap, trash);
-                let meta = self.meta(created, options.want, deadline, Some(version));
+                let created_at = now.as_epoch_millis();
+                let content = Content { cap, version: self.version(), created_at, value };
+                let meta = self.meta(created, options.want, deadline, Some(&content));
+                self.write(at, place, content, deadline, trash);
                 return Ok(Outcome::Applied(meta.with_previous(previous)));
             }
             Ok(PutStep::Erase { deadline, created }) => {
@@ -111,8 +113,7 @@ impl Table {
             Ok(PutStep::Absent) => Ok(Outcome::Absent),
             Ok(PutStep::Refused) => Ok(Outcome::Refused(match (previous, stored) {
                 (Some(previous), Some(stored)) => {
-                    let meta = Meta::wanted(options.want, false, stored.ends(), stored.version);
-                    Some(meta.with_previous(previous))
+                    Some(self.there(place, &stored, options.want).with_previous(previous))
                 }
                 _ => None,
             })),
@@ -156,7 +157,7 @@ impl Table {
         let mut record = record.unwrap_or_else(|| options.initial());
         let Some(effects) = rules::apply(&mut record, patch)? else {
             let there = stored.filter(|_| !created).map(|stored| {
-                let meta = Meta::wanted(options.want, false, stored.ends(), stored.version);
+                let meta = self.there(place, &stored, options.want);
                 Ok(PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new()))
             });
             return Ok(Outcome::Refused(there.transpose()?));
@@ -164,8 +165,13 @@ impl Table {
         let fields = record.select(&patch.to_fields()?);
         let value = Value::Record(record);
         self.limits.check(at.key.len(), &value)?;
-        let version = self.write(at, place, value, deadline, cap, trash);
-        let meta = self.meta(created, options.want, deadline, Some(version));
+        let created_at = match place.and_then(|place| self.entries.get_bucket(place)) {
+            Some(entry) if !created => entry.created_millis(),
+            _ => now.as_epoch_millis(),
+        };
+        let content = Content { cap, version: self.version(), created_at, value };
+        let meta = self.meta(created, options.want, deadline, Some(&content));
+        self.write(at, place, content, deadline, trash);
         Ok(Outcome::Applied(PatchOutcome::new(meta, fields, effects)))
     }
 
@@ -223,44 +229,47 @@ impl Table {
         entry.state().store(placed(wheel, word, at.hash));
     }
 
+    /// The version of the next write.
+    fn version(&mut self) -> u64 {
+        let version = self.next_version;
+        self.next_version += self.version_step;
+        version
+    }
+
     /// Stores a value in place of whatever is there, which stands at `place`.
     fn write(
         &mut self,
         at: At<'_>,
         place: Option<usize>,
-        value: Value,
+        content: Content,
         deadline: Deadline,
-        cap: Deadline,
         trash: &mut Trash,
-    ) -> u64 {
-        let version = self.next_version;
-        self.next_version += self.version_step;
+    ) {
         let deadline = deadline.as_epoch_millis();
-        *self.bytes.get_mut() +=
-            self.limits.fixed_bytes(at.key.len(), !cap.is_never()) + weight::value_bytes(&value);
+        *self.bytes.get_mut() += self.limits.fixed_bytes(at.key.len(), !content.cap.is_never())
+            + weight::value_bytes(&content.value);
         if let Some(entry) = place.and_then(|place| self.entries.get_bucket_mut(place)) {
             *self.bytes.get_mut() -= self.limits.entry_bytes(entry);
             let word = entry.state().load().without(Word::SHARED).with_deadline(deadline);
             let word = if self.queues.is_some() { word.used() } else { word };
             let word = placed(&mut self.wheel, word, at.hash);
-            match entry.rewrite(word, cap, version, value) {
+            match entry.rewrite(word, content) {
                 Ok(old) => trash.value = Some(old),
-                Err(value) => {
-                    let new = Entry::new(at.key, word, cap, version, value);
+                Err(content) => {
+                    let new = Entry::new(at.key, word, content);
                     trash.entries.push(std::mem::replace(entry, new));
                 }
             }
         } else {
             let word = placed(&mut self.wheel, Word::new(deadline), at.hash);
             let word = self.queues.as_mut().map_or(word, |queues| queues.admit(word, at.hash.short()));
-            let (entry, hashing) = (Entry::new(at.key, word, cap, version, value), &self.hashing);
+            let (entry, hashing) = (Entry::new(at.key, word, content), &self.hashing);
             let hash = |entry: &Entry| spread(hashing.hash(entry.key()).short());
             self.entries.insert_unique(at.hash.table(), entry, hash);
         }
         if self.queues.is_some() {
             self.enforce_limits(trash);
         }
-        version
     }
 
     /// Removes what is there, ghosts included.
@@ -280,8 +289,19 @@ impl Table {
         trash.entries.push(entry);
     }
 
-    fn meta(&self, created: bool, want: Want, deadline: Deadline, version: Option<u64>) -> Meta {
-        Meta::wanted(want, created, deadline, version.map(|number| entry::version(self.store, number)))
+    /// What a write reports that leaves this, or nothing.
+    fn meta(&self, created: bool, want: Want, deadline: Deadline, left: Option<&Content>) -> Meta {
+        let version = left.map(|left| entry::version(self.store, left.version));
+        let created_at = left.filter(|_| want.contains(Want::CREATED_AT)).map(|left| left.created_at);
+        Meta::wanted(want, created, deadline, version)
+            .with_created_at(created_at.map(|millis| Now::from_epoch_millis(millis).whole_millisecond()))
+    }
+
+    /// What a refused write reports of the entry in its way.
+    fn there(&self, place: Option<usize>, stored: &Header, want: Want) -> Meta {
+        let entry = place.and_then(|place| self.entries.get_bucket(place));
+        let created_at = entry.filter(|_| want.contains(Want::CREATED_AT)).map(Entry::created_at);
+        Meta::wanted(want, false, stored.ends(), stored.version).with_created_at(created_at)
     }
 
     /// The value of a live entry.

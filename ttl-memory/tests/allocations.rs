@@ -80,7 +80,7 @@ fn a_put_allocates_its_future_and_the_entry() {
 }
 
 #[test]
-fn an_entry_takes_at_most_96_bytes_beside_key_and_value_and_the_account_is_right() {
+fn an_entry_takes_at_most_104_bytes_beside_key_and_value_and_the_account_is_right() {
     // A table doubles its buckets when seven eighths are full: just after that, entries pay most.
     for entries in [60_000, 100_000, 125_000] {
         let (store, _) = manual();
@@ -97,7 +97,7 @@ fn an_entry_takes_at_most_96_bytes_beside_key_and_value_and_the_account_is_right
             "{entries} entries: {beside:.1} B beside key and value, the account is {:.2} % off",
             off * 100.0
         );
-        assert!(beside <= 96.0, "{beside} B beside key and value");
+        assert!(beside <= 104.0, "{beside} B beside key and value");
         assert!(off < 0.05, "{account} B reported, {live} B held");
 
         let read = measure(|| {

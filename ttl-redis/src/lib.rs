@@ -48,6 +48,9 @@
 //! * The deadline is the key's own expiry plus 1 ms: Redis still shows a key at the millisecond of its
 //!   expiry. So an entry is visible if and only if now is before its deadline.
 //!
+//! When an entry was created stands nowhere: a string has no place for it. So the store denies
+//! [`Capabilities::created_at`](ttl_core::Capabilities::created_at).
+//!
 //! Another client may write strings, and read everything. One that changes a record's fields leaves
 //! `ttl:version` as it was, so that a compare-and-swap does not notice; its texts must be JSON. Whatever else
 //! stands under a key of the namespace is [`Corrupt`](ttl_core::ErrorKind::Corrupt): it is not overwritten,

@@ -26,6 +26,7 @@ struct Position {
 
 impl Inner {
     pub(crate) async fn scan_page(&self, options: &ScanOptions) -> Result<Page> {
+        self.capabilities.check_scan(options)?;
         // SCAN's cursors mean nothing to another server, nor to this one after a restart.
         self.link.look_again(options.cursor.is_some()).await?;
         let run_id = self.run_id();

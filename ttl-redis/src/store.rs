@@ -45,7 +45,7 @@ pub(crate) struct Inner {
     pub(crate) link: Link,
     pub(crate) prefix: String,
     scripts: Arc<Scripts>,
-    capabilities: Capabilities,
+    pub(crate) capabilities: Capabilities,
     pub(crate) cursor_secret: CursorSecret,
     capped_blobs: AtomicBool,
 }
@@ -104,6 +104,7 @@ impl RedisStore {
     fn new(link: Link, config: &RedisConfig, scripts: Arc<Scripts>) -> Self {
         let capabilities = Capabilities::new(crate::BACKEND)
             .with_max_value_bytes(config.max_value_bytes)
+            .with_created_at(false)
             .with_unique_versions(false);
         let (prefix, capped_blobs) = (config.prefix(), AtomicBool::new(false));
         Self(Arc::new(Inner {
@@ -160,6 +161,7 @@ impl Inner {
     }
 
     async fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
+        self.capabilities.check_get(options)?;
         self.link.run(&self.get_request(key, options)).await
     }
 
@@ -257,8 +259,13 @@ impl TtlStore for RedisStore {
     }
 
     async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Entry>>> {
-        let gets: Vec<_> = keys.iter().map(|key| self.0.get_request(key, &options)).collect();
-        let results = self.0.link.run_many(&gets).await;
+        let results = match self.0.capabilities.check_get(&options) {
+            Ok(()) => {
+                let gets: Vec<_> = keys.iter().map(|key| self.0.get_request(key, &options)).collect();
+                self.0.link.run_many(&gets).await
+            }
+            Err(error) => vec![Err(error); keys.len()],
+        };
         results.into_iter().zip(keys).map(|(result, key)| tried(result, "get", key)).collect()
     }
 

@@ -37,9 +37,10 @@ impl Strict {
             let value = if needs_value(&options.select) { Some(row.take_value(header.kind)?) } else { None };
             let entry = Entry::new(value.as_ref().and_then(|value| value.select(&options.select)))
                 .with_deadline(options.want.contains(Want::DEADLINE).then_some(hit.deadline))
-                .with_version(options.want.contains(Want::VERSION).then_some(header.version));
+                .with_version(options.want.contains(Want::VERSION).then_some(header.version))
+                .with_created_at(row.created_at(options.want)?);
             let Some(to) = hit.refresh else { return Ok(Some(entry)) };
-            let stored = value.map(|value| Stored::new(value, header.deadline, header.cap, header.version));
+            let stored = value.map(|value| row.entry(value, &header));
             let extends = options.refresh.is_some_and(|refresh| refresh.mode == RefreshMode::ExtendOnly);
             // In a box of its own: what seldom runs would else make every read's future larger.
             match Box::pin(self.refresh(key, &row, &header, to_column(to), stored, extends)).await {

@@ -77,6 +77,7 @@
 //! | `covers` | `bigint` | until when all cells but the deadline are there, at least; 2^63 - 1 for ever |
 //! | `max_deadline` | `bigint` | the hard cap in epoch milliseconds; 2^63 - 1 without one |
 //! | `version` | `uuid` | a random token, new with every value |
+//! | `created` | `bigint` | when the value was put, or its record created by a patch, in epoch milliseconds |
 //!
 //! `covers` lies before `deadline` once somebody has found the entry ended.
 //!

@@ -35,9 +35,10 @@ impl Lww {
         let value = if whole { Some(row.take_value(header.kind)?) } else { None };
         let mut entry = Entry::new(value.as_ref().and_then(|value| value.select(&options.select)))
             .with_deadline(options.want.contains(Want::DEADLINE).then_some(hit.deadline))
-            .with_version(options.want.contains(Want::VERSION).then_some(header.version));
+            .with_version(options.want.contains(Want::VERSION).then_some(header.version))
+            .with_created_at(row.created_at(options.want)?);
         let Some(to) = hit.refresh else { return Ok(Some(entry)) };
-        let stored = value.map(|value| Stored::new(value, header.deadline, header.cap, header.version));
+        let stored = value.map(|value| row.entry(value, &header));
         match self.move_deadline(key, &row, to_column(to), stored, REFRESH).await {
             Ok(true) => {
                 let shown = entry.deadline.map(|_| to);
@@ -69,10 +70,11 @@ impl Lww {
             }
             PutStep::Write { deadline, cap, created } => {
                 let version = Version::random();
-                let cells = Cells::new(value, deadline, cap, &version);
+                let cells = Cells::fresh(now, value, deadline, cap, &version);
                 let reach = Reach::until(cells.deadline, now, self.common.skew);
                 self.write(key, &cells, reach, self.timestamp(&row), || true).await?;
-                Ok(Outcome::Applied(Meta::wanted(options.want, created, deadline, Some(version))))
+                let meta = Meta::wanted(options.want, created, deadline, Some(version));
+                Ok(Outcome::Applied(meta.with_created_at(rules::created_at(now, options.want))))
             }
         }
     }
@@ -149,8 +151,7 @@ impl Lww {
                 }
             }
         };
-        let cells =
-            Cells { deadline: to, ..Cells::new(&stored.value, stored.deadline, stored.cap, &stored.version) };
+        let cells = Cells { deadline: to, ..Cells::of(&stored) };
         let reach = if row.deadline < Some(to) {
             Reach::beyond(to, cells.cap, now, skew)
         } else {
@@ -169,8 +170,8 @@ impl Lww {
         may: impl Fn() -> bool,
     ) -> Result<()> {
         let Reach { covers, ttl } = reach;
-        let Cells { kind, value, deadline, cap, version } = cells;
-        let values = (ttl, timestamp, kind, value, deadline, covers, cap, version, key.as_str());
+        let Cells { kind, value, deadline, cap, version, created } = cells;
+        let values = (ttl, timestamp, kind, value, deadline, covers, cap, version, created, key.as_str());
         self.common.client.write(&self.writes.write, values, may).await
     }
 

@@ -46,14 +46,16 @@ impl Strict {
                 PutStep::Refused => {
                     let refused = met.map(|met| {
                         let ends = met.deadline.min(met.cap);
-                        Meta::wanted(options.want, false, ends, Some(met.version)).with_previous(met.value)
+                        let meta = Meta::wanted(options.want, false, ends, Some(met.version));
+                        Ok(meta.with_created_at(row.created_at(options.want)?).with_previous(met.value))
                     });
-                    return Ok(Outcome::Refused(refused));
+                    return Ok(Outcome::Refused(refused.transpose()?));
                 }
                 PutStep::Write { deadline, cap, created } => {
-                    let cells = Cells::new(value, deadline, cap, &version);
+                    let cells = Cells::fresh(now, value, deadline, cap, &version);
                     let reach = Reach::until(cells.deadline, now, self.common.skew);
-                    let meta = Meta::wanted(options.want, created, deadline, Some(version));
+                    let meta = Meta::wanted(options.want, created, deadline, Some(version))
+                        .with_created_at(rules::created_at(now, options.want));
                     (self.replace(key, &row, &cells, reach).await?, meta)
                 }
                 // Nothing is to be left; whether something is there has to be seen.
@@ -98,17 +100,21 @@ impl Strict {
             return Ok(Err(None));
         };
         let Some(seen) = to_uuid(seen) else { return Ok(Err(None)) };
-        let cells = Cells::new(value, deadline, cap, &version);
+        let cells = Cells::fresh(now, value, deadline, cap, &version);
         let Reach { covers, ttl } = Reach::until(cells.deadline, now, self.common.skew);
-        let Cells { kind, value, deadline: at, cap: cap_at, version: token } = &cells;
-        let values =
-            |present| (ttl, kind, value, at, covers, cap_at, token, key.as_str(), seen, present, present);
+        let Cells { kind, value, deadline: at, cap: cap_at, version: token, created: since } = &cells;
+        let values = |present| {
+            (ttl, kind, value, at, covers, cap_at, token, since, key.as_str(), seen, present, present)
+        };
         let own = |row: &Row| row.version == Some(*token);
         let again = || Some(values(now_column(self.common.now())));
         let lost = Lost::Again(&own, &again);
         let first = values(now_column(now));
         Ok(match self.swap(key, &self.writes.replace_version, first, lost).await? {
-            Swap::Done => Ok(Outcome::Applied(Meta::wanted(options.want, created, deadline, Some(version)))),
+            Swap::Done => {
+                let meta = Meta::wanted(options.want, created, deadline, Some(version));
+                Ok(Outcome::Applied(meta.with_created_at(rules::created_at(now, options.want))))
+            }
             Swap::Refused(row) => Err(Some(row)),
         })
     }

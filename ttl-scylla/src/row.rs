@@ -1,12 +1,12 @@
 //! A row of the table as an entry, and the reverse.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use scylla::deserialize::row::{ColumnIterator, RawColumn};
 use scylla::deserialize::value::DeserializeValue;
 use scylla::response::query_result::{QueryResult, QueryRowsResult};
 use ttl_core::rules::Header;
-use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Stored, Value, Version};
+use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Stored, Value, Version, Want};
 use uuid::Uuid;
 
 use crate::error;
@@ -21,6 +21,8 @@ pub(crate) struct Row {
     pub(crate) cap: Option<i64>,
     pub(crate) version: Option<Uuid>,
     pub(crate) value: Option<Bytes>,
+    /// In epoch milliseconds.
+    pub(crate) created: Option<i64>,
     /// The newest of the timestamps that were asked for, in microseconds.
     pub(crate) written: Option<i64>,
     /// Of the key, in a scan.
@@ -87,7 +89,28 @@ impl Row {
         let live = self.is_live(now);
         let Some(header) = self.header(now)? else { return Ok(None) };
         let value = if live { self.take_value(header.kind)? } else { Value::Blob(Bytes::new()) };
-        Ok(Some(Stored::new(value, header.deadline, header.cap, header.version)))
+        Ok(Some(self.entry(value, &header)))
+    }
+
+    /// The entry of this row, whose value was taken out of it.
+    pub(crate) fn entry(&self, value: Value, header: &Header) -> Stored {
+        Stored::new(value, header.deadline, header.cap, header.version)
+            .with_created_at(self.readable_creation())
+    }
+
+    /// When a live entry was created, if that is wanted. Nobody else looks at it.
+    pub(crate) fn created_at(&self, want: Want) -> Result<Option<SystemTime>> {
+        if !want.contains(Want::CREATED_AT) {
+            return Ok(None);
+        }
+        self.readable_creation()
+            .map(Some)
+            .ok_or_else(|| error::not_ours("its time of creation is missing or wrong"))
+    }
+
+    fn readable_creation(&self) -> Option<SystemTime> {
+        let millis = self.created.and_then(|millis| u64::try_from(millis).ok())?;
+        Deadline::from_epoch_millis(millis).to_system_time()
     }
 
     /// The key of a scanned row; `None` for one that no key of ours can be.
@@ -103,6 +126,7 @@ impl Row {
             "covers" => self.covers = cell(column)?,
             "max_deadline" => self.cap = cell(column)?,
             "version" => self.version = cell(column)?,
+            "created" => self.created = cell(column)?,
             "value" => self.value = cell(column)?,
             "deadline_written" | "version_written" => self.written = self.written.max(cell(column)?),
             "position" => self.token = cell(column)?,
@@ -205,10 +229,28 @@ pub(crate) struct Cells {
     pub(crate) deadline: i64,
     pub(crate) cap: i64,
     pub(crate) version: Uuid,
+    /// What was missing, or could not be read, is missing again.
+    pub(crate) created: Option<i64>,
 }
 
 impl Cells {
-    pub(crate) fn new(value: &Value, deadline: Deadline, cap: Deadline, version: &Version) -> Self {
+    /// Those of what is stored.
+    pub(crate) fn of(stored: &Stored) -> Self {
+        let Stored { value, deadline, cap, version, created_at, .. } = stored;
+        Self {
+            created: created_at.map(now_column),
+            ..Self::fresh(UNIX_EPOCH, value, *deadline, *cap, version)
+        }
+    }
+
+    /// Those of what is created now.
+    pub(crate) fn fresh(
+        now: SystemTime,
+        value: &Value,
+        deadline: Deadline,
+        cap: Deadline,
+        version: &Version,
+    ) -> Self {
         let bytes = match value {
             Value::Blob(bytes) => bytes.clone(),
             Value::Record(record) => Bytes::from(record.to_json_text()),
@@ -219,13 +261,14 @@ impl Cells {
             deadline: to_column(deadline),
             cap: to_column(cap),
             version: own_uuid(version),
+            created: Some(now_column(now)),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::Duration;
 
     use ttl_core::ErrorKind;
 
@@ -243,6 +286,7 @@ mod tests {
             cap: Some(NEVER),
             version: Some(Uuid::from_u128(7)),
             value: Some(Bytes::from_static(b"x")),
+            created: Some(5),
             ..Row::default()
         }
     }
@@ -282,12 +326,28 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_creation_is_corrupt_for_those_who_want_it() {
+        assert_eq!(row().created_at(Want::all()).unwrap(), Some(at(5)));
+        for created in [None, Some(-1), Some(i64::MIN)] {
+            let mut bad = Row { created, ..row() };
+            assert_eq!(
+                bad.created_at(Want::CREATED_AT).unwrap_err().kind(),
+                ErrorKind::Corrupt,
+                "{created:?}"
+            );
+            assert_eq!(bad.created_at(Want::DEADLINE | Want::VERSION).unwrap(), None, "{created:?}");
+            let stored = bad.stored(at(0)).unwrap().unwrap();
+            assert_eq!((stored.created_at, Cells::of(&stored).created), (None, None), "{created:?}");
+        }
+    }
+
+    #[test]
     fn entries_survive() {
         let version = Version::from_u128(42);
         for value in [Value::from(""), "x".into(), Record::new().into(), Record::new().with("a", 1).into()] {
             for cap in [Deadline::NEVER, Deadline::from_epoch_millis(500)] {
                 let deadline = Deadline::from_epoch_millis(100);
-                let cells = Cells::new(&value, deadline, cap, &version);
+                let cells = Cells::fresh(at(7), &value, deadline, cap, &version);
                 let mut row = Row {
                     kind: Some(cells.kind),
                     deadline: Some(cells.deadline),
@@ -295,10 +355,13 @@ mod tests {
                     cap: Some(cells.cap),
                     version: Some(cells.version),
                     value: Some(cells.value),
+                    created: cells.created,
                     ..Row::default()
                 };
                 let stored = row.stored(at(0)).unwrap();
-                assert_eq!(stored, Some(Stored::new(value.clone(), deadline, cap, version)));
+                let expected = Stored::new(value.clone(), deadline, cap, version).with_created_at(at(7));
+                assert_eq!(stored.as_ref(), Some(&expected));
+                assert_eq!(Cells::of(&expected).created, Some(7));
             }
         }
         // A version of another store is no version of ours.

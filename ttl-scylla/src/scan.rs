@@ -125,7 +125,9 @@ impl Common {
 
 fn scanned(row: &mut Row, header: &ttl_core::rules::Header, options: &ScanOptions) -> Result<Entry> {
     let value = selected(row, header.kind, &options.select)?;
+    let created_at = row.created_at(options.want)?;
     Ok(Entry::new(value)
+        .with_created_at(created_at)
         .with_deadline(options.want.contains(Want::DEADLINE).then_some(header.ends()))
         .with_version(options.want.contains(Want::VERSION).then_some(header.version)))
 }

@@ -12,7 +12,7 @@ use crate::statements::Sending;
 use crate::{Mode, error};
 
 /// The columns: name, type, and whether it is the key.
-const COLUMNS: [(&str, &str, bool); 7] = [
+const COLUMNS: [(&str, &str, bool); 8] = [
     ("key", "text", true),
     ("kind", "tinyint", false),
     ("value", "blob", false),
@@ -20,6 +20,7 @@ const COLUMNS: [(&str, &str, bool); 7] = [
     ("covers", "bigint", false),
     ("max_deadline", "bigint", false),
     ("version", "uuid", false),
+    ("created", "bigint", false),
 ];
 
 /// How long to wait, at least, until a keyspace or a table is made: all nodes have to agree.
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!(
             table_cql(&config()),
             "CREATE TABLE IF NOT EXISTS \"shop\".\"sessions\" (key text PRIMARY KEY, kind tinyint, value blob, deadline \
-             bigint, covers bigint, max_deadline bigint, version uuid) WITH comment = 'ttl-store layout 1, mode strict' \
+             bigint, covers bigint, max_deadline bigint, version uuid, created bigint) WITH comment = 'ttl-store layout 1, mode strict' \
              AND default_time_to_live = 0 AND compaction = {'class': 'LeveledCompactionStrategy', \
              'unchecked_tombstone_compaction': 'true'}"
         );

@@ -26,7 +26,8 @@ const SHOW_KIND: &str = "kind != -128";
 /// Nobody's: drawn at random. Damage leaves the nil one sooner than this.
 const SHOW_VERSION: &str = "version != 0ba1f9d7-5b27-4e0c-9a3e-61c7d84f2b90";
 
-const SET_ALL: &str = "SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, version = ?";
+const SET_ALL: &str =
+    "SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, version = ?, created = ?";
 
 /// Reads, in both modes.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ impl Reads {
         sending: &Sending,
         times: bool,
     ) -> Result<Self> {
-        let head = "kind, deadline, covers, max_deadline, version";
+        let head = "kind, deadline, covers, max_deadline, version, created";
         // What a newer write must not be older than.
         let times = if times {
             ", WRITETIME(deadline) AS deadline_written, WRITETIME(version) AS version_written"

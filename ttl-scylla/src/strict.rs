@@ -72,17 +72,30 @@ impl Strict {
     /// Writes a new value with all its cells, if the row still is as it was seen.
     pub(crate) async fn replace(&self, key: &Key, seen: &Row, cells: &Cells, reach: Reach) -> Result<Swap> {
         let Reach { covers, ttl } = reach;
-        let Cells { kind, value, deadline, cap, version } = cells;
+        let Cells { kind, value, deadline, cap, version, created } = cells;
         // A version is new with every value.
         let own = |row: &Row| row.version == Some(cells.version);
         if seen.is_empty() {
-            let values = (ttl, kind, value, deadline, covers, cap, version, key.as_str());
+            let values = (ttl, kind, value, deadline, covers, cap, version, created, key.as_str());
             let nothing = *seen == Row::default();
             let statement = if nothing { &self.writes.create } else { &self.writes.create_over };
             return self.swap(key, statement, values, Lost::Look(&own)).await;
         }
-        let values =
-            || (ttl, kind, value, deadline, covers, cap, version, key.as_str(), seen.version, seen.deadline);
+        let values = || {
+            (
+                ttl,
+                kind,
+                value,
+                deadline,
+                covers,
+                cap,
+                version,
+                created,
+                key.as_str(),
+                seen.version,
+                seen.deadline,
+            )
+        };
         // What was for a live entry is not for a dead one.
         let lived = seen.is_live(self.common.now());
         let again = || (!lived || seen.is_live(self.common.now())).then(values);
@@ -110,16 +123,26 @@ impl Strict {
             return self.swap(key, &self.writes.move_seen, values, lost).await.map(Some);
         }
         let Some(stored) = whole else { return Ok(None) };
-        let cells =
-            Cells { deadline: at, ..Cells::new(&stored.value, stored.deadline, stored.cap, &stored.version) };
+        let cells = Cells { deadline: at, ..Cells::of(stored) };
         let Reach { covers, ttl } = if seen.deadline < Some(at) {
             Reach::beyond(at, cells.cap, now, skew)
         } else {
             Reach::until(at, now, skew)
         };
-        let Cells { kind, value, deadline, cap, version } = &cells;
-        let values =
-            (ttl, kind, value, deadline, covers, cap, version, key.as_str(), seen.version, seen.deadline);
+        let Cells { kind, value, deadline, cap, version, created } = &cells;
+        let values = (
+            ttl,
+            kind,
+            value,
+            deadline,
+            covers,
+            cap,
+            version,
+            created,
+            key.as_str(),
+            seen.version,
+            seen.deadline,
+        );
         let lost = if tells { Lost::Look(&own) } else { Lost::Unknown };
         self.swap(key, &self.writes.replace, values, lost).await.map(Some)
     }
@@ -217,7 +240,7 @@ impl Cell for Strict {
                 }
             }
             Some(next) => {
-                let cells = Cells::new(&next.value, next.deadline, next.cap, &next.version);
+                let cells = Cells::of(next);
                 let reach = Reach::until(cells.deadline, now, self.common.skew);
                 self.replace(key, row, &cells, reach).await?
             }

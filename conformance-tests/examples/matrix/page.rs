@@ -72,7 +72,8 @@ fn capabilities(page: &mut String, runs: &[Run]) {
     line("resolution", "resolution_millis", |value| format!("{value} ms"));
     line("space given back within", "reclaims_within_millis", reclaims);
     line("largest value", "max_value_bytes", bytes);
-    for name in ["conditions", "patch", "caps", "scan", "unique_versions", "reads_cost_writes"] {
+    for name in ["conditions", "patch", "caps", "scan", "created_at", "unique_versions", "reads_cost_writes"]
+    {
         line(&format!("`{name}`"), name, yes_or_no);
     }
 }

@@ -230,7 +230,7 @@ cases! {
     #[needs(conditions)]
     async fn a_refusal_is_an_outcome(t: Test) -> Check {
         t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
-        let put = PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_want(Want::all());
+        let put = PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_want(Want::DEADLINE | Want::VERSION);
         let outcome = t.store.put(&key("k"), "new".into(), put).await;
         ensure!(matches!(outcome, Ok(Outcome::Refused(_))), "Ok(Refused)", "{outcome:?}");
         Ok(())

@@ -184,7 +184,7 @@ cases! {
     #[needs(patch)]
     async fn an_elapsed_patch_leaves_nothing(t: Test) -> Check {
         let instant = past(&t);
-        let options = PatchOptions::new().with_create(Create::new(instant)).with_want(Want::all());
+        let options = PatchOptions::new().with_create(Create::new(instant)).with_want(Want::DEADLINE | Want::VERSION);
         let outcome = t.store.patch(&key("k"), &Patch::new().set("a", 1).increment("n", 2), options).await?;
         let outcome = applied(outcome)?;
         ensure!(outcome.meta.created, "that there was no live entry before", "{outcome:?}");
@@ -214,5 +214,6 @@ pub(super) fn past(t: &Test) -> SystemTime {
 
 /// Puts the value under `k` until this instant.
 async fn put_elapsed(t: &Test, value: impl Into<Value>, until: SystemTime) -> Check<Meta> {
-    t.put_meta(&key("k"), value, PutOptions::new(Expiry::At(until)).with_want(Want::all())).await
+    t.put_meta(&key("k"), value, PutOptions::new(Expiry::At(until)).with_want(Want::DEADLINE | Want::VERSION))
+        .await
 }

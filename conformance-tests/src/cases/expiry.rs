@@ -40,7 +40,7 @@ cases! {
     /// E1: a deadline is told until it is reached and no longer.
     async fn a_deadline_is_told_until_it_is_reached(t: Test) -> Check {
         let deadline = put_until(&t, "blob", SHORT).await?;
-        watch(&t, deadline, &GetOptions::nothing().with_want(Want::all())).await
+        watch(&t, deadline, &GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION)).await
     }
 
     /// E1, E2: another handle sees the entry until its deadline and no longer.
@@ -155,7 +155,7 @@ cases! {
     async fn the_dead_stay_dead(t: Test) -> Check {
         t.ghost(&key("k"), record()).await?;
         for _ in 0..4 {
-            for options in [GetOptions::new(), GetOptions::nothing().with_want(Want::all())] {
+            for options in [GetOptions::new(), GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION)] {
                 let seen = sees(&*t.store, &options).await?;
                 ensure!(seen.is_none(), "a miss", "{seen:?}");
                 let seen = sees(&*t.second, &options).await?;

@@ -7,6 +7,7 @@ mod churn;
 mod concurrency;
 mod conditions;
 mod corruption;
+mod created;
 mod deadlines;
 mod declared;
 mod deletes;
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Case> {
         conditions::CASES,
         versions::CASES,
         previous::CASES,
+        created::CASES,
         deletes::CASES,
         honesty::CASES,
         refresh_matrix::CASES,

@@ -12,7 +12,7 @@ use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 /// Fails unless the patch is refused, shows what is there, and changes nothing.
 async fn refuses(t: &Test, change: &Patch, options: PatchOptions, about: &str) -> Check {
     let before = t.state(&key("k")).await?;
-    let outcome = t.store.patch(&key("k"), change, options.with_want(Want::all())).await?;
+    let outcome = t.store.patch(&key("k"), change, options.with_want(Want::DEADLINE | Want::VERSION)).await?;
     let Outcome::Refused(Some(there)) = outcome else {
         return Err(Failure::new(format!("{about}: Refused, with what is there"), format!("{outcome:?}")));
     };
@@ -237,7 +237,7 @@ cases! {
         let create = || Create::new(Lifespan::new(LONG));
         let initial = || create().with_initial(record_of(&json!({ "n": 4 })).unwrap_or_default());
         let change = Patch::new().set("seen", true).increment_within("n", 2, ..=5);
-        let options = PatchOptions::new().with_want(Want::all());
+        let options = PatchOptions::new().with_want(Want::DEADLINE | Want::VERSION);
         let outcome = t.store.patch(&key("k"), &change, options.clone()).await?;
         ensure!(outcome.is_absent(), "Absent without create", "{outcome:?}");
         let outcome = t.store.patch(&key("k"), &change, options.clone().with_create(initial())).await?;
@@ -255,7 +255,7 @@ cases! {
     /// P7, E3, P2: an entry that has ended is absent to bounds: what it held counts for nothing, and is not shown.
     #[needs(patch)]
     async fn bounds_do_not_see_ghosts(t: Test) -> Check {
-        let options = || PatchOptions::new().with_want(Want::all());
+        let options = || PatchOptions::new().with_want(Want::DEADLINE | Want::VERSION);
         let create = || options().with_create(Create::new(LONG));
         t.ghost(&key("k"), record_of(&json!({ "n": 5 }))?).await?;
         let outcome = t.store.patch(&key("k"), &Patch::new().increment_within("n", 1, ..=5), options()).await?;
@@ -277,7 +277,7 @@ cases! {
         let (other, own) = (t.version(&key("other")).await?, t.version(&key("k")).await?);
         for by in [1, -1] {
             let change = Patch::new().increment_within("n", by, ..=5);
-            let options = PatchOptions::new().with_if_version(other).with_want(Want::all());
+            let options = PatchOptions::new().with_if_version(other).with_want(Want::DEADLINE | Want::VERSION);
             let outcome = t.store.patch(&key("k"), &change, options).await?;
             ensure_eq!(outcome, Outcome::Refused(None), "another version, and {by} more");
         }

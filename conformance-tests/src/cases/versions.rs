@@ -61,7 +61,7 @@ cases! {
     async fn a_refreshing_read_keeps_the_version(t: Test) -> Check {
         for value in [Value::from("v"), record().into()] {
             let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
-            let read = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(2))).with_want(Want::all());
+            let read = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(2))).with_want(Want::DEADLINE | Want::VERSION);
             let entry = t.store.get(&key("k"), read).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
             ensure_eq!(entry.version, Some(version), "the version that the read reports");
             ensure_eq!(t.version(&key("k")).await?, version, "the version after the read");

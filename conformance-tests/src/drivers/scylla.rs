@@ -173,11 +173,11 @@ impl ScyllaBeneath {
 
     async fn write(&self, key: &Key, kind: i8, value: &[u8], deadline: i64) -> Result<()> {
         let cql = format!(
-            "UPDATE {} USING TTL 3600 SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, version = \
-             00000000-0000-4000-8000-000000000001 WHERE key = ?",
+            "UPDATE {} USING TTL 3600 SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, created = ?, \
+             version = 00000000-0000-4000-8000-000000000001 WHERE key = ?",
             self.table
         );
-        let values = (kind, value, deadline, deadline, i64::MAX, key.as_str());
+        let values = (kind, value, deadline, deadline, i64::MAX, deadline, key.as_str());
         self.session.query_unpaged(cql, values).await.map(drop).map_err(failed)
     }
 

@@ -62,6 +62,8 @@ pub(super) struct Reply {
     pub(super) deadline: Option<u64>,
     /// Whether a version is reported. Which one the model cannot know.
     pub(super) version: bool,
+    /// When the entry was created, in epoch milliseconds.
+    pub(super) created_at: Option<u64>,
     pub(super) created: Option<bool>,
     pub(super) changed: Option<bool>,
     pub(super) fields: Option<Record>,
@@ -75,6 +77,7 @@ impl Reply {
             value: None,
             deadline: None,
             version: false,
+            created_at: None,
             created: None,
             changed: None,
             fields: None,
@@ -86,9 +89,11 @@ impl Reply {
         Self::of(Answer::Failed(vec![kind]))
     }
 
-    fn reporting(mut self, want: Want, deadline: u64, version: bool) -> Self {
+    /// Reports what is wanted of an entry that is there, created at this time, or of one that is over already.
+    fn reporting(mut self, want: Want, deadline: u64, created_at: Option<u64>) -> Self {
         self.deadline = want.contains(Want::DEADLINE).then_some(deadline);
-        self.version = version && want.contains(Want::VERSION);
+        self.version = created_at.is_some() && want.contains(Want::VERSION);
+        self.created_at = created_at.filter(|_| want.contains(Want::CREATED_AT));
         self
     }
 }
@@ -98,11 +103,18 @@ pub(super) struct Row {
     pub(super) value: Value,
     pub(super) deadline: u64,
     pub(super) cap: u64,
+    /// In epoch milliseconds.
+    pub(super) created_at: u64,
     /// The version, once the store has told it.
     pub(super) version: Option<Version>,
 }
 
 impl Row {
+    /// An entry whose version the store has not told yet.
+    fn new(value: Value, deadline: u64, cap: u64, created_at: u64) -> Self {
+        Self { value, deadline, cap, created_at, version: None }
+    }
+
     /// Returns the reply to a put that this entry refuses.
     fn refusing(&self, options: &PutOptions) -> Reply {
         let refused = Reply::of(Answer::Refused);
@@ -110,7 +122,7 @@ impl Row {
             return refused;
         }
         let told = Reply { value: Some(self.value.clone()), created: Some(false), ..refused };
-        told.reporting(options.want, self.deadline, true)
+        told.reporting(options.want, self.deadline, Some(self.created_at))
     }
 }
 
@@ -129,14 +141,19 @@ impl Model {
         if !errors.is_empty() {
             return Reply::of(Answer::Failed(errors));
         }
-        match call {
+        let reply = match call {
             Call::Get(key, options) => self.get(now, key, options),
             Call::Put(item) => self.put(now, item),
             Call::Patch(key, patch, options) => self.patch(now, key, patch, options),
             Call::Expire(key, change, options) => self.expire(now, key, *change, options),
             Call::Delete(key, options) => self.delete(key, options),
             Call::Show(key, select, want) => self.show(key, select, *want),
+        };
+        if !offers.created_at {
+            // What no store tells must not tell states apart.
+            self.rows.values_mut().for_each(|row| row.created_at = 0);
         }
+        reply
     }
 
     fn get(&mut self, now: Instant, key: &Key, options: &GetOptions) -> Reply {
@@ -151,13 +168,13 @@ impl Model {
             }
         }
         let reply = Reply { value: part(&row.value, &options.select), ..Reply::of(Answer::Hit) };
-        reply.reporting(options.want, row.deadline, true)
+        reply.reporting(options.want, row.deadline, Some(row.created_at))
     }
 
     fn show(&self, key: &Key, select: &Select, want: Want) -> Reply {
         let Some(row) = self.rows.get(key) else { return Reply::of(Answer::Miss) };
         let reply = Reply { value: part(&row.value, select), ..Reply::of(Answer::Hit) };
-        reply.reporting(want, row.deadline, true)
+        reply.reporting(want, row.deadline, Some(row.created_at))
     }
 
     fn put(&mut self, now: Instant, item: &PutItem) -> Reply {
@@ -185,24 +202,25 @@ impl Model {
         let deadline = deadline.min(cap);
         let created = Some(old.is_none());
         let value = old.filter(|_| options.previous).map(|row| row.value.clone());
-        let lives = self.store(now, &item.key, item.value.clone(), deadline, cap);
+        let created_at = millis_down(now);
+        let lives = self.store(now, &item.key, Row::new(item.value.clone(), deadline, cap, created_at));
         Reply { created, value, ..Reply::of(Answer::Applied) }.reporting(options.want, deadline, lives)
     }
 
     fn patch(&mut self, now: Instant, key: &Key, patch: &Patch, options: &PatchOptions) -> Reply {
         let old = self.rows.get(key).cloned();
-        let (value, deadline, cap) = match (&old, &options.create) {
+        let (value, deadline, cap, created_at) = match (&old, &options.create) {
             (Some(row), _) => {
                 if options.if_version.is_some_and(|version| row.version != Some(version)) {
                     return Reply::of(Answer::Refused);
                 }
                 let to = options.refresh.map_or(row.deadline, |refresh| refreshed(now, row, refresh));
-                (row.value.clone(), to, row.cap)
+                (row.value.clone(), to, row.cap, row.created_at)
             }
             (None, Some(create)) if options.if_version.is_none() => {
                 let cap = fresh_cap(now, create.lifespan);
                 let deadline = asked(now, create.lifespan.expiry).min(cap);
-                (Value::Record(create.initial.clone()), deadline, cap)
+                (Value::Record(create.initial.clone()), deadline, cap, millis_down(now))
             }
             _ => return Reply::of(Answer::Absent),
         };
@@ -218,7 +236,7 @@ impl Model {
                     effects: Some(Vec::new()),
                     ..Reply::of(Answer::Refused)
                 };
-                return reply.reporting(options.want, row.deadline, true);
+                return reply.reporting(options.want, row.deadline, Some(row.created_at));
             }
         };
         let reply = Reply {
@@ -227,7 +245,7 @@ impl Model {
             effects: Some(effects),
             ..Reply::of(Answer::Applied)
         };
-        let lives = self.store(now, key, after.into(), deadline, cap);
+        let lives = self.store(now, key, Row::new(after.into(), deadline, cap, created_at));
         reply.reporting(options.want, deadline, lives)
     }
 
@@ -280,14 +298,15 @@ impl Model {
         Reply { value, ..Reply::of(answer) }
     }
 
-    /// Stores what is not over already, and says whether it was.
-    fn store(&mut self, now: Instant, key: &Key, value: Value, deadline: u64, cap: u64) -> bool {
+    /// Stores what is not over already; says when that was created.
+    fn store(&mut self, now: Instant, key: &Key, row: Row) -> Option<u64> {
         self.rows.remove(key);
-        let lives = u128::from(deadline) > now / 1_000_000;
+        let lives = u128::from(row.deadline) > now / 1_000_000;
+        let created_at = lives.then_some(row.created_at);
         if lives {
-            self.rows.insert(key.clone(), Row { value, deadline, cap, version: None });
+            self.rows.insert(key.clone(), row);
         }
-        lives
+        created_at
     }
 }
 
@@ -370,6 +389,10 @@ fn asked(now: Instant, expiry: Expiry) -> u64 {
             if at <= now { millis_up(at).min(millis_up(now - now % 1_000_000)) } else { millis_up(at) }
         }
     }
+}
+
+fn millis_down(instant: Instant) -> u64 {
+    u64::try_from(instant / 1_000_000).unwrap_or(NEVER - 1)
 }
 
 fn millis_up(instant: Instant) -> u64 {

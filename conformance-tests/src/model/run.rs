@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
             done.map_err(|stop| named(stop, &format!("step {} ({step:?})", at + 1)))?;
         }
         for at in 0..KEYS {
-            let whole = GetOptions::new().with_want(Want::DEADLINE | Want::VERSION);
+            let whole = GetOptions::new().with_want(self.offered() | Want::VERSION);
             let done = self.one(&*self.test.store, Call::Get(self.keys[at].clone(), whole)).await;
             done.map_err(|stop| named(stop, &format!("the last look at key {at}")))?;
         }
@@ -83,8 +83,13 @@ impl<'a> Run<'a> {
         for key in step.versioned() {
             self.learn_version(store, key).await?;
         }
-        let translator =
-            Translator { keys: &self.keys, prefix: &self.prefix, now: self.now(), versions: self.versions() };
+        let translator = Translator {
+            keys: &self.keys,
+            prefix: &self.prefix,
+            now: self.now(),
+            versions: self.versions(),
+            offered: self.offered() | Want::VERSION,
+        };
         let request = translator.request(step);
         let from = self.now();
         let seen = seen::perform(store, request?).await?;
@@ -92,10 +97,10 @@ impl<'a> Run<'a> {
         for (call, seen) in &seen {
             self.settle(window, call, seen)?;
         }
-        // Where time is uncertain the deadlines tell what happened, while it still matters.
+        // Where time is uncertain the instants that were written tell what happened, while it still matters.
         for at in 0..KEYS {
             if self.states.len() > 1 {
-                let peek = GetOptions::nothing().with_want(Want::DEADLINE);
+                let peek = GetOptions::nothing().with_want(self.offered());
                 self.one(store, Call::Get(self.keys[at].clone(), peek)).await?;
             }
         }
@@ -119,6 +124,11 @@ impl<'a> Run<'a> {
             self.one(store, Call::Get(key, GetOptions::nothing().with_want(Want::VERSION))).await?;
         }
         Ok(())
+    }
+
+    /// The instants that the store tells of an entry.
+    fn offered(&self) -> Want {
+        if self.test.capabilities().created_at { Want::DEADLINE | Want::CREATED_AT } else { Want::DEADLINE }
     }
 
     /// The present version of each key, and one that it had before.
@@ -249,6 +259,7 @@ pub(super) fn describe(reply: &Reply) -> String {
     add("value", reply.value.as_ref().map(seen::text));
     add("deadline", reply.deadline.map(instant));
     add("version", reply.version.then(|| "told".to_owned()));
+    add("created at", reply.created_at.map(instant));
     add("created", reply.created.map(|created| created.to_string()));
     add("changed", reply.changed.map(|changed| changed.to_string()));
     add("fields", reply.fields.as_ref().map(ttl_core::Record::to_json_text));

@@ -1,5 +1,7 @@
 //! Does requests on a store and writes down what it answered, in the model's words.
 
+use std::time::SystemTime;
+
 use ttl_core::{
     Deadline, DeleteOptions, Entry, Error, GetOptions, Key, Meta, Outcome, PatchOutcome, PutItem, Result,
     ScanOptions, TtlStore, Value, Version, Want,
@@ -32,12 +34,21 @@ impl Seen {
         Self { reply: Reply::of(answer), version: None, error: None }
     }
 
-    fn told(mut self, want: Want, deadline: Option<Deadline>, version: Option<Version>) -> Self {
+    fn told(
+        mut self,
+        want: Want,
+        deadline: Option<Deadline>,
+        version: Option<Version>,
+        created_at: Option<SystemTime>,
+    ) -> Self {
         // What was not asked for does not matter.
         self.reply.deadline =
             deadline.filter(|_| want.contains(Want::DEADLINE)).map(Deadline::as_epoch_millis);
         self.version = version.filter(|_| want.contains(Want::VERSION));
         self.reply.version = self.version.is_some();
+        // Rounded up: what is no whole millisecond agrees with no instant at its start.
+        let created_at = created_at.filter(|_| want.contains(Want::CREATED_AT));
+        self.reply.created_at = created_at.map(|at| Deadline::at(at).as_epoch_millis());
         self
     }
 
@@ -114,7 +125,7 @@ fn shown(entry: Entry, want: Want) -> Check<Seen> {
     if let Some(error) = entry.refresh_error {
         return Err(Failure::new("a refresh that succeeds, since nobody else writes", format!("{error:?}")));
     }
-    let mut seen = Seen::of(Answer::Hit).told(want, entry.deadline, entry.version);
+    let mut seen = Seen::of(Answer::Hit).told(want, entry.deadline, entry.version, entry.created_at);
     seen.reply.value = entry.value;
     Ok(seen)
 }
@@ -135,7 +146,7 @@ fn patched(answer: Answer, done: PatchOutcome, want: Want) -> Seen {
 }
 
 fn written(answer: Answer, meta: Meta, want: Want) -> Seen {
-    let mut seen = Seen::of(answer).told(want, meta.deadline, meta.version);
+    let mut seen = Seen::of(answer).told(want, meta.deadline, meta.version, meta.created_at);
     seen.reply.created = Some(meta.created);
     seen.reply.value = meta.previous;
     seen

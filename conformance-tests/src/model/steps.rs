@@ -227,7 +227,8 @@ fn key() -> impl Strategy<Value = usize> + Clone {
 }
 
 fn want() -> impl Strategy<Value = Want> {
-    select(vec![Want::empty(), Want::DEADLINE, Want::VERSION, Want::DEADLINE | Want::VERSION])
+    let both = Want::DEADLINE | Want::VERSION;
+    select(vec![Want::empty(), Want::DEADLINE, Want::VERSION, both, Want::CREATED_AT, Want::all()])
 }
 
 fn kind() -> impl Strategy<Value = Option<Kind>> {

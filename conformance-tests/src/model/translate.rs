@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value as Json;
 use ttl_core::{
     Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions, Key, Lifespan,
-    OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, ScanOptions, Select, Ttl, Value, Version,
+    OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, ScanOptions, Select, Ttl, Value, Version, Want,
 };
 
 use super::reference::Call;
@@ -20,6 +20,8 @@ pub(super) struct Translator<'a> {
     pub(super) now: SystemTime,
     /// The present and an earlier version of each key.
     pub(super) versions: Vec<(Option<Version>, Option<Version>)>,
+    /// The metadata that the store offers.
+    pub(super) offered: Want,
 }
 
 impl Step {
@@ -41,14 +43,14 @@ impl Translator<'_> {
     pub(super) fn request(&self, step: &Step) -> Check<Request> {
         Ok(match step {
             Step::Pass(_) => return Err(Failure::new("a call", "a wait")),
-            Step::Get(key, read) => Request::One(Call::Get(self.keys[*key].clone(), get(read)?)),
-            Step::GetMany(keys, read) => Request::GetMany(self.keys_of(keys), get(read)?),
+            Step::Get(key, read) => Request::One(Call::Get(self.keys[*key].clone(), self.get(read)?)),
+            Step::GetMany(keys, read) => Request::GetMany(self.keys_of(keys), self.get(read)?),
             Step::Put(write) => Request::One(Call::Put(self.put(write)?)),
             Step::PutMany(writes) => {
                 Request::PutMany(writes.iter().map(|write| self.put(write)).collect::<Check<_>>()?)
             }
             Step::Patch { key, edits, create, refresh, version, want } => {
-                let mut options = PatchOptions::new().with_refresh(*refresh).with_want(*want);
+                let mut options = PatchOptions::new().with_refresh(*refresh).with_want(*want & self.offered);
                 if let Some((life, initial)) = create {
                     let create = Create::new(self.lifespan(*life)).with_initial(record(initial)?);
                     options = options.with_create(create);
@@ -82,9 +84,16 @@ impl Translator<'_> {
                     self.keys.iter().filter(|key| key.as_str().starts_with(&prefix)).cloned().collect();
                 let limit = NonZeroUsize::new(*limit).unwrap_or(NonZeroUsize::MIN);
                 let options = ScanOptions::new(prefix).with_limit(limit).with_select(select(part)?);
-                Request::Scan(options.with_want(*want), keys)
+                Request::Scan(options.with_want(*want & self.offered), keys)
             }
         })
+    }
+
+    fn get(&self, read: &Read) -> Check<GetOptions> {
+        let want = read.want & self.offered;
+        let mut options = GetOptions::new().with_select(select(&read.part)?).with_want(want);
+        options.kind = read.kind;
+        Ok(options.with_refresh(read.refresh))
     }
 
     fn keys_of(&self, keys: &[usize]) -> Vec<Key> {
@@ -110,7 +119,7 @@ impl Translator<'_> {
             }
         };
         let options = PutOptions::new(self.lifespan(write.life)).with_on_live(on_live);
-        let mut options = options.with_condition(condition).with_want(write.want);
+        let mut options = options.with_condition(condition).with_want(write.want & self.offered);
         options.previous = write.previous;
         Ok(PutItem::new(self.keys[write.key].clone(), value, options))
     }
@@ -149,12 +158,6 @@ impl Translator<'_> {
 
 fn moved(instant: SystemTime, by: Duration, back: bool) -> SystemTime {
     if back { instant - by } else { instant + by }
-}
-
-fn get(read: &Read) -> Check<GetOptions> {
-    let mut options = GetOptions::new().with_select(select(&read.part)?).with_want(read.want);
-    options.kind = read.kind;
-    Ok(options.with_refresh(read.refresh))
 }
 
 fn select(part: &Part) -> Check<Select> {

@@ -131,6 +131,7 @@ fn capabilities_json(capabilities: &Capabilities) -> Json {
         "patch": capabilities.patch,
         "caps": capabilities.caps,
         "scan": capabilities.scan,
+        "created_at": capabilities.created_at,
         "unique_versions": capabilities.unique_versions,
         "reads_cost_writes": capabilities.reads_cost_writes,
     })

@@ -18,7 +18,9 @@ pub use self::patch::{PatchStep, apply, patch};
 pub use self::put::{PutStep, put};
 pub(crate) use self::read::check_kind;
 pub use self::read::{DeleteStep, Hit, delete, get};
-use crate::{Deadline, Kind, Now, Refresh, RefreshMode, Version};
+use std::time::SystemTime;
+
+use crate::{Deadline, Kind, Now, Refresh, RefreshMode, Version, Want};
 
 /// What a store keeps about an entry beside its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,14 @@ impl Header {
 #[inline]
 pub fn live(now: impl Into<Now>, stored: Option<&Header>) -> Option<&Header> {
     stored.filter(|header| header.is_live(now))
+}
+
+/// The creation of what a put or a creating patch stores at this instant, if it is wanted (V7): the millisecond that has
+/// begun. A put over a live entry starts it anew; all that changes a live entry otherwise keeps it.
+#[must_use]
+#[inline]
+pub fn created_at(now: impl Into<Now>, want: Want) -> Option<SystemTime> {
+    want.contains(Want::CREATED_AT).then(|| now.into().whole_millisecond())
 }
 
 /// Where a refresh moves a live entry's deadline: never past the cap (R4), in `ExtendOnly` mode never sooner and

@@ -14,12 +14,13 @@ pub enum PatchStep {
     Absent,
     /// The version is another.
     Refused,
-    /// Apply the operations to the stored record and store it with this deadline; the cap stays.
+    /// Apply the operations to the stored record and store it with this deadline; the cap and the creation stay.
     Change {
         /// When the entry ends.
         deadline: Deadline,
     },
-    /// Apply the operations to the initial record and store it in place of whatever is stored, ghosts included.
+    /// Apply the operations to the initial record and store it in place of whatever is stored, ghosts included. Its
+    /// creation is now (V7).
     Create {
         /// When the entry ends.
         deadline: Deadline,

@@ -54,7 +54,7 @@ pub fn get(
     let hit = super::get(now, stored.map(Stored::header).as_ref(), options)?;
     let (Some(hit), Some(stored)) = (hit, stored) else { return Ok((Next::Stays, None)) };
     let deadline = hit.refresh.unwrap_or(hit.deadline);
-    let entry = entry(stored, &options.select, options.want, deadline);
+    let entry = entry(stored, &options.select, options.want, deadline)?;
     let next = match hit.refresh {
         Some(deadline) => Next::Becomes(Stored { deadline, ..stored.clone() }),
         None => Next::Stays,
@@ -78,15 +78,15 @@ pub fn put(
     Ok(match super::put(now, stored.map(Stored::header).as_ref(), options)? {
         PutStep::Absent => (Next::Stays, Outcome::Absent),
         PutStep::Refused => {
-            let met = met.map(|stored| {
-                let meta = Meta::wanted(options.want, false, stored.header().ends(), stored.version);
-                meta.with_previous(previous)
-            });
-            (Next::Stays, Outcome::Refused(met))
+            let met = met.map(|stored| Ok(there(stored, options.want)?.with_previous(previous)));
+            (Next::Stays, Outcome::Refused(met.transpose()?))
         }
         PutStep::Write { deadline, cap, created } => {
-            let next = Stored::new(value.clone(), deadline, cap, Version::random());
-            let meta = Meta::wanted(options.want, created, deadline, next.version).with_previous(previous);
+            let next = Stored::new(value.clone(), deadline, cap, Version::random())
+                .with_created_at(now.whole_millisecond());
+            let meta = Meta::wanted(options.want, created, deadline, next.version)
+                .with_created_at(next.created_at(options.want)?)
+                .with_previous(previous);
             (Next::Becomes(next), Outcome::Applied(meta))
         }
         PutStep::Erase { deadline, created } => {
@@ -111,6 +111,7 @@ pub fn patch(
     options: &PatchOptions,
     capabilities: &Capabilities,
 ) -> Result<(Next, Outcome<PatchOutcome>)> {
+    let now = now.into();
     let header = stored.map(Stored::header);
     let step = super::patch(now, header.as_ref(), options)?;
     let (deadline, cap) = match step {
@@ -127,9 +128,9 @@ pub fn patch(
         (_, None) => return Ok((Next::Stays, Outcome::Absent)),
     };
     let Some(effects) = super::apply(&mut record, patch)? else {
-        let there = match (header, stored) {
-            (Some(header), Some(stored)) if !created => {
-                let meta = Meta::wanted(options.want, false, header.ends(), stored.version);
+        let there = match stored {
+            Some(stored) if !created => {
+                let meta = there(stored, options.want)?;
                 Some(PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new()))
             }
             _ => None,
@@ -142,8 +143,14 @@ pub fn patch(
         capabilities.check_size(value.size_bytes())?;
     }
     let elapsed = matches!(step, PatchStep::CreateElapsed { .. });
-    let next = Stored::new(value, deadline, cap, Version::random());
-    let meta = Meta::wanted(options.want, created, deadline, Some(next.version).filter(|_| !elapsed));
+    let created_at = match stored {
+        Some(stored) if !created => stored.created_at,
+        _ => Some(now.whole_millisecond()),
+    };
+    let next = Stored::new(value, deadline, cap, Version::random()).with_created_at(created_at);
+    let left = (!elapsed).then_some(&next);
+    let meta = Meta::wanted(options.want, created, deadline, left.map(|next| next.version))
+        .with_created_at(left.map_or(Ok(None), |next| next.created_at(options.want))?);
     let next = if elapsed { Next::Stays } else { Next::Becomes(next) };
     Ok((next, Outcome::Applied(PatchOutcome::new(meta, fields, effects))))
 }
@@ -188,16 +195,27 @@ pub fn delete(
         DeleteStep::Remove => {
             let taken = stored.filter(|_| options.select != Select::Nothing);
             let taken = taken.map(|stored| entry(stored, &options.select, Want::empty(), stored.deadline));
-            (Next::Goes, Outcome::Applied(taken))
+            (Next::Goes, Outcome::Applied(taken.transpose()?))
         }
     })
 }
 
 /// What a read hands out of a stored entry.
-pub(crate) fn entry(stored: &Stored, select: &Select, want: Want, deadline: Deadline) -> Entry {
-    Entry::new(stored.value.select(select))
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) for a creation that is wanted and cannot be read.
+pub(crate) fn entry(stored: &Stored, select: &Select, want: Want, deadline: Deadline) -> Result<Entry> {
+    let created_at = stored.created_at(want)?;
+    Ok(Entry::new(stored.value.select(select))
         .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
         .with_version(want.contains(Want::VERSION).then_some(stored.version))
+        .with_created_at(created_at))
+}
+
+/// What a refused write reports of the entry in its way.
+fn there(stored: &Stored, want: Want) -> Result<Meta> {
+    let created_at = stored.created_at(want)?;
+    Ok(Meta::wanted(want, false, stored.header().ends(), stored.version).with_created_at(created_at))
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ pub enum PutStep {
     Absent,
     /// There is a live entry, and the condition does not hold for it.
     Refused,
-    /// Store the value with this deadline and cap in place of whatever is stored, ghosts included.
+    /// Store the value with this deadline and cap in place of whatever is stored, ghosts included. Its creation is now
+    /// (V7).
     Write {
         /// When the entry ends.
         deadline: Deadline,

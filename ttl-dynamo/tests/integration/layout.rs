@@ -49,7 +49,8 @@ async fn blobs(endpoint: String) {
         let token = token(&mut found);
         assert_eq!(token.len(), 22);
         assert_eq!(token.as_bytes(), meta.version.unwrap().as_bytes());
-        assert_eq!(found, item([("ttl:key", s("k")), ("ttl:value", b(bytes))]));
+        let expected = [("ttl:key", s("k")), ("ttl:created", n(START)), ("ttl:value", b(bytes))];
+        assert_eq!(found, item(expected));
     }
 }
 
@@ -75,6 +76,7 @@ async fn records(endpoint: String) {
     ];
     let life = [
         ("ttl:key", s("k")),
+        ("ttl:created", n(START)),
         ("ttl:deadline", n(START + 3_600_000)),
         ("ttl:epoch", n(START / 1000 + 3600 + GRACE)),
     ];
@@ -82,6 +84,8 @@ async fn records(endpoint: String) {
     expected.insert("ttl:fields".to_owned(), m(fields));
     assert_eq!(found, expected);
 
+    // Patches leave the creation.
+    space.clock.advance(Duration::from_secs(1));
     let patch = Patch::new()
         .append("naïve name. #:x", json!({ "x": 1 }))
         .increment("int", 0.5)
@@ -261,7 +265,7 @@ async fn foreign(endpoint: String) {
     space.raw.put("record", record_item).await;
     let expected = Record::new().with("n", 1).with("big", 1000).with("list", json!([2.5, "x"]));
     assert_eq!(value(&space.store, &key("record")).await, expected.into());
-    let peek = GetOptions::nothing().with_want(Want::all());
+    let peek = GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION);
     let entry = space.store.get(&key("record"), peek).await.unwrap().unwrap();
     assert_eq!(entry.deadline.unwrap().as_epoch_millis(), START + 5000);
     assert_eq!(entry.version.unwrap().as_bytes(), b"v1");
@@ -512,6 +516,7 @@ async fn names(endpoint: String) {
     let expected = [
         ("id", s("k")),
         ("ttl:value", b("v")),
+        ("ttl:created", n(START)),
         ("ttl:deadline", n(deadline)),
         ("expires", n(deadline / 1000)),
     ];

@@ -6,6 +6,7 @@ mod bursts;
 mod cancellation;
 mod clocks;
 mod connecting;
+mod creation;
 mod faults;
 mod foreign;
 mod gate;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         trials.extend(cancellation::trials(&server));
         trials.extend(clocks::trials(&server));
         trials.extend(connecting::trials(&server));
+        trials.extend(creation::trials(&server));
         trials.extend(faults::trials(&server));
         trials.extend(foreign::trials(&server));
         trials.extend(ghosts::trials(&server));

@@ -161,8 +161,8 @@ async fn reads(url: String) {
         ("record", GetOptions::new().with_kind(Kind::Record)),
         ("record", GetOptions::new().with_select(Select::Fields(Fields::new(["n", "list"]).unwrap()))),
         ("blob", GetOptions::nothing()),
-        ("blob", GetOptions::nothing().with_want(Want::all())),
-        ("record", GetOptions::new().with_want(Want::all())),
+        ("blob", GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION)),
+        ("record", GetOptions::new().with_want(Want::DEADLINE | Want::VERSION)),
         ("record", GetOptions::new().with_refresh(Refresh::reset(LONG))),
     ];
     for (name, options) in gets {

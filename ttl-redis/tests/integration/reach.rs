@@ -44,13 +44,13 @@ async fn works(store: &RedisStore) {
     let some = Select::Fields(Fields::new(["n"]).unwrap());
     let entry = store.get(&key("record"), GetOptions::new().with_select(some)).await.unwrap().unwrap();
     assert_eq!(entry.value.unwrap(), Record::new().with("n", 1).into());
-    let all = GetOptions::new().with_want(Want::all()).with_refresh(Refresh::reset(LONG));
+    let all = GetOptions::new().with_want(Want::DEADLINE | Want::VERSION).with_refresh(Refresh::reset(LONG));
     let entry = store.get(&key("record"), all).await.unwrap().unwrap();
     assert_eq!(entry.value.unwrap(), record.into());
     let patch = Patch::new().increment("n", 1).pop_back("list");
     let outcome = store.patch(&key("record"), &patch, PatchOptions::new()).await.unwrap().applied().unwrap();
     assert_eq!(outcome.fields, Record::new().with("n", 2).with("list", [0_u8; 0]));
-    let scan = ScanOptions::new("").with_select(Select::All).with_want(Want::all());
+    let scan = ScanOptions::new("").with_select(Select::All).with_want(Want::DEADLINE | Want::VERSION);
     assert_eq!(store.scan(scan).await.unwrap().items.len(), 2);
 }
 

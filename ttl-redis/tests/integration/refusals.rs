@@ -49,7 +49,7 @@ async fn refused(command: &'static [&'static str]) {
     let store = RedisStore::connect(&config(&server)).await.unwrap();
     let mut raw = raw(&server.url()).await;
     fill(&store).await;
-    let wanted = GetOptions::nothing().with_want(Want::all());
+    let wanted = GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION);
     let before = store.get(&key("record"), wanted.clone()).await.unwrap().unwrap();
     run(&mut raw, command).await;
 
@@ -214,7 +214,7 @@ async fn halves() {
     let owner = RedisStore::connect(&config(&server)).await.unwrap();
     let before: Value = Record::new().with("m", 1).with("n", 1).into();
     applied(owner.put(&key("k"), before.clone(), PutOptions::new(LONG)).await);
-    let wanted = GetOptions::new().with_want(Want::all());
+    let wanted = GetOptions::new().with_want(Want::DEADLINE | Want::VERSION);
     let entry = owner.get(&key("k"), wanted.clone()).await.unwrap().unwrap();
 
     let capped = PutOptions::new(ttl_core::Lifespan::from(LONG).with_max(LONG));

@@ -93,7 +93,7 @@ async fn foreign(url: String) {
         .unwrap();
     let damage = ["hash", "list", "set"];
     for select in [Select::Nothing, Select::All, Select::Fields(Fields::new(["n"]).unwrap())] {
-        for want in [Want::empty(), Want::DEADLINE, Want::all()] {
+        for want in [Want::empty(), Want::DEADLINE, Want::DEADLINE | Want::VERSION] {
             let options = ScanOptions::new("").with_select(select.clone()).with_want(want);
             let page = space.store.scan(options).await.unwrap();
             let (mut read, mut unread) = (Vec::new(), Vec::new());

@@ -4,8 +4,8 @@
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    Condition, DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Key, PutOptions,
-    ScanOptions, Select, TtlStore, Version,
+    Condition, DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Key, Patch, PatchOptions,
+    PutOptions, Refresh, ScanOptions, Select, Ttl, TtlStore, Version, Want,
 };
 use ttl_scylla::Mode;
 use uuid::Uuid;
@@ -22,6 +22,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
         foreign_version,
     )];
     trials.extend(in_both("damage::every_damaged_row_can_be_deleted", server, damaged));
+    trials.extend(in_both("damage::a_damaged_creation_matters_to_those_who_want_it", server, created));
     trials.extend(in_both("damage::what_was_left_without_a_deadline_can_be_put", server, left));
     trials.extend(in_both("damage::a_cap_in_the_past_ends_an_entry", server, capped));
     trials
@@ -36,6 +37,7 @@ fn live(space: &Space) -> Cells {
         covers: ahead,
         max_deadline: Some(NEVER),
         version: Some(Uuid::from_u128(7)),
+        created: Some(7),
     }
 }
 
@@ -97,6 +99,49 @@ async fn damaged(space: Space) {
         assert!(space.store.get(&name, GetOptions::new()).await.unwrap().is_none(), "{what}");
         assert_eq!(scanned(&space, &name).await, None, "{what}");
         applied(space.store.put(&name, blob("w"), PutOptions::new(LONG)).await);
+    }
+}
+
+/// A creation that cannot be read: an entry like others, but `Corrupt` to whoever wants it, which changes nothing.
+async fn created(space: Space) {
+    let want = Want::CREATED_AT | Want::DEADLINE;
+    for created in [None, Some(-1), Some(i64::MIN)] {
+        for (kind, value) in [(1, "v"), (2, "{\"n\":1}")] {
+            let name = key(&space.name());
+            let cells = Cells { kind: Some(kind), value: Some(value.into()), created, ..live(&space) };
+            space.raw.write(name.as_str(), &cells, 300).await;
+            let before = space.raw.find(name.as_str()).await.map(|found| found.cells);
+            let refresh = Refresh::extend_only(Ttl::hours(9));
+            for get in [GetOptions::new(), GetOptions::nothing(), GetOptions::new().with_refresh(refresh)] {
+                let error = space.store.get(&name, get.with_want(want)).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{created:?}");
+            }
+            let scan = ScanOptions::new(name.as_str()).with_want(want);
+            let item = space.store.scan(scan).await.unwrap().items.remove(0);
+            assert_eq!(item.entry.unwrap_err().kind(), ErrorKind::Corrupt, "{created:?}");
+            if kind == 2 && space.store.capabilities().patch {
+                let patch = Patch::new().increment("n", 1);
+                let wanting = PatchOptions::new().with_want(want);
+                let error = space.store.patch(&name, &patch, wanting).await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{created:?}");
+            }
+            assert_eq!(space.raw.find(name.as_str()).await.map(|found| found.cells), before, "{created:?}");
+            // Nobody else is troubled: not the reader, nor whoever moves the deadline so far that all cells are written.
+            let entry =
+                space.store.get(&name, GetOptions::new().with_refresh(refresh)).await.unwrap().unwrap();
+            assert!(entry.refresh_error.is_none(), "{created:?}: {entry:?}");
+            if kind == 2 && space.store.capabilities().patch {
+                let patch = Patch::new().increment("n", 1);
+                applied(space.store.patch(&name, &patch, PatchOptions::new()).await);
+            }
+            assert!(space.store.get(&name, GetOptions::new().with_want(want)).await.is_err(), "{created:?}");
+            assert!(
+                space.store.delete(&name, DeleteOptions::new()).await.unwrap().is_applied(),
+                "{created:?}"
+            );
+            let put = PutOptions::new(LONG).with_want(want);
+            assert!(applied(space.store.put(&name, blob("w"), put).await).created_at.is_some());
+        }
     }
 }
 

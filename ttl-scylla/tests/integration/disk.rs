@@ -178,9 +178,9 @@ async fn nothing_left(node: &Node, mode: Mode) {
                 panic!("{mode}: {name}: {error}");
             }
             if let Some(found) = raw.find(name).await {
-                let Cells { kind, value, deadline, covers, max_deadline, version } = found.cells;
+                let Cells { kind, value, deadline, covers, max_deadline, version, created } = found.cells;
                 let whole = kind.is_some() && value.is_some() && covers.is_some();
-                let whole = whole && max_deadline.is_some() && version.is_some();
+                let whole = whole && max_deadline.is_some() && version.is_some() && created.is_some();
                 let live = deadline.is_some_and(|deadline| deadline > millis(&SystemClock));
                 assert!(!live || whole, "{mode}: {name} has lost cells before its deadline");
             }

@@ -30,7 +30,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
 }
 
 async fn cells(table: &Table, name: &str) -> Vec<Option<CqlValue>> {
-    let cql = "SELECT kind, value, deadline, covers, max_deadline, version FROM {} WHERE key = '";
+    let cql = "SELECT kind, value, deadline, covers, max_deadline, version, created FROM {} WHERE key = '";
     let mut rows = table.run(&format!("{cql}{name}'")).await;
     assert_eq!(rows.len(), 1);
     rows.remove(0).columns
@@ -42,7 +42,6 @@ fn millis(deadline: Option<Deadline>) -> i64 {
 
 async fn entries(url: String) {
     let table = Table::new(&url).await;
-    let want = Want::DEADLINE | Want::VERSION;
     let record = Record::new().with("b", 1.0).with("a", [1.5e-7]);
     let text = br#"{"a":[1.5e-7],"b":1}"#.to_vec();
     for (name, value, kind, bytes) in [
@@ -50,7 +49,8 @@ async fn entries(url: String) {
         ("empty", blob(""), 1, vec![]),
         ("record", record.into(), 2, text),
     ] {
-        let meta = applied(table.store.put(&key(name), value, PutOptions::new(LONG).with_want(want)).await);
+        let meta =
+            applied(table.store.put(&key(name), value, PutOptions::new(LONG).with_want(Want::all())).await);
         let at = millis(meta.deadline);
         let token = u128::from_be_bytes(meta.version.unwrap().as_bytes().try_into().unwrap());
         let expected = [
@@ -60,6 +60,7 @@ async fn entries(url: String) {
             BigInt(at),
             BigInt(NEVER),
             Uuid(uuid::Uuid::from_u128(token)),
+            BigInt(millis(meta.created_at.map(Deadline::at))),
         ];
         assert_eq!(cells(&table, name).await, expected.map(Some), "{name}");
     }
@@ -87,7 +88,7 @@ async fn foreign(url: String) {
     let write = |kind: i8, value: &str, deadline: i64, name: &str| {
         format!(
             "UPDATE {{}} SET kind = {kind}, value = textAsBlob('{value}'), deadline = {deadline}, covers = {deadline}, \
-             max_deadline = {NEVER}, version = 00000000-0000-4000-8000-000000000007 WHERE key = '{name}'"
+             max_deadline = {NEVER}, version = 00000000-0000-4000-8000-000000000007, created = 1767225600123 WHERE key = '{name}'"
         )
     };
     table.run(&write(1, "bytes", ahead, "blob")).await;
@@ -95,8 +96,10 @@ async fn foreign(url: String) {
     table.run(&write(9, "x", ahead, "unknown")).await;
     table.run(&write(2, "[]", ahead, "no_record")).await;
     table.run("UPDATE {} SET value = 0x00 WHERE key = 'half'").await;
-    let want = GetOptions::new().with_want(Want::DEADLINE);
+    let want = GetOptions::new().with_want(Want::DEADLINE | Want::CREATED_AT);
     let entry = table.store.get(&key("blob"), want.clone()).await.unwrap().unwrap();
+    let created = Deadline::from_epoch_millis(1_767_225_600_123).to_system_time();
+    assert_eq!(entry.created_at, created);
     assert_eq!((entry.value, millis(entry.deadline)), (Some(Value::Blob(Bytes::from("bytes"))), ahead));
     let entry = table.store.get(&key("record"), want).await.unwrap().unwrap();
     assert_eq!(
@@ -146,8 +149,8 @@ async fn lifetimes(url: String) {
 }
 
 async fn check(table: &Table, after: &str) {
-    let cql = "SELECT deadline, covers, TTL(deadline), TTL(value), TTL(kind), TTL(covers), TTL(max_deadline), TTL(version) \
-               FROM {} WHERE key = 'k'";
+    let cql = "SELECT deadline, covers, TTL(deadline), TTL(value), TTL(kind), TTL(covers), TTL(max_deadline), TTL(version), \
+               TTL(created) FROM {} WHERE key = 'k'";
     let row = table.run(cql).await.remove(0).columns;
     let (Some(BigInt(deadline)), Some(BigInt(covers))) = (&row[0], &row[1]) else {
         panic!("after {after}: {row:?}")

@@ -35,14 +35,14 @@ impl Pair {
         let (store, session, select, update) = runtime.block_on(async {
             let store = ScyllaStore::connect(config).await.unwrap();
             let (session, table) = (store.session(), config.table_name());
-            let select = "SELECT kind, deadline, covers, max_deadline, version, value FROM";
+            let select = "SELECT kind, deadline, covers, max_deadline, version, created, value FROM";
             let mut select = session.prepare(format!("{select} {table} WHERE key = ?")).await.unwrap();
             select.set_consistency(Consistency::LocalSerial);
             select.set_is_idempotent(true);
             let mut update = session
                 .prepare(format!(
                     "UPDATE {table} USING TTL ? SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, \
-                     version = ? WHERE key = ? IF version = ? AND deadline > ? AND covers > ? AND max_deadline = {} AND \
+                     version = ?, created = ? WHERE key = ? IF version = ? AND deadline > ? AND covers > ? AND max_deadline = {} AND \
                      kind != 0",
                     i64::MAX
                 ))
@@ -103,7 +103,7 @@ impl Pair {
                     (Uuid::from_slice(self.version.get().as_bytes()).unwrap(), Version::random());
                 let (far, uuid) = (i64::MAX - 1, Uuid::from_slice(new.as_bytes()).unwrap());
                 let (kind, value, key) = (1_i8, vec![7_u8; 100], self.key.as_str());
-                let values = (3_600, kind, value, far, far, i64::MAX, uuid, key, seen, 0_i64, 0_i64);
+                let values = (3_600, kind, value, far, far, i64::MAX, uuid, 7_i64, key, seen, 0_i64, 0_i64);
                 let result = answered(|| self.session.execute_unpaged(&self.update, &values)).await;
                 let result = result.into_rows_result().unwrap();
                 let applied = result.first_row::<ColumnIterator<'_, '_>>().unwrap().next().unwrap().unwrap();

@@ -23,13 +23,14 @@ pub(crate) struct Cells {
     pub(crate) covers: Option<i64>,
     pub(crate) max_deadline: Option<i64>,
     pub(crate) version: Option<Uuid>,
+    pub(crate) created: Option<i64>,
 }
 
 /// A row that was found: its cells, and for how many seconds the server keeps each of them yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) cells: Cells,
-    pub(crate) ttls: [Option<i32>; 6],
+    pub(crate) ttls: [Option<i32>; 7],
 }
 
 /// A table without the driver.
@@ -57,19 +58,19 @@ impl Raw {
     pub(crate) async fn write(&self, key: &str, cells: &Cells, ttl: i32) {
         let always = if self.mode == Mode::Strict { " IF kind != 0" } else { "" };
         let mut statement = Statement::new(format!(
-            "UPDATE {} USING TTL ? SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, version = ? WHERE \
-             key = ?{always}",
+            "UPDATE {} USING TTL ? SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, version = ?, \
+             created = ? WHERE key = ?{always}",
             self.table
         ));
         statement.set_consistency(Consistency::Quorum);
         statement.set_serial_consistency(Some(SerialConsistency::LocalSerial));
-        let Cells { kind, value, deadline, covers, max_deadline, version } = cells;
-        let values = (ttl, kind, value, deadline, covers, max_deadline, version, key);
+        let Cells { kind, value, deadline, covers, max_deadline, version, created } = cells;
+        let values = (ttl, kind, value, deadline, covers, max_deadline, version, created, key);
         answered(|| self.session.query_unpaged(statement.clone(), &values)).await;
     }
 
     pub(crate) async fn find(&self, key: &str) -> Option<Found> {
-        let columns = ["kind", "value", "deadline", "covers", "max_deadline", "version"];
+        let columns = ["kind", "value", "deadline", "covers", "max_deadline", "version", "created"];
         let ttls = columns.map(|column| format!("TTL({column})")).join(", ");
         let cql = format!("SELECT {}, {ttls} FROM {} WHERE key = ?", columns.join(", "), self.table);
         let mut statement = Statement::new(cql);
@@ -86,6 +87,8 @@ impl Raw {
             Option<i64>,
             Option<i64>,
             Option<Uuid>,
+            Option<i64>,
+            Ttl,
             Ttl,
             Ttl,
             Ttl,
@@ -93,9 +96,9 @@ impl Raw {
             Ttl,
             Ttl,
         );
-        let (kind, value, deadline, covers, max_deadline, version, a, b, c, d, e, f) =
+        let (kind, value, deadline, covers, max_deadline, version, created, a, b, c, d, e, f, g) =
             result.maybe_first_row::<Columns>().unwrap()?;
-        let cells = Cells { kind, value, deadline, covers, max_deadline, version };
-        Some(Found { cells, ttls: [a, b, c, d, e, f] })
+        let cells = Cells { kind, value, deadline, covers, max_deadline, version, created };
+        Some(Found { cells, ttls: [a, b, c, d, e, f, g] })
     }
 }

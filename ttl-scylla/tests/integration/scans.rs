@@ -133,6 +133,7 @@ async fn ended(url: String, mode: Mode) {
         covers: past,
         max_deadline: past,
         version: Some(uuid::Uuid::from_u128(7)),
+        created: past,
     };
     stream::iter(0..ENDED)
         .for_each_concurrent(32, |number| {

@@ -89,6 +89,9 @@ pub(crate) const FOREIGN: [Foreign; 6] = [
 
 pub(crate) const DAMAGES: [Damage; 3] = [Damage::Valueless, Damage::HalfJson, Damage::Array];
 
+/// When planted entries were created.
+const CREATED: i64 = 1_767_225_600_000;
+
 pub(crate) fn record() -> Record {
     Record::new().with("n", 1).with("list", ["a", "b"]).with("text", "x")
 }
@@ -131,6 +134,7 @@ impl Space {
             covers: until,
             max_deadline: Some(NEVER),
             version: Some(Uuid::from_u128(7)),
+            created: Some(CREATED),
         }
     }
 
@@ -165,14 +169,16 @@ impl Space {
         self.raw.write(name, &Cells { value, ..self.cells() }, KEPT).await;
     }
 
-    /// The row under a key, so that it can be compared with another one: of the version only whether it is still the one
-    /// that was planted, and of native TTLs whether there are any.
+    /// The row under a key, so that it can be compared with another one: of version and creation only whether they are still
+    /// those that were planted, and of native TTLs whether there are any.
     pub(crate) async fn row(&self, name: &str) -> Option<Found> {
         let mut row = self.raw.find(name).await?;
         row.cells.version = row.cells.version.map(|version| {
             let planted = version == Uuid::from_u128(7);
             Uuid::from_u128(if planted { 7 } else { u128::MAX })
         });
+        row.cells.created =
+            row.cells.created.map(|created| if created == CREATED { CREATED } else { i64::MAX });
         row.ttls = row.ttls.map(|ttl| ttl.map(|_| 1));
         Some(row)
     }

@@ -1,0 +1,234 @@
+//! Animals that tell a wrong time of creation, or none, or tell it unasked.
+
+use std::time::{Duration, SystemTime};
+
+use ttl_core::{
+    Capabilities, Entry, ExpireOptions, ExpiryChange, GetOptions, Key, Meta, Now, Outcome, Page, Patch,
+    PatchOptions, PutItem, PutOptions, ScanOptions, Value, Want,
+};
+
+use super::animal::{Expired, Got, Patched, Written, animals, is_ghost, now};
+use super::den::Right;
+
+fn set_created_at(right: &Right, key: &Key, created_at: Option<SystemTime>) {
+    right.cell().meddle(key, |stored| {
+        if let Some(stored) = stored {
+            stored.created_at = created_at;
+        }
+    });
+}
+
+/// The creation of a live entry.
+fn created_at(right: &Right, key: &Key) -> Option<SystemTime> {
+    right.cell().live(key).and_then(|stored| stored.created_at)
+}
+
+fn present(right: &Right) -> SystemTime {
+    Now::from(now(right)).whole_millisecond()
+}
+
+fn unasked(mut entry: Entry) -> Entry {
+    entry.created_at = entry.created_at.or(Some(SystemTime::UNIX_EPOCH));
+    entry
+}
+
+/// Lets what was put over a live entry keep the creation that there was.
+fn keep(right: &Right, key: &Key, before: Option<SystemTime>, outcome: Outcome<Meta>) -> Outcome<Meta> {
+    let (Some(before), true) = (before, outcome.is_applied()) else { return outcome };
+    set_created_at(right, key, Some(before));
+    outcome.map(|meta| {
+        let told = meta.created_at.map(|_| before);
+        meta.with_created_at(told)
+    })
+}
+
+animals! {
+    /// A put over a live entry keeps the creation.
+    OverwritingKeepsTheCreation breaks V7 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let before = created_at(&self.right, key);
+            let outcome = self.right.put(key, value, options).await?;
+            Ok(keep(&self.right, key, before, outcome))
+        }
+    }
+
+    /// A put with `Keep` keeps the creation too.
+    KeepKeepsTheCreation breaks V7 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let keeps = options.on_live == ttl_core::OnLive::Keep;
+            let before = created_at(&self.right, key).filter(|_| keeps);
+            let outcome = self.right.put(key, value, options).await?;
+            Ok(keep(&self.right, key, before, outcome))
+        }
+    }
+
+    /// A batch of puts keeps the creations.
+    BatchesKeepTheCreation breaks V7 B1 {
+        forwards capabilities now get put expire patch delete scan get_many delete_many;
+        async fn put_many(&self, items: Vec<PutItem>) -> Vec<Written> {
+            let before: Vec<_> = items.iter().map(|item| created_at(&self.right, &item.key)).collect();
+            let keys: Vec<_> = items.iter().map(|item| item.key.clone()).collect();
+            let outcomes = self.right.put_many(items).await;
+            let outcomes = outcomes.into_iter().zip(keys.iter().zip(before));
+            outcomes.map(|(outcome, (key, before))| Ok(keep(&self.right, key, before, outcome?))).collect()
+        }
+    }
+
+    /// A put tells an instant within a millisecond.
+    TellsNanoseconds breaks V7 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let outcome = self.right.put(key, value, options).await?;
+            let at = present(&self.right) + Duration::from_nanos(1);
+            set_created_at(&self.right, key, Some(at));
+            Ok(outcome.map(|meta| {
+                let told = meta.created_at.map(|_| at);
+                meta.with_created_at(told)
+            }))
+        }
+    }
+
+    /// A patch starts the creation of a live record anew.
+    PatchesStartTheCreation breaks V7 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let outcome = self.right.patch(key, patch, options).await?;
+            if outcome.is_applied() {
+                set_created_at(&self.right, key, Some(present(&self.right)));
+            }
+            Ok(outcome)
+        }
+    }
+
+    /// A patch that bounds refuse tells the present.
+    RefusedPatchesTellThePresent breaks V7 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            Ok(match self.right.patch(key, patch, options).await? {
+                Outcome::Refused(Some(mut there)) => {
+                    there.meta.created_at = there.meta.created_at.map(|_| present(&self.right));
+                    Outcome::Refused(Some(there))
+                }
+                other => other,
+            })
+        }
+    }
+
+    /// What a patch creates inherits the creation of what was there, or has the first of all.
+    PatchesCreateInThePast breaks V7 P2 {
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
+            let mut outcome = self.right.patch(key, patch, options).await?;
+            if let Outcome::Applied(done) = &mut outcome
+                && done.meta.created
+                && done.meta.created_at.is_some()
+            {
+                done.meta.created_at = Some(SystemTime::UNIX_EPOCH);
+                set_created_at(&self.right, key, Some(SystemTime::UNIX_EPOCH));
+            }
+            Ok(outcome)
+        }
+    }
+
+    /// An expire starts the creation anew.
+    ExpireStartsTheCreation breaks V7 X5 {
+        forwards capabilities now get put patch delete scan get_many put_many delete_many;
+        async fn expire(&self, key: &Key, change: ExpiryChange, options: ExpireOptions) -> Expired {
+            let outcome = self.right.expire(key, change, options).await?;
+            if outcome.applied().is_some_and(|done| done.changed) {
+                set_created_at(&self.right, key, Some(present(&self.right)));
+            }
+            Ok(outcome)
+        }
+    }
+
+    /// A read's refresh starts the creation anew.
+    RefreshesStartTheCreation breaks V7 R1 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            let refreshes = options.refresh.is_some();
+            let entry = self.right.get(key, options).await?;
+            if refreshes && entry.is_some() {
+                set_created_at(&self.right, key, Some(present(&self.right)));
+            }
+            Ok(entry)
+        }
+    }
+
+    /// What is put over a ghost inherits its creation.
+    GhostsLeaveTheirCreation breaks V7 E3 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let ghost = is_ghost(&self.right, key);
+            let before = self.right.cell().peek(key).filter(|_| ghost).map(|stored| stored.created_at);
+            let outcome = self.right.put(key, value, options).await?;
+            if let Some(before) = before {
+                set_created_at(&self.right, key, before.or(Some(SystemTime::UNIX_EPOCH)));
+            }
+            Ok(outcome)
+        }
+    }
+
+    /// A refused put tells the present as the creation of what is there.
+    RefusedPutsTellThePresent breaks V7 C5 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            Ok(match self.right.put(key, value, options).await? {
+                Outcome::Refused(Some(mut meta)) => {
+                    meta.created_at = meta.created_at.map(|_| present(&self.right));
+                    Outcome::Refused(Some(meta))
+                }
+                other => other,
+            })
+        }
+    }
+
+    /// A put that leaves nothing tells when that was created.
+    TellsTheCreationOfNothing breaks V7 E6 {
+        forwards capabilities now get expire patch delete scan get_many put_many delete_many;
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
+            let wanted = options.want.contains(Want::CREATED_AT);
+            let outcome = self.right.put(key, value, options).await?;
+            Ok(outcome.map(|meta| {
+                let told = meta.created_at.or_else(|| wanted.then(|| present(&self.right)));
+                meta.with_created_at(told)
+            }))
+        }
+    }
+
+    /// A batch of gets tells no creation.
+    GetManyTellsNoCreation breaks V7 {
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        async fn get_many(&self, keys: &[Key], mut options: GetOptions) -> Vec<Got> {
+            options.want -= Want::CREATED_AT;
+            self.right.get_many(keys, options).await
+        }
+    }
+
+    /// A scan tells no creation.
+    ScansTellNoCreation breaks V7 S1 {
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        async fn scan(&self, mut options: ScanOptions) -> ttl_core::Result<Page> {
+            options.want -= Want::CREATED_AT;
+            self.right.scan(options).await
+        }
+    }
+
+    /// A get tells the creation, or some time, whether or not it is wanted.
+    TellsTheCreationUnasked breaks V7 {
+        forwards capabilities now put expire patch delete scan get_many put_many delete_many;
+        async fn get(&self, key: &Key, options: GetOptions) -> Got {
+            Ok(self.right.get(key, options).await?.map(unasked))
+        }
+    }
+
+    /// It denies the creation and tells it.
+    DeniesTheCreationAndTellsIt breaks V7 H1 {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_created_at(false)
+        }
+    }
+}
