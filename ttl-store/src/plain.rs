@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, ExpireOptions, ExpireOutcome, Expiry, ExpiryChange, Fields,
-    GetOptions, Guard, Key, Lifespan, Meta, Outcome, Patch, PatchOptions, PatchOutcome, PutItem, PutOptions,
-    Record, Result, Select, Ttl, Value, Version, Want,
+    Condition, Create, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireOutcome, Expiry, ExpiryChange,
+    Fields, GetOptions, Guard, Key, Lifespan, Meta, Outcome, Patch, PatchOptions, PatchOutcome, PutItem,
+    PutOptions, Record, Result, Select, Ttl, Value, Version, Want,
 };
 
 use crate::batch::{Batch, BatchResults};
@@ -36,9 +36,9 @@ impl Store {
         let (key, options) = (self.key(key), GetOptions::new().with_want(want));
         async move {
             let Some(entry) = self.driver().get(&key?, options).await? else { return Ok(None) };
-            let value = entry.value.ok_or_else(|| unreported("value"))?;
-            let (deadline, version, refresh_error) = (entry.deadline, entry.version, entry.refresh_error);
-            Ok(Some(Item { value, deadline, version, refresh_error }))
+            let Entry { value, deadline, version, created_at, refresh_error, .. } = entry;
+            let value = value.ok_or_else(|| unreported("value"))?;
+            Ok(Some(Item { value, deadline, version, created_at, refresh_error }))
         }
     }
 

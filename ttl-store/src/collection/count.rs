@@ -87,8 +87,9 @@ impl Collection<i64, AsCount> {
             let key = key?;
             let outcome = self.shared.space.patch(Ok(key.clone()), patch, options).await?;
             outcome.try_map(|counted| {
-                let Meta { deadline, version, .. } = counted.meta;
-                Ok(Item { value: self.counted(&key, &counted)?, deadline, version, refresh_error: None })
+                let value = self.counted(&key, &counted)?;
+                let Meta { deadline, version, created_at, .. } = counted.meta;
+                Ok(Item { value, deadline, version, created_at, refresh_error: None })
             })
         }
     }

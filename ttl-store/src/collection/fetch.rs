@@ -111,5 +111,5 @@ impl<T, F: Format<T>> Collection<T, F> {
 
 /// The same read without its refresh, with what a later refresh needs to know.
 fn peek(options: &GetOptions) -> GetOptions {
-    options.clone().with_refresh(None).with_want(Want::DEADLINE | Want::VERSION)
+    options.clone().with_refresh(None).with_want(options.want | Want::DEADLINE | Want::VERSION)
 }

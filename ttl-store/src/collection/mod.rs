@@ -211,11 +211,11 @@ impl<T, F: Format<T>> Collection<T, F> {
     }
 
     fn item(&self, operation: &'static str, key: &Key, entry: Entry) -> Result<Item<T>> {
-        let Entry { value, deadline, version, refresh_error, .. } = entry;
+        let Entry { value, deadline, version, created_at, refresh_error, .. } = entry;
         let decoded =
             value.ok_or_else(|| unreported("value")).and_then(|value| self.shared.format.decode(value));
         let value = decoded.map_err(|error| self.shared.space.explain(error, operation, key))?;
-        Ok(Item { value, deadline, version, refresh_error })
+        Ok(Item { value, deadline, version, created_at, refresh_error })
     }
 }
 

@@ -156,6 +156,40 @@ async fn metadata_is_reported_where_it_is_asked_for() {
 }
 
 #[tokio::test]
+async fn the_creation_starts_with_a_put_and_stays_with_patches_and_refreshes() {
+    let fixture = Fixture::new();
+    let policy = RefreshPolicy::on(Actions::FETCH | Actions::WRITES).unwrap();
+    let sessions =
+        fixture.store.records("s", TTL).refresh(policy).build().unwrap().with_want(Want::CREATED_AT);
+    let started = fixture.store.now();
+    let meta = sessions.put("k", &session("/")).await.unwrap();
+    assert_eq!(meta.created_at, Some(started));
+    fixture.store.put("plain", "v", TTL).await.unwrap();
+    fixture.advance(1);
+    sessions.patch("k", Patch::new().increment("hits", 1)).await.unwrap().unwrap();
+    sessions.touch("k").await.unwrap().unwrap();
+    // A read that decodes first and then refreshes hands it on, alone and with the rest.
+    for want in [Want::CREATED_AT, Want::all()] {
+        fixture.advance(1);
+        let item = sessions.get_item("k", want).await.unwrap().unwrap();
+        assert_eq!((item.created_at, item.version.is_some()), (Some(started), want == Want::all()));
+        let item = sessions.items(want).next_page().await.unwrap().unwrap().remove(0).1.unwrap();
+        assert_eq!(item.created_at, Some(started));
+        let item = fixture.store.get_item("plain", want).await.unwrap().unwrap();
+        assert_eq!(item.created_at, Some(started));
+    }
+    assert_eq!(sessions.get_item("k", Want::DEADLINE).await.unwrap().unwrap().created_at, None);
+    let version = sessions.get_item("k", Want::VERSION).await.unwrap().unwrap().version.unwrap();
+    let swapped = sessions.compare_and_swap("k", version, &session("/a")).await.unwrap().applied().unwrap();
+    assert_eq!(swapped.created_at, Some(fixture.store.now()));
+    let counters = fixture.store.counters("n", TTL).build().unwrap().with_want(Want::CREATED_AT);
+    let counted = counters.add_within("n", 1, ..=2).await.unwrap().applied().unwrap();
+    fixture.advance(1);
+    let again = counters.add_within("n", 1, ..=2).await.unwrap().applied().unwrap();
+    assert_eq!((counted.created_at, again.created_at), (swapped.created_at, swapped.created_at));
+}
+
+#[tokio::test]
 async fn compare_and_swap_goes_on_from_the_version_that_it_reports() {
     let fixture = Fixture::new();
     let sessions = fixture.store.records("s", TTL).build().unwrap();
