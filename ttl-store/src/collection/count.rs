@@ -27,8 +27,9 @@ impl Collection<i64, AsCount> {
     /// # Errors
     /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey);
     /// [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow), [`ErrorKind::Contention`](ttl_core::ErrorKind::Contention):
-    /// nothing was changed. The backend's failures, [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown)
-    /// among them.
+    /// nothing was changed. [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) for a fraction that another writer stored: it
+    /// was added to all the same, see [`Counters`](crate::Counters). The backend's failures,
+    /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
     pub fn add(&self, key: impl AsRef<str>, by: i64) -> impl Future<Output = Result<i64>> + Send {
         let (key, options) = (self.key(key), self.adding());
         async move {

@@ -56,6 +56,12 @@ pub type Records<T> = Collection<T, AsRecord>;
 pub type Blobs<T, C = Json> = Collection<T, AsBlob<C>>;
 
 /// A collection of numbers that can be added to.
+///
+/// A counter is a record with the integer `count`. If another writer stores a fraction there, every read answers
+/// [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) and changes nothing. An addition answers `Codec` too, but only after
+/// it has added: the stores add to fractions as to integers, in the same atomic step, and no condition of a patch asks
+/// for an integer. To look before would cost a request with every addition. Delete such a counter, or put a number over
+/// it.
 pub type Counters = Collection<i64, AsCount>;
 
 /// Entries of one type under one name, with one lifetime and one refresh policy.

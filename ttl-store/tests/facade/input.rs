@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
-use ttl_store::{ErrorKind, Json, Patch, Raw, Result, Ttl, Version, Want};
+use ttl_store::{ErrorKind, GetOptions, Json, Patch, PutOptions, Raw, Record, Result, Ttl, Version, Want};
 
 use crate::support::{Fixture, Session, TTL, session};
 
@@ -167,7 +167,7 @@ async fn entries_of_something_else_are_errors_and_stay() {
     let driver = fixture.store.driver();
     let records = fixture.store.records::<Session>("s", TTL).build().unwrap();
     let key = records.key("k").unwrap();
-    let put = || ttl_store::PutOptions::new(TTL);
+    let put = || PutOptions::new(TTL);
 
     driver.put(&key, "a blob".into(), put()).await.unwrap().applied().unwrap();
     assert_eq!(records.get("k").await.unwrap_err().kind(), ErrorKind::WrongKind);
@@ -191,4 +191,22 @@ async fn entries_of_something_else_are_errors_and_stay() {
     let texts = fixture.store.blobs::<String, _>("t", TTL, Raw).build().unwrap();
     driver.put(&texts.key("k").unwrap(), vec![0xff].into(), put()).await.unwrap().applied().unwrap();
     assert_eq!(texts.get("k").await.unwrap_err().kind(), ErrorKind::Codec);
+}
+
+/// As the documentation of `Counters` says: no condition of a patch asks for an integer.
+#[tokio::test]
+async fn a_counter_over_a_fraction_adds_and_cannot_say_the_sum() {
+    let fixture = Fixture::new();
+    let driver = fixture.store.driver();
+    let counters = fixture.store.counters("n", TTL).build().unwrap();
+    let key = counters.key("k").unwrap();
+    let fraction = Record::new().with("count", 1.5);
+    let _ = driver.put(&key, fraction.into(), PutOptions::new(TTL)).await.unwrap();
+    assert_eq!(counters.get("k").await.unwrap_err().kind(), ErrorKind::Codec);
+    assert_eq!(counters.add("k", 1).await.unwrap_err().kind(), ErrorKind::Codec);
+    assert_eq!(counters.add_within("k", 1, ..=9).await.unwrap_err().kind(), ErrorKind::Codec);
+    let stored = driver.get(&key, GetOptions::new()).await.unwrap().unwrap().value;
+    assert_eq!(stored, Some(Record::new().with("count", 3.5).into()));
+    counters.put("k", &7).await.unwrap();
+    assert_eq!(counters.increment("k").await.unwrap(), 8);
 }
