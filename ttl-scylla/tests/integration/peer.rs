@@ -14,7 +14,7 @@ use ttl_core::{Condition, GetOptions, Key, PutOptions, Ttl, TtlStore, Value, Ver
 use ttl_scylla::{ScyllaConfig, ScyllaStore};
 use uuid::Uuid;
 
-type Row = (Option<i8>, Option<i64>, Option<i64>, Option<i64>, Option<Uuid>, Vec<u8>);
+type Row = (Option<i8>, Option<i64>, Option<i64>, Option<i64>, Option<Uuid>, Option<i64>, Vec<u8>);
 
 /// Both, and the entry that they read and write, of 100 bytes. All runs on the thread that asks for it.
 pub(crate) struct Pair {
