@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ttl_core::{
-    Capabilities, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome, ExpiryChange,
-    GetOptions, Key, Meta, Outcome, Page, Patch, PatchOptions, PatchOutcome, PutItem, PutOptions, Result,
+    Capabilities, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult, ExpiryChange,
+    GetOptions, Key, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result,
     ScanOptions, TtlStore, Value, async_trait,
 };
 
@@ -194,7 +194,7 @@ impl TtlStore for RetryingStore {
         self.one("get", |result| self.unread(result), || self.inner.get(key, options.clone())).await
     }
 
-    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         let put = || self.inner.put(key, value.clone(), options.clone());
         self.one("put", |result| self.failed(result), put).await
     }
@@ -204,12 +204,12 @@ impl TtlStore for RetryingStore {
         key: &Key,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         let expire = || self.inner.expire(key, change, options.clone());
         self.one("expire", |result| self.failed(result), expire).await
     }
 
-    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
         let call = || self.inner.patch(key, patch, options.clone());
         self.one("patch", |result| self.failed(result), call).await
     }
@@ -231,7 +231,7 @@ impl TtlStore for RetryingStore {
         self.many("get_many", keys, |result| self.unread(result), call).await
     }
 
-    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         let call = |items| self.inner.put_many(items);
         self.many("put_many", &items, |result| self.failed(result), call).await
     }

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use ttl_core::{
-    Capabilities, Clock, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange,
-    GetOptions, Guard, Key, Meta, Outcome, PutOptions, Record, Ttl, TtlStore, Value, Version, Want,
+    Capabilities, Clock, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange,
+    GetOptions, Guard, Key, Outcome, PutOptions, PutResult, Record, Returning, Ttl, TtlStore, Value, Version,
 };
 
 use crate::calls::Calls;
@@ -129,7 +129,7 @@ impl Test {
 
     /// The metadata of a live entry, read without refreshing it; `None` is a miss.
     pub async fn peek(&self, key: &Key) -> Check<Option<Entry>> {
-        let peek = GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION);
+        let peek = GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION);
         Ok(self.store.get(key, peek).await?)
     }
 
@@ -148,7 +148,7 @@ impl Test {
     /// The value, the deadline and the version of an entry that must be live, read at once and without refreshing
     /// it.
     pub async fn state(&self, key: &Key) -> Check<State> {
-        let whole = GetOptions::new().with_want(Want::DEADLINE | Want::VERSION);
+        let whole = GetOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION);
         match self.store.get(key, whole).await? {
             Some(Entry { value: Some(value), deadline: Some(deadline), version: Some(version), .. }) => {
                 Ok(State { value, deadline, version })
@@ -191,7 +191,12 @@ impl Test {
     }
 
     /// As [`Test::put`]; what the put reports as wanted.
-    pub async fn put_meta(&self, key: &Key, value: impl Into<Value>, options: PutOptions) -> Check<Meta> {
+    pub async fn put_meta(
+        &self,
+        key: &Key,
+        value: impl Into<Value>,
+        options: PutOptions,
+    ) -> Check<PutResult> {
         applied(self.store.put(key, value.into(), options).await?)
     }
 
@@ -202,12 +207,12 @@ impl Test {
         value: impl Into<Value>,
         options: PutOptions,
     ) -> Check<Version> {
-        let meta = self.put_meta(key, value, options.with_want(Want::VERSION)).await?;
+        let meta = self.put_meta(key, value, options.with_returning(Returning::VERSION)).await?;
         meta.version.ok_or_else(|| Failure::new("the version that was wanted", "none reported"))
     }
 
     /// Changes the deadline of an entry that must be live.
-    pub async fn expire(&self, key: &Key, change: ExpiryChange, guard: Guard) -> Check<ExpireOutcome> {
+    pub async fn expire(&self, key: &Key, change: ExpiryChange, guard: Guard) -> Check<ExpireResult> {
         applied(self.store.expire(key, change, ExpireOptions::new().with_guard(guard)).await?)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ttl_conformance::{Case, Fixture, Harness, Time, Verdict, all, run};
-use ttl_core::{Capabilities, Cell, CellStore, Key, Result, Stored, async_trait};
+use ttl_core::{Capabilities, CasBackend, CasStore, Key, Result, Stored, async_trait};
 
 #[allow(unreachable_pub)]
 #[path = "../../ttl-core/examples/toy/mod.rs"]
@@ -18,8 +18,8 @@ struct Denying {
 }
 
 #[async_trait]
-impl Cell for Denying {
-    type Stamp = <toy::Toy as Cell>::Stamp;
+impl CasBackend for Denying {
+    type Stamp = <toy::Toy as CasBackend>::Stamp;
 
     fn capabilities(&self) -> Capabilities {
         self.declares
@@ -56,7 +56,7 @@ impl Harness for DenyingHarness {
         let mut toy = toy::Toy::default();
         toy.name = ttl_core::Version::random().to_string();
         let cell = Denying { toy, declares: self.0 };
-        Ok(Fixture::new(Arc::new(CellStore::new(cell)), Time::Real))
+        Ok(Fixture::new(Arc::new(CasStore::new(cell)), Time::Real))
     }
 }
 

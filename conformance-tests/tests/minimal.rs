@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
 use ttl_core::{
-    Capabilities, Cell, CellStore, Clock, DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange,
-    GetOptions, Key, ManualClock, Meta, Outcome, Page, Patch, PatchOptions, PatchOutcome, PutOptions, Result,
-    ScanOptions, Stored, TtlStore, Value, Version, async_trait, forward_ttl_store,
+    Capabilities, CasBackend, CasStore, Clock, DeleteOptions, Entry, ExpireOptions, ExpireResult,
+    ExpiryChange, GetOptions, Key, ManualClock, Outcome, Page, Patch, PatchOptions, PatchResult, PutOptions,
+    PutResult, Result, ScanOptions, Stored, TtlStore, Value, Version, async_trait, forward_ttl_store,
 };
 
 #[allow(unreachable_pub)]
@@ -23,8 +23,8 @@ struct Clocked {
 }
 
 #[async_trait]
-impl Cell for Clocked {
-    type Stamp = <toy::Toy as Cell>::Stamp;
+impl CasBackend for Clocked {
+    type Stamp = <toy::Toy as CasBackend>::Stamp;
 
     fn capabilities(&self) -> Capabilities {
         self.toy.capabilities().with_max_value_bytes(1 << 20)
@@ -56,13 +56,13 @@ impl Cell for Clocked {
     }
 }
 
-type Inner = CellStore<Clocked>;
+type Inner = CasStore<Clocked>;
 
 fn inner() -> (Inner, Time) {
     let clock = Arc::new(ManualClock::new());
     let mut toy = toy::Toy::default();
     toy.name = Version::random().to_string();
-    (CellStore::new(Clocked { toy, clock: Arc::clone(&clock) }), Time::Manual(clock))
+    (CasStore::new(Clocked { toy, clock: Arc::clone(&clock) }), Time::Manual(clock))
 }
 
 /// Core's rules on the smallest cell.
@@ -109,7 +109,7 @@ mod modest {
             self.0.get(key, options).await
         }
 
-        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
             self.capabilities().check_put(&options)?;
             self.0.put(key, value, options).await
         }
@@ -119,7 +119,7 @@ mod modest {
             key: &Key,
             change: ExpiryChange,
             options: ExpireOptions,
-        ) -> Result<Outcome<ExpireOutcome>> {
+        ) -> Result<Outcome<ExpireResult>> {
             self.capabilities().check_expire(&options)?;
             self.0.expire(key, change, options).await
         }
@@ -129,7 +129,7 @@ mod modest {
             key: &Key,
             patch: &Patch,
             options: PatchOptions,
-        ) -> Result<Outcome<PatchOutcome>> {
+        ) -> Result<Outcome<PatchResult>> {
             self.capabilities().check_patch(patch, &options)?;
             self.0.patch(key, patch, options).await
         }

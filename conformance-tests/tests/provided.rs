@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
-use ttl_core::{CellStore, Clock, ManualClock, Result, TtlStore, async_trait, forward_ttl_store};
+use ttl_core::{CasStore, Clock, ManualClock, Result, TtlStore, async_trait, forward_ttl_store};
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "zoo/den.rs"]
@@ -30,7 +30,7 @@ impl Harness for Provided {
         let clock = Arc::new(ManualClock::new());
         let mut den = Den::new(Arc::clone(&clock) as Arc<dyn Clock>);
         den.capabilities = den.capabilities.with_scan(false).with_created_at(false);
-        let right = Arc::new(CellStore::new(den));
+        let right = Arc::new(CasStore::new(den));
         let store = Arc::new(RequiredOnly(Arc::clone(&right)));
         Ok(Fixture::new(store, Time::Manual(clock)).with_beneath(Arc::new(Cellar(right))))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
-use ttl_core::{CellStore, Result, async_trait};
+use ttl_core::{CasStore, Result, async_trait};
 
 #[allow(unreachable_pub)]
 #[path = "../../ttl-core/examples/toy/mod.rs"]
@@ -17,7 +17,7 @@ impl Harness for ToyHarness {
     async fn fresh(&self) -> Result<Fixture> {
         let mut toy = toy::Toy::default();
         toy.name = ttl_core::Version::random().to_string();
-        Ok(Fixture::new(Arc::new(CellStore::new(toy)), Time::Real))
+        Ok(Fixture::new(Arc::new(CasStore::new(toy)), Time::Real))
     }
 }
 

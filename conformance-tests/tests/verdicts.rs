@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use ttl_conformance::{Case, Fixture, Harness, Ran, Time, Verdict, all, run};
 use ttl_core::{
-    Capabilities, Cell, CellStore, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome,
-    ExpiryChange, GetOptions, Key, Meta, Outcome, PutOptions, Result, Stored, TtlStore, Value, Version,
+    Capabilities, CasBackend, CasStore, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult,
+    ExpiryChange, GetOptions, Key, Outcome, PutOptions, PutResult, Result, Stored, TtlStore, Value, Version,
     async_trait, forward_ttl_store,
 };
 
@@ -36,7 +36,7 @@ enum Trouble {
 
 #[derive(Debug)]
 struct Troubled {
-    inner: CellStore<toy::Toy>,
+    inner: CasStore<toy::Toy>,
     trouble: Trouble,
     calls: AtomicU64,
 }
@@ -63,7 +63,7 @@ impl TtlStore for Troubled {
         self.inner.get(key, options).await
     }
 
-    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         self.meet().await?;
         self.inner.put(key, value, options).await
     }
@@ -73,7 +73,7 @@ impl TtlStore for Troubled {
         key: &Key,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         self.meet().await?;
         self.inner.expire(key, change, options).await
     }
@@ -95,7 +95,7 @@ struct Troubles(Trouble);
 #[async_trait]
 impl Harness for Troubles {
     async fn fresh(&self) -> Result<Fixture> {
-        let inner = CellStore::new(toy());
+        let inner = CasStore::new(toy());
         let store = Troubled { inner, trouble: self.0, calls: AtomicU64::new(0) };
         Ok(Fixture::new(Arc::new(store), Time::Real))
     }
@@ -165,7 +165,7 @@ impl Harness for UnknownAtFirst {
     async fn fresh(&self) -> Result<Fixture> {
         match self.0.fetch_add(1, Ordering::Relaxed) {
             0 => Troubles(Trouble::Fails(1, ErrorKind::OutcomeUnknown)).fresh().await,
-            _ => Ok(Fixture::new(Arc::new(CellStore::new(toy())), Time::Real)),
+            _ => Ok(Fixture::new(Arc::new(CasStore::new(toy())), Time::Real)),
         }
     }
 }
@@ -204,8 +204,8 @@ async fn a_store_that_is_too_slow_to_be_judged_has_not_passed() {
 struct ConnectsLate(toy::Toy, AtomicU64);
 
 #[async_trait]
-impl Cell for ConnectsLate {
-    type Stamp = <toy::Toy as Cell>::Stamp;
+impl CasBackend for ConnectsLate {
+    type Stamp = <toy::Toy as CasBackend>::Stamp;
 
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
@@ -246,7 +246,7 @@ struct Late;
 #[async_trait]
 impl Harness for Late {
     async fn fresh(&self) -> Result<Fixture> {
-        Ok(Fixture::new(Arc::new(CellStore::new(ConnectsLate(toy(), AtomicU64::new(0)))), Time::Real))
+        Ok(Fixture::new(Arc::new(CasStore::new(ConnectsLate(toy(), AtomicU64::new(0)))), Time::Real))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ttl_conformance::{Fixture, Harness, Time, Verdict, all, run_all};
-use ttl_core::{Capabilities, Cell, CellStore, Deadline, Key, Result, Stored, Version, async_trait};
+use ttl_core::{Capabilities, CasBackend, CasStore, Deadline, Key, Result, Stored, Version, async_trait};
 
 #[allow(unreachable_pub)]
 #[path = "../../ttl-core/examples/toy/mod.rs"]
@@ -23,8 +23,8 @@ fn whole_seconds(deadline: Deadline) -> Deadline {
 }
 
 #[async_trait]
-impl Cell for WholeSeconds {
-    type Stamp = <toy::Toy as Cell>::Stamp;
+impl CasBackend for WholeSeconds {
+    type Stamp = <toy::Toy as CasBackend>::Stamp;
 
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities().with_resolution(Duration::from_secs(1))
@@ -65,7 +65,7 @@ impl Harness for WholeSecondsHarness {
     async fn fresh(&self) -> Result<Fixture> {
         let mut toy = toy::Toy::default();
         toy.name = Version::random().to_string();
-        Ok(Fixture::new(Arc::new(CellStore::new(WholeSeconds(toy))), Time::Real))
+        Ok(Fixture::new(Arc::new(CasStore::new(WholeSeconds(toy))), Time::Real))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Condition, DeleteOptions, Error, ErrorKind, ExpireOptions, GetOptions, Lifespan, Patch, PatchOptions,
-    PutOptions, Result, ScanOptions, Select, Want,
+    Projection, PutOptions, Result, Returning, ScanOptions,
 };
 
 /// What a store can do and how well (H1): what is declared works, what is denied answers
@@ -34,11 +34,11 @@ pub struct Capabilities {
     pub conditions: bool,
     /// [`TtlStore::patch`](crate::TtlStore::patch), atomic.
     pub patch: bool,
-    /// Hard caps, [`Lifespan::max`](crate::Lifespan::max).
+    /// Caps, [`Lifespan::max`](crate::Lifespan::max).
     pub caps: bool,
     /// [`TtlStore::scan`](crate::TtlStore::scan).
     pub scan: bool,
-    /// [`Want::CREATED_AT`] (V7). A store that patches by a put, as the provided
+    /// [`Returning::CREATED_AT`] (V7). A store that patches by a put, as the provided
     /// [`TtlStore::patch`](crate::TtlStore::patch) does, cannot offer it: a put starts it anew.
     pub created_at: bool,
     /// Every write makes a version that no write made before; else a version recurs when its value recurs.
@@ -101,7 +101,7 @@ impl Capabilities {
         self
     }
 
-    /// With or without hard caps.
+    /// With or without caps.
     #[must_use]
     pub const fn with_caps(mut self, caps: bool) -> Self {
         self.caps = caps;
@@ -142,7 +142,7 @@ impl Capabilities {
     /// [`ErrorKind::Unsupported`], naming the capability.
     #[inline]
     pub fn check_get(&self, options: &GetOptions) -> Result<()> {
-        self.check_want(options.want, "get")
+        self.check_want(options.returning, "get")
     }
 
     /// Refuses what a put asks for and this store cannot do.
@@ -152,7 +152,7 @@ impl Capabilities {
     pub fn check_put(&self, options: &PutOptions) -> Result<()> {
         let conditional = options.condition != Condition::Always || options.previous;
         self.demand(self.conditions || !conditional, "put", "conditions")?;
-        self.check_want(options.want, "put")?;
+        self.check_want(options.returning, "put")?;
         self.check_lifespan(&options.lifespan, "put")
     }
 
@@ -163,7 +163,7 @@ impl Capabilities {
     pub fn check_patch(&self, patch: &Patch, options: &PatchOptions) -> Result<()> {
         self.demand(self.patch, "patch", "patch")?;
         self.demand(self.conditions || options.if_version.is_none(), "patch", "conditions")?;
-        self.check_want(options.want, "patch")?;
+        self.check_want(options.returning, "patch")?;
         if let Some(create) = &options.create {
             self.check_lifespan(&create.lifespan, "patch")?;
         }
@@ -183,8 +183,9 @@ impl Capabilities {
     /// # Errors
     /// [`ErrorKind::Unsupported`], naming the capability.
     pub fn check_delete(&self, options: &DeleteOptions) -> Result<()> {
-        let plain =
-            options.if_version.is_none() && options.kind.is_none() && options.select == Select::Nothing;
+        let plain = options.if_version.is_none()
+            && options.kind.is_none()
+            && options.projection == Projection::Nothing;
         self.demand(self.conditions || plain, "delete", "conditions")
     }
 
@@ -194,7 +195,7 @@ impl Capabilities {
     /// [`ErrorKind::Unsupported`], naming the capability.
     pub fn check_scan(&self, options: &ScanOptions) -> Result<()> {
         self.demand(self.scan, "scan", "scan")?;
-        self.check_want(options.want, "scan")
+        self.check_want(options.returning, "scan")
     }
 
     /// Refuses a value above [`Capabilities::max_value_bytes`] (V4).
@@ -213,12 +214,12 @@ impl Capabilities {
     }
 
     #[inline]
-    fn check_want(&self, want: Want, operation: &'static str) -> Result<()> {
-        self.demand(self.created_at || !want.contains(Want::CREATED_AT), operation, "created_at")
+    fn check_want(&self, returning: Returning, operation: &'static str) -> Result<()> {
+        self.demand(self.created_at || !returning.contains(Returning::CREATED_AT), operation, "created_at")
     }
 
     fn check_lifespan(&self, lifespan: &Lifespan, operation: &'static str) -> Result<()> {
-        self.demand(self.caps || lifespan.max.is_none(), operation, "caps")
+        self.demand(self.caps || lifespan.max_lifetime.is_none(), operation, "caps")
     }
 
     fn demand(&self, holds: bool, operation: &'static str, capability: &'static str) -> Result<()> {

@@ -206,7 +206,7 @@ impl fmt::Debug for Deadline {
 /// When an entry is to end, as a caller asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// It stays until it is deleted, or until its hard cap.
+    /// It stays until it is deleted, or until its cap.
     Never,
     /// So long after the write, by the clock that decides ([`TtlStore::now`](crate::TtlStore::now)).
     After(Ttl),
@@ -216,7 +216,7 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// The deadline that this asks for, the hard cap left aside.
+    /// The deadline that this asks for, the cap left aside.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidExpiry`] if an instant lies more than [`Ttl::MAX`] after `now` (E8).
@@ -267,13 +267,13 @@ impl From<Deadline> for Expiry {
     }
 }
 
-/// What everything that can create takes: the first expiry, and a hard cap on the whole lifetime.
+/// What everything that can create takes: the first expiry, and a cap on the whole lifetime.
 ///
 /// ```
 /// use ttl_core::{Expiry, Lifespan, Ttl};
 ///
 /// // Slides by half an hour, but never past twelve hours after its creation.
-/// let session = Lifespan::from(Ttl::minutes(30)).with_max(Ttl::hours(12));
+/// let session = Lifespan::from(Ttl::minutes(30)).with_max_lifetime(Ttl::hours(12));
 /// assert_eq!(session.expiry, Expiry::After(Ttl::minutes(30)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -283,26 +283,26 @@ pub struct Lifespan {
     pub expiry: Expiry,
     /// No deadline of this entry ever passes its creation plus this (R4). A cap once set is fixed: overwriting,
     /// patching and extending keep it; only delete and put start a new one.
-    pub max: Option<Ttl>,
+    pub max_lifetime: Option<Ttl>,
 }
 
 impl Lifespan {
-    /// A lifespan with this first expiry and no hard cap.
+    /// A lifespan with this first expiry and no cap.
     #[must_use]
     pub fn new(expiry: impl Into<Expiry>) -> Self {
-        Self { expiry: expiry.into(), max: None }
+        Self { expiry: expiry.into(), max_lifetime: None }
     }
 
     /// No expiry and no cap.
     #[must_use]
     pub const fn persistent() -> Self {
-        Self { expiry: Expiry::Never, max: None }
+        Self { expiry: Expiry::Never, max_lifetime: None }
     }
 
-    /// With a hard cap, counted from the entry's creation.
+    /// With a cap, counted from the entry's creation.
     #[must_use]
-    pub const fn with_max(mut self, max: Ttl) -> Self {
-        self.max = Some(max);
+    pub const fn with_max_lifetime(mut self, max: Ttl) -> Self {
+        self.max_lifetime = Some(max);
         self
     }
 }

@@ -66,11 +66,11 @@ macro_rules! __forward_one {
     };
     (put, $self:ident, $inner:expr) => {
         $crate::__forward_keyed!($self, $inner, put, key: &'life1 $crate::Key, value: $crate::Value,
-            options: $crate::PutOptions => $crate::Result<$crate::Outcome<$crate::Meta>>);
+            options: $crate::PutOptions => $crate::Result<$crate::Outcome<$crate::PutResult>>);
     };
     (expire, $self:ident, $inner:expr) => {
         $crate::__forward_keyed!($self, $inner, expire, key: &'life1 $crate::Key, change: $crate::ExpiryChange,
-            options: $crate::ExpireOptions => $crate::Result<$crate::Outcome<$crate::ExpireOutcome>>);
+            options: $crate::ExpireOptions => $crate::Result<$crate::Outcome<$crate::ExpireResult>>);
     };
     (patch, $self:ident, $inner:expr) => {
         fn patch<'life0, 'life1, 'life2, 'async_trait>(
@@ -78,7 +78,7 @@ macro_rules! __forward_one {
             key: &'life1 $crate::Key,
             patch: &'life2 $crate::Patch,
             options: $crate::PatchOptions,
-        ) -> $crate::BoxFuture<'async_trait, $crate::Result<$crate::Outcome<$crate::PatchOutcome>>>
+        ) -> $crate::BoxFuture<'async_trait, $crate::Result<$crate::Outcome<$crate::PatchResult>>>
         where
             'life0: 'async_trait,
             'life1: 'async_trait,
@@ -102,7 +102,7 @@ macro_rules! __forward_one {
     };
     (put_many, $self:ident, $inner:expr) => {
         $crate::__forward_plain!($self, $inner, put_many, items: ::std::vec::Vec<$crate::PutItem>
-            => ::std::vec::Vec<$crate::Result<$crate::Outcome<$crate::Meta>>>);
+            => ::std::vec::Vec<$crate::Result<$crate::Outcome<$crate::PutResult>>>);
     };
     (delete_many, $self:ident, $inner:expr) => {
         $crate::__forward_keyed!($self, $inner, delete_many, keys: &'life1 [$crate::Key],

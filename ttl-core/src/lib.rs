@@ -15,7 +15,7 @@
 //! | know what a store can do | [`Capabilities`] |
 //! | know what went wrong and what to do | [`Error`], [`ErrorKind`] |
 //! | read the options of a store's URL | [`driver::QueryOptions`] |
-//! | write a driver | [`Cell`] and [`CellStore`], which turn three methods into a whole store |
+//! | write a driver | [`CasBackend`] and [`CasStore`], which turn three methods into a whole store |
 //! | wrap a store | [`forward_ttl_store!`] |
 //! | decide what time it is | [`Clock`], and a [`ManualClock`] for tests |
 //!
@@ -30,7 +30,7 @@
 //! # use std::sync::Arc;
 //! # use ttl_core::*;
 //! # fn main() {
-//! let store: Arc<dyn TtlStore> = Arc::new(CellStore::new(Toy::default()));
+//! let store: Arc<dyn TtlStore> = Arc::new(CasStore::new(Toy::default()));
 //! # let _ = store;
 //! # }
 //! ```
@@ -43,7 +43,7 @@
 //! 3. Map the backend's errors in one place: [`ErrorKind::Unavailable`] if nothing was sent,
 //!    [`ErrorKind::OutcomeUnknown`] if a write may have been applied. Leave secrets out of the text.
 //! 4. Run the conformance suite. Everything that follows only saves round trips.
-//! 5. Put the [`CellStore`] into a struct of your own, implement [`TtlStore`] for it, write the operations that your
+//! 5. Put the [`CasStore`] into a struct of your own, implement [`TtlStore`] for it, write the operations that your
 //!    backend does in one trip, and forward the others by [`forward_ttl_store!`]. What you write asks the `check_`
 //!    methods of [`Capabilities`] before any I/O, and means what [`rules`] says.
 //!
@@ -54,8 +54,8 @@
 mod actions;
 mod bounds;
 mod capabilities;
-mod cell;
-mod cell_store;
+mod cas_backend;
+mod cas_store;
 mod clock;
 mod cursor;
 mod deadline;
@@ -70,9 +70,9 @@ mod options;
 mod outcome;
 mod patch;
 mod policy;
+mod projection;
 mod record;
 pub mod rules;
-mod select;
 mod store;
 mod ttl;
 mod value;
@@ -86,8 +86,8 @@ pub use bytes::Bytes;
 pub use self::actions::Actions;
 pub use self::bounds::Bounds;
 pub use self::capabilities::Capabilities;
-pub use self::cell::{Cell, Stored};
-pub use self::cell_store::CellStore;
+pub use self::cas_backend::{CasBackend, Stored};
+pub use self::cas_store::CasStore;
 pub use self::clock::{Clock, ManualClock, MonotonicClock, SystemClock};
 pub use self::cursor::{Cursor, CursorSecret};
 pub use self::deadline::{Deadline, Expiry, Lifespan, Now};
@@ -99,14 +99,14 @@ pub use self::json::{MAX_DEPTH, field_text, parse_field_text};
 pub use self::key::Key;
 pub use self::misfit::Misfit;
 pub use self::options::{
-    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, OnLive, PatchOptions,
-    PutItem, PutOptions, ScanOptions,
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Guard,
+    PatchOptions, PutItem, PutOptions, ScanOptions,
 };
-pub use self::outcome::{Effect, Entry, ExpireOutcome, Meta, Outcome, Page, PageItem, PatchOutcome};
+pub use self::outcome::{Effect, Entry, ExpireResult, Outcome, Page, PageItem, PatchResult, PutResult};
 pub use self::patch::{Amount, Change, FieldOperation, Patch};
 pub use self::policy::{Refresh, RefreshMode, RefreshPolicy};
+pub use self::projection::{Fields, Projection, Returning};
 pub use self::record::{MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, Record, check_field_name};
-pub use self::select::{Fields, Select, Want};
 pub use self::store::TtlStore;
 pub use self::ttl::Ttl;
 pub use self::value::{Kind, Value};

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use serde_json::Value as Json;
 
-use crate::{Cursor, Deadline, Error, Key, Record, Result, Value, Version, Want};
+use crate::{Cursor, Deadline, Error, Key, Record, Result, Returning, Value, Version};
 
 /// What became of a conditional write. A refusal is an outcome, not an error (C3).
 ///
@@ -145,7 +145,7 @@ impl Entry {
 /// What a write reports of the entry that it left.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Meta {
+pub struct PutResult {
     /// Whether there was no live entry before.
     pub created: bool,
     /// The new deadline, where it was wanted. It may lie in the past: then nothing was left (E6).
@@ -159,7 +159,7 @@ pub struct Meta {
     pub previous: Option<Value>,
 }
 
-impl Meta {
+impl PutResult {
     /// Nothing but whether the write created.
     #[must_use]
     pub const fn new(created: bool) -> Self {
@@ -168,15 +168,15 @@ impl Meta {
 
     /// Reports as much of this deadline and this version as was wanted.
     #[must_use]
-    pub fn wanted(
-        want: Want,
+    pub fn returning(
+        returning: Returning,
         created: bool,
         deadline: Deadline,
         version: impl Into<Option<Version>>,
     ) -> Self {
         Self::new(created)
-            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-            .with_version(version.into().filter(|_| want.contains(Want::VERSION)))
+            .with_deadline(returning.contains(Returning::DEADLINE).then_some(deadline))
+            .with_version(version.into().filter(|_| returning.contains(Returning::VERSION)))
     }
 
     /// With this deadline, if it was wanted.
@@ -235,20 +235,27 @@ impl fmt::Debug for Effect {
 /// What a patch did (P5), or what is there that bounds refuse to change (P7): then it has no effects.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
-pub struct PatchOutcome {
-    /// Deadline, version, creation and whether the patch created.
-    pub meta: Meta,
+pub struct PatchResult {
+    /// Whether there was no live entry before.
+    pub created: bool,
+    /// The new deadline, if it was to be returned.
+    pub deadline: Option<Deadline>,
+    /// The new version, if it was to be returned.
+    pub version: Option<Version>,
+    /// When the entry was created, if it was to be returned (V7).
+    pub created_at: Option<SystemTime>,
     /// The fields that the patch names, as it left them or met them; those that are missing then are left out.
     pub fields: Record,
     /// One for each operation, in the patch's order.
     pub effects: Vec<Effect>,
 }
 
-impl PatchOutcome {
-    /// An outcome of these parts.
+impl PatchResult {
+    /// Creates a result from the metadata that a put of the same entry returns, and from what the patch did.
     #[must_use]
-    pub const fn new(meta: Meta, fields: Record, effects: Vec<Effect>) -> Self {
-        Self { meta, fields, effects }
+    pub fn new(written: PutResult, fields: Record, effects: Vec<Effect>) -> Self {
+        let PutResult { created, deadline, version, created_at, previous: _ } = written;
+        Self { created, deadline, version, created_at, fields, effects }
     }
 
     /// What the pops of the patch took, in their order, empty pops left out.
@@ -263,14 +270,14 @@ impl PatchOutcome {
 /// What an expire did (X7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ExpireOutcome {
+pub struct ExpireResult {
     /// The deadline afterwards. It may lie in the past: then the expire ended the entry.
     pub deadline: Deadline,
     /// Whether it differs from the one before.
     pub changed: bool,
 }
 
-impl ExpireOutcome {
+impl ExpireResult {
     /// An outcome of these parts.
     #[must_use]
     pub const fn new(deadline: Deadline, changed: bool) -> Self {
@@ -350,7 +357,7 @@ mod tests {
     fn debug_prints_no_values() {
         let fields = Record::new().with("token", "s3cret");
         let effects = vec![Effect::Done, Effect::Popped(Some("s3cret".into())), Effect::Removed(2)];
-        let done = PatchOutcome::new(Meta::new(true), fields.clone(), effects);
+        let done = PatchResult::new(PutResult::new(true), fields.clone(), effects);
         let entries = [Entry::new(Value::from("s3cret")), Entry::new(Value::from(fields))];
         let text = format!("{done:?} {entries:?}");
         assert!(text.contains("token") && text.contains("Removed(2)"), "{text}");

@@ -189,7 +189,7 @@ impl<'de> Visitor<'de> for Notation {
 
 /// A policy resolved for one call: how that call moves the deadline of the live entry that it meets.
 ///
-/// It never revives the dead (R3) and never passes the hard cap (R4).
+/// It never revives the dead (R3) and never passes the cap (R4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refresh {

@@ -171,7 +171,7 @@ impl Record {
 
     /// The record with only those of its fields that are named.
     #[must_use]
-    pub fn select(&self, names: &crate::Fields) -> Self {
+    pub fn project(&self, names: &crate::Fields) -> Self {
         Self(Arc::new(
             names
                 .iter()

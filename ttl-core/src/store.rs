@@ -6,9 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 
 use crate::{
-    Capabilities, Condition, DeleteOptions, Effect, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome,
-    Expiry, ExpiryChange, GetOptions, Key, Lifespan, Meta, OnLive, Outcome, Page, Patch, PatchOptions,
-    PatchOutcome, PutItem, PutOptions, Record, Result, ScanOptions, Select, Value, Version, Want, rules,
+    Capabilities, Condition, DeleteOptions, Effect, Entry, Error, ErrorKind, ExistingDeadline, ExpireOptions,
+    ExpireResult, Expiry, ExpiryChange, GetOptions, Key, Lifespan, Outcome, Page, Patch, PatchOptions,
+    PatchResult, Projection, PutItem, PutOptions, PutResult, Record, Result, Returning, ScanOptions, Value,
+    Version, rules,
 };
 
 /// How often the provided methods try again after another writer was faster.
@@ -43,12 +44,12 @@ pub(crate) const ATTEMPTS: usize = 64;
 /// # mod toy { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/toy/mod.rs")); }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<()> {
-/// # let any = CellStore::new(toy::Toy::default());
+/// # let any = CasStore::new(toy::Toy::default());
 /// let store: Arc<dyn TtlStore> = Arc::new(any);
 /// let key = Key::new("session:5f0c")?;
 ///
 /// // A session of half an hour that slides with use, but ends after twelve hours at the latest.
-/// let lifespan = Lifespan::from(Ttl::minutes(30)).with_max(Ttl::hours(12));
+/// let lifespan = Lifespan::from(Ttl::minutes(30)).with_max_lifetime(Ttl::hours(12));
 /// let session = Record::new().with("user", "ada").with("hits", 0);
 /// let put = store.put(&key, session.into(), PutOptions::new(lifespan)).await?;
 /// assert!(put.is_applied());
@@ -88,7 +89,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// Stores a value together with its deadline, as [`rules::put`] says.
     ///
     /// The new entry inherits nothing from a ghost or a deleted one (E3, E9), and from a live one only its cap
-    /// (R4) and what [`PutOptions::on_live`] says. A deadline in the past leaves nothing (E6).
+    /// (R4) and what [`PutOptions::existing_deadline`] says. A deadline in the past leaves nothing (E6).
     ///
     /// With [`PutOptions::previous`] the answer holds the value that the put met (C5), refusals included. What a put
     /// stores was created by it, also where it replaces a live entry (V7).
@@ -99,7 +100,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ErrorKind::InvalidExpiry`] for a deadline too far away (E8), [`ErrorKind::TooLarge`] (V4), both before
     /// anything is written; the backend's failures, [`ErrorKind::OutcomeUnknown`] among them.
-    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>>;
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>>;
 
     /// Changes the deadline of a live entry and nothing else (X5), as [`rules::expire`] says.
     ///
@@ -117,7 +118,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
         key: &Key,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>>;
+    ) -> Result<Outcome<ExpireResult>>;
 
     /// The time by the clock that decides about visibility, as well as this process knows it.
     ///
@@ -148,7 +149,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// [`ErrorKind::InvalidExpiry`]: in all of these nothing was changed (P3). [`ErrorKind::Contention`] if other
     /// writers were always faster: nothing was changed, and it is retryable (P6). The backend's failures,
     /// [`ErrorKind::OutcomeUnknown`] among them.
-    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
         self.capabilities().check_patch(patch, &options)?;
         if let Some(create) = &options.create {
             // Bad input is refused whatever is stored.
@@ -156,7 +157,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
         }
         for _ in 0..ATTEMPTS {
             // The kind comes last: another version is refused before it.
-            let whole = GetOptions::new().with_want(options.want | Want::VERSION);
+            let whole = GetOptions::new().with_returning(options.returning | Returning::VERSION);
             let Some(entry) = self.get(key, whole).await? else {
                 let (Some(create), None) = (&options.create, options.if_version) else {
                     return Ok(Outcome::Absent);
@@ -166,7 +167,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
                     return Ok(Outcome::Refused(None));
                 };
                 let put = PutOptions::new(create.lifespan).with_condition(Condition::IfAbsent);
-                match self.put(key, record.clone().into(), put.with_want(options.want)).await? {
+                match self.put(key, record.clone().into(), put.with_returning(options.returning)).await? {
                     Outcome::Applied(meta) => return outcome(meta, &record, effects, patch),
                     Outcome::Absent | Outcome::Refused(_) => continue,
                 }
@@ -178,18 +179,20 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
             let (deadline, created_at) = (entry.deadline, entry.created_at);
             let mut record = reported_value(entry)?.into_record()?;
             let Some(effects) = rules::apply(&mut record, patch)? else {
-                let meta = Meta::new(false)
+                let meta = PutResult::new(false)
                     .with_created_at(created_at)
-                    .with_deadline(deadline.filter(|_| options.want.contains(Want::DEADLINE)))
-                    .with_version(options.want.contains(Want::VERSION).then_some(version));
-                let there = PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new());
+                    .with_deadline(deadline.filter(|_| options.returning.contains(Returning::DEADLINE)))
+                    .with_version(options.returning.contains(Returning::VERSION).then_some(version));
+                let there = PatchResult::new(meta, record.project(&patch.to_fields()?), Vec::new());
                 return Ok(Outcome::Refused(Some(there)));
             };
             // The lifespan is not used: this put cannot create.
             let put = PutOptions::new(Lifespan::persistent())
                 .with_condition(Condition::IfVersion(version))
-                .with_on_live(options.refresh.map_or(OnLive::Keep, OnLive::Refresh))
-                .with_want(options.want);
+                .with_existing_deadline(
+                    options.refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh),
+                )
+                .with_returning(options.returning);
             match self.put(key, record.clone().into(), put).await? {
                 Outcome::Applied(meta) => return outcome(meta, &record, effects, patch),
                 Outcome::Absent | Outcome::Refused(_) => {}
@@ -215,13 +218,14 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
         self.capabilities().check_delete(&options)?;
         let end = ExpiryChange::Set(Expiry::At(UNIX_EPOCH));
-        if options.select == Select::Nothing && options.kind.is_none() {
+        if options.projection == Projection::Nothing && options.kind.is_none() {
             let expire = ExpireOptions { if_version: options.if_version, ..ExpireOptions::new() };
             return Ok(self.expire(key, end, expire).await?.map(|_| None));
         }
         for _ in 0..ATTEMPTS {
             // The whole, so that version and kind are of one entry: another version is refused before the kind.
-            let Some(entry) = self.get(key, GetOptions::new().with_want(Want::VERSION)).await? else {
+            let Some(entry) = self.get(key, GetOptions::new().with_returning(Returning::VERSION)).await?
+            else {
                 return Ok(Outcome::Absent);
             };
             let version = reported_version(&entry)?;
@@ -229,9 +233,9 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
                 return Ok(Outcome::Refused(None));
             }
             let value = reported_value(entry)?;
-            rules::check_kind(value.kind(), options.kind, &options.select)?;
+            rules::check_kind(value.kind(), options.kind, &options.projection)?;
             if self.expire(key, end, ExpireOptions::new().with_if_version(version)).await?.is_applied() {
-                return Ok(Outcome::Applied(value.select(&options.select).map(Entry::new)));
+                return Ok(Outcome::Applied(value.project(&options.projection).map(Entry::new)));
             }
         }
         Err(contention().with_operation("delete").with_backend(self.capabilities().backend).with_key(key))
@@ -274,7 +278,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     ///
     /// Items fail alone. Items with the same key are applied in their order. Provided: one by one. Cost: Redis,
     /// one request; DynamoDB and CQL, as so many puts, many at a time.
-    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         let mut results = Vec::with_capacity(items.len());
         for item in items {
             results.push(self.put(&item.key, item.value, item.options).await);
@@ -297,12 +301,12 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
 }
 
 fn outcome(
-    meta: Meta,
+    meta: PutResult,
     record: &Record,
     effects: Vec<Effect>,
     patch: &Patch,
-) -> Result<Outcome<PatchOutcome>> {
-    Ok(Outcome::Applied(PatchOutcome::new(meta, record.select(&patch.to_fields()?), effects)))
+) -> Result<Outcome<PatchResult>> {
+    Ok(Outcome::Applied(PatchResult::new(meta, record.project(&patch.to_fields()?), effects)))
 }
 
 fn reported_version(entry: &Entry) -> Result<Version> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{Error, ErrorKind, Record, Result, Select};
+use crate::{Error, ErrorKind, Projection, Record, Result};
 
 /// Which of the two kinds a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,11 +89,11 @@ impl Value {
 
     /// The part that is asked for; `None` for nothing, and for fields of a blob, which has none.
     #[must_use]
-    pub fn select(&self, select: &Select) -> Option<Self> {
-        match (select, self) {
-            (Select::All, value) => Some(value.clone()),
-            (Select::Fields(names), Self::Record(record)) => Some(record.select(names).into()),
-            (Select::Fields(_), Self::Blob(_)) | (Select::Nothing, _) => None,
+    pub fn project(&self, projection: &Projection) -> Option<Self> {
+        match (projection, self) {
+            (Projection::All, value) => Some(value.clone()),
+            (Projection::Fields(names), Self::Record(record)) => Some(record.project(names).into()),
+            (Projection::Fields(_), Self::Blob(_)) | (Projection::Nothing, _) => None,
         }
     }
 

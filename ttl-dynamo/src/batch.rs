@@ -6,7 +6,7 @@ use std::hash::Hash;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::stream::{self, StreamExt};
 use ttl_core::{
-    DeleteOptions, Entry, Error, ErrorKind, GetOptions, Key, Meta, Outcome, PutItem, Result, TtlStore,
+    DeleteOptions, Entry, Error, ErrorKind, GetOptions, Key, Outcome, PutItem, PutResult, Result, TtlStore,
 };
 
 use crate::codec::{self, Item};
@@ -133,7 +133,7 @@ impl Inner {
         let mut request = KeysAndAttributes::builder()
             .set_keys(Some(keys.collect()))
             .consistent_read(self.config.consistent_reads);
-        if let Some(part) = self.projection(&options.select, options.kind, options.want) {
+        if let Some(part) = self.attributes(&options.projection, options.kind, options.returning) {
             request = request
                 .projection_expression(part.expression)
                 .set_expression_attribute_names(Some(part.names));
@@ -155,7 +155,7 @@ impl Inner {
 
 impl DynamoStore {
     /// Each item by a request of its own: those of a batch have no conditions, and one bad item fails them all.
-    pub(crate) async fn put_each(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+    pub(crate) async fn put_each(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         let keyed = items.into_iter().map(|item| (item.key.clone(), item)).collect();
         let put = async |item: PutItem| self.put(&item.key, item.value, item.options).await;
         each(self.0.config.concurrency, keyed, put).await

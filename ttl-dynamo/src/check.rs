@@ -164,7 +164,7 @@ mod tests {
         for name in ["", "ttl:", "ttl:deadline", "ttl:value", "ttl:epoch", &"n".repeat(256)] {
             refused(&config().with_key_attribute(name));
         }
-        for name in ["", "ttl:max", "ttl:key", "ttl:fields"] {
+        for name in ["", "ttl:cap", "ttl:key", "ttl:fields"] {
             refused(&config().with_ttl_attribute(name));
         }
         let same = config().with_key_attribute("id").with_ttl_attribute("id");

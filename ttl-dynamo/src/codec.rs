@@ -6,12 +6,12 @@
 //! | `ttl:version` | S | a random token, new at every write of the value |
 //! | `ttl:deadline` | N | when it ends, in epoch milliseconds; absent if it is persistent |
 //! | `ttl:created` | N | when the value was put, or its record created by a patch, in epoch milliseconds |
-//! | `ttl:max` | N | the hard cap, in epoch milliseconds; absent without one |
+//! | `ttl:cap` | N | the cap, in epoch milliseconds; absent without one |
 //! | `ttl:epoch`, or as it is called here | N | for the table's TTL: not before the deadline, in epoch seconds |
 //! | `ttl:value` | B | a blob's bytes |
 //! | `ttl:fields` | M | a record's fields as native types |
 //!
-//! The entry ends at the earlier of `ttl:deadline` and `ttl:max`.
+//! The entry ends at the earlier of `ttl:deadline` and `ttl:cap`.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -22,10 +22,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Number, Value as Json};
 use ttl_core::rules::Header;
-use ttl_core::{Bytes, Deadline, Kind, Meta, Now, Record, Result, Select, Value, Version, Want};
+use ttl_core::{
+    Bytes, Deadline, Kind, Now, Projection, PutResult, Record, Result, Returning, Value, Version,
+};
 
 use crate::error::not_ours;
-use crate::names::{CREATED, DEADLINE, FIELDS, MAX, VALUE, VERSION};
+use crate::names::{CAP, CREATED, DEADLINE, FIELDS, VALUE, VERSION};
 
 /// An item's attributes.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -48,18 +50,23 @@ pub(crate) fn token_version(token: &str) -> Result<Version> {
 }
 
 /// What a write reports that left this token, or none.
-pub(crate) fn meta(want: Want, created: bool, deadline: Deadline, token: Option<&String>) -> Result<Meta> {
-    let token = token.filter(|_| want.contains(Want::VERSION));
+pub(crate) fn meta(
+    returning: Returning,
+    created: bool,
+    deadline: Deadline,
+    token: Option<&String>,
+) -> Result<PutResult> {
+    let token = token.filter(|_| returning.contains(Returning::VERSION));
     let version = token.map(|token| token_version(token)).transpose()?;
-    Ok(Meta::wanted(want, created, deadline, version))
+    Ok(PutResult::returning(returning, created, deadline, version))
 }
 
 /// When an item was created, if that is wanted.
 ///
 /// # Errors
 /// `Corrupt` for what is wanted and cannot be read. Nobody else looks at it.
-pub(crate) fn created_at(want: Want, item: &Item) -> Result<Option<SystemTime>> {
-    if !want.contains(Want::CREATED_AT) {
+pub(crate) fn created_at(returning: Returning, item: &Item) -> Result<Option<SystemTime>> {
+    if !returning.contains(Returning::CREATED_AT) {
         return Ok(None);
     }
     let Some(AttributeValue::N(millis)) = item.get(CREATED) else { return Err(not_ours()) };
@@ -107,7 +114,7 @@ pub(crate) fn met(now: Now, item: Option<&Item>) -> Result<Option<Header>> {
 
 /// Deadline and cap.
 fn life(item: &Item) -> Result<(Deadline, Deadline)> {
-    Ok((instant(item, DEADLINE)?, instant(item, MAX)?))
+    Ok((instant(item, DEADLINE)?, instant(item, CAP)?))
 }
 
 fn instant(item: &Item, name: &str) -> Result<Deadline> {
@@ -144,17 +151,17 @@ pub(crate) fn replaced(now: Now, item: Option<&Item>) -> Option<Header> {
 }
 
 /// The value of an item, as far as it is selected and was read.
-pub(crate) fn value(item: &mut Item, select: &Select) -> Result<Option<Value>> {
+pub(crate) fn value(item: &mut Item, projection: &Projection) -> Result<Option<Value>> {
     let blob = match item.remove(VALUE) {
         None => None,
         Some(AttributeValue::B(blob)) => Some(blob),
         Some(_) => return Err(not_ours()),
     };
-    match (select, blob) {
-        (Select::Nothing, _) | (Select::Fields(_), Some(_)) => Ok(None),
-        (Select::All, Some(blob)) => Ok(Some(Value::Blob(Bytes::from(Vec::from(blob))))),
+    match (projection, blob) {
+        (Projection::Nothing, _) | (Projection::Fields(_), Some(_)) => Ok(None),
+        (Projection::All, Some(blob)) => Ok(Some(Value::Blob(Bytes::from(Vec::from(blob))))),
         // A record without any of the fields that were asked for comes without the map.
-        (Select::Fields(names), None) => match item.remove(FIELDS) {
+        (Projection::Fields(names), None) => match item.remove(FIELDS) {
             None => Ok(Some(Record::new().into())),
             Some(AttributeValue::M(mut map)) => {
                 let named = names.iter().filter_map(|name| map.remove_entry(name));
@@ -162,7 +169,7 @@ pub(crate) fn value(item: &mut Item, select: &Select) -> Result<Option<Value>> {
             }
             Some(_) => Err(not_ours()),
         },
-        (Select::All, None) => match item.remove(FIELDS) {
+        (Projection::All, None) => match item.remove(FIELDS) {
             Some(AttributeValue::M(map)) => record(map).map(|record| Some(record.into())),
             _ => Err(not_ours()),
         },
@@ -346,7 +353,7 @@ mod tests {
             item(&[(VERSION, s(""))]),
             item(&[(VERSION, s(&"v".repeat(24)))]),
             item(&[(VERSION, s("v")), (DEADLINE, s("1"))]),
-            item(&[(VERSION, s("v")), (MAX, AttributeValue::Null(true))]),
+            item(&[(VERSION, s("v")), (CAP, AttributeValue::Null(true))]),
         ] {
             assert_eq!(header(&bad).unwrap_err().kind(), ErrorKind::Corrupt, "{bad:?}");
         }
@@ -362,7 +369,7 @@ mod tests {
                 AttributeValue::M(item(&[("a", AttributeValue::M(item(&[("ttl:a", s("x"))])))])),
             )]),
         ] {
-            let read = value(&mut bad.clone(), &Select::All);
+            let read = value(&mut bad.clone(), &Projection::All);
             assert_eq!(read.unwrap_err().kind(), ErrorKind::Corrupt, "{bad:?}");
         }
     }

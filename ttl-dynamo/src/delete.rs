@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, DeleteStep};
-use ttl_core::{DeleteOptions, Entry, Key, Kind, Now, Outcome, Result, Select};
+use ttl_core::{DeleteOptions, Entry, Key, Kind, Now, Outcome, Projection, Result};
 
 use crate::codec::{self, Item};
 use crate::error::{answer_lost, contention};
@@ -34,7 +34,7 @@ impl Inner {
             };
             match reply {
                 Reply::Done(item) => {
-                    let taken = taken(item, &options.select);
+                    let taken = taken(item, &options.projection);
                     return taken
                         .map(Outcome::Applied)
                         .map_err(|_| answer_lost("what it took, a damaged field"));
@@ -45,7 +45,7 @@ impl Inner {
                         DeleteStep::Refused => return Ok(Outcome::Refused(None)),
                         // It cannot be read, or became what it is only after another condition had failed.
                         DeleteStep::Remove => {
-                            taken(item, &options.select)?;
+                            taken(item, &options.projection)?;
                             self.step_aside(round, &retries).await?;
                         }
                     }
@@ -58,16 +58,17 @@ impl Inner {
 
 fn request(now: Now, options: &DeleteOptions) -> Write {
     let expected =
-        if matches!(options.select, Select::Fields(_)) { Some(Kind::Record) } else { options.kind };
-    let plain = options.select == Select::Nothing && expected.is_none() && options.if_version.is_none();
+        if matches!(options.projection, Projection::Fields(_)) { Some(Kind::Record) } else { options.kind };
+    let plain =
+        options.projection == Projection::Nothing && expected.is_none() && options.if_version.is_none();
     let write = if plain {
         Write::delete().demand(UNENDED).now(now).value(":number", of_type("N"))
     } else {
         Write::delete().demand_live(now, options.if_version.as_ref())
     };
     // What is not handed out must not be taken away.
-    let write = match options.select {
-        Select::Nothing => write,
+    let write = match options.projection {
+        Projection::Nothing => write,
         _ => write.demand_readable(),
     };
     match expected {
@@ -81,9 +82,9 @@ fn of_type(name: &str) -> AttributeValue {
 }
 
 /// What was selected of the entry that is gone.
-fn taken(item: Option<Item>, select: &Select) -> Result<Option<Entry>> {
-    match (select, item) {
-        (Select::Nothing, _) | (_, None) => Ok(None),
-        (select, Some(mut item)) => Ok(Some(Entry::new(codec::value(&mut item, select)?))),
+fn taken(item: Option<Item>, projection: &Projection) -> Result<Option<Entry>> {
+    match (projection, item) {
+        (Projection::Nothing, _) | (_, None) => Ok(None),
+        (projection, Some(mut item)) => Ok(Some(Entry::new(codec::value(&mut item, projection)?))),
     }
 }

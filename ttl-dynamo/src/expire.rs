@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, ExpireStep, Header};
-use ttl_core::{Deadline, ExpireOptions, ExpireOutcome, ExpiryChange, Guard, Key, Now, Outcome, Result, Ttl};
+use ttl_core::{Deadline, ExpireOptions, ExpireResult, ExpiryChange, Guard, Key, Now, Outcome, Result, Ttl};
 
 use crate::codec::{self, Item};
 use crate::error::contention;
@@ -19,7 +19,7 @@ impl Inner {
         key: &Key,
         change: ExpiryChange,
         options: &ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         check_expire(change, options)?;
         let expire = Expire { store: self, key, change, options };
         let mut retries = self.retries();
@@ -54,7 +54,7 @@ struct Expire<'a> {
 
 /// What a request came upon.
 enum Met {
-    Outcome(Outcome<ExpireOutcome>),
+    Outcome(Outcome<ExpireResult>),
     /// This, at that time: the request was not applied.
     Item(Now, Option<Item>),
 }
@@ -158,13 +158,13 @@ impl Expire<'_> {
     }
 }
 
-fn outcome(step: ExpireStep) -> Outcome<ExpireOutcome> {
+fn outcome(step: ExpireStep) -> Outcome<ExpireResult> {
     match step {
         ExpireStep::Absent => Outcome::Absent,
         ExpireStep::Refused => Outcome::Refused(None),
-        ExpireStep::Keep(deadline) => Outcome::Applied(ExpireOutcome::new(deadline, false)),
+        ExpireStep::Keep(deadline) => Outcome::Applied(ExpireResult::new(deadline, false)),
         ExpireStep::Move(deadline) | ExpireStep::End(deadline) => {
-            Outcome::Applied(ExpireOutcome::new(deadline, true))
+            Outcome::Applied(ExpireResult::new(deadline, true))
         }
     }
 }

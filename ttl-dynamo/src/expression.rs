@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ttl_core::{Deadline, Now, Version, Want};
+use ttl_core::{Deadline, Now, Returning, Version};
 
 use crate::codec::{self, Item};
 use crate::names::Names;
@@ -107,8 +107,8 @@ impl Write {
     }
 
     /// Demands a creation that can be handed out, if it is wanted.
-    pub(crate) fn demand_created_at(self, want: Want) -> Self {
-        if !want.contains(Want::CREATED_AT) {
+    pub(crate) fn demand_created_at(self, returning: Returning) -> Self {
+        if !returning.contains(Returning::CREATED_AT) {
             return self;
         }
         // Between values of different types it is false.

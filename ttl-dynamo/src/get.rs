@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ttl_core::rules::{self, Hit};
 use ttl_core::{
-    Entry, Error, GetOptions, Key, Kind, Now, Refresh, RefreshMode, Result, Select, Version, Want,
+    Entry, Error, GetOptions, Key, Kind, Now, Projection, Refresh, RefreshMode, Result, Returning, Version,
 };
 
 use crate::codec::{self, Item};
@@ -17,23 +17,28 @@ const MAX_NAMED: usize = 300;
 
 /// The part of an item that a read asks for.
 #[derive(Clone, Debug)]
-pub(crate) struct Projection {
+pub(crate) struct Attributes {
     pub(crate) expression: String,
     pub(crate) names: HashMap<String, String>,
 }
 
 impl Inner {
     /// The part of an item that answers a get; `None` is all of it.
-    pub(crate) fn projection(&self, select: &Select, kind: Option<Kind>, want: Want) -> Option<Projection> {
+    pub(crate) fn attributes(
+        &self,
+        projection: &Projection,
+        kind: Option<Kind>,
+        returning: Returning,
+    ) -> Option<Attributes> {
         let mut expression = "#k, #d, #m, #v".to_owned();
-        if want.contains(Want::CREATED_AT) {
+        if returning.contains(Returning::CREATED_AT) {
             expression.push_str(", #c");
         }
         let mut names = HashMap::new();
-        match select {
-            Select::All => return None,
-            Select::Fields(fields) if fields.len() > MAX_NAMED => return None,
-            Select::Fields(fields) => {
+        match projection {
+            Projection::All => return None,
+            Projection::Fields(fields) if fields.len() > MAX_NAMED => return None,
+            Projection::Fields(fields) => {
                 // The bytes tell a blob from a record that has none of the fields.
                 expression.push_str(", #b");
                 for (number, field) in fields.iter().enumerate() {
@@ -43,11 +48,11 @@ impl Inner {
                     names.insert(placeholder, field.to_owned());
                 }
             }
-            Select::Nothing if kind.is_some() => expression.push_str(", #b"),
-            Select::Nothing => {}
+            Projection::Nothing if kind.is_some() => expression.push_str(", #b"),
+            Projection::Nothing => {}
         }
         self.names.used_in(&expression, &mut names);
-        Some(Projection { expression, names })
+        Some(Attributes { expression, names })
     }
 
     pub(crate) async fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
@@ -80,16 +85,16 @@ impl Inner {
         options: &GetOptions,
         retries: &mut Retries,
     ) -> Result<(Now, Option<Item>)> {
-        let projection = self.projection(&options.select, options.kind, options.want);
+        let attributes = self.attributes(&options.projection, options.kind, options.returning);
         let consistent = self.config.consistent_reads;
         let before = self.now_millis();
-        let item = self.read(key, projection.as_ref(), consistent, retries).await?;
+        let item = self.read(key, attributes.as_ref(), consistent, retries).await?;
         let now = self.now_millis();
         let live = |now| Ok(codec::met(now, item.as_ref())?.is_some());
         if now == before || live(now)? || !live(before)? {
             return Ok((now, item));
         }
-        let item = self.read(key, projection.as_ref(), consistent, retries).await?;
+        let item = self.read(key, attributes.as_ref(), consistent, retries).await?;
         Ok((self.now_millis(), item))
     }
 
@@ -144,7 +149,7 @@ impl Inner {
             })
         };
         let written = self.write(key, &mut retries.anew(), build).await;
-        let wanted = options.want.contains(Want::DEADLINE);
+        let wanted = options.returning.contains(Returning::DEADLINE);
         Ok(entry.map(|entry| match written {
             Ok((now, Reply::Done(_))) if wanted => {
                 entry.with_deadline(rules::refreshed(now, &header, refresh))
@@ -172,8 +177,8 @@ impl Inner {
             RefreshMode::ExtendOnly => write.demand("#d < :d AND (attribute_not_exists(#m) OR #d < #m)"),
         };
         // What cannot be read is not kept alive by reading it.
-        let write = if options.select == Select::Nothing { write } else { write.demand_readable() };
-        let write = write.demand_created_at(options.want);
+        let write = if options.projection == Projection::Nothing { write } else { write.demand_readable() };
+        let write = write.demand_created_at(options.returning);
         match expected(options) {
             None => write,
             Some(kind) => write.demand(of_kind(kind)),
@@ -190,7 +195,7 @@ pub(crate) fn of_kind(kind: Kind) -> &'static str {
 }
 
 fn expected(options: &GetOptions) -> Option<Kind> {
-    if matches!(options.select, Select::Fields(_)) { Some(Kind::Record) } else { options.kind }
+    if matches!(options.projection, Projection::Fields(_)) { Some(Kind::Record) } else { options.kind }
 }
 
 /// What a get means for an item: [`rules::get`].
@@ -201,11 +206,12 @@ pub(crate) fn judge(now: Now, item: Option<&Item>, options: &GetOptions) -> Resu
 /// The entry of a hit.
 pub(crate) fn answer(hit: Option<Hit>, item: Option<Item>, options: &GetOptions) -> Result<Option<Entry>> {
     let (Some(hit), Some(mut item)) = (hit, item) else { return Ok(None) };
-    let want = options.want;
-    let version = if want.contains(Want::VERSION) { Some(codec::header(&item)?.version) } else { None };
-    let created_at = codec::created_at(want, &item)?;
-    let entry = Entry::new(codec::value(&mut item, &options.select)?)
-        .with_deadline(want.contains(Want::DEADLINE).then_some(hit.deadline))
+    let returning = options.returning;
+    let version =
+        if returning.contains(Returning::VERSION) { Some(codec::header(&item)?.version) } else { None };
+    let created_at = codec::created_at(returning, &item)?;
+    let entry = Entry::new(codec::value(&mut item, &options.projection)?)
+        .with_deadline(returning.contains(Returning::DEADLINE).then_some(hit.deadline))
         .with_version(version)
         .with_created_at(created_at);
     Ok(Some(entry))

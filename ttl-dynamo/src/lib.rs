@@ -55,7 +55,7 @@
 //! | `ttl:version` | S | 22 random characters, new at every write of the value |
 //! | `ttl:created` | N | when the value was put, or its record created by a patch, in milliseconds since the Unix epoch |
 //! | `ttl:deadline` | N | when it ends, in milliseconds since the Unix epoch; absent if it is persistent |
-//! | `ttl:max` | N | the hard cap, likewise; absent without one. The entry ends at the earlier of the two |
+//! | `ttl:cap` | N | the cap, likewise; absent without one. The entry ends at the earlier of the two |
 //! | `ttl:epoch` | N | the table's TTL attribute, in seconds: a grace after the deadline. Garbage collection only |
 //! | `ttl:value` | B | a blob's bytes |
 //! | `ttl:fields` | M | a record's fields, in native types |

@@ -10,8 +10,8 @@ pub(crate) const KEY: &str = "ttl:key";
 pub(crate) const EPOCH: &str = "ttl:epoch";
 /// When the entry ends, in milliseconds; absent if it is persistent.
 pub(crate) const DEADLINE: &str = "ttl:deadline";
-/// The hard cap in milliseconds; absent without one.
-pub(crate) const MAX: &str = "ttl:max";
+/// The cap in milliseconds; absent without one.
+pub(crate) const CAP: &str = "ttl:cap";
 /// A random token, new at every write of the value.
 pub(crate) const VERSION: &str = "ttl:version";
 /// When the value was put, or its record created, in milliseconds.
@@ -42,7 +42,7 @@ impl Names {
                 "#k" => &self.key,
                 "#d" => DEADLINE,
                 "#e" => &self.epoch,
-                "#m" => MAX,
+                "#m" => CAP,
                 "#v" => VERSION,
                 "#c" => CREATED,
                 "#b" => VALUE,

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value as Json;
 use ttl_core::rules::{self, Header, PatchStep};
 use ttl_core::{
-    Change, Deadline, Effect, FieldOperation, Key, Meta, Now, Outcome, Patch, PatchOptions, PatchOutcome,
-    Record, RefreshMode, Result, Select, Value, Want,
+    Change, Deadline, Effect, FieldOperation, Key, Now, Outcome, Patch, PatchOptions, PatchResult,
+    Projection, PutResult, Record, RefreshMode, Result, Returning, Value,
 };
 
 use crate::codec::{self, Item};
@@ -27,7 +27,7 @@ impl Inner {
         key: &Key,
         patch: &Patch,
         options: &PatchOptions,
-    ) -> Result<Outcome<PatchOutcome>> {
+    ) -> Result<Outcome<PatchResult>> {
         let operations = patch.operations()?;
         if let Some(create) = &options.create {
             // Bad input is refused whatever is stored.
@@ -52,7 +52,7 @@ struct Patching<'a> {
 
 /// What a request came upon.
 enum Met {
-    Outcome(Outcome<PatchOutcome>),
+    Outcome(Outcome<PatchResult>),
     /// This, at that time: the request was not applied.
     Item(Now, Option<Item>),
 }
@@ -67,7 +67,7 @@ enum Step {
 
 impl Patching<'_> {
     /// Patches by one request wherever that can be right, and by a read and a swap where it cannot.
-    async fn run(&self, mut one: Option<OneRequest>, retries: &mut Retries) -> Result<Outcome<PatchOutcome>> {
+    async fn run(&self, mut one: Option<OneRequest>, retries: &mut Retries) -> Result<Outcome<PatchResult>> {
         let mut step = if one.is_some() { Step::One(Form::Moving) } else { Step::Read };
         // The form that a live record did not take: what is in its way is in the record.
         let mut refused = None;
@@ -126,7 +126,7 @@ impl Patching<'_> {
     }
 
     /// What is there, if the patch's bounds refuse it: a request that was not applied says so at once.
-    fn refusal(&self, seen: &Header, item: &Item) -> Result<Option<PatchOutcome>> {
+    fn refusal(&self, seen: &Header, item: &Item) -> Result<Option<PatchResult>> {
         if !self.patch.has_bounds() {
             return Ok(None);
         }
@@ -136,9 +136,9 @@ impl Patching<'_> {
         if rules::apply(&mut before.clone(), self.patch)?.is_some() {
             return Ok(None);
         }
-        let meta = Meta::wanted(self.options.want, false, seen.ends(), seen.version)
+        let meta = PutResult::returning(self.options.returning, false, seen.ends(), seen.version)
             .with_created_at(self.created_at(item)?);
-        Ok(Some(PatchOutcome::new(meta, before, Vec::new())))
+        Ok(Some(PatchResult::new(meta, before, Vec::new())))
     }
 
     /// The form of the one request that is right for this entry.
@@ -182,7 +182,7 @@ impl Patching<'_> {
     }
 
     /// The outcome of one request that was applied over this item.
-    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<PatchOutcome>> {
+    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<PatchResult>> {
         let header = codec::replaced(now, old.as_ref());
         let step = rules::patch(now, header.as_ref(), self.options)?;
         let PatchStep::Change { deadline } = step else { return Err(contention()) };
@@ -217,7 +217,7 @@ impl Patching<'_> {
 
     /// The outcome of one request whose answer was lost and that was found to be applied, by one of the attempts that were
     /// sent at these times.
-    fn own(&self, sent: &[Now], form: Form, mut item: Item) -> Result<Outcome<PatchOutcome>> {
+    fn own(&self, sent: &[Now], form: Form, mut item: Item) -> Result<Outcome<PatchResult>> {
         if self.operations.iter().any(|operation| matches!(operation.change, Change::PopFront)) {
             return Err(answer_lost("what was taken out"));
         }
@@ -234,7 +234,7 @@ impl Patching<'_> {
         };
         let deadline = self.own_deadline(&written, &item)?;
         let created_at = self.created_at(&item)?;
-        let value = codec::value(&mut item, &Select::Fields(self.patch.to_fields()?))?;
+        let value = codec::value(&mut item, &Projection::Fields(self.patch.to_fields()?))?;
         let record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         let effects = vec![Effect::Done; self.operations.len()];
         self.outcome(false, deadline, created_at, &record, effects, true).map(Outcome::Applied)
@@ -242,14 +242,14 @@ impl Patching<'_> {
 
     /// When the item was created, if that is wanted.
     fn created_at(&self, item: &Item) -> Result<Option<SystemTime>> {
-        codec::created_at(self.options.want, item)
+        codec::created_at(self.options.returning, item)
     }
 
     /// The deadline that a write left whose answer was lost, if it is wanted.
     fn own_deadline(&self, written: &[Written], item: &Item) -> Result<Deadline> {
         match deadline_of(written, item)? {
             Some(deadline) => Ok(deadline),
-            None if self.options.want.contains(Want::DEADLINE) => {
+            None if self.options.returning.contains(Returning::DEADLINE) => {
                 Err(answer_lost("the deadline of the entry"))
             }
             None => Ok(Deadline::NEVER),
@@ -264,16 +264,16 @@ impl Patching<'_> {
         record: &Record,
         effects: Vec<Effect>,
         stored: bool,
-    ) -> Result<PatchOutcome> {
-        let meta = codec::meta(self.options.want, created, deadline, stored.then_some(&self.token))?;
+    ) -> Result<PatchResult> {
+        let meta = codec::meta(self.options.returning, created, deadline, stored.then_some(&self.token))?;
         let meta = meta.with_created_at(created_at.filter(|_| stored));
-        Ok(PatchOutcome::new(meta, record.select(&self.patch.to_fields()?), effects))
+        Ok(PatchResult::new(meta, record.project(&self.patch.to_fields()?), effects))
     }
 
     /// Changes the record here, and writes it if it still is what was met.
     async fn over(&self, seen: &Header, mut item: Item, retries: &mut Retries) -> Result<Met> {
         let created_at = self.created_at(&item)?;
-        let value = codec::value(&mut item, &Select::All)?;
+        let value = codec::value(&mut item, &Projection::All)?;
         let mut record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         // What the bounds refuse was told before this was called.
         let effects = rules::apply(&mut record, self.patch)?.ok_or_else(contention)?;
@@ -340,7 +340,7 @@ impl Patching<'_> {
         match self.store.write(self.key, retries, build).await {
             Ok((now, Reply::Done(_))) => match rules::patch(now, None, self.options)? {
                 PatchStep::Create { deadline, .. } => {
-                    applied(deadline, rules::created_at(now, self.options.want), true)
+                    applied(deadline, rules::created_at(now, self.options.returning), true)
                 }
                 _ => Err(contention()),
             },

@@ -105,7 +105,7 @@ impl OneRequest {
         }
         write = write.demand_live(now, options.if_version.as_ref()).demand("attribute_type(#f, :map)");
         // What cannot be reported is not changed.
-        write = write.demand_created_at(options.want);
+        write = write.demand_created_at(options.returning);
         for condition in &fields.conditions {
             write = write.demand(condition);
         }

@@ -3,13 +3,14 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, Header, PutStep};
 use ttl_core::{
-    Condition, Deadline, Key, Kind, Meta, Now, OnLive, Outcome, PutOptions, Result, Select, Value, Want,
+    Condition, Deadline, ExistingDeadline, Key, Kind, Now, Outcome, Projection, PutOptions, PutResult,
+    Result, Returning, Value,
 };
 
 use crate::codec::{self, Item};
 use crate::error::{answer_lost, contention, unknown};
 use crate::expression::Write;
-use crate::names::{CREATED, DEADLINE, MAX, VERSION};
+use crate::names::{CAP, CREATED, DEADLINE, VERSION};
 use crate::send::{Lost, Pinned, Reply, Retries, Written, deadline_of};
 use crate::size;
 use crate::store::{Inner, check_put};
@@ -27,7 +28,12 @@ pub(crate) struct Put<'a> {
 }
 
 impl Inner {
-    pub(crate) async fn put(&self, key: &Key, value: &Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+    pub(crate) async fn put(
+        &self,
+        key: &Key,
+        value: &Value,
+        options: &PutOptions,
+    ) -> Result<Outcome<PutResult>> {
         check_put(options)?;
         let put = Put { store: self, key, value, options, token: codec::new_token() };
         size::check(key, value, self)?;
@@ -36,7 +42,7 @@ impl Inner {
 }
 
 impl Put<'_> {
-    async fn run(&self) -> Result<Outcome<Meta>> {
+    async fn run(&self) -> Result<Outcome<PutResult>> {
         let mut retries = self.store.retries();
         // Bad input is refused whatever is stored.
         self.options.lifespan.expiry.resolve(self.store.now_millis())?;
@@ -79,9 +85,9 @@ impl Put<'_> {
     fn first_deadline(&self, now: Now, cap: Deadline) -> Result<Written> {
         let asked = self.options.lifespan.expiry.resolve(now)?;
         let creates_only = self.options.condition == Condition::IfAbsent;
-        let (deadline, certain) = match self.options.on_live {
-            OnLive::Refresh(refresh) if !creates_only => (Deadline::after(now, refresh.ttl), true),
-            OnLive::Keep => (asked, creates_only),
+        let (deadline, certain) = match self.options.existing_deadline {
+            ExistingDeadline::Refresh(refresh) if !creates_only => (Deadline::after(now, refresh.ttl), true),
+            ExistingDeadline::Keep => (asked, creates_only),
             _ => (asked, true),
         };
         Ok(Written { deadline: deadline.min(cap), certain })
@@ -107,14 +113,14 @@ impl Put<'_> {
     }
 
     /// The outcome of a request that was applied over this item.
-    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<Meta>> {
+    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<PutResult>> {
         let header = codec::replaced(now, old.as_ref());
         let meta = match rules::put(now, header.as_ref(), self.options)? {
             PutStep::Absent => return Ok(Outcome::Absent),
             PutStep::Refused => return Ok(Outcome::Refused(None)),
-            PutStep::Write { deadline, created, .. } => {
-                self.meta(created, deadline, true)?.with_created_at(rules::created_at(now, self.options.want))
-            }
+            PutStep::Write { deadline, created, .. } => self
+                .meta(created, deadline, true)?
+                .with_created_at(rules::created_at(now, self.options.returning)),
             PutStep::Erase { deadline, created } => self.meta(created, deadline, false)?,
         };
         let previous = self.previous(now, header.as_ref(), old);
@@ -125,16 +131,17 @@ impl Put<'_> {
     /// The value of the entry that was met, if it is to be handed back.
     fn previous(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Option<Value>> {
         match (rules::live(now, header), item) {
-            (Some(_), Some(mut item)) if self.options.previous => codec::value(&mut item, &Select::All),
+            (Some(_), Some(mut item)) if self.options.previous => codec::value(&mut item, &Projection::All),
             _ => Ok(None),
         }
     }
 
     /// The outcome of a put that this entry refuses.
-    fn refused(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Outcome<Meta>> {
+    fn refused(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Outcome<PutResult>> {
         let Some(seen) = header.filter(|_| self.options.previous) else { return Ok(Outcome::Refused(None)) };
-        let created_at = item.as_ref().map(|item| codec::created_at(self.options.want, item)).transpose()?;
-        let meta = Meta::wanted(self.options.want, false, seen.ends(), seen.version)
+        let created_at =
+            item.as_ref().map(|item| codec::created_at(self.options.returning, item)).transpose()?;
+        let meta = PutResult::returning(self.options.returning, false, seen.ends(), seen.version)
             .with_created_at(created_at.flatten());
         Ok(Outcome::Refused(Some(meta.with_previous(self.previous(now, header, item)?))))
     }
@@ -147,7 +154,7 @@ impl Put<'_> {
         item: &Item,
         created: bool,
         written: impl Fn(Now, Deadline) -> Result<Written>,
-    ) -> Result<Outcome<Meta>> {
+    ) -> Result<Outcome<PutResult>> {
         if self.options.previous && !created {
             return Err(answer_lost("what it replaced"));
         }
@@ -155,12 +162,12 @@ impl Put<'_> {
         let written = sent.iter().map(|now| written(*now, cap)).collect::<Result<Vec<_>>>()?;
         let deadline = match deadline_of(&written, item)? {
             Some(deadline) => deadline,
-            None if self.options.want.contains(Want::DEADLINE) => {
+            None if self.options.returning.contains(Returning::DEADLINE) => {
                 return Err(answer_lost("the deadline that it kept"));
             }
             None => Deadline::NEVER,
         };
-        let created_at = codec::created_at(self.options.want, item)?;
+        let created_at = codec::created_at(self.options.returning, item)?;
         Ok(Outcome::Applied(self.meta(created, deadline, true)?.with_created_at(created_at)))
     }
 
@@ -170,7 +177,7 @@ impl Put<'_> {
         created: bool,
         retries: &Retries,
         written: impl Fn(Now, Deadline) -> Result<Written>,
-    ) -> Result<Outcome<Meta>> {
+    ) -> Result<Outcome<PutResult>> {
         let (now, error) = match lost {
             Lost::Unknown(now, error) => (now, error),
             lost => return Err(lost.into_error()),
@@ -181,8 +188,8 @@ impl Put<'_> {
         }
     }
 
-    fn meta(&self, created: bool, deadline: Deadline, stored: bool) -> Result<Meta> {
-        codec::meta(self.options.want, created, deadline, stored.then_some(&self.token))
+    fn meta(&self, created: bool, deadline: Deadline, stored: bool) -> Result<PutResult> {
+        codec::meta(self.options.returning, created, deadline, stored.then_some(&self.token))
     }
 
     /// Decides here by what was met, and writes if that still stands.
@@ -191,7 +198,7 @@ impl Put<'_> {
         mut now: Now,
         mut item: Option<Item>,
         retries: &mut Retries,
-    ) -> Result<Outcome<Meta>> {
+    ) -> Result<Outcome<PutResult>> {
         // Who loses the race to create goes back to the first request: swaps would make all the others wait.
         let mut lost_race = false;
         for round in 0..ROUNDS {
@@ -286,7 +293,7 @@ impl Put<'_> {
 
 /// What a request came upon.
 enum Met {
-    Outcome(Outcome<Meta>),
+    Outcome(Outcome<PutResult>),
     /// This, at that time: the request was not applied.
     Item(Now, Option<Item>),
 }
@@ -311,7 +318,7 @@ impl Inner {
             item.insert(self.names.epoch.clone(), self.epoch(now, deadline));
         }
         if let Some(cap) = cap {
-            item.insert(MAX.to_owned(), codec::deadline_attribute(cap));
+            item.insert(CAP.to_owned(), codec::deadline_attribute(cap));
         }
         item
     }

@@ -1,6 +1,6 @@
 //! The first request of a put: right for most states of the key, and refused by the rest.
 
-use ttl_core::{Condition, Deadline, Now, OnLive, Refresh, RefreshMode, Result};
+use ttl_core::{Condition, Deadline, ExistingDeadline, Now, Refresh, RefreshMode, Result};
 
 use crate::codec;
 use crate::expression::Write;
@@ -27,7 +27,7 @@ impl Put<'_> {
     /// Decides as [`rules::put`](ttl_core::rules::put) for whatever it is applied to.
     pub(crate) fn first_request(&self, now: Now) -> Result<Write> {
         let asked = self.options.lifespan.expiry.resolve(now)?;
-        let cap = self.options.lifespan.max.map(|max| Deadline::after(now, max));
+        let cap = self.options.lifespan.max_lifetime.map(|max| Deadline::after(now, max));
         let fresh = asked.min(cap.unwrap_or(Deadline::NEVER));
         let (always, version) = match &self.options.condition {
             Condition::IfAbsent if fresh.is_expired(now) => return Ok(Write::delete().demand_free(now)),
@@ -35,7 +35,7 @@ impl Put<'_> {
             Condition::IfVersion(version) => (false, Some(version)),
             condition => (*condition == Condition::Always, None),
         };
-        if asked.is_expired(now) && self.options.on_live == OnLive::Replace {
+        if asked.is_expired(now) && self.options.existing_deadline == ExistingDeadline::Replace {
             return Ok(if always {
                 Write::delete().demand("attribute_not_exists(#k) OR attribute_type(#v, :text)")
             } else {
@@ -45,7 +45,7 @@ impl Put<'_> {
         let mut write = self.content(now);
         if let Some(cap) = cap {
             write = write.set_value("#m = if_not_exists(#m, :m)", ":m", codec::deadline_attribute(cap));
-        } else if asked.is_never() && self.options.on_live == OnLive::Replace {
+        } else if asked.is_never() && self.options.existing_deadline == ExistingDeadline::Replace {
             // An entry with a cap has a deadline, which is not known here.
             let write = write.remove("#d").remove("#e");
             return Ok(if always {
@@ -55,9 +55,11 @@ impl Put<'_> {
             });
         }
         let creates = always && !fresh.is_expired(now);
-        let (write, elsewhere) = match self.options.on_live {
-            OnLive::Keep => self.keeping(write, now, asked, cap, creates),
-            OnLive::Refresh(refresh) => self.refreshing(write, now, &refresh, creates.then_some(asked)),
+        let (write, elsewhere) = match self.options.existing_deadline {
+            ExistingDeadline::Keep => self.keeping(write, now, asked, cap, creates),
+            ExistingDeadline::Refresh(refresh) => {
+                self.refreshing(write, now, &refresh, creates.then_some(asked))
+            }
             _ => (self.replacing(write, now, asked, cap), Elsewhere::Ghosts),
         };
         Ok(match elsewhere {

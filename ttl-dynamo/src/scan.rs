@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
-use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Now, Page, PageItem, Result, ScanOptions, Want};
+use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Now, Page, PageItem, Result, Returning, ScanOptions};
 
 use crate::check::MAX_SEGMENTS;
 use crate::codec::{self, Item};
@@ -91,9 +91,9 @@ impl Inner {
             format!("begins_with(#k, :p) AND {NOT_ENDED}")
         };
         // Which kind an entry is of does not matter; without values neither is read.
-        let projection = self.projection(&options.select, None, options.want);
+        let attributes = self.attributes(&options.projection, None, options.returning);
         let (part, mut names) =
-            projection.map_or_else(Default::default, |part| (Some(part.expression), part.names));
+            attributes.map_or_else(Default::default, |part| (Some(part.expression), part.names));
         self.names.used_in(&filter, &mut names);
         let client = self.client.get(&self.config).await?;
         let mut retries = self.retries();
@@ -158,10 +158,12 @@ impl Inner {
 /// Returns what a scan tells of an item; `None` for one that has ended.
 fn entry(now: Now, mut item: Item, options: &ScanOptions) -> Result<Option<Entry>> {
     let Some(header) = codec::met(now, Some(&item))? else { return Ok(None) };
-    let created_at = codec::created_at(options.want, &item)?;
-    let entry = Entry::new(codec::value(&mut item, &options.select)?)
-        .with_deadline(options.want.contains(Want::DEADLINE).then(|| header.deadline.min(header.cap)))
-        .with_version(options.want.contains(Want::VERSION).then_some(header.version))
+    let created_at = codec::created_at(options.returning, &item)?;
+    let entry = Entry::new(codec::value(&mut item, &options.projection)?)
+        .with_deadline(
+            options.returning.contains(Returning::DEADLINE).then(|| header.deadline.min(header.cap)),
+        )
+        .with_version(options.returning.contains(Returning::VERSION).then_some(header.version))
         .with_created_at(created_at);
     Ok(Some(entry))
 }

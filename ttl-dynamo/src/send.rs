@@ -13,7 +13,7 @@ use ttl_core::{Deadline, Error, Key, Now, Result};
 use crate::codec::{self, Item};
 use crate::error::{Failure, contention, failure, unknown};
 use crate::expression::{Action, Write};
-use crate::get::Projection;
+use crate::get::Attributes;
 use crate::names::VERSION;
 use crate::store::Inner;
 
@@ -144,7 +144,7 @@ impl Inner {
     pub(crate) async fn read(
         &self,
         key: &Key,
-        part: Option<&Projection>,
+        part: Option<&Attributes>,
         consistent: bool,
         retries: &mut Retries,
     ) -> Result<Option<Item>> {

@@ -6,7 +6,7 @@ use ttl_core::{Error, ErrorKind, Key, Result, Value};
 
 use crate::codec;
 use crate::config::DynamoConfig;
-use crate::names::{CREATED, DEADLINE, FIELDS, MAX, VALUE, VERSION};
+use crate::names::{CAP, CREATED, DEADLINE, FIELDS, VALUE, VERSION};
 use crate::store::Inner;
 
 /// The largest item.
@@ -48,7 +48,7 @@ pub(crate) fn check(key: &Key, value: &Value, store: &Inner) -> Result<()> {
 /// What an item counts beside key and value, with a deadline and a cap.
 fn fixed_bytes(config: &DynamoConfig) -> usize {
     let names = config.key_attribute.len() + config.ttl_attribute.len();
-    let instants = DEADLINE.len() + MAX.len() + CREATED.len() + 4 * INSTANT_BYTES;
+    let instants = DEADLINE.len() + CAP.len() + CREATED.len() + 4 * INSTANT_BYTES;
     names + instants + VERSION.len() + TOKEN_BYTES
 }
 

@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::{
-    Capabilities, Clock, Condition, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
-    ExpireOutcome, ExpiryChange, GetOptions, Guard, Key, Meta, Now, OnLive, Outcome, Page, Patch,
-    PatchOptions, PatchOutcome, PutItem, PutOptions, Result, ScanOptions, SystemClock, TtlStore, Value,
-    async_trait,
+    Capabilities, Clock, Condition, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExistingDeadline,
+    ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Guard, Key, Now, Outcome, Page, Patch,
+    PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result, ScanOptions, SystemClock, TtlStore,
+    Value, async_trait,
 };
 
 use crate::client::LazyClient;
@@ -127,7 +127,7 @@ impl TtlStore for DynamoStore {
         tried(self.0.get(key, &options).await, "get", key)
     }
 
-    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         tried(self.0.put(key, &value, &options).await, "put", key)
     }
 
@@ -136,11 +136,11 @@ impl TtlStore for DynamoStore {
         key: &Key,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         tried(self.0.expire(key, change, &options).await, "expire", key)
     }
 
-    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
         tried(self.0.patch(key, patch, &options).await, "patch", key)
     }
 
@@ -158,7 +158,7 @@ impl TtlStore for DynamoStore {
         results.into_iter().zip(keys).map(|(result, key)| tried(result, "get", key)).collect()
     }
 
-    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         self.put_each(items).await
     }
 
@@ -169,10 +169,10 @@ impl TtlStore for DynamoStore {
 
 /// Refuses options that are newer than this driver, which would else be ignored.
 pub(crate) fn check_put(options: &PutOptions) -> Result<()> {
-    match (options.condition, options.on_live) {
+    match (options.condition, options.existing_deadline) {
         (
             Condition::Always | Condition::IfAbsent | Condition::IfPresent | Condition::IfVersion(_),
-            OnLive::Replace | OnLive::Keep | OnLive::Refresh(_),
+            ExistingDeadline::Replace | ExistingDeadline::Keep | ExistingDeadline::Refresh(_),
         ) => Ok(()),
         _ => Err(newer("condition")),
     }

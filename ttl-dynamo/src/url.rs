@@ -208,7 +208,7 @@ mod tests {
             ("dynamodb://table?reads=fast", "consistent, eventual"),
             ("dynamodb://table?table=drop", "look, lazy, check, ensure"),
             ("dynamodb://table?namespace=a:b", "namespace"),
-            ("dynamodb://table?key_attribute=ttl:max", "driver's"),
+            ("dynamodb://table?key_attribute=ttl:cap", "driver's"),
             ("dynamodb://table?region=a1&region=b1", "twice"),
         ] {
             let text = refused(url);

@@ -51,7 +51,7 @@ pub(crate) fn scan(store: &Inner, options: &ScanOptions) -> Result<Page> {
         .filter(|_| more)
         .map(|(position, ..)| Cursor::seal(&secret, &scope, &position.encode()));
     let items = listed.into_iter().map(|(_, key, mut answer)| {
-        answer.value = answer.value.and_then(|value| select(value, &options.select));
+        answer.value = answer.value.and_then(|value| select(value, &options.projection));
         PageItem::new(key, Ok(answer))
     });
     Ok(Page::new(items.collect(), end))
@@ -97,9 +97,9 @@ impl Table {
     }
 
     fn listed(&self, rank: Rank, entry: &Entry, options: &ScanOptions) -> Result<(Rank, Key, Answer)> {
-        self.note_share(entry, &options.select);
+        self.note_share(entry, &options.projection);
         let deadline = Deadline::from_epoch_millis(entry.state().load().deadline());
-        let answer = self.answer(entry, &options.select, options.want, deadline);
+        let answer = self.answer(entry, &options.projection, options.returning, deadline);
         Ok((rank, entry.to_key()?, answer))
     }
 

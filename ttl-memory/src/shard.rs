@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::RwLock;
 use ttl_core::rules;
-use ttl_core::{Deadline, Entry as Answer, Error, GetOptions, Now, Result, Select, Value, Want};
+use ttl_core::{Deadline, Entry as Answer, Error, GetOptions, Now, Projection, Result, Returning, Value};
 
 use crate::entry::Entry;
 use crate::state::Word;
@@ -35,7 +35,7 @@ impl Table {
     /// A get under the read lock, of an entry that is there.
     #[inline]
     pub(crate) fn read(&self, entry: &Entry, options: &GetOptions, time: &Time) -> Verdict {
-        let shares = shares_buffer(entry, &options.select);
+        let shares = shares_buffer(entry, &options.projection);
         let mut first_share = false;
         let verdict = entry.state().update(|word| {
             // What a refresh counts from must be now.
@@ -89,14 +89,14 @@ impl Table {
             self.set_deadline(at, deadline);
         }
         let Some(entry) = self.find(at) else { return Ok(None) };
-        self.note_share(entry, &options.select);
+        self.note_share(entry, &options.projection);
         let deadline = hit.refresh.unwrap_or(hit.deadline);
-        Ok(Some(self.answer(entry, &options.select, options.want, deadline)))
+        Ok(Some(self.answer(entry, &options.projection, options.returning, deadline)))
     }
 
     /// Accounts for a buffer that is handed out for the first time.
-    pub(crate) fn note_share(&self, entry: &Entry, select: &Select) {
-        if shares_buffer(entry, select)
+    pub(crate) fn note_share(&self, entry: &Entry, projection: &Projection) {
+        if shares_buffer(entry, projection)
             && entry.state().update(|word| (word.with(Word::SHARED), !word.has(Word::SHARED)))
         {
             self.bytes.fetch_add(weight::SHARED_BLOB, Ordering::Relaxed);
@@ -105,30 +105,36 @@ impl Table {
 
     /// The answer, with the whole value where any of it was selected; the part is selected after the lock.
     #[inline]
-    pub(crate) fn answer(&self, entry: &Entry, select: &Select, want: Want, deadline: Deadline) -> Answer {
-        let value = (!matches!(select, Select::Nothing)).then(|| entry.value().clone());
+    pub(crate) fn answer(
+        &self,
+        entry: &Entry,
+        projection: &Projection,
+        returning: Returning,
+        deadline: Deadline,
+    ) -> Answer {
+        let value = (!matches!(projection, Projection::Nothing)).then(|| entry.value().clone());
         let answer = Answer::new(value);
-        if want.is_empty() {
+        if returning.is_empty() {
             return answer;
         }
         answer
-            .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-            .with_version(want.contains(Want::VERSION).then(|| entry.version(self.store)))
-            .with_created_at(want.contains(Want::CREATED_AT).then(|| entry.created_at()))
+            .with_deadline(returning.contains(Returning::DEADLINE).then_some(deadline))
+            .with_version(returning.contains(Returning::VERSION).then(|| entry.version(self.store)))
+            .with_created_at(returning.contains(Returning::CREATED_AT).then(|| entry.created_at()))
     }
 }
 
 /// Whether a get with this selection hands out the buffer of a blob.
 #[inline]
-fn shares_buffer(entry: &Entry, select: &Select) -> bool {
-    matches!(select, Select::All) && matches!(entry.value(), Value::Blob(bytes) if !bytes.is_empty())
+fn shares_buffer(entry: &Entry, projection: &Projection) -> bool {
+    matches!(projection, Projection::All) && matches!(entry.value(), Value::Blob(bytes) if !bytes.is_empty())
 }
 
 /// The selected part of a value; none of a blob where fields are selected.
-pub(crate) fn select(value: Value, select: &Select) -> Option<Value> {
-    match (select, value) {
-        (Select::All, value) => Some(value),
-        (Select::Fields(names), Value::Record(record)) => Some(record.select(names).into()),
-        (Select::Fields(_), Value::Blob(_)) | (Select::Nothing, _) => None,
+pub(crate) fn select(value: Value, projection: &Projection) -> Option<Value> {
+    match (projection, value) {
+        (Projection::All, value) => Some(value),
+        (Projection::Fields(names), Value::Record(record)) => Some(record.project(names).into()),
+        (Projection::Fields(_), Value::Blob(_)) | (Projection::Nothing, _) => None,
     }
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use ttl_core::{
-    Capabilities, DeleteOptions, Entry as Answer, Error, ExpireOptions, ExpireOutcome, ExpiryChange,
-    GetOptions, Key, Meta, Now, Outcome, Page, Patch, PatchOptions, PatchOutcome, PutItem, PutOptions,
-    Result, ScanOptions, Select, TtlStore, Value,
+    Capabilities, DeleteOptions, Entry as Answer, Error, ExpireOptions, ExpireResult, ExpiryChange,
+    GetOptions, Key, Now, Outcome, Page, Patch, PatchOptions, PatchResult, Projection, PutItem, PutOptions,
+    PutResult, Result, ScanOptions, TtlStore, Value,
 };
 
 use crate::config::{MemoryConfig, Reclaim};
@@ -180,7 +180,7 @@ impl Inner {
         let table = shard.table.read();
         let Some(entry) = table.find(at) else { return Ok(None) };
         let answer = match table.read(entry, options, &self.time) {
-            Verdict::Live(deadline) => table.answer(entry, &options.select, options.want, deadline),
+            Verdict::Live(deadline) => table.answer(entry, &options.projection, options.returning, deadline),
             Verdict::Dead => return Ok(None),
             Verdict::Failed(error) => return Err(failed(error, "get", key)),
             Verdict::Write => {
@@ -189,7 +189,11 @@ impl Inner {
             }
         };
         drop(table);
-        Ok(Some(if matches!(options.select, Select::Fields(_)) { selected(answer, options) } else { answer }))
+        Ok(Some(if matches!(options.projection, Projection::Fields(_)) {
+            selected(answer, options)
+        } else {
+            answer
+        }))
     }
 
     #[cold]
@@ -226,7 +230,7 @@ impl Inner {
         outcome.map_err(|error| failed(error, operation, key))
     }
 
-    fn put(self: &Arc<Self>, key: &Key, value: Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+    fn put(self: &Arc<Self>, key: &Key, value: Value, options: &PutOptions) -> Result<Outcome<PutResult>> {
         let value = crate::weight::own(value);
         self.limits.check(key.as_bytes().len(), &value).map_err(|error| failed(error, "put", key))?;
         self.write(key, "put", |table, at, now, trash| table.put(at, value, options, now, trash))
@@ -235,13 +239,14 @@ impl Inner {
     fn delete(self: &Arc<Self>, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Answer>>> {
         let outcome =
             self.write(key, "delete", |table, at, now, trash| table.delete(at, options, now, trash))?;
-        Ok(outcome.map(|taken| taken.map(|entry| Answer::new(select(entry.into_value(), &options.select)))))
+        Ok(outcome
+            .map(|taken| taken.map(|entry| Answer::new(select(entry.into_value(), &options.projection)))))
     }
 }
 
 /// The answer with the selected part of the value.
 fn selected(mut answer: Answer, options: &GetOptions) -> Answer {
-    answer.value = answer.value.and_then(|value| select(value, &options.select));
+    answer.value = answer.value.and_then(|value| select(value, &options.projection));
     answer
 }
 
@@ -265,7 +270,7 @@ impl TtlStore for MemoryStore {
         self.0.get(key, &options)
     }
 
-    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         self.0.put(key, value, &options)
     }
 
@@ -274,11 +279,11 @@ impl TtlStore for MemoryStore {
         key: &Key,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         self.0.write(key, "expire", |table, at, now, trash| table.expire(at, change, &options, now, trash))
     }
 
-    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
         patch.operations().map_err(|error| failed(error, "patch", key))?;
         self.0.write(key, "patch", |table, at, now, trash| table.patch(at, patch, &options, now, trash))
     }
@@ -295,7 +300,7 @@ impl TtlStore for MemoryStore {
         keys.iter().map(|key| self.0.get(key, &options)).collect()
     }
 
-    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         items.into_iter().map(|item| self.0.put(&item.key, item.value, &item.options)).collect()
     }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hashbrown::HashTable;
 use ttl_core::rules::{self, DeleteStep, ExpireStep, Header, PatchStep, PutStep};
 use ttl_core::{
-    Deadline, DeleteOptions, ExpireOptions, ExpireOutcome, ExpiryChange, Meta, Now, Outcome, Patch,
-    PatchOptions, PatchOutcome, PutOptions, Record, Result, Select, Value, Want,
+    Deadline, DeleteOptions, ExpireOptions, ExpireResult, ExpiryChange, Now, Outcome, Patch, PatchOptions,
+    PatchResult, Projection, PutOptions, PutResult, Record, Result, Returning, Value,
 };
 
 use crate::entry::{self, Content, Entry};
@@ -93,7 +93,7 @@ impl Table {
         options: &PutOptions,
         now: Now,
         trash: &mut Trash,
-    ) -> Result<Outcome<Meta>> {
+    ) -> Result<Outcome<PutResult>> {
         let place = self.place(at);
         let stored = self.header(place);
         let previous = if options.previous { self.live_value(place, stored.as_ref(), now) } else { None };
@@ -101,19 +101,19 @@ impl Table {
             Ok(PutStep::Write { deadline, cap, created }) => {
                 let created_at = now.as_epoch_millis();
                 let content = Content { cap, version: self.version(), created_at, value };
-                let meta = self.meta(created, options.want, deadline, Some(&content));
+                let meta = self.meta(created, options.returning, deadline, Some(&content));
                 self.write(at, place, content, deadline, trash);
                 return Ok(Outcome::Applied(meta.with_previous(previous)));
             }
             Ok(PutStep::Erase { deadline, created }) => {
                 self.remove(at, trash);
-                let meta = self.meta(created, options.want, deadline, None);
+                let meta = self.meta(created, options.returning, deadline, None);
                 Ok(Outcome::Applied(meta.with_previous(previous)))
             }
             Ok(PutStep::Absent) => Ok(Outcome::Absent),
             Ok(PutStep::Refused) => Ok(Outcome::Refused(match (previous, stored) {
                 (Some(previous), Some(stored)) => {
-                    Some(self.there(place, &stored, options.want).with_previous(previous))
+                    Some(self.there(place, &stored, options.returning).with_previous(previous))
                 }
                 _ => None,
             })),
@@ -130,7 +130,7 @@ impl Table {
         options: &PatchOptions,
         now: Now,
         trash: &mut Trash,
-    ) -> Result<Outcome<PatchOutcome>> {
+    ) -> Result<Outcome<PatchResult>> {
         let place = self.place(at);
         let stored = self.header(place);
         let (deadline, cap, record) = match rules::patch(now, stored.as_ref(), options)? {
@@ -148,21 +148,21 @@ impl Table {
                     return Ok(Outcome::Refused(None));
                 };
                 self.remove(at, trash);
-                let meta = self.meta(true, options.want, deadline, None);
-                let fields = record.select(&patch.to_fields()?);
-                return Ok(Outcome::Applied(PatchOutcome::new(meta, fields, effects)));
+                let meta = self.meta(true, options.returning, deadline, None);
+                let fields = record.project(&patch.to_fields()?);
+                return Ok(Outcome::Applied(PatchResult::new(meta, fields, effects)));
             }
         };
         let created = record.is_none();
         let mut record = record.unwrap_or_else(|| options.initial());
         let Some(effects) = rules::apply(&mut record, patch)? else {
             let there = stored.filter(|_| !created).map(|stored| {
-                let meta = self.there(place, &stored, options.want);
-                Ok(PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new()))
+                let meta = self.there(place, &stored, options.returning);
+                Ok(PatchResult::new(meta, record.project(&patch.to_fields()?), Vec::new()))
             });
             return Ok(Outcome::Refused(there.transpose()?));
         };
-        let fields = record.select(&patch.to_fields()?);
+        let fields = record.project(&patch.to_fields()?);
         let value = Value::Record(record);
         self.limits.check(at.key.len(), &value)?;
         let created_at = match place.and_then(|place| self.entries.get_bucket(place)) {
@@ -170,9 +170,9 @@ impl Table {
             _ => now.as_epoch_millis(),
         };
         let content = Content { cap, version: self.version(), created_at, value };
-        let meta = self.meta(created, options.want, deadline, Some(&content));
+        let meta = self.meta(created, options.returning, deadline, Some(&content));
         self.write(at, place, content, deadline, trash);
-        Ok(Outcome::Applied(PatchOutcome::new(meta, fields, effects)))
+        Ok(Outcome::Applied(PatchResult::new(meta, fields, effects)))
     }
 
     pub(crate) fn expire(
@@ -182,18 +182,18 @@ impl Table {
         options: &ExpireOptions,
         now: Now,
         trash: &mut Trash,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         Ok(match rules::expire(now, self.header(self.place(at)).as_ref(), change, options)? {
             ExpireStep::Absent => Outcome::Absent,
             ExpireStep::Refused => Outcome::Refused(None),
-            ExpireStep::Keep(deadline) => Outcome::Applied(ExpireOutcome::new(deadline, false)),
+            ExpireStep::Keep(deadline) => Outcome::Applied(ExpireResult::new(deadline, false)),
             ExpireStep::Move(deadline) => {
                 self.set_deadline(at, deadline);
-                Outcome::Applied(ExpireOutcome::new(deadline, true))
+                Outcome::Applied(ExpireResult::new(deadline, true))
             }
             ExpireStep::End(deadline) => {
                 self.remove(at, trash);
-                Outcome::Applied(ExpireOutcome::new(deadline, true))
+                Outcome::Applied(ExpireResult::new(deadline, true))
             }
         })
     }
@@ -211,7 +211,7 @@ impl Table {
             DeleteStep::Remove => {
                 self.remove(at, trash);
                 let taken = trash.entries.pop();
-                if options.select == Select::Nothing {
+                if options.projection == Projection::Nothing {
                     trash.entries.extend(taken);
                     Outcome::Applied(None)
                 } else {
@@ -290,25 +290,32 @@ impl Table {
     }
 
     /// What a write reports that leaves this, or nothing.
-    fn meta(&self, created: bool, want: Want, deadline: Deadline, left: Option<&Content>) -> Meta {
+    fn meta(
+        &self,
+        created: bool,
+        returning: Returning,
+        deadline: Deadline,
+        left: Option<&Content>,
+    ) -> PutResult {
         let version = left.map(|left| entry::version(self.store, left.version));
-        let created_at = left.filter(|_| want.contains(Want::CREATED_AT)).map(|left| left.created_at);
-        Meta::wanted(want, created, deadline, version)
+        let created_at =
+            left.filter(|_| returning.contains(Returning::CREATED_AT)).map(|left| left.created_at);
+        PutResult::returning(returning, created, deadline, version)
             .with_created_at(created_at.map(|millis| Now::from_epoch_millis(millis).whole_millisecond()))
     }
 
     /// What a refused write reports of the entry in its way.
-    fn there(&self, place: Option<usize>, stored: &Header, want: Want) -> Meta {
+    fn there(&self, place: Option<usize>, stored: &Header, returning: Returning) -> PutResult {
         let entry = place.and_then(|place| self.entries.get_bucket(place));
-        let created_at = entry.filter(|_| want.contains(Want::CREATED_AT)).map(Entry::created_at);
-        Meta::wanted(want, false, stored.ends(), stored.version).with_created_at(created_at)
+        let created_at = entry.filter(|_| returning.contains(Returning::CREATED_AT)).map(Entry::created_at);
+        PutResult::returning(returning, false, stored.ends(), stored.version).with_created_at(created_at)
     }
 
     /// The value of a live entry.
     fn live_value(&self, place: Option<usize>, stored: Option<&Header>, now: Now) -> Option<Value> {
         rules::live(now, stored)?;
         let entry = self.entries.get_bucket(place?)?;
-        self.note_share(entry, &Select::All);
+        self.note_share(entry, &Projection::All);
         Some(entry.value().clone())
     }
 }

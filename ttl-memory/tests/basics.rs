@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ttl_core::{
-    ErrorKind, Expiry, ExpiryChange, GetOptions, Key, ManualClock, PutOptions, Refresh, ScanOptions, Ttl,
-    TtlStore, Value, Want,
+    ErrorKind, Expiry, ExpiryChange, GetOptions, Key, ManualClock, PutOptions, Refresh, Returning,
+    ScanOptions, Ttl, TtlStore, Value,
 };
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
@@ -64,7 +64,8 @@ async fn a_deadline_made_sooner_is_swept_sooner() {
         match name {
             "reset" => {
                 let reset = GetOptions::new().with_refresh(Refresh::reset(Ttl::seconds(5)));
-                let entry = store.get(&key(name), reset.with_want(Want::DEADLINE)).await.unwrap().unwrap();
+                let entry =
+                    store.get(&key(name), reset.with_returning(Returning::DEADLINE)).await.unwrap().unwrap();
                 let left = entry.deadline.unwrap().remaining(store.now()).unwrap();
                 assert_eq!(left, Duration::from_secs(5));
             }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ttl_core::{Clock, GetOptions, Key, PutOptions, Refresh, Ttl, TtlStore, Want};
+use ttl_core::{Clock, GetOptions, Key, PutOptions, Refresh, Returning, Ttl, TtlStore};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 /// A clock that tells the times of a script, and does something before it tells the first.
@@ -57,7 +57,9 @@ async fn store() -> (MemoryStore, Arc<Scripted>, Key) {
 }
 
 fn refresh(millis: u64) -> GetOptions {
-    GetOptions::new().with_refresh(Refresh::extend_only(Ttl::millis(millis))).with_want(Want::DEADLINE)
+    GetOptions::new()
+        .with_refresh(Refresh::extend_only(Ttl::millis(millis)))
+        .with_returning(Returning::DEADLINE)
 }
 
 /// A get on a thread of its own, to its end.
@@ -95,7 +97,7 @@ async fn a_peek_and_a_scan_find_dead_for_everyone() {
                 let page = std::thread::scope(|scope| scope.spawn(run).join()).unwrap();
                 assert!(page.items.is_empty());
             } else {
-                let peek = GetOptions::nothing().with_want(Want::DEADLINE);
+                let peek = GetOptions::nothing().with_returning(Returning::DEADLINE);
                 assert_eq!(get_elsewhere(&other, &name, peek), None);
             }
             script.tell([99, 101]);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ttl_core::{
     Condition, Create, Deadline, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key,
-    ManualClock, Outcome, Patch, PatchOptions, PutOptions, Refresh, Ttl, TtlStore, Value, Want,
+    ManualClock, Outcome, Patch, PatchOptions, PutOptions, Refresh, Returning, Ttl, TtlStore, Value,
 };
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
@@ -81,7 +81,8 @@ async fn nothing_is_seen_after_its_deadline(store: MemoryStore, clock: Arc<Manua
                             6 => Some(Refresh::reset(ttl)),
                             _ => None,
                         };
-                        let options = GetOptions::new().with_refresh(refresh).with_want(Want::all());
+                        let options =
+                            GetOptions::new().with_refresh(refresh).with_returning(Returning::all());
                         if let Some(entry) = store.get(&key(n), options).await.unwrap() {
                             assert!(!entry.deadline.unwrap().is_expired(before));
                             assert_eq!(entry.value, Some(n.to_string().into()));
@@ -131,7 +132,7 @@ async fn an_extending_refresh_never_shortens() {
             for _ in 0..400 {
                 let n = numbers.below(8);
                 let refresh = Refresh::extend_only(Ttl::millis(40_000 + numbers.below(40_000)));
-                let options = GetOptions::new().with_refresh(refresh).with_want(Want::DEADLINE);
+                let options = GetOptions::new().with_refresh(refresh).with_returning(Returning::DEADLINE);
                 let asked = Deadline::after(store.now(), refresh.ttl);
                 let deadline = store.get(&key(n), options).await.unwrap().unwrap().deadline.unwrap();
                 assert!(deadline >= asked && deadline >= last[n as usize], "{deadline:?}");
@@ -262,7 +263,7 @@ async fn versions_are_never_made_twice() {
         let (store, versions) = (store.clone(), Arc::clone(&versions));
         async move {
             for n in 0..100 {
-                let options = PutOptions::new(Ttl::seconds(1)).with_want(Want::VERSION);
+                let options = PutOptions::new(Ttl::seconds(1)).with_returning(Returning::VERSION);
                 let outcome = store.put(&key((task + n) % 50), "v".into(), options).await.unwrap();
                 let version = outcome.applied().unwrap().version.unwrap();
                 assert!(versions.lock().unwrap().insert(version), "{version:?} came twice");

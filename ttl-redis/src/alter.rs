@@ -2,7 +2,8 @@
 
 use redis::{Cmd, Value as Reply};
 use ttl_core::{
-    DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange, Guard, Kind, Outcome, Select, Version,
+    DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, Guard, Kind, Outcome, Projection,
+    Version,
 };
 
 use crate::codec::{self, FullKey, int};
@@ -22,7 +23,7 @@ pub(crate) struct Expire<'a> {
 }
 
 impl Request for Expire<'_> {
-    type Output = Outcome<ExpireOutcome>;
+    type Output = Outcome<ExpireResult>;
 
     fn fate(&self) -> Fate {
         Fate::Write
@@ -68,7 +69,7 @@ impl Request for Expire<'_> {
         };
         let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
         let changed = codec::flag(codec::next(&mut items)?)?;
-        Ok(Answer::Done(Outcome::Applied(ExpireOutcome::new(deadline, changed))))
+        Ok(Answer::Done(Outcome::Applied(ExpireResult::new(deadline, changed))))
     }
 }
 
@@ -83,8 +84,8 @@ pub(crate) struct Delete<'a> {
 
 impl Delete<'_> {
     fn is_plain(&self) -> bool {
-        let DeleteOptions { select, kind, if_version, .. } = self.options;
-        *select == Select::Nothing && kind.is_none() && if_version.is_none()
+        let DeleteOptions { projection, kind, if_version, .. } = self.options;
+        *projection == Projection::Nothing && kind.is_none() && if_version.is_none()
     }
 }
 
@@ -113,13 +114,13 @@ impl Request for Delete<'_> {
             cmd.arg("DEL").arg(self.key);
             return Commands::One(cmd);
         }
-        let (select, fields) = select_argument(&self.options.select);
+        let (projection, fields) = select_argument(&self.options.projection);
         let expected = if fields.is_some() { "r" } else { kind_argument(self.options.kind) };
         let count = fields.map_or(0, ttl_core::Fields::len);
         let mut cmd = self.script.call(form(step), self.key, 4 + count, 64 + 16 * count);
         cmd.arg("d");
         version_argument(&mut cmd, self.options.if_version.as_ref());
-        cmd.arg(expected).arg(select);
+        cmd.arg(expected).arg(projection);
         fields.into_iter().flat_map(ttl_core::Fields::iter).for_each(|field| {
             cmd.arg(field);
         });
@@ -132,8 +133,8 @@ impl Request for Delete<'_> {
             let outcome = if codec::flag(reply)? { Outcome::Applied(None) } else { Outcome::Absent };
             return Ok(Answer::Done(outcome));
         }
-        let expected = match (&self.options.select, self.options.kind) {
-            (Select::Fields(_), _) | (_, None) => Kind::Record,
+        let expected = match (&self.options.projection, self.options.kind) {
+            (Projection::Fields(_), _) | (_, None) => Kind::Record,
             (_, Some(kind)) => kind,
         };
         let mut items = match applied(replies, expected)? {
@@ -142,8 +143,8 @@ impl Request for Delete<'_> {
         };
         let kind = codec::kind(codec::next(&mut items)?)?;
         let value = items.next().unwrap_or(Reply::Nil);
-        let value = decode_selected(&self.options.select, kind, value)?;
-        let taken = (self.options.select != Select::Nothing).then(|| Entry::new(value));
+        let value = decode_selected(&self.options.projection, kind, value)?;
+        let taken = (self.options.projection != Projection::Nothing).then(|| Entry::new(value));
         Ok(Answer::Done(Outcome::Applied(taken)))
     }
 }

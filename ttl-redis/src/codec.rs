@@ -3,11 +3,11 @@
 //! | entry | Redis type | content |
 //! |---|---|---|
 //! | blob without cap | string | its bytes |
-//! | record | hash | each field's canonical JSON text under its own name; `ttl:version`, `ttl:max` |
-//! | blob with cap | hash | `ttl:value`, `ttl:version`, `ttl:max` |
+//! | record | hash | each field's canonical JSON text under its own name; `ttl:version`, `ttl:cap` |
+//! | blob with cap | hash | `ttl:value`, `ttl:version`, `ttl:cap` |
 //!
 //! `ttl:version` is `b` or `r` (blob, record) and 22 random characters, a new token at every write; for a record also
-//! a dot and its size, which is what patches keep the size limit by. `ttl:max` is the cap in epoch milliseconds, if
+//! a dot and its size, which is what patches keep the size limit by. `ttl:cap` is the cap in epoch milliseconds, if
 //! there is one. The deadline is the key's own expiry plus 1 ms, because Redis still shows a key at the millisecond of
 //! its expiry.
 
@@ -148,7 +148,7 @@ pub(crate) fn parse_mark(mark: &[u8]) -> Result<(Kind, Version)> {
     if is_token && is_size { Ok((kind, token_version(token)?)) } else { Err(not_ours()) }
 }
 
-/// The cap in a `ttl:max` field. The scripts take the same texts and no others.
+/// The cap in a `ttl:cap` field. The scripts take the same texts and no others.
 pub(crate) fn parse_cap(text: &[u8]) -> Result<Deadline> {
     let digits = !text.is_empty() && text.len() <= 15 && text.iter().all(u8::is_ascii_digit);
     let millis = std::str::from_utf8(text).ok().filter(|_| digits).and_then(|text| text.parse().ok());
@@ -181,7 +181,7 @@ pub(crate) fn decode_hash(reply: Reply) -> Read<Option<(Entry, Option<Deadline>)
         match name.as_slice() {
             b"ttl:version" => mark = Some(text),
             b"ttl:value" => value = Some(text),
-            b"ttl:max" => cap = Some(parse_cap(&text)?),
+            b"ttl:cap" => cap = Some(parse_cap(&text)?),
             name if name.starts_with(b"ttl:") => {}
             _ => fields.push((name, text)),
         }

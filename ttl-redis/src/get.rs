@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use redis::{Cmd, Value as Reply};
-use ttl_core::{Deadline, Entry, Error, GetOptions, Kind, RefreshMode, Result, Select, Value, Want};
+use ttl_core::{Deadline, Entry, Error, GetOptions, Kind, Projection, RefreshMode, Result, Returning, Value};
 
 use crate::codec::{self, FullKey, bulk, int};
 use crate::connection::Link;
@@ -42,25 +42,25 @@ enum Plain {
 
 impl Get<'_> {
     fn plain(&self) -> Option<Plain> {
-        let GetOptions { select, kind, want, refresh, .. } = self.options;
+        let GetOptions { projection, kind, returning, refresh, .. } = self.options;
         if refresh.is_some() {
             return None;
         }
-        if *select == Select::Nothing && kind.is_none() && !want.contains(Want::VERSION) {
+        if *projection == Projection::Nothing && kind.is_none() && !returning.contains(Returning::VERSION) {
             return Some(Plain::Life);
         }
-        if self.listed || want.contains(Want::DEADLINE) {
+        if self.listed || returning.contains(Returning::DEADLINE) {
             return None;
         }
-        match (select, kind) {
-            (Select::All, Some(Kind::Blob)) if self.capped_blobs.load(Ordering::Relaxed) => {
+        match (projection, kind) {
+            (Projection::All, Some(Kind::Blob)) if self.capped_blobs.load(Ordering::Relaxed) => {
                 Some(Plain::Either)
             }
-            (Select::All, Some(Kind::Blob)) => Some(Plain::Blob),
-            (Select::All, Some(Kind::Record)) => Some(Plain::Record),
-            (Select::All, None) => Some(Plain::Either),
-            (Select::Fields(_), _) | (Select::Nothing, Some(Kind::Record)) => Some(Plain::Part),
-            (Select::Nothing, _) => None,
+            (Projection::All, Some(Kind::Blob)) => Some(Plain::Blob),
+            (Projection::All, Some(Kind::Record)) => Some(Plain::Record),
+            (Projection::All, None) => Some(Plain::Either),
+            (Projection::Fields(_), _) | (Projection::Nothing, Some(Kind::Record)) => Some(Plain::Part),
+            (Projection::Nothing, _) => None,
         }
     }
 
@@ -77,16 +77,16 @@ impl Get<'_> {
             Plain::Either => Commands::Two(self.command("GET", 0), self.command("HGETALL", 0)),
             Plain::Life => {
                 let mut marks = self.command("HMGET", 2);
-                marks.arg("ttl:version").arg("ttl:max");
+                marks.arg("ttl:version").arg("ttl:cap");
                 Commands::Three(self.command("TYPE", 0), marks, self.command("PEXPIRETIME", 0))
             }
             Plain::Part => {
-                let fields = match &self.options.select {
-                    Select::Fields(fields) => Some(fields),
-                    Select::All | Select::Nothing => None,
+                let fields = match &self.options.projection {
+                    Projection::Fields(fields) => Some(fields),
+                    Projection::All | Projection::Nothing => None,
                 };
                 let mut cmd = self.command("HMGET", 2 + fields.map_or(0, ttl_core::Fields::len));
-                cmd.arg("ttl:version").arg("ttl:max");
+                cmd.arg("ttl:version").arg("ttl:cap");
                 fields.iter().flat_map(|fields| fields.iter()).for_each(|field| {
                     cmd.arg(field);
                 });
@@ -97,15 +97,15 @@ impl Get<'_> {
     }
 
     fn script_command(&self, form: Form) -> Cmd {
-        let GetOptions { select, kind, want, refresh, .. } = self.options;
-        let (select, fields) = select_argument(select);
+        let GetOptions { projection, kind, returning, refresh, .. } = self.options;
+        let (projection, fields) = select_argument(projection);
         let expected = match (fields, kind) {
             (Some(_), _) if !self.listed => "r",
             (_, kind) => kind_argument(*kind),
         };
         let count = fields.map_or(0, ttl_core::Fields::len);
         let mut cmd = self.script.call(form, self.key, 6 + count, 48 + 16 * count);
-        cmd.arg(select).arg(expected).arg(if want.contains(Want::VERSION) { "1" } else { "" });
+        cmd.arg(projection).arg(expected).arg(if returning.contains(Returning::VERSION) { "1" } else { "" });
         match refresh {
             Some(refresh) => {
                 let slack = refresh.slack.map_or(0, ttl_core::Ttl::as_millis);
@@ -125,7 +125,7 @@ impl Get<'_> {
         if self.options.kind == Some(Kind::Record) {
             return Err(Kind::Record.wrong());
         }
-        let wanted = self.options.want.contains(Want::VERSION);
+        let wanted = self.options.returning.contains(Returning::VERSION);
         let version = if wanted { Some(codec::blob_version(&bytes)?) } else { None };
         Ok(Entry::new(Value::from(bytes)).with_version(version))
     }
@@ -137,7 +137,7 @@ impl Get<'_> {
             return Ok(Answer::Next(Step::Script(Form::Sha)));
         }
         check_kind(entry.value.as_ref().map(Value::kind), self.options.kind)?;
-        if !self.options.want.contains(Want::VERSION) {
+        if !self.options.returning.contains(Returning::VERSION) {
             entry.version = None;
         }
         Ok(Answer::Done(Some(entry)))
@@ -177,7 +177,7 @@ impl Get<'_> {
             ("none" | "string" | "hash", _) => return again,
             _ => return Err(not_ours().into()),
         }
-        let wanted = self.options.want.contains(Want::DEADLINE);
+        let wanted = self.options.returning.contains(Returning::DEADLINE);
         Ok(Answer::Done(Some(Entry::default().with_deadline(wanted.then_some(deadline)))))
     }
 
@@ -188,9 +188,9 @@ impl Get<'_> {
             Reply::ServerError(error) if is_wrong_type(&error) => return again,
             reply => codec::array(reply)?,
         };
-        let fields = match &self.options.select {
-            Select::Fields(fields) => fields.len(),
-            Select::All | Select::Nothing => 0,
+        let fields = match &self.options.projection {
+            Projection::Fields(fields) => fields.len(),
+            Projection::All | Projection::Nothing => 0,
         };
         if texts.len() != 2 + fields {
             return Err(unexpected("HMGET"));
@@ -204,11 +204,11 @@ impl Get<'_> {
             return again;
         }
         check_kind(Some(kind), Some(Kind::Record))?;
-        let value = match &self.options.select {
-            Select::Fields(fields) => Some(codec::decode_named(fields, texts)?.into()),
-            Select::All | Select::Nothing => None,
+        let value = match &self.options.projection {
+            Projection::Fields(fields) => Some(codec::decode_named(fields, texts)?.into()),
+            Projection::All | Projection::Nothing => None,
         };
-        let wanted = self.options.want.contains(Want::VERSION);
+        let wanted = self.options.returning.contains(Returning::VERSION);
         Ok(Answer::Done(Some(Entry::new(value).with_version(wanted.then_some(version)))))
     }
 
@@ -252,14 +252,14 @@ impl Get<'_> {
         let failed = bulk(codec::next(&mut items)?)?;
         let kind = codec::kind(codec::next(&mut items)?)?;
         let value = items.next().unwrap_or(Reply::Nil);
-        let value = decode_selected(&self.options.select, kind, value)?;
+        let value = decode_selected(&self.options.projection, kind, value)?;
         if kind == Kind::Blob && self.plain() == Some(Plain::Blob) {
             // The plain GET did not work here, so this blob is capped.
             self.capped_blobs.store(true, Ordering::Relaxed);
         }
-        let wanted = self.options.want;
+        let wanted = self.options.returning;
         let mut entry = Entry::new(value)
-            .with_deadline(wanted.contains(Want::DEADLINE).then_some(deadline))
+            .with_deadline(wanted.contains(Returning::DEADLINE).then_some(deadline))
             .with_version(version);
         let Some(text) = failed else { return Ok(Answer::Done(Some(entry))) };
         let fault = server_text(&String::from_utf8_lossy(&text));
@@ -269,8 +269,8 @@ impl Get<'_> {
     }
 
     fn wrong_kind(&self) -> Error {
-        match (&self.options.select, self.options.kind) {
-            (Select::Fields(_), _) | (_, None) => Kind::Record.wrong(),
+        match (&self.options.projection, self.options.kind) {
+            (Projection::Fields(_), _) | (_, None) => Kind::Record.wrong(),
             (_, Some(kind)) => kind.wrong(),
         }
     }
@@ -310,15 +310,15 @@ impl Request for Get<'_> {
 }
 
 /// A value as a script hands it over.
-pub(crate) fn decode_selected(select: &Select, kind: Kind, value: Reply) -> Read<Option<Value>> {
-    match (select, kind) {
-        (Select::Nothing, _) => Ok(None),
-        (Select::Fields(_), Kind::Blob) => Ok(None),
-        (Select::Fields(fields), Kind::Record) => {
+pub(crate) fn decode_selected(projection: &Projection, kind: Kind, value: Reply) -> Read<Option<Value>> {
+    match (projection, kind) {
+        (Projection::Nothing, _) => Ok(None),
+        (Projection::Fields(_), Kind::Blob) => Ok(None),
+        (Projection::Fields(fields), Kind::Record) => {
             Ok(Some(codec::decode_named(fields, codec::array(value)?)?.into()))
         }
-        (Select::All, Kind::Blob) => Ok(Some(Value::from(bulk(value)?.ok_or_else(not_ours)?))),
-        (Select::All, Kind::Record) => Ok(codec::decode_hash(value)?.and_then(|(entry, _)| entry.value)),
+        (Projection::All, Kind::Blob) => Ok(Some(Value::from(bulk(value)?.ok_or_else(not_ours)?))),
+        (Projection::All, Kind::Record) => Ok(codec::decode_hash(value)?.and_then(|(entry, _)| entry.value)),
     }
 }
 
@@ -330,11 +330,11 @@ fn check_kind(stored: Option<Kind>, expected: Option<Kind>) -> Result<()> {
 }
 
 /// A selection as the scripts read it, and the fields that follow.
-pub(crate) fn select_argument(select: &Select) -> (&'static str, Option<&ttl_core::Fields>) {
-    match select {
-        Select::All => ("a", None),
-        Select::Fields(fields) => ("f", Some(fields)),
-        Select::Nothing => ("n", None),
+pub(crate) fn select_argument(projection: &Projection) -> (&'static str, Option<&ttl_core::Fields>) {
+    match projection {
+        Projection::All => ("a", None),
+        Projection::Fields(fields) => ("f", Some(fields)),
+        Projection::Nothing => ("n", None),
     }
 }
 

@@ -37,14 +37,14 @@
 //!
 //! | entry | type | content |
 //! |---|---|---|
-//! | blob without hard cap | string | its bytes, as any other client would write them |
-//! | record | hash | each field's JSON text under the field's own name, `ttl:version`, `ttl:max` |
-//! | blob with a hard cap | hash | `ttl:value`, `ttl:version`, `ttl:max` |
+//! | blob without cap | string | its bytes, as any other client would write them |
+//! | record | hash | each field's JSON text under the field's own name, `ttl:version`, `ttl:cap` |
+//! | blob with a cap | hash | `ttl:value`, `ttl:version`, `ttl:cap` |
 //!
 //! * `ttl:version` is `b` or `r` for the kind and 22 random characters, new at every write; for a record also
 //!   a dot and the sum over its fields of the lengths of name (as JSON text), value and two separators, which
 //!   patches keep the size limit by.
-//! * `ttl:max` is the hard cap, in epoch milliseconds, if there is one.
+//! * `ttl:cap` is the cap, in epoch milliseconds, if there is one.
 //! * The deadline is the key's own expiry plus 1 ms: Redis still shows a key at the millisecond of its
 //!   expiry. So an entry is visible if and only if now is before its deadline.
 //!
@@ -56,7 +56,7 @@
 //! stands under a key of the namespace is [`Corrupt`](ttl_core::ErrorKind::Corrupt): it is not overwritten,
 //! but can be deleted, and a scan shows it as an item with that error. A record whose `ttl:version` can be read
 //! and whose field holds no JSON exists: reads of the field are `Corrupt`, and reads without values succeed.
-//! A `ttl:max` before the key's own expiry, which only another client can write, ends the entry.
+//! A `ttl:cap` before the key's own expiry, which only another client can write, ends the entry.
 //!
 //! A string's version is the SHA-1 of its bytes: of many writers of the *same* bytes under one condition, all
 //! win, and a value that comes back brings its version back.
@@ -72,7 +72,7 @@
 //! * a scan: at least one round trip to find keys and one to read them; a page goes on looking until it is
 //!   full;
 //! * a script that the server has forgotten (it restarted, or was told to) is sent once more, by its text;
-//! * a blob with a hard cap that is met by a plain GET, the first time in a store's life; from then on such
+//! * a blob with a cap that is met by a plain GET, the first time in a store's life; from then on such
 //!   gets send two commands at once;
 //! * a plain SET that meets a hash: a blob put over a record, or over a blob with a cap, which must be kept;
 //! * a read that meets the other kind than it asked for, or something that is not the driver's;

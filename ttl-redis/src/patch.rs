@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use redis::Value as Reply;
 use serde_json::Value as Json;
 use ttl_core::{
-    Change, Effect, Error, ErrorKind, FieldOperation, Kind, Meta, Outcome, Patch, PatchOptions, PatchOutcome,
-    Record, Result, Want, field_text, parse_field_text,
+    Change, Effect, Error, ErrorKind, FieldOperation, Kind, Outcome, Patch, PatchOptions, PatchResult,
+    PutResult, Record, Result, Returning, field_text, parse_field_text,
 };
 
 use crate::codec::{self, Encoded, FullKey, bulk, int, name_cost};
@@ -31,7 +31,7 @@ pub(crate) struct Patching<'a> {
 
 /// What became of it.
 pub(crate) enum Patched {
-    Outcome(Outcome<PatchOutcome>),
+    Outcome(Outcome<PatchResult>),
     /// Too much work for a script, which would keep the server from all else: nothing was done.
     TooLong,
 }
@@ -224,7 +224,7 @@ impl Request for Patching<'_> {
         match create {
             Some(create) => {
                 expiry_arguments(&mut cmd, create.lifespan.expiry);
-                max_argument(&mut cmd, create.lifespan.max);
+                max_argument(&mut cmd, create.lifespan.max_lifetime);
             }
             None => {
                 cmd.arg("").arg("0").arg("");
@@ -276,24 +276,24 @@ impl Request for Patching<'_> {
         let meta = self.meta(created, codec::next(&mut items)?, codec::next(&mut items)?)?;
         let fields = self.plan.fields(codec::array(codec::next(&mut items)?)?)?;
         let effects = self.plan.effects(codec::array(codec::next(&mut items)?)?)?;
-        done(Outcome::Applied(PatchOutcome::new(meta, fields, effects)))
+        done(Outcome::Applied(PatchResult::new(meta, fields, effects)))
     }
 }
 
 impl Patching<'_> {
-    fn meta(&self, created: bool, deadline: Reply, token: Reply) -> Read<Meta> {
+    fn meta(&self, created: bool, deadline: Reply, token: Reply) -> Read<PutResult> {
         let (deadline, token) = (codec::parse_deadline(int(deadline)?), bulk(token)?);
-        let want = self.options.want;
-        let token = token.filter(|_| want.contains(Want::VERSION));
+        let returning = self.options.returning;
+        let token = token.filter(|_| returning.contains(Returning::VERSION));
         let version = token.map(|token| codec::token_version(&token)).transpose()?;
-        Ok(Meta::wanted(want, created, deadline, version))
+        Ok(PutResult::returning(returning, created, deadline, version))
     }
 
     /// What is there in the way of a patch that bounds refuse.
-    fn there(&self, deadline: Reply, rest: &mut std::vec::IntoIter<Reply>) -> Read<PatchOutcome> {
+    fn there(&self, deadline: Reply, rest: &mut std::vec::IntoIter<Reply>) -> Read<PatchResult> {
         let meta = self.meta(false, deadline, codec::next(rest)?)?;
         let fields = self.plan.fields(codec::array(codec::next(rest)?)?)?;
-        Ok(PatchOutcome::new(meta, fields, Vec::new()))
+        Ok(PatchResult::new(meta, fields, Vec::new()))
     }
 
     /// Why no operation was applied: the letter says what, the number which field or how many bytes.

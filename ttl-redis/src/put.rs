@@ -6,7 +6,8 @@ use std::vec::IntoIter;
 
 use redis::{Cmd, Value as Reply};
 use ttl_core::{
-    Condition, Expiry, Kind, Meta, OnLive, Outcome, PutOptions, Result, Select, Ttl, Value, Version, Want,
+    Condition, ExistingDeadline, Expiry, Kind, Outcome, Projection, PutOptions, PutResult, Result, Returning,
+    Ttl, Value, Version,
 };
 
 use crate::codec::{self, Encoded, FullKey, bulk, int};
@@ -35,18 +36,19 @@ impl Put<'_> {
 
     /// The blob, if a plain SET can do it: it neither knows the server's time nor what is stored.
     fn plain(&self) -> Option<&[u8]> {
-        let PutOptions { lifespan, on_live, condition, want, previous, .. } = self.options;
+        let PutOptions { lifespan, existing_deadline, condition, returning, previous, .. } = self.options;
         // A refused SET hands back the value and no deadline.
-        let tells = !previous || *condition != Condition::IfAbsent || !want.contains(Want::DEADLINE);
+        let tells =
+            !previous || *condition != Condition::IfAbsent || !returning.contains(Returning::DEADLINE);
         let plain = !self.ordered
             && tells
-            && lifespan.max.is_none()
-            && *on_live == OnLive::Replace
+            && lifespan.max_lifetime.is_none()
+            && *existing_deadline == ExistingDeadline::Replace
             && matches!(condition, Condition::Always | Condition::IfAbsent | Condition::IfPresent)
             && match lifespan.expiry {
                 Expiry::Never => true,
                 // SET reports no deadline.
-                Expiry::After(_) => !want.contains(Want::DEADLINE),
+                Expiry::After(_) => !returning.contains(Returning::DEADLINE),
                 // Whether an instant is past or too far away is the server's to say.
                 Expiry::At(_) => false,
             };
@@ -80,7 +82,7 @@ impl Put<'_> {
             Encoded::Record { fields, size } => (2 * fields.len(), *size),
         };
         let mut cmd = self.script.call(form, self.key, 10 + count, 96 + bytes);
-        let PutOptions { lifespan, on_live, condition, .. } = self.options;
+        let PutOptions { lifespan, existing_deadline, condition, .. } = self.options;
         cmd.arg(if matches!(self.value, Encoded::Blob(_)) { "b" } else { "r" });
         match condition {
             Condition::IfAbsent => cmd.arg("n").arg(""),
@@ -88,13 +90,15 @@ impl Put<'_> {
             Condition::IfVersion(version) => cmd.arg("v").arg(codec::version_text(version)),
             _ => cmd.arg("a").arg(""),
         };
-        match on_live {
-            OnLive::Keep => cmd.arg("k").arg("0"),
-            OnLive::Refresh(refresh) => cmd.arg(mode_argument(refresh.mode)).arg(refresh.ttl.as_millis()),
+        match existing_deadline {
+            ExistingDeadline::Keep => cmd.arg("k").arg("0"),
+            ExistingDeadline::Refresh(refresh) => {
+                cmd.arg(mode_argument(refresh.mode)).arg(refresh.ttl.as_millis())
+            }
             _ => cmd.arg("r").arg("0"),
         };
         expiry_arguments(&mut cmd, lifespan.expiry);
-        max_argument(&mut cmd, lifespan.max);
+        max_argument(&mut cmd, lifespan.max_lifetime);
         cmd.arg(if self.options.previous { "1" } else { "" });
         match &self.value {
             Encoded::Blob(bytes) => {
@@ -110,8 +114,8 @@ impl Put<'_> {
         cmd
     }
 
-    fn read_set(&self, bytes: &[u8], reply: Reply) -> Read<Answer<Outcome<Meta>>> {
-        let PutOptions { condition, want, previous, .. } = self.options;
+    fn read_set(&self, bytes: &[u8], reply: Reply) -> Read<Answer<Outcome<PutResult>>> {
+        let PutOptions { condition, returning, previous, .. } = self.options;
         let met = match (condition, reply) {
             // A hash: the script looks at its cap.
             (_, Reply::ServerError(error)) if is_wrong_type(&error) => {
@@ -128,19 +132,20 @@ impl Put<'_> {
         let created = met.is_none();
         let met = met.filter(|_| *previous);
         if let (Condition::IfAbsent, Some(met)) = (condition, &met) {
-            let wanted = want.contains(Want::VERSION);
+            let wanted = returning.contains(Returning::VERSION);
             let version = if wanted { Some(codec::blob_version(met)?) } else { None };
-            let meta = Meta::new(false).with_version(version).with_previous(Value::from(met.clone()));
+            let meta = PutResult::new(false).with_version(version).with_previous(Value::from(met.clone()));
             return Ok(Answer::Done(Outcome::Refused(Some(meta))));
         }
-        let version = if want.contains(Want::VERSION) { Some(codec::blob_version(bytes)?) } else { None };
+        let version =
+            if returning.contains(Returning::VERSION) { Some(codec::blob_version(bytes)?) } else { None };
         // Only a put without expiry comes here with a deadline to report.
-        let deadline = want.contains(Want::DEADLINE).then_some(ttl_core::Deadline::NEVER);
-        let meta = Meta::new(created).with_deadline(deadline).with_version(version);
+        let deadline = returning.contains(Returning::DEADLINE).then_some(ttl_core::Deadline::NEVER);
+        let meta = PutResult::new(created).with_deadline(deadline).with_version(version);
         Ok(Answer::Done(Outcome::Applied(meta.with_previous(met.map(Value::from)))))
     }
 
-    fn read_script(&self, reply: Reply) -> Read<Outcome<Meta>> {
+    fn read_script(&self, reply: Reply) -> Read<Outcome<PutResult>> {
         let (status, mut items) = codec::script_answer(reply)?;
         match status.as_slice() {
             b"O" => {}
@@ -152,9 +157,9 @@ impl Put<'_> {
         let created = codec::flag(codec::next(&mut items)?)?;
         let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
         let how = int(codec::next(&mut items)?)?;
-        let want = self.options.want;
-        let version = if want.contains(Want::VERSION) { self.left(how)? } else { None };
-        let meta = Meta::wanted(want, created, deadline, version);
+        let returning = self.options.returning;
+        let version = if returning.contains(Returning::VERSION) { self.left(how)? } else { None };
+        let meta = PutResult::returning(returning, created, deadline, version);
         let previous = match items.next() {
             Some(kind) if self.options.previous && kind != Reply::Nil => {
                 read_value(codec::kind(kind)?, items.next())?
@@ -165,7 +170,7 @@ impl Put<'_> {
     }
 
     /// What the script tells of the entry that refused the put. Nothing was written, whatever it is.
-    fn read_refusal(&self, mut items: IntoIter<Reply>) -> Read<Outcome<Meta>> {
+    fn read_refusal(&self, mut items: IntoIter<Reply>) -> Read<Outcome<PutResult>> {
         let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
         let token = bulk(codec::next(&mut items)?)?;
         let kind = codec::kind(codec::next(&mut items)?)?;
@@ -175,7 +180,7 @@ impl Put<'_> {
             (None, Some(Value::Blob(bytes))) => Some(codec::blob_version(bytes)?),
             (None, _) => None,
         };
-        let meta = Meta::wanted(self.options.want, false, deadline, version);
+        let meta = PutResult::returning(self.options.returning, false, deadline, version);
         Ok(Outcome::Refused(Some(meta.with_previous(previous))))
     }
 
@@ -191,11 +196,11 @@ impl Put<'_> {
 
 /// A value as a script hands it over, whole.
 fn read_value(kind: Kind, value: Option<Reply>) -> Read<Option<Value>> {
-    decode_selected(&Select::All, kind, value.unwrap_or(Reply::Nil))
+    decode_selected(&Projection::All, kind, value.unwrap_or(Reply::Nil))
 }
 
 impl Request for Put<'_> {
-    type Output = Outcome<Meta>;
+    type Output = Outcome<PutResult>;
 
     fn fate(&self) -> Fate {
         Fate::Write

@@ -88,7 +88,8 @@ impl Inner {
 
     /// Appends those of the keys that are live entries, or that cannot be read.
     async fn items(&self, keys: Vec<String>, options: &ScanOptions, items: &mut Vec<PageItem>) -> Result<()> {
-        let read = GetOptions::new().with_select(options.select.clone()).with_want(options.want);
+        let read =
+            GetOptions::new().with_projection(options.projection.clone()).with_returning(options.returning);
         let mut valid = Vec::with_capacity(keys.len());
         for key in keys {
             valid.push(Key::new(key)?);

@@ -8,9 +8,10 @@ use std::time::SystemTime;
 
 use redis::aio::{ConnectionManager, MultiplexedConnection};
 use ttl_core::{
-    Capabilities, Condition, CursorSecret, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
-    ExpireOutcome, ExpiryChange, GetOptions, Guard, Key, Meta, OnLive, Outcome, Page, Patch, PatchOptions,
-    PatchOutcome, PutItem, PutOptions, Result, ScanOptions, TtlStore, Value, async_trait, forward_ttl_store,
+    Capabilities, Condition, CursorSecret, DeleteOptions, Entry, Error, ErrorKind, ExistingDeadline,
+    ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Guard, Key, Outcome, Page, Patch, PatchOptions,
+    PatchResult, PutItem, PutOptions, PutResult, Result, ScanOptions, TtlStore, Value, async_trait,
+    forward_ttl_store,
 };
 
 use crate::alter::{Delete, Expire};
@@ -165,7 +166,7 @@ impl Inner {
         self.link.run(&self.get_request(key, options)).await
     }
 
-    async fn put(&self, key: &Key, value: Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+    async fn put(&self, key: &Key, value: Value, options: &PutOptions) -> Result<Outcome<PutResult>> {
         self.link.run(&self.put_request(key, value, options)?).await
     }
 
@@ -174,7 +175,7 @@ impl Inner {
         key: &Key,
         change: ExpiryChange,
         options: &ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         check_expire(change, options)?;
         self.capabilities.check_expire(options)?;
         self.link.run(&Expire { script: &self.scripts.alter, key: self.full(key), change, options }).await
@@ -227,7 +228,7 @@ impl TtlStore for RedisStore {
         tried(self.0.get(key, &options).await, "get", key)
     }
 
-    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         tried(self.0.put(key, value, &options).await, "put", key)
     }
 
@@ -236,11 +237,11 @@ impl TtlStore for RedisStore {
         key: &Key,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         tried(self.0.expire(key, change, &options).await, "expire", key)
     }
 
-    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
         let result = match self.0.patch(key, patch, &options).await {
             Ok(Patched::Outcome(outcome)) => Ok(outcome),
             Ok(Patched::TooLong) => BySwap(self.clone()).patch(key, patch, options).await,
@@ -269,11 +270,11 @@ impl TtlStore for RedisStore {
         results.into_iter().zip(keys).map(|(result, key)| tried(result, "get", key)).collect()
     }
 
-    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         let times = times(items.iter().map(|item| &item.key));
         let mut puts = Vec::with_capacity(items.len());
         // Where each put's result belongs, and the results of those that are not sent at all.
-        let mut results: Vec<Option<Result<Outcome<Meta>>>> = Vec::with_capacity(items.len());
+        let mut results: Vec<Option<Result<Outcome<PutResult>>>> = Vec::with_capacity(items.len());
         for item in &items {
             match self.0.put_request(&item.key, item.value.clone(), &item.options) {
                 Ok(put) => {
@@ -325,10 +326,10 @@ impl TtlStore for BySwap {
 
 /// Refuses conditions that are newer than this driver, which would else be ignored.
 fn check_put(options: &PutOptions) -> Result<()> {
-    match (options.condition, options.on_live) {
+    match (options.condition, options.existing_deadline) {
         (
             Condition::Always | Condition::IfAbsent | Condition::IfPresent | Condition::IfVersion(_),
-            OnLive::Replace | OnLive::Keep | OnLive::Refresh(_),
+            ExistingDeadline::Replace | ExistingDeadline::Keep | ExistingDeadline::Refresh(_),
         ) => Ok(()),
         _ => Err(unknown("condition")),
     }

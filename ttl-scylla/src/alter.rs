@@ -2,7 +2,7 @@
 
 use ttl_core::rules::{self, DeleteStep, ExpireStep};
 use ttl_core::{
-    DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange, Guard, Key, Outcome, Result, Select,
+    DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, Guard, Key, Outcome, Projection, Result,
     Stored,
 };
 
@@ -20,7 +20,7 @@ impl Strict {
         key: &Key,
         change: ExpiryChange,
         options: &ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         self.common.capabilities.check_expire(options)?;
         let mut known = match self.expire_within(key, change, options).await? {
             Ok(outcome) => return Ok(Outcome::Applied(outcome)),
@@ -39,7 +39,7 @@ impl Strict {
                     continue;
                 }
                 ExpireStep::Refused => return Ok(Outcome::Refused(None)),
-                ExpireStep::Keep(at) => return Ok(Outcome::Applied(ExpireOutcome::new(at, false))),
+                ExpireStep::Keep(at) => return Ok(Outcome::Applied(ExpireResult::new(at, false))),
                 ExpireStep::Move(to) => (to, false),
                 ExpireStep::End(to) => (to, true),
             };
@@ -56,7 +56,7 @@ impl Strict {
                 }
             };
             if matches!(swap, Some(Swap::Done)) {
-                return Ok(Outcome::Applied(ExpireOutcome::new(to, true)));
+                return Ok(Outcome::Applied(ExpireResult::new(to, true)));
             }
             self.pause(attempt).await;
         }
@@ -70,7 +70,7 @@ impl Strict {
         key: &Key,
         change: ExpiryChange,
         options: &ExpireOptions,
-    ) -> Result<std::result::Result<ExpireOutcome, Option<Row>>> {
+    ) -> Result<std::result::Result<ExpireResult, Option<Row>>> {
         let now = self.common.now();
         let ExpiryChange::Set(expiry) = change else { return Ok(Err(None)) };
         let deadline = expiry.resolve(now)?;
@@ -101,7 +101,7 @@ impl Strict {
             }
         };
         Ok(match swap {
-            Swap::Done => Ok(ExpireOutcome::new(deadline, true)),
+            Swap::Done => Ok(ExpireResult::new(deadline, true)),
             Swap::Refused(row) => Err(Some(row)),
         })
     }
@@ -119,14 +119,15 @@ impl Strict {
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
         self.common.capabilities.check_delete(options)?;
         let asked = options.if_version.as_ref().map(to_uuid);
-        let blind = options.select == Select::Nothing && options.kind.is_none() && asked != Some(None);
+        let blind =
+            options.projection == Projection::Nothing && options.kind.is_none() && asked != Some(None);
         // What is live and was refused all the same: it is damaged, and only what it is like can be said of it.
         let mut damaged: Option<Row> = None;
         for attempt in 0..ATTEMPTS {
             let (version, taken) = if blind {
                 (asked.flatten(), None)
             } else {
-                let (now, mut row) = self.common.read(key, options.select != Select::Nothing).await?;
+                let (now, mut row) = self.common.read(key, options.projection != Projection::Nothing).await?;
                 let header = row.header(now)?;
                 match rules::delete(now, header.as_ref(), options)? {
                     DeleteStep::Absent if self.confirm_ended(key, &mut row).await? => {
@@ -141,8 +142,8 @@ impl Strict {
                     DeleteStep::Remove => {}
                 }
                 let Some(header) = header else { return Ok(Outcome::Absent) };
-                let value = selected(&mut row, header.kind, &options.select)?;
-                let taken = (options.select != Select::Nothing).then(|| Entry::new(value));
+                let value = selected(&mut row, header.kind, &options.projection)?;
+                let taken = (options.projection != Projection::Nothing).then(|| Entry::new(value));
                 (Some(own_uuid(&header.version)), taken)
             };
             let present = self.common.now();

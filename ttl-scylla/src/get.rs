@@ -1,7 +1,9 @@
 //! Get in strict mode: one read, and a write where a refresh is due.
 
 use ttl_core::rules::{self, Header};
-use ttl_core::{Entry, Error, GetOptions, Key, Kind, RefreshMode, Result, Select, Stored, Value, Want};
+use ttl_core::{
+    Entry, Error, GetOptions, Key, Kind, Projection, RefreshMode, Result, Returning, Stored, Value,
+};
 
 use crate::client::Swap;
 use crate::error;
@@ -10,20 +12,20 @@ use crate::row::Row;
 use crate::strict::{ATTEMPTS, Strict, To};
 
 /// Whether the value has to be read.
-fn needs_value(select: &Select) -> bool {
-    *select != Select::Nothing
+fn needs_value(projection: &Projection) -> bool {
+    *projection != Projection::Nothing
 }
 
 /// The selected part of a row that was read as far as the selection needs it.
-pub(crate) fn selected(row: &mut Row, kind: Kind, select: &Select) -> Result<Option<Value>> {
-    if needs_value(select) { Ok(row.take_value(kind)?.select(select)) } else { Ok(None) }
+pub(crate) fn selected(row: &mut Row, kind: Kind, projection: &Projection) -> Result<Option<Value>> {
+    if needs_value(projection) { Ok(row.take_value(kind)?.project(projection)) } else { Ok(None) }
 }
 
 impl Strict {
     pub(crate) async fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
         let mut last = None;
         for attempt in 0..ATTEMPTS {
-            let (now, mut row) = self.common.read(key, needs_value(&options.select)).await?;
+            let (now, mut row) = self.common.read(key, needs_value(&options.projection)).await?;
             let header = row.header(now)?;
             let (Some(header), Some(hit)) = (header, rules::get(now, header.as_ref(), options)?) else {
                 if self.confirm_ended(key, &mut row).await? {
@@ -34,11 +36,12 @@ impl Strict {
                 self.pause(attempt).await;
                 continue;
             };
-            let value = if needs_value(&options.select) { Some(row.take_value(header.kind)?) } else { None };
-            let entry = Entry::new(value.as_ref().and_then(|value| value.select(&options.select)))
-                .with_deadline(options.want.contains(Want::DEADLINE).then_some(hit.deadline))
-                .with_version(options.want.contains(Want::VERSION).then_some(header.version))
-                .with_created_at(row.created_at(options.want)?);
+            let value =
+                if needs_value(&options.projection) { Some(row.take_value(header.kind)?) } else { None };
+            let entry = Entry::new(value.as_ref().and_then(|value| value.project(&options.projection)))
+                .with_deadline(options.returning.contains(Returning::DEADLINE).then_some(hit.deadline))
+                .with_version(options.returning.contains(Returning::VERSION).then_some(header.version))
+                .with_created_at(row.created_at(options.returning)?);
             let Some(to) = hit.refresh else { return Ok(Some(entry)) };
             let stored = value.map(|value| row.entry(value, &header));
             let extends = options.refresh.is_some_and(|refresh| refresh.mode == RefreshMode::ExtendOnly);

@@ -71,11 +71,11 @@
 //! | column | type | content |
 //! |---|---|---|
 //! | `key` | `text`, the partition key | the entry's key |
-//! | `kind` | `tinyint` | 1 blob, 2 record, 3 blob with a hard cap, 4 record with one |
+//! | `kind` | `tinyint` | 1 blob, 2 record, 3 blob with a cap, 4 record with one |
 //! | `value` | `blob` | the bytes, or the record's canonical JSON text |
 //! | `deadline` | `bigint` | epoch milliseconds; 2^63 - 1 without one |
 //! | `covers` | `bigint` | until when all cells but the deadline are there, at least; 2^63 - 1 for ever |
-//! | `max_deadline` | `bigint` | the hard cap in epoch milliseconds; 2^63 - 1 without one |
+//! | `cap` | `bigint` | the cap in epoch milliseconds; 2^63 - 1 without one |
 //! | `version` | `uuid` | a random token, new with every value |
 //! | `created` | `bigint` | when the value was put, or its record created by a patch, in epoch milliseconds |
 //!

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ttl_core::rules::{self, DeleteStep, ExpireStep, PutStep};
 use ttl_core::{
-    DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange, GetOptions, Key, Meta, Outcome,
-    PutOptions, Result, Select, Stored, Value, Version, Want,
+    DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key, Outcome, Projection,
+    PutOptions, PutResult, Result, Returning, Stored, Value, Version,
 };
 
 use crate::error;
@@ -26,17 +26,17 @@ pub(crate) struct Lww {
 
 impl Lww {
     pub(crate) async fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
-        let whole = options.select != Select::Nothing;
+        let whole = options.projection != Projection::Nothing;
         let (now, mut row) = self.common.read(key, whole).await?;
         let header = row.header(now)?;
         let (Some(header), Some(hit)) = (header, rules::get(now, header.as_ref(), options)?) else {
             return Ok(None);
         };
         let value = if whole { Some(row.take_value(header.kind)?) } else { None };
-        let mut entry = Entry::new(value.as_ref().and_then(|value| value.select(&options.select)))
-            .with_deadline(options.want.contains(Want::DEADLINE).then_some(hit.deadline))
-            .with_version(options.want.contains(Want::VERSION).then_some(header.version))
-            .with_created_at(row.created_at(options.want)?);
+        let mut entry = Entry::new(value.as_ref().and_then(|value| value.project(&options.projection)))
+            .with_deadline(options.returning.contains(Returning::DEADLINE).then_some(hit.deadline))
+            .with_version(options.returning.contains(Returning::VERSION).then_some(header.version))
+            .with_created_at(row.created_at(options.returning)?);
         let Some(to) = hit.refresh else { return Ok(Some(entry)) };
         let stored = value.map(|value| row.entry(value, &header));
         match self.move_deadline(key, &row, to_column(to), stored, REFRESH).await {
@@ -54,7 +54,12 @@ impl Lww {
         Ok(Some(entry))
     }
 
-    pub(crate) async fn put(&self, key: &Key, value: &Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+    pub(crate) async fn put(
+        &self,
+        key: &Key,
+        value: &Value,
+        options: &PutOptions,
+    ) -> Result<Outcome<PutResult>> {
         self.common.capabilities.check_put(options).map_err(error::not_in_lww)?;
         self.common.capabilities.check_size(value.size_bytes())?;
         // Whether it creates, and how late what it overwrites was written.
@@ -66,15 +71,15 @@ impl Lww {
                 if !row.is_empty() {
                     self.erase(key, &row).await?;
                 }
-                Ok(Outcome::Applied(Meta::wanted(options.want, created, deadline, None)))
+                Ok(Outcome::Applied(PutResult::returning(options.returning, created, deadline, None)))
             }
             PutStep::Write { deadline, cap, created } => {
                 let version = Version::random();
                 let cells = Cells::fresh(now, value, deadline, cap, &version);
                 let reach = Reach::until(cells.deadline, now, self.common.skew);
                 self.write(key, &cells, reach, self.timestamp(&row), || true).await?;
-                let meta = Meta::wanted(options.want, created, deadline, Some(version));
-                Ok(Outcome::Applied(meta.with_created_at(rules::created_at(now, options.want))))
+                let meta = PutResult::returning(options.returning, created, deadline, Some(version));
+                Ok(Outcome::Applied(meta.with_created_at(rules::created_at(now, options.returning))))
             }
         }
     }
@@ -84,13 +89,13 @@ impl Lww {
         key: &Key,
         change: ExpiryChange,
         options: &ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         self.common.capabilities.check_expire(options).map_err(error::not_in_lww)?;
         let (now, row) = self.common.read(key, false).await?;
         let to = match rules::expire(now, row.header(now)?.as_ref(), change, options)? {
             ExpireStep::Absent => return Ok(Outcome::Absent),
             ExpireStep::Refused => return Ok(Outcome::Refused(None)),
-            ExpireStep::Keep(at) => return Ok(Outcome::Applied(ExpireOutcome::new(at, false))),
+            ExpireStep::Keep(at) => return Ok(Outcome::Applied(ExpireResult::new(at, false))),
             ExpireStep::End(to) => {
                 self.erase(key, &row).await?;
                 to
@@ -99,7 +104,7 @@ impl Lww {
             // It ended, or was replaced, while its value was read: the newer write stands.
             ExpireStep::Move(_) => return Err(error::contention()),
         };
-        Ok(Outcome::Applied(ExpireOutcome::new(to, true)))
+        Ok(Outcome::Applied(ExpireResult::new(to, true)))
     }
 
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {

@@ -1,7 +1,9 @@
 //! Put in strict mode: one transaction where nothing is stored or the version is known, two where something is.
 
 use ttl_core::rules::{self, Header, PutStep};
-use ttl_core::{Condition, Deadline, Key, Meta, OnLive, Outcome, PutOptions, Result, Value, Version};
+use ttl_core::{
+    Condition, Deadline, ExistingDeadline, Key, Outcome, PutOptions, PutResult, Result, Value, Version,
+};
 
 use crate::client::Swap;
 use crate::error;
@@ -11,7 +13,12 @@ use crate::settle::Lost;
 use crate::strict::{ATTEMPTS, Strict};
 
 impl Strict {
-    pub(crate) async fn put(&self, key: &Key, value: &Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+    pub(crate) async fn put(
+        &self,
+        key: &Key,
+        value: &Value,
+        options: &PutOptions,
+    ) -> Result<Outcome<PutResult>> {
         self.common.capabilities.check_put(options)?;
         self.common.capabilities.check_size(value.size_bytes())?;
         let version = Version::random();
@@ -20,7 +27,7 @@ impl Strict {
             // What is handed back has to be read.
             _ if options.previous => None,
             Condition::Always | Condition::IfAbsent => Some(Row::default()),
-            Condition::IfVersion(seen) if options.on_live == OnLive::Replace => {
+            Condition::IfVersion(seen) if options.existing_deadline == ExistingDeadline::Replace => {
                 match self.put_over_version(key, value, options, &seen, version).await? {
                     Ok(outcome) => return Ok(outcome),
                     Err(row) => row,
@@ -46,22 +53,22 @@ impl Strict {
                 PutStep::Refused => {
                     let refused = met.map(|met| {
                         let ends = met.deadline.min(met.cap);
-                        let meta = Meta::wanted(options.want, false, ends, Some(met.version));
-                        Ok(meta.with_created_at(row.created_at(options.want)?).with_previous(met.value))
+                        let meta = PutResult::returning(options.returning, false, ends, Some(met.version));
+                        Ok(meta.with_created_at(row.created_at(options.returning)?).with_previous(met.value))
                     });
                     return Ok(Outcome::Refused(refused.transpose()?));
                 }
                 PutStep::Write { deadline, cap, created } => {
                     let cells = Cells::fresh(now, value, deadline, cap, &version);
                     let reach = Reach::until(cells.deadline, now, self.common.skew);
-                    let meta = Meta::wanted(options.want, created, deadline, Some(version))
-                        .with_created_at(rules::created_at(now, options.want));
+                    let meta = PutResult::returning(options.returning, created, deadline, Some(version))
+                        .with_created_at(rules::created_at(now, options.returning));
                     (self.replace(key, &row, &cells, reach).await?, meta)
                 }
                 // Nothing is to be left; whether something is there has to be seen.
                 PutStep::Erase { .. } if guessed => continue,
                 PutStep::Erase { deadline, created } => {
-                    let meta = Meta::wanted(options.want, created, deadline, None);
+                    let meta = PutResult::returning(options.returning, created, deadline, None);
                     if row.is_empty() {
                         return Ok(Outcome::Applied(meta));
                     }
@@ -92,7 +99,7 @@ impl Strict {
         options: &PutOptions,
         seen: &Version,
         version: Version,
-    ) -> Result<std::result::Result<Outcome<Meta>, Option<Row>>> {
+    ) -> Result<std::result::Result<Outcome<PutResult>, Option<Row>>> {
         let now = self.common.now();
         let expected =
             Header { kind: value.kind(), deadline: Deadline::NEVER, cap: Deadline::NEVER, version: *seen };
@@ -112,8 +119,8 @@ impl Strict {
         let first = values(now_column(now));
         Ok(match self.swap(key, &self.writes.replace_version, first, lost).await? {
             Swap::Done => {
-                let meta = Meta::wanted(options.want, created, deadline, Some(version));
-                Ok(Outcome::Applied(meta.with_created_at(rules::created_at(now, options.want))))
+                let meta = PutResult::returning(options.returning, created, deadline, Some(version));
+                Ok(Outcome::Applied(meta.with_created_at(rules::created_at(now, options.returning))))
             }
             Swap::Refused(row) => Err(Some(row)),
         })

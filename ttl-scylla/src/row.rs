@@ -6,7 +6,7 @@ use scylla::deserialize::row::{ColumnIterator, RawColumn};
 use scylla::deserialize::value::DeserializeValue;
 use scylla::response::query_result::{QueryResult, QueryRowsResult};
 use ttl_core::rules::Header;
-use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Stored, Value, Version, Want};
+use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Returning, Stored, Value, Version};
 use uuid::Uuid;
 
 use crate::error;
@@ -99,8 +99,8 @@ impl Row {
     }
 
     /// When a live entry was created, if that is wanted. Nobody else looks at it.
-    pub(crate) fn created_at(&self, want: Want) -> Result<Option<SystemTime>> {
-        if !want.contains(Want::CREATED_AT) {
+    pub(crate) fn created_at(&self, returning: Returning) -> Result<Option<SystemTime>> {
+        if !returning.contains(Returning::CREATED_AT) {
             return Ok(None);
         }
         self.readable_creation()
@@ -124,7 +124,7 @@ impl Row {
             "kind" => self.kind = cell(column)?,
             "deadline" => self.deadline = cell(column)?,
             "covers" => self.covers = cell(column)?,
-            "max_deadline" => self.cap = cell(column)?,
+            "cap" => self.cap = cell(column)?,
             "version" => self.version = cell(column)?,
             "created" => self.created = cell(column)?,
             "value" => self.value = cell(column)?,
@@ -327,15 +327,19 @@ mod tests {
 
     #[test]
     fn a_damaged_creation_is_corrupt_for_those_who_want_it() {
-        assert_eq!(row().created_at(Want::all()).unwrap(), Some(at(5)));
+        assert_eq!(row().created_at(Returning::all()).unwrap(), Some(at(5)));
         for created in [None, Some(-1), Some(i64::MIN)] {
             let mut bad = Row { created, ..row() };
             assert_eq!(
-                bad.created_at(Want::CREATED_AT).unwrap_err().kind(),
+                bad.created_at(Returning::CREATED_AT).unwrap_err().kind(),
                 ErrorKind::Corrupt,
                 "{created:?}"
             );
-            assert_eq!(bad.created_at(Want::DEADLINE | Want::VERSION).unwrap(), None, "{created:?}");
+            assert_eq!(
+                bad.created_at(Returning::DEADLINE | Returning::VERSION).unwrap(),
+                None,
+                "{created:?}"
+            );
             let stored = bad.stored(at(0)).unwrap().unwrap();
             assert_eq!((stored.created_at, Cells::of(&stored).created), (None, None), "{created:?}");
         }

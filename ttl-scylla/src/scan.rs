@@ -2,7 +2,9 @@
 
 use scylla::response::PagingState;
 use std::ops::ControlFlow;
-use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Page, PageItem, Result, ScanOptions, Select, Want};
+use ttl_core::{
+    Cursor, Entry, Error, ErrorKind, Key, Page, PageItem, Projection, Result, Returning, ScanOptions,
+};
 
 use crate::get::selected;
 use crate::lifetime::now_column;
@@ -79,7 +81,7 @@ impl Common {
         limit: usize,
         items: &mut Vec<PageItem>,
     ) -> Result<ControlFlow<()>, (Error, bool)> {
-        let whole = options.select != Select::Nothing;
+        let whole = options.projection != Projection::Nothing;
         let statement = if whole { &self.reads.scan_rows } else { &self.reads.scan_heads };
         // Values may be large: no more of them at a time than the page can take.
         let mut statement = statement.clone();
@@ -124,12 +126,12 @@ impl Common {
 }
 
 fn scanned(row: &mut Row, header: &ttl_core::rules::Header, options: &ScanOptions) -> Result<Entry> {
-    let value = selected(row, header.kind, &options.select)?;
-    let created_at = row.created_at(options.want)?;
+    let value = selected(row, header.kind, &options.projection)?;
+    let created_at = row.created_at(options.returning)?;
     Ok(Entry::new(value)
         .with_created_at(created_at)
-        .with_deadline(options.want.contains(Want::DEADLINE).then_some(header.ends()))
-        .with_version(options.want.contains(Want::VERSION).then_some(header.version)))
+        .with_deadline(options.returning.contains(Returning::DEADLINE).then_some(header.ends()))
+        .with_version(options.returning.contains(Returning::VERSION).then_some(header.version)))
 }
 
 /// The ranges of tokens that a scan asks for: the whole rest, unless that is too much for the servers.

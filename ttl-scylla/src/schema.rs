@@ -18,7 +18,7 @@ const COLUMNS: [(&str, &str, bool); 8] = [
     ("value", "blob", false),
     ("deadline", "bigint", false),
     ("covers", "bigint", false),
-    ("max_deadline", "bigint", false),
+    ("cap", "bigint", false),
     ("version", "uuid", false),
     ("created", "bigint", false),
 ];
@@ -93,7 +93,7 @@ fn no_table(config: &ScyllaConfig, has_keyspace: bool) -> String {
     }
     let keyspace = keyspace_cql(config, config.replication.as_ref().unwrap_or(&Replication::everywhere(3)));
     let copies =
-        if config.replication.is_some() { "" } else { " (with as many copies as you want of each row)" };
+        if config.replication.is_some() { "" } else { " (with as many copies as you returning of each row)" };
     format!(
         "there is no keyspace {:?}; make it and the table by{copies}: {keyspace}; {table}; or switch ensure_schema on and \
          say with which replication it is to be made",
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(
             table_cql(&config()),
             "CREATE TABLE IF NOT EXISTS \"shop\".\"sessions\" (key text PRIMARY KEY, kind tinyint, value blob, deadline \
-             bigint, covers bigint, max_deadline bigint, version uuid, created bigint) WITH comment = 'ttl-store layout 1, mode strict' \
+             bigint, covers bigint, cap bigint, version uuid, created bigint) WITH comment = 'ttl-store layout 1, mode strict' \
              AND default_time_to_live = 0 AND compaction = {'class': 'LeveledCompactionStrategy', \
              'unchecked_tombstone_compaction': 'true'}"
         );

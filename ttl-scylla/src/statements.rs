@@ -21,13 +21,12 @@ const MAKING: Duration = Duration::from_millis(20);
 /// What statements whose refusals are looked at compare beside what matters to them: true of any row of ours, of none, and
 /// of damaged ones as far as can be, so that a server which answers a refusal with the compared columns answers with all
 /// that tells why.
-const SHOW: &str = "kind != -128 AND covers != -9223372036854775808 AND max_deadline != -9223372036854775808";
+const SHOW: &str = "kind != -128 AND covers != -9223372036854775808 AND cap != -9223372036854775808";
 const SHOW_KIND: &str = "kind != -128";
 /// Nobody's: drawn at random. Damage leaves the nil one sooner than this.
 const SHOW_VERSION: &str = "version != 0ba1f9d7-5b27-4e0c-9a3e-61c7d84f2b90";
 
-const SET_ALL: &str =
-    "SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, version = ?, created = ?";
+const SET_ALL: &str = "SET kind = ?, value = ?, deadline = ?, covers = ?, cap = ?, version = ?, created = ?";
 
 /// Reads, in both modes.
 #[derive(Debug)]
@@ -100,7 +99,7 @@ impl Reads {
         sending: &Sending,
         times: bool,
     ) -> Result<Self> {
-        let head = "kind, deadline, covers, max_deadline, version, created";
+        let head = "kind, deadline, covers, cap, version, created";
         // What a newer write must not be older than.
         let times = if times {
             ", WRITETIME(deadline) AS deadline_written, WRITETIME(version) AS version_written"
@@ -134,16 +133,16 @@ impl Strict {
         let set_all = format!("UPDATE {table} USING TTL ? {SET_ALL} WHERE key = ?");
         let move_to = format!("UPDATE {table} USING TTL ? SET deadline = ? WHERE key = ?");
         let delete = format!("DELETE FROM {table} WHERE key = ?");
-        let bounds = "deadline > ? AND deadline <= ? AND deadline != ? AND max_deadline >= ? AND covers >= ? AND covers \
+        let bounds = "deadline > ? AND deadline <= ? AND deadline != ? AND cap >= ? AND covers >= ? AND covers \
                       <= ?";
         let bounds = format!("{bounds} AND {SHOW_KIND}");
-        let live = format!("deadline > ? AND covers > ? AND max_deadline > ? AND {SHOW_KIND}");
+        let live = format!("deadline > ? AND covers > ? AND cap > ? AND {SHOW_KIND}");
         Ok(Self {
             create: write(format!("{set_all} IF deadline = null AND {SHOW} AND {SHOW_VERSION}")).await?,
             create_over: write(format!("{set_all} IF deadline = null")).await?,
             replace: write(format!("{set_all} IF version = ? AND deadline = ?")).await?,
             replace_version: write(format!(
-                "{set_all} IF version = ? AND deadline > ? AND covers > ? AND max_deadline = {} AND {SHOW_KIND}",
+                "{set_all} IF version = ? AND deadline > ? AND covers > ? AND cap = {} AND {SHOW_KIND}",
                 i64::MAX
             ))
             .await?,

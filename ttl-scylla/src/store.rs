@@ -8,9 +8,10 @@ use std::time::SystemTime;
 use scylla::client::session::Session;
 use tokio::sync::Mutex;
 use ttl_core::{
-    Capabilities, CellStore, Clock, Condition, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
-    ExpireOutcome, ExpiryChange, GetOptions, Guard, Key, Meta, OnLive, Outcome, Page, Patch, PatchOptions,
-    PatchOutcome, PutItem, PutOptions, Result, ScanOptions, SystemClock, TtlStore, Value, async_trait,
+    Capabilities, CasStore, Clock, Condition, DeleteOptions, Entry, Error, ErrorKind, ExistingDeadline,
+    ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Guard, Key, Outcome, Page, Patch, PatchOptions,
+    PatchResult, PutItem, PutOptions, PutResult, Result, ScanOptions, SystemClock, TtlStore, Value,
+    async_trait,
 };
 
 use crate::batch;
@@ -48,7 +49,7 @@ pub struct ScyllaStore {
 
 #[derive(Clone, Debug)]
 enum Inner {
-    Strict(CellStore<Strict>),
+    Strict(CasStore<Strict>),
     Lww(Lww),
 }
 
@@ -119,7 +120,7 @@ impl ScyllaStore {
         let inner = match config.mode {
             Mode::Strict => {
                 let writes = Arc::new(statements::Strict::prepare(&session, &name, &sending).await?);
-                Inner::Strict(CellStore::new(Strict { common, writes }))
+                Inner::Strict(CasStore::new(Strict { common, writes }))
             }
             Mode::Lww => {
                 let writes = Arc::new(statements::Lww::prepare(&session, &name, &sending).await?);
@@ -142,7 +143,7 @@ impl ScyllaStore {
             Inner::Strict(store) => {
                 let mut strict = store.cell().clone();
                 strict.common.clock = clock;
-                Inner::Strict(CellStore::new(strict))
+                Inner::Strict(CasStore::new(strict))
             }
             Inner::Lww(mut lww) => {
                 lww.common.clock = clock;
@@ -206,7 +207,7 @@ impl TtlStore for ScyllaStore {
         tried(self.runtime.run(get).await, "get", key)
     }
 
-    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         let put = async {
             check_put(&options)?;
             match &self.inner {
@@ -222,7 +223,7 @@ impl TtlStore for ScyllaStore {
         key: &Key,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         let expire = async {
             check_expire(change, &options)?;
             match &self.inner {
@@ -233,7 +234,7 @@ impl TtlStore for ScyllaStore {
         tried(self.runtime.run(expire).await, "expire", key)
     }
 
-    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
         let patch = async {
             match &self.inner {
                 Inner::Strict(store) => {
@@ -276,7 +277,7 @@ impl TtlStore for ScyllaStore {
         batch::each(keys, |at| self.get(&keys[at], options.clone())).await
     }
 
-    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         batch::each(items.iter().map(|item| &item.key), |at| {
             let PutItem { key, value, options, .. } = &items[at];
             self.put(key, value.clone(), options.clone())
@@ -291,10 +292,10 @@ impl TtlStore for ScyllaStore {
 
 /// Refuses conditions that are newer than this driver, which would else be ignored.
 fn check_put(options: &PutOptions) -> Result<()> {
-    match (options.condition, options.on_live) {
+    match (options.condition, options.existing_deadline) {
         (
             Condition::Always | Condition::IfAbsent | Condition::IfPresent | Condition::IfVersion(_),
-            OnLive::Replace | OnLive::Keep | OnLive::Refresh(_),
+            ExistingDeadline::Replace | ExistingDeadline::Keep | ExistingDeadline::Refresh(_),
         ) => Ok(()),
         _ => Err(unknown("condition")),
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rand::RngExt;
-use ttl_core::{Capabilities, Cell, Clock, CursorSecret, Error, ErrorKind, Key, Result, Stored, async_trait};
+use ttl_core::{
+    Capabilities, CasBackend, Clock, CursorSecret, Error, ErrorKind, Key, Result, Stored, async_trait,
+};
 
 use crate::client::{Client, Swap};
 use crate::error;
@@ -201,7 +203,7 @@ pub(crate) struct Stamp {
 }
 
 #[async_trait]
-impl Cell for Strict {
+impl CasBackend for Strict {
     type Stamp = Stamp;
 
     fn capabilities(&self) -> Capabilities {

@@ -72,7 +72,7 @@ impl<T, F: Format<T>> CollectionBuilder<T, F> {
         self
     }
 
-    /// A hard cap: no entry lives longer than this after its creation, however often it is refreshed, extended or
+    /// A cap: no entry lives longer than this after its creation, however often it is refreshed, extended or
     /// written again (R4). Only delete and put start a new lifetime.
     pub const fn max_lifetime(mut self, max: Ttl) -> Self {
         self.max = Some(max);
@@ -85,7 +85,7 @@ impl<T, F: Format<T>> CollectionBuilder<T, F> {
     /// * [`ErrorKind::InvalidConfig`]: the name is empty, longer than 128 bytes or holds a `:`; or the cap is
     ///   shorter than the TTL.
     /// * [`ErrorKind::InvalidPolicy`]: the policy's slack is not shorter than the TTL.
-    /// * [`ErrorKind::Unsupported`]: the store has no hard caps, or no patches, where the collection needs them.
+    /// * [`ErrorKind::Unsupported`]: the store has no caps, or no patches, where the collection needs them.
     pub fn build(self) -> Result<Collection<T, F>> {
         let place = Place::collection(self.shape, &self.name)?;
         self.policy.check(self.ttl)?;

@@ -44,7 +44,7 @@ impl Defaults {
         self
     }
 
-    /// Sets the hard cap, as [`CollectionBuilder::max_lifetime`].
+    /// Sets the cap, as [`CollectionBuilder::max_lifetime`].
     pub const fn max_lifetime(mut self, max: Ttl) -> Self {
         self.max = Some(max);
         self

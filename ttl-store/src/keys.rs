@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use ttl_core::{Cursor, DeleteOptions, Result, Select, Want};
+use ttl_core::{Cursor, DeleteOptions, Projection, Result, Returning};
 
 use crate::listing::Listing;
 use crate::space::{Space, found};
@@ -125,7 +125,7 @@ impl KeyPages {
     /// [`ErrorKind::InvalidCursor`](ttl_core::ErrorKind::InvalidCursor) for a cursor from elsewhere (S3); the
     /// backend's failures.
     pub async fn next_page(&mut self) -> Result<Option<Vec<String>>> {
-        let page = self.0.next(Select::Nothing, Want::empty()).await?;
+        let page = self.0.next(Projection::Nothing, Returning::empty()).await?;
         Ok(page.map(|page| page.into_iter().map(|(key, _)| key).collect()))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ttl_core::{
     Condition, Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Guard,
-    Key, Outcome, PutOptions, Result, Ttl, Value, Version, Want,
+    Key, Outcome, PutOptions, Result, Returning, Ttl, Value, Version,
 };
 
 use crate::keys::KeyPages;
@@ -75,7 +75,7 @@ impl Leases {
             let token = Value::from(Version::random().to_string());
             let options = PutOptions::new(self.ttl)
                 .with_condition(Condition::IfAbsent)
-                .with_want(Want::DEADLINE | Want::VERSION);
+                .with_returning(Returning::DEADLINE | Returning::VERSION);
             let meta = match self.space.driver.put(&key, token, options).await? {
                 Outcome::Applied(meta) => meta,
                 Outcome::Absent | Outcome::Refused(_) => return Ok(Outcome::Refused(None)),
@@ -145,7 +145,7 @@ impl Lease {
     /// # Errors
     /// The backend's failures.
     pub async fn is_held(&self) -> Result<bool> {
-        let options = GetOptions::nothing().with_want(Want::VERSION);
+        let options = GetOptions::nothing().with_returning(Returning::VERSION);
         let entry = self.leases.space.driver.get(&self.key, options).await?;
         Ok(entry.is_some_and(|entry| entry.version == Some(self.version)))
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use ttl_core::{Cursor, Entry, Result, ScanOptions, Select, Want};
+use ttl_core::{Cursor, Entry, Projection, Result, Returning, ScanOptions};
 
 use crate::space::Space;
 
@@ -25,14 +25,14 @@ impl Listing {
     /// for again.
     pub(crate) async fn next(
         &mut self,
-        select: Select,
-        want: Want,
+        projection: Projection,
+        returning: Returning,
     ) -> Result<Option<Vec<(String, Result<Entry>)>>> {
         while !self.ended {
             let options = ScanOptions::new(self.space.place.prefix(&self.prefix))
                 .with_limit(self.limit)
-                .with_select(select.clone())
-                .with_want(want)
+                .with_projection(projection.clone())
+                .with_returning(returning)
                 .with_cursor(self.cursor.clone());
             let page = self.space.driver.scan(options).await?;
             self.ended = page.next.is_none();

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireOutcome, Expiry, ExpiryChange,
-    Fields, GetOptions, Guard, Key, Lifespan, Meta, Outcome, Patch, PatchOptions, PatchOutcome, PutItem,
-    PutOptions, Record, Result, Select, Ttl, Value, Version, Want,
+    Condition, Create, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireResult, Expiry, ExpiryChange,
+    Fields, GetOptions, Guard, Key, Lifespan, Outcome, Patch, PatchOptions, PatchResult, Projection, PutItem,
+    PutOptions, PutResult, Record, Result, Returning, Ttl, Value, Version,
 };
 
 use crate::batch::{Batch, BatchResults};
@@ -20,7 +20,7 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures.
     pub fn get(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Value>>> + Send {
-        let item = self.get_item(key, Want::empty());
+        let item = self.get_item(key, Returning::empty());
         async move { Ok(item.await?.map(|item| item.value)) }
     }
 
@@ -31,9 +31,9 @@ impl Store {
     pub fn get_item(
         &self,
         key: impl AsRef<str>,
-        want: Want,
+        returning: Returning,
     ) -> impl Future<Output = Result<Option<Item<Value>>>> + Send {
-        let (key, options) = (self.key(key), GetOptions::new().with_want(want));
+        let (key, options) = (self.key(key), GetOptions::new().with_returning(returning));
         async move {
             let Some(entry) = self.driver().get(&key?, options).await? else { return Ok(None) };
             let Entry { value, deadline, version, created_at, refresh_error, .. } = entry;
@@ -54,7 +54,7 @@ impl Store {
     ) -> impl Future<Output = Result<Option<Record>>> + Send {
         let (key, names) = (self.key(key), Fields::new(names));
         async move {
-            let (key, options) = (key?, GetOptions::new().with_select(Select::Fields(names?)));
+            let (key, options) = (key?, GetOptions::new().with_projection(Projection::Fields(names?)));
             let Some(entry) = self.driver().get(&key, options).await? else { return Ok(None) };
             entry.value.ok_or_else(|| unreported("value"))?.into_record().map(Some)
         }
@@ -96,7 +96,7 @@ impl Store {
     ///
     /// store.put("greeting", "hello", Ttl::minutes(5)).await?;
     /// store.put("settings", "{}", Expiry::Never).await?;
-    /// store.put("upload", vec![1, 2, 3], Lifespan::from(Ttl::minutes(5)).with_max(Ttl::hours(1))).await?;
+    /// store.put("upload", vec![1, 2, 3], Lifespan::from(Ttl::minutes(5)).with_max_lifetime(Ttl::hours(1))).await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -111,7 +111,7 @@ impl Store {
         key: impl AsRef<str>,
         value: impl Into<Value>,
         lifespan: impl Into<Lifespan>,
-    ) -> impl Future<Output = Result<Meta>> + Send {
+    ) -> impl Future<Output = Result<PutResult>> + Send {
         let put = self.put_if(key, value, lifespan, Condition::Always);
         async move { done(put.await?) }
     }
@@ -125,7 +125,7 @@ impl Store {
         key: impl AsRef<str>,
         value: impl Into<Value>,
         lifespan: impl Into<Lifespan>,
-    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send {
+    ) -> impl Future<Output = Result<Outcome<PutResult>>> + Send {
         self.put_if(key, value, lifespan, Condition::IfAbsent)
     }
 
@@ -138,7 +138,7 @@ impl Store {
         key: impl AsRef<str>,
         value: impl Into<Value>,
         lifespan: impl Into<Lifespan>,
-    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send {
+    ) -> impl Future<Output = Result<Outcome<PutResult>>> + Send {
         self.put_if(key, value, lifespan, Condition::IfPresent)
     }
 
@@ -152,7 +152,7 @@ impl Store {
         version: Version,
         value: impl Into<Value>,
         lifespan: impl Into<Lifespan>,
-    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send {
+    ) -> impl Future<Output = Result<Outcome<PutResult>>> + Send {
         self.put_if(key, value, lifespan, Condition::IfVersion(version))
     }
 
@@ -162,9 +162,13 @@ impl Store {
         value: impl Into<Value>,
         lifespan: impl Into<Lifespan>,
         condition: Condition,
-    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send {
-        let want = if matches!(condition, Condition::IfVersion(_)) { Want::VERSION } else { Want::empty() };
-        let options = PutOptions::new(lifespan).with_condition(condition).with_want(want);
+    ) -> impl Future<Output = Result<Outcome<PutResult>>> + Send {
+        let returning = if matches!(condition, Condition::IfVersion(_)) {
+            Returning::VERSION
+        } else {
+            Returning::empty()
+        };
+        let options = PutOptions::new(lifespan).with_condition(condition).with_returning(returning);
         let (key, value) = (self.key(key), value.into());
         async move { self.driver().put(&key?, value, options).await }
     }
@@ -234,7 +238,7 @@ impl Store {
         &self,
         key: impl AsRef<str>,
         patch: Patch,
-    ) -> impl Future<Output = Result<Option<PatchOutcome>>> + Send {
+    ) -> impl Future<Output = Result<Option<PatchResult>>> + Send {
         let key = self.key(key);
         async move { found(self.space.patch_without_bounds(key, patch, PatchOptions::new()).await?) }
     }
@@ -248,8 +252,8 @@ impl Store {
         &self,
         key: impl AsRef<str>,
         patch: Patch,
-    ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send {
-        let (key, options) = (self.key(key), PatchOptions::new().with_want(Want::DEADLINE));
+    ) -> impl Future<Output = Result<Outcome<PatchResult>>> + Send {
+        let (key, options) = (self.key(key), PatchOptions::new().with_returning(Returning::DEADLINE));
         async move { self.space.patch(key, patch, options).await }
     }
 
@@ -262,7 +266,7 @@ impl Store {
         key: impl AsRef<str>,
         patch: Patch,
         create: Create,
-    ) -> impl Future<Output = Result<PatchOutcome>> + Send {
+    ) -> impl Future<Output = Result<PatchResult>> + Send {
         let (key, options) = (self.key(key), PatchOptions::new().with_create(create));
         async move { done(self.space.patch_without_bounds(key, patch, options).await?) }
     }
@@ -277,8 +281,8 @@ impl Store {
         key: impl AsRef<str>,
         patch: Patch,
         create: Create,
-    ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send {
-        let options = PatchOptions::new().with_create(create).with_want(Want::DEADLINE);
+    ) -> impl Future<Output = Result<Outcome<PatchResult>>> + Send {
+        let options = PatchOptions::new().with_create(create).with_returning(Returning::DEADLINE);
         let key = self.key(key);
         async move { self.space.patch(key, patch, options).await }
     }
@@ -291,7 +295,7 @@ impl Store {
         &self,
         key: impl AsRef<str>,
         ttl: Ttl,
-    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+    ) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         let options = ExpireOptions::new().with_guard(Guard::IfLater);
         self.expire(key, ExpiryChange::Set(ttl.into()), options)
     }
@@ -305,7 +309,7 @@ impl Store {
         &self,
         key: impl AsRef<str>,
         by: Ttl,
-    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+    ) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         self.expire(key, ExpiryChange::Extend(by), ExpireOptions::new())
     }
 
@@ -313,11 +317,11 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::extend_by`].
-    pub fn set_ttl(
+    pub fn set_expiry(
         &self,
         key: impl AsRef<str>,
         expiry: impl Into<Expiry>,
-    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+    ) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         self.expire(key, ExpiryChange::Set(expiry.into()), ExpireOptions::new())
     }
 
@@ -325,10 +329,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::get`].
-    pub fn persist(
-        &self,
-        key: impl AsRef<str>,
-    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+    pub fn persist(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         self.expire(key, ExpiryChange::Set(Expiry::Never), ExpireOptions::new())
     }
 
@@ -337,7 +338,7 @@ impl Store {
         key: impl AsRef<str>,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+    ) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         let key = self.key(key);
         async move { self.space.expire(key, change, options).await }
     }
@@ -363,7 +364,7 @@ impl Store {
         &self,
         items: impl IntoIterator<Item = (K, V)>,
         lifespan: impl Into<Lifespan>,
-    ) -> impl Future<Output = BatchResults<Meta>> + Send {
+    ) -> impl Future<Output = BatchResults<PutResult>> + Send {
         let options = PutOptions::new(lifespan);
         let (sent, batch) = Batch::split(
             items.into_iter().map(|(key, value)| Ok(PutItem::new(self.key(key)?, value, options.clone()))),

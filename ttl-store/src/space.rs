@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ttl_core::{
-    Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpireOutcome, ExpiryChange, GetOptions, Key,
-    Meta, Outcome, Patch, PatchOptions, PatchOutcome, Result, TtlStore, Value, Want,
+    Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key,
+    Outcome, Patch, PatchOptions, PatchResult, PutResult, Result, Returning, TtlStore, Value,
 };
 
 use crate::place::Place;
@@ -33,7 +33,7 @@ impl Space {
     }
 
     pub(crate) async fn deadline(&self, key: Result<Key>) -> Result<Option<Deadline>> {
-        let options = GetOptions::nothing().with_want(Want::DEADLINE);
+        let options = GetOptions::nothing().with_returning(Returning::DEADLINE);
         let entry = self.driver.get(&key?, options).await?;
         entry.map(|entry| entry.deadline.ok_or_else(|| unreported("deadline"))).transpose()
     }
@@ -48,7 +48,7 @@ impl Space {
         key: Result<Key>,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Option<ExpireOutcome>> {
+    ) -> Result<Option<ExpireResult>> {
         found(self.driver.expire(&key?, change, options).await?)
     }
 
@@ -57,7 +57,7 @@ impl Space {
         key: Result<Key>,
         patch: Patch,
         options: PatchOptions,
-    ) -> Result<Outcome<PatchOutcome>> {
+    ) -> Result<Outcome<PatchResult>> {
         let key = key?;
         patch.operations().map_err(|error| self.explain(error, "patch", &key))?;
         self.driver.patch(&key, &patch, options).await
@@ -69,7 +69,7 @@ impl Space {
         key: Result<Key>,
         patch: Patch,
         options: PatchOptions,
-    ) -> Result<Outcome<PatchOutcome>> {
+    ) -> Result<Outcome<PatchResult>> {
         let key = key?;
         if patch.operations().is_ok() && patch.has_bounds() {
             let error = Error::new(
@@ -109,10 +109,10 @@ pub(crate) fn done<T>(outcome: Outcome<T>) -> Result<T> {
 }
 
 /// The value that a create met; `None` if it created.
-pub(crate) fn met(outcome: Outcome<Meta>) -> Result<Option<Value>> {
+pub(crate) fn met(outcome: Outcome<PutResult>) -> Result<Option<Value>> {
     match outcome {
         Outcome::Applied(_) => Ok(None),
-        Outcome::Refused(Some(Meta { previous: Some(value), .. })) => Ok(Some(value)),
+        Outcome::Refused(Some(PutResult { previous: Some(value), .. })) => Ok(Some(value)),
         Outcome::Absent | Outcome::Refused(_) => Err(unreported("value")),
     }
 }

@@ -24,7 +24,8 @@ fn main() -> ExitCode {
 }
 
 fn made() -> Result<String, String> {
-    let runs = std::env::args().skip(1).map(|argument| Run::read(&argument)).collect::<Result<Vec<_>, _>>()?;
+    let runs =
+        std::env::args().skip(1).map(|argument| Run::read(&argument)).collect::<Result<Vec<_>, _>>()?;
     if runs.is_empty() {
         return Err(USAGE.to_owned());
     }

@@ -1,7 +1,9 @@
 //! Storing, reading whole and in part, overwriting, deleting.
 
 use serde_json::json;
-use ttl_core::{DeleteOptions, Entry, Fields, GetOptions, Outcome, PutOptions, Record, Select, Value, Want};
+use ttl_core::{
+    DeleteOptions, Entry, Fields, GetOptions, Outcome, Projection, PutOptions, Record, Returning, Value,
+};
 
 use crate::test::{LONG, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
@@ -79,9 +81,9 @@ cases! {
         t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
         t.delete(&key("k")).await?;
         t.expect_miss(&key("k"), "after the delete").await?;
-        for select in [Select::Nothing, Select::Fields(Fields::new(["n"])?)] {
-            let entry = t.store.get(&key("k"), GetOptions::new().with_select(select.clone())).await?;
-            ensure!(entry.is_none(), format!("a miss when {select:?} is read"), "{entry:?}");
+        for projection in [Projection::Nothing, Projection::Fields(Fields::new(["n"])?)] {
+            let entry = t.store.get(&key("k"), GetOptions::new().with_projection(projection.clone())).await?;
+            ensure!(entry.is_none(), format!("a miss when {projection:?} is read"), "{entry:?}");
         }
         Ok(())
     }
@@ -153,16 +155,16 @@ cases! {
     async fn metadata_is_reported_where_it_is_wanted(t: Test) -> Check {
         t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
         let state = t.state(&key("k")).await?;
-        for select in [Select::Nothing, Select::All, Select::Fields(Fields::new(["n", "x"])?)] {
-            for want in [Want::DEADLINE, Want::VERSION, Want::DEADLINE | Want::VERSION] {
-                let options = GetOptions::new().with_select(select.clone()).with_want(want);
+        for projection in [Projection::Nothing, Projection::All, Projection::Fields(Fields::new(["n", "x"])?)] {
+            for returning in [Returning::DEADLINE, Returning::VERSION, Returning::DEADLINE | Returning::VERSION] {
+                let options = GetOptions::new().with_projection(projection.clone()).with_returning(returning);
                 let entry = t.store.get(&key("k"), options).await?;
                 let entry = entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-                if want.contains(Want::DEADLINE) {
-                    ensure_eq!(entry.deadline, Some(state.deadline), "the deadline when {select:?} is read");
+                if returning.contains(Returning::DEADLINE) {
+                    ensure_eq!(entry.deadline, Some(state.deadline), "the deadline when {projection:?} is read");
                 }
-                if want.contains(Want::VERSION) {
-                    ensure_eq!(entry.version, Some(state.version), "the version when {select:?} is read");
+                if returning.contains(Returning::VERSION) {
+                    ensure_eq!(entry.version, Some(state.version), "the version when {projection:?} is read");
                 }
             }
         }
@@ -172,7 +174,7 @@ cases! {
     /// E2, C2: what a put reports is what a get reports after it.
     async fn a_put_reports_what_a_get_sees(t: Test) -> Check {
         for value in [Value::from("v"), Value::from(record()), Value::from("")] {
-            let meta = t.put_meta(&key("k"), value, PutOptions::new(LONG).with_want(Want::DEADLINE | Want::VERSION)).await?;
+            let meta = t.put_meta(&key("k"), value, PutOptions::new(LONG).with_returning(Returning::DEADLINE | Returning::VERSION)).await?;
             let state = t.state(&key("k")).await?;
             ensure_eq!(meta.deadline, Some(state.deadline), "the deadline that the put reports");
             ensure_eq!(meta.version, Some(state.version), "the version that the put reports");
@@ -183,8 +185,8 @@ cases! {
 
 /// These fields of the record under `k`, as JSON.
 async fn part(t: &Test, names: &[&str]) -> Check<serde_json::Value> {
-    let select = Select::Fields(Fields::new(names.iter().copied())?);
-    let entry = t.store.get(&key("k"), GetOptions::new().with_select(select)).await?;
+    let projection = Projection::Fields(Fields::new(names.iter().copied())?);
+    let entry = t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await?;
     match entry.map(|entry| entry.value) {
         Some(Some(Value::Record(record))) => Ok(record.deserialize()?),
         other => Err(Failure::new("a part of the record", format!("{other:?}"))),

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use ttl_core::{
-    Condition, DeleteOptions, Entry, Fields, GetOptions, Key, Kind, OnLive, PutItem, PutOptions, Record,
-    Refresh, Select, Ttl, Value, Want,
+    Condition, DeleteOptions, Entry, ExistingDeadline, Fields, GetOptions, Key, Kind, Projection, PutItem,
+    PutOptions, Record, Refresh, Returning, Ttl, Value,
 };
 
 use super::support::{LATER, SOONER, ensure_ahead, json_of, reported};
@@ -104,7 +104,7 @@ cases! {
         }
         t.put(&key("blob"), "v", PutOptions::new(LONG)).await?;
         let keys = ["r2", "blob", "r0", "missing", "r1"].map(key);
-        let options = GetOptions::new().with_select(Select::Fields(Fields::new(["n", "none"])?));
+        let options = GetOptions::new().with_projection(Projection::Fields(Fields::new(["n", "none"])?));
         let results = t.store.get_many(&keys, options).await;
         ensure_kind!(&results[1], WrongKind, "fields of a blob");
         for (at, n) in [(0, 2), (2, 0), (4, 1)] {
@@ -138,7 +138,7 @@ cases! {
             t.put(&key(&format!("{name}{name}")), record(), PutOptions::new(lifespan)).await?;
         }
         let keys = ["a", "bb", "b", "aa", "cc", "c"].map(key);
-        let options = GetOptions::new().with_want(Want::DEADLINE | Want::VERSION);
+        let options = GetOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION);
         let results = t.store.get_many(&keys, options).await;
         for (key, result) in keys.iter().zip(results) {
             let entry = result?.ok_or_else(|| Failure::new("a hit", "a miss"))?;
@@ -198,15 +198,15 @@ cases! {
         t.put(&key("kept"), "old", PutOptions::new(LONG)).await?;
         t.put(&key("refreshed"), "old", PutOptions::new(SOONER)).await?;
         let kept = t.deadline(&key("kept")).await?;
-        let refresh = OnLive::Refresh(Refresh::extend_only(LONG));
-        let want = Want::DEADLINE;
+        let refresh = ExistingDeadline::Refresh(Refresh::extend_only(LONG));
+        let returning = Returning::DEADLINE;
         let started = t.store.now();
         let results = t.store.put_many(vec![
-            PutItem::new(key("sooner"), "v", PutOptions::new(SOONER).with_want(want)),
+            PutItem::new(key("sooner"), "v", PutOptions::new(SOONER).with_returning(returning)),
             PutItem::new(key("later"), record(), PutOptions::new(LATER)),
-            PutItem::new(key("never"), "v", PutOptions::new(ttl_core::Lifespan::persistent()).with_want(want)),
-            PutItem::new(key("kept"), record(), PutOptions::new(LATER).with_on_live(OnLive::Keep).with_want(want)),
-            PutItem::new(key("refreshed"), "v", PutOptions::new(SOONER).with_on_live(refresh).with_want(want)),
+            PutItem::new(key("never"), "v", PutOptions::new(ttl_core::Lifespan::persistent()).with_returning(returning)),
+            PutItem::new(key("kept"), record(), PutOptions::new(LATER).with_existing_deadline(ExistingDeadline::Keep).with_returning(returning)),
+            PutItem::new(key("refreshed"), "v", PutOptions::new(SOONER).with_existing_deadline(refresh).with_returning(returning)),
         ]).await;
         let expected = [("sooner", true, Some(SOONER)), ("later", true, Some(LATER)), ("never", true, None), ("kept", false, None), ("refreshed", false, Some(LONG))];
         ensure_eq!(results.len(), expected.len(), "how many results");

@@ -1,8 +1,8 @@
-//! Hard caps on the lifetime: no deadline passes them, and only delete and put starts a new one.
+//! Caps on the lifetime: no deadline passes them, and only delete and put starts a new one.
 
 use ttl_core::{
-    Condition, Create, Deadline, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key, Lifespan, OnLive,
-    Patch, PatchOptions, PutOptions, Record, ScanOptions, Select, Ttl, Value, Want,
+    Condition, Create, Deadline, ExistingDeadline, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key,
+    Lifespan, Patch, PatchOptions, Projection, PutOptions, Record, Returning, ScanOptions, Ttl, Value,
 };
 
 use crate::test::{LONG, SHORT, applied, key, record};
@@ -17,7 +17,7 @@ cases! {
         let later = t.instant(Ttl::hours(3));
         for expiry in [Expiry::After(Ttl::hours(2)), Expiry::At(later), Expiry::After(Ttl::MAX)] {
             for value in [Value::from("blob"), record().into()] {
-                let put = PutOptions::new(Lifespan::new(expiry).with_max(LONG)).with_want(Want::DEADLINE);
+                let put = PutOptions::new(Lifespan::new(expiry).with_max_lifetime(LONG)).with_returning(Returning::DEADLINE);
                 let (meta, span) = t.span(t.put_meta(&key("k"), value, put)).await;
                 span.check(meta?.deadline.unwrap_or(Deadline::NEVER), LONG, "the deadline that the put reports")?;
                 span.check(t.deadline(&key("k")).await?, LONG, "the deadline that a get reports")?;
@@ -30,7 +30,7 @@ cases! {
     /// R4: a deadline before the cap is set as it is.
     #[needs(caps)]
     async fn a_deadline_before_the_cap_is_set(t: Test) -> Check {
-        let put = PutOptions::new(Lifespan::from(LONG).with_max(Ttl::hours(2)));
+        let put = PutOptions::new(Lifespan::from(LONG).with_max_lifetime(Ttl::hours(2)));
         let (put, span) = t.span(t.put(&key("k"), "v", put)).await;
         put?;
         span.check(t.deadline(&key("k")).await?, LONG, "the deadline")
@@ -39,7 +39,7 @@ cases! {
     /// R4: an entry without a deadline of its own has its cap for one.
     #[needs(caps)]
     async fn a_cap_is_the_deadline_of_a_persistent_entry(t: Test) -> Check {
-        let put = PutOptions::new(Lifespan::persistent().with_max(LONG));
+        let put = PutOptions::new(Lifespan::persistent().with_max_lifetime(LONG));
         let (put, span) = t.span(t.put(&key("k"), "v", put)).await;
         put?;
         span.check(t.deadline(&key("k")).await?, LONG, "the cap as the deadline")
@@ -54,7 +54,7 @@ cases! {
     /// R4, E1: a record is visible until its cap and no longer, whole, in parts and at all.
     #[needs(caps)]
     async fn a_capped_record_lives_until_its_cap(t: Test) -> Check {
-        let part = GetOptions::new().with_select(Select::Fields(Fields::new(["n"])?));
+        let part = GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?));
         for options in [GetOptions::new(), part, GetOptions::nothing()] {
             lives_until_the_cap(&t, record().into(), &options).await?;
         }
@@ -75,8 +75,8 @@ cases! {
     #[needs(caps)]
     async fn a_capped_blob_is_a_blob(t: Test) -> Check {
         t.put(&key("k"), "blob", capped()).await?;
-        let select = Select::Fields(Fields::new(["n"])?);
-        ensure_kind!(t.store.get(&key("k"), GetOptions::new().with_select(select)).await, WrongKind, "its fields");
+        let projection = Projection::Fields(Fields::new(["n"])?);
+        ensure_kind!(t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await, WrongKind, "its fields");
         let read = t.store.get(&key("k"), GetOptions::nothing().with_kind(ttl_core::Kind::Record)).await;
         ensure_kind!(read, WrongKind, "a get as a record");
         if t.capabilities().patch {
@@ -114,7 +114,7 @@ cases! {
     async fn a_scan_lists_capped_entries(t: Test) -> Check {
         t.put(&key("k"), "v", capped()).await?;
         let before = t.state(&key("k")).await?;
-        let scan = ScanOptions::new("").with_select(Select::All).with_want(Want::DEADLINE);
+        let scan = ScanOptions::new("").with_projection(Projection::All).with_returning(Returning::DEADLINE);
         let entries = t.store.scan(scan).await?.into_entries()?;
         let [(_, entry)] = entries.as_slice() else {
             return Err(Failure::new("one entry", format!("{entries:?}")));
@@ -209,7 +209,7 @@ cases! {
     async fn a_cap_once_set_is_fixed(t: Test) -> Check {
         let cap = put_capped(&t).await?;
         for max in [Ttl::days(1), Ttl::minutes(5)] {
-            t.put(&key("k"), "again", PutOptions::new(Lifespan::persistent().with_max(max))).await?;
+            t.put(&key("k"), "again", PutOptions::new(Lifespan::persistent().with_max_lifetime(max))).await?;
             ensure_eq!(t.deadline(&key("k")).await?, cap, "the deadline after a put with a cap of {max:?}");
         }
         Ok(())
@@ -238,7 +238,7 @@ cases! {
     async fn a_cap_that_starts_cuts_a_kept_deadline(t: Test) -> Check {
         for old in [Lifespan::persistent(), Lifespan::from(Ttl::days(1))] {
             t.put(&key("k"), "old", PutOptions::new(old)).await?;
-            let (put, span) = t.span(t.put(&key("k"), "new", capped().with_on_live(OnLive::Keep))).await;
+            let (put, span) = t.span(t.put(&key("k"), "new", capped().with_existing_deadline(ExistingDeadline::Keep))).await;
             put?;
             span.check(t.deadline(&key("k")).await?, Ttl::hours(2), "the cap as the deadline")?;
             t.delete(&key("k")).await?;
@@ -252,7 +252,7 @@ cases! {
         let cap = put_capped(&t).await?;
         let before = t.deadline(&key("k")).await?;
         for value in [Value::from("again"), record().into(), "blob".into()] {
-            t.put(&key("k"), value, PutOptions::new(Expiry::Never).with_on_live(OnLive::Keep)).await?;
+            t.put(&key("k"), value, PutOptions::new(Expiry::Never).with_existing_deadline(ExistingDeadline::Keep)).await?;
             ensure_eq!(t.deadline(&key("k")).await?, before, "the kept deadline");
         }
         t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
@@ -277,7 +277,7 @@ cases! {
     async fn patches_keep_the_cap(t: Test) -> Check {
         t.put(&key("k"), record(), capped()).await?;
         let before = t.deadline(&key("k")).await?;
-        let create = PatchOptions::new().with_create(Create::new(Lifespan::persistent().with_max(Ttl::days(1))));
+        let create = PatchOptions::new().with_create(Create::new(Lifespan::persistent().with_max_lifetime(Ttl::days(1))));
         for patch in [Patch::new().set("n", 2), Patch::new().increment("n", 1), Patch::new().unset("n")] {
             applied(t.store.patch(&key("k"), &patch, create.clone()).await?)?;
             ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline after the patch");
@@ -292,7 +292,7 @@ cases! {
     #[needs(caps, patch)]
     async fn a_patch_starts_no_cap_on_a_live_record(t: Test) -> Check {
         t.put(&key("k"), record(), PutOptions::new(Expiry::Never)).await?;
-        let options = PatchOptions::new().with_create(Create::new(Lifespan::from(LONG).with_max(LONG)));
+        let options = PatchOptions::new().with_create(Create::new(Lifespan::from(LONG).with_max_lifetime(LONG)));
         applied(t.store.patch(&key("k"), &Patch::new().set("n", 2), options).await?)?;
         ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline after the patch");
         Ok(())
@@ -354,7 +354,7 @@ cases! {
 
 /// One hour, two at most.
 fn capped() -> PutOptions {
-    PutOptions::new(Lifespan::from(LONG).with_max(Ttl::hours(2)))
+    PutOptions::new(Lifespan::from(LONG).with_max_lifetime(Ttl::hours(2)))
 }
 
 /// Puts a capped entry under `k`; its cap.
@@ -374,7 +374,8 @@ async fn sooner(t: &Test) -> Check {
 }
 
 async fn lives_until_the_cap(t: &Test, value: Value, options: &GetOptions) -> Check {
-    let put = PutOptions::new(Lifespan::persistent().with_max(SHORT)).with_want(Want::DEADLINE);
+    let put =
+        PutOptions::new(Lifespan::persistent().with_max_lifetime(SHORT)).with_returning(Returning::DEADLINE);
     let (meta, span) = t.span(t.put_meta(&key("k"), value, put)).await;
     let deadline = meta?.deadline.unwrap_or(Deadline::NEVER);
     span.check(deadline, SHORT, "the cap as the deadline")?;

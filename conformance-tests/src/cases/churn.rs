@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value as Json, json};
 use ttl_core::{
     Actions, Create, Deadline, DeleteOptions, Entry, ErrorKind, ExpireOptions, Expiry, ExpiryChange,
-    GetOptions, Key, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh, RefreshPolicy, ScanOptions,
-    Select, Ttl, TtlStore, Value, Want,
+    GetOptions, Key, Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Refresh, RefreshPolicy,
+    Returning, ScanOptions, Ttl, TtlStore, Value,
 };
 
 use super::support::{json_of, put_fields, whole};
@@ -58,7 +58,7 @@ fn ensure_alive(entry: &Entry, began: SystemTime, lateness: Duration, about: &st
 
 /// Where a read that refreshes nothing is asked for value and deadline.
 fn peek() -> GetOptions {
-    GetOptions::new().with_want(Want::DEADLINE)
+    GetOptions::new().with_returning(Returning::DEADLINE)
 }
 
 /// One round of a task that writes, deletes, moves and reads entries of short lives; what it saw is judged.
@@ -140,7 +140,7 @@ cases! {
                     continue;
                 }
                 let began = store.now();
-                let page = store.scan(ScanOptions::new("k").with_select(Select::All).with_want(Want::DEADLINE)).await?;
+                let page = store.scan(ScanOptions::new("k").with_projection(Projection::All).with_returning(Returning::DEADLINE)).await?;
                 for (_, entry) in page.into_entries()? {
                     // The kind may have changed between the listing and the reading of it: then there is no value.
                     let deadline = ensure_alive(&entry, began, late, "a scan")?;

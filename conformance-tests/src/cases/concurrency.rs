@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value as Json, json};
 use ttl_core::{
-    Condition, Create, DeleteOptions, Key, Outcome, Patch, PatchOptions, PutItem, PutOptions, Record, Value,
-    Want,
+    Condition, Create, DeleteOptions, Key, Outcome, Patch, PatchOptions, PutItem, PutOptions, Record,
+    Returning, Value,
 };
 
 use super::support::{ensure_ahead, fields, put_fields};
@@ -142,7 +142,7 @@ cases! {
         let deadline = t.deadline(&key("k")).await?;
         let outcomes = together(&t, RACERS, |_, store| async move {
             let change = Patch::new().increment_within("n", 1, ..=MOST);
-            let options = PatchOptions::new().with_want(Want::DEADLINE);
+            let options = PatchOptions::new().with_returning(Returning::DEADLINE);
             Ok(store.patch(&K, &change, options).await?)
         })
         .await?;
@@ -152,7 +152,7 @@ cases! {
                 Outcome::Applied(done) => sums.extend(done.fields.get("n").and_then(Json::as_i64)),
                 Outcome::Refused(Some(there)) => {
                     ensure_eq!(there.fields.get("n"), Some(&json!(MOST)), "what a refusal shows");
-                    ensure_eq!(there.meta.deadline, Some(deadline), "the deadline that a refusal shows");
+                    ensure_eq!(there.deadline, Some(deadline), "the deadline that a refusal shows");
                 }
                 other => return Err(Failure::new("Applied, or Refused with what is there", format!("{other:?}"))),
             }
@@ -202,7 +202,7 @@ cases! {
                 }
             })
             .await?;
-            let created = outcomes.iter().filter(|outcome| outcome.meta.created).count();
+            let created = outcomes.iter().filter(|outcome| outcome.created).count();
             ensure_eq!(created, 1, "how many created the counter");
             ensure_eq!(fields(&t, &key(&name)).await?, json!({ "n": RACERS }), "the counter");
             ensure_ahead(&t, t.deadline(&key(&name)).await?, started, LONG, "its deadline")?;

@@ -1,7 +1,8 @@
 //! Conditions of put: if absent, if present, if the version is known; a refusal is an outcome and changes nothing.
 
 use ttl_core::{
-    Condition, DeleteOptions, Expiry, OnLive, Outcome, PutOptions, Record, Refresh, Ttl, Value, Version, Want,
+    Condition, DeleteOptions, ExistingDeadline, Expiry, Outcome, PutOptions, Record, Refresh, Returning, Ttl,
+    Value, Version,
 };
 
 use crate::test::{LONG, applied, key, record};
@@ -81,7 +82,7 @@ cases! {
     async fn a_refused_put_refreshes_nothing(t: Test) -> Check {
         for refresh in [Refresh::extend_only(Ttl::hours(9)), Refresh::reset(Ttl::minutes(1))] {
             for condition in [Condition::IfAbsent, Condition::IfVersion(Version::random())] {
-                let put = PutOptions::new(LONG).with_on_live(OnLive::Refresh(refresh)).with_condition(condition);
+                let put = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Refresh(refresh)).with_condition(condition);
                 refused(&t, "old".into(), "new".into(), put).await?;
             }
         }
@@ -91,8 +92,8 @@ cases! {
     /// C3: a put with `IfPresent` of an absent key is Absent and creates nothing.
     #[needs(conditions)]
     async fn if_present_does_not_create(t: Test) -> Check {
-        for on_live in [OnLive::Replace, OnLive::Keep, OnLive::Refresh(Refresh::reset(LONG))] {
-            let put = PutOptions::new(LONG).with_condition(Condition::IfPresent).with_on_live(on_live);
+        for existing_deadline in [ExistingDeadline::Replace, ExistingDeadline::Keep, ExistingDeadline::Refresh(Refresh::reset(LONG))] {
+            let put = PutOptions::new(LONG).with_condition(Condition::IfPresent).with_existing_deadline(existing_deadline);
             for value in [Value::from("v"), record().into()] {
                 let outcome = t.store.put(&key("k"), value, put.clone()).await?;
                 ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
@@ -125,7 +126,7 @@ cases! {
     async fn if_present_with_keep_keeps_the_deadline(t: Test) -> Check {
         t.put(&key("k"), "old", PutOptions::new(LONG)).await?;
         let before = t.deadline(&key("k")).await?;
-        let put = PutOptions::new(Expiry::Never).with_condition(Condition::IfPresent).with_on_live(OnLive::Keep);
+        let put = PutOptions::new(Expiry::Never).with_condition(Condition::IfPresent).with_existing_deadline(ExistingDeadline::Keep);
         t.put(&key("k"), "new", put).await?;
         t.expect_value(&key("k"), "new", "the new value").await?;
         ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline");
@@ -152,10 +153,10 @@ cases! {
         let mut version = t.put_version(&key("k"), "0", PutOptions::new(LONG)).await?;
         let before = t.deadline(&key("k")).await?;
         let put = |version| PutOptions::new(Ttl::hours(2)).with_condition(Condition::IfVersion(version));
-        version = t.put_version(&key("k"), "1", put(version).with_on_live(OnLive::Keep)).await?;
+        version = t.put_version(&key("k"), "1", put(version).with_existing_deadline(ExistingDeadline::Keep)).await?;
         ensure_eq!(t.deadline(&key("k")).await?, before, "the kept deadline");
-        let refresh = OnLive::Refresh(Refresh::extend_only(Ttl::hours(3)));
-        let (refreshed, span) = t.span(t.put_version(&key("k"), "2", put(version).with_on_live(refresh))).await;
+        let refresh = ExistingDeadline::Refresh(Refresh::extend_only(Ttl::hours(3)));
+        let (refreshed, span) = t.span(t.put_version(&key("k"), "2", put(version).with_existing_deadline(refresh))).await;
         version = refreshed?;
         span.check(t.deadline(&key("k")).await?, Ttl::hours(3), "the refreshed deadline")?;
         let (replaced, span) = t.span(t.put(&key("k"), "3", put(version))).await;
@@ -230,7 +231,7 @@ cases! {
     #[needs(conditions)]
     async fn a_refusal_is_an_outcome(t: Test) -> Check {
         t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
-        let put = PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_want(Want::DEADLINE | Want::VERSION);
+        let put = PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_returning(Returning::DEADLINE | Returning::VERSION);
         let outcome = t.store.put(&key("k"), "new".into(), put).await;
         ensure!(matches!(outcome, Ok(Outcome::Refused(_))), "Ok(Refused)", "{outcome:?}");
         Ok(())

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use ttl_core::{
-    DeleteOptions, ErrorKind, Fields, GetOptions, Outcome, Patch, PatchOptions, PutOptions, ScanOptions,
-    Select, Value,
+    DeleteOptions, ErrorKind, Fields, GetOptions, Outcome, Patch, PatchOptions, Projection, PutOptions,
+    ScanOptions, Value,
 };
 
 use crate::test::{LONG, key, record};
@@ -28,8 +28,8 @@ cases! {
         t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
         t.corrupt(&key("k")).await?;
         ensure_kind!(t.store.get(&key("k"), GetOptions::new()).await, Corrupt, "a get");
-        let select = Select::Fields(Fields::new(["n"])?);
-        let read = t.store.get(&key("k"), GetOptions::new().with_select(select)).await;
+        let projection = Projection::Fields(Fields::new(["n"])?);
+        let read = t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await;
         ensure_kind!(read, Corrupt, "a get of a field");
         Ok(())
     }
@@ -121,7 +121,7 @@ cases! {
         }
         for limit in [1, 2, 100] {
             let limit = NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN);
-            let scan = ScanOptions::new("k").with_limit(limit).with_select(Select::All);
+            let scan = ScanOptions::new("k").with_limit(limit).with_projection(Projection::All);
             let (mut seen, mut cursor) = (Vec::new(), None);
             for _ in 0..=2 * names.len() {
                 let page = t.store.scan(scan.clone().with_cursor(cursor)).await?;

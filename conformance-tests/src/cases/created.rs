@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use ttl_core::{
-    Condition, Create, Deadline, Entry, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key, Lifespan,
-    OnLive, Outcome, Patch, PatchOptions, PutItem, PutOptions, Refresh, ScanOptions, Select, Ttl, Value,
-    Want,
+    Condition, Create, Deadline, Entry, ExistingDeadline, Expiry, ExpiryChange, Fields, GetOptions, Guard,
+    Key, Lifespan, Outcome, Patch, PatchOptions, Projection, PutItem, PutOptions, Refresh, Returning,
+    ScanOptions, Ttl, Value,
 };
 
 use super::elapsed::past;
@@ -22,12 +22,12 @@ fn both_kinds() -> [Value; 2] {
 
 /// A put that reports the creation.
 fn telling() -> PutOptions {
-    PutOptions::new(LONG).with_want(Want::CREATED_AT)
+    PutOptions::new(LONG).with_returning(Returning::CREATED_AT)
 }
 
 /// When a live entry was created.
 async fn created_at(t: &Test, key: &Key) -> Check<SystemTime> {
-    let entry = t.store.get(key, GetOptions::nothing().with_want(Want::CREATED_AT)).await?;
+    let entry = t.store.get(key, GetOptions::nothing().with_returning(Returning::CREATED_AT)).await?;
     reported(entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?.created_at)
 }
 
@@ -59,7 +59,7 @@ async fn starts_anew(t: &Test, name: &str, options: PutOptions) -> Check {
     for (old, new) in both_kinds().into_iter().zip(both_kinds().into_iter().rev()) {
         let before = put_a_while_ago(t, &key(name), old, PutOptions::new(LONG)).await?;
         let started = t.store.now();
-        let meta = t.put_meta(&key(name), new, options.clone().with_want(Want::CREATED_AT)).await?;
+        let meta = t.put_meta(&key(name), new, options.clone().with_returning(Returning::CREATED_AT)).await?;
         let after = created_at(t, &key(name)).await?;
         ensure!(after > before, format!("{name}: a time after {before:?}"), "{after:?}");
         ensure_since(t, after, started, name)?;
@@ -78,7 +78,7 @@ cases! {
             for (m, expiry) in [Expiry::from(LONG), Expiry::Never].into_iter().enumerate() {
                 let key = key(&format!("k{n}-{m}"));
                 let started = t.store.now();
-                let options = PutOptions::new(expiry).with_want(Want::CREATED_AT);
+                let options = PutOptions::new(expiry).with_returning(Returning::CREATED_AT);
                 let told = reported(t.put_meta(&key, value.clone(), options).await?.created_at)?;
                 ensure_since(&t, told, started, "what the put reports")?;
                 t.pass(A_WHILE).await;
@@ -94,9 +94,9 @@ cases! {
         let put = PutOptions::new(LONG);
         starts_anew(&t, "replaced", put.clone()).await?;
         starts_anew(&t, "persistent", PutOptions::new(Expiry::Never)).await?;
-        starts_anew(&t, "kept", put.clone().with_on_live(OnLive::Keep)).await?;
+        starts_anew(&t, "kept", put.clone().with_existing_deadline(ExistingDeadline::Keep)).await?;
         for refresh in [Refresh::extend_only(LATER), Refresh::extend_only(SOONER), Refresh::reset(SOONER)] {
-            starts_anew(&t, "refreshed", put.clone().with_on_live(OnLive::Refresh(refresh))).await?;
+            starts_anew(&t, "refreshed", put.clone().with_existing_deadline(ExistingDeadline::Refresh(refresh))).await?;
         }
         Ok(())
     }
@@ -106,13 +106,13 @@ cases! {
     async fn a_put_with_a_condition_starts_it_anew(t: Test) -> Check {
         starts_anew(&t, "present", PutOptions::new(LONG).with_condition(Condition::IfPresent)).await?;
         starts_anew(&t, "handed back", PutOptions::new(LONG).with_previous()).await?;
-        for on_live in [OnLive::Replace, OnLive::Keep] {
+        for existing_deadline in [ExistingDeadline::Replace, ExistingDeadline::Keep] {
             let before = put_a_while_ago(&t, &key("k"), "old".into(), PutOptions::new(LONG)).await?;
             let refused = telling().with_condition(Condition::IfAbsent);
             ensure!(t.store.put(&key("k"), "no".into(), refused).await?.is_refused(), "Refused", "another outcome");
             ensure_eq!(created_at(&t, &key("k")).await?, before, "after a refused put");
             let condition = Condition::IfVersion(t.version(&key("k")).await?);
-            let put = telling().with_condition(condition).with_on_live(on_live);
+            let put = telling().with_condition(condition).with_existing_deadline(existing_deadline);
             let told = reported(t.put_meta(&key("k"), "new", put).await?.created_at)?;
             ensure!(told > before, format!("a time after {before:?}"), "{told:?}");
             ensure_eq!(created_at(&t, &key("k")).await?, told, "after a put by version");
@@ -134,16 +134,16 @@ cases! {
         ];
         for (n, patch) in patches.iter().enumerate() {
             for refresh in [None, Some(Refresh::extend_only(LATER)), Some(Refresh::reset(SOONER))] {
-                let options = PatchOptions::new().with_want(Want::CREATED_AT).with_create(Create::new(LONG));
+                let options = PatchOptions::new().with_returning(Returning::CREATED_AT).with_create(Create::new(LONG));
                 let outcome = applied(t.store.patch(&key("k"), patch, options.with_refresh(refresh)).await?)?;
-                ensure_eq!(reported(outcome.meta.created_at)?, before, "patch {n}: what it reports");
+                ensure_eq!(reported(outcome.created_at)?, before, "patch {n}: what it reports");
                 ensure_eq!(created_at(&t, &key("k")).await?, before, "patch {n}: what is read");
             }
         }
         let bounded = Patch::new().increment_within("n", 1, ..=0);
-        let options = PatchOptions::new().with_want(Want::CREATED_AT);
+        let options = PatchOptions::new().with_returning(Returning::CREATED_AT);
         match t.store.patch(&key("k"), &bounded, options).await? {
-            Outcome::Refused(Some(there)) => ensure_eq!(there.meta.created_at, Some(before), "what bounds refuse"),
+            Outcome::Refused(Some(there)) => ensure_eq!(there.created_at, Some(before), "what bounds refuse"),
             other => return Err(Failure::new("Refused, with what is there", format!("{other:?}"))),
         }
         Ok(())
@@ -152,7 +152,7 @@ cases! {
     /// V7, P2: a patch that creates starts it, and reports it.
     #[needs(created_at, patch)]
     async fn a_patch_that_creates_starts_it(t: Test) -> Check {
-        let options = || PatchOptions::new().with_create(Create::new(LONG)).with_want(Want::CREATED_AT);
+        let options = || PatchOptions::new().with_create(Create::new(LONG)).with_returning(Returning::CREATED_AT);
         t.ghost(&key("ghost"), record()).await?;
         t.put(&key("deleted"), record(), PutOptions::new(LONG)).await?;
         t.delete(&key("deleted")).await?;
@@ -161,7 +161,7 @@ cases! {
             for patch in [Patch::new().set("n", 1), Patch::new().increment("n", 1)] {
                 let started = t.store.now();
                 let outcome = applied(t.store.patch(&key(name), &patch, options()).await?)?;
-                let told = reported(outcome.meta.created_at)?;
+                let told = reported(outcome.created_at)?;
                 ensure_since(&t, told, started, name)?;
                 ensure_eq!(created_at(&t, &key(name)).await?, told, "{name}: what is read");
                 t.delete(&key(name)).await?;
@@ -208,8 +208,8 @@ cases! {
                 Refresh::reset(Ttl::hours(24 * 365)),
                 Refresh::reset(LONG).with_slack(slack),
             ] {
-                for select in [Select::Nothing, Select::All] {
-                    let read = GetOptions::new().with_select(select).with_want(Want::CREATED_AT).with_refresh(refresh);
+                for projection in [Projection::Nothing, Projection::All] {
+                    let read = GetOptions::new().with_projection(projection).with_returning(Returning::CREATED_AT).with_refresh(refresh);
                     let entry = t.store.get(&key("k"), read).await?.unwrap_or_default();
                     ensure_eq!(entry.created_at, Some(before), "what a read with {refresh:?} reports");
                     ensure_eq!(created_at(&t, &key("k")).await?, before, "after {refresh:?}");
@@ -222,24 +222,24 @@ cases! {
     /// V7, B1: every read reports it where it is wanted, alone and with all other metadata.
     #[needs(created_at)]
     async fn every_read_reports_it(t: Test) -> Check {
-        let fields = Select::Fields(Fields::new(["n", "none"])?);
+        let fields = Projection::Fields(Fields::new(["n", "none"])?);
         for (name, value) in ["blob", "record"].into_iter().zip(both_kinds()) {
             let created = put_a_while_ago(&t, &key(name), value, PutOptions::new(LONG)).await?;
             let state = t.state(&key(name)).await?;
-            for select in [Select::All, Select::Nothing, fields.clone()] {
-                if name == "blob" && select == fields {
+            for projection in [Projection::All, Projection::Nothing, fields.clone()] {
+                if name == "blob" && projection == fields {
                     continue;
                 }
-                for want in [Want::CREATED_AT, Want::CREATED_AT | Want::DEADLINE, Want::all()] {
-                    let read = GetOptions::new().with_select(select.clone()).with_want(want);
+                for returning in [Returning::CREATED_AT, Returning::CREATED_AT | Returning::DEADLINE, Returning::all()] {
+                    let read = GetOptions::new().with_projection(projection.clone()).with_returning(returning);
                     let one = t.store.get(&key(name), read.clone()).await?;
                     let many = t.store.get_many(&[key(name), key("absent"), key(name)], read).await;
                     ensure_eq!(many.len(), 3, "how many results there are");
                     let many: Vec<Option<Entry>> = many.into_iter().collect::<Result<_, _>>()?;
                     for entry in [one.as_ref(), many[0].as_ref(), many[2].as_ref()] {
                         let entry = entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-                        ensure_eq!(entry.created_at, Some(created), "{name}: what is read of {select:?}");
-                        let version = want.contains(Want::VERSION).then_some(state.version);
+                        ensure_eq!(entry.created_at, Some(created), "{name}: what is read of {projection:?}");
+                        let version = returning.contains(Returning::VERSION).then_some(state.version);
                         ensure_eq!(entry.version, version, "{name}: the version");
                     }
                 }
@@ -255,15 +255,15 @@ cases! {
         for (n, value) in both_kinds().into_iter().cycle().take(6).enumerate() {
             created.push(put_a_while_ago(&t, &key(&format!("k{n}")), value, PutOptions::new(LONG)).await?);
         }
-        for select in [Select::All, Select::Nothing, Select::Fields(Fields::new(["n"])?)] {
-            for (want, told) in [(Want::CREATED_AT, true), (Want::all(), true), (Want::DEADLINE, false)] {
-                let options = ScanOptions::new("k").with_select(select.clone()).with_want(want);
+        for projection in [Projection::All, Projection::Nothing, Projection::Fields(Fields::new(["n"])?)] {
+            for (returning, told) in [(Returning::CREATED_AT, true), (Returning::all(), true), (Returning::DEADLINE, false)] {
+                let options = ScanOptions::new("k").with_projection(projection.clone()).with_returning(returning);
                 let mut entries = scan_all(&t, options).await?;
                 entries.sort_by(|one, other| one.0.cmp(&other.0));
                 entries.dedup_by(|one, other| one.0 == other.0);
                 let seen: Vec<_> = entries.iter().map(|(_, entry)| entry.created_at).collect();
                 let expected: Vec<_> = created.iter().map(|at| Some(*at).filter(|_| told)).collect();
-                ensure_eq!(seen, expected, "what a scan of {select:?} that wants {want:?} shows");
+                ensure_eq!(seen, expected, "what a scan of {projection:?} that wants {returning:?} shows");
             }
         }
         Ok(())
@@ -279,11 +279,11 @@ cases! {
             t.delete(&deleted).await?;
             t.pass(A_WHILE).await;
             for key in [ghost, deleted] {
-                let read = GetOptions::nothing().with_want(Want::CREATED_AT);
+                let read = GetOptions::nothing().with_returning(Returning::CREATED_AT);
                 let seen = t.store.get(&key, read).await?;
                 ensure!(seen.is_none(), "a miss", "{seen:?}");
                 let started = t.store.now();
-                t.put(&key, value.clone(), PutOptions::new(LONG).with_on_live(OnLive::Keep)).await?;
+                t.put(&key, value.clone(), PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep)).await?;
                 ensure_since(&t, created_at(&t, &key).await?, started, "what replaced it")?;
             }
         }
@@ -293,7 +293,7 @@ cases! {
     /// V7, R4: a capped entry tells it like any other; it is not what the cap is counted from.
     #[needs(created_at, caps)]
     async fn a_capped_entry_tells_it(t: Test) -> Check {
-        let capped = PutOptions::new(Lifespan::from(LONG).with_max(LATER));
+        let capped = PutOptions::new(Lifespan::from(LONG).with_max_lifetime(LATER));
         for value in both_kinds() {
             let is_record = matches!(value, Value::Record(_));
             let before = put_a_while_ago(&t, &key("k"), value.clone(), capped.clone()).await?;
@@ -314,22 +314,22 @@ cases! {
     /// V7, P2: what is not wanted is not told.
     #[needs(created_at)]
     async fn what_is_not_wanted_is_not_told(t: Test) -> Check {
-        let want = Want::DEADLINE | Want::VERSION;
+        let returning = Returning::DEADLINE | Returning::VERSION;
         for value in both_kinds() {
-            let meta = t.put_meta(&key("k"), value, PutOptions::new(LONG).with_want(want)).await?;
+            let meta = t.put_meta(&key("k"), value, PutOptions::new(LONG).with_returning(returning)).await?;
             ensure_eq!(meta.created_at, None, "what a put reports");
             for read in [GetOptions::new(), GetOptions::nothing(), GetOptions::new().with_refresh(Refresh::reset(LONG))] {
-                let one = t.store.get(&key("k"), read.clone().with_want(want)).await?.unwrap_or_default();
+                let one = t.store.get(&key("k"), read.clone().with_returning(returning)).await?.unwrap_or_default();
                 ensure_eq!(one.created_at, None, "what a get reports");
                 let many = t.store.get_many(&[key("k")], read).await.remove(0)?.unwrap_or_default();
                 ensure_eq!(many.created_at, None, "what a batch reports");
             }
         }
         if t.capabilities().patch {
-            let options = PatchOptions::new().with_create(Create::new(LONG)).with_want(want);
+            let options = PatchOptions::new().with_create(Create::new(LONG)).with_returning(returning);
             for name in ["k", "created"] {
                 let outcome = t.store.patch(&key(name), &Patch::new().set("n", 2), options.clone()).await?;
-                ensure_eq!(applied(outcome)?.meta.created_at, None, "what a patch reports");
+                ensure_eq!(applied(outcome)?.created_at, None, "what a patch reports");
             }
         }
         Ok(())
@@ -340,13 +340,13 @@ cases! {
     async fn a_write_that_leaves_nothing_tells_none(t: Test) -> Check {
         t.put(&key("k"), "old", PutOptions::new(LONG)).await?;
         for name in ["k", "absent"] {
-            let options = PutOptions::new(Expiry::At(past(&t))).with_want(Want::CREATED_AT);
+            let options = PutOptions::new(Expiry::At(past(&t))).with_returning(Returning::CREATED_AT);
             ensure_eq!(t.put_meta(&key(name), "new", options).await?.created_at, None, "what a put reports");
         }
         if t.capabilities().patch {
-            let options = PatchOptions::new().with_create(Create::new(past(&t))).with_want(Want::CREATED_AT);
+            let options = PatchOptions::new().with_create(Create::new(past(&t))).with_returning(Returning::CREATED_AT);
             let outcome = applied(t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?)?;
-            ensure_eq!(outcome.meta.created_at, None, "what a patch reports");
+            ensure_eq!(outcome.created_at, None, "what a patch reports");
         }
         Ok(())
     }
@@ -394,26 +394,26 @@ cases! {
     async fn a_denied_creation_is_unsupported(t: Test) -> Check {
         t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
         let before = t.state(&key("k")).await?;
-        for want in [Want::CREATED_AT, Want::all()] {
+        for returning in [Returning::CREATED_AT, Returning::all()] {
             for name in ["k", "absent"] {
                 for read in [GetOptions::new(), GetOptions::nothing(), GetOptions::new().with_refresh(Refresh::reset(LATER))] {
-                    let read = read.with_want(want);
+                    let read = read.with_returning(returning);
                     ensure_kind!(t.store.get(&key(name), read.clone()).await, Unsupported, "a get");
                     for result in t.store.get_many(&[key(name), key("k")], read).await {
                         ensure_kind!(result, Unsupported, "a get of a batch");
                     }
                 }
-                let put = PutOptions::new(SOONER).with_want(want);
+                let put = PutOptions::new(SOONER).with_returning(returning);
                 ensure_kind!(t.store.put(&key(name), "new".into(), put.clone()).await, Unsupported, "a put");
                 let plain = PutItem::new(key("plain"), "new", PutOptions::new(LONG));
                 let many = t.store.put_many(vec![PutItem::new(key(name), "new", put), plain]).await;
                 ensure_kind!(&many[0], Unsupported, "a put of a batch");
                 ensure!(many[1].is_ok(), "the plain put applied", "{:?}", many[1]);
-                let patch = PatchOptions::new().with_create(Create::new(SOONER)).with_want(want);
+                let patch = PatchOptions::new().with_create(Create::new(SOONER)).with_returning(returning);
                 let patched = t.store.patch(&key(name), &Patch::new().set("n", 2), patch).await;
                 ensure_kind!(patched, Unsupported, "a patch");
             }
-            ensure_kind!(t.store.scan(ScanOptions::new("").with_want(want)).await, Unsupported, "a scan");
+            ensure_kind!(t.store.scan(ScanOptions::new("").with_returning(returning)).await, Unsupported, "a scan");
         }
         ensure_eq!(t.state(&key("k")).await?, before, "the entry");
         t.expect_miss(&key("absent"), "after the refused writes").await

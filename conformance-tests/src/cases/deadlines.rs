@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, Expiry, Key, OnLive, Patch, PatchOptions, PutItem,
-    PutOptions, Record, Refresh, Ttl, Value, Want,
+    Condition, Create, Deadline, DeleteOptions, ExistingDeadline, Expiry, Key, Patch, PatchOptions, PutItem,
+    PutOptions, Record, Refresh, Returning, Ttl, Value,
 };
 
 use crate::test::{LONG, applied, key, record};
@@ -17,7 +17,7 @@ cases! {
     async fn a_life_is_counted_from_the_put(t: Test) -> Check {
         for ttl in [LONG, Ttl::millis(3_600_001), Ttl::millis(3_600_500), Ttl::millis(3_600_999), Ttl::days(365)] {
             for value in [Value::from("blob"), record().into()] {
-                let put = PutOptions::new(ttl).with_want(Want::DEADLINE);
+                let put = PutOptions::new(ttl).with_returning(Returning::DEADLINE);
                 let (meta, span) = t.span(t.put_meta(&key("k"), value, put)).await;
                 span.check(meta?.deadline.unwrap_or(Deadline::NEVER), ttl, "the deadline that the put reports")?;
                 span.check(t.deadline(&key("k")).await?, ttl, "the deadline that a get reports")?;
@@ -31,7 +31,7 @@ cases! {
         let second = t.instant(LONG);
         for millis in [0, 1, 249, 499, 500, 501, 750, 998, 999, 1_000] {
             let instant = second + Duration::from_millis(millis);
-            let put = PutOptions::new(Expiry::At(instant)).with_want(Want::DEADLINE);
+            let put = PutOptions::new(Expiry::At(instant)).with_returning(Returning::DEADLINE);
             let meta = t.put_meta(&key("k"), "v", put).await?;
             t.expect_deadline(meta.deadline.unwrap_or(Deadline::NEVER), instant, "the deadline that the put reports")?;
             t.expect_deadline(t.deadline(&key("k")).await?, instant, "the deadline that a get reports")?;
@@ -66,7 +66,7 @@ cases! {
     async fn a_persistent_put_clears_the_deadline(t: Test) -> Check {
         for value in [Value::from("blob"), record().into()] {
             t.put(&key("k"), value.clone(), PutOptions::new(LONG)).await?;
-            let put = PutOptions::new(Expiry::Never).with_want(Want::DEADLINE);
+            let put = PutOptions::new(Expiry::Never).with_returning(Returning::DEADLINE);
             let meta = t.put_meta(&key("k"), value, put).await?;
             ensure_eq!(meta.deadline, Some(Deadline::NEVER), "the deadline that the put reports");
             ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline that a get reports");
@@ -116,7 +116,7 @@ cases! {
             (Expiry::Never, Value::from("second")), (Expiry::After(Ttl::minutes(1)), record().into()),
             (Expiry::After(Ttl::hours(2)), "third".into()), (Expiry::At(t.instant(Ttl::days(1))), "fourth".into()),
         ] {
-            let put = PutOptions::new(expiry).with_on_live(OnLive::Keep).with_want(Want::DEADLINE);
+            let put = PutOptions::new(expiry).with_existing_deadline(ExistingDeadline::Keep).with_returning(Returning::DEADLINE);
             let meta = t.put_meta(&key("k"), value.clone(), put).await?;
             ensure_eq!(meta.deadline, Some(before), "the deadline that the put with {expiry:?} reports");
             t.expect_value(&key("k"), value, "the new value").await?;
@@ -129,7 +129,7 @@ cases! {
     async fn keep_keeps_an_entry_persistent(t: Test) -> Check {
         t.put(&key("k"), "first", PutOptions::new(Expiry::Never)).await?;
         for value in [Value::from("second"), record().into()] {
-            t.put(&key("k"), value.clone(), PutOptions::new(LONG).with_on_live(OnLive::Keep)).await?;
+            t.put(&key("k"), value.clone(), PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep)).await?;
             t.expect_value(&key("k"), value, "the new value").await?;
             ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline after a put with Keep");
         }
@@ -138,9 +138,9 @@ cases! {
 
     /// E5: with Keep the expiry serves when the put creates.
     async fn keep_sets_the_expiry_of_what_it_creates(t: Test) -> Check {
-        let put = PutOptions::new(LONG).with_on_live(OnLive::Keep);
+        let put = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep);
         lands(&t, t.put(&key("k"), "v", put)).await?;
-        let put = PutOptions::new(Expiry::Never).with_on_live(OnLive::Keep);
+        let put = PutOptions::new(Expiry::Never).with_existing_deadline(ExistingDeadline::Keep);
         t.put(&key("n"), "v", put).await?;
         ensure_eq!(t.deadline(&key("n")).await?, Deadline::NEVER, "the deadline of what was created without one");
         Ok(())
@@ -154,7 +154,7 @@ cases! {
     /// E4, R7: what a put with a refresh creates has its first deadline, not the refresh's.
     async fn a_put_with_a_refresh_lands_with_its_deadline(t: Test) -> Check {
         for refresh in [Refresh::extend_only(Ttl::hours(9)), Refresh::reset(Ttl::minutes(1))] {
-            let put = PutOptions::new(LONG).with_on_live(OnLive::Refresh(refresh));
+            let put = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Refresh(refresh));
             lands(&t, t.put(&key("k"), "v", put)).await?;
             t.delete(&key("k")).await?;
         }
@@ -208,7 +208,7 @@ cases! {
     async fn a_deadline_is_not_inherited(t: Test) -> Check {
         t.put(&key("k"), "v", PutOptions::new(Ttl::minutes(1))).await?;
         t.delete(&key("k")).await?;
-        t.put(&key("k"), "v", PutOptions::new(Expiry::Never).with_on_live(OnLive::Keep)).await?;
+        t.put(&key("k"), "v", PutOptions::new(Expiry::Never).with_existing_deadline(ExistingDeadline::Keep)).await?;
         ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline of the second entry");
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ttl_core::{
     Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, Lifespan, Patch, PatchOptions,
-    PutItem, PutOptions, ScanOptions, Want,
+    PutItem, PutOptions, Returning, ScanOptions,
 };
 
 use super::support::{LATER, SOONER, ensure_ahead, reported};
@@ -46,10 +46,10 @@ cases! {
     /// H1: declared conditions work on every operation that takes them.
     #[needs(conditions)]
     async fn declared_conditions_work(t: Test) -> Check {
-        let create = PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_want(Want::VERSION);
+        let create = PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_returning(Returning::VERSION);
         let meta = applied(t.store.put(&key("k"), "one".into(), create).await?)?;
         let swap = PutOptions::new(LONG).with_condition(Condition::IfVersion(reported(meta.version)?));
-        let meta = applied(t.store.put(&key("k"), "two".into(), swap.with_want(Want::VERSION)).await?)?;
+        let meta = applied(t.store.put(&key("k"), "two".into(), swap.with_returning(Returning::VERSION)).await?)?;
         let version = reported(meta.version)?;
         let expire = ExpireOptions::new().with_if_version(version);
         applied(t.store.expire(&key("k"), ExpiryChange::Set(Expiry::After(LATER)), expire).await?)?;
@@ -62,7 +62,7 @@ cases! {
     async fn declared_patches_work(t: Test) -> Check {
         let options = PatchOptions::new().with_create(Create::new(LONG));
         let outcome = applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), options).await?)?;
-        ensure!(outcome.meta.created, "a creation", "{:?}", outcome.meta);
+        ensure!(outcome.created, "a creation", "{:?}", outcome);
         Ok(())
     }
 
@@ -70,7 +70,7 @@ cases! {
     #[needs(caps)]
     async fn declared_caps_work(t: Test) -> Check {
         let started = t.store.now();
-        t.put(&key("k"), "v", PutOptions::new(Lifespan::new(LATER).with_max(LONG))).await?;
+        t.put(&key("k"), "v", PutOptions::new(Lifespan::new(LATER).with_max_lifetime(LONG))).await?;
         ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the cap")
     }
 
@@ -106,7 +106,7 @@ cases! {
     /// H1, B1: where caps are denied, they are `Unsupported` in batches too, and nothing changes.
     #[needs(no_caps)]
     async fn denied_caps_are_unsupported_in_batches(t: Test) -> Check {
-        let capped = PutOptions::new(Lifespan::new(SOONER).with_max(LONG));
+        let capped = PutOptions::new(Lifespan::new(SOONER).with_max_lifetime(LONG));
         let items =
             vec![PutItem::new(key("k"), "v", capped), PutItem::new(key("plain"), "v", PutOptions::new(LONG))];
         let put = t.store.put_many(items).await;

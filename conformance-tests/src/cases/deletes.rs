@@ -1,7 +1,7 @@
 //! Delete and take.
 
 use ttl_core::{
-    Condition, DeleteOptions, Entry, Expiry, Fields, Kind, Outcome, PutOptions, Record, Select, Value,
+    Condition, DeleteOptions, Entry, Expiry, Fields, Kind, Outcome, Projection, PutOptions, Record, Value,
     Version,
 };
 
@@ -48,8 +48,8 @@ cases! {
     /// E3: taking what never was is Absent.
     #[needs(conditions)]
     async fn taking_nothing_is_absent(t: Test) -> Check {
-        let fields = Select::Fields(Fields::new(["n"])?);
-        for options in [DeleteOptions::take(), DeleteOptions::take().with_kind(Kind::Blob), DeleteOptions::new().with_select(fields)] {
+        let fields = Projection::Fields(Fields::new(["n"])?);
+        for options in [DeleteOptions::take(), DeleteOptions::take().with_kind(Kind::Blob), DeleteOptions::new().with_projection(fields)] {
             let outcome = t.store.delete(&key("k"), options).await?;
             ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
         }
@@ -60,8 +60,8 @@ cases! {
     #[needs(conditions)]
     async fn taking_fields_takes_the_whole_record(t: Test) -> Check {
         t.put(&key("k"), Record::new().with("a", 1).with("b", 2), PutOptions::new(LONG)).await?;
-        let select = Select::Fields(Fields::new(["a", "missing"])?);
-        let taken = take(&t, DeleteOptions::new().with_select(select)).await?;
+        let projection = Projection::Fields(Fields::new(["a", "missing"])?);
+        let taken = take(&t, DeleteOptions::new().with_projection(projection)).await?;
         ensure!(taken == Some(Record::new().with("a", 1).into()), "the field a", "{taken:?}");
         t.expect_miss(&key("k"), "after the take").await
     }

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ttl_core::{
-    Condition, Create, Deadline, Expiry, ExpiryChange, GetOptions, Guard, Lifespan, Meta, OnLive, Patch,
-    PatchOptions, PutOptions, Refresh, Ttl, Value, Version, Want,
+    Condition, Create, Deadline, ExistingDeadline, Expiry, ExpiryChange, GetOptions, Guard, Lifespan, Patch,
+    PatchOptions, PutOptions, PutResult, Refresh, Returning, Ttl, Value, Version,
 };
 
 use crate::test::{LONG, applied, key, record};
@@ -75,7 +75,7 @@ cases! {
     async fn after_an_elapsed_put_all_begins_anew(t: Test) -> Check {
         t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
         put_elapsed(&t, record(), past(&t)).await?;
-        let put = PutOptions::new(Expiry::Never).with_on_live(OnLive::Keep).with_want(Want::DEADLINE);
+        let put = PutOptions::new(Expiry::Never).with_existing_deadline(ExistingDeadline::Keep).with_returning(Returning::DEADLINE);
         let meta = t.put_meta(&key("k"), "new", put).await?;
         ensure!(meta.created && meta.deadline == Some(Deadline::NEVER), "a new, persistent entry", "{meta:?}");
         t.expect_value(&key("k"), "new", "the new value").await
@@ -84,7 +84,7 @@ cases! {
     /// E6, R4: a cap does not outlive an elapsed put.
     #[needs(caps)]
     async fn a_cap_does_not_outlive_an_elapsed_put(t: Test) -> Check {
-        t.put(&key("k"), "old", PutOptions::new(Lifespan::persistent().with_max(LONG))).await?;
+        t.put(&key("k"), "old", PutOptions::new(Lifespan::persistent().with_max_lifetime(LONG))).await?;
         put_elapsed(&t, "gone", past(&t)).await?;
         t.put(&key("k"), "new", PutOptions::new(Expiry::Never)).await?;
         ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline of the new entry");
@@ -95,7 +95,7 @@ cases! {
     async fn an_elapsed_put_with_keep_keeps_a_live_entry(t: Test) -> Check {
         t.put(&key("k"), "old", PutOptions::new(LONG)).await?;
         let before = t.deadline(&key("k")).await?;
-        let put = PutOptions::new(Expiry::At(past(&t))).with_on_live(OnLive::Keep);
+        let put = PutOptions::new(Expiry::At(past(&t))).with_existing_deadline(ExistingDeadline::Keep);
         t.put(&key("k"), "new", put).await?;
         t.expect_value(&key("k"), "new", "the new value").await?;
         ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline");
@@ -105,8 +105,8 @@ cases! {
     /// E6, E5: with a refresh the expiry of a put is not used on a live entry, not even one that has passed.
     async fn an_elapsed_put_with_a_refresh_keeps_a_live_entry(t: Test) -> Check {
         t.put(&key("k"), "old", PutOptions::new(Ttl::minutes(1))).await?;
-        let refresh = OnLive::Refresh(Refresh::extend_only(LONG));
-        let put = PutOptions::new(Expiry::At(past(&t))).with_on_live(refresh);
+        let refresh = ExistingDeadline::Refresh(Refresh::extend_only(LONG));
+        let put = PutOptions::new(Expiry::At(past(&t))).with_existing_deadline(refresh);
         let (put, span) = t.span(t.put(&key("k"), "new", put)).await;
         put?;
         t.expect_value(&key("k"), "new", "the new value").await?;
@@ -115,8 +115,8 @@ cases! {
 
     /// E6: with Keep an elapsed put that would create leaves nothing.
     async fn an_elapsed_put_with_keep_creates_nothing(t: Test) -> Check {
-        for on_live in [OnLive::Keep, OnLive::Refresh(Refresh::extend_only(LONG))] {
-            let put = PutOptions::new(Expiry::At(past(&t))).with_on_live(on_live);
+        for existing_deadline in [ExistingDeadline::Keep, ExistingDeadline::Refresh(Refresh::extend_only(LONG))] {
+            let put = PutOptions::new(Expiry::At(past(&t))).with_existing_deadline(existing_deadline);
             t.put(&key("k"), "new", put).await?;
             t.expect_miss(&key("k"), "after the elapsed put").await?;
         }
@@ -184,12 +184,12 @@ cases! {
     #[needs(patch)]
     async fn an_elapsed_patch_leaves_nothing(t: Test) -> Check {
         let instant = past(&t);
-        let options = PatchOptions::new().with_create(Create::new(instant)).with_want(Want::DEADLINE | Want::VERSION);
+        let options = PatchOptions::new().with_create(Create::new(instant)).with_returning(Returning::DEADLINE | Returning::VERSION);
         let outcome = t.store.patch(&key("k"), &Patch::new().set("a", 1).increment("n", 2), options).await?;
         let outcome = applied(outcome)?;
-        ensure!(outcome.meta.created, "that there was no live entry before", "{outcome:?}");
-        ensure_eq!(outcome.meta.deadline, Some(Deadline::at(instant)), "the deadline that the patch reports");
-        ensure_eq!(outcome.meta.version, None, "the version that the patch reports");
+        ensure!(outcome.created, "that there was no live entry before", "{outcome:?}");
+        ensure_eq!(outcome.deadline, Some(Deadline::at(instant)), "the deadline that the patch reports");
+        ensure_eq!(outcome.version, None, "the version that the patch reports");
         ensure_eq!(outcome.fields.to_json_text(), r#"{"a":1,"n":2}"#, "the fields that the patch reports");
         t.expect_miss(&key("k"), "after the elapsed patch").await
     }
@@ -213,7 +213,11 @@ pub(super) fn past(t: &Test) -> SystemTime {
 }
 
 /// Puts the value under `k` until this instant.
-async fn put_elapsed(t: &Test, value: impl Into<Value>, until: SystemTime) -> Check<Meta> {
-    t.put_meta(&key("k"), value, PutOptions::new(Expiry::At(until)).with_want(Want::DEADLINE | Want::VERSION))
-        .await
+async fn put_elapsed(t: &Test, value: impl Into<Value>, until: SystemTime) -> Check<PutResult> {
+    t.put_meta(
+        &key("k"),
+        value,
+        PutOptions::new(Expiry::At(until)).with_returning(Returning::DEADLINE | Returning::VERSION),
+    )
+    .await
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ttl_core::{
     Create, Deadline, Entry, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key, Patch, PatchOptions,
-    PutOptions, Record, Select, Ttl, TtlStore, Want,
+    Projection, PutOptions, Record, Returning, Ttl, TtlStore,
 };
 
 use crate::test::{LONG, SHORT, key, record};
@@ -28,7 +28,7 @@ cases! {
     /// E1, E2: fields can be read until the deadline and no longer.
     async fn fields_can_be_read_until_the_deadline(t: Test) -> Check {
         let deadline = put_until(&t, record(), SHORT).await?;
-        watch(&t, deadline, &GetOptions::new().with_select(Select::Fields(Fields::new(["n"])?))).await
+        watch(&t, deadline, &GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?))).await
     }
 
     /// E1, E2: an entry is said to be there until its deadline and no longer.
@@ -40,7 +40,7 @@ cases! {
     /// E1: a deadline is told until it is reached and no longer.
     async fn a_deadline_is_told_until_it_is_reached(t: Test) -> Check {
         let deadline = put_until(&t, "blob", SHORT).await?;
-        watch(&t, deadline, &GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION)).await
+        watch(&t, deadline, &GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION)).await
     }
 
     /// E1, E2: another handle sees the entry until its deadline and no longer.
@@ -73,7 +73,7 @@ cases! {
     /// E1, E2: an entry that is to end at an instant is visible until that instant.
     async fn an_instant_is_kept(t: Test) -> Check {
         let instant = t.instant(Ttl::millis(250));
-        let put = PutOptions::new(Expiry::At(instant)).with_want(Want::DEADLINE);
+        let put = PutOptions::new(Expiry::At(instant)).with_returning(Returning::DEADLINE);
         let deadline = t.put_meta(&key("k"), "blob", put).await?.deadline.unwrap_or(Deadline::NEVER);
         t.expect_deadline(deadline, instant, "the instant")?;
         watch(&t, deadline, &GetOptions::new()).await
@@ -107,7 +107,7 @@ cases! {
         for _ in 0..5 {
             t.pass(Duration::from_millis(7)).await;
             sees(&*t.store, &GetOptions::nothing()).await?;
-            sees(&*t.store, &GetOptions::new().with_select(Select::Fields(Fields::new(["n"])?))).await?;
+            sees(&*t.store, &GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?))).await?;
             ensure_eq!(t.state(&key("k")).await?, before, "the entry after it was read");
         }
         Ok(())
@@ -155,7 +155,7 @@ cases! {
     async fn the_dead_stay_dead(t: Test) -> Check {
         t.ghost(&key("k"), record()).await?;
         for _ in 0..4 {
-            for options in [GetOptions::new(), GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION)] {
+            for options in [GetOptions::new(), GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION)] {
                 let seen = sees(&*t.store, &options).await?;
                 ensure!(seen.is_none(), "a miss", "{seen:?}");
                 let seen = sees(&*t.second, &options).await?;
@@ -220,7 +220,7 @@ cases! {
 
 /// Puts the value under `k` for so long; the deadline that the put reports.
 async fn put_until(t: &Test, value: impl Into<ttl_core::Value>, ttl: Ttl) -> Check<Deadline> {
-    let put = PutOptions::new(ttl).with_want(Want::DEADLINE);
+    let put = PutOptions::new(ttl).with_returning(Returning::DEADLINE);
     let (meta, span) = t.span(t.put_meta(&key("k"), value, put)).await;
     let deadline = meta?.deadline.ok_or_else(|| Failure::new("a deadline", "none reported"))?;
     span.check(deadline, ttl, "the deadline that was set")?;
@@ -244,8 +244,8 @@ async fn ends_whole(t: &Test, fields: &[&str]) -> Check {
     let deadline = t.expire(&k, soon, Guard::Always).await?.deadline;
     watch(t, deadline, &GetOptions::new()).await?;
     for name in fields {
-        let select = Select::Fields(Fields::new([*name])?);
-        let seen = sees(&*t.store, &GetOptions::new().with_select(select)).await?;
+        let projection = Projection::Fields(Fields::new([*name])?);
+        let seen = sees(&*t.store, &GetOptions::new().with_projection(projection)).await?;
         ensure!(seen.is_none(), format!("no field {name:?} of a record that has ended"), "{seen:?}");
     }
     let seen = sees(&*t.store, &GetOptions::nothing()).await?;

@@ -200,7 +200,7 @@ cases! {
     async fn another_handle_sees_the_new_deadline(t: Test) -> Check {
         t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
         let done = t.expire(&key("k"), ExpiryChange::Extend(LONG), Guard::Always).await?;
-        let peek = GetOptions::nothing().with_want(ttl_core::Want::DEADLINE);
+        let peek = GetOptions::nothing().with_returning(ttl_core::Returning::DEADLINE);
         let entry = t.second.get(&key("k"), peek).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
         ensure_eq!(entry.deadline, Some(done.deadline), "the deadline for the other handle");
         Ok(())
@@ -324,6 +324,6 @@ async fn renew(
     t: &Test,
     version: Version,
     change: ExpiryChange,
-) -> ttl_core::Result<ttl_core::Outcome<ttl_core::ExpireOutcome>> {
+) -> ttl_core::Result<ttl_core::Outcome<ttl_core::ExpireResult>> {
     t.store.expire(&key("k"), change, ExpireOptions::new().with_if_version(version)).await
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ttl_core::{
-    Condition, Create, Deadline, ExpireOptions, Expiry, ExpiryChange, Guard, OnLive, Patch, PatchOptions,
-    PutItem, PutOptions, Ttl, Want,
+    Condition, Create, Deadline, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, Guard, Patch,
+    PatchOptions, PutItem, PutOptions, Returning, Ttl,
 };
 
 use crate::test::{LONG, applied, key, record};
@@ -15,7 +15,7 @@ cases! {
 
     /// E8: the longest life is accepted and reported, to the millisecond.
     async fn the_longest_life_works(t: Test) -> Check {
-        let put = PutOptions::new(Ttl::MAX).with_want(Want::DEADLINE);
+        let put = PutOptions::new(Ttl::MAX).with_returning(Returning::DEADLINE);
         let (meta, span) = t.span(t.put_meta(&key("k"), record(), put)).await;
         span.check(meta?.deadline.unwrap_or(Deadline::NEVER), Ttl::MAX, "the deadline that the put reports")?;
         span.check(t.deadline(&key("k")).await?, Ttl::MAX, "the deadline that a get reports")
@@ -40,7 +40,7 @@ cases! {
     /// E8: the longest cap is accepted.
     #[needs(caps)]
     async fn the_longest_cap_works(t: Test) -> Check {
-        let lifespan = ttl_core::Lifespan::persistent().with_max(Ttl::MAX);
+        let lifespan = ttl_core::Lifespan::persistent().with_max_lifetime(Ttl::MAX);
         let (put, span) = t.span(t.put(&key("k"), "v", PutOptions::new(lifespan))).await;
         put?;
         span.check(t.deadline(&key("k")).await?, Ttl::MAX, "the cap as the deadline")
@@ -84,7 +84,7 @@ cases! {
     async fn an_expiry_beyond_the_maximum_is_refused_unused(t: Test) -> Check {
         t.put(&key("k"), "old", PutOptions::new(LONG)).await?;
         for instant in beyond(&t) {
-            let put = PutOptions::new(Expiry::At(instant)).with_on_live(OnLive::Keep);
+            let put = PutOptions::new(Expiry::At(instant)).with_existing_deadline(ExistingDeadline::Keep);
             ensure_kind!(t.store.put(&key("k"), "new".into(), put).await, InvalidExpiry, "a put with Keep");
         }
         t.expect_value(&key("k"), "old", "the old value").await

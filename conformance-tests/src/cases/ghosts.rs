@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, Entry, ExpireOptions, Expiry, ExpiryChange, Fields,
-    GetOptions, Guard, Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh,
-    ScanOptions, Select, Ttl, Value, Want,
+    Condition, Create, Deadline, DeleteOptions, Entry, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
+    Fields, GetOptions, Guard, Kind, Lifespan, Patch, PatchOptions, Projection, PutItem, PutOptions, Record,
+    Refresh, Returning, ScanOptions, Ttl, Value,
 };
 
 use crate::test::{LONG, SHORT, applied, key};
@@ -20,7 +20,7 @@ cases! {
 
     /// E3: a ghost is absent to a get of fields: a record's is a miss, and a blob's no `WrongKind`.
     async fn a_ghost_is_absent_to_a_get_of_fields(t: Test) -> Check {
-        absent_to_get(&t, GetOptions::new().with_select(Select::Fields(Fields::new(["ghost"])?))).await
+        absent_to_get(&t, GetOptions::new().with_projection(Projection::Fields(Fields::new(["ghost"])?))).await
     }
 
     /// E3: a ghost is absent to a get of nothing.
@@ -30,7 +30,7 @@ cases! {
 
     /// E3: a ghost has no deadline and no version to report.
     async fn a_ghost_has_no_metadata(t: Test) -> Check {
-        absent_to_get(&t, GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION)).await
+        absent_to_get(&t, GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION)).await
     }
 
     /// E3, V3: a ghost of the other kind is absent, not the wrong kind.
@@ -70,8 +70,8 @@ cases! {
     async fn a_ghost_is_absent_to_scan(t: Test) -> Check {
         t.put(&key("live"), "live", PutOptions::new(LONG)).await?;
         both(&t).await?;
-        for select in [Select::Nothing, Select::All] {
-            let page = t.store.scan(ScanOptions::new("").with_select(select)).await?;
+        for projection in [Projection::Nothing, Projection::All] {
+            let page = t.store.scan(ScanOptions::new("").with_projection(projection)).await?;
             let keys: Vec<&str> = page.keys().map(ttl_core::Key::as_str).collect();
             ensure_eq!(keys, vec!["live"], "the keys of the scan");
             ensure!(page.next.is_none(), "no further page", "{:?}", page.next);
@@ -92,13 +92,13 @@ cases! {
 
     /// E3, E5: a put with Keep over a ghost sets its own expiry.
     async fn a_put_with_keep_over_a_ghost_sets_its_expiry(t: Test) -> Check {
-        created_with_its_own(&t, PutOptions::new(LONG).with_on_live(OnLive::Keep)).await
+        created_with_its_own(&t, PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep)).await
     }
 
     /// E3, R3, R7: a put with a refresh over a ghost sets its own expiry, not the refresh's.
     async fn a_put_with_a_refresh_over_a_ghost_sets_its_expiry(t: Test) -> Check {
-        let refresh = OnLive::Refresh(Refresh::extend_only(Ttl::hours(9)));
-        created_with_its_own(&t, PutOptions::new(LONG).with_on_live(refresh)).await
+        let refresh = ExistingDeadline::Refresh(Refresh::extend_only(Ttl::hours(9)));
+        created_with_its_own(&t, PutOptions::new(LONG).with_existing_deadline(refresh)).await
     }
 
     /// E3, C1: a put with `IfAbsent` over a ghost is applied.
@@ -177,8 +177,8 @@ cases! {
     #[needs(conditions)]
     async fn a_ghost_is_absent_to_take(t: Test) -> Check {
         absent_to_delete(&t, DeleteOptions::take()).await?;
-        let fields = Select::Fields(Fields::new(["ghost"])?);
-        absent_to_delete(&t, DeleteOptions::new().with_select(fields)).await
+        let fields = Projection::Fields(Fields::new(["ghost"])?);
+        absent_to_delete(&t, DeleteOptions::new().with_projection(fields)).await
     }
 
     /// E3, C2: deleting a ghost by the version that it had is Absent.
@@ -207,7 +207,7 @@ cases! {
     /// E3, B1: a batch of puts over ghosts creates.
     async fn a_ghost_is_absent_to_put_many(t: Test) -> Check {
         both(&t).await?;
-        let put = PutOptions::new(LONG).with_on_live(OnLive::Keep).with_want(Want::DEADLINE);
+        let put = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep).with_returning(Returning::DEADLINE);
         let items = ["blob", "record"].map(|name| PutItem::new(key(name), "new", put.clone()));
         let (results, span) = t.span(t.store.put_many(items.to_vec())).await;
         for result in results {
@@ -252,9 +252,9 @@ cases! {
         both(&t).await?;
         for name in ["blob", "record"] {
             let create = Create::new(LONG).with_initial(Record::new().with("initial", 1));
-            let options = PatchOptions::new().with_create(create).with_want(Want::DEADLINE);
+            let options = PatchOptions::new().with_create(create).with_returning(Returning::DEADLINE);
             let (outcome, span) = t.span(t.store.patch(&key(name), &Patch::new().set("set", 2), options)).await;
-            let meta = applied(outcome?)?.meta;
+            let meta = applied(outcome?)?;
             ensure!(meta.created, "a record created", "{meta:?}");
             span.check(meta.deadline.unwrap_or(Deadline::NEVER), LONG, "its deadline")?;
             let expected = Record::new().with("initial", 1).with("set", 2);
@@ -287,7 +287,7 @@ cases! {
     #[needs(caps)]
     async fn the_cap_of_a_ghost_is_gone(t: Test) -> Check {
         for name in ["put", "patch"] {
-            let capped = PutOptions::new(Lifespan::persistent().with_max(SHORT));
+            let capped = PutOptions::new(Lifespan::persistent().with_max_lifetime(SHORT));
             t.put(&key(name), Record::new().with("ghost", 1), capped).await?;
         }
         t.outlive(SHORT).await;
@@ -350,7 +350,7 @@ async fn absent_to_delete(t: &Test, options: DeleteOptions) -> Check {
 async fn created_with_its_own(t: &Test, options: PutOptions) -> Check {
     both(t).await?;
     for name in ["blob", "record"] {
-        let options = options.clone().with_want(Want::DEADLINE);
+        let options = options.clone().with_returning(Returning::DEADLINE);
         let (meta, span) = t.span(t.put_meta(&key(name), "new", options)).await;
         let meta = meta?;
         ensure!(meta.created, "an entry created", "{meta:?}");

@@ -83,7 +83,7 @@ cases! {
         t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
         let before = t.state(&key("k")).await?;
         for name in ["k", "absent"] {
-            let capped = Lifespan::from(LONG).with_max(LONG);
+            let capped = Lifespan::from(LONG).with_max_lifetime(LONG);
             let put = t.store.put(&key(name), "new".into(), PutOptions::new(capped)).await;
             ensure_kind!(put, Unsupported, "a put with a cap");
             let create = PatchOptions::new().with_create(Create::new(capped));

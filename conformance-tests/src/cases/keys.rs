@@ -93,7 +93,7 @@ cases! {
 
     /// K2: the names that stores use for themselves are keys like others.
     async fn names_of_a_layout_are_keys_too(t: Test) -> Check {
-        let names = ["ttl:", "ttl:key", "ttl:value", "ttl:version", "ttl:max", "ttl:fields", "key", "value", "{a}b", "{a}c", "{}"];
+        let names = ["ttl:", "ttl:key", "ttl:value", "ttl:version", "ttl:cap", "ttl:fields", "key", "value", "{a}b", "{a}c", "{}"];
         all_apart(&t, names.map(key)).await
     }
 

@@ -1,8 +1,8 @@
 //! Blobs and records are two kinds: the wrong one is an error, and changes nothing.
 
 use ttl_core::{
-    Condition, DeleteOptions, ExpiryChange, Fields, GetOptions, Guard, Kind, Patch, PatchOptions, PutOptions,
-    Record, Refresh, Select, Ttl, Value, Version,
+    Condition, DeleteOptions, ExpiryChange, Fields, GetOptions, Guard, Kind, Patch, PatchOptions, Projection,
+    PutOptions, Record, Refresh, Ttl, Value, Version,
 };
 
 use crate::test::{LONG, key, record};
@@ -25,8 +25,8 @@ cases! {
     async fn reading_fields_of_a_blob_is_the_wrong_kind(t: Test) -> Check {
         t.put(&key("k"), r#"{"n":1}"#, PutOptions::new(LONG)).await?;
         for names in [&["n"][..], &[]] {
-            let select = Select::Fields(Fields::new(names.iter().copied())?);
-            let read = t.store.get(&key("k"), GetOptions::new().with_select(select)).await;
+            let projection = Projection::Fields(Fields::new(names.iter().copied())?);
+            let read = t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await;
             ensure_kind!(read, WrongKind, "the fields {names:?} of a blob");
         }
         Ok(())
@@ -51,8 +51,8 @@ cases! {
             let entry = t.store.get(&key("k"), GetOptions::new().with_kind(kind)).await?;
             ensure!(entry.is_none(), format!("a miss where a {kind} is expected"), "{entry:?}");
         }
-        let select = Select::Fields(Fields::new(["n"])?);
-        let entry = t.store.get(&key("k"), GetOptions::new().with_select(select)).await?;
+        let projection = Projection::Fields(Fields::new(["n"])?);
+        let entry = t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await?;
         ensure!(entry.is_none(), "a miss where fields are read", "{entry:?}");
         Ok(())
     }
@@ -131,7 +131,7 @@ cases! {
     #[needs(conditions)]
     async fn taking_fields_of_a_blob_leaves_it(t: Test) -> Check {
         t.put(&key("k"), "blob", PutOptions::new(LONG)).await?;
-        let take = DeleteOptions::new().with_select(Select::Fields(Fields::new(["n"])?));
+        let take = DeleteOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?));
         ensure_kind!(t.store.delete(&key("k"), take).await, WrongKind, "a take of fields of a blob");
         t.expect_value(&key("k"), "blob", "the blob").await
     }

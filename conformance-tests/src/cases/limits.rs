@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use ttl_core::{
-    Create, Deadline, DeleteOptions, Effect, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key, Lifespan,
-    OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh, ScanOptions, Select, Ttl, Value, Want,
+    Create, Deadline, DeleteOptions, Effect, ExistingDeadline, Expiry, ExpiryChange, Fields, GetOptions,
+    Guard, Key, Lifespan, Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Refresh, Returning,
+    ScanOptions, Ttl, Value,
 };
 
 use super::support::{LATER, SOONER, fields, keys_of, reported, scan_all};
@@ -40,8 +41,8 @@ fn pages_of(prefix: &str, limit: usize) -> ScanOptions {
 }
 
 /// A read that refreshes to [`LONG`].
-fn refreshing(select: Select) -> GetOptions {
-    GetOptions::new().with_select(select).with_refresh(Refresh::extend_only(LONG))
+fn refreshing(projection: Projection) -> GetOptions {
+    GetOptions::new().with_projection(projection).with_refresh(Refresh::extend_only(LONG))
 }
 
 /// Fails unless a record that is put for [`SOON`] and refreshed by this read outlives its first deadline.
@@ -138,15 +139,15 @@ cases! {
     #[needs(scan)]
     async fn a_large_page_tells_each_version(t: Test) -> Check {
         let keys = names(120);
-        let want = Want::DEADLINE | Want::VERSION;
-        let options = PutOptions::new(LONG).with_want(want);
+        let returning = Returning::DEADLINE | Returning::VERSION;
+        let options = PutOptions::new(LONG).with_returning(returning);
         let items = keys.iter().map(|key| PutItem::new(key.clone(), key.as_str().to_owned(), options.clone()));
         let mut expected = Vec::new();
         for (key, result) in keys.iter().zip(t.store.put_many(items.collect()).await) {
             let meta = applied(result?)?;
             expected.push((key.clone(), meta.version, meta.deadline));
         }
-        let seen = scan_all(&t, pages_of("k", 100).with_want(want)).await?;
+        let seen = scan_all(&t, pages_of("k", 100).with_returning(returning)).await?;
         let mut seen: Vec<_> = seen.into_iter().map(|(key, entry)| (key, entry.version, entry.deadline)).collect();
         seen.sort_by(|(one, ..), (other, ..)| one.cmp(other));
         ensure_eq!(seen, expected, "keys, versions and deadlines");
@@ -167,17 +168,17 @@ cases! {
 
     /// E7, R1: what a partial read refreshed outlives its first deadline, in the backend too.
     async fn a_partial_refresh_moves_the_backends_expiry_too(t: Test) -> Check {
-        let some = Select::Fields(Fields::new(["n"])?);
-        for (about, select) in [("a read of fields", some.clone()), ("a read of nothing", Select::Nothing)] {
+        let some = Projection::Fields(Fields::new(["n"])?);
+        for (about, projection) in [("a read of fields", some.clone()), ("a read of nothing", Projection::Nothing)] {
             outlives(&t, about, |key| {
-                let (store, options) = (&t.store, refreshing(select.clone()));
+                let (store, options) = (&t.store, refreshing(projection.clone()));
                 async move { Ok(store.get(&key, options).await?.is_some()) }
             })
             .await?;
         }
-        for (about, select) in [("a batch", Select::All), ("a batch of fields", some), ("a batch of nothing", Select::Nothing)] {
+        for (about, projection) in [("a batch", Projection::All), ("a batch of fields", some), ("a batch of nothing", Projection::Nothing)] {
             outlives(&t, about, |key| {
-                let (store, options) = (&t.store, refreshing(select.clone()));
+                let (store, options) = (&t.store, refreshing(projection.clone()));
                 async move {
                     let hits = store.get_many(&[key], options).await.into_iter().collect::<Result<Vec<_>, _>>()?;
                     Ok(hits.into_iter().flatten().count() == 1)
@@ -191,15 +192,15 @@ cases! {
     /// R4: a put that keeps or refreshes starts no new cap over one that is there.
     #[needs(caps)]
     async fn a_put_that_keeps_or_refreshes_leaves_the_cap(t: Test) -> Check {
-        for on_live in [OnLive::Keep, OnLive::Refresh(Refresh::extend_only(LATER)), OnLive::Refresh(Refresh::reset(LATER))] {
-            t.put(&key("k"), "v", PutOptions::new(Lifespan::new(SOONER).with_max(LONG))).await?;
+        for existing_deadline in [ExistingDeadline::Keep, ExistingDeadline::Refresh(Refresh::extend_only(LATER)), ExistingDeadline::Refresh(Refresh::reset(LATER))] {
+            t.put(&key("k"), "v", PutOptions::new(Lifespan::new(SOONER).with_max_lifetime(LONG))).await?;
             let far = ExpiryChange::Set(Expiry::After(LATER));
             let cap = t.expire(&key("k"), far, Guard::Always).await?.deadline;
             t.pass(Duration::from_millis(20)).await;
-            let again = PutOptions::new(Lifespan::new(SOONER).with_max(LATER)).with_on_live(on_live);
+            let again = PutOptions::new(Lifespan::new(SOONER).with_max_lifetime(LATER)).with_existing_deadline(existing_deadline);
             t.put(&key("k"), "w", again).await?;
             let end = t.expire(&key("k"), far, Guard::Always).await?.deadline;
-            ensure_eq!(end, cap, "the cap after a put with {on_live:?}");
+            ensure_eq!(end, cap, "the cap after a put with {existing_deadline:?}");
             t.delete(&key("k")).await?;
         }
         Ok(())
@@ -214,7 +215,7 @@ cases! {
         ensure_eq!(read.len(), 2, "how many results");
         ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline after a refresh to a sooner one");
         if t.capabilities().caps {
-            t.put(&key("c"), "v", PutOptions::new(Lifespan::new(SOONER).with_max(LONG))).await?;
+            t.put(&key("c"), "v", PutOptions::new(Lifespan::new(SOONER).with_max_lifetime(LONG))).await?;
             let _ = t.store.get_many(&[key("c"), key("k")], extend(LATER)).await;
             let cap = t.expire(&key("c"), ExpiryChange::Extend(LATER), Guard::Always).await?.deadline;
             ensure!(cap < before, format!("a cap before {before:?}"), "{cap:?}");
@@ -245,7 +246,7 @@ cases! {
                         }
                     }
                     "keep" => {
-                        let options = PutOptions::new(LONG).with_on_live(OnLive::Refresh(refresh));
+                        let options = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Refresh(refresh));
                         t.put(&key, record(), options).await?;
                     }
                     "patch" => {
@@ -329,8 +330,8 @@ cases! {
     async fn a_patch_that_changes_nothing_makes_a_version(t: Test) -> Check {
         let first = t.put_version(&key("k"), record(), PutOptions::new(LONG)).await?;
         let change = Patch::new().unset("missing");
-        let done = applied(t.store.patch(&key("k"), &change, PatchOptions::new().with_want(Want::VERSION)).await?)?;
-        ensure!(reported(done.meta.version)? != first, "another version", "the same");
+        let done = applied(t.store.patch(&key("k"), &change, PatchOptions::new().with_returning(Returning::VERSION)).await?)?;
+        ensure!(reported(done.version)? != first, "another version", "the same");
         ensure!(t.version(&key("k")).await? != first, "another version", "the same");
         Ok(())
     }

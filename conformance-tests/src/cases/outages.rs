@@ -192,7 +192,7 @@ async fn check_refresh(t: &Test, read: Read, key: &Key, result: ttl_core::Result
 
 /// Value and deadline, by the handle that goes straight to the server.
 async fn whole(t: &Test, key: &Key) -> Check<(Value, Deadline)> {
-    let options = GetOptions::new().with_want(ttl_core::Want::DEADLINE);
+    let options = GetOptions::new().with_returning(ttl_core::Returning::DEADLINE);
     match t.second.get(key, options).await? {
         Some(Entry { value: Some(value), deadline: Some(deadline), .. }) => Ok((value, deadline)),
         other => Err(Failure::new("a live entry with value and deadline", format!("{other:?}"))),

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use ttl_core::{
-    Condition, Deadline, DeleteOptions, Entry, ExpireOptions, Expiry, ExpiryChange, GetOptions, Guard, Key,
-    OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh, ScanOptions, Ttl, TtlStore, Value,
-    Version, Want,
+    Condition, Deadline, DeleteOptions, Entry, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
+    GetOptions, Guard, Key, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh, Returning,
+    ScanOptions, Ttl, TtlStore, Value, Version,
 };
 
 use super::support::LATER;
@@ -63,10 +63,10 @@ where
 
 /// Puts a value under each key for [`LONG`]; the versions.
 async fn put_all(t: &Test, value: &'static str) -> Check<Vec<Version>> {
-    let options = PutOptions::new(LONG).with_want(Want::VERSION);
+    let options = PutOptions::new(LONG).with_returning(Returning::VERSION);
     let items = names().into_iter().map(|key| PutItem::new(key, value, options.clone())).collect();
     let version = |result: ttl_core::Result<_>| {
-        let meta: ttl_core::Meta = applied(result?)?;
+        let meta: ttl_core::PutResult = applied(result?)?;
         meta.version.ok_or_else(|| Failure::new("the version that was wanted", "none reported"))
     };
     t.store.put_many(items).await.into_iter().map(version).collect()
@@ -74,7 +74,7 @@ async fn put_all(t: &Test, value: &'static str) -> Check<Vec<Version>> {
 
 /// What is under each key now.
 async fn look(t: &Test) -> Check<Vec<Option<Entry>>> {
-    let results = t.store.get_many(&names(), GetOptions::new().with_want(Want::DEADLINE)).await;
+    let results = t.store.get_many(&names(), GetOptions::new().with_returning(Returning::DEADLINE)).await;
     ensure_eq!(results.len(), PAIRS, "how many results");
     Ok(results.into_iter().collect::<Result<_, _>>()?)
 }
@@ -131,10 +131,10 @@ cases! {
 
     /// E3: a read that meets a ghost removes nothing that is put at the same time.
     async fn a_read_of_a_ghost_leaves_what_is_put(t: Test) -> Check {
-        for select in [ttl_core::Select::All, ttl_core::Select::Nothing] {
+        for projection in [ttl_core::Projection::All, ttl_core::Projection::Nothing] {
             ghosts(&t).await?;
             let read = |_, key: Key, store: Arc<dyn TtlStore>| {
-                let options = GetOptions::new().with_select(select.clone());
+                let options = GetOptions::new().with_projection(projection.clone());
                 async move { Ok(store.get(&key, options).await?) }
             };
             let write = |_, key, store| put(store, key, "new", PutOptions::new(LONG));
@@ -324,7 +324,7 @@ cases! {
         for batch in [false, true] {
             put_all(&t, "v").await?;
             let write = |_, key, store: Arc<dyn TtlStore>| async move {
-                let options = PutOptions::new(LONG).with_on_live(OnLive::Keep);
+                let options = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep);
                 if batch { put_in_batch(store, key, "w", options).await } else { put(store, key, "w", options).await }
             };
             let set = |_, key, store| expire(store, key, LATEST.into(), ExpireOptions::new());
@@ -339,7 +339,7 @@ cases! {
     async fn a_put_shortens_nothing_that_is_set(t: Test) -> Check {
         put_all(&t, "v").await?;
         let write = |_, key, store| {
-            let options = PutOptions::new(LONG).with_on_live(OnLive::Refresh(Refresh::extend_only(LATER)));
+            let options = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Refresh(Refresh::extend_only(LATER)));
             put(store, key, "w", options)
         };
         let set = |_, key, store| expire(store, key, LATEST.into(), ExpireOptions::new());

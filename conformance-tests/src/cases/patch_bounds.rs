@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 use ttl_core::{
-    Amount, Bounds, Create, Lifespan, Outcome, Patch, PatchOptions, PutOptions, Refresh, Value, Want,
+    Amount, Bounds, Create, Lifespan, Outcome, Patch, PatchOptions, PutOptions, Refresh, Returning, Value,
 };
 
 use super::support::{LATER, SOONER, ensure_ahead, fields, json_of, patch, put_fields, record_of, reported};
@@ -12,19 +12,22 @@ use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 /// Fails unless the patch is refused, shows what is there, and changes nothing.
 async fn refuses(t: &Test, change: &Patch, options: PatchOptions, about: &str) -> Check {
     let before = t.state(&key("k")).await?;
-    let outcome = t.store.patch(&key("k"), change, options.with_want(Want::DEADLINE | Want::VERSION)).await?;
+    let outcome = t
+        .store
+        .patch(&key("k"), change, options.with_returning(Returning::DEADLINE | Returning::VERSION))
+        .await?;
     let Outcome::Refused(Some(there)) = outcome else {
         return Err(Failure::new(format!("{about}: Refused, with what is there"), format!("{outcome:?}")));
     };
-    let named = before.value.clone().into_record()?.select(&change.to_fields()?);
+    let named = before.value.clone().into_record()?.project(&change.to_fields()?);
     ensure_eq!(
         json_of(there.fields.into())?,
         json_of(named.into())?,
         "{about}: the fields that the patch names"
     );
-    ensure_eq!(there.meta.deadline, Some(before.deadline), "{about}: the deadline that is there");
-    ensure_eq!(there.meta.version, Some(before.version), "{about}: the version that is there");
-    ensure!(!there.meta.created, format!("{about}: nothing created"), "{:?}", there.meta);
+    ensure_eq!(there.deadline, Some(before.deadline), "{about}: the deadline that is there");
+    ensure_eq!(there.version, Some(before.version), "{about}: the version that is there");
+    ensure!(!there.created, format!("{about}: nothing created"), "a creation");
     ensure!(there.effects.is_empty(), format!("{about}: no effects"), "{:?}", there.effects);
     ensure_eq!(t.state(&key("k")).await?, before, "{about}: the entry");
     Ok(())
@@ -195,10 +198,10 @@ cases! {
     async fn what_is_applied_refreshes(t: Test) -> Check {
         put_fields(&t, &key("k"), &json!({ "n": 4 })).await?;
         let started = t.store.now();
-        let options = PatchOptions::new().with_refresh(Refresh::extend_only(LATER)).with_want(Want::DEADLINE);
+        let options = PatchOptions::new().with_refresh(Refresh::extend_only(LATER)).with_returning(Returning::DEADLINE);
         let change = Patch::new().increment_within("n", 1, ..=5);
         let outcome = applied(t.store.patch(&key("k"), &change, options).await?)?;
-        let told = reported(outcome.meta.deadline)?;
+        let told = reported(outcome.deadline)?;
         ensure_ahead(&t, told, started, LATER, "the reported deadline")?;
         ensure_eq!(t.deadline(&key("k")).await?, told, "the deadline");
         Ok(())
@@ -237,14 +240,14 @@ cases! {
         let create = || Create::new(Lifespan::new(LONG));
         let initial = || create().with_initial(record_of(&json!({ "n": 4 })).unwrap_or_default());
         let change = Patch::new().set("seen", true).increment_within("n", 2, ..=5);
-        let options = PatchOptions::new().with_want(Want::DEADLINE | Want::VERSION);
+        let options = PatchOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION);
         let outcome = t.store.patch(&key("k"), &change, options.clone()).await?;
         ensure!(outcome.is_absent(), "Absent without create", "{outcome:?}");
         let outcome = t.store.patch(&key("k"), &change, options.clone().with_create(initial())).await?;
         ensure_eq!(outcome, Outcome::Refused(None), "4 plus 2 within 5");
         t.expect_miss(&key("k"), "after the refusal").await?;
         let outcome = applied(t.store.patch(&key("k"), &change, options.clone().with_create(create())).await?)?;
-        ensure!(outcome.meta.created, "created", "{:?}", outcome.meta);
+        ensure!(outcome.created, "created", "{:?}", outcome);
         ensure_eq!(fields(&t, &key("k")).await?, json!({ "seen": true, "n": 2 }), "the record");
         // The entry counts now, not the initial record.
         let outcome = applied(t.store.patch(&key("k"), &change, options.clone().with_create(initial())).await?)?;
@@ -255,7 +258,7 @@ cases! {
     /// P7, E3, P2: an entry that has ended is absent to bounds: what it held counts for nothing, and is not shown.
     #[needs(patch)]
     async fn bounds_do_not_see_ghosts(t: Test) -> Check {
-        let options = || PatchOptions::new().with_want(Want::DEADLINE | Want::VERSION);
+        let options = || PatchOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION);
         let create = || options().with_create(Create::new(LONG));
         t.ghost(&key("k"), record_of(&json!({ "n": 5 }))?).await?;
         let outcome = t.store.patch(&key("k"), &Patch::new().increment_within("n", 1, ..=5), options()).await?;
@@ -264,7 +267,7 @@ cases! {
         ensure_eq!(outcome, Outcome::Refused(None), "6 within 5, where a ghost is");
         t.expect_miss(&key("k"), "after the refusal").await?;
         let outcome = t.store.patch(&key("k"), &Patch::new().increment_within("n", 1, ..=5), create()).await?;
-        ensure!(applied(outcome)?.meta.created, "created", "not");
+        ensure!(applied(outcome)?.created, "created", "not");
         ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1 }), "the record");
         Ok(())
     }
@@ -277,7 +280,7 @@ cases! {
         let (other, own) = (t.version(&key("other")).await?, t.version(&key("k")).await?);
         for by in [1, -1] {
             let change = Patch::new().increment_within("n", by, ..=5);
-            let options = PatchOptions::new().with_if_version(other).with_want(Want::DEADLINE | Want::VERSION);
+            let options = PatchOptions::new().with_if_version(other).with_returning(Returning::DEADLINE | Returning::VERSION);
             let outcome = t.store.patch(&key("k"), &change, options).await?;
             ensure_eq!(outcome, Outcome::Refused(None), "another version, and {by} more");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use ttl_core::{
     Create, Deadline, Effect, Expiry, ExpiryChange, Guard, Lifespan, Patch, PatchOptions, PutOptions, Record,
-    Refresh, Ttl, Want,
+    Refresh, Returning, Ttl,
 };
 
 use super::support::{LATER, ensure_ahead, fields, json_of, patch, put_fields, record_of, reported};
@@ -53,13 +53,13 @@ cases! {
     #[needs(patch)]
     async fn a_patch_creates_with_its_lifespan(t: Test) -> Check {
         let started = t.store.now();
-        let options = creating().with_want(Want::DEADLINE | Want::VERSION);
+        let options = creating().with_returning(Returning::DEADLINE | Returning::VERSION);
         let outcome = applied(t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?)?;
-        ensure!(outcome.meta.created, "a creation", "{:?}", outcome.meta);
+        ensure!(outcome.created, "a creation", "{:?}", outcome);
         let state = t.state(&key("k")).await?;
         ensure_ahead(&t, state.deadline, started, LONG, "the first deadline")?;
-        ensure_eq!(reported(outcome.meta.deadline)?, state.deadline, "the deadline that was told");
-        ensure_eq!(reported(outcome.meta.version)?, state.version, "the version that was told");
+        ensure_eq!(reported(outcome.deadline)?, state.deadline, "the deadline that was told");
+        ensure_eq!(reported(outcome.version)?, state.version, "the version that was told");
         ensure_eq!(json_of(state.value)?, json!({ "n": 1 }), "the record");
         Ok(())
     }
@@ -85,7 +85,7 @@ cases! {
         for (name, initial) in [("some", record()), ("none", Record::new())] {
             let options = PatchOptions::new().with_create(Create::new(LONG).with_initial(initial.clone()));
             let outcome = applied(t.store.patch(&key(name), &Patch::new(), options).await?)?;
-            ensure!(outcome.meta.created, "a creation", "{:?}", outcome.meta);
+            ensure!(outcome.created, "a creation", "{:?}", outcome);
             t.expect_value(&key(name), initial, "the initial record").await?;
         }
         Ok(())
@@ -99,7 +99,7 @@ cases! {
         let initial = record_of(&json!({ "n": 100, "initial": true }))?;
         let options = PatchOptions::new().with_create(Create::new(LATER).with_initial(initial));
         let outcome = applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), options).await?)?;
-        ensure!(!outcome.meta.created, "no creation", "{:?}", outcome.meta);
+        ensure!(!outcome.created, "no creation", "{:?}", outcome);
         ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 2 }), "the record");
         ensure_eq!(t.deadline(&key("k")).await?, deadline, "the deadline");
         Ok(())
@@ -112,7 +112,7 @@ cases! {
         t.ghost(&key("k"), ghost).await?;
         let change = Patch::new().increment("n", 1).append("list", 3).pop_front("other");
         let outcome = applied(t.store.patch(&key("k"), &change, creating()).await?)?;
-        ensure!(outcome.meta.created, "a creation", "{:?}", outcome.meta);
+        ensure!(outcome.created, "a creation", "{:?}", outcome);
         ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1, "list": [3] }), "the new record");
         Ok(())
     }
@@ -132,7 +132,7 @@ cases! {
     async fn a_patch_creates_over_a_blobs_ghost(t: Test) -> Check {
         t.ghost(&key("k"), "blob").await?;
         let outcome = applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), creating()).await?)?;
-        ensure!(outcome.meta.created, "a creation", "{:?}", outcome.meta);
+        ensure!(outcome.created, "a creation", "{:?}", outcome);
         ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1 }), "the new record");
         Ok(())
     }
@@ -162,7 +162,7 @@ cases! {
     #[needs(patch, caps)]
     async fn a_patch_cannot_create_beyond_its_cap(t: Test) -> Check {
         for (name, expiry) in [("late", Expiry::After(LATER)), ("never", Expiry::Never)] {
-            let options = PatchOptions::new().with_create(Create::new(Lifespan::new(expiry).with_max(LONG)));
+            let options = PatchOptions::new().with_create(Create::new(Lifespan::new(expiry).with_max_lifetime(LONG)));
             let started = t.store.now();
             applied(t.store.patch(&key(name), &Patch::new().set("n", 1), options).await?)?;
             ensure_ahead(&t, t.deadline(&key(name)).await?, started, LONG, "the cap")?;
@@ -181,12 +181,12 @@ cases! {
             let past = t.instant(Ttl::MIN) - Duration::from_secs(60);
             let options = PatchOptions::new()
                 .with_create(Create::new(past).with_initial(Record::new().with("list", [1])))
-                .with_want(Want::DEADLINE | Want::VERSION);
+                .with_returning(Returning::DEADLINE | Returning::VERSION);
             let change = Patch::new().increment("n", 1).pop_front("list");
             let outcome = applied(t.store.patch(&key, &change, options).await?)?;
-            ensure!(outcome.meta.created, "a creation", "{:?}", outcome.meta);
-            t.expect_deadline(reported(outcome.meta.deadline)?, past, "the deadline that was told")?;
-            ensure_eq!(outcome.meta.version, None, "the version of what is not there");
+            ensure!(outcome.created, "a creation", "{:?}", outcome);
+            t.expect_deadline(reported(outcome.deadline)?, past, "the deadline that was told")?;
+            ensure_eq!(outcome.version, None, "the version of what is not there");
             ensure_eq!(json_of(outcome.fields.into())?, json!({ "n": 1, "list": [] }), "the touched fields");
             ensure_eq!(outcome.effects[1], Effect::Popped(Some(json!(1))), "what was popped");
             t.expect_miss(&key, "after the patch").await?;
@@ -265,7 +265,7 @@ cases! {
     async fn a_patched_record_dies_as_a_whole(t: Test) -> Check {
         let ttl = Ttl::millis(400);
         let first = record_of(&json!({ "a": 1, "list": [1] }))?;
-        let put = t.put_meta(&key("k"), first, PutOptions::new(ttl).with_want(Want::DEADLINE)).await?;
+        let put = t.put_meta(&key("k"), first, PutOptions::new(ttl).with_returning(Returning::DEADLINE)).await?;
         // By the deadline that was set: the first call of a store may take long, because it connects.
         let ends = put.deadline.and_then(Deadline::to_system_time).unwrap_or_else(|| t.store.now());
         let mut applied = 0;

@@ -1,7 +1,7 @@
 //! Patch: fields that are set and removed, the order of operations, all or nothing, what the outcome tells.
 
 use serde_json::{Value as Json, json};
-use ttl_core::{Effect, ErrorKind, Patch, PatchOptions, PutOptions, Record, Value, Want};
+use ttl_core::{Effect, ErrorKind, Patch, PatchOptions, PutOptions, Record, Returning, Value};
 
 use super::support::{fields, json_of, patch, put_fields, reported};
 use crate::test::{LONG, key};
@@ -296,10 +296,10 @@ cases! {
     async fn wanted_metadata_is_that_of_the_patched_record(t: Test) -> Check {
         put_fields(&t, &key("k"), &json!({ "n": 1 })).await?;
         let change = Patch::new().increment("n", 1);
-        let plain = patch(&t, &key("k"), &change).await?.meta;
+        let plain = patch(&t, &key("k"), &change).await?;
         ensure_eq!((plain.deadline, plain.version), (None, None), "metadata that was not wanted");
-        let options = PatchOptions::new().with_want(Want::DEADLINE | Want::VERSION);
-        let meta = crate::test::applied(t.store.patch(&key("k"), &change, options).await?)?.meta;
+        let options = PatchOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION);
+        let meta = crate::test::applied(t.store.patch(&key("k"), &change, options).await?)?;
         ensure!(!meta.created, "an entry that was there before", "{meta:?}");
         let state = t.state(&key("k")).await?;
         ensure_eq!(reported(meta.deadline)?, state.deadline, "the deadline");

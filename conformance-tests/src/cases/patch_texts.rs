@@ -1,7 +1,7 @@
 //! Patch: lists whose texts are hard to cut: brackets, quotes, escapes, nesting, length; and odd field names.
 
 use serde_json::{Value as Json, json};
-use ttl_core::{Effect, ErrorKind, Fields, GetOptions, Patch, PatchOptions, PutOptions, Record, Select};
+use ttl_core::{Effect, ErrorKind, Fields, GetOptions, Patch, PatchOptions, Projection, PutOptions, Record};
 
 use super::support::{fields, json_of, patch, put_fields};
 use crate::test::{LONG, key};
@@ -251,7 +251,7 @@ cases! {
         for (number, name) in names.iter().enumerate() {
             patch(&t, &key("k"), &Patch::new().set(name.clone(), number)).await?;
         }
-        let options = GetOptions::new().with_select(Select::Fields(Fields::new(names.iter().map(String::as_str))?));
+        let options = GetOptions::new().with_projection(Projection::Fields(Fields::new(names.iter().map(String::as_str))?));
         let entry = t.store.get(&key("k"), options).await?;
         let some = entry.and_then(|entry| entry.value).ok_or_else(|| Failure::new("a hit", "a miss"))?;
         for (what, seen) in [("some fields", json_of(some)?), ("the whole", fields(&t, &key("k")).await?)] {

@@ -1,8 +1,8 @@
 //! Puts that hand back the value they met: the one that they replaced, or the one that refused them.
 
 use ttl_core::{
-    Condition, Expiry, GetOptions, Key, Meta, OnLive, Outcome, PutItem, PutOptions, Record, Refresh, Ttl,
-    Value, Want,
+    Condition, ExistingDeadline, Expiry, GetOptions, Key, Outcome, PutItem, PutOptions, PutResult, Record,
+    Refresh, Returning, Ttl, Value,
 };
 
 use super::elapsed::past;
@@ -17,7 +17,7 @@ fn asking() -> PutOptions {
 }
 
 fn asking_until(expiry: impl Into<Expiry>) -> PutOptions {
-    PutOptions::new(expiry.into()).with_want(Want::DEADLINE | Want::VERSION).with_previous()
+    PutOptions::new(expiry.into()).with_returning(Returning::DEADLINE | Returning::VERSION).with_previous()
 }
 
 /// Values of both kinds, empty ones and long ones.
@@ -28,12 +28,12 @@ fn values() -> Check<Vec<Value>> {
     Ok(blobs.into_iter().chain([record().into(), Record::new().into(), long.into()]).collect())
 }
 
-async fn applied(t: &Test, key: &Key, value: Value, options: PutOptions) -> Check<Meta> {
+async fn applied(t: &Test, key: &Key, value: Value, options: PutOptions) -> Check<PutResult> {
     crate::test::applied(t.store.put(key, value, options).await?)
 }
 
 /// Returns what a refused put reports about the entry in its way.
-fn told(outcome: Outcome<Meta>) -> Check<Meta> {
+fn told(outcome: Outcome<PutResult>) -> Check<PutResult> {
     match outcome {
         Outcome::Refused(Some(meta)) => Ok(meta),
         other => Err(Failure::new("Refused, with what is there", format!("{other:?}"))),
@@ -98,13 +98,13 @@ cases! {
             t.put(&key, old.clone(), PutOptions::new(LONG)).await?;
             let before = t.state(&key).await?;
             for new in [Value::from("new"), record().into()] {
-                for want in [Want::empty(), Want::VERSION, Want::DEADLINE, Want::DEADLINE | Want::VERSION] {
-                    let put = asking().with_condition(Condition::IfAbsent).with_want(want);
+                for returning in [Returning::empty(), Returning::VERSION, Returning::DEADLINE, Returning::DEADLINE | Returning::VERSION] {
+                    let put = asking().with_condition(Condition::IfAbsent).with_returning(returning);
                     let meta = told(t.store.put(&key, new.clone(), put).await?)?;
                     ensure_eq!(meta.previous, Some(old.clone()), "the value that is there");
                     ensure!(!meta.created, "nothing created", "{meta:?}");
-                    ensure_eq!(meta.version, want.contains(Want::VERSION).then_some(before.version), "its version");
-                    ensure_eq!(meta.deadline, want.contains(Want::DEADLINE).then_some(before.deadline), "its deadline");
+                    ensure_eq!(meta.version, returning.contains(Returning::VERSION).then_some(before.version), "its version");
+                    ensure_eq!(meta.deadline, returning.contains(Returning::DEADLINE).then_some(before.deadline), "its deadline");
                 }
             }
             ensure_eq!(t.state(&key).await?, before, "the entry after the refused puts");
@@ -147,9 +147,9 @@ cases! {
     #[needs(conditions)]
     async fn every_form_of_put_hands_back_what_it_replaced(t: Test) -> Check {
         let forms = [
-            asking().with_on_live(OnLive::Keep),
-            asking().with_on_live(OnLive::Refresh(Refresh::extend_only(LATER))),
-            asking().with_on_live(OnLive::Refresh(Refresh::reset(Ttl::minutes(1)))),
+            asking().with_existing_deadline(ExistingDeadline::Keep),
+            asking().with_existing_deadline(ExistingDeadline::Refresh(Refresh::extend_only(LATER))),
+            asking().with_existing_deadline(ExistingDeadline::Refresh(Refresh::reset(Ttl::minutes(1)))),
             asking_until(Expiry::Never),
             asking_until(past(&t)),
         ];
@@ -169,7 +169,7 @@ cases! {
     /// C5, C1, C3, R4: a capped entry is handed back like any other.
     #[needs(conditions, caps)]
     async fn a_capped_entry_is_handed_back(t: Test) -> Check {
-        let capped = ttl_core::Lifespan::from(LONG).with_max(LATER);
+        let capped = ttl_core::Lifespan::from(LONG).with_max_lifetime(LATER);
         for old in [Value::from("old"), record().into()] {
             t.put(&key("k"), old.clone(), PutOptions::new(capped)).await?;
             let refused = asking().with_condition(Condition::IfAbsent);

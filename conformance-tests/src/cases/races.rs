@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use ttl_core::{
     Create, Deadline, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key, Lifespan, Patch,
-    PatchOptions, PutOptions, Record, Refresh, Ttl, Value, Want,
+    PatchOptions, PutOptions, Record, Refresh, Returning, Ttl, Value,
 };
 
 use super::support::{LATER, SOONER, ensure_ahead, whole};
@@ -37,7 +37,7 @@ cases! {
                         let _ = store.delete(&K, DeleteOptions::new()).await?;
                     }
                     _ => {
-                        let whole = GetOptions::new().with_want(Want::DEADLINE);
+                        let whole = GetOptions::new().with_returning(Returning::DEADLINE);
                         seen.extend(store.get(&key("k"), whole).await?.and_then(|entry| entry.deadline));
                     }
                 }
@@ -113,9 +113,9 @@ cases! {
                     let value = if round % 2 == 0 { Value::from(format!("{number}")) } else { Record::new().with("writer", number).into() };
                     applied(store.put(&K, value, PutOptions::new(instant(number))).await?)?;
                 } else if number < 12 {
-                    seen.push(store.get(&key("k"), GetOptions::new().with_want(Want::DEADLINE)).await?);
+                    seen.push(store.get(&key("k"), GetOptions::new().with_returning(Returning::DEADLINE)).await?);
                 } else {
-                    let options = GetOptions::new().with_want(Want::DEADLINE);
+                    let options = GetOptions::new().with_returning(Returning::DEADLINE);
                     seen.push(match store.get_many(&[key("k")], options).await.pop() {
                         Some(result) => result?,
                         None => None,
@@ -144,7 +144,7 @@ cases! {
     /// R4: refreshes by many at once reach the cap and never pass it.
     #[needs(caps)]
     async fn concurrent_refreshes_stop_at_the_cap(t: Test) -> Check {
-        let lifespan = Lifespan::new(SOONER).with_max(LONG);
+        let lifespan = Lifespan::new(SOONER).with_max_lifetime(LONG);
         let started = t.store.now();
         t.put(&key("k"), record(), PutOptions::new(lifespan)).await?;
         let put = t.store.now();
@@ -199,7 +199,7 @@ cases! {
             ensure_eq!(seen, Some(value.clone()), "the value on the other handle");
             applied(other.expire(&key("k"), ExpiryChange::Extend(LONG), ExpireOptions::new()).await?)?;
             let here = whole(&t, &key("k")).await?.map(|(_, deadline)| deadline);
-            let peek = GetOptions::nothing().with_want(Want::DEADLINE);
+            let peek = GetOptions::nothing().with_returning(Returning::DEADLINE);
             let there = t.second.get(&key("k"), peek).await?.and_then(|entry| entry.deadline);
             ensure_eq!(there, here, "the deadline on both handles");
             applied(other.delete(&key("k"), DeleteOptions::new()).await?)?;

@@ -1,7 +1,7 @@
 //! Records: equal as JSON, in one normal form on every backend.
 
 use serde_json::{Value as Json, json};
-use ttl_core::{Fields, GetOptions, MAX_DEPTH, MAX_FIELD_NAME_BYTES, PutOptions, Record, Select, Value};
+use ttl_core::{Fields, GetOptions, MAX_DEPTH, MAX_FIELD_NAME_BYTES, Projection, PutOptions, Record, Value};
 
 use crate::test::{LONG, key};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
@@ -170,8 +170,8 @@ cases! {
         let names: Vec<String> = (0..Fields::MAX).map(|n| format!("f{n}")).collect();
         let record = Record::from_fields(names.iter().step_by(2).map(|name| (name.clone(), json!(name))))?;
         t.put(&key("k"), record.clone(), PutOptions::new(LONG)).await?;
-        let select = Select::Fields(Fields::new(names)?);
-        let entry = t.store.get(&key("k"), GetOptions::new().with_select(select)).await?;
+        let projection = Projection::Fields(Fields::new(names)?);
+        let entry = t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await?;
         let value = entry.and_then(|entry| entry.value);
         ensure!(value == Some(Value::Record(record)), "every second of a thousand fields", "{value:?}");
         Ok(())
@@ -209,7 +209,7 @@ async fn both_ways(t: &Test, fields: Json) -> Check {
 
 /// A field of the record under `k`, read by its name.
 async fn field(t: &Test, name: &str) -> Check<Json> {
-    let options = GetOptions::new().with_select(Select::Fields(Fields::new([name])?));
+    let options = GetOptions::new().with_projection(Projection::Fields(Fields::new([name])?));
     let entry = t.store.get(&key("k"), options).await?;
     match entry.and_then(|entry| entry.value) {
         Some(Value::Record(record)) => {

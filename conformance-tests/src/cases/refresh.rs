@@ -1,11 +1,11 @@
-//! Where a refresh moves a deadline: extend only, reset, persistent entries, hard caps, ghosts, first expiries.
+//! Where a refresh moves a deadline: extend only, reset, persistent entries, caps, ghosts, first expiries.
 
 use std::time::Duration;
 
 use serde_json::json;
 use ttl_core::{
-    Actions, Condition, Create, Deadline, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key, Lifespan,
-    OnLive, Patch, PatchOptions, PutOptions, Refresh, RefreshMode, RefreshPolicy, Ttl, Value,
+    Actions, Condition, Create, Deadline, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, GetOptions,
+    Key, Lifespan, Patch, PatchOptions, PutOptions, Refresh, RefreshMode, RefreshPolicy, Ttl, Value,
 };
 
 use super::support::{LATER, SOONER, ensure_ahead, fields, put_fields, refresh_in};
@@ -38,7 +38,8 @@ impl By {
                 ensure!(entry.is_some(), "a hit", "a miss");
             }
             Self::Put => {
-                let options = PutOptions::new(LONG).with_on_live(OnLive::Refresh(refresh));
+                let options =
+                    PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Refresh(refresh));
                 t.put(key, value.clone(), options).await?;
             }
             Self::Patch => {
@@ -96,7 +97,7 @@ impl By {
     }
 
     async fn stops_at_the_cap(self, t: &Test, expiry: impl Into<Expiry>, mode: RefreshMode) -> Check {
-        let lifespan = Lifespan::new(expiry).with_max(LONG);
+        let lifespan = Lifespan::new(expiry).with_max_lifetime(LONG);
         for (key, value) in self.entries() {
             let created = t.store.now();
             t.put(&key, value.clone(), PutOptions::new(lifespan)).await?;
@@ -208,43 +209,43 @@ cases! {
     #[needs(patch)]
     async fn a_patch_can_end_persistence(t: Test) -> Check { By::Patch.ends_persistence(&t).await }
 
-    /// R4: reads in `ExtendOnly` mode reach the hard cap and never pass it.
+    /// R4: reads in `ExtendOnly` mode reach the cap and never pass it.
     #[needs(caps)]
     async fn a_read_stops_at_the_cap(t: Test) -> Check {
         By::Get.stops_at_the_cap(&t, SOONER, RefreshMode::ExtendOnly).await
     }
 
-    /// R4: reads in Reset mode reach the hard cap and never pass it.
+    /// R4: reads in Reset mode reach the cap and never pass it.
     #[needs(caps)]
     async fn a_resetting_read_stops_at_the_cap(t: Test) -> Check {
         By::Get.stops_at_the_cap(&t, SOONER, RefreshMode::Reset).await
     }
 
-    /// R4: puts in `ExtendOnly` mode reach the hard cap and never pass it.
+    /// R4: puts in `ExtendOnly` mode reach the cap and never pass it.
     #[needs(caps)]
     async fn a_put_stops_at_the_cap(t: Test) -> Check {
         By::Put.stops_at_the_cap(&t, SOONER, RefreshMode::ExtendOnly).await
     }
 
-    /// R4: puts in Reset mode reach the hard cap and never pass it.
+    /// R4: puts in Reset mode reach the cap and never pass it.
     #[needs(caps)]
     async fn a_resetting_put_stops_at_the_cap(t: Test) -> Check {
         By::Put.stops_at_the_cap(&t, SOONER, RefreshMode::Reset).await
     }
 
-    /// R4: patches in `ExtendOnly` mode reach the hard cap and never pass it.
+    /// R4: patches in `ExtendOnly` mode reach the cap and never pass it.
     #[needs(caps, patch)]
     async fn a_patch_stops_at_the_cap(t: Test) -> Check {
         By::Patch.stops_at_the_cap(&t, SOONER, RefreshMode::ExtendOnly).await
     }
 
-    /// R4: patches in Reset mode reach the hard cap and never pass it.
+    /// R4: patches in Reset mode reach the cap and never pass it.
     #[needs(caps, patch)]
     async fn a_resetting_patch_stops_at_the_cap(t: Test) -> Check {
         By::Patch.stops_at_the_cap(&t, SOONER, RefreshMode::Reset).await
     }
 
-    /// R4, R2: an entry without expiry but with a hard cap has the cap as its deadline, and refreshes keep to it.
+    /// R4, R2: an entry without expiry but with a cap has the cap as its deadline, and refreshes keep to it.
     #[needs(caps)]
     async fn a_capped_entry_without_expiry_is_not_persistent_to_a_refresh(t: Test) -> Check {
         By::Get.stops_at_the_cap(&t, Expiry::Never, RefreshMode::ExtendOnly).await
@@ -284,7 +285,7 @@ cases! {
     async fn a_conditional_put_does_not_revive(t: Test) -> Check {
         t.ghost(&key("k"), "old").await?;
         let options = PutOptions::new(LONG)
-            .with_on_live(OnLive::Refresh(Refresh::extend_only(LONG)))
+            .with_existing_deadline(ExistingDeadline::Refresh(Refresh::extend_only(LONG)))
             .with_condition(Condition::IfPresent);
         let outcome = t.store.put(&key("k"), "new".into(), options).await?;
         ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
@@ -303,9 +304,9 @@ cases! {
     /// R7: a put under the empty policy sets the first expiry.
     async fn the_first_expiry_is_set_under_the_empty_policy(t: Test) -> Check {
         let refresh = RefreshPolicy::never().resolve(Actions::CREATE, LATER);
-        let on_live = refresh.map_or(OnLive::Keep, OnLive::Refresh);
+        let existing_deadline = refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh);
         let started = t.store.now();
-        t.put(&key("k"), record(), PutOptions::new(LONG).with_on_live(on_live)).await?;
+        t.put(&key("k"), record(), PutOptions::new(LONG).with_existing_deadline(existing_deadline)).await?;
         ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the first expiry")
     }
 
@@ -314,10 +315,10 @@ cases! {
         for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
             for (number, ttl) in [SOONER, LATER].into_iter().enumerate() {
                 let refresh = RefreshPolicy::on(Actions::CREATE)?.with_mode(mode).resolve(Actions::CREATE, ttl);
-                let on_live = refresh.map_or(OnLive::Keep, OnLive::Refresh);
+                let existing_deadline = refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh);
                 let key = key(&format!("{mode:?}{number}"));
                 let started = t.store.now();
-                t.put(&key, record(), PutOptions::new(LONG).with_on_live(on_live)).await?;
+                t.put(&key, record(), PutOptions::new(LONG).with_existing_deadline(existing_deadline)).await?;
                 ensure_ahead(&t, t.deadline(&key).await?, started, LONG, "the first expiry")?;
             }
         }
@@ -340,7 +341,7 @@ cases! {
     /// R8: saving again under a policy of CREATE alone replaces the value and leaves the deadline.
     async fn saving_again_under_create_alone_keeps_the_deadline(t: Test) -> Check {
         let refresh = RefreshPolicy::on(Actions::CREATE)?.resolve(Actions::UPDATE, LATER);
-        let save = PutOptions::new(LATER).with_on_live(refresh.map_or(OnLive::Keep, OnLive::Refresh));
+        let save = PutOptions::new(LATER).with_existing_deadline(refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh));
         t.put(&key("k"), "one", PutOptions::new(LONG)).await?;
         let before = t.deadline(&key("k")).await?;
         t.put(&key("k"), "two", save).await?;

@@ -1,8 +1,8 @@
 //! The refresh matrix: every operation under every flag and every pair of flags, in both modes.
 
 use ttl_core::{
-    Actions, Deadline, Entry, Fields, GetOptions, Key, Kind, OnLive, Patch, PatchOptions, PutItem,
-    PutOptions, Record, Refresh, RefreshMode, RefreshPolicy, Select, Value, Want,
+    Actions, Deadline, Entry, ExistingDeadline, Fields, GetOptions, Key, Kind, Patch, PatchOptions,
+    Projection, PutItem, PutOptions, Record, Refresh, RefreshMode, RefreshPolicy, Returning, Value,
 };
 
 use super::support::{LATER, SOONER, ensure_ahead, reported};
@@ -245,10 +245,10 @@ impl Operation {
     /// Runs it and answers the deadline that it reported.
     async fn run(self, t: &Test, key: &Key, kind: Kind, refresh: Option<Refresh>) -> Check<Deadline> {
         match self {
-            Self::Get => get(t, key, Select::All, refresh).await,
+            Self::Get => get(t, key, Projection::All, refresh).await,
             Self::GetFields => get(t, key, some_fields()?, refresh).await,
-            Self::Contains => get(t, key, Select::Nothing, refresh).await,
-            Self::GetMany => get_many(t, key, Select::All, refresh).await,
+            Self::Contains => get(t, key, Projection::Nothing, refresh).await,
+            Self::GetMany => get_many(t, key, Projection::All, refresh).await,
             Self::GetManyFields => get_many(t, key, some_fields()?, refresh).await,
             Self::Put => {
                 let meta = applied(t.store.put(key, value(kind), put(refresh)).await?)?;
@@ -265,8 +265,8 @@ impl Operation {
                 let patch = other.patch();
                 let row = &ROWS[other as usize];
                 ensure_eq!(patch.actions(), row.actions, "the actions of the patch");
-                let options = PatchOptions::new().with_refresh(refresh).with_want(Want::DEADLINE);
-                reported(applied(t.store.patch(key, &patch, options).await?)?.meta.deadline)
+                let options = PatchOptions::new().with_refresh(refresh).with_returning(Returning::DEADLINE);
+                reported(applied(t.store.patch(key, &patch, options).await?)?.deadline)
             }
         }
     }
@@ -291,25 +291,25 @@ impl Operation {
     }
 }
 
-fn some_fields() -> Check<Select> {
-    Ok(Select::Fields(Fields::new(["n", "missing"])?))
+fn some_fields() -> Check<Projection> {
+    Ok(Projection::Fields(Fields::new(["n", "missing"])?))
 }
 
 fn put(refresh: Option<Refresh>) -> PutOptions {
-    let on_live = refresh.map_or(OnLive::Keep, OnLive::Refresh);
-    PutOptions::new(LONG).with_on_live(on_live).with_want(Want::DEADLINE)
+    let existing_deadline = refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh);
+    PutOptions::new(LONG).with_existing_deadline(existing_deadline).with_returning(Returning::DEADLINE)
 }
 
-fn get_options(select: Select, refresh: Option<Refresh>) -> GetOptions {
-    GetOptions::new().with_select(select).with_refresh(refresh).with_want(Want::DEADLINE)
+fn get_options(projection: Projection, refresh: Option<Refresh>) -> GetOptions {
+    GetOptions::new().with_projection(projection).with_refresh(refresh).with_returning(Returning::DEADLINE)
 }
 
-async fn get(t: &Test, key: &Key, select: Select, refresh: Option<Refresh>) -> Check<Deadline> {
-    hit(t.store.get(key, get_options(select, refresh)).await?)
+async fn get(t: &Test, key: &Key, projection: Projection, refresh: Option<Refresh>) -> Check<Deadline> {
+    hit(t.store.get(key, get_options(projection, refresh)).await?)
 }
 
-async fn get_many(t: &Test, key: &Key, select: Select, refresh: Option<Refresh>) -> Check<Deadline> {
-    match t.store.get_many(std::slice::from_ref(key), get_options(select, refresh)).await.pop() {
+async fn get_many(t: &Test, key: &Key, projection: Projection, refresh: Option<Refresh>) -> Check<Deadline> {
+    match t.store.get_many(std::slice::from_ref(key), get_options(projection, refresh)).await.pop() {
         Some(result) => hit(result?),
         None => Err(Failure::new("one result", "none")),
     }

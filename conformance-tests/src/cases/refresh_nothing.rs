@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use ttl_core::{
-    Condition, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key, Kind,
-    OnLive, Patch, PatchOptions, PutItem, PutOptions, Refresh, ScanOptions, Select, Ttl, Value, Version,
-    Want,
+    Condition, DeleteOptions, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions,
+    Guard, Key, Kind, Patch, PatchOptions, Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
+    Ttl, Value, Version,
 };
 
 use super::support::{LATER, SOONER, ensure_ahead, put_fields};
@@ -18,7 +18,7 @@ const REFRESHES: [Refresh; 2] = [Refresh::extend_only(LATER), Refresh::reset(SOO
 
 /// A put that would refresh.
 fn refreshing(refresh: Refresh) -> PutOptions {
-    PutOptions::new(LONG).with_on_live(OnLive::Refresh(refresh))
+    PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Refresh(refresh))
 }
 
 /// A record for [`LONG`]: what it is before nothing happens to it.
@@ -38,8 +38,8 @@ cases! {
     /// R1: reads without a refresh, of the whole, of fields, of nothing and of many, leave the deadline.
     async fn peeks_refresh_nothing(t: Test) -> Check {
         let before = entry(&t, &key("k")).await?;
-        for select in [Select::All, Select::Fields(Fields::new(["n"])?), Select::Nothing] {
-            let options = GetOptions::new().with_select(select).with_want(Want::DEADLINE);
+        for projection in [Projection::All, Projection::Fields(Fields::new(["n"])?), Projection::Nothing] {
+            let options = GetOptions::new().with_projection(projection).with_returning(Returning::DEADLINE);
             t.pass(Duration::from_millis(3)).await;
             ensure!(t.store.get(&key("k"), options.clone()).await?.is_some(), "a hit", "a miss");
             ensure!(t.store.get_many(&[key("k")], options).await[0].is_ok(), "a hit", "an error");
@@ -86,8 +86,8 @@ cases! {
     async fn a_read_of_the_wrong_kind_refreshes_nothing(t: Test) -> Check {
         let before = entry(&t, &key("k")).await?;
         for refresh in REFRESHES {
-            for select in [Select::All, Select::Nothing] {
-                let options = GetOptions::new().with_select(select).with_kind(Kind::Blob).with_refresh(refresh);
+            for projection in [Projection::All, Projection::Nothing] {
+                let options = GetOptions::new().with_projection(projection).with_kind(Kind::Blob).with_refresh(refresh);
                 ensure_kind!(t.store.get(&key("k"), options).await, WrongKind, "a record read as a blob");
                 ensure_eq!(t.state(&key("k")).await?, before, "the entry");
             }
@@ -100,7 +100,7 @@ cases! {
         t.put(&key("k"), "blob", PutOptions::new(LONG)).await?;
         let before = t.state(&key("k")).await?;
         for refresh in REFRESHES {
-            let fields = GetOptions::new().with_select(Select::Fields(Fields::new(["n"])?)).with_refresh(refresh);
+            let fields = GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?)).with_refresh(refresh);
             ensure_kind!(t.store.get(&key("k"), fields).await, WrongKind, "fields of a blob");
             let whole = GetOptions::new().with_kind(Kind::Record).with_refresh(refresh);
             ensure_kind!(t.store.get(&key("k"), whole).await, WrongKind, "a blob read as a record");
@@ -154,7 +154,7 @@ cases! {
         let before = entry(&t, &key("k")).await?;
         let far = t.store.now() + Ttl::MAX.as_duration() + Duration::from_secs(3_600);
         for refresh in REFRESHES {
-            let options = PutOptions::new(far).with_on_live(OnLive::Refresh(refresh));
+            let options = PutOptions::new(far).with_existing_deadline(ExistingDeadline::Refresh(refresh));
             ensure_kind!(t.store.put(&key("k"), record().into(), options).await, InvalidExpiry, "a put too far");
             ensure_eq!(t.state(&key("k")).await?, before, "the entry");
         }
@@ -244,9 +244,9 @@ cases! {
         let record = entry(&t, &key("record")).await?;
         t.put(&key("blob"), "v", PutOptions::new(LONG)).await?;
         let blob = t.state(&key("blob")).await?;
-        for select in [Select::All, Select::Fields(Fields::new(["n"])?), Select::Nothing] {
+        for projection in [Projection::All, Projection::Fields(Fields::new(["n"])?), Projection::Nothing] {
             t.pass(Duration::from_millis(3)).await;
-            let options = ScanOptions::new("").with_select(select).with_want(Want::DEADLINE | Want::VERSION);
+            let options = ScanOptions::new("").with_projection(projection).with_returning(Returning::DEADLINE | Returning::VERSION);
             ensure_eq!(t.store.scan(options).await?.items.len(), 2, "how many entries there are");
             ensure_eq!(t.state(&key("record")).await?, record, "the record");
             ensure_eq!(t.state(&key("blob")).await?, blob, "the blob");

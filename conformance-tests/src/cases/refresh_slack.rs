@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ttl_core::{
-    Actions, Deadline, DeleteOptions, GetOptions, Key, Lifespan, OnLive, Patch, PatchOptions, PutOptions,
-    Refresh, RefreshMode, RefreshPolicy, Select, Ttl, Value, Want,
+    Actions, Deadline, DeleteOptions, ExistingDeadline, GetOptions, Key, Lifespan, Patch, PatchOptions,
+    Projection, PutOptions, Refresh, RefreshMode, RefreshPolicy, Returning, Ttl, Value,
 };
 
 use super::support::{LATER, SOONER, ensure_ahead, refresh_in, reported};
@@ -21,7 +21,7 @@ async fn moved(t: &Test, first: Lifespan, mode: RefreshMode) -> Check<bool> {
     let before = t.deadline(&key).await?;
     let refresh = refresh_in(mode, LONG).with_slack(SLACK);
     let started = t.store.now();
-    let options = GetOptions::new().with_refresh(refresh).with_want(Want::DEADLINE);
+    let options = GetOptions::new().with_refresh(refresh).with_returning(Returning::DEADLINE);
     let entry = t.store.get(&key, options).await?.ok_or_else(|| Failure::new("a hit", "a miss"))?;
     let after = t.deadline(&key).await?;
     ensure_eq!(reported(entry.deadline)?, after, "the deadline that the read reported");
@@ -139,7 +139,7 @@ cases! {
             t.put(&key("k"), "v", PutOptions::new(Ttl::minutes(55))).await?;
             let refresh = refresh_in(mode, LONG).with_slack(SLACK);
             let started = t.store.now();
-            t.put(&key("k"), "w", PutOptions::new(SOONER).with_on_live(OnLive::Refresh(refresh))).await?;
+            t.put(&key("k"), "w", PutOptions::new(SOONER).with_existing_deadline(ExistingDeadline::Refresh(refresh))).await?;
             ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the refresh")?;
         }
         Ok(())
@@ -245,11 +245,12 @@ async fn race(t: &Test, deletes: bool) -> Check {
     for round in 0..300 {
         let key = key(&format!("k{round}"));
         t.put(&key, "old", PutOptions::new(SOONER)).await?;
-        let select = if round % 2 == 0 { Select::All } else { Select::Nothing };
-        let want = Want::VERSION;
+        let projection = if round % 2 == 0 { Projection::All } else { Projection::Nothing };
+        let returning = Returning::VERSION;
         let old = t.version(&key).await?;
         let refresh = Refresh::extend_only(LATER);
-        let options = GetOptions::new().with_select(select).with_refresh(refresh).with_want(want);
+        let options =
+            GetOptions::new().with_projection(projection).with_refresh(refresh).with_returning(returning);
         let read = {
             let (store, key) = (t.second.clone(), key.clone());
             tokio::spawn(async move {

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 
 use serde_json::json;
 use ttl_core::{
-    Cursor, CursorSecret, DeleteOptions, Fields, Key, PutItem, PutOptions, Record, ScanOptions, Select,
-    Value, Want,
+    Cursor, CursorSecret, DeleteOptions, Fields, Key, Projection, PutItem, PutOptions, Record, Returning,
+    ScanOptions, Value,
 };
 
 use super::support::{LATER, SOONER, json_of, keys_of, reported, scan_all};
@@ -221,7 +221,7 @@ cases! {
         t.put(&key("empty"), "", PutOptions::new(LONG)).await?;
         t.put(&key("record"), Record::new().with("a", 1).with("b", json!([])), PutOptions::new(LONG)).await?;
         t.put(&key("bare"), Record::new(), PutOptions::new(LONG)).await?;
-        let entries = scan_all(&t, ScanOptions::new("").with_select(Select::All)).await?;
+        let entries = scan_all(&t, ScanOptions::new("").with_projection(Projection::All)).await?;
         ensure_eq!(entries.len(), 4, "how many entries there are");
         for (key, entry) in entries {
             ensure_eq!(entry.value, t.value(&key).await?, "the value of {key}");
@@ -235,8 +235,8 @@ cases! {
         t.put(&key("blob"), "v", PutOptions::new(LONG)).await?;
         t.put(&key("both"), Record::new().with("a", 1).with("b", 2), PutOptions::new(LONG)).await?;
         t.put(&key("none"), Record::new().with("b", 2), PutOptions::new(LONG)).await?;
-        let select = Select::Fields(Fields::new(["a"])?);
-        let entries = scan_all(&t, ScanOptions::new("").with_select(select)).await?;
+        let projection = Projection::Fields(Fields::new(["a"])?);
+        let entries = scan_all(&t, ScanOptions::new("").with_projection(projection)).await?;
         ensure_eq!(entries.len(), 3, "how many entries there are");
         for (key, entry) in entries {
             let seen = entry.value.map(json_of).transpose()?;
@@ -257,8 +257,8 @@ cases! {
         t.put(&key("record"), record(), PutOptions::new(LATER)).await?;
         t.put(&key("never"), "w", PutOptions::new(ttl_core::Lifespan::persistent())).await?;
         t.put(&key("bare"), Record::new(), PutOptions::new(ttl_core::Lifespan::persistent())).await?;
-        for select in [Select::Nothing, Select::All] {
-            let options = ScanOptions::new("").with_select(select).with_want(Want::DEADLINE | Want::VERSION);
+        for projection in [Projection::Nothing, Projection::All] {
+            let options = ScanOptions::new("").with_projection(projection).with_returning(Returning::DEADLINE | Returning::VERSION);
             let entries = scan_all(&t, options).await?;
             ensure_eq!(entries.len(), 4, "how many entries there are");
             for (key, entry) in entries {
@@ -273,10 +273,10 @@ cases! {
     /// S1, R4: a capped entry's deadline in a scan is the one that counts.
     #[needs(scan, caps)]
     async fn a_scan_tells_capped_deadlines(t: Test) -> Check {
-        let lifespan = ttl_core::Lifespan::persistent().with_max(LONG);
+        let lifespan = ttl_core::Lifespan::persistent().with_max_lifetime(LONG);
         t.put(&key("blob"), "v", PutOptions::new(lifespan)).await?;
         t.put(&key("record"), record(), PutOptions::new(lifespan)).await?;
-        let options = ScanOptions::new("").with_select(Select::All).with_want(Want::DEADLINE);
+        let options = ScanOptions::new("").with_projection(Projection::All).with_returning(Returning::DEADLINE);
         let entries = scan_all(&t, options).await?;
         ensure_eq!(entries.len(), 2, "how many entries there are");
         for (key, entry) in entries {

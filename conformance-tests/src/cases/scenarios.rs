@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use ttl_core::{
-    Actions, Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions,
-    Guard, Key, Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, RefreshPolicy,
-    Select, Ttl, Value,
+    Actions, Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, Fields,
+    GetOptions, Guard, Key, Kind, Lifespan, Patch, PatchOptions, Projection, PutItem, PutOptions, Record,
+    RefreshPolicy, Ttl, Value,
 };
 
 use super::support::{ensure_ahead, fields, json_of, record_of, reported};
@@ -55,11 +55,11 @@ cases! {
         Ok(())
     }
 
-    /// R1, R4: a sliding session that is always in use ends at its hard cap all the same.
+    /// R1, R4: a sliding session that is always in use ends at its cap all the same.
     #[needs(manual_clock, caps)]
     async fn sliding_session_with_an_end(t: Test) -> Check {
         let policy = RefreshPolicy::on(Actions::FETCH)?;
-        let lifespan = Lifespan::new(SESSION).with_max(Ttl::hours(12));
+        let lifespan = Lifespan::new(SESSION).with_max_lifetime(Ttl::hours(12));
         t.put(&key("s"), "session", PutOptions::new(lifespan)).await?;
         let mut minutes = 0;
         while used(&t, &key("s"), policy, SESSION).await? {
@@ -128,7 +128,7 @@ cases! {
             let create = Create::new(SESSION).with_initial(initial.clone());
             let options = PatchOptions::new().with_create(create).with_refresh(policy.resolve(step.actions(), LONG));
             let outcome = applied(t.store.patch(&key("s"), step, options).await?)?;
-            ensure_eq!(outcome.meta.created, number == 0, "whether step {number} created");
+            ensure_eq!(outcome.created, number == 0, "whether step {number} created");
             let ttl = if number == 0 { SESSION } else { LONG };
             ensure_ahead(&t, t.deadline(&key("s")).await?, started, ttl, "the deadline")?;
         }
@@ -136,8 +136,8 @@ cases! {
             "user": "ada", "page": "/cart", "visits": 4, "cart": [{ "count": 1, "sku": "l-7" }],
         });
         ensure_eq!(fields(&t, &key("s")).await?, expected, "the session");
-        let select = Select::Fields(Fields::new(["page", "visits", "theme"])?);
-        let entry = t.store.get(&key("s"), GetOptions::new().with_select(select)).await?;
+        let projection = Projection::Fields(Fields::new(["page", "visits", "theme"])?);
+        let entry = t.store.get(&key("s"), GetOptions::new().with_projection(projection)).await?;
         let part = entry.and_then(|entry| entry.value).ok_or_else(|| Failure::new("a hit", "a miss"))?;
         ensure_eq!(json_of(part)?, json!({ "page": "/cart", "visits": 4 }), "a part of it");
         applied(t.store.delete(&key("s"), DeleteOptions::new()).await?)?;
@@ -252,7 +252,7 @@ cases! {
     async fn lock_that_ran_out(t: Test) -> Check {
         let options = |ttl| PutOptions::new(ttl).with_condition(Condition::IfAbsent);
         let first = Record::new().with("holder", "first");
-        let meta = applied(t.store.put(&key("lock"), first.into(), options(SHORT).with_want(ttl_core::Want::VERSION)).await?)?;
+        let meta = applied(t.store.put(&key("lock"), first.into(), options(SHORT).with_returning(ttl_core::Returning::VERSION)).await?)?;
         let mine = reported(meta.version)?;
         t.outlive(SHORT).await;
         let renew = ExpireOptions::new().with_if_version(mine);
@@ -294,7 +294,7 @@ cases! {
     async fn profile_saved_again(t: Test) -> Check {
         let policy = RefreshPolicy::default();
         let save = |refresh: Option<ttl_core::Refresh>| {
-            PutOptions::new(SESSION).with_on_live(refresh.map_or(OnLive::Keep, OnLive::Refresh))
+            PutOptions::new(SESSION).with_existing_deadline(refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh))
         };
         t.put(&key("p"), "one", save(policy.resolve(Actions::UPDATE, SESSION))).await?;
         let by_hand = t.expire(&key("p"), ExpiryChange::Set(Expiry::After(LONG)), Guard::IfLater).await?;

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value as Json;
 use ttl_core::{
-    Deadline, Entry, GetOptions, Key, Patch, PatchOptions, PatchOutcome, PutOptions, Record, Refresh,
-    RefreshMode, ScanOptions, Ttl, Value, Want,
+    Deadline, Entry, GetOptions, Key, Patch, PatchOptions, PatchResult, PutOptions, Record, Refresh,
+    RefreshMode, Returning, ScanOptions, Ttl, Value,
 };
 
 use crate::test::{LONG, applied};
@@ -73,7 +73,7 @@ pub(super) async fn fields(t: &Test, key: &Key) -> Check<Json> {
 
 /// Value and deadline, read at once and without refreshing; `None` is a miss.
 pub(super) async fn whole(t: &Test, key: &Key) -> Check<Option<(Value, Deadline)>> {
-    let options = GetOptions::new().with_want(Want::DEADLINE);
+    let options = GetOptions::new().with_returning(Returning::DEADLINE);
     match t.store.get(key, options).await? {
         None => Ok(None),
         Some(Entry { value: Some(value), deadline: Some(deadline), .. }) => Ok(Some((value, deadline))),
@@ -82,7 +82,7 @@ pub(super) async fn whole(t: &Test, key: &Key) -> Check<Option<(Value, Deadline)
 }
 
 /// Patches a live record; anything but `Applied` fails.
-pub(super) async fn patch(t: &Test, key: &Key, patch: &Patch) -> Check<PatchOutcome> {
+pub(super) async fn patch(t: &Test, key: &Key, patch: &Patch) -> Check<PatchResult> {
     applied(t.store.patch(key, patch, PatchOptions::new()).await?)
 }
 

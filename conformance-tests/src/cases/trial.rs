@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
-use ttl_core::{Entry, ErrorKind, Expiry, GetOptions, Key, Outcome, PutOptions, TtlStore, Version, Want};
+use ttl_core::{
+    Entry, ErrorKind, Expiry, GetOptions, Key, Outcome, PutOptions, Returning, TtlStore, Version,
+};
 
 use super::under_faults::{Answer, PAUSE, Write, old};
 use crate::test::{LONG, applied, key};
@@ -36,7 +38,11 @@ pub(super) struct Watched {
 
 /// The entry as the handle sees it that goes straight to the server; `None` is a miss.
 async fn seen(t: &Test, key: &Key) -> Check<Option<State>> {
-    match t.second.get(key, GetOptions::new().with_want(Want::DEADLINE | Want::VERSION)).await? {
+    match t
+        .second
+        .get(key, GetOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION))
+        .await?
+    {
         None => Ok(None),
         Some(Entry { value: Some(value), deadline: Some(deadline), version: Some(version), .. }) => {
             Ok(Some(State { value, deadline, version }))

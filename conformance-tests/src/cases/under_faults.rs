@@ -4,8 +4,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ttl_core::{
     Capabilities, Condition, Create, DeleteOptions, Entry, ErrorKind, ExpireOptions, Expiry, ExpiryChange,
-    Fields, GetOptions, Key, Outcome, Page, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh,
-    Result, ScanOptions, Select, TtlStore, Value, Version, Want,
+    Fields, GetOptions, Key, Outcome, Page, Patch, PatchOptions, Projection, PutItem, PutOptions, Record,
+    Refresh, Result, Returning, ScanOptions, TtlStore, Value, Version,
 };
 
 use super::support::LATER;
@@ -91,12 +91,12 @@ impl Read {
         let options = match self {
             Self::Nothing => GetOptions::nothing(),
             Self::Fields | Self::RefreshingFields => {
-                GetOptions::new().with_select(Select::Fields(Fields::new(["n", "text"])?))
+                GetOptions::new().with_projection(Projection::Fields(Fields::new(["n", "text"])?))
             }
             _ => GetOptions::new(),
         };
         let refreshes = Self::REFRESHING.contains(&self).then(|| Refresh::extend_only(LATER));
-        Ok(options.with_want(Want::DEADLINE).with_refresh(refreshes))
+        Ok(options.with_returning(Returning::DEADLINE).with_refresh(refreshes))
     }
 
     /// Returns how many entries it reads.

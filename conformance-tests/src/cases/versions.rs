@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use ttl_core::{
-    Condition, Expiry, ExpiryChange, GetOptions, Guard, OnLive, Patch, PatchOptions, PutOptions, Record,
-    Refresh, Ttl, Value, Version, Want,
+    Condition, ExistingDeadline, Expiry, ExpiryChange, GetOptions, Guard, Patch, PatchOptions, PutOptions,
+    Record, Refresh, Returning, Ttl, Value, Version,
 };
 
 use crate::test::{LONG, applied, key, record};
@@ -32,7 +32,7 @@ cases! {
     async fn reading_keeps_the_version(t: Test) -> Check {
         for value in [Value::from("v"), record().into()] {
             let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
-            let peek = GetOptions::nothing().with_want(Want::VERSION);
+            let peek = GetOptions::nothing().with_returning(Returning::VERSION);
             for store in [&t.store, &t.second, &t.store] {
                 let entry = store.get(&key("k"), peek.clone()).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
                 ensure_eq!(entry.version, Some(version), "the version");
@@ -61,7 +61,7 @@ cases! {
     async fn a_refreshing_read_keeps_the_version(t: Test) -> Check {
         for value in [Value::from("v"), record().into()] {
             let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
-            let read = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(2))).with_want(Want::DEADLINE | Want::VERSION);
+            let read = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(2))).with_returning(Returning::DEADLINE | Returning::VERSION);
             let entry = t.store.get(&key("k"), read).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
             ensure_eq!(entry.version, Some(version), "the version that the read reports");
             ensure_eq!(t.version(&key("k")).await?, version, "the version after the read");
@@ -76,8 +76,8 @@ cases! {
     async fn a_patch_makes_another_version(t: Test) -> Check {
         let mut version = t.put_version(&key("k"), record(), PutOptions::new(LONG)).await?;
         for patch in [Patch::new().set("a", 1), Patch::new().increment("n", 1), Patch::new().append("l", 1), Patch::new().unset("a")] {
-            let outcome = t.store.patch(&key("k"), &patch, PatchOptions::new().with_want(Want::VERSION)).await?;
-            let reported = applied(outcome)?.meta.version;
+            let outcome = t.store.patch(&key("k"), &patch, PatchOptions::new().with_returning(Returning::VERSION)).await?;
+            let reported = applied(outcome)?.version;
             let next = t.version(&key("k")).await?;
             ensure_eq!(reported, Some(next), "the version that the patch reports");
             ensure!(next != version, "another version after the patch", "{next:?} again");
@@ -128,7 +128,7 @@ cases! {
         let mut seen: Vec<Version> = Vec::new();
         for round in 0..3 {
             for value in [Value::from("v"), record().into()] {
-                let put = PutOptions::new(LONG).with_on_live(if round == 1 { OnLive::Keep } else { OnLive::Replace });
+                let put = PutOptions::new(LONG).with_existing_deadline(if round == 1 { ExistingDeadline::Keep } else { ExistingDeadline::Replace });
                 let version = t.put_version(&key("k"), value, put).await?;
                 ensure!(!seen.contains(&version), "a version that was not there before", "{version:?} again");
                 seen.push(version);

@@ -173,7 +173,7 @@ impl ScyllaBeneath {
 
     async fn write(&self, key: &Key, kind: i8, value: &[u8], deadline: i64) -> Result<()> {
         let cql = format!(
-            "UPDATE {} USING TTL 3600 SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, created = ?, \
+            "UPDATE {} USING TTL 3600 SET kind = ?, value = ?, deadline = ?, covers = ?, cap = ?, created = ?, \
              version = 00000000-0000-4000-8000-000000000001 WHERE key = ?",
             self.table
         );

@@ -5,16 +5,17 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value as Json;
 use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireOutcome,
-    Expiry, ExpiryChange, GetOptions, Guard, Key, Kind, Meta, OnLive, Outcome, Patch, PatchOptions,
-    PatchOutcome, PutItem, PutOptions, Record, Refresh, Result, Ttl, TtlStore, Value, Version, Want,
+    Condition, Create, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExistingDeadline, ExpireOptions,
+    ExpireResult, Expiry, ExpiryChange, GetOptions, Guard, Key, Kind, Outcome, Patch, PatchOptions,
+    PatchResult, PutItem, PutOptions, PutResult, Record, Refresh, Result, Returning, Ttl, TtlStore, Value,
+    Version,
 };
 
 use super::checker::Operation;
 use super::register::{Answer, Asked, Done, Moves, To, When, text};
 use crate::{Check, Failure};
 
-const WANT: Want = Want::DEADLINE.union(Want::VERSION);
+const WANT: Returning = Returning::DEADLINE.union(Returning::VERSION);
 
 /// A call: an operation on one key, or the same on several at once.
 enum Call {
@@ -194,12 +195,12 @@ impl Worker {
                 put(store.put(&name, item.value, item.options).await)
             }
             Asked::Increment { create } => {
-                let mut options = PatchOptions::new().with_want(WANT);
+                let mut options = PatchOptions::new().with_returning(WANT);
                 options.create = create.map(|deadline| Create::new(Expiry::from(deadline)));
                 patched(store.patch(&name, &Patch::new().increment("n", 1), options).await)
             }
             Asked::Append(element) => {
-                let options = PatchOptions::new().with_want(WANT);
+                let options = PatchOptions::new().with_returning(WANT);
                 patched(store.patch(&name, &Patch::new().append("l", element), options).await)
             }
             Asked::Expire { to, guard, version } => {
@@ -242,7 +243,7 @@ impl Worker {
     fn get_options(&mut self, refresh: Option<Moves>) -> GetOptions {
         // Deadlines lie about a day ahead: some refreshes extend and some do not.
         let ttl = Ttl::seconds(80_000 + self.below(20_000));
-        GetOptions::new().with_want(WANT).with_refresh(refresh.map(|moves| match moves {
+        GetOptions::new().with_returning(WANT).with_refresh(refresh.map(|moves| match moves {
             Moves::Anywhere => Refresh::reset(ttl),
             Moves::Later => Refresh::extend_only(ttl),
         }))
@@ -265,9 +266,13 @@ impl Worker {
             When::IfPresent => Condition::IfPresent,
             When::IfVersion(version) => Condition::IfVersion(*version),
         };
-        let on_live = if *keep { OnLive::Keep } else { OnLive::Replace };
+        let existing_deadline = if *keep { ExistingDeadline::Keep } else { ExistingDeadline::Replace };
         let options = PutOptions::new(Expiry::from(*deadline)).with_condition(condition);
-        Ok(PutItem::new(self.keys[key].clone(), value, options.with_on_live(on_live).with_want(WANT)))
+        Ok(PutItem::new(
+            self.keys[key].clone(),
+            value,
+            options.with_existing_deadline(existing_deadline).with_returning(WANT),
+        ))
     }
 }
 
@@ -290,21 +295,21 @@ fn got(result: Result<Option<Entry>>) -> Check<Result<Answer>> {
     Ok(Ok(Answer::Hit(text(&told(entry.value)?), told(entry.version)?, told(entry.deadline)?)))
 }
 
-fn put(result: Result<Outcome<Meta>>) -> Check<Result<Answer>> {
+fn put(result: Result<Outcome<PutResult>>) -> Check<Result<Answer>> {
     unless_applied(result, |meta| {
         let (version, deadline) = (told(meta.version)?, told(meta.deadline)?);
         Ok(Answer::Put { created: meta.created, version, deadline })
     })
 }
 
-fn patched(result: Result<Outcome<PatchOutcome>>) -> Check<Result<Answer>> {
+fn patched(result: Result<Outcome<PatchResult>>) -> Check<Result<Answer>> {
     unless_applied(result, |done| {
         let field = done.fields.iter().next().map(|(_, value)| value.clone()).unwrap_or_default();
-        Ok(Answer::Patched { created: done.meta.created, version: told(done.meta.version)?, field })
+        Ok(Answer::Patched { created: done.created, version: told(done.version)?, field })
     })
 }
 
-fn expired(result: Result<Outcome<ExpireOutcome>>) -> Check<Result<Answer>> {
+fn expired(result: Result<Outcome<ExpireResult>>) -> Check<Result<Answer>> {
     unless_applied(result, |done| Ok(Answer::Expired { deadline: done.deadline, changed: done.changed }))
 }
 

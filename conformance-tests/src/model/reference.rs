@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use ttl_core::{
-    Capabilities, Condition, DeleteOptions, Effect, ErrorKind, ExpireOptions, Expiry, ExpiryChange,
-    GetOptions, Guard, Key, Kind, Lifespan, OnLive, Patch, PatchOptions, PutItem, PutOptions, Record,
-    Refresh, RefreshMode, Select, Ttl, Value, Version, Want,
+    Capabilities, Condition, DeleteOptions, Effect, ErrorKind, ExistingDeadline, ExpireOptions, Expiry,
+    ExpiryChange, GetOptions, Guard, Key, Kind, Lifespan, Patch, PatchOptions, Projection, PutItem,
+    PutOptions, Record, Refresh, RefreshMode, Returning, Ttl, Value, Version,
 };
 
 use super::fields::{self, Unfit};
@@ -25,7 +25,7 @@ pub(super) enum Call {
     Expire(Key, ExpiryChange, ExpireOptions),
     Delete(Key, DeleteOptions),
     /// What a scan shows of one key.
-    Show(Key, Select, Want),
+    Show(Key, Projection, Returning),
 }
 
 impl Call {
@@ -90,10 +90,10 @@ impl Reply {
     }
 
     /// Reports what is wanted of an entry that is there, created at this time, or of one that is over already.
-    fn reporting(mut self, want: Want, deadline: u64, created_at: Option<u64>) -> Self {
-        self.deadline = want.contains(Want::DEADLINE).then_some(deadline);
-        self.version = created_at.is_some() && want.contains(Want::VERSION);
-        self.created_at = created_at.filter(|_| want.contains(Want::CREATED_AT));
+    fn reporting(mut self, returning: Returning, deadline: u64, created_at: Option<u64>) -> Self {
+        self.deadline = returning.contains(Returning::DEADLINE).then_some(deadline);
+        self.version = created_at.is_some() && returning.contains(Returning::VERSION);
+        self.created_at = created_at.filter(|_| returning.contains(Returning::CREATED_AT));
         self
     }
 }
@@ -122,7 +122,7 @@ impl Row {
             return refused;
         }
         let told = Reply { value: Some(self.value.clone()), created: Some(false), ..refused };
-        told.reporting(options.want, self.deadline, Some(self.created_at))
+        told.reporting(options.returning, self.deadline, Some(self.created_at))
     }
 }
 
@@ -147,7 +147,7 @@ impl Model {
             Call::Patch(key, patch, options) => self.patch(now, key, patch, options),
             Call::Expire(key, change, options) => self.expire(now, key, *change, options),
             Call::Delete(key, options) => self.delete(key, options),
-            Call::Show(key, select, want) => self.show(key, select, *want),
+            Call::Show(key, projection, returning) => self.show(key, projection, *returning),
         };
         if !offers.created_at {
             // What no store tells must not tell states apart.
@@ -158,7 +158,7 @@ impl Model {
 
     fn get(&mut self, now: Instant, key: &Key, options: &GetOptions) -> Reply {
         let Some(row) = self.rows.get_mut(key) else { return Reply::of(Answer::Miss) };
-        if is_wrong(row, options.kind, &options.select) {
+        if is_wrong(row, options.kind, &options.projection) {
             return Reply::failed(ErrorKind::WrongKind);
         }
         if let Some(refresh) = options.refresh {
@@ -167,14 +167,14 @@ impl Model {
                 row.deadline = to;
             }
         }
-        let reply = Reply { value: part(&row.value, &options.select), ..Reply::of(Answer::Hit) };
-        reply.reporting(options.want, row.deadline, Some(row.created_at))
+        let reply = Reply { value: part(&row.value, &options.projection), ..Reply::of(Answer::Hit) };
+        reply.reporting(options.returning, row.deadline, Some(row.created_at))
     }
 
-    fn show(&self, key: &Key, select: &Select, want: Want) -> Reply {
+    fn show(&self, key: &Key, projection: &Projection, returning: Returning) -> Reply {
         let Some(row) = self.rows.get(key) else { return Reply::of(Answer::Miss) };
-        let reply = Reply { value: part(&row.value, select), ..Reply::of(Answer::Hit) };
-        reply.reporting(want, row.deadline, Some(row.created_at))
+        let reply = Reply { value: part(&row.value, projection), ..Reply::of(Answer::Hit) };
+        reply.reporting(returning, row.deadline, Some(row.created_at))
     }
 
     fn put(&mut self, now: Instant, item: &PutItem) -> Reply {
@@ -194,9 +194,9 @@ impl Model {
             Some(row) if row.cap != NEVER => row.cap,
             _ => fresh,
         };
-        let deadline = match (old, options.on_live) {
-            (Some(row), OnLive::Keep) => row.deadline,
-            (Some(row), OnLive::Refresh(refresh)) => refreshed(now, row, refresh),
+        let deadline = match (old, options.existing_deadline) {
+            (Some(row), ExistingDeadline::Keep) => row.deadline,
+            (Some(row), ExistingDeadline::Refresh(refresh)) => refreshed(now, row, refresh),
             _ => asked,
         };
         let deadline = deadline.min(cap);
@@ -204,7 +204,7 @@ impl Model {
         let value = old.filter(|_| options.previous).map(|row| row.value.clone());
         let created_at = millis_down(now);
         let lives = self.store(now, &item.key, Row::new(item.value.clone(), deadline, cap, created_at));
-        Reply { created, value, ..Reply::of(Answer::Applied) }.reporting(options.want, deadline, lives)
+        Reply { created, value, ..Reply::of(Answer::Applied) }.reporting(options.returning, deadline, lives)
     }
 
     fn patch(&mut self, now: Instant, key: &Key, patch: &Patch, options: &PatchOptions) -> Reply {
@@ -236,7 +236,7 @@ impl Model {
                     effects: Some(Vec::new()),
                     ..Reply::of(Answer::Refused)
                 };
-                return reply.reporting(options.want, row.deadline, Some(row.created_at));
+                return reply.reporting(options.returning, row.deadline, Some(row.created_at));
             }
         };
         let reply = Reply {
@@ -246,7 +246,7 @@ impl Model {
             ..Reply::of(Answer::Applied)
         };
         let lives = self.store(now, key, Row::new(after.into(), deadline, cap, created_at));
-        reply.reporting(options.want, deadline, lives)
+        reply.reporting(options.returning, deadline, lives)
     }
 
     fn expire(&mut self, now: Instant, key: &Key, change: ExpiryChange, options: &ExpireOptions) -> Reply {
@@ -289,11 +289,11 @@ impl Model {
         if options.if_version.is_some_and(|version| row.version != Some(version)) {
             return Reply::of(Answer::Refused);
         }
-        if is_wrong(row, options.kind, &options.select) {
+        if is_wrong(row, options.kind, &options.projection) {
             return Reply::failed(ErrorKind::WrongKind);
         }
-        let value = part(&row.value, &options.select);
-        let answer = if options.select == Select::Nothing { Answer::Applied } else { Answer::Taken };
+        let value = part(&row.value, &options.projection);
+        let answer = if options.projection == Projection::Nothing { Answer::Applied } else { Answer::Taken };
         self.rows.remove(key);
         Reply { value, ..Reply::of(answer) }
     }
@@ -339,7 +339,7 @@ fn bad_input(now: Instant, offers: &Capabilities, call: &Call) -> Vec<ErrorKind>
         let end = asked(now, lifespan.expiry);
         let latest = millis_up(now) + Ttl::MAX.as_millis();
         errors.extend((end != NEVER && end > latest).then_some(ErrorKind::InvalidExpiry));
-        errors.extend((lifespan.max.is_some() && !offers.caps).then_some(ErrorKind::Unsupported));
+        errors.extend((lifespan.max_lifetime.is_some() && !offers.caps).then_some(ErrorKind::Unsupported));
     }
     errors.extend((conditional && !offers.conditions).then_some(ErrorKind::Unsupported));
     errors
@@ -352,17 +352,17 @@ fn touched(record: &Record, patch: &Patch) -> Option<Record> {
     Record::from_fields(touched.map(|(name, value)| (name.to_owned(), value.clone()))).ok()
 }
 
-fn is_wrong(row: &Row, expected: Option<Kind>, select: &Select) -> bool {
-    match (select, &row.value) {
-        (Select::Fields(_), Value::Blob(_)) => true,
+fn is_wrong(row: &Row, expected: Option<Kind>, projection: &Projection) -> bool {
+    match (projection, &row.value) {
+        (Projection::Fields(_), Value::Blob(_)) => true,
         (_, value) => expected.is_some_and(|kind| kind != value.kind()),
     }
 }
 
-fn part(value: &Value, select: &Select) -> Option<Value> {
-    match (select, value) {
-        (Select::All, value) => Some(value.clone()),
-        (Select::Fields(names), Value::Record(record)) => Some(Value::Record(record.select(names))),
+fn part(value: &Value, projection: &Projection) -> Option<Value> {
+    match (projection, value) {
+        (Projection::All, value) => Some(value.clone()),
+        (Projection::Fields(names), Value::Record(record)) => Some(Value::Record(record.project(names))),
         _ => None,
     }
 }
@@ -376,7 +376,7 @@ fn refreshed(now: Instant, row: &Row, refresh: Refresh) -> u64 {
 }
 
 fn fresh_cap(now: Instant, lifespan: Lifespan) -> u64 {
-    lifespan.max.map_or(NEVER, |max| millis_up(now) + max.as_millis())
+    lifespan.max_lifetime.map_or(NEVER, |max| millis_up(now) + max.as_millis())
 }
 
 fn asked(now: Instant, expiry: Expiry) -> u64 {

@@ -7,7 +7,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ttl_core::{GetOptions, Key, TtlStore, Value, Version, Want};
+use ttl_core::{GetOptions, Key, Returning, TtlStore, Value, Version};
 
 use super::reference::{Answer, Call, Instant, Model, NEVER, Reply};
 use super::seen::{self, Seen};
@@ -65,7 +65,7 @@ impl<'a> Run<'a> {
             done.map_err(|stop| named(stop, &format!("step {} ({step:?})", at + 1)))?;
         }
         for at in 0..KEYS {
-            let whole = GetOptions::new().with_want(self.offered() | Want::VERSION);
+            let whole = GetOptions::new().with_returning(self.offered() | Returning::VERSION);
             let done = self.one(&*self.test.store, Call::Get(self.keys[at].clone(), whole)).await;
             done.map_err(|stop| named(stop, &format!("the last look at key {at}")))?;
         }
@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
             prefix: &self.prefix,
             now: self.now(),
             versions: self.versions(),
-            offered: self.offered() | Want::VERSION,
+            offered: self.offered() | Returning::VERSION,
         };
         let request = translator.request(step);
         let from = self.now();
@@ -100,7 +100,7 @@ impl<'a> Run<'a> {
         // Where time is uncertain the instants that were written tell what happened, while it still matters.
         for at in 0..KEYS {
             if self.states.len() > 1 {
-                let peek = GetOptions::nothing().with_want(self.offered());
+                let peek = GetOptions::nothing().with_returning(self.offered());
                 self.one(store, Call::Get(self.keys[at].clone(), peek)).await?;
             }
         }
@@ -121,14 +121,18 @@ impl<'a> Run<'a> {
         let key = self.keys[key].clone();
         let unknown = |state: &Model| state.rows.get(&key).is_some_and(|row| row.version.is_none());
         if self.states.iter().any(unknown) {
-            self.one(store, Call::Get(key, GetOptions::nothing().with_want(Want::VERSION))).await?;
+            self.one(store, Call::Get(key, GetOptions::nothing().with_returning(Returning::VERSION))).await?;
         }
         Ok(())
     }
 
     /// The instants that the store tells of an entry.
-    fn offered(&self) -> Want {
-        if self.test.capabilities().created_at { Want::DEADLINE | Want::CREATED_AT } else { Want::DEADLINE }
+    fn offered(&self) -> Returning {
+        if self.test.capabilities().created_at {
+            Returning::DEADLINE | Returning::CREATED_AT
+        } else {
+            Returning::DEADLINE
+        }
     }
 
     /// The present version of each key, and one that it had before.

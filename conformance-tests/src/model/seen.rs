@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use ttl_core::{
-    Deadline, DeleteOptions, Entry, Error, GetOptions, Key, Meta, Outcome, PatchOutcome, PutItem, Result,
-    ScanOptions, TtlStore, Value, Version, Want,
+    Deadline, DeleteOptions, Entry, Error, GetOptions, Key, Outcome, PatchResult, PutItem, PutResult, Result,
+    Returning, ScanOptions, TtlStore, Value, Version,
 };
 
 use super::reference::{Answer, Call, Reply};
@@ -36,18 +36,18 @@ impl Seen {
 
     fn told(
         mut self,
-        want: Want,
+        returning: Returning,
         deadline: Option<Deadline>,
         version: Option<Version>,
         created_at: Option<SystemTime>,
     ) -> Self {
         // What was not asked for does not matter.
         self.reply.deadline =
-            deadline.filter(|_| want.contains(Want::DEADLINE)).map(Deadline::as_epoch_millis);
-        self.version = version.filter(|_| want.contains(Want::VERSION));
+            deadline.filter(|_| returning.contains(Returning::DEADLINE)).map(Deadline::as_epoch_millis);
+        self.version = version.filter(|_| returning.contains(Returning::VERSION));
         self.reply.version = self.version.is_some();
         // Rounded up: what is no whole millisecond agrees with no instant at its start.
-        let created_at = created_at.filter(|_| want.contains(Want::CREATED_AT));
+        let created_at = created_at.filter(|_| returning.contains(Returning::CREATED_AT));
         self.reply.created_at = created_at.map(|at| Deadline::at(at).as_epoch_millis());
         self
     }
@@ -67,13 +67,13 @@ pub(super) async fn perform(store: &dyn TtlStore, request: Request) -> Check<Vec
         }
         Request::GetMany(keys, options) => {
             let results = store.get_many(&keys, options.clone()).await;
-            in_order(keys, results, |key| Call::Get(key, options.clone()), |r| got(r, options.want))
+            in_order(keys, results, |key| Call::Get(key, options.clone()), |r| got(r, options.returning))
         }
         Request::PutMany(items) => {
-            let wants: Vec<Want> = items.iter().map(|item| item.options.want).collect();
+            let wants: Vec<Returning> = items.iter().map(|item| item.options.returning).collect();
             let results = store.put_many(items.clone()).await;
             let results = results.into_iter().zip(wants).collect();
-            in_order(items, results, Call::Put, |(result, want)| Ok(put(result, want)))
+            in_order(items, results, Call::Put, |(result, returning)| Ok(put(result, returning)))
         }
         Request::DeleteMany(keys, options) => {
             let results = store.delete_many(&keys, options.clone()).await;
@@ -88,11 +88,11 @@ async fn one(store: &dyn TtlStore, call: &Call) -> Check<Seen> {
         Call::Get(key, options) => get(store, key, options).await?,
         Call::Put(item) => {
             let result = store.put(&item.key, item.value.clone(), item.options.clone()).await;
-            put(result, item.options.want)
+            put(result, item.options.returning)
         }
         Call::Patch(key, patch, options) => match store.patch(key, patch, options.clone()).await {
-            Ok(Outcome::Applied(done)) => patched(Answer::Applied, done, options.want),
-            Ok(Outcome::Refused(Some(there))) => patched(Answer::Refused, there, options.want),
+            Ok(Outcome::Applied(done)) => patched(Answer::Applied, done, options.returning),
+            Ok(Outcome::Refused(Some(there))) => patched(Answer::Refused, there, options.returning),
             other => unapplied(other),
         },
         Call::Expire(key, change, options) => match store.expire(key, *change, options.clone()).await {
@@ -110,43 +110,44 @@ async fn one(store: &dyn TtlStore, call: &Call) -> Check<Seen> {
 }
 
 pub(super) async fn get(store: &dyn TtlStore, key: &Key, options: &GetOptions) -> Check<Seen> {
-    got(store.get(key, options.clone()).await, options.want)
+    got(store.get(key, options.clone()).await, options.returning)
 }
 
-fn got(result: Result<Option<Entry>>, want: Want) -> Check<Seen> {
+fn got(result: Result<Option<Entry>>, returning: Returning) -> Check<Seen> {
     match result {
         Ok(None) => Ok(Seen::of(Answer::Miss)),
-        Ok(Some(entry)) => shown(entry, want),
+        Ok(Some(entry)) => shown(entry, returning),
         Err(error) => Ok(failed(error)),
     }
 }
 
-fn shown(entry: Entry, want: Want) -> Check<Seen> {
+fn shown(entry: Entry, returning: Returning) -> Check<Seen> {
     if let Some(error) = entry.refresh_error {
         return Err(Failure::new("a refresh that succeeds, since nobody else writes", format!("{error:?}")));
     }
-    let mut seen = Seen::of(Answer::Hit).told(want, entry.deadline, entry.version, entry.created_at);
+    let mut seen = Seen::of(Answer::Hit).told(returning, entry.deadline, entry.version, entry.created_at);
     seen.reply.value = entry.value;
     Ok(seen)
 }
 
-fn put(result: Result<Outcome<Meta>>, want: Want) -> Seen {
+fn put(result: Result<Outcome<PutResult>>, returning: Returning) -> Seen {
     match result {
-        Ok(Outcome::Applied(meta)) => written(Answer::Applied, meta, want),
-        Ok(Outcome::Refused(Some(meta))) => written(Answer::Refused, meta, want),
+        Ok(Outcome::Applied(meta)) => written(Answer::Applied, meta, returning),
+        Ok(Outcome::Refused(Some(meta))) => written(Answer::Refused, meta, returning),
         other => unapplied(other),
     }
 }
 
-fn patched(answer: Answer, done: PatchOutcome, want: Want) -> Seen {
-    let mut seen = written(answer, done.meta, want);
+fn patched(answer: Answer, done: PatchResult, returning: Returning) -> Seen {
+    let mut seen = Seen::of(answer).told(returning, done.deadline, done.version, done.created_at);
+    seen.reply.created = Some(done.created);
     seen.reply.fields = Some(done.fields);
     seen.reply.effects = Some(done.effects);
     seen
 }
 
-fn written(answer: Answer, meta: Meta, want: Want) -> Seen {
-    let mut seen = Seen::of(answer).told(want, meta.deadline, meta.version, meta.created_at);
+fn written(answer: Answer, meta: PutResult, returning: Returning) -> Seen {
+    let mut seen = Seen::of(answer).told(returning, meta.deadline, meta.version, meta.created_at);
     seen.reply.created = Some(meta.created);
     seen.reply.value = meta.previous;
     seen
@@ -195,8 +196,8 @@ fn in_order<I, R>(
 }
 
 async fn scan(store: &dyn TtlStore, options: ScanOptions, keys: &[Key]) -> Check<Vec<(Call, Seen)>> {
-    let (select, want, limit) = (options.select.clone(), options.want, options.limit.get());
-    let show = |key: &Key| Call::Show(key.clone(), select.clone(), want);
+    let (projection, returning, limit) = (options.projection.clone(), options.returning, options.limit.get());
+    let show = |key: &Key| Call::Show(key.clone(), projection.clone(), returning);
     let mut calls = Vec::new();
     let mut cursor = None;
     // Many times the pages that these keys can fill, so that a scan that never ends is found.
@@ -217,7 +218,7 @@ async fn scan(store: &dyn TtlStore, options: ScanOptions, keys: &[Key]) -> Check
                     format!("{:?}", key.as_str()),
                 ));
             }
-            calls.push((show(&key), shown(entry, want)?));
+            calls.push((show(&key), shown(entry, returning)?));
         }
         if cursor.is_none() {
             let missing = keys.iter().filter(|key| !calls.iter().any(|(call, _)| call.key() == *key));

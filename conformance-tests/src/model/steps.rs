@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value as Json, json};
-use ttl_core::{Bounds, Guard, Kind, Refresh, RefreshMode, Ttl, Want};
+use ttl_core::{Bounds, Guard, Kind, Refresh, RefreshMode, Returning, Ttl};
 
 /// How many keys a sequence uses: few, so that its steps meet.
 pub(super) const KEYS: usize = 3;
@@ -28,7 +28,7 @@ pub(super) enum Step {
         create: Option<(Life, Json)>,
         refresh: Option<Refresh>,
         version: Option<Pick>,
-        want: Want,
+        returning: Returning,
     },
     Expire {
         key: usize,
@@ -50,7 +50,7 @@ pub(super) enum Step {
         prefix: &'static str,
         limit: usize,
         part: Part,
-        want: Want,
+        returning: Returning,
     },
 }
 
@@ -58,7 +58,7 @@ pub(super) enum Step {
 pub(super) struct Read {
     pub(super) part: Part,
     pub(super) kind: Option<Kind>,
-    pub(super) want: Want,
+    pub(super) returning: Returning,
     pub(super) refresh: Option<Refresh>,
 }
 
@@ -67,9 +67,9 @@ pub(super) struct Write {
     pub(super) key: usize,
     pub(super) value: Content,
     pub(super) life: Life,
-    pub(super) on_live: Live,
+    pub(super) existing_deadline: Live,
     pub(super) when: When,
-    pub(super) want: Want,
+    pub(super) returning: Returning,
     /// Whether it asks for the value that it meets.
     pub(super) previous: bool,
 }
@@ -208,8 +208,8 @@ fn step(pace: Pace) -> impl Strategy<Value = Step> {
         1 => (keys(), read(pace)).prop_map(|(keys, read)| Step::GetMany(keys, read)),
         5 => write(pace).prop_map(Step::Put),
         1 => vec(write(pace), 0..=4).prop_map(Step::PutMany),
-        4 => patch.prop_map(|(key, edits, create, refresh, version, want)| Step::Patch {
-            key, edits, create, refresh, version, want,
+        4 => patch.prop_map(|(key, edits, create, refresh, version, returning)| Step::Patch {
+            key, edits, create, refresh, version, returning,
         }),
         3 => (key(), to(pace), guard(), pick())
             .prop_map(|(key, to, guard, version)| Step::Expire { key, to, guard, version }),
@@ -217,7 +217,7 @@ fn step(pace: Pace) -> impl Strategy<Value = Step> {
             .prop_map(|(key, part, kind, version)| Step::Delete { key, part, kind, version }),
         1 => (keys(), part()).prop_map(|(keys, part)| Step::DeleteMany { keys, part }),
         1 => (select(&["", "a", "ab", "a*", "b"][..]), 1..=4_usize, part(), want())
-            .prop_map(|(prefix, limit, part, want)| Step::Scan { prefix, limit, part, want }),
+            .prop_map(|(prefix, limit, part, returning)| Step::Scan { prefix, limit, part, returning }),
     ]
 }
 
@@ -226,9 +226,16 @@ fn key() -> impl Strategy<Value = usize> + Clone {
     prop_oneof![3 => Just(0), 1 => 1..KEYS]
 }
 
-fn want() -> impl Strategy<Value = Want> {
-    let both = Want::DEADLINE | Want::VERSION;
-    select(vec![Want::empty(), Want::DEADLINE, Want::VERSION, both, Want::CREATED_AT, Want::all()])
+fn want() -> impl Strategy<Value = Returning> {
+    let both = Returning::DEADLINE | Returning::VERSION;
+    select(vec![
+        Returning::empty(),
+        Returning::DEADLINE,
+        Returning::VERSION,
+        both,
+        Returning::CREATED_AT,
+        Returning::all(),
+    ])
 }
 
 fn kind() -> impl Strategy<Value = Option<Kind>> {
@@ -241,11 +248,11 @@ fn part() -> impl Strategy<Value = Part> {
 }
 
 fn read(pace: Pace) -> impl Strategy<Value = Read> {
-    (part(), kind(), want(), refresh(pace)).prop_map(|(part, kind, want, refresh)| {
+    (part(), kind(), want(), refresh(pace)).prop_map(|(part, kind, returning, refresh)| {
         // Fields of a blob make no sense, whatever the answer.
         let kind =
             if matches!(part, Part::Fields(_)) { kind.filter(|kind| *kind == Kind::Record) } else { kind };
-        Read { part, kind, want, refresh }
+        Read { part, kind, returning, refresh }
     })
 }
 
@@ -296,21 +303,21 @@ fn write(pace: Pace) -> impl Strategy<Value = Write> {
         1 => select(&["", "blob", "\0\u{1f511}"][..]).prop_map(Content::Blob),
         2 => fields().prop_map(Content::Record),
     ];
-    let on_live = prop_oneof![2 => Just(Live::Replace), 1 => Just(Live::Keep), 1 => a_refresh(pace).prop_map(Live::Refresh)];
+    let existing_deadline = prop_oneof![2 => Just(Live::Replace), 1 => Just(Live::Keep), 1 => a_refresh(pace).prop_map(Live::Refresh)];
     let when = prop_oneof![
         4 => Just(When::Always),
         1 => Just(When::IfAbsent),
         1 => Just(When::IfPresent),
         2 => pick().prop_map(|pick| pick.map_or(When::Always, When::IfVersion)),
     ];
-    (key(), content, life(pace), on_live, when, want(), any::<bool>()).prop_map(
-        |(key, value, life, on_live, when, want, previous)| Write {
+    (key(), content, life(pace), existing_deadline, when, want(), any::<bool>()).prop_map(
+        |(key, value, life, existing_deadline, when, returning, previous)| Write {
             key,
             value,
             life,
-            on_live,
+            existing_deadline,
             when,
-            want,
+            returning,
             previous,
         },
     )

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value as Json;
 use ttl_core::{
-    Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions, Key, Lifespan,
-    OnLive, Patch, PatchOptions, PutItem, PutOptions, Record, ScanOptions, Select, Ttl, Value, Version, Want,
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, Fields,
+    GetOptions, Key, Lifespan, Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Returning,
+    ScanOptions, Ttl, Value, Version,
 };
 
 use super::reference::Call;
@@ -21,7 +22,7 @@ pub(super) struct Translator<'a> {
     /// The present and an earlier version of each key.
     pub(super) versions: Vec<(Option<Version>, Option<Version>)>,
     /// The metadata that the store offers.
-    pub(super) offered: Want,
+    pub(super) offered: Returning,
 }
 
 impl Step {
@@ -49,8 +50,9 @@ impl Translator<'_> {
             Step::PutMany(writes) => {
                 Request::PutMany(writes.iter().map(|write| self.put(write)).collect::<Check<_>>()?)
             }
-            Step::Patch { key, edits, create, refresh, version, want } => {
-                let mut options = PatchOptions::new().with_refresh(*refresh).with_want(*want & self.offered);
+            Step::Patch { key, edits, create, refresh, version, returning } => {
+                let mut options =
+                    PatchOptions::new().with_refresh(*refresh).with_returning(*returning & self.offered);
                 if let Some((life, initial)) = create {
                     let create = Create::new(self.lifespan(*life)).with_initial(record(initial)?);
                     options = options.with_create(create);
@@ -69,29 +71,29 @@ impl Translator<'_> {
                 Request::One(Call::Expire(self.keys[*key].clone(), change, options))
             }
             Step::Delete { key, part, kind, version } => {
-                let mut options = DeleteOptions::new().with_select(select(part)?);
+                let mut options = DeleteOptions::new().with_projection(select(part)?);
                 // Fields of a blob make no sense, whatever the answer.
                 options.kind = kind.filter(|_| !matches!(part, Part::Fields(_)));
                 options.if_version = self.version(*key, *version);
                 Request::One(Call::Delete(self.keys[*key].clone(), options))
             }
             Step::DeleteMany { keys, part } => {
-                Request::DeleteMany(self.keys_of(keys), DeleteOptions::new().with_select(select(part)?))
+                Request::DeleteMany(self.keys_of(keys), DeleteOptions::new().with_projection(select(part)?))
             }
-            Step::Scan { prefix, limit, part, want } => {
+            Step::Scan { prefix, limit, part, returning } => {
                 let prefix = format!("{}{prefix}", self.prefix);
                 let keys =
                     self.keys.iter().filter(|key| key.as_str().starts_with(&prefix)).cloned().collect();
                 let limit = NonZeroUsize::new(*limit).unwrap_or(NonZeroUsize::MIN);
-                let options = ScanOptions::new(prefix).with_limit(limit).with_select(select(part)?);
-                Request::Scan(options.with_want(*want & self.offered), keys)
+                let options = ScanOptions::new(prefix).with_limit(limit).with_projection(select(part)?);
+                Request::Scan(options.with_returning(*returning & self.offered), keys)
             }
         })
     }
 
     fn get(&self, read: &Read) -> Check<GetOptions> {
-        let want = read.want & self.offered;
-        let mut options = GetOptions::new().with_select(select(&read.part)?).with_want(want);
+        let returning = read.returning & self.offered;
+        let mut options = GetOptions::new().with_projection(select(&read.part)?).with_returning(returning);
         options.kind = read.kind;
         Ok(options.with_refresh(read.refresh))
     }
@@ -105,10 +107,10 @@ impl Translator<'_> {
             Content::Blob(text) => Value::from(*text),
             Content::Record(fields) => Value::Record(record(fields)?),
         };
-        let on_live = match write.on_live {
-            Live::Replace => OnLive::Replace,
-            Live::Keep => OnLive::Keep,
-            Live::Refresh(refresh) => OnLive::Refresh(refresh),
+        let existing_deadline = match write.existing_deadline {
+            Live::Replace => ExistingDeadline::Replace,
+            Live::Keep => ExistingDeadline::Keep,
+            Live::Refresh(refresh) => ExistingDeadline::Refresh(refresh),
         };
         let condition = match write.when {
             When::Always => Condition::Always,
@@ -118,8 +120,8 @@ impl Translator<'_> {
                 self.version(write.key, Some(pick)).map_or(Condition::Always, Condition::IfVersion)
             }
         };
-        let options = PutOptions::new(self.lifespan(write.life)).with_on_live(on_live);
-        let mut options = options.with_condition(condition).with_want(write.want & self.offered);
+        let options = PutOptions::new(self.lifespan(write.life)).with_existing_deadline(existing_deadline);
+        let mut options = options.with_condition(condition).with_returning(write.returning & self.offered);
         options.previous = write.previous;
         Ok(PutItem::new(self.keys[write.key].clone(), value, options))
     }
@@ -137,7 +139,7 @@ impl Translator<'_> {
 
     fn lifespan(&self, life: Life) -> Lifespan {
         let lifespan = Lifespan::new(self.expiry(life.ends));
-        life.max.map_or(lifespan, |max| lifespan.with_max(max))
+        life.max.map_or(lifespan, |max| lifespan.with_max_lifetime(max))
     }
 
     fn expiry(&self, ends: Ends) -> Expiry {
@@ -160,11 +162,11 @@ fn moved(instant: SystemTime, by: Duration, back: bool) -> SystemTime {
     if back { instant - by } else { instant + by }
 }
 
-fn select(part: &Part) -> Check<Select> {
+fn select(part: &Part) -> Check<Projection> {
     Ok(match part {
-        Part::All => Select::All,
-        Part::Fields(names) => Select::Fields(Fields::new(names.iter().copied())?),
-        Part::Nothing => Select::Nothing,
+        Part::All => Projection::All,
+        Part::Fields(names) => Projection::Fields(Fields::new(names.iter().copied())?),
+        Part::Nothing => Projection::Nothing,
     })
 }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use ttl_conformance::{FaultProxy, Fixture, Harness, Time};
 use ttl_core::{
-    CellStore, Clock, Deadline, DeleteOptions, Entry, ExpireOutcome, Key, ManualClock, Meta, MonotonicClock,
-    Outcome, PatchOutcome, Result, TtlStore, async_trait,
+    CasStore, Clock, Deadline, DeleteOptions, Entry, ExpireResult, Key, ManualClock, MonotonicClock, Outcome,
+    PatchResult, PutResult, Result, TtlStore, async_trait,
 };
 
 use super::den::{Cellar, Den, Right};
@@ -14,9 +14,9 @@ use super::outages::{Quirk, Wired};
 use super::wire;
 
 pub(crate) type Got = Result<Option<Entry>>;
-pub(crate) type Written = Result<Outcome<Meta>>;
-pub(crate) type Patched = Result<Outcome<PatchOutcome>>;
-pub(crate) type Expired = Result<Outcome<ExpireOutcome>>;
+pub(crate) type Written = Result<Outcome<PutResult>>;
+pub(crate) type Patched = Result<Outcome<PatchResult>>;
+pub(crate) type Expired = Result<Outcome<ExpireResult>>;
 pub(crate) type Deleted = Result<Outcome<Option<Entry>>>;
 
 /// A store that is broken on purpose.
@@ -50,7 +50,7 @@ impl Harness for Animal {
     async fn fresh_through(&self, proxy: &FaultProxy) -> Result<Option<Fixture>> {
         Ok(self.quirk.map(|quirk| {
             let clock = Arc::new(ManualClock::new());
-            let right = Arc::new(CellStore::new(Den::new(Arc::clone(&clock) as Arc<dyn Clock>)));
+            let right = Arc::new(CasStore::new(Den::new(Arc::clone(&clock) as Arc<dyn Clock>)));
             let store = Wired::new(Arc::clone(&right), proxy.address(), quirk);
             Fixture::new(Arc::new(store), Time::Manual(clock)).with_second(right)
         }))
@@ -74,7 +74,7 @@ impl Harness for InRealTime {
 }
 
 fn fixture(animal: &Animal, clock: Arc<dyn Clock>, time: Time) -> Fixture {
-    let right = Arc::new(CellStore::new(Den::new(clock)));
+    let right = Arc::new(CasStore::new(Den::new(clock)));
     let make = || (animal.make)(Arc::clone(&right));
     Fixture::new(make(), time).with_second(make()).with_beneath(Arc::new(Cellar(Arc::clone(&right))))
 }

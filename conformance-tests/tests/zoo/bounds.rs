@@ -3,8 +3,8 @@
 use serde_json::{Number, Value as Json};
 use tokio::task::yield_now;
 use ttl_core::{
-    Bounds, Change, Deadline, ErrorKind, Key, Meta, Outcome, Patch, PatchOptions, PatchOutcome, PutOptions,
-    Record, Want, rules,
+    Bounds, Change, Deadline, ErrorKind, Key, Outcome, Patch, PatchOptions, PatchResult, PutOptions,
+    PutResult, Record, Returning, rules,
 };
 
 use super::animal::{Patched, animals, now};
@@ -162,7 +162,7 @@ animals! {
             let ghost = self.right.cell().peek(key).and_then(|stored| stored.value.into_record().ok());
             Ok(match (outcome, ghost) {
                 (Outcome::Refused(None), Some(ghost)) if options.if_version.is_none() => {
-                    Outcome::Refused(Some(PatchOutcome::new(Meta::new(false), ghost, Vec::new())))
+                    Outcome::Refused(Some(PatchResult::new(PutResult::new(false), ghost, Vec::new())))
                 }
                 (outcome, _) => outcome,
             })
@@ -196,7 +196,7 @@ animals! {
             Ok(match (outcome, refresh) {
                 (Outcome::Refused(Some(mut there)), Some(refresh)) => {
                     let later = Deadline::after(now(&self.right), refresh.ttl);
-                    there.meta.deadline = there.meta.deadline.map(|_| later);
+                    there.deadline = there.deadline.map(|_| later);
                     Outcome::Refused(Some(there))
                 }
                 (outcome, _) => outcome,
@@ -248,8 +248,8 @@ animals! {
             let outcome = self.right.patch(key, patch, options.clone()).await?;
             Ok(match (outcome, met(&self.right, key)) {
                 (Outcome::Refused(None), Some(there)) if options.if_version.is_some() => {
-                    let there = there.select(&patch.to_fields()?);
-                    Outcome::Refused(Some(PatchOutcome::new(Meta::new(false), there, Vec::new())))
+                    let there = there.project(&patch.to_fields()?);
+                    Outcome::Refused(Some(PatchResult::new(PutResult::new(false), there, Vec::new())))
                 }
                 (outcome, _) => outcome,
             })
@@ -277,11 +277,11 @@ animals! {
                 && options.if_version.is_none_or(|version| version == stored.version)
                 && is_refused(&record, &only(patch, true))
             {
-                let meta = Meta::new(false)
-                    .with_deadline(options.want.contains(Want::DEADLINE).then_some(stored.deadline))
-                    .with_version(options.want.contains(Want::VERSION).then_some(stored.version));
-                let there = record.select(&patch.to_fields()?);
-                return Ok(Outcome::Refused(Some(PatchOutcome::new(meta, there, Vec::new()))));
+                let meta = PutResult::new(false)
+                    .with_deadline(options.returning.contains(Returning::DEADLINE).then_some(stored.deadline))
+                    .with_version(options.returning.contains(Returning::VERSION).then_some(stored.version));
+                let there = record.project(&patch.to_fields()?);
+                return Ok(Outcome::Refused(Some(PatchResult::new(meta, there, Vec::new()))));
             }
             self.right.patch(key, patch, options).await
         }

@@ -1,7 +1,7 @@
 //! Animals whose conditions do not hold what they promise.
 
 use ttl_core::{
-    Condition, DeleteOptions, Entry, Error, ErrorKind, Key, Outcome, PutItem, PutOptions, Select, Value,
+    Condition, DeleteOptions, Entry, Error, ErrorKind, Key, Outcome, Projection, PutItem, PutOptions, Value,
     Version,
 };
 
@@ -226,7 +226,7 @@ animals! {
     DeleteHandsOut breaks E3 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            let quiet = options.select == Select::Nothing;
+            let quiet = options.projection == Projection::Nothing;
             let outcome = self.right.delete(key, options).await?;
             Ok(outcome.map(|taken| taken.or_else(|| quiet.then(|| Entry::new(Value::from(""))))))
         }
@@ -236,7 +236,7 @@ animals! {
     TakeHandsOutNothing breaks C1; also C2 R4 V3 E7 V6: "what was taken is looked at" {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            self.right.delete(key, options.with_select(Select::Nothing)).await
+            self.right.delete(key, options.with_projection(Projection::Nothing)).await
         }
     }
 

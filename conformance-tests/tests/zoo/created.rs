@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use ttl_core::{
-    Capabilities, Entry, ExpireOptions, ExpiryChange, GetOptions, Key, Meta, Now, Outcome, Page, Patch,
-    PatchOptions, PutItem, PutOptions, ScanOptions, Value, Want,
+    Capabilities, Entry, ExpireOptions, ExpiryChange, GetOptions, Key, Now, Outcome, Page, Patch,
+    PatchOptions, PutItem, PutOptions, PutResult, Returning, ScanOptions, Value,
 };
 
 use super::animal::{Expired, Got, Patched, Written, animals, is_ghost, now};
@@ -33,7 +33,12 @@ fn unasked(mut entry: Entry) -> Entry {
 }
 
 /// Lets what was put over a live entry keep the creation that there was.
-fn keep(right: &Right, key: &Key, before: Option<SystemTime>, outcome: Outcome<Meta>) -> Outcome<Meta> {
+fn keep(
+    right: &Right,
+    key: &Key,
+    before: Option<SystemTime>,
+    outcome: Outcome<PutResult>,
+) -> Outcome<PutResult> {
     let (Some(before), true) = (before, outcome.is_applied()) else { return outcome };
     set_created_at(right, key, Some(before));
     outcome.map(|meta| {
@@ -57,7 +62,7 @@ animals! {
     KeepKeepsTheCreation breaks V7 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let keeps = options.on_live == ttl_core::OnLive::Keep;
+            let keeps = options.existing_deadline == ttl_core::ExistingDeadline::Keep;
             let before = created_at(&self.right, key).filter(|_| keeps);
             let outcome = self.right.put(key, value, options).await?;
             Ok(keep(&self.right, key, before, outcome))
@@ -108,7 +113,7 @@ animals! {
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             Ok(match self.right.patch(key, patch, options).await? {
                 Outcome::Refused(Some(mut there)) => {
-                    there.meta.created_at = there.meta.created_at.map(|_| present(&self.right));
+                    there.created_at = there.created_at.map(|_| present(&self.right));
                     Outcome::Refused(Some(there))
                 }
                 other => other,
@@ -122,10 +127,10 @@ animals! {
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let mut outcome = self.right.patch(key, patch, options).await?;
             if let Outcome::Applied(done) = &mut outcome
-                && done.meta.created
-                && done.meta.created_at.is_some()
+                && done.created
+                && done.created_at.is_some()
             {
-                done.meta.created_at = Some(SystemTime::UNIX_EPOCH);
+                done.created_at = Some(SystemTime::UNIX_EPOCH);
                 set_created_at(&self.right, key, Some(SystemTime::UNIX_EPOCH));
             }
             Ok(outcome)
@@ -189,7 +194,7 @@ animals! {
     TellsTheCreationOfNothing breaks V7 E6 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let wanted = options.want.contains(Want::CREATED_AT);
+            let wanted = options.returning.contains(Returning::CREATED_AT);
             let outcome = self.right.put(key, value, options).await?;
             Ok(outcome.map(|meta| {
                 let told = meta.created_at.or_else(|| wanted.then(|| present(&self.right)));
@@ -202,7 +207,7 @@ animals! {
     GetManyTellsNoCreation breaks V7 {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], mut options: GetOptions) -> Vec<Got> {
-            options.want -= Want::CREATED_AT;
+            options.returning -= Returning::CREATED_AT;
             self.right.get_many(keys, options).await
         }
     }
@@ -211,7 +216,7 @@ animals! {
     ScansTellNoCreation breaks V7 S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, mut options: ScanOptions) -> ttl_core::Result<Page> {
-            options.want -= Want::CREATED_AT;
+            options.returning -= Returning::CREATED_AT;
             self.right.scan(options).await
         }
     }

@@ -3,7 +3,7 @@
 
 use serde_json::Value as Json;
 use ttl_core::{
-    Condition, Error, ErrorKind, GetOptions, Key, Outcome, Page, Patch, PatchOptions, PatchOutcome,
+    Condition, Error, ErrorKind, GetOptions, Key, Outcome, Page, Patch, PatchOptions, PatchResult,
     PutOptions, Record, Result, ScanOptions, Stored, Value, rules,
 };
 
@@ -88,13 +88,13 @@ animals! {
             let (true, None, Some(create)) = (too_large, self.right.cell().live(key), options.create) else { return outcome };
             let mut record = create.initial.clone();
             let Some(effects) = rules::apply(&mut record, patch)? else { return outcome };
-            let put = PutOptions::new(create.lifespan).with_want(options.want);
+            let put = PutOptions::new(create.lifespan).with_returning(options.returning);
             let meta = self.right.put(key, Record::new().into(), put).await?;
             let value = Value::Record(record.clone());
             self.right.cell().meddle(key, |stored| {
                 if let Some(stored) = stored { stored.value = value }
             });
-            Ok(meta.map(|meta| PatchOutcome::new(meta, record, effects)))
+            Ok(meta.map(|meta| PatchResult::new(meta, record, effects)))
         }
     }
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ttl_core::{
-    Deadline, DeleteOptions, Entry, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key, Lifespan, OnLive,
-    Outcome, Patch, PatchOptions, PutOptions, Ttl, Value,
+    Deadline, DeleteOptions, Entry, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key,
+    Lifespan, Outcome, Patch, PatchOptions, PutOptions, Ttl, Value,
 };
 
 use super::animal::{
@@ -84,8 +84,8 @@ animals! {
     NeverKeepsTheOldDeadline breaks E5; also E2 R4 X1 X2: "entries are made persistent by a put" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let never = options.lifespan.expiry == Expiry::Never && options.on_live == OnLive::Replace;
-            let options = if never { options.with_on_live(OnLive::Keep) } else { options };
+            let never = options.lifespan.expiry == Expiry::Never && options.existing_deadline == ExistingDeadline::Replace;
+            let options = if never { options.with_existing_deadline(ExistingDeadline::Keep) } else { options };
             self.right.put(key, value, options).await
         }
     }
@@ -94,8 +94,8 @@ animals! {
     KeepReplaces breaks E5; also C2 R8: "saving again keeps the deadline there" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let keeps = options.on_live == OnLive::Keep;
-            let options = if keeps { options.with_on_live(OnLive::Replace) } else { options };
+            let keeps = options.existing_deadline == ExistingDeadline::Keep;
+            let options = if keeps { options.with_existing_deadline(ExistingDeadline::Replace) } else { options };
             self.right.put(key, value, options).await
         }
     }
@@ -104,7 +104,7 @@ animals! {
     KeepCreatesImmortals breaks E5; also E6 R7: "keeping creates there" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
-            if options.on_live == OnLive::Keep && self.right.cell().live(key).is_none() {
+            if options.existing_deadline == ExistingDeadline::Keep && self.right.cell().live(key).is_none() {
                 options.lifespan.expiry = Expiry::Never;
             }
             self.right.put(key, value, options).await

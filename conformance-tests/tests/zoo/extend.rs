@@ -1,8 +1,7 @@
 //! Animals that change deadlines wrongly when they are told to.
 
 use ttl_core::{
-    Deadline, ErrorKind, ExpireOptions, ExpireOutcome, Expiry, ExpiryChange, Guard, Key, Outcome, Ttl,
-    Version,
+    Deadline, ErrorKind, ExpireOptions, ExpireResult, Expiry, ExpiryChange, Guard, Key, Outcome, Ttl, Version,
 };
 
 use super::animal::{Expired, animals, deadline, now, set_deadline};
@@ -135,7 +134,7 @@ animals! {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
             let outcome = self.right.expire(key, to, options).await?;
-            Ok(outcome.map(|done| ExpireOutcome::new(done.deadline, true)))
+            Ok(outcome.map(|done| ExpireResult::new(done.deadline, true)))
         }
     }
 
@@ -146,7 +145,7 @@ animals! {
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
             let before = deadline(&self.right, key);
             let outcome = self.right.expire(key, to, options).await?;
-            Ok(outcome.map(|done| ExpireOutcome::new(before.unwrap_or(done.deadline), done.changed)))
+            Ok(outcome.map(|done| ExpireResult::new(before.unwrap_or(done.deadline), done.changed)))
         }
     }
 

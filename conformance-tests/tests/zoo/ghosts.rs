@@ -2,8 +2,8 @@
 
 use ttl_core::{
     Condition, Deadline, DeleteOptions, Entry, ExpireOptions, ExpiryChange, GetOptions, Key, Outcome, Page,
-    PageItem, Patch, PatchOptions, PutItem, PutOptions, Record, Result, ScanOptions, Select, Stored, Ttl,
-    Value, Version, Want,
+    PageItem, Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Result, Returning, ScanOptions,
+    Stored, Ttl, Value, Version,
 };
 
 use super::animal::{
@@ -67,7 +67,7 @@ animals! {
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
             if is_ghost(&self.right, key) && options.if_version.is_none() && options.kind.is_none() {
                 let ghost = self.right.cell().meddle(key, Option::take);
-                let taken = ghost.filter(|_| options.select != Select::Nothing);
+                let taken = ghost.filter(|_| options.projection != Projection::Nothing);
                 return Ok(Outcome::Applied(taken.map(|ghost| Entry::new(ghost.value))));
             }
             self.right.delete(key, options).await
@@ -140,7 +140,7 @@ animals! {
             let mut page = self.right.scan(options.clone()).await?;
             if page.next.is_none() && options.cursor.is_none() {
                 for (key, ghost) in self.right.cell().ghosts(&options.prefix) {
-                    let entry = Entry::new(Some(ghost.value).filter(|_| options.select == Select::All));
+                    let entry = Entry::new(Some(ghost.value).filter(|_| options.projection == Projection::All));
                     page.items.push(PageItem::new(key, Ok(entry)));
                 }
             }
@@ -192,7 +192,7 @@ animals! {
     GhostsTellTheirDeadline breaks E3; also E1 E8: "ghosts are peeked at" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            if options.select == Select::Nothing && options.want.contains(Want::DEADLINE) && is_ghost(&self.right, key) {
+            if options.projection == Projection::Nothing && options.returning.contains(Returning::DEADLINE) && is_ghost(&self.right, key) {
                 let version = Version::from_u128(1);
                 return Ok(Some(Entry::new(None).with_deadline(deadline(&self.right, key)).with_version(version)));
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ttl_core::{Capabilities, Cell, CellStore, Error, ErrorKind, Key, Result, Stored, async_trait};
+use ttl_core::{Capabilities, CasBackend, CasStore, Error, ErrorKind, Key, Result, Stored, async_trait};
 
 use super::animal::Animal;
 use super::den::{Den, Right};
@@ -22,8 +22,8 @@ impl Folding {
 }
 
 #[async_trait]
-impl Cell for Folding {
-    type Stamp = <Den as Cell>::Stamp;
+impl CasBackend for Folding {
+    type Stamp = <Den as CasBackend>::Stamp;
 
     fn capabilities(&self) -> Capabilities {
         self.right.cell().capabilities()
@@ -68,7 +68,7 @@ macro_rules! folding {
             breaks: &[$(stringify!($clause)),+],
             also: &[$($(stringify!($more)),+)?],
             why: concat!("", $($why)?),
-            make: |right| Arc::new(CellStore::new(Folding { right, fold: $fold })),
+            make: |right| Arc::new(CasStore::new(Folding { right, fold: $fold })),
             quirk: None,
         }),+];
     };

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use serde_json::Value as Json;
 use ttl_core::{
-    Change, Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions,
-    Guard, Key, OnLive, Outcome, Page, Patch, PatchOptions, PutItem, PutOptions, RefreshMode, Result,
-    ScanOptions, Select, Stored, Ttl, TtlStore, Value, Version,
+    Change, Deadline, DeleteOptions, Error, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
+    GetOptions, Guard, Key, Outcome, Page, Patch, PatchOptions, Projection, PutItem, PutOptions, RefreshMode,
+    Result, ScanOptions, Stored, Ttl, TtlStore, Value, Version,
 };
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals, deadline, now, set_deadline};
@@ -36,7 +36,7 @@ fn follow(right: &Right, key: &Key) {
 
 /// Lets a put over a capped entry start the cap again.
 async fn restart_cap(right: &Right, key: &Key, value: Value, options: PutOptions, restarts: bool) -> Written {
-    let max = options.lifespan.max;
+    let max = options.lifespan.max_lifetime;
     let capped = right.cell().live(key).is_some_and(|stored| !stored.cap.is_never());
     let outcome = right.put(key, value, options).await;
     if let (true, true, Some(max), Ok(Outcome::Applied(_))) = (restarts, capped, max, &outcome) {
@@ -125,7 +125,7 @@ animals! {
         forwards capabilities now scan;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             purge(&self.right, key);
-            let whole = options.select == Select::All;
+            let whole = options.projection == Projection::All;
             let read = self.right.get(key, options).await;
             if whole { follow(&self.right, key) }
             read
@@ -174,7 +174,7 @@ animals! {
     KeepRestartsTheCap breaks R4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let keeps = matches!(options.on_live, OnLive::Keep);
+            let keeps = matches!(options.existing_deadline, ExistingDeadline::Keep);
             restart_cap(&self.right, key, value, options, keeps).await
         }
     }
@@ -183,7 +183,7 @@ animals! {
     RefreshRestartsTheCap breaks R4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let refreshes = matches!(options.on_live, OnLive::Refresh(_));
+            let refreshes = matches!(options.existing_deadline, ExistingDeadline::Refresh(_));
             restart_cap(&self.right, key, value, options, refreshes).await
         }
     }
@@ -296,7 +296,7 @@ animals! {
             self.right.cell().meddle(key, |stored| {
                 if let Some(stored) = stored { stored.version = before.version }
             });
-            Ok(outcome.map(|mut done| { done.meta.version = done.meta.version.map(|_| before.version); done }))
+            Ok(outcome.map(|mut done| { done.version = done.version.map(|_| before.version); done }))
         }
     }
 

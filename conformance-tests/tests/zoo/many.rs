@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use ttl_core::{
-    Capabilities, Cell, Cursor, CursorSecret, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpiryChange,
-    GetOptions, Key, Outcome, Page, PageItem, Patch, PatchOptions, PutItem, PutOptions, Result, ScanOptions,
-    Value, Want,
+    Capabilities, CasBackend, Cursor, CursorSecret, DeleteOptions, Error, ErrorKind, ExpireOptions,
+    ExpiryChange, GetOptions, Key, Outcome, Page, PageItem, Patch, PatchOptions, PutItem, PutOptions, Result,
+    Returning, ScanOptions, Value,
 };
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals};
@@ -35,8 +35,8 @@ animals! {
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             if !options.prefix.contains(['*', '?', '_']) { return self.right.scan(options).await }
             let pattern: Vec<char> = options.prefix.chars().chain(['*']).collect();
-            let all = ScanOptions::new("").with_limit(NonZeroUsize::MAX).with_select(options.select);
-            let mut page = self.right.scan(all.with_want(options.want)).await?;
+            let all = ScanOptions::new("").with_limit(NonZeroUsize::MAX).with_projection(options.projection);
+            let mut page = self.right.scan(all.with_returning(options.returning)).await?;
             page.items.retain(|item| matches_glob(&pattern, &item.key.as_str().chars().collect::<Vec<_>>()));
             Ok(page)
         }
@@ -98,7 +98,7 @@ animals! {
     ScansShowNoValues breaks S1; also S4: "a scan past damage is to show the values of the others" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
-            self.right.scan(options.with_select(ttl_core::Select::Nothing)).await
+            self.right.scan(options.with_projection(ttl_core::Projection::Nothing)).await
         }
     }
 
@@ -106,7 +106,7 @@ animals! {
     ScansTellNoDeadlines breaks S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
-            self.right.scan(options.with_want(Want::empty())).await
+            self.right.scan(options.with_returning(Returning::empty())).await
         }
     }
 
@@ -197,7 +197,7 @@ animals! {
     GetManyOfNothingMisses breaks B1; also R1: "a batch that selects nothing refreshes" {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
-            if options.select != ttl_core::Select::Nothing { return self.right.get_many(keys, options).await }
+            if options.projection != ttl_core::Projection::Nothing { return self.right.get_many(keys, options).await }
             keys.iter().map(|_| Ok(None)).collect()
         }
     }
@@ -277,7 +277,7 @@ animals! {
             let count = items.len();
             items.truncate(25);
             let mut results = self.right.put_many(items).await;
-            results.resize_with(count, || Ok(Outcome::Applied(ttl_core::Meta::new(true))));
+            results.resize_with(count, || Ok(Outcome::Applied(ttl_core::PutResult::new(true))));
             results
         }
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ttl_core::{
     Capabilities, Condition, Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpiryChange,
-    GetOptions, Key, Meta, Outcome, Page, Patch, PatchOptions, PutItem, PutOptions, Result, ScanOptions,
-    Select, TtlStore, Value, async_trait,
+    GetOptions, Key, Outcome, Page, Patch, PatchOptions, Projection, PutItem, PutOptions, PutResult, Result,
+    ScanOptions, TtlStore, Value, async_trait,
 };
 
 use super::animal::{Animal, Deleted, Expired, Got, Patched, Written};
@@ -125,9 +125,12 @@ impl TtlStore for Wired {
     /// A refresh is a request of its own.
     async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
         let Some(refresh) = options.refresh.take() else { return self.get_once(key, options).await };
-        let want = options.want;
+        let returning = options.returning;
         let Some(mut entry) = self.get_once(key, options).await? else { return Ok(None) };
-        let again = GetOptions::new().with_select(Select::Nothing).with_want(want).with_refresh(refresh);
+        let again = GetOptions::new()
+            .with_projection(Projection::Nothing)
+            .with_returning(returning)
+            .with_refresh(refresh);
         let (name, deadline) = (key.clone(), Deadline::after(self.now(), refresh.ttl));
         match self.ask(move |right| async move { right.get(&name, again).await }).await {
             Ok(Ok(Some(refreshed))) => entry.deadline = refreshed.deadline,
@@ -149,7 +152,7 @@ impl TtlStore for Wired {
         }
         match answer {
             Ok(written) => written,
-            Err(_) if self.is(Quirk::LostWritesAreApplied) => Ok(Outcome::Applied(Meta::new(true))),
+            Err(_) if self.is(Quirk::LostWritesAreApplied) => Ok(Outcome::Applied(PutResult::new(true))),
             Err(lost) => {
                 if self.is(Quirk::WritesAgainLater) && lost == Lost::Closed {
                     let (right, key) = (Arc::clone(&self.right), key.clone());

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::task::yield_now;
 use ttl_core::{
-    Condition, Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions,
-    Guard, Key, OnLive, Outcome, Page, Patch, PatchOptions, PutItem, PutOptions, RefreshMode, Result,
-    ScanOptions, Select, Ttl, Value, Want,
+    Condition, Deadline, DeleteOptions, Error, ErrorKind, ExistingDeadline, ExpireOptions, Expiry,
+    ExpiryChange, GetOptions, Guard, Key, Outcome, Page, Patch, PatchOptions, Projection, PutItem,
+    PutOptions, RefreshMode, Result, Returning, ScanOptions, Ttl, Value,
 };
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals, is_ghost, now};
@@ -22,16 +22,17 @@ fn remove(right: &Right, key: &Key) {
 
 /// The deadline that a put would leave alone, if it is plain.
 fn kept(right: &Right, key: &Key, options: &PutOptions) -> Option<Deadline> {
-    let plain = matches!(options.condition, Condition::Always) && options.lifespan.max.is_none();
+    let plain = matches!(options.condition, Condition::Always) && options.lifespan.max_lifetime.is_none();
     right.cell().live(key).filter(|stored| plain && stored.cap.is_never()).map(|stored| stored.deadline)
 }
 
 /// Reads the deadline of a put with `Keep`, and puts it back later.
 async fn keep_later(right: &Right, key: &Key, mut options: PutOptions) -> Result<PutOptions> {
     options.lifespan.expiry.resolve(now(right))?;
-    if let (OnLive::Keep, Some(deadline)) = (options.on_live, kept(right, key, &options)) {
+    if let (ExistingDeadline::Keep, Some(deadline)) = (options.existing_deadline, kept(right, key, &options))
+    {
         yield_now().await;
-        options.on_live = OnLive::Replace;
+        options.existing_deadline = ExistingDeadline::Replace;
         options.lifespan.expiry = Expiry::from(deadline);
     }
     Ok(options)
@@ -151,12 +152,12 @@ animals! {
     BatchTakesLookFirst breaks C1 B1 {
         forwards capabilities now get put expire patch delete scan get_many put_many;
         async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Deleted> {
-            if options.select == Select::Nothing || options.kind.is_some() || options.if_version.is_some() {
+            if options.projection == Projection::Nothing || options.kind.is_some() || options.if_version.is_some() {
                 return self.right.delete_many(keys, options).await;
             }
             let mut results = Vec::new();
             for key in keys {
-                let read = GetOptions::new().with_select(options.select.clone());
+                let read = GetOptions::new().with_projection(options.projection.clone());
                 results.push(match self.right.get(key, read).await {
                     Ok(Some(entry)) => {
                         yield_now().await;
@@ -218,11 +219,11 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
             options.lifespan.expiry.resolve(now(&self.right))?;
-            if let (OnLive::Refresh(refresh), Some(deadline)) = (options.on_live, kept(&self.right, key, &options))
+            if let (ExistingDeadline::Refresh(refresh), Some(deadline)) = (options.existing_deadline, kept(&self.right, key, &options))
                 && refresh.mode == RefreshMode::ExtendOnly
             {
                 yield_now().await;
-                options.on_live = OnLive::Replace;
+                options.existing_deadline = ExistingDeadline::Replace;
                 options.lifespan.expiry = Expiry::from(deadline.max(Deadline::after(now(&self.right), refresh.ttl)));
             }
             self.right.put(key, value, options).await
@@ -268,7 +269,7 @@ animals! {
             yield_now().await;
             for (key, result) in keys.iter().zip(&mut results) {
                 let Ok(Some(entry)) = result else { continue };
-                let touch = GetOptions::nothing().with_refresh(refresh).with_want(Want::DEADLINE);
+                let touch = GetOptions::nothing().with_refresh(refresh).with_returning(Returning::DEADLINE);
                 if let (Ok(Some(touched)), Some(_)) = (self.right.get(key, touch).await, entry.deadline) {
                     entry.deadline = touched.deadline;
                 }

@@ -299,7 +299,7 @@ animals! {
                     if let Some(stored) = stored { stored.version = old }
                 });
             }
-            Ok(outcome.map(|mut done| { done.meta.version = done.meta.version.map(|_| old); done }))
+            Ok(outcome.map(|mut done| { done.version = done.version.map(|_| old); done }))
         }
     }
 
@@ -361,7 +361,7 @@ animals! {
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let outcome = self.right.patch(key, patch, options).await?;
             Ok(match outcome {
-                Outcome::Applied(mut done) => { done.meta.created = true; Outcome::Applied(done) }
+                Outcome::Applied(mut done) => { done.created = true; Outcome::Applied(done) }
                 other => other,
             })
         }

@@ -1,12 +1,12 @@
 //! Animals whose puts hand back the wrong value, or none.
 
 use ttl_core::{
-    Condition, DeleteOptions, GetOptions, Key, Meta, Outcome, PutItem, PutOptions, Select, Value,
+    Condition, DeleteOptions, GetOptions, Key, Outcome, Projection, PutItem, PutOptions, PutResult, Value,
 };
 
 use super::animal::{Written, animals};
 
-fn telling(outcome: Outcome<Meta>, change: impl Fn(&mut Meta)) -> Outcome<Meta> {
+fn telling(outcome: Outcome<PutResult>, change: impl Fn(&mut PutResult)) -> Outcome<PutResult> {
     match outcome {
         Outcome::Applied(mut meta) => {
             change(&mut meta);
@@ -88,7 +88,7 @@ animals! {
             if !options.previous || options.condition != Condition::Always {
                 return self.right.put(key, value, options).await;
             }
-            let read = GetOptions::new().with_select(Select::All);
+            let read = GetOptions::new().with_projection(Projection::All);
             let old = self.right.get(key, read).await?.and_then(|entry| entry.value);
             tokio::task::yield_now().await;
             let outcome = self.right.put(key, value, options).await?;

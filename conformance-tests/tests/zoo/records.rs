@@ -1,7 +1,7 @@
 //! Animals that do not give records back as they got them.
 
 use serde_json::{Map, Value as Json};
-use ttl_core::{DeleteOptions, GetOptions, Key, PutOptions, Record, Select, Value};
+use ttl_core::{DeleteOptions, GetOptions, Key, Projection, PutOptions, Record, Value};
 
 use super::animal::{Deleted, Got, Written, animals, is_ghost, remember_deleted};
 use super::values::map_value;
@@ -103,7 +103,7 @@ animals! {
     SmallIntegersChange breaks V2; also P1 P3 P4 P5: "sums and elements are read back" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            let inner = options.select == Select::All;
+            let inner = options.projection == Projection::All;
             map_json(self.right.get(key, options).await, |value| match value.as_i64().filter(|_| inner) {
                 Some(0) => Json::Bool(false),
                 Some(-3) => Json::from(3),

@@ -1,8 +1,9 @@
 //! Animals that refresh when they must not, or not as they must.
 
 use ttl_core::{
-    Deadline, DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Key, OnLive, Outcome, Page,
-    Patch, PatchOptions, PutOptions, Refresh, RefreshMode, Result, ScanOptions, Select, Ttl, Value, Version,
+    Deadline, DeleteOptions, ErrorKind, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Key,
+    Outcome, Page, Patch, PatchOptions, Projection, PutOptions, Refresh, RefreshMode, Result, ScanOptions,
+    Ttl, Value, Version,
 };
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals, deadline, now, set_deadline};
@@ -85,9 +86,9 @@ animals! {
     RefusedPutRefreshes breaks R1 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let on_live = options.on_live;
+            let existing_deadline = options.existing_deadline;
             let outcome = self.right.put(key, value, options).await;
-            if let (Ok(Outcome::Refused(_)), OnLive::Refresh(refresh)) = (&outcome, on_live) {
+            if let (Ok(Outcome::Refused(_)), ExistingDeadline::Refresh(refresh)) = (&outcome, existing_deadline) {
                 let _ = self.right.get(key, GetOptions::nothing().with_refresh(refresh)).await;
             }
             outcome
@@ -135,7 +136,7 @@ animals! {
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let quiet = options.refresh.is_none();
             let outcome = self.right.patch(key, patch, options).await;
-            if quiet && matches!(&outcome, Ok(Outcome::Applied(done)) if !done.meta.created) {
+            if quiet && matches!(&outcome, Ok(Outcome::Applied(done)) if !done.created) {
                 prolong(&self.right, key);
             }
             outcome
@@ -154,8 +155,8 @@ animals! {
     PutNeverRefreshes breaks R1; also R2 R4 R5 C2 E6: "a refresh is to be seen" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let refreshes = matches!(options.on_live, OnLive::Refresh(_));
-            let options = if refreshes { options.with_on_live(OnLive::Keep) } else { options };
+            let refreshes = matches!(options.existing_deadline, ExistingDeadline::Refresh(_));
+            let options = if refreshes { options.with_existing_deadline(ExistingDeadline::Keep) } else { options };
             self.right.put(key, value, options).await
         }
     }
@@ -164,7 +165,7 @@ animals! {
     PartialReadsDoNotRefresh breaks R1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            let whole = options.select == Select::All;
+            let whole = options.projection == Projection::All;
             let options = if whole { options } else { options.with_refresh(None) };
             self.right.get(key, options).await
         }
@@ -201,7 +202,7 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
             if deadline(&self.right, key).is_some_and(|deadline| !deadline.is_never())
-                && let OnLive::Refresh(refresh) = &mut options.on_live
+                && let ExistingDeadline::Refresh(refresh) = &mut options.existing_deadline
             {
                 refresh.mode = RefreshMode::Reset;
             }
@@ -256,9 +257,9 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
             if self.right.cell().live(key).is_none()
-                && matches!(options.lifespan.expiry, ttl_core::Expiry::After(ttl) if Some(ttl) > options.lifespan.max)
+                && matches!(options.lifespan.expiry, ttl_core::Expiry::After(ttl) if Some(ttl) > options.lifespan.max_lifetime)
             {
-                options.lifespan.max = None;
+                options.lifespan.max_lifetime = None;
             }
             self.right.put(key, value, options).await
         }
@@ -268,7 +269,7 @@ animals! {
     OverwritingRestartsTheCap breaks R4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            if options.lifespan.max.is_some() { forget_cap(&self.right, key) }
+            if options.lifespan.max_lifetime.is_some() { forget_cap(&self.right, key) }
             self.right.put(key, value, options).await
         }
     }
@@ -277,7 +278,7 @@ animals! {
     OverwritingForgetsTheCap breaks R4; also V6: "it writes beneath the put, over damage too" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            if options.lifespan.max.is_none() { forget_cap(&self.right, key) }
+            if options.lifespan.max_lifetime.is_none() { forget_cap(&self.right, key) }
             self.right.put(key, value, options).await
         }
     }
@@ -287,7 +288,7 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
             if self.right.cell().live(key).is_some_and(|stored| stored.cap.is_never()) {
-                options.lifespan.max = None;
+                options.lifespan.max_lifetime = None;
             }
             self.right.put(key, value, options).await
         }
@@ -328,8 +329,8 @@ animals! {
     PutMindsSlack breaks R5 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
-            if matches!(&options.on_live, OnLive::Refresh(refresh) if !is_due(&self.right, key, refresh)) {
-                options.on_live = OnLive::Keep;
+            if matches!(&options.existing_deadline, ExistingDeadline::Refresh(refresh) if !is_due(&self.right, key, refresh)) {
+                options.existing_deadline = ExistingDeadline::Keep;
             }
             self.right.put(key, value, options).await
         }

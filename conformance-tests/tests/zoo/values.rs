@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde_json::Value as Json;
 use ttl_core::{
     Capabilities, Condition, DeleteOptions, Entry, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Key,
-    Outcome, Patch, PatchOptions, PutOptions, Record, Result, Select, Value,
+    Outcome, Patch, PatchOptions, Projection, PutOptions, Record, Result, Value,
 };
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals};
@@ -115,7 +115,7 @@ animals! {
     EmptyRecordsAreMisses breaks V2; also V3 P1 P2 R4 C1 S1: "empty records are values like others" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            let whole = options.select == Select::All;
+            let whole = options.projection == Projection::All;
             map_value(self.right.get(key, options).await, |value| match value {
                 Value::Record(record) if record.is_empty() && whole => None,
                 other => Some(other),
@@ -164,7 +164,7 @@ animals! {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             let whole = self.right.cell().live(key).map(|stored| stored.value);
-            let fields = matches!(options.select, Select::Fields(_));
+            let fields = matches!(options.projection, Projection::Fields(_));
             map_value(self.right.get(key, options).await, |value| if fields { whole.clone() } else { Some(value) })
         }
     }

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
-use ttl_core::{Capabilities, Cell, Deadline, Key, Result, Stored, Version, async_trait};
+use ttl_core::{Capabilities, CasBackend, Deadline, Key, Result, Stored, Version, async_trait};
 
 /// A whole store in a sorted map.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub struct Toy {
 }
 
 #[async_trait]
-impl Cell for Toy {
+impl CasBackend for Toy {
     type Stamp = (Version, Deadline);
 
     fn capabilities(&self) -> Capabilities {

@@ -1,12 +1,12 @@
 //! Options of patch, expire and delete.
 
-use crate::{Expiry, Kind, Lifespan, Record, Refresh, Select, Ttl, Version, Want};
+use crate::{Expiry, Kind, Lifespan, Projection, Record, Refresh, Returning, Ttl, Version};
 
 /// What a patch makes of an absent key (P2).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Create {
-    /// Expiry and hard cap of the new entry.
+    /// Expiry and cap of the new entry.
     pub lifespan: Lifespan,
     /// The record that the patch is applied to.
     pub initial: Record,
@@ -47,7 +47,7 @@ pub struct PatchOptions {
     /// Only if the live entry has this version.
     pub if_version: Option<Version>,
     /// Which metadata to report.
-    pub want: Want,
+    pub returning: Returning,
 }
 
 impl PatchOptions {
@@ -80,8 +80,8 @@ impl PatchOptions {
 
     /// Reports this metadata.
     #[must_use]
-    pub const fn with_want(mut self, want: Want) -> Self {
-        self.want = want;
+    pub const fn with_returning(mut self, returning: Returning) -> Self {
+        self.returning = returning;
         self
     }
 }
@@ -90,7 +90,7 @@ impl PatchOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExpiryChange {
-    /// To this; [`Expiry::Never`] makes the entry persistent (or lets it live until its hard cap), an instant in
+    /// To this; [`Expiry::Never`] makes the entry persistent (or lets it live until its cap), an instant in
     /// the past ends it.
     Set(Expiry),
     /// To so much after the present deadline; a persistent entry stays as it is (X3).
@@ -161,9 +161,9 @@ impl ExpireOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteOptions {
-    /// Which part of the deleted value to hand back: with [`Select::All`] the delete is a take, which of many
-    /// callers one gets. [`Select::Nothing`] hands back no entry.
-    pub select: Select,
+    /// Which part of the deleted value to hand back: with [`Projection::All`] the delete is a take, which of many
+    /// callers one gets. [`Projection::Nothing`] hands back no entry.
+    pub projection: Projection,
     /// The kind that the caller expects; the other one is [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind)
     /// and stays.
     pub kind: Option<Kind>,
@@ -175,19 +175,19 @@ impl DeleteOptions {
     /// Deletes whatever is there and hands nothing back.
     #[must_use]
     pub const fn new() -> Self {
-        Self { select: Select::Nothing, kind: None, if_version: None }
+        Self { projection: Projection::Nothing, kind: None, if_version: None }
     }
 
     /// Deletes and hands the whole value back.
     #[must_use]
     pub const fn take() -> Self {
-        Self { select: Select::All, kind: None, if_version: None }
+        Self { projection: Projection::All, kind: None, if_version: None }
     }
 
     /// Hands this part back.
     #[must_use]
-    pub fn with_select(mut self, select: Select) -> Self {
-        self.select = select;
+    pub fn with_projection(mut self, projection: Projection) -> Self {
+        self.projection = projection;
         self
     }
 

@@ -5,5 +5,5 @@ mod put;
 mod read;
 
 pub use self::change::{Create, DeleteOptions, ExpireOptions, ExpiryChange, Guard, PatchOptions};
-pub use self::put::{Condition, OnLive, PutItem, PutOptions};
+pub use self::put::{Condition, ExistingDeadline, PutItem, PutOptions};
 pub use self::read::{GetOptions, ScanOptions};

@@ -2,7 +2,7 @@
 
 #[cfg(doc)]
 use crate::Expiry;
-use crate::{Key, Lifespan, Refresh, Value, Version, Want};
+use crate::{Key, Lifespan, Refresh, Returning, Value, Version};
 
 /// When a put may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Condition {
 /// What a put does to the deadline of a live entry. An absent one always gets the lifespan's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum OnLive {
+pub enum ExistingDeadline {
     /// Replaces it by the lifespan's expiry, [`Expiry::Never`] included (E5).
     #[default]
     Replace,
@@ -46,15 +46,15 @@ pub enum OnLive {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PutOptions {
-    /// Expiry and hard cap of what the put creates; see [`OnLive`] for a live entry.
+    /// Expiry and cap of what the put creates; see [`ExistingDeadline`] for a live entry.
     pub lifespan: Lifespan,
     /// What happens to a live entry's deadline.
-    pub on_live: OnLive,
+    pub existing_deadline: ExistingDeadline,
     /// When the put may write.
     pub condition: Condition,
     /// Which metadata to report.
-    pub want: Want,
-    /// Whether to hand back the value of the live entry that the put met (C5), see [`Meta::previous`](crate::Meta::previous).
+    pub returning: Returning,
+    /// Whether to hand back the value of the live entry that the put met (C5), see [`PutResult::previous`](crate::PutResult::previous).
     pub previous: bool,
 }
 
@@ -64,17 +64,17 @@ impl PutOptions {
     pub fn new(lifespan: impl Into<Lifespan>) -> Self {
         Self {
             lifespan: lifespan.into(),
-            on_live: OnLive::default(),
+            existing_deadline: ExistingDeadline::default(),
             condition: Condition::default(),
-            want: Want::default(),
+            returning: Returning::default(),
             previous: false,
         }
     }
 
     /// Treats a live entry's deadline like this.
     #[must_use]
-    pub const fn with_on_live(mut self, on_live: OnLive) -> Self {
-        self.on_live = on_live;
+    pub const fn with_existing_deadline(mut self, existing_deadline: ExistingDeadline) -> Self {
+        self.existing_deadline = existing_deadline;
         self
     }
 
@@ -87,8 +87,8 @@ impl PutOptions {
 
     /// Reports this metadata.
     #[must_use]
-    pub const fn with_want(mut self, want: Want) -> Self {
-        self.want = want;
+    pub const fn with_returning(mut self, returning: Returning) -> Self {
+        self.returning = returning;
         self
     }
 

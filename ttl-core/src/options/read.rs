@@ -3,26 +3,26 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use crate::{Cursor, Kind, Refresh, Select, Want};
+use crate::{Cursor, Kind, Projection, Refresh, Returning};
 
 /// Options of [`TtlStore::get`](crate::TtlStore::get).
 ///
 /// ```
-/// use ttl_core::{GetOptions, Kind, Refresh, Ttl, Want};
+/// use ttl_core::{GetOptions, Kind, Refresh, Ttl, Returning};
 ///
 /// let sliding = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::minutes(30)));
-/// let peek = GetOptions::nothing().with_want(Want::DEADLINE);
+/// let peek = GetOptions::nothing().with_returning(Returning::DEADLINE);
 /// # let _ = (sliding, peek, Kind::Blob);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GetOptions {
     /// Which part of the value to read.
-    pub select: Select,
+    pub projection: Projection,
     /// The kind that the caller expects; the other one is [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind).
     pub kind: Option<Kind>,
     /// Which metadata to report.
-    pub want: Want,
+    pub returning: Returning,
     /// How this read refreshes the deadline; `None`: not at all (a peek).
     pub refresh: Option<Refresh>,
 }
@@ -37,13 +37,13 @@ impl GetOptions {
     /// Only whether the entry is there.
     #[must_use]
     pub fn nothing() -> Self {
-        Self::new().with_select(Select::Nothing)
+        Self::new().with_projection(Projection::Nothing)
     }
 
     /// Reads this part.
     #[must_use]
-    pub fn with_select(mut self, select: Select) -> Self {
-        self.select = select;
+    pub fn with_projection(mut self, projection: Projection) -> Self {
+        self.projection = projection;
         self
     }
 
@@ -56,8 +56,8 @@ impl GetOptions {
 
     /// Reports this metadata.
     #[must_use]
-    pub const fn with_want(mut self, want: Want) -> Self {
-        self.want = want;
+    pub const fn with_returning(mut self, returning: Returning) -> Self {
+        self.returning = returning;
         self
     }
 
@@ -95,9 +95,9 @@ pub struct ScanOptions {
     pub cursor: Option<Cursor>,
     /// Which part of the values to read. Entries of the other kind are listed without a value where fields are
     /// asked for.
-    pub select: Select,
+    pub projection: Projection,
     /// Which metadata to report.
-    pub want: Want,
+    pub returning: Returning,
 }
 
 impl ScanOptions {
@@ -111,8 +111,8 @@ impl ScanOptions {
             prefix: prefix.into(),
             limit: Self::DEFAULT_LIMIT,
             cursor: None,
-            select: Select::Nothing,
-            want: Want::default(),
+            projection: Projection::Nothing,
+            returning: Returning::default(),
         }
     }
 
@@ -132,15 +132,15 @@ impl ScanOptions {
 
     /// Reads this part of the values.
     #[must_use]
-    pub fn with_select(mut self, select: Select) -> Self {
-        self.select = select;
+    pub fn with_projection(mut self, projection: Projection) -> Self {
+        self.projection = projection;
         self
     }
 
     /// Reports this metadata.
     #[must_use]
-    pub const fn with_want(mut self, want: Want) -> Self {
-        self.want = want;
+    pub const fn with_returning(mut self, returning: Returning) -> Self {
+        self.returning = returning;
         self
     }
 }
@@ -152,8 +152,8 @@ impl fmt::Debug for ScanOptions {
             .field("prefix_bytes", &self.prefix.len())
             .field("limit", &self.limit)
             .field("cursor", &self.cursor)
-            .field("select", &self.select)
-            .field("want", &self.want)
+            .field("projection", &self.projection)
+            .field("returning", &self.returning)
             .finish()
     }
 }

@@ -20,7 +20,7 @@ pub(crate) use self::read::check_kind;
 pub use self::read::{DeleteStep, Hit, delete, get};
 use std::time::SystemTime;
 
-use crate::{Deadline, Kind, Now, Refresh, RefreshMode, Version, Want};
+use crate::{Deadline, Kind, Now, Refresh, RefreshMode, Returning, Version};
 
 /// What a store keeps about an entry beside its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +62,8 @@ pub fn live(now: impl Into<Now>, stored: Option<&Header>) -> Option<&Header> {
 /// begun. A put over a live entry starts it anew; all that changes a live entry otherwise keeps it.
 #[must_use]
 #[inline]
-pub fn created_at(now: impl Into<Now>, want: Want) -> Option<SystemTime> {
-    want.contains(Want::CREATED_AT).then(|| now.into().whole_millisecond())
+pub fn created_at(now: impl Into<Now>, returning: Returning) -> Option<SystemTime> {
+    returning.contains(Returning::CREATED_AT).then(|| now.into().whole_millisecond())
 }
 
 /// Where a refresh moves a live entry's deadline: never past the cap (R4), in `ExtendOnly` mode never sooner and

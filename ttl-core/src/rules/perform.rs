@@ -1,7 +1,7 @@
 //! Whole operations on what is stored: what becomes of an entry, and what the operation answers.
 //!
 //! A driver whose backend has transactions loads the entry in one, performs the operation, does what [`Next`] says and
-//! commits. [`CellStore`](crate::CellStore) does the same between a load and a swap.
+//! commits. [`CasStore`](crate::CasStore) does the same between a load and a swap.
 //!
 //! Check the input first, before any I/O: [`Capabilities::check_put`] and the like, and [`Capabilities::check_size`] for
 //! the value of a put. `now` is an instant after the entry was loaded, by the clock that decides about visibility.
@@ -10,10 +10,10 @@
 //! use std::collections::BTreeMap;
 //! use std::time::SystemTime;
 //! use ttl_core::rules::perform::{self, Next};
-//! use ttl_core::{Meta, Outcome, PutOptions, Result, Stored, Value};
+//! use ttl_core::{PutResult, Outcome, PutOptions, Result, Stored, Value};
 //!
 //! /// A put within a transaction on a table.
-//! fn put(table: &mut BTreeMap<String, Stored>, key: &str, value: &Value, options: &PutOptions) -> Result<Outcome<Meta>> {
+//! fn put(table: &mut BTreeMap<String, Stored>, key: &str, value: &Value, options: &PutOptions) -> Result<Outcome<PutResult>> {
 //!     let (next, outcome) = perform::put(SystemTime::now(), table.get(key), value, options)?;
 //!     match next {
 //!         Next::Stays => {}
@@ -26,9 +26,9 @@
 
 use super::{DeleteStep, ExpireStep, PatchStep, PutStep};
 use crate::{
-    Capabilities, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireOutcome, ExpiryChange, GetOptions,
-    Meta, Now, Outcome, Patch, PatchOptions, PatchOutcome, PutOptions, Result, Select, Stored, Value,
-    Version, Want,
+    Capabilities, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Now,
+    Outcome, Patch, PatchOptions, PatchResult, Projection, PutOptions, PutResult, Result, Returning, Stored,
+    Value, Version,
 };
 
 /// What becomes of what is stored under a key.
@@ -54,7 +54,7 @@ pub fn get(
     let hit = super::get(now, stored.map(Stored::header).as_ref(), options)?;
     let (Some(hit), Some(stored)) = (hit, stored) else { return Ok((Next::Stays, None)) };
     let deadline = hit.refresh.unwrap_or(hit.deadline);
-    let entry = entry(stored, &options.select, options.want, deadline)?;
+    let entry = entry(stored, &options.projection, options.returning, deadline)?;
     let next = match hit.refresh {
         Some(deadline) => Next::Becomes(Stored { deadline, ..stored.clone() }),
         None => Next::Stays,
@@ -71,27 +71,28 @@ pub fn put(
     stored: Option<&Stored>,
     value: &Value,
     options: &PutOptions,
-) -> Result<(Next, Outcome<Meta>)> {
+) -> Result<(Next, Outcome<PutResult>)> {
     let now = now.into();
     let met = stored.filter(|stored| options.previous && stored.header().is_live(now));
     let previous = met.map(|stored| stored.value.clone());
     Ok(match super::put(now, stored.map(Stored::header).as_ref(), options)? {
         PutStep::Absent => (Next::Stays, Outcome::Absent),
         PutStep::Refused => {
-            let met = met.map(|stored| Ok(there(stored, options.want)?.with_previous(previous)));
+            let met = met.map(|stored| Ok(there(stored, options.returning)?.with_previous(previous)));
             (Next::Stays, Outcome::Refused(met.transpose()?))
         }
         PutStep::Write { deadline, cap, created } => {
             let next = Stored::new(value.clone(), deadline, cap, Version::random())
                 .with_created_at(now.whole_millisecond());
-            let meta = Meta::wanted(options.want, created, deadline, next.version)
-                .with_created_at(next.created_at(options.want)?)
+            let meta = PutResult::returning(options.returning, created, deadline, next.version)
+                .with_created_at(next.created_at(options.returning)?)
                 .with_previous(previous);
             (Next::Becomes(next), Outcome::Applied(meta))
         }
         PutStep::Erase { deadline, created } => {
             let next = if stored.is_some() { Next::Goes } else { Next::Stays };
-            let meta = Meta::wanted(options.want, created, deadline, None).with_previous(previous);
+            let meta =
+                PutResult::returning(options.returning, created, deadline, None).with_previous(previous);
             (next, Outcome::Applied(meta))
         }
     })
@@ -110,7 +111,7 @@ pub fn patch(
     patch: &Patch,
     options: &PatchOptions,
     capabilities: &Capabilities,
-) -> Result<(Next, Outcome<PatchOutcome>)> {
+) -> Result<(Next, Outcome<PatchResult>)> {
     let now = now.into();
     let header = stored.map(Stored::header);
     let step = super::patch(now, header.as_ref(), options)?;
@@ -130,14 +131,14 @@ pub fn patch(
     let Some(effects) = super::apply(&mut record, patch)? else {
         let there = match stored {
             Some(stored) if !created => {
-                let meta = there(stored, options.want)?;
-                Some(PatchOutcome::new(meta, record.select(&patch.to_fields()?), Vec::new()))
+                let meta = there(stored, options.returning)?;
+                Some(PatchResult::new(meta, record.project(&patch.to_fields()?), Vec::new()))
             }
             _ => None,
         };
         return Ok((Next::Stays, Outcome::Refused(there)));
     };
-    let fields = record.select(&patch.to_fields()?);
+    let fields = record.project(&patch.to_fields()?);
     let value = Value::from(record);
     if capabilities.max_value_bytes != u64::MAX {
         capabilities.check_size(value.size_bytes())?;
@@ -149,10 +150,10 @@ pub fn patch(
     };
     let next = Stored::new(value, deadline, cap, Version::random()).with_created_at(created_at);
     let left = (!elapsed).then_some(&next);
-    let meta = Meta::wanted(options.want, created, deadline, left.map(|next| next.version))
-        .with_created_at(left.map_or(Ok(None), |next| next.created_at(options.want))?);
+    let meta = PutResult::returning(options.returning, created, deadline, left.map(|next| next.version))
+        .with_created_at(left.map_or(Ok(None), |next| next.created_at(options.returning))?);
     let next = if elapsed { Next::Stays } else { Next::Becomes(next) };
-    Ok((next, Outcome::Applied(PatchOutcome::new(meta, fields, effects))))
+    Ok((next, Outcome::Applied(PatchResult::new(meta, fields, effects))))
 }
 
 /// Performs an expire.
@@ -164,12 +165,12 @@ pub fn expire(
     stored: Option<&Stored>,
     change: ExpiryChange,
     options: &ExpireOptions,
-) -> Result<(Next, Outcome<ExpireOutcome>)> {
+) -> Result<(Next, Outcome<ExpireResult>)> {
     let (next, deadline) = match super::expire(now, stored.map(Stored::header).as_ref(), change, options)? {
         ExpireStep::Absent => return Ok((Next::Stays, Outcome::Absent)),
         ExpireStep::Refused => return Ok((Next::Stays, Outcome::Refused(None))),
         ExpireStep::Keep(deadline) => {
-            return Ok((Next::Stays, Outcome::Applied(ExpireOutcome::new(deadline, false))));
+            return Ok((Next::Stays, Outcome::Applied(ExpireResult::new(deadline, false))));
         }
         ExpireStep::Move(deadline) => {
             let moved = stored.map(|stored| Next::Becomes(Stored { deadline, ..stored.clone() }));
@@ -177,7 +178,7 @@ pub fn expire(
         }
         ExpireStep::End(deadline) => (Next::Goes, deadline),
     };
-    Ok((next, Outcome::Applied(ExpireOutcome::new(deadline, true))))
+    Ok((next, Outcome::Applied(ExpireResult::new(deadline, true))))
 }
 
 /// Performs a delete or a take.
@@ -193,8 +194,9 @@ pub fn delete(
         DeleteStep::Absent => (Next::Stays, Outcome::Absent),
         DeleteStep::Refused => (Next::Stays, Outcome::Refused(None)),
         DeleteStep::Remove => {
-            let taken = stored.filter(|_| options.select != Select::Nothing);
-            let taken = taken.map(|stored| entry(stored, &options.select, Want::empty(), stored.deadline));
+            let taken = stored.filter(|_| options.projection != Projection::Nothing);
+            let taken =
+                taken.map(|stored| entry(stored, &options.projection, Returning::empty(), stored.deadline));
             (Next::Goes, Outcome::Applied(taken.transpose()?))
         }
     })
@@ -204,18 +206,24 @@ pub fn delete(
 ///
 /// # Errors
 /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) for a creation that is wanted and cannot be read.
-pub(crate) fn entry(stored: &Stored, select: &Select, want: Want, deadline: Deadline) -> Result<Entry> {
-    let created_at = stored.created_at(want)?;
-    Ok(Entry::new(stored.value.select(select))
-        .with_deadline(want.contains(Want::DEADLINE).then_some(deadline))
-        .with_version(want.contains(Want::VERSION).then_some(stored.version))
+pub(crate) fn entry(
+    stored: &Stored,
+    projection: &Projection,
+    returning: Returning,
+    deadline: Deadline,
+) -> Result<Entry> {
+    let created_at = stored.created_at(returning)?;
+    Ok(Entry::new(stored.value.project(projection))
+        .with_deadline(returning.contains(Returning::DEADLINE).then_some(deadline))
+        .with_version(returning.contains(Returning::VERSION).then_some(stored.version))
         .with_created_at(created_at))
 }
 
 /// What a refused write reports of the entry in its way.
-fn there(stored: &Stored, want: Want) -> Result<Meta> {
-    let created_at = stored.created_at(want)?;
-    Ok(Meta::wanted(want, false, stored.header().ends(), stored.version).with_created_at(created_at))
+fn there(stored: &Stored, returning: Returning) -> Result<PutResult> {
+    let created_at = stored.created_at(returning)?;
+    Ok(PutResult::returning(returning, false, stored.header().ends(), stored.version)
+        .with_created_at(created_at))
 }
 
 #[cfg(test)]
@@ -233,7 +241,7 @@ mod tests {
     fn a_get_moves_the_deadline_that_it_reports() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
         let before = stored(now, Ttl::minutes(1));
-        let options = GetOptions::new().with_want(Want::DEADLINE);
+        let options = GetOptions::new().with_returning(Returning::DEADLINE);
         let (next, entry) = get(now, Some(&before), &options).unwrap();
         assert_eq!((next, entry.and_then(|entry| entry.deadline)), (Next::Stays, Some(before.deadline)));
         let refresh = options.with_refresh(Refresh::extend_only(Ttl::minutes(2)));

@@ -1,7 +1,7 @@
 //! What put means.
 
 use super::{Header, live, refreshed};
-use crate::{Condition, Deadline, Lifespan, Now, OnLive, PutOptions, Result};
+use crate::{Condition, Deadline, ExistingDeadline, Lifespan, Now, PutOptions, Result};
 
 /// What a put does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,17 +56,17 @@ pub fn put(now: impl Into<Now>, stored: Option<&Header>, options: &PutOptions) -
     }
     // A cap once set is fixed; a put over an entry that has none may start one (R4).
     let cap = if entry.cap.is_never() { fresh_cap(now, &options.lifespan) } else { entry.cap };
-    let deadline = match options.on_live {
-        OnLive::Replace => asked,
-        OnLive::Keep => entry.deadline,
-        OnLive::Refresh(refresh) => refreshed(now, entry, &refresh),
+    let deadline = match options.existing_deadline {
+        ExistingDeadline::Replace => asked,
+        ExistingDeadline::Keep => entry.deadline,
+        ExistingDeadline::Refresh(refresh) => refreshed(now, entry, &refresh),
     };
     Ok(write_or_erase(now, deadline.min(cap), cap, false))
 }
 
 /// The cap of what is created now.
 pub(super) fn fresh_cap(now: Now, lifespan: &Lifespan) -> Deadline {
-    lifespan.max.map_or(Deadline::NEVER, |max| Deadline::after(now, max))
+    lifespan.max_lifetime.map_or(Deadline::NEVER, |max| Deadline::after(now, max))
 }
 
 fn write_or_erase(now: Now, deadline: Deadline, cap: Deadline, created: bool) -> PutStep {

@@ -1,7 +1,7 @@
 //! What get and delete mean.
 
 use super::{Header, live, refresh_due};
-use crate::{Deadline, DeleteOptions, GetOptions, Kind, Now, Result, Select};
+use crate::{Deadline, DeleteOptions, GetOptions, Kind, Now, Projection, Result};
 
 /// What a get does with a live entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Hit {
 pub fn get(now: impl Into<Now>, stored: Option<&Header>, options: &GetOptions) -> Result<Option<Hit>> {
     let now = now.into();
     let Some(entry) = live(now, stored) else { return Ok(None) };
-    check_kind(entry.kind, options.kind, &options.select)?;
+    check_kind(entry.kind, options.kind, &options.projection)?;
     let refresh = options.refresh.as_ref().and_then(|refresh| refresh_due(now, entry, refresh));
     Ok(Some(Hit { deadline: entry.ends(), refresh }))
 }
@@ -46,14 +46,14 @@ pub fn delete(now: impl Into<Now>, stored: Option<&Header>, options: &DeleteOpti
     if options.if_version.is_some_and(|version| version != entry.version) {
         return Ok(DeleteStep::Refused);
     }
-    check_kind(entry.kind, options.kind, &options.select)?;
+    check_kind(entry.kind, options.kind, &options.projection)?;
     Ok(DeleteStep::Remove)
 }
 
 /// Selecting fields expects a record.
 #[inline]
-pub(crate) fn check_kind(stored: Kind, expected: Option<Kind>, select: &Select) -> Result<()> {
-    let expected = if matches!(select, Select::Fields(_)) { Some(Kind::Record) } else { expected };
+pub(crate) fn check_kind(stored: Kind, expected: Option<Kind>, projection: &Projection) -> Result<()> {
+    let expected = if matches!(projection, Projection::Fields(_)) { Some(Kind::Record) } else { expected };
     match expected {
         Some(expected) if expected != stored => Err(expected.wrong()),
         _ => Ok(()),

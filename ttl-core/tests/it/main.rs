@@ -1,6 +1,6 @@
 //! ttl-core from outside: stores made of its parts, and the rules as tables.
 
-mod cell_store;
+mod cas_store;
 mod forward;
 mod provided;
 mod rules;

@@ -18,7 +18,7 @@ enum Meddling {
 
 /// A store with the required methods alone. Before each of its writes it asks what the second writer does first.
 struct Bare {
-    inner: CellStore<Toy>,
+    inner: CasStore<Toy>,
     meddle: Box<dyn Fn(usize) -> Option<Meddling> + Send + Sync>,
     writes: AtomicUsize,
 }
@@ -31,7 +31,7 @@ impl std::fmt::Debug for Bare {
 
 impl Bare {
     fn new(meddle: impl Fn(usize) -> Option<Meddling> + Send + Sync + 'static) -> Self {
-        let inner = CellStore::new(Toy::default());
+        let inner = CasStore::new(Toy::default());
         Self { inner, meddle: Box::new(meddle), writes: AtomicUsize::new(0) }
     }
 
@@ -70,7 +70,7 @@ impl TtlStore for Bare {
         entry
     }
 
-    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         self.second_writer(key).await;
         self.inner.put(key, value, options).await
     }
@@ -80,7 +80,7 @@ impl TtlStore for Bare {
         key: &Key,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         self.second_writer(key).await;
         self.inner.expire(key, change, options).await
     }
@@ -108,7 +108,7 @@ fn creating() -> PatchOptions {
 }
 
 fn peek() -> GetOptions {
-    GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION)
+    GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION)
 }
 
 async fn version(store: &impl TtlStore) -> Version {
@@ -122,16 +122,16 @@ async fn a_patch_keeps_or_refreshes_the_deadline_and_reports() {
     let before = store.get(&key(), peek()).await.unwrap().unwrap();
 
     let patch = increment().append("list", "a").pop_back("list");
-    let options = PatchOptions::new().with_want(Want::DEADLINE | Want::VERSION);
+    let options = PatchOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION);
     let done = store.patch(&key(), &patch, options.clone()).await.unwrap().applied().unwrap();
-    assert!(!done.meta.created && done.meta.version != before.version);
-    assert_eq!(done.meta.deadline, before.deadline);
+    assert!(!done.created && done.version != before.version);
+    assert_eq!(done.deadline, before.deadline);
     assert_eq!(done.fields, Record::new().with("hits", 2).with("list", json!([])));
     assert_eq!(done.popped().collect::<Vec<_>>(), [&json!("a")]);
 
     let refresh = Refresh::extend_only(Ttl::hours(2));
     let done = store.patch(&key(), &patch, options.with_refresh(refresh)).await.unwrap().applied().unwrap();
-    assert!(done.meta.deadline > before.deadline);
+    assert!(done.deadline > before.deadline);
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn a_patch_of_an_absent_key_needs_create_and_no_version() {
     assert!(store.get(&key(), peek()).await.unwrap().is_none());
 
     let done = store.patch(&key(), &increment(), creating()).await.unwrap().applied().unwrap();
-    assert!(done.meta.created);
+    assert!(done.created);
     let record = store.get(&key(), GetOptions::new()).await.unwrap().unwrap().value.unwrap();
     assert_eq!(record, Record::new().with("hits", 1).with("new", true).into());
 }
@@ -160,7 +160,7 @@ async fn a_patch_meets_what_the_second_writer_left() {
     // Created in between: the patch changes what is there now.
     let store = Bare::new(|write| (write == 0).then(|| Meddling::Put(hits(10))));
     let done = store.patch(&key(), &increment(), creating()).await.unwrap().applied().unwrap();
-    assert!(!done.meta.created);
+    assert!(!done.created);
     assert_eq!(store.hits().await, Some(11));
 
     // Deleted in between: absent, or created anew and inheriting nothing.
@@ -244,7 +244,7 @@ async fn absent_comes_before_version_and_version_before_kind() {
 
     let _ = store.put(&key(), "blob".into(), hour()).await.unwrap();
     let version = version(&store).await;
-    let fields = DeleteOptions::new().with_select(Select::Fields(Fields::new(["hits"]).unwrap()));
+    let fields = DeleteOptions::new().with_projection(Projection::Fields(Fields::new(["hits"]).unwrap()));
     for options in [by_kind, fields] {
         assert!(store.delete(&key(), options.clone().with_if_version(other)).await.unwrap().is_refused());
         for options in [options.clone(), options.with_if_version(version)] {
@@ -268,13 +268,13 @@ async fn a_delete_removes_and_a_take_hands_back_what_it_removed() {
     assert!(store.delete(&key(), DeleteOptions::new()).await.unwrap().is_absent());
     assert!(store.delete(&key(), DeleteOptions::take()).await.unwrap().is_absent());
     for expiry in [Expiry::Never, Ttl::hours(1).into()] {
-        for lifespan in [Lifespan::new(expiry), Lifespan::new(expiry).with_max(Ttl::hours(2))] {
+        for lifespan in [Lifespan::new(expiry), Lifespan::new(expiry).with_max_lifetime(Ttl::hours(2))] {
             for options in [DeleteOptions::new(), DeleteOptions::take()] {
                 let _ = store.put(&key(), hits(3), PutOptions::new(lifespan)).await.unwrap();
                 let stale = options.clone().with_if_version(Version::random());
                 assert!(store.delete(&key(), stale).await.unwrap().is_refused());
                 let taken = store.delete(&key(), options.clone()).await.unwrap().applied().unwrap();
-                let expected = (options.select == Select::All).then(|| hits(3));
+                let expected = (options.projection == Projection::All).then(|| hits(3));
                 assert_eq!(taken.and_then(|entry| entry.value), expected);
                 assert!(store.delete(&key(), options).await.unwrap().is_absent());
             }

@@ -71,24 +71,30 @@ fn left(step: PutStep) -> Option<(u64, u64)> {
 }
 
 #[test]
-fn a_put_on_an_absent_key_takes_the_lifespan_whatever_on_live_says() {
+fn a_put_on_an_absent_key_takes_the_lifespan_whatever_the_existing_deadline_says() {
     let past = Expiry::At(at(NOW - 5));
     let table = [
         (Lifespan::persistent(), Some((NEVER, NEVER))),
         (Lifespan::from(ttl(10)), Some((10, NEVER))),
         (Lifespan::from(at(NOW + 7)), Some((7, NEVER))),
-        (Lifespan::from(ttl(10)).with_max(ttl(20)), Some((10, 20))),
-        (Lifespan::from(ttl(30)).with_max(ttl(20)), Some((20, 20))),
-        (Lifespan::persistent().with_max(ttl(20)), Some((20, 20))),
+        (Lifespan::from(ttl(10)).with_max_lifetime(ttl(20)), Some((10, 20))),
+        (Lifespan::from(ttl(30)).with_max_lifetime(ttl(20)), Some((20, 20))),
+        (Lifespan::persistent().with_max_lifetime(ttl(20)), Some((20, 20))),
         (Lifespan::from(past), None),
         (Lifespan::from(now()), None),
-        (Lifespan::from(past).with_max(ttl(20)), None),
+        (Lifespan::from(past).with_max_lifetime(ttl(20)), None),
     ];
     for (lifespan, expected) in table {
         for ghost in absent() {
-            for on_live in [OnLive::Replace, OnLive::Keep, OnLive::Refresh(Refresh::reset(ttl(99)))] {
+            for existing_deadline in [
+                ExistingDeadline::Replace,
+                ExistingDeadline::Keep,
+                ExistingDeadline::Refresh(Refresh::reset(ttl(99))),
+            ] {
                 for condition in [Condition::Always, Condition::IfAbsent] {
-                    let options = PutOptions::new(lifespan).with_on_live(on_live).with_condition(condition);
+                    let options = PutOptions::new(lifespan)
+                        .with_existing_deadline(existing_deadline)
+                        .with_condition(condition);
                     let step = put(now(), ghost.as_ref(), &options).unwrap();
                     assert_eq!(left(step), expected, "{ghost:?} {options:?}");
                     assert!(matches!(
@@ -102,12 +108,12 @@ fn a_put_on_an_absent_key_takes_the_lifespan_whatever_on_live_says() {
 }
 
 #[test]
-fn a_put_on_a_live_key_moves_the_deadline_as_on_live_says_and_never_past_the_cap() {
-    let (replace, keep) = (OnLive::Replace, OnLive::Keep);
-    let extend = OnLive::Refresh(Refresh::extend_only(ttl(50)));
-    let reset = OnLive::Refresh(Refresh::reset(ttl(50)));
-    let slack = OnLive::Refresh(Refresh::extend_only(ttl(50)).with_slack(ttl(40)));
-    let (plain, capped) = (Lifespan::from(ttl(10)), Lifespan::from(ttl(10)).with_max(ttl(40)));
+fn a_put_on_a_live_key_moves_the_deadline_as_it_is_told_and_never_past_the_cap() {
+    let (replace, keep) = (ExistingDeadline::Replace, ExistingDeadline::Keep);
+    let extend = ExistingDeadline::Refresh(Refresh::extend_only(ttl(50)));
+    let reset = ExistingDeadline::Refresh(Refresh::reset(ttl(50)));
+    let slack = ExistingDeadline::Refresh(Refresh::extend_only(ttl(50)).with_slack(ttl(40)));
+    let (plain, capped) = (Lifespan::from(ttl(10)), Lifespan::from(ttl(10)).with_max_lifetime(ttl(40)));
     let past = Lifespan::from(at(NOW - 1));
     let table = [
         // Replaced: by a deadline, by none, by one that has passed.
@@ -145,9 +151,10 @@ fn a_put_on_a_live_key_moves_the_deadline_as_on_live_says_and_never_past_the_cap
         (persistent(None), capped, extend, Some((40, 40))),
         (stored(30, None), capped, reset, Some((40, 40))),
     ];
-    for (entry, lifespan, on_live, expected) in table {
+    for (entry, lifespan, existing_deadline, expected) in table {
         for condition in [Condition::Always, Condition::IfPresent, Condition::IfVersion(version())] {
-            let options = PutOptions::new(lifespan).with_on_live(on_live).with_condition(condition);
+            let options =
+                PutOptions::new(lifespan).with_existing_deadline(existing_deadline).with_condition(condition);
             let step = put(now(), Some(&entry), &options).unwrap();
             assert_eq!(left(step), expected, "{entry:?} {options:?}");
             assert!(!matches!(
@@ -180,10 +187,13 @@ fn what_is_too_far_is_refused_before_anything_is_looked_at() {
     let last = Lifespan::from(now() + Ttl::MAX.as_duration());
     for entry in absent().into_iter().chain([Some(stored(10, None)), Some(stored(10, Some(20)))]) {
         let entry = entry.as_ref();
-        for on_live in [OnLive::Replace, OnLive::Keep] {
+        for existing_deadline in [ExistingDeadline::Replace, ExistingDeadline::Keep] {
             for condition in [Condition::Always, Condition::IfVersion(other())] {
-                let options =
-                    |lifespan| PutOptions::new(lifespan).with_on_live(on_live).with_condition(condition);
+                let options = |lifespan| {
+                    PutOptions::new(lifespan)
+                        .with_existing_deadline(existing_deadline)
+                        .with_condition(condition)
+                };
                 let error = put(now(), entry, &options(far)).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::InvalidExpiry);
                 assert!(put(now(), entry, &options(last)).is_ok());
@@ -279,7 +289,7 @@ fn a_patch_changes_creates_or_leaves_alone() {
         assert_eq!(step(&plain), made(NOW + 10, NEVER));
         // The first expiry is the lifespan's, whatever the refresh says (R7).
         assert_eq!(step(&plain.clone().with_refresh(Refresh::reset(ttl(99)))), made(NOW + 10, NEVER));
-        assert_eq!(step(&create(Lifespan::from(ttl(10)).with_max(ttl(5)))), made(NOW + 5, NOW + 5));
+        assert_eq!(step(&create(Lifespan::from(ttl(10)).with_max_lifetime(ttl(5)))), made(NOW + 5, NOW + 5));
         assert_eq!(step(&create(Lifespan::persistent())), made(NEVER, NEVER));
         let elapsed = PatchStep::CreateElapsed { deadline: deadline(NOW - 1) };
         assert_eq!(step(&create(at(NOW - 1).into())), elapsed);
@@ -346,11 +356,12 @@ fn a_get_hits_what_is_live_and_of_the_kind() {
     ];
     for (entry, refresh, expected) in table {
         let options = GetOptions::new().with_refresh(refresh);
-        for options in [options.clone().with_select(Select::Nothing), options.with_kind(Kind::Record)] {
+        for options in [options.clone().with_projection(Projection::Nothing), options.with_kind(Kind::Record)]
+        {
             assert_eq!(get(now(), Some(&entry), &options).unwrap(), Some(expected), "{entry:?} {refresh:?}");
         }
     }
-    let fields = GetOptions::new().with_select(Select::Fields(Fields::new(["f"]).unwrap()));
+    let fields = GetOptions::new().with_projection(Projection::Fields(Fields::new(["f"]).unwrap()));
     let blob = Header { kind: Kind::Blob, ..stored(30, None) };
     for (entry, options) in [
         (blob, fields.clone()),
@@ -376,7 +387,7 @@ fn a_delete_removes_what_is_live_and_as_expected() {
         let options = options.with_if_version(other());
         assert_eq!(delete(now(), Some(&blob), &options).unwrap(), DeleteStep::Refused);
     }
-    let fields = DeleteOptions::new().with_select(Select::Fields(Fields::new(["f"]).unwrap()));
+    let fields = DeleteOptions::new().with_projection(Projection::Fields(Fields::new(["f"]).unwrap()));
     for options in [take, fields] {
         assert_eq!(delete(now(), Some(&blob), &options).unwrap_err().kind(), ErrorKind::WrongKind);
     }

@@ -50,20 +50,24 @@ fn expiry() -> impl Strategy<Value = Expiry> {
 
 fn lifespan() -> impl Strategy<Value = Lifespan> {
     (expiry(), proptest::option::of(ttl())).prop_map(|(expiry, max)| {
-        max.map_or(Lifespan::new(expiry), |max| Lifespan::new(expiry).with_max(max))
+        max.map_or(Lifespan::new(expiry), |max| Lifespan::new(expiry).with_max_lifetime(max))
     })
 }
 
 fn put_options() -> impl Strategy<Value = PutOptions> {
-    let on_live = prop_oneof![Just(OnLive::Replace), Just(OnLive::Keep), refresh().prop_map(OnLive::Refresh)];
+    let existing_deadline = prop_oneof![
+        Just(ExistingDeadline::Replace),
+        Just(ExistingDeadline::Keep),
+        refresh().prop_map(ExistingDeadline::Refresh)
+    ];
     let condition = prop_oneof![
         3 => Just(Condition::Always),
         1 => Just(Condition::IfAbsent),
         1 => Just(Condition::IfPresent),
         1 => Just(Condition::IfVersion(Version::from_u128(1))),
     ];
-    (lifespan(), on_live, condition).prop_map(|(lifespan, on_live, condition)| {
-        PutOptions::new(lifespan).with_on_live(on_live).with_condition(condition)
+    (lifespan(), existing_deadline, condition).prop_map(|(lifespan, existing_deadline, condition)| {
+        PutOptions::new(lifespan).with_existing_deadline(existing_deadline).with_condition(condition)
     })
 }
 
@@ -144,7 +148,7 @@ proptest! {
                 if let Some(before) = before.filter(|before| !before.cap.is_never()) {
                     prop_assert_eq!(cap, before.cap, "a cap once set is fixed");
                 } else {
-                    prop_assert_eq!(cap.is_never(), options.lifespan.max.is_none());
+                    prop_assert_eq!(cap.is_never(), options.lifespan.max_lifetime.is_none());
                 }
             }
             PutStep::Erase { deadline, created } => {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    Condition, DeleteOptions, ErrorKind, GetOptions, Key, PutItem, PutOptions, Record, Refresh, TtlStore,
-    Value, Want,
+    Condition, DeleteOptions, ErrorKind, GetOptions, Key, PutItem, PutOptions, Record, Refresh, Returning,
+    TtlStore, Value,
 };
 
 use crate::support::{LONG, SHORT, Space, blob, key, with_server};
@@ -40,7 +40,7 @@ fn numbered(number: usize) -> Value {
 async fn fill(space: &Space, count: usize) -> Vec<Key> {
     let keys = keys(count);
     let items = keys.iter().enumerate().map(|(number, key)| {
-        PutItem::new(key.clone(), numbered(number), PutOptions::new(LONG).with_want(Want::VERSION))
+        PutItem::new(key.clone(), numbered(number), PutOptions::new(LONG).with_returning(Returning::VERSION))
     });
     let results = space.store.put_many(items.collect()).await;
     assert_eq!(results.len(), count);
@@ -64,7 +64,7 @@ async fn halves(endpoint: String) {
     keys.extend((0..90).map(|number| key(&format!("k{:03}", number * 7 % 100))));
     assert_eq!(keys.len(), 150);
     space.wire.requests();
-    for options in [GetOptions::new(), GetOptions::new().with_want(Want::all())] {
+    for options in [GetOptions::new(), GetOptions::new().with_returning(Returning::all())] {
         let results = space.store.get_many(&keys, options).await;
         assert_eq!(results.len(), 150);
         for (key, result) in keys.iter().zip(results) {

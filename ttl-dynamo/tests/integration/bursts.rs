@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use serde_json::Value as Json;
 use tokio::sync::Barrier;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{Create, OnLive, Patch, PatchOptions, PutOptions, Refresh, Ttl, TtlStore};
+use ttl_core::{Create, ExistingDeadline, Patch, PatchOptions, PutOptions, Refresh, Ttl, TtlStore};
 
 use crate::states::{Ghost, State};
 use crate::support::{LONG, Space, blob, key, with_server};
@@ -69,8 +69,9 @@ async fn increments(endpoint: String) {
 
 async fn puts(endpoint: String) {
     let space = Space::new(endpoint).await;
-    let kept = PutOptions::new(LONG).with_on_live(OnLive::Keep);
-    let reset = PutOptions::new(LONG).with_on_live(OnLive::Refresh(Refresh::reset(Ttl::minutes(5))));
+    let kept = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep);
+    let reset = PutOptions::new(LONG)
+        .with_existing_deadline(ExistingDeadline::Refresh(Refresh::reset(Ttl::minutes(5))));
     for options in [PutOptions::new(LONG), kept, reset] {
         for state in [State::Nothing, State::Ghost(Ghost::Record), State::Ghost(Ghost::Cap)] {
             space.prepare("k", state).await;

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Clock, Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Lifespan, ManualClock, Patch,
-    PatchOptions, PutOptions, Refresh, Ttl, TtlStore, Want,
+    PatchOptions, PutOptions, Refresh, Returning, Ttl, TtlStore,
 };
 use ttl_dynamo::DynamoStore;
 
@@ -70,21 +70,24 @@ async fn own(endpoint: String) {
 
     // The same deadline for both.
     applied(ahead.put(&key("k"), blob("v"), minute()).await);
-    let peek = || GetOptions::nothing().with_want(Want::DEADLINE);
+    let peek = || GetOptions::nothing().with_returning(Returning::DEADLINE);
     let seen = behind.get(&key("k"), peek()).await.unwrap().unwrap().deadline;
     assert_eq!(seen, ahead.get(&key("k"), peek()).await.unwrap().unwrap().deadline);
     // A refresh by the one behind moves nothing back.
     let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::minutes(1)));
-    let entry = behind.get(&key("k"), refresh.with_want(Want::DEADLINE)).await.unwrap().unwrap();
+    let entry = behind.get(&key("k"), refresh.with_returning(Returning::DEADLINE)).await.unwrap().unwrap();
     assert_eq!(entry.deadline, seen);
 }
 
 async fn taken_over(endpoint: String) {
     let pair = Pair::new(endpoint).await;
     let (behind, ahead) = (&pair.space.store, &pair.ahead);
-    let absent = || PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_want(Want::VERSION);
+    let absent =
+        || PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_returning(Returning::VERSION);
     let old = applied(
-        behind.put(&key("k"), record(), PutOptions::new(Ttl::seconds(10)).with_want(Want::VERSION)).await,
+        behind
+            .put(&key("k"), record(), PutOptions::new(Ttl::seconds(10)).with_returning(Returning::VERSION))
+            .await,
     );
 
     // Over for the one ahead: no operation of it takes anything from the entry, and none touches it.
@@ -103,21 +106,21 @@ async fn taken_over(endpoint: String) {
     assert!(behind.put(&key("k"), blob("late"), absent()).await.unwrap().is_refused());
     let swap = PutOptions::new(LONG).with_condition(Condition::IfVersion(old.version.unwrap()));
     assert!(behind.put(&key("k"), blob("late"), swap).await.unwrap().is_refused());
-    let peek = GetOptions::nothing().with_want(Want::VERSION);
+    let peek = GetOptions::nothing().with_returning(Returning::VERSION);
     assert_eq!(behind.get(&key("k"), peek).await.unwrap().unwrap().version, new.version);
 }
 
 async fn garbage(endpoint: String) {
     let pair = Pair::new(endpoint).await;
     let grace = ttl_dynamo::DynamoConfig::DEFAULT_GRACE;
-    let capped = || PutOptions::new(Lifespan::from(Ttl::seconds(10)).with_max(Ttl::minutes(2)));
+    let capped = || PutOptions::new(Lifespan::from(Ttl::seconds(10)).with_max_lifetime(Ttl::minutes(2)));
     for (number, writer) in [&pair.space.store, &pair.ahead].into_iter().enumerate() {
         let mut earliest = 0;
         let mut check = async |what: &str| {
             let item = pair.space.raw.get("k").await.unwrap();
             let number_of =
                 |name: &str| item.get(name).map(|value| value.as_n().unwrap().parse::<u64>().unwrap());
-            let end = number_of("ttl:deadline").into_iter().chain(number_of("ttl:max")).min().unwrap();
+            let end = number_of("ttl:deadline").into_iter().chain(number_of("ttl:cap")).min().unwrap();
             let collected = number_of("ttl:epoch").unwrap() * 1000;
             let grace = u64::try_from(grace.as_millis()).unwrap();
             assert!(collected >= end + grace, "{what} by {number}: {collected} < {end} + {grace}");

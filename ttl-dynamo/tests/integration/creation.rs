@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    Condition, Create, DeleteOptions, ErrorKind, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions,
-    OnLive, Patch, PatchOptions, PutOptions, Record, Refresh, ScanOptions, Select, Ttl, TtlStore, Want,
+    Condition, Create, DeleteOptions, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
+    Fields, GetOptions, Patch, PatchOptions, Projection, PutOptions, Record, Refresh, Returning, ScanOptions,
+    Ttl, TtlStore,
 };
 
 use crate::raw::{b, n, s};
@@ -29,13 +30,22 @@ async fn written(endpoint: String) {
     let space = Space::new(endpoint).await;
     let second = || space.clock.advance(Duration::from_secs(1));
     let found = || async { space.raw.get("k").await.unwrap()["ttl:created"].clone() };
-    for (number, on_live) in
-        [OnLive::Replace, OnLive::Keep, OnLive::Refresh(Refresh::reset(LONG)), OnLive::Replace]
-            .into_iter()
-            .enumerate()
+    for (number, existing_deadline) in [
+        ExistingDeadline::Replace,
+        ExistingDeadline::Keep,
+        ExistingDeadline::Refresh(Refresh::reset(LONG)),
+        ExistingDeadline::Replace,
+    ]
+    .into_iter()
+    .enumerate()
     {
-        applied(space.store.put(&key("k"), blob("v"), PutOptions::new(LONG).with_on_live(on_live)).await);
-        assert_eq!(found().await, n(START + 1000 * number as u64), "{on_live:?}");
+        applied(
+            space
+                .store
+                .put(&key("k"), blob("v"), PutOptions::new(LONG).with_existing_deadline(existing_deadline))
+                .await,
+        );
+        assert_eq!(found().await, n(START + 1000 * number as u64), "{existing_deadline:?}");
         second();
     }
     let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(2)));
@@ -44,13 +54,13 @@ async fn written(endpoint: String) {
     assert!(space.store.expire(&key("k"), set, ExpireOptions::new()).await.unwrap().is_applied());
     assert_eq!(found().await, n(START + 3000));
     applied(space.store.put(&key("k"), Record::new().into(), PutOptions::new(LONG)).await);
-    let create = PatchOptions::new().with_create(Create::new(LONG)).with_want(Want::CREATED_AT);
+    let create = PatchOptions::new().with_create(Create::new(LONG)).with_returning(Returning::CREATED_AT);
     let at = START + 4000;
     // In one expression, and by a swap.
     for patch in [Patch::new().set("n", 1), Patch::new().remove_value("l", 1)] {
         second();
         let done = space.store.patch(&key("k"), &patch, create.clone()).await.unwrap().applied().unwrap();
-        assert_eq!(done.meta.created_at, Some(UNIX_EPOCH + Duration::from_millis(at)), "{patch:?}");
+        assert_eq!(done.created_at, Some(UNIX_EPOCH + Duration::from_millis(at)), "{patch:?}");
         assert_eq!(found().await, n(at), "{patch:?}");
     }
     second();
@@ -62,7 +72,7 @@ async fn written(endpoint: String) {
 /// What cannot be read is an error to those who want it, which changes nothing, and nothing to all others.
 async fn damaged(endpoint: String) {
     let space = Space::new(endpoint).await;
-    let want = Want::CREATED_AT | Want::DEADLINE;
+    let returning = Returning::CREATED_AT | Returning::DEADLINE;
     let patches = [Patch::new().increment("n", 1), Patch::new().remove_value("l", 1)];
     for created in
         [None, Some(s("1767225600000")), Some(n(-1)), Some(b("x")), Some(AttributeValue::Null(true))]
@@ -80,27 +90,30 @@ async fn damaged(endpoint: String) {
         for get in [
             GetOptions::new(),
             GetOptions::nothing(),
-            GetOptions::new().with_select(Select::Fields(Fields::new(["n"]).unwrap())),
+            GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"]).unwrap())),
             GetOptions::new().with_refresh(later),
             GetOptions::nothing().with_refresh(Refresh::reset(Ttl::hours(2))),
             GetOptions::new().with_refresh(later.with_slack(Ttl::MIN)),
         ] {
-            let get = get.with_want(want);
+            let get = get.with_returning(returning);
             corrupt(space.store.get(&key("k"), get.clone()).await.unwrap_err());
             corrupt(space.store.get_many(&[key("k"), key("l")], get).await.remove(0).unwrap_err());
         }
-        let scan = ScanOptions::new("k").with_want(want);
+        let scan = ScanOptions::new("k").with_returning(returning);
         corrupt(space.store.scan(scan).await.unwrap().items.remove(0).entry.unwrap_err());
         for patch in &patches {
-            let options = PatchOptions::new().with_want(want).with_refresh(later);
+            let options = PatchOptions::new().with_returning(returning).with_refresh(later);
             corrupt(space.store.patch(&key("k"), patch, options).await.unwrap_err());
         }
-        let refused =
-            PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_previous().with_want(want);
+        let refused = PutOptions::new(LONG)
+            .with_condition(Condition::IfAbsent)
+            .with_previous()
+            .with_returning(returning);
         corrupt(space.store.put(&key("k"), blob("v"), refused).await.unwrap_err());
         assert_eq!(space.raw.get("k").await, planted, "{what}");
 
-        let options = GetOptions::new().with_refresh(later).with_want(Want::DEADLINE | Want::VERSION);
+        let options =
+            GetOptions::new().with_refresh(later).with_returning(Returning::DEADLINE | Returning::VERSION);
         assert!(space.store.get(&key("k"), options).await.unwrap().is_some(), "{what}");
         for patch in &patches {
             assert!(
@@ -119,20 +132,22 @@ async fn asked(endpoint: String) {
     let space = Space::new(endpoint).await;
     let fields = Record::new().with("n", 1);
     applied(space.quiet.put(&key("k"), fields.into(), PutOptions::new(LONG)).await);
-    let part = Select::Fields(Fields::new(["n"]).unwrap());
-    for (want, told) in
-        [(Want::DEADLINE | Want::VERSION, false), (Want::CREATED_AT, true), (Want::all(), true)]
-    {
-        for select in [Select::Nothing, part.clone()] {
-            let get = GetOptions::new().with_select(select.clone()).with_want(want);
+    let part = Projection::Fields(Fields::new(["n"]).unwrap());
+    for (returning, told) in [
+        (Returning::DEADLINE | Returning::VERSION, false),
+        (Returning::CREATED_AT, true),
+        (Returning::all(), true),
+    ] {
+        for projection in [Projection::Nothing, part.clone()] {
+            let get = GetOptions::new().with_projection(projection.clone()).with_returning(returning);
             let refresh = get.clone().with_refresh(Refresh::reset(LONG));
             space.wire.requests();
             space.store.get(&key("k"), get.clone()).await.unwrap().unwrap();
             space.store.get_many(&[key("k"), key("l")], get).await.remove(0).unwrap().unwrap();
             space.store.get(&key("k"), refresh).await.unwrap().unwrap();
-            let scan = ScanOptions::new("k").with_select(select).with_want(want);
+            let scan = ScanOptions::new("k").with_projection(projection).with_returning(returning);
             assert_eq!(space.store.scan(scan).await.unwrap().items.len(), 1);
-            let patch = PatchOptions::new().with_want(want);
+            let patch = PatchOptions::new().with_returning(returning);
             let patched = space.store.patch(&key("k"), &Patch::new().increment("n", 1), patch).await;
             assert!(patched.unwrap().is_applied());
             let requests = space.wire.requests();
@@ -140,7 +155,7 @@ async fn asked(endpoint: String) {
             assert_eq!(operations, ["GetItem", "BatchGetItem", "UpdateItem", "Scan", "UpdateItem"]);
             for request in requests {
                 let named = request.body.to_string().contains("ttl:created");
-                assert_eq!(named, told, "{} that wants {want:?}", request.operation);
+                assert_eq!(named, told, "{} that wants {returning:?}", request.operation);
             }
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Condition, DeleteOptions, ErrorKind, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions, Kind,
-    Lifespan, Patch, PatchOptions, PutOptions, Record, Refresh, Select, Ttl, TtlStore, Value, Want,
+    Lifespan, Patch, PatchOptions, Projection, PutOptions, Record, Refresh, Returning, Ttl, TtlStore, Value,
 };
 
 use crate::raw::{Item, Raw, b, item, l, m, n, s};
@@ -43,7 +43,7 @@ fn token(item: &mut Item) -> String {
 async fn blobs(endpoint: String) {
     let space = Space::new(endpoint).await;
     for bytes in [b"\0\xff any bytes".to_vec(), Vec::new()] {
-        let put = PutOptions::new(Expiry::Never).with_want(Want::VERSION);
+        let put = PutOptions::new(Expiry::Never).with_returning(Returning::VERSION);
         let meta = applied(space.store.put(&key("k"), bytes.clone().into(), put).await);
         let mut found = space.raw.get("k").await.unwrap();
         let token = token(&mut found);
@@ -121,7 +121,7 @@ async fn records(endpoint: String) {
 
 async fn lifetimes(endpoint: String) {
     let space = Space::new(endpoint).await;
-    let times = |found: Item| ["ttl:deadline", "ttl:max", "ttl:epoch"].map(|name| found.get(name).cloned());
+    let times = |found: Item| ["ttl:deadline", "ttl:cap", "ttl:epoch"].map(|name| found.get(name).cloned());
     let at = |millis: u64| PutOptions::new(UNIX_EPOCH + Duration::from_millis(millis));
 
     // The second is rounded up, then comes the grace.
@@ -133,7 +133,7 @@ async fn lifetimes(endpoint: String) {
     applied(space.store.put(&key("k"), blob("v"), PutOptions::new(Expiry::Never)).await);
     assert_eq!(times(space.raw.get("k").await.unwrap()), [None, None, None]);
 
-    let lifespan = Lifespan::from(Ttl::minutes(1)).with_max(LONG);
+    let lifespan = Lifespan::from(Ttl::minutes(1)).with_max_lifetime(LONG);
     applied(space.store.put(&key("c"), Record::new().into(), PutOptions::new(lifespan)).await);
     let [deadline, max, epoch] = times(space.raw.get("c").await.unwrap());
     assert_eq!((deadline, max), (Some(n(START + 60_000)), Some(n(START + 3_600_000))));
@@ -144,10 +144,10 @@ async fn lifetimes(endpoint: String) {
     let check = |what: &'static str| {
         let space = space.clone();
         async move {
-            let peek = GetOptions::nothing().with_want(Want::DEADLINE);
+            let peek = GetOptions::nothing().with_returning(Returning::DEADLINE);
             let seen = space.quiet.get(&key("c"), peek).await.unwrap().unwrap().deadline.unwrap();
             let found = space.raw.get("c").await.unwrap();
-            assert_eq!(found["ttl:max"], n(START + 3_600_000), "{what}: the cap stays");
+            assert_eq!(found["ttl:cap"], n(START + 3_600_000), "{what}: the cap stays");
             let epoch: u64 = found["ttl:epoch"].as_n().unwrap().parse().unwrap();
             assert!(epoch * 1000 >= seen.as_epoch_millis() + GRACE * 1000, "{what}: {epoch}, {seen:?}");
             assert!(seen.as_epoch_millis() <= START + 3_600_000, "{what}");
@@ -265,7 +265,7 @@ async fn foreign(endpoint: String) {
     space.raw.put("record", record_item).await;
     let expected = Record::new().with("n", 1).with("big", 1000).with("list", json!([2.5, "x"]));
     assert_eq!(value(&space.store, &key("record")).await, expected.into());
-    let peek = GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION);
+    let peek = GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION);
     let entry = space.store.get(&key("record"), peek).await.unwrap().unwrap();
     assert_eq!(entry.deadline.unwrap().as_epoch_millis(), START + 5000);
     assert_eq!(entry.version.unwrap().as_bytes(), b"v1");
@@ -309,7 +309,7 @@ async fn not_ours(endpoint: String) {
             GetOptions::new(),
             GetOptions::new().with_kind(Kind::Record),
             GetOptions::new().with_refresh(Refresh::extend_only(LONG)),
-            GetOptions::new().with_select(Select::Fields(Fields::new(["f"]).unwrap())),
+            GetOptions::new().with_projection(Projection::Fields(Fields::new(["f"]).unwrap())),
         ];
         for (at, options) in gets.into_iter().enumerate() {
             // A record without a map of fields cannot be told from one whose fields are others.
@@ -345,7 +345,8 @@ async fn not_ours(endpoint: String) {
             space.raw.put("k", bad.clone()).await;
         }
         // A scan shows it with its error, and goes on.
-        let page = space.store.scan(ttl_core::ScanOptions::new("k").with_select(Select::All)).await.unwrap();
+        let page =
+            space.store.scan(ttl_core::ScanOptions::new("k").with_projection(Projection::All)).await.unwrap();
         let [item] = <[_; 1]>::try_from(page.items).unwrap();
         assert_eq!((item.key, page.next.is_none()), (key("k"), true), "{number}");
         corrupt(item.entry.unwrap_err(), "scan");
@@ -375,7 +376,7 @@ async fn not_refreshed(endpoint: String) {
     let base = || {
         item([("ttl:version", s("0123456789abcdefghij_-")), ("ttl:deadline", n(space.now_millis() + 60_000))])
     };
-    let fields = Select::Fields(Fields::new(["f"]).unwrap());
+    let fields = Projection::Fields(Fields::new(["f"]).unwrap());
     let refreshes = [Refresh::extend_only(LONG), Refresh::reset(LONG)];
     let odd = AttributeValue::Ss(vec!["x".to_owned()]);
     let deep = [("f", m([("a", l([n(1), odd.clone()]))]))];
@@ -386,19 +387,19 @@ async fn not_refreshed(endpoint: String) {
         ("a set deep down", "ttl:fields", m(deep), false),
         ("bytes for a number", "ttl:fields", m([("f", b("no number"))]), false),
     ] {
-        for (at, (refresh, select)) in refreshes
+        for (at, (refresh, projection)) in refreshes
             .iter()
-            .flat_map(|refresh| [(refresh, Select::All), (refresh, fields.clone())])
+            .flat_map(|refresh| [(refresh, Projection::All), (refresh, fields.clone())])
             .enumerate()
         {
-            let what = format!("{what}, {refresh:?}, {select:?}");
+            let what = format!("{what}, {refresh:?}, {projection:?}");
             let name_of_key = format!("{name}-{at}-{what}");
             let key = key(&name_of_key);
             let mut bad = base();
             bad.insert(name.to_owned(), attribute.clone());
             space.raw.put(&name_of_key, bad.clone()).await;
             let planted = space.raw.get(&name_of_key).await;
-            let options = GetOptions::new().with_select(select).with_refresh(*refresh);
+            let options = GetOptions::new().with_projection(projection).with_refresh(*refresh);
             let read = space.store.get(&key, options.clone()).await;
             assert!(read.is_err(), "{what}: {read:?}");
             let first = space.raw.get(&name_of_key).await;
@@ -442,12 +443,12 @@ async fn odd_instants(endpoint: String) {
     for (live, odd) in [
         (false, vec![("ttl:deadline", n(-1))]),
         (false, vec![("ttl:deadline", n(format!("{}.5", now - 1)))]),
-        (false, vec![("ttl:max", n(-1))]),
-        (false, vec![("ttl:max", n(now - 1))]),
-        (false, vec![("ttl:deadline", later.clone()), ("ttl:max", n(now - 1))]),
+        (false, vec![("ttl:cap", n(-1))]),
+        (false, vec![("ttl:cap", n(now - 1))]),
+        (false, vec![("ttl:deadline", later.clone()), ("ttl:cap", n(now - 1))]),
         (true, vec![("ttl:deadline", n(format!("{now}.5")))]),
         (true, vec![("ttl:deadline", n("1E+30"))]),
-        (true, vec![("ttl:max", n(format!("{}.25", now + 60_000)))]),
+        (true, vec![("ttl:cap", n(format!("{}.25", now + 60_000)))]),
     ] {
         let plant = || async {
             let mut planted = base();
@@ -458,7 +459,8 @@ async fn odd_instants(endpoint: String) {
         assert_eq!(store.get(&key("k"), GetOptions::new()).await.unwrap().is_some(), live, "{odd:?}");
         let many = store.get_many(&[key("k"), key("l")], GetOptions::new()).await;
         assert_eq!(many[0].as_ref().unwrap().is_some(), live, "{odd:?}");
-        let page = store.scan(ttl_core::ScanOptions::new("k").with_select(Select::All)).await.unwrap();
+        let page =
+            store.scan(ttl_core::ScanOptions::new("k").with_projection(Projection::All)).await.unwrap();
         assert_eq!(page.into_entries().unwrap().len(), usize::from(live), "{odd:?}");
         let patch =
             store.patch(&key("k"), &Patch::new().increment("n", 1), PatchOptions::new()).await.unwrap();
@@ -540,7 +542,8 @@ async fn namespaces(endpoint: String) {
     applied(other.put(&key("k"), blob("of b"), PutOptions::new(LONG)).await);
     assert_eq!(space.raw.get("a:k").await.unwrap()["ttl:value"], b("of a"));
     assert_eq!(space.raw.get("b:k").await.unwrap()["ttl:value"], b("of b"));
-    let page = space.store.scan(ttl_core::ScanOptions::new("").with_select(Select::All)).await.unwrap();
+    let page =
+        space.store.scan(ttl_core::ScanOptions::new("").with_projection(Projection::All)).await.unwrap();
     let seen: Vec<_> =
         page.into_entries().unwrap().into_iter().map(|(key, entry)| (key, entry.value.unwrap())).collect();
     assert_eq!(seen, [(key("k"), Value::from("of a"))]);

@@ -4,8 +4,8 @@ use libtest_mimic::Trial;
 use serde_json::json;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    ErrorKind, Expiry, Fields, GetOptions, Key, Lifespan, Patch, PatchOptions, PutOptions, Record, Select,
-    Ttl, TtlStore, Value, rules,
+    ErrorKind, Expiry, Fields, GetOptions, Key, Lifespan, Patch, PatchOptions, Projection, PutOptions,
+    Record, Ttl, TtlStore, Value, rules,
 };
 
 use crate::support::{LONG, Space, applied, blob, key, value, with_server};
@@ -87,8 +87,10 @@ async fn largest(space: &Space, key: &Key, make: Sized, options: &PutOptions) ->
 
 async fn items(endpoint: String) {
     let space = Space::new(endpoint).await;
-    let options =
-        [PutOptions::new(Expiry::Never), PutOptions::new(Lifespan::from(LONG).with_max(Ttl::days(1)))];
+    let options = [
+        PutOptions::new(Expiry::Never),
+        PutOptions::new(Lifespan::from(LONG).with_max_lifetime(Ttl::days(1))),
+    ];
     for (shape, make) in SHAPES {
         for options in &options {
             let key = key("k");
@@ -206,7 +208,7 @@ async fn thousands(endpoint: String) {
                 let done = space.store.patch(&key, &patch, PatchOptions::new()).await;
                 let done = done.unwrap_or_else(|error| panic!("{what}, {long}: {error}")).applied().unwrap();
                 assert!(done.effects == effects, "{what}, {long}");
-                let touched = expected.select(&patch.to_fields().unwrap());
+                let touched = expected.project(&patch.to_fields().unwrap());
                 assert!(done.fields == touched, "{what}, {long}");
                 assert!(value(&space.quiet, &key).await == expected.into(), "{what}, {long}");
             }
@@ -223,8 +225,8 @@ async fn selected(endpoint: String) {
             space.store.put(&key("k"), record.clone().with("more", 2).into(), PutOptions::new(LONG)).await,
         );
         applied(space.store.put(&key("b"), blob("v"), PutOptions::new(LONG)).await);
-        let select = Select::Fields(Fields::new(names()).unwrap());
-        let get = || GetOptions::new().with_select(select.clone());
+        let projection = Projection::Fields(Fields::new(names()).unwrap());
+        let get = || GetOptions::new().with_projection(projection.clone());
         let refresh = get().with_refresh(ttl_core::Refresh::extend_only(Ttl::hours(2)));
         for options in [get(), refresh] {
             let entry = space.store.get(&key("k"), options.clone()).await.unwrap().unwrap();
@@ -235,10 +237,13 @@ async fn selected(endpoint: String) {
             let error = space.store.get(&key("b"), options).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::WrongKind);
         }
-        let page =
-            space.store.scan(ttl_core::ScanOptions::new("k").with_select(select.clone())).await.unwrap();
+        let page = space
+            .store
+            .scan(ttl_core::ScanOptions::new("k").with_projection(projection.clone()))
+            .await
+            .unwrap();
         assert!(page.into_entries().unwrap()[0].1.value == Some(record.clone().into()));
-        let take = ttl_core::DeleteOptions::new().with_select(select);
+        let take = ttl_core::DeleteOptions::new().with_projection(projection);
         let taken = space.store.delete(&key("k"), take).await.unwrap().applied().unwrap().unwrap();
         assert!(taken.value.unwrap() == record.into());
     }

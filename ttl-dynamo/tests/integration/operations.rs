@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ttl_core::{
-    Condition, Create, DeleteOptions, Entry, ErrorKind, ExpireOptions, Expiry, ExpiryChange, Fields,
-    GetOptions, Guard, Key, Kind, Lifespan, Meta, OnLive, Outcome, Patch, PatchOptions, PutItem, PutOptions,
-    Record, Refresh, Result, ScanOptions, Select, Ttl, TtlStore, Value, Version, Want,
+    Condition, Create, DeleteOptions, Entry, ErrorKind, ExistingDeadline, ExpireOptions, Expiry,
+    ExpiryChange, Fields, GetOptions, Guard, Key, Kind, Lifespan, Outcome, Patch, PatchOptions, Projection,
+    PutItem, PutOptions, PutResult, Record, Refresh, Result, Returning, ScanOptions, Ttl, TtlStore, Value,
+    Version,
 };
 use ttl_dynamo::DynamoStore;
 
@@ -81,7 +82,7 @@ fn outcome<T>(outcome: Outcome<T>, text: impl FnOnce(T) -> String) -> Seen {
     Seen { text, refresh_error: None }
 }
 
-fn meta(meta: &Meta) -> String {
+fn meta(meta: &PutResult) -> String {
     let had = meta.previous.as_ref().map_or(String::new(), |had| format!(", had {}", value_text(Some(had))));
     format!("created: {}, {:?}, version: {}{had}", meta.created, meta.deadline, meta.version.is_some())
 }
@@ -89,7 +90,7 @@ fn meta(meta: &Meta) -> String {
 fn get(name: &'static str, options: GetOptions) -> Operation {
     let class = if options.refresh.is_some() { Class::Refresh } else { Class::Read };
     operation(name, class, move |store, key, _| {
-        let options = options.clone().with_want(Want::all());
+        let options = options.clone().with_returning(Returning::all());
         async move { Ok(entry(store.get(&key, options).await?)) }
     })
 }
@@ -108,7 +109,7 @@ fn get_many(name: &'static str, options: GetOptions) -> Operation {
 
 fn put(name: &'static str, value: Value, options: PutOptions) -> Operation {
     operation(name, Class::Write, move |store, key, _| {
-        let (value, options) = (value.clone(), options.clone().with_want(Want::all()));
+        let (value, options) = (value.clone(), options.clone().with_returning(Returning::all()));
         async move {
             Ok(match store.put(&key, value, options).await? {
                 Outcome::Refused(Some(met)) => {
@@ -122,7 +123,7 @@ fn put(name: &'static str, value: Value, options: PutOptions) -> Operation {
 
 fn patch(name: &'static str, patch: Patch, options: PatchOptions) -> Operation {
     operation(name, Class::Write, move |store, key, version| {
-        let (patch, mut options) = (patch.clone(), options.clone().with_want(Want::all()));
+        let (patch, mut options) = (patch.clone(), options.clone().with_returning(Returning::all()));
         // A form that asks for a version asks for the one that is there.
         if options.if_version.is_some() {
             options = options.with_if_version(version);
@@ -132,8 +133,10 @@ fn patch(name: &'static str, patch: Patch, options: PatchOptions) -> Operation {
             Ok(outcome(done, |done| {
                 let popped: Vec<_> = done.popped().collect();
                 format!(
-                    "{}, {}, {popped:?}, {:?}",
-                    meta(&done.meta),
+                    "created: {}, {:?}, version: {}, {}, {popped:?}, {:?}",
+                    done.created,
+                    done.deadline,
+                    done.version.is_some(),
                     done.fields.to_json_text(),
                     done.effects
                 )
@@ -162,8 +165,8 @@ fn delete(name: &'static str, options: DeleteOptions) -> Operation {
     })
 }
 
-fn fields(names: &[&str]) -> Select {
-    Select::Fields(Fields::new(names.iter().copied()).unwrap())
+fn fields(names: &[&str]) -> Projection {
+    Projection::Fields(Fields::new(names.iter().copied()).unwrap())
 }
 
 /// A version that no entry has; forms with it are about whichever version is there.
@@ -176,11 +179,13 @@ pub(crate) fn reads() -> Vec<Operation> {
     vec![
         get("get", GetOptions::new()),
         get("get a record", GetOptions::new().with_kind(Kind::Record)),
-        get("get fields", GetOptions::new().with_select(fields(&["n", "missing"]))),
+        get("get fields", GetOptions::new().with_projection(fields(&["n", "missing"]))),
         get("get nothing", GetOptions::nothing()),
         get_many("get_many", GetOptions::new()),
         operation("scan", Class::Read, |store, key, _| async move {
-            let options = ScanOptions::new(key.as_str()).with_select(Select::All).with_want(Want::DEADLINE);
+            let options = ScanOptions::new(key.as_str())
+                .with_projection(Projection::All)
+                .with_returning(Returning::DEADLINE);
             let page = store.scan(options.with_limit(NonZeroUsize::MIN)).await?;
             Ok(entry(page.into_entries()?.into_iter().next().map(|(_, entry)| entry)))
         }),
@@ -188,7 +193,7 @@ pub(crate) fn reads() -> Vec<Operation> {
         get("get, later and due", GetOptions::new().with_refresh(longer.with_slack(Ttl::minutes(1)))),
         get("get, not due", GetOptions::new().with_refresh(longer.with_slack(Ttl::minutes(119)))),
         get("get, reset", GetOptions::new().with_refresh(shorter)),
-        get("get fields, later", GetOptions::new().with_select(fields(&["n"])).with_refresh(longer)),
+        get("get fields, later", GetOptions::new().with_projection(fields(&["n"])).with_refresh(longer)),
         get("get nothing, reset", GetOptions::nothing().with_refresh(shorter)),
         get_many("get_many, later", GetOptions::new().with_refresh(longer)),
     ]
@@ -197,7 +202,7 @@ pub(crate) fn reads() -> Vec<Operation> {
 pub(crate) fn puts() -> Vec<Operation> {
     let new = || Value::from(Record::new().with("new", [1, 2]));
     let to = || PutOptions::new(Ttl::minutes(20));
-    let capped = Lifespan::from(Ttl::minutes(20)).with_max(Ttl::hours(3));
+    let capped = Lifespan::from(Ttl::minutes(20)).with_max_lifetime(Ttl::hours(3));
     let long_ago = Expiry::At(UNIX_EPOCH + Duration::from_secs(1));
     vec![
         put("put", new(), to()),
@@ -205,9 +210,17 @@ pub(crate) fn puts() -> Vec<Operation> {
         put("put for ever", new(), PutOptions::new(Expiry::Never)),
         put("put with a cap", new(), PutOptions::new(capped)),
         put("put a blob with a cap", blob("new"), PutOptions::new(capped)),
-        put("put, keep", new(), to().with_on_live(OnLive::Keep)),
-        put("put, refresh", new(), to().with_on_live(OnLive::Refresh(Refresh::extend_only(Ttl::hours(2))))),
-        put("put, reset", new(), to().with_on_live(OnLive::Refresh(Refresh::reset(Ttl::minutes(5))))),
+        put("put, keep", new(), to().with_existing_deadline(ExistingDeadline::Keep)),
+        put(
+            "put, refresh",
+            new(),
+            to().with_existing_deadline(ExistingDeadline::Refresh(Refresh::extend_only(Ttl::hours(2)))),
+        ),
+        put(
+            "put, reset",
+            new(),
+            to().with_existing_deadline(ExistingDeadline::Refresh(Refresh::reset(Ttl::minutes(5)))),
+        ),
         put("put if absent", new(), to().with_condition(Condition::IfAbsent)),
         put("put, handing back", new(), to().with_previous()),
         put("put if absent, handing back", new(), to().with_condition(Condition::IfAbsent).with_previous()),
@@ -215,11 +228,11 @@ pub(crate) fn puts() -> Vec<Operation> {
         put("put what has passed", new(), PutOptions::new(long_ago)),
         operation("put if version", Class::Write, |store, key, version| async move {
             let options = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
-            let done = store.put(&key, blob("swapped"), options.with_want(Want::all())).await?;
+            let done = store.put(&key, blob("swapped"), options.with_returning(Returning::all())).await?;
             Ok(outcome(done, |done| meta(&done)))
         }),
         operation("put_many", Class::Write, |store, key, _| async move {
-            let options = PutOptions::new(LONG).with_want(Want::all());
+            let options = PutOptions::new(LONG).with_returning(Returning::all());
             let mut results = store.put_many(vec![PutItem::new(key, blob("one"), options)]).await;
             assert_eq!(results.len(), 1);
             Ok(outcome(results.remove(0)?, |done| meta(&done)))
@@ -303,7 +316,7 @@ pub(crate) fn changes() -> Vec<Operation> {
         expire("expire if version", set(Ttl::hours(2)), plain().with_if_version(any_version())),
         delete("delete", DeleteOptions::new()),
         delete("take", DeleteOptions::take()),
-        delete("take fields", DeleteOptions::new().with_select(fields(&["n"]))),
+        delete("take fields", DeleteOptions::new().with_projection(fields(&["n"]))),
         delete("delete a record", DeleteOptions::new().with_kind(Kind::Record)),
         delete("delete if version", DeleteOptions::new().with_if_version(any_version())),
         operation("delete_many", Class::Write, |store, key, _| async move {

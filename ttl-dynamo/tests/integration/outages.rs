@@ -6,8 +6,8 @@ use libtest_mimic::Trial;
 use serde_json::Value as Json;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    Create, ErrorKind, GetOptions, Patch, PatchOptions, PutOptions, Refresh, ScanOptions, Select, Ttl,
-    TtlStore, Value, Want,
+    Create, ErrorKind, GetOptions, Patch, PatchOptions, Projection, PutOptions, Refresh, Returning,
+    ScanOptions, Ttl, TtlStore, Value,
 };
 use ttl_dynamo::DynamoStore;
 
@@ -140,7 +140,7 @@ async fn refused_refreshes(endpoint: String) {
         let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(2)));
         assert!(space.store.get(&key("missing"), refresh.clone()).await.unwrap().is_none());
         // A deadline that is reported is the one that stands.
-        let options = refresh.with_want(Want::DEADLINE).with_select(Select::Nothing);
+        let options = refresh.with_returning(Returning::DEADLINE).with_projection(Projection::Nothing);
         let entry = space.store.get(&key("k"), options).await.unwrap().unwrap();
         space.wire.heal();
         let standing = space.raw.get("k").await.unwrap()["ttl:deadline"].as_n().unwrap().clone();

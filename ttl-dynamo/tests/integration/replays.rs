@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Condition, Create, DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Patch,
-    PatchOptions, PutOptions, Record, Refresh, Result, Ttl, TtlStore, Value, Want,
+    PatchOptions, PutOptions, Record, Refresh, Result, Returning, Ttl, TtlStore, Value,
 };
 use ttl_dynamo::DynamoStore;
 
@@ -184,7 +184,8 @@ async fn made_good(endpoint: String) {
         space.prepare("k", crate::states::State::Nothing).await;
         space.wire.once(ANY, fault);
         space.wire.requests();
-        let put = PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_want(Want::VERSION);
+        let put =
+            PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_returning(Returning::VERSION);
         let meta = applied(space.store.put(&key("k"), record(), put).await);
         assert_eq!(space.wire.operations().len(), 2);
         assert_eq!(meta.version, Some(space.version("k").await));

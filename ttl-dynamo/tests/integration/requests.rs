@@ -3,8 +3,8 @@
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    Condition, ErrorKind, Expiry, ExpiryChange, GetOptions, Kind, Patch, PatchOptions, PutOptions,
-    ScanOptions, Select, Ttl, TtlStore,
+    Condition, ErrorKind, Expiry, ExpiryChange, GetOptions, Kind, Patch, PatchOptions, Projection,
+    PutOptions, ScanOptions, Ttl, TtlStore,
 };
 
 use crate::operations;
@@ -107,7 +107,7 @@ async fn consistency(endpoint: String) {
         assert!(store.get(&key("k"), GetOptions::new().with_kind(Kind::Blob)).await.unwrap().is_some());
         let many = store.get_many(&[key("k")], GetOptions::new()).await;
         assert!(many[0].as_ref().unwrap().is_some());
-        let page = store.scan(ScanOptions::new("k").with_select(Select::All)).await.unwrap();
+        let page = store.scan(ScanOptions::new("k").with_projection(Projection::All)).await.unwrap();
         assert_eq!(page.items.len(), 1);
         let asked = wire.requests();
         assert!(asked.len() >= 3);
@@ -123,7 +123,7 @@ async fn consistency(endpoint: String) {
         applied(space.quiet.put(&key("r"), crate::support::record(), PutOptions::new(LONG)).await);
         assert!(store.patch(&key("r"), &patch, PatchOptions::new()).await.unwrap().is_applied());
         let keep = PutOptions::new(Ttl::minutes(1)).with_condition(Condition::IfPresent);
-        let keep = keep.with_on_live(ttl_core::OnLive::Keep);
+        let keep = keep.with_existing_deadline(ttl_core::ExistingDeadline::Keep);
         assert!(store.put(&key("r"), blob("v"), keep).await.unwrap().is_applied());
         for request in wire.requests() {
             if request.operation == "GetItem" {

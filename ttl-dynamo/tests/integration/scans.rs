@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{Cursor, CursorSecret, ErrorKind, PutItem, PutOptions, ScanOptions, Select, TtlStore};
+use ttl_core::{Cursor, CursorSecret, ErrorKind, Projection, PutItem, PutOptions, ScanOptions, TtlStore};
 use ttl_dynamo::DynamoStore;
 
 use crate::support::{LONG, Space, blob, key, with_server};
@@ -63,7 +63,7 @@ fn after(stored: &str) -> Vec<u8> {
 async fn outside(endpoint: String) {
     let [_, space, _] = spaces(endpoint).await;
     for prefix in ["", "in", "in0", "zz"] {
-        let options = ScanOptions::new(prefix).with_select(Select::All);
+        let options = ScanOptions::new(prefix).with_projection(Projection::All);
         // Positions that nobody can make who does not have the secret: of other namespaces, of none, of keys that are not
         // there, and of a part of the namespace that was not asked for.
         for stored in

@@ -8,8 +8,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use ttl_conformance::servers::{ServerUrl, trial};
 use ttl_core::{
-    Condition, Create, Deadline, ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions, Meta, OnLive,
-    Patch, PatchOptions, PutOptions, Refresh, Ttl, TtlStore, Want,
+    Condition, Create, Deadline, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
+    GetOptions, Patch, PatchOptions, PutOptions, PutResult, Refresh, Returning, Ttl, TtlStore,
 };
 use ttl_dynamo::{DynamoConfig, DynamoStore};
 
@@ -34,7 +34,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
 async fn created(endpoint: String) {
     let space = Space::new(endpoint).await;
     let refresh = Refresh::extend_only(Ttl::minutes(3));
-    let put = PutOptions::new(LONG).with_on_live(OnLive::Refresh(refresh));
+    let put = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Refresh(refresh));
     space.wire.pass(ANY);
     space.wire.once(ANY, Fault::LostAnswer);
     let meta = applied(space.store.put(&key("k"), blob("v"), put).await);
@@ -47,17 +47,21 @@ async fn own_deadline(endpoint: String) {
     let space = Space::new(endpoint).await;
     let store = &space.store;
     let own = Some(space.now_millis() + LONG.as_millis());
-    let put = || PutOptions::new(LONG).with_want(Want::DEADLINE);
-    let reset = || put().with_on_live(OnLive::Refresh(Refresh::reset(LONG)));
-    let keep = || put().with_on_live(OnLive::Keep);
-    let deadline = |meta: Meta| meta.deadline.map(Deadline::as_epoch_millis);
+    let put = || PutOptions::new(LONG).with_returning(Returning::DEADLINE);
+    let reset = || put().with_existing_deadline(ExistingDeadline::Refresh(Refresh::reset(LONG)));
+    let keep = || put().with_existing_deadline(ExistingDeadline::Keep);
+    let deadline = |meta: PutResult| meta.deadline.map(Deadline::as_epoch_millis);
     for (state, options, lost) in [
         (State::Nothing, put(), ANY),
         (State::Record, put(), ANY),
         (State::Capped, put(), ANY),
         (State::Nothing, put().with_condition(Condition::IfAbsent), ANY),
         (State::Persistent, reset(), ANY),
-        (State::Nothing, put().with_on_live(OnLive::Refresh(Refresh::reset(Ttl::minutes(5)))), "PutItem"),
+        (
+            State::Nothing,
+            put().with_existing_deadline(ExistingDeadline::Refresh(Refresh::reset(Ttl::minutes(5)))),
+            "PutItem",
+        ),
     ] {
         space.prepare("k", state).await;
         moves(&space, lost, "GetItem", 0);
@@ -74,7 +78,7 @@ async fn own_deadline(endpoint: String) {
         assert_eq!(deadline(meta), own);
         assert!(space.wire.is_used_up());
     }
-    let wanted = || PatchOptions::new().with_want(Want::DEADLINE);
+    let wanted = || PatchOptions::new().with_returning(Returning::DEADLINE);
     let refreshing = || wanted().with_refresh(Refresh::reset(LONG));
     let increment = Patch::new().increment("n", 1);
     for (state, patch, options, lost, next, passing) in [
@@ -85,7 +89,7 @@ async fn own_deadline(endpoint: String) {
         space.prepare("k", state).await;
         moves(&space, lost, next, passing);
         let done = store.patch(&key("k"), &patch, options).await.unwrap();
-        assert_eq!(deadline(done.applied().unwrap().meta), own, "{patch:?}");
+        assert_eq!(done.applied().unwrap().deadline.map(Deadline::as_epoch_millis), own, "{patch:?}");
         assert!(space.wire.is_used_up(), "{patch:?}");
     }
     // A deadline that was kept cannot be told any more, but that of what the put created can.
@@ -104,7 +108,7 @@ async fn own_deadline(endpoint: String) {
     // Where the deadline is not wanted, all is known.
     space.prepare("k", State::Record).await;
     moves(&space, ANY, "GetItem", 0);
-    applied(store.put(&key("k"), blob("v"), keep().with_want(Want::empty())).await);
+    applied(store.put(&key("k"), blob("v"), keep().with_returning(Returning::empty())).await);
 }
 
 /// Loses the answer to the next request of one kind, and moves the deadline before the next one of another kind, after
@@ -128,9 +132,9 @@ async fn met_deadline(endpoint: String) {
         let sooner = ExpiryChange::Set(Expiry::After(Ttl::minutes(1)));
         assert!(quiet.expire(&key("k"), sooner, ExpireOptions::new()).await.unwrap().is_applied());
     });
-    let wanted = PatchOptions::new().with_want(Want::DEADLINE);
+    let wanted = PatchOptions::new().with_returning(Returning::DEADLINE);
     let done = space.store.patch(&key("k"), &Patch::new().pop_back("list"), wanted).await.unwrap();
-    let deadline = done.applied().unwrap().meta.deadline.unwrap();
+    let deadline = done.applied().unwrap().deadline.unwrap();
     assert_eq!(n(deadline.as_epoch_millis()), space.raw.get("k").await.unwrap()["ttl:deadline"]);
 }
 
@@ -140,9 +144,10 @@ async fn fresh_deadline(endpoint: String) {
     let clock = Arc::clone(&space.clock);
     space.wire.once("UpdateItem", Fault::Refused("ThrottlingException"));
     space.wire.before("UpdateItem", move || async move { clock.advance(Duration::from_secs(7)) });
-    let reset = PatchOptions::new().with_want(Want::DEADLINE).with_refresh(Refresh::reset(Ttl::seconds(5)));
+    let reset =
+        PatchOptions::new().with_returning(Returning::DEADLINE).with_refresh(Refresh::reset(Ttl::seconds(5)));
     let done = space.store.patch(&key("k"), &Patch::new().pop_back("list"), reset).await.unwrap();
-    let deadline = done.applied().unwrap().meta.deadline.unwrap();
+    let deadline = done.applied().unwrap().deadline.unwrap();
     assert_eq!(deadline.as_epoch_millis(), space.now_millis() + 5000);
     assert!(space.quiet.get(&key("k"), GetOptions::new()).await.unwrap().is_some());
 }
@@ -153,7 +158,12 @@ async fn collection(endpoint: String) {
     let deadline = space.now_millis() + 365 * 24 * 3600 * 1000;
     let old = [("ttl:version", s("v")), ("ttl:deadline", n(deadline)), ("ttl:value", b("old"))];
     space.raw.put("k", item(old)).await;
-    applied(space.store.put(&key("k"), blob("v"), PutOptions::new(LONG).with_on_live(OnLive::Keep)).await);
+    applied(
+        space
+            .store
+            .put(&key("k"), blob("v"), PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep))
+            .await,
+    );
     let stored = space.raw.get("k").await.unwrap();
     assert_eq!(stored["ttl:deadline"], n(deadline));
     let epoch: u64 = stored["ttl:epoch"].as_n().unwrap().parse().unwrap();

@@ -1,6 +1,6 @@
 //! What can stand under a key before an operation: nothing, live entries, and ghosts of every kind.
 
-use ttl_core::{Expiry, GetOptions, Lifespan, PutOptions, Record, Ttl, TtlStore, Value, Version, Want};
+use ttl_core::{Expiry, GetOptions, Lifespan, PutOptions, Record, Returning, Ttl, TtlStore, Value, Version};
 
 use crate::raw::{Item, n, s};
 use crate::support::{LONG, Space, applied, blob, key, record};
@@ -59,7 +59,7 @@ impl Space {
             State::Ghost(ghost) => return self.haunt(name, ghost).await,
             State::Record => (record(), LONG.into()),
             State::Blob => (blob("old"), LONG.into()),
-            State::Capped => (record(), Lifespan::from(LONG).with_max(Ttl::hours(3))),
+            State::Capped => (record(), Lifespan::from(LONG).with_max_lifetime(Ttl::hours(3))),
             State::Persistent => (record(), Expiry::Never.into()),
         };
         applied(self.quiet.put(&key, value, PutOptions::new(lifespan)).await);
@@ -84,7 +84,7 @@ impl Space {
             Ghost::JustNow => (Some(n(now)), None),
             Ghost::CapJustNow => (Some(future), Some(n(now))),
         };
-        for (name, value) in [("ttl:deadline", deadline), ("ttl:max", max)] {
+        for (name, value) in [("ttl:deadline", deadline), ("ttl:cap", max)] {
             item.remove(name);
             if let Some(value) = value {
                 item.insert(name.to_owned(), value);
@@ -95,7 +95,7 @@ impl Space {
 
     /// The version of what is under a key, or one that nothing has.
     pub(crate) async fn version(&self, name: &str) -> Version {
-        let peek = GetOptions::nothing().with_want(Want::VERSION);
+        let peek = GetOptions::nothing().with_returning(Returning::VERSION);
         let entry = self.quiet.get(&key(name), peek).await.unwrap();
         entry.map_or_else(Version::random, |entry| entry.version.unwrap())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::{ServerUrl, trial};
-use ttl_core::{Bytes, GetOptions, Key, ManualClock, Meta, Outcome, Record, Ttl, TtlStore, Value};
+use ttl_core::{Bytes, GetOptions, Key, ManualClock, Outcome, PutResult, Record, Ttl, TtlStore, Value};
 use ttl_dynamo::{DynamoConfig, DynamoStore};
 
 use crate::raw::{self, PATIENCE, Raw};
@@ -97,7 +97,7 @@ pub(crate) fn record() -> Value {
 
 /// What a put that must be applied reports.
 #[track_caller]
-pub(crate) fn applied(outcome: ttl_core::Result<Outcome<Meta>>) -> Meta {
+pub(crate) fn applied(outcome: ttl_core::Result<Outcome<PutResult>>) -> PutResult {
     outcome.unwrap().applied().expect("an applied put")
 }
 

@@ -36,7 +36,7 @@ local function load()
   if ends <= floor then return nil end
   if kind == 'string' then return { kind = 'b', plain = true, ends = ends, cap = NEVER } end
   if kind ~= 'hash' then return { kind = 'c' } end
-  local mark = redis.call('HMGET', key, 'ttl:version', 'ttl:max')
+  local mark = redis.call('HMGET', key, 'ttl:version', 'ttl:cap')
   local kind, token, size = string.match(mark[1] or '', '^([br])([%w_-]+)%.?(%d*)$')
   local cap = NEVER
   if mark[2] then cap = #mark[2] <= 15 and string.match(mark[2], '^%d+$') and tonumber(mark[2]) end

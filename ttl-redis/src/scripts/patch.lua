@@ -369,7 +369,7 @@ if entry then
   if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
 else
   if cap ~= NEVER then
-    flat[#flat + 1] = 'ttl:max'
+    flat[#flat + 1] = 'ttl:cap'
     flat[#flat + 1] = string.format('%.0f', cap)
   end
   local touched = {}

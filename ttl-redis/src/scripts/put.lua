@@ -2,7 +2,7 @@
 -- ARGV: kind b|r, condition a|n|x|v, version, on live r|k|e|s, refresh ttl, expiry n|a|t, its length, max or '',
 -- whether the value that is met is handed back, ttl:version without the kind, then the blob, or the record's names and
 -- texts.
-local kind, condition, expected, on_live, ttl, expiry, length, max, previous, mark = unpack(ARGV, 1, 10)
+local kind, condition, expected, existing_deadline, ttl, expiry, length, max, previous, mark = unpack(ARGV, 1, 10)
 local FIRST = 11
 local asked = resolve(expiry, length)
 if not asked then return { 'X' } end
@@ -22,8 +22,8 @@ if entry then
     return { 'R', answer(entry.ends), entry.token or false, old_kind, old }
   end
   if entry.cap ~= NEVER then cap = entry.cap end
-  if on_live == 'k' then deadline = entry.ends
-  elseif on_live ~= 'r' then deadline = refreshed(entry, on_live, ttl) end
+  if existing_deadline == 'k' then deadline = entry.ends
+  elseif existing_deadline ~= 'r' then deadline = refreshed(entry, existing_deadline, ttl) end
 elseif condition == 'x' or condition == 'v' then
   return { 'A' }
 end
@@ -44,7 +44,7 @@ local denial = (stored and denied('HSET', 'n', 't')) or (deadline ~= NEVER and d
 if denial then return denial end
 local flat = { 'ttl:version', kind .. mark }
 if cap ~= NEVER then
-  flat[3] = 'ttl:max'
+  flat[3] = 'ttl:cap'
   flat[4] = string.format('%.0f', cap)
 end
 if kind == 'b' then flat[#flat + 1] = 'ttl:value' end

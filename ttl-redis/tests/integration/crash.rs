@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use ttl_core::{
-    Create, GetOptions, Lifespan, OnLive, Patch, PatchOptions, PutOptions, Record, Refresh, Ttl, TtlStore,
+    Create, ExistingDeadline, GetOptions, Lifespan, Patch, PatchOptions, PutOptions, Record, Refresh, Ttl,
+    TtlStore,
 };
 use ttl_redis::{RedisConfig, RedisStore};
 
@@ -36,12 +37,12 @@ pub(crate) fn child() -> Option<ExitCode> {
 
 /// Everything that writes, for ever, each entry with a deadline.
 async fn write(store: RedisStore, writer: u32) {
-    let capped = Lifespan::from(LONG).with_max(Ttl::days(1));
+    let capped = Lifespan::from(LONG).with_max_lifetime(Ttl::days(1));
     for n in 0_u64.. {
         let name = |what: &str| key(&format!("{what}-{writer}-{}", n % 200));
         let record = Record::new().with("n", n).with("list", [n]);
         let refresh = Refresh::reset(LONG);
-        let put = PutOptions::new(LONG).with_on_live(OnLive::Refresh(refresh));
+        let put = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Refresh(refresh));
         let _ = store.put(&name("blob"), blob("value"), PutOptions::new(LONG)).await;
         let _ = store.put(&name("capped"), blob("value"), PutOptions::new(capped)).await;
         let _ = store.put(&name("record"), record.clone().into(), put).await;

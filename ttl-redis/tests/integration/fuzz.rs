@@ -147,7 +147,7 @@ async fn patches(url: String) {
         let about = || format!("round {round}: {patch:?}\non {}", stored.to_json_text());
         match (rules, seen) {
             (Ok(None), Ok(Outcome::Refused(there))) => {
-                let touched = stored.select(&patch.to_fields().unwrap());
+                let touched = stored.project(&patch.to_fields().unwrap());
                 assert_eq!(there.is_some(), model.is_some(), "{}", about());
                 assert!(
                     there.is_none_or(|there| there.fields == touched && there.effects.is_empty()),
@@ -157,7 +157,7 @@ async fn patches(url: String) {
             }
             (Ok(Some(effects)), Ok(Outcome::Applied(outcome))) => {
                 assert_eq!(outcome.effects, effects, "{}", about());
-                let touched = expected.select(&patch.to_fields().unwrap());
+                let touched = expected.project(&patch.to_fields().unwrap());
                 assert_eq!(outcome.fields.to_json_text(), touched.to_json_text(), "{}", about());
                 model = Some(expected.clone());
             }
@@ -210,15 +210,15 @@ async fn long_lists(url: String) {
     let (space, key) = (Namespace::new(&url).await, key("k"));
     let list: Vec<String> = (0..10_000).map(|n| format!("element {}", n % 100)).collect();
     let record = Record::new().with("list", &list).with("n", 1);
-    let put = ttl_core::PutOptions::new(LONG).with_want(ttl_core::Want::DEADLINE);
+    let put = ttl_core::PutOptions::new(LONG).with_returning(ttl_core::Returning::DEADLINE);
     let before = crate::support::applied(space.store.put(&key, record.into(), put).await);
     let patch = Patch::new().increment("n", 1).remove_value("list", "element 7").pop_back("list");
-    let options = PatchOptions::new().with_want(ttl_core::Want::DEADLINE);
+    let options = PatchOptions::new().with_returning(ttl_core::Returning::DEADLINE);
     let outcome = space.store.patch(&key, &patch, options).await.unwrap().applied().unwrap();
     assert_eq!(outcome.effects[1], ttl_core::Effect::Removed(100));
     assert_eq!(outcome.effects[2], ttl_core::Effect::Popped(Some(json!("element 99"))));
     assert_eq!(outcome.fields.get("n"), Some(&json!(2)));
-    assert_eq!(outcome.meta.deadline, before.deadline);
+    assert_eq!(outcome.deadline, before.deadline);
     let Value::Record(record) = value(&space.store, &key).await else { panic!("a record") };
     assert_eq!(record.get("list").and_then(Json::as_array).map(Vec::len), Some(9_899));
 

@@ -6,8 +6,8 @@ use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Condition, Create, DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, Fields, GetOptions, Kind,
-    Patch, PatchOptions, PutItem, PutOptions, Record, Refresh, Result, ScanOptions, Select, TtlStore,
-    Version, Want,
+    Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Refresh, Result, Returning, ScanOptions,
+    TtlStore, Version,
 };
 use ttl_redis::{RedisConfig, RedisStore};
 
@@ -159,10 +159,13 @@ async fn reads(url: String) {
         ("blob", GetOptions::new()),
         ("blob", GetOptions::new().with_kind(Kind::Blob)),
         ("record", GetOptions::new().with_kind(Kind::Record)),
-        ("record", GetOptions::new().with_select(Select::Fields(Fields::new(["n", "list"]).unwrap()))),
+        (
+            "record",
+            GetOptions::new().with_projection(Projection::Fields(Fields::new(["n", "list"]).unwrap())),
+        ),
         ("blob", GetOptions::nothing()),
-        ("blob", GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION)),
-        ("record", GetOptions::new().with_want(Want::DEADLINE | Want::VERSION)),
+        ("blob", GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION)),
+        ("record", GetOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION)),
         ("record", GetOptions::new().with_refresh(Refresh::reset(LONG))),
     ];
     for (name, options) in gets {

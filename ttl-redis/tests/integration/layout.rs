@@ -8,7 +8,7 @@ use serde_json::json;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Condition, DeleteOptions, ErrorKind, Expiry, Fields, GetOptions, Kind, Lifespan, Patch, PatchOptions,
-    PutOptions, Record, Select, Ttl, TtlStore, Value, Want,
+    Projection, PutOptions, Record, Returning, Ttl, TtlStore, Value,
 };
 
 use crate::support::{LONG, Namespace, applied, blob, key, value, with_server};
@@ -42,14 +42,19 @@ async fn run<T: redis::FromRedisValue>(space: &Namespace, command: &[&str]) -> T
 async fn blobs(url: String) {
     let space = Namespace::new(&url).await;
     let bytes = b"\0\xff any bytes".to_vec();
-    let put = PutOptions::new(Expiry::Never).with_want(Want::VERSION);
+    let put = PutOptions::new(Expiry::Never).with_returning(Returning::VERSION);
     let meta = applied(space.store.put(&key("k"), bytes.clone().into(), put).await);
     assert_eq!(run::<String>(&space, &["TYPE", &space.full("k")]).await, "string");
     assert_eq!(run::<Vec<u8>>(&space, &["GET", &space.full("k")]).await, bytes);
     assert_eq!(run::<i64>(&space, &["PTTL", &space.full("k")]).await, -1);
 
-    applied(space.store.put(&key("abc"), blob("abc"), PutOptions::new(LONG).with_want(Want::VERSION)).await);
-    let peek = GetOptions::nothing().with_want(Want::VERSION);
+    applied(
+        space
+            .store
+            .put(&key("abc"), blob("abc"), PutOptions::new(LONG).with_returning(Returning::VERSION))
+            .await,
+    );
+    let peek = GetOptions::nothing().with_returning(Returning::VERSION);
     let version = space.store.get(&key("abc"), peek).await.unwrap().unwrap().version.unwrap();
     assert_eq!(version.to_string(), "a9993e364706816aba3e25717850c26c9cd0d89d", "the SHA-1 of the content");
     assert_eq!(meta.version.unwrap().as_bytes().len(), 20);
@@ -63,7 +68,7 @@ async fn records(url: String) {
         .with("text", "a\"b")
         .with("nested", json!({ "b": [1, null, {}], "a": true }))
         .with("naïve name", json!([]));
-    let put = PutOptions::new(LONG).with_want(Want::VERSION);
+    let put = PutOptions::new(LONG).with_returning(Returning::VERSION);
     let meta = applied(space.store.put(&key("k"), record.clone().into(), put).await);
     let mut fields = hash(&space, "k").await;
     let mark = fields.remove("ttl:version").unwrap();
@@ -97,20 +102,20 @@ async fn records(url: String) {
 
 async fn capped_blobs(url: String) {
     let space = Namespace::new(&url).await;
-    let lifespan = Lifespan::from(Ttl::minutes(1)).with_max(LONG);
+    let lifespan = Lifespan::from(Ttl::minutes(1)).with_max_lifetime(LONG);
     applied(space.store.put(&key("k"), blob("value"), PutOptions::new(lifespan)).await);
     let fields = hash(&space, "k").await;
-    assert_eq!(fields.keys().collect::<Vec<_>>(), ["ttl:max", "ttl:value", "ttl:version"]);
+    assert_eq!(fields.keys().collect::<Vec<_>>(), ["ttl:cap", "ttl:value", "ttl:version"]);
     assert_eq!(fields["ttl:value"], "value");
     assert_eq!((fields["ttl:version"].len(), &fields["ttl:version"][..1]), (23, "b"));
     let expiry: u64 = run(&space, &["PEXPIRETIME", &space.full("k")]).await;
-    let cap: u64 = fields["ttl:max"].parse().unwrap();
+    let cap: u64 = fields["ttl:cap"].parse().unwrap();
     assert_eq!(cap - (expiry + 1), Ttl::minutes(59).as_millis(), "one clock for deadline and cap");
 
     // A plain put keeps the cap; only delete and put make it a string again.
     applied(space.store.put(&key("k"), blob("other"), PutOptions::new(Expiry::Never)).await);
     let fields = hash(&space, "k").await;
-    assert_eq!((&*fields["ttl:value"], &*fields["ttl:max"]), ("other", &*cap.to_string()));
+    assert_eq!((&*fields["ttl:value"], &*fields["ttl:cap"]), ("other", &*cap.to_string()));
     assert_eq!(run::<u64>(&space, &["PEXPIRETIME", &space.full("k")]).await + 1, cap);
     assert_eq!(value(&space.store, &key("k")).await, blob("other"));
     assert!(space.store.delete(&key("k"), DeleteOptions::new()).await.unwrap().is_applied());
@@ -122,11 +127,11 @@ async fn deadlines(url: String) {
     let space = Namespace::new(&url).await;
     let at = UNIX_EPOCH + Duration::from_millis(2_000_000_000_123);
     for value in [blob("v"), Record::new().into()] {
-        let put = PutOptions::new(at).with_want(Want::DEADLINE);
+        let put = PutOptions::new(at).with_returning(Returning::DEADLINE);
         let meta = applied(space.store.put(&key("k"), value, put).await);
         assert_eq!(meta.deadline.unwrap().as_epoch_millis(), 2_000_000_000_123);
         assert_eq!(run::<u64>(&space, &["PEXPIRETIME", &space.full("k")]).await, 2_000_000_000_122);
-        let peek = GetOptions::nothing().with_want(Want::DEADLINE);
+        let peek = GetOptions::nothing().with_returning(Returning::DEADLINE);
         let entry = space.store.get(&key("k"), peek).await.unwrap().unwrap();
         assert_eq!(entry.deadline, meta.deadline);
     }
@@ -179,10 +184,10 @@ async fn not_ours(url: String) {
             GetOptions::new().with_kind(Kind::Blob),
             GetOptions::new().with_kind(Kind::Record),
             GetOptions::new().with_refresh(refresh),
-            GetOptions::new().with_want(Want::DEADLINE | Want::VERSION),
-            GetOptions::new().with_select(Select::Fields(Fields::new(["f"]).unwrap())),
+            GetOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION),
+            GetOptions::new().with_projection(Projection::Fields(Fields::new(["f"]).unwrap())),
             GetOptions::nothing(),
-            GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION),
+            GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION),
         ];
         for (at, options) in gets.into_iter().enumerate() {
             if number >= 4 && at >= 6 {
@@ -236,11 +241,16 @@ async fn damage(url: String) {
         [
             GetOptions::new(),
             GetOptions::new().with_kind(Kind::Record),
-            GetOptions::new().with_want(Want::DEADLINE | Want::VERSION),
-            GetOptions::new().with_select(Select::Fields(Fields::new(["f"]).unwrap())),
+            GetOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION),
+            GetOptions::new().with_projection(Projection::Fields(Fields::new(["f"]).unwrap())),
         ]
     };
-    let peeks = || [GetOptions::nothing(), GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION)];
+    let peeks = || {
+        [
+            GetOptions::nothing(),
+            GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION),
+        ]
+    };
     // Texts that are no JSON: the entry is there, and its value is corrupt.
     for text in ["", "nan", "0x10", "1,2", "007", "{"] {
         let _: i64 = run(&space, &["HSET", &full, "ttl:version", mark, "f", text]).await;
@@ -260,7 +270,7 @@ async fn damage(url: String) {
     }
     // Caps that are no instant.
     for cap in ["", "nan", "0x10", "1e300", "-5", "soon"] {
-        let _: i64 = run(&space, &["HSET", &full, "ttl:version", mark, "ttl:max", cap, "f", "1"]).await;
+        let _: i64 = run(&space, &["HSET", &full, "ttl:version", mark, "ttl:cap", cap, "f", "1"]).await;
         for get in gets().into_iter().chain(peeks()) {
             let error = store.get(&key("k"), get.clone()).await.expect_err(cap);
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{cap:?} {get:?}");
@@ -273,7 +283,7 @@ async fn damage(url: String) {
     let (past, future) = ((now - hour).to_string(), (now + hour).to_string());
     for expiry in ["never", "later"] {
         for (cap, live) in [(&past, false), (&future, true)] {
-            let _: i64 = run(&space, &["HSET", &full, "ttl:version", mark, "ttl:max", cap, "f", "1"]).await;
+            let _: i64 = run(&space, &["HSET", &full, "ttl:version", mark, "ttl:cap", cap, "f", "1"]).await;
             if expiry == "later" {
                 let _: i64 = run(&space, &["PEXPIRE", &full, &(2 * hour).to_string()]).await;
             }
@@ -284,11 +294,15 @@ async fn damage(url: String) {
                     assert_eq!(deadline.as_epoch_millis().to_string(), *cap, "{expiry} {get:?}");
                 }
             }
-            for select in [Select::Nothing, Select::All] {
-                for want in [Want::empty(), Want::DEADLINE, Want::DEADLINE | Want::VERSION] {
-                    let scan = ttl_core::ScanOptions::new("").with_select(select.clone()).with_want(want);
+            for projection in [Projection::Nothing, Projection::All] {
+                for returning in
+                    [Returning::empty(), Returning::DEADLINE, Returning::DEADLINE | Returning::VERSION]
+                {
+                    let scan = ttl_core::ScanOptions::new("")
+                        .with_projection(projection.clone())
+                        .with_returning(returning);
                     let page = store.scan(scan).await.unwrap();
-                    assert_eq!(page.items.len(), usize::from(live), "{expiry} {select:?} {want:?}");
+                    assert_eq!(page.items.len(), usize::from(live), "{expiry} {projection:?} {returning:?}");
                 }
             }
             let _: i64 = run(&space, &["DEL", &full]).await;

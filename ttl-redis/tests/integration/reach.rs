@@ -12,8 +12,8 @@ use tracing::span::{Attributes, Id, Record as SpanRecord};
 use tracing::{Event, Level, Metadata, Subscriber};
 use ttl_conformance::servers::free_port;
 use ttl_core::{
-    ErrorKind, Fields, GetOptions, Kind, Patch, PatchOptions, PutOptions, Record, Refresh, ScanOptions,
-    Select, TtlStore, Want,
+    ErrorKind, Fields, GetOptions, Kind, Patch, PatchOptions, Projection, PutOptions, Record, Refresh,
+    Returning, ScanOptions, TtlStore,
 };
 use ttl_redis::{RedisConfig, RedisStore};
 
@@ -39,18 +39,22 @@ async fn works(store: &RedisStore) {
     applied(store.put(&key("record"), record.clone().into(), PutOptions::new(LONG)).await);
     assert_eq!(value(store, &key("blob")).await, blob("v"));
     assert_eq!(value(store, &key("record")).await, record.clone().into());
-    let typed = GetOptions::new().with_kind(Kind::Record).with_want(Want::VERSION);
+    let typed = GetOptions::new().with_kind(Kind::Record).with_returning(Returning::VERSION);
     assert!(store.get(&key("record"), typed).await.unwrap().unwrap().version.is_some());
-    let some = Select::Fields(Fields::new(["n"]).unwrap());
-    let entry = store.get(&key("record"), GetOptions::new().with_select(some)).await.unwrap().unwrap();
+    let some = Projection::Fields(Fields::new(["n"]).unwrap());
+    let entry = store.get(&key("record"), GetOptions::new().with_projection(some)).await.unwrap().unwrap();
     assert_eq!(entry.value.unwrap(), Record::new().with("n", 1).into());
-    let all = GetOptions::new().with_want(Want::DEADLINE | Want::VERSION).with_refresh(Refresh::reset(LONG));
+    let all = GetOptions::new()
+        .with_returning(Returning::DEADLINE | Returning::VERSION)
+        .with_refresh(Refresh::reset(LONG));
     let entry = store.get(&key("record"), all).await.unwrap().unwrap();
     assert_eq!(entry.value.unwrap(), record.into());
     let patch = Patch::new().increment("n", 1).pop_back("list");
     let outcome = store.patch(&key("record"), &patch, PatchOptions::new()).await.unwrap().applied().unwrap();
     assert_eq!(outcome.fields, Record::new().with("n", 2).with("list", [0_u8; 0]));
-    let scan = ScanOptions::new("").with_select(Select::All).with_want(Want::DEADLINE | Want::VERSION);
+    let scan = ScanOptions::new("")
+        .with_projection(Projection::All)
+        .with_returning(Returning::DEADLINE | Returning::VERSION);
     assert_eq!(store.scan(scan).await.unwrap().items.len(), 2);
 }
 

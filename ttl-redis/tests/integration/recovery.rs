@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    DeleteOptions, ErrorKind, GetOptions, Key, PutItem, PutOptions, Refresh, Result, TtlStore, Value, Want,
+    DeleteOptions, ErrorKind, GetOptions, Key, PutItem, PutOptions, Refresh, Result, Returning, TtlStore,
+    Value,
 };
 use ttl_redis::{RedisConfig, RedisStore};
 
@@ -265,7 +266,7 @@ async fn refresh() {
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Timeout, true));
     assert!(error.to_string().contains("the refresh may still be applied"), "{error}");
     eventually("an answer", || async { store.get(&key("k"), GetOptions::new()).await.is_ok() }).await;
-    let life = GetOptions::nothing().with_want(Want::DEADLINE);
+    let life = GetOptions::nothing().with_returning(Returning::DEADLINE);
     assert!(store.get(&key("k"), life).await.unwrap().unwrap().deadline.is_some());
     assert_eq!(value(&store, &key("k")).await, blob("v"), "the value did not change");
 }

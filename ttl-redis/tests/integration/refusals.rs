@@ -3,7 +3,7 @@
 use libtest_mimic::Trial;
 use ttl_core::{
     DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, Fields, GetOptions, Patch, PatchOptions,
-    PutOptions, Record, Refresh, Select, Ttl, TtlStore, Value, Want,
+    Projection, PutOptions, Record, Refresh, Returning, Ttl, TtlStore, Value,
 };
 use ttl_redis::{RedisConfig, RedisStore};
 
@@ -49,27 +49,29 @@ async fn refused(command: &'static [&'static str]) {
     let store = RedisStore::connect(&config(&server)).await.unwrap();
     let mut raw = raw(&server.url()).await;
     fill(&store).await;
-    let wanted = GetOptions::nothing().with_want(Want::DEADLINE | Want::VERSION);
+    let wanted = GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION);
     let before = store.get(&key("record"), wanted.clone()).await.unwrap().unwrap();
     run(&mut raw, command).await;
 
     let refresh = Refresh::extend_only(Ttl::days(1));
     let reads = [
-        ("blob", Select::All),
-        ("record", Select::All),
-        ("record", Select::Nothing),
-        ("record", Select::Fields(Fields::new(["n"]).unwrap())),
+        ("blob", Projection::All),
+        ("record", Projection::All),
+        ("record", Projection::Nothing),
+        ("record", Projection::Fields(Fields::new(["n"]).unwrap())),
     ];
-    for (name, select) in reads {
-        let get =
-            GetOptions::new().with_select(select.clone()).with_refresh(refresh).with_want(Want::DEADLINE);
+    for (name, projection) in reads {
+        let get = GetOptions::new()
+            .with_projection(projection.clone())
+            .with_refresh(refresh)
+            .with_returning(Returning::DEADLINE);
         for entry in [
             store.get(&key(name), get.clone()).await.unwrap().unwrap(),
             store.get_many(&[key(name)], get).await.remove(0).unwrap().unwrap(),
         ] {
             let error = entry.refresh_error.expect("the refresh's error");
             assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Unavailable, true), "{error}");
-            assert_eq!(entry.value.is_some(), select != Select::Nothing);
+            assert_eq!(entry.value.is_some(), projection != Projection::Nothing);
             assert!(entry.deadline.is_some());
         }
     }
@@ -214,10 +216,10 @@ async fn halves() {
     let owner = RedisStore::connect(&config(&server)).await.unwrap();
     let before: Value = Record::new().with("m", 1).with("n", 1).into();
     applied(owner.put(&key("k"), before.clone(), PutOptions::new(LONG)).await);
-    let wanted = GetOptions::new().with_want(Want::DEADLINE | Want::VERSION);
+    let wanted = GetOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION);
     let entry = owner.get(&key("k"), wanted.clone()).await.unwrap().unwrap();
 
-    let capped = PutOptions::new(ttl_core::Lifespan::from(LONG).with_max(LONG));
+    let capped = PutOptions::new(ttl_core::Lifespan::from(LONG).with_max_lifetime(LONG));
     let persist = ExpiryChange::Set(ttl_core::Expiry::Never);
     for (name, _) in users {
         let store = RedisStore::connect(&config(&server).with_credentials(name, "p")).await.unwrap();

@@ -6,7 +6,8 @@ use std::num::NonZeroUsize;
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    DeleteOptions, ErrorKind, Fields, Key, PutItem, PutOptions, Record, ScanOptions, Select, TtlStore, Want,
+    DeleteOptions, ErrorKind, Fields, Key, Projection, PutItem, PutOptions, Record, Returning, ScanOptions,
+    TtlStore,
 };
 use ttl_redis::{RedisConfig, RedisStore};
 
@@ -92,9 +93,10 @@ async fn foreign(url: String) {
         .await
         .unwrap();
     let damage = ["hash", "list", "set"];
-    for select in [Select::Nothing, Select::All, Select::Fields(Fields::new(["n"]).unwrap())] {
-        for want in [Want::empty(), Want::DEADLINE, Want::DEADLINE | Want::VERSION] {
-            let options = ScanOptions::new("").with_select(select.clone()).with_want(want);
+    for projection in [Projection::Nothing, Projection::All, Projection::Fields(Fields::new(["n"]).unwrap())]
+    {
+        for returning in [Returning::empty(), Returning::DEADLINE, Returning::DEADLINE | Returning::VERSION] {
+            let options = ScanOptions::new("").with_projection(projection.clone()).with_returning(returning);
             let page = space.store.scan(options).await.unwrap();
             let (mut read, mut unread) = (Vec::new(), Vec::new());
             for item in page.items {
@@ -106,12 +108,12 @@ async fn foreign(url: String) {
                         continue;
                     }
                 };
-                assert_eq!(entry.deadline.is_some(), want.contains(Want::DEADLINE));
-                assert_eq!(entry.version.is_some(), want.contains(Want::VERSION));
-                let expected = match select {
-                    Select::Nothing => false,
-                    Select::All => true,
-                    Select::Fields(_) => item.key.as_str() == "record",
+                assert_eq!(entry.deadline.is_some(), returning.contains(Returning::DEADLINE));
+                assert_eq!(entry.version.is_some(), returning.contains(Returning::VERSION));
+                let expected = match projection {
+                    Projection::Nothing => false,
+                    Projection::All => true,
+                    Projection::Fields(_) => item.key.as_str() == "record",
                 };
                 assert_eq!(entry.value.is_some(), expected, "{}", item.key.as_str());
                 read.push(item.key.into_string());
@@ -125,7 +127,7 @@ async fn foreign(url: String) {
         }
     }
     redis::cmd("HSET").arg(space.full("record")).arg("n").arg("{").exec_async(&mut raw).await.unwrap();
-    let page = space.store.scan(ScanOptions::new("").with_select(Select::All)).await.unwrap();
+    let page = space.store.scan(ScanOptions::new("").with_projection(Projection::All)).await.unwrap();
     let damaged = page.items.iter().find(|item| item.key.as_str() == "record").unwrap();
     assert_eq!(damaged.entry.as_ref().unwrap_err().kind(), ErrorKind::Corrupt);
     // Whoever is shown what cannot be read can delete it.

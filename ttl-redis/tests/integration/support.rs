@@ -5,7 +5,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use redis::aio::MultiplexedConnection;
 use ttl_conformance::servers::{ServerUrl, trial};
-use ttl_core::{Bytes, GetOptions, Key, Meta, Outcome, TtlStore, Value, Version};
+use ttl_core::{Bytes, GetOptions, Key, Outcome, PutResult, TtlStore, Value, Version};
 use ttl_redis::{RedisConfig, RedisStore};
 
 pub(crate) const LONG: ttl_core::Ttl = ttl_core::Ttl::hours(1);
@@ -59,7 +59,7 @@ pub(crate) fn key(text: &str) -> Key {
 }
 
 /// What a put that must be applied reports.
-pub(crate) fn applied(outcome: ttl_core::Result<Outcome<Meta>>) -> Meta {
+pub(crate) fn applied(outcome: ttl_core::Result<Outcome<PutResult>>) -> PutResult {
     outcome.unwrap().applied().expect("an applied put")
 }
 

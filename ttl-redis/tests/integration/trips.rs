@@ -7,9 +7,9 @@ use libtest_mimic::Trial;
 use serde_json::json;
 use ttl_conformance::servers::{ServerUrl, trial};
 use ttl_core::{
-    Condition, Create, DeleteOptions, ErrorKind, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions,
-    Guard, Key, Kind, Lifespan, OnLive, Outcome, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh,
-    ScanOptions, Select, Ttl, TtlStore, Value, Want,
+    Condition, Create, DeleteOptions, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
+    Fields, GetOptions, Guard, Key, Kind, Lifespan, Outcome, Patch, PatchOptions, Projection, PutItem,
+    PutOptions, Record, Refresh, Returning, ScanOptions, Ttl, TtlStore, Value,
 };
 use ttl_redis::{RedisConfig, RedisStore};
 
@@ -67,7 +67,7 @@ impl Counted {
 
     /// A blob, a record, a capped blob, a capped record.
     async fn fill(&self) {
-        let capped = Lifespan::from(LONG).with_max(Ttl::days(1));
+        let capped = Lifespan::from(LONG).with_max_lifetime(Ttl::days(1));
         for (name, value, lifespan) in [
             ("blob", blob("value"), LONG.into()),
             ("record", record(), LONG.into()),
@@ -84,8 +84,8 @@ fn record() -> Value {
     Record::new().with("n", 1).with("list", json!([1, 2, 3])).into()
 }
 
-fn some_fields() -> Select {
-    Select::Fields(Fields::new(["n", "missing"]).unwrap())
+fn some_fields() -> Projection {
+    Projection::Fields(Fields::new(["n", "missing"]).unwrap())
 }
 
 async fn gets(url: String) {
@@ -101,13 +101,23 @@ async fn gets(url: String) {
     for (name, stored) in names {
         for refresh in refreshes {
             for kind in [None, Some(stored)] {
-                for want in [Want::empty(), Want::DEADLINE, Want::VERSION, Want::DEADLINE | Want::VERSION] {
-                    for select in [Select::All, Select::Nothing, some_fields()] {
-                        if matches!(select, Select::Fields(_)) && stored == Kind::Blob && name != "absent" {
+                for returning in [
+                    Returning::empty(),
+                    Returning::DEADLINE,
+                    Returning::VERSION,
+                    Returning::DEADLINE | Returning::VERSION,
+                ] {
+                    for projection in [Projection::All, Projection::Nothing, some_fields()] {
+                        if matches!(projection, Projection::Fields(_))
+                            && stored == Kind::Blob
+                            && name != "absent"
+                        {
                             continue;
                         }
-                        let mut get =
-                            GetOptions::new().with_select(select).with_want(want).with_refresh(refresh);
+                        let mut get = GetOptions::new()
+                            .with_projection(projection)
+                            .with_returning(returning)
+                            .with_refresh(refresh);
                         get.kind = kind;
                         let about = format!("a get of {name}: {get:?}");
                         let entry = counted.store.get(&key(name), get).await.unwrap();
@@ -132,14 +142,16 @@ async fn puts(url: String) {
         for condition in conditions {
             for expiry in expiries {
                 for max in [None, Some(Ttl::days(1))] {
-                    for on_live in
-                        [OnLive::Replace, OnLive::Keep, OnLive::Refresh(Refresh::extend_only(LONG))]
-                    {
-                        for (want, previous) in [
-                            (Want::empty(), false),
-                            (Want::DEADLINE | Want::VERSION, false),
-                            (Want::empty(), true),
-                            (Want::DEADLINE | Want::VERSION, true),
+                    for existing_deadline in [
+                        ExistingDeadline::Replace,
+                        ExistingDeadline::Keep,
+                        ExistingDeadline::Refresh(Refresh::extend_only(LONG)),
+                    ] {
+                        for (returning, previous) in [
+                            (Returning::empty(), false),
+                            (Returning::DEADLINE | Returning::VERSION, false),
+                            (Returning::empty(), true),
+                            (Returning::DEADLINE | Returning::VERSION, true),
                         ] {
                             counted.fill().await;
                             let (name, value) = match stored {
@@ -150,11 +162,11 @@ async fn puts(url: String) {
                             let _ =
                                 counted.space.store.delete(&key("new"), DeleteOptions::new()).await.unwrap();
                             let mut lifespan = Lifespan::new(expiry);
-                            lifespan.max = max;
+                            lifespan.max_lifetime = max;
                             let mut put = PutOptions::new(lifespan)
                                 .with_condition(condition)
-                                .with_on_live(on_live)
-                                .with_want(want);
+                                .with_existing_deadline(existing_deadline)
+                                .with_returning(returning);
                             put.previous = previous;
                             let about = format!("a put over {name}: {put:?}");
                             let _ = counted.store.put(&key(name), value, put).await.unwrap();
@@ -204,7 +216,7 @@ async fn changes(url: String) {
             for patch in [Patch::new(), Patch::new().increment("n", 1), whole.clone()] {
                 let mut options = PatchOptions::new()
                     .with_refresh(Refresh::reset(LONG))
-                    .with_want(Want::DEADLINE | Want::VERSION);
+                    .with_returning(Returning::DEADLINE | Returning::VERSION);
                 options.create.clone_from(&create);
                 let _ = counted.store.patch(&key(name), &patch, options).await.unwrap();
                 counted.expect(1, &format!("a patch of {name}: {patch:?}"));
@@ -216,23 +228,23 @@ async fn changes(url: String) {
             let patch = Patch::new().append("list", 1).increment_within("n", 1, ..=most);
             let options = PatchOptions::new()
                 .with_refresh(Refresh::reset(LONG))
-                .with_want(Want::DEADLINE | Want::VERSION);
+                .with_returning(Returning::DEADLINE | Returning::VERSION);
             let outcome = counted.store.patch(&key(name), &patch, options).await.unwrap();
             counted.expect(1, &format!("an increment of {name} with bounds"));
             assert_eq!(outcome.is_refused(), refused);
             let there = outcome.refused();
             assert_eq!(
-                there.is_some_and(|there| there.meta.deadline.is_some() && there.fields.contains("n")),
+                there.is_some_and(|there| there.deadline.is_some() && there.fields.contains("n")),
                 refused
             );
         }
     }
     for name in names {
-        for select in [Select::Nothing, Select::All] {
+        for projection in [Projection::Nothing, Projection::All] {
             counted.fill().await;
-            let delete = DeleteOptions::new().with_select(select.clone());
+            let delete = DeleteOptions::new().with_projection(projection.clone());
             let _ = counted.store.delete(&key(name), delete).await.unwrap();
-            counted.expect(1, &format!("a delete of {name}: {select:?}"));
+            counted.expect(1, &format!("a delete of {name}: {projection:?}"));
         }
     }
 }

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Clock, Condition, Deadline, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, ManualClock,
-    Patch, PatchOptions, PutOptions, Refresh, Ttl, TtlStore, Want,
+    Patch, PatchOptions, PutOptions, Refresh, Returning, Ttl, TtlStore,
 };
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
@@ -78,12 +78,12 @@ async fn own(space: Space) {
 
     // The same deadline for both.
     applied(ahead.put(&key("k"), blob("v"), minute()).await);
-    let peek = || GetOptions::nothing().with_want(Want::DEADLINE);
+    let peek = || GetOptions::nothing().with_returning(Returning::DEADLINE);
     let seen = behind.get(&key("k"), peek()).await.unwrap().unwrap().deadline;
     assert_eq!(seen, ahead.get(&key("k"), peek()).await.unwrap().unwrap().deadline);
     // A refresh by the one behind moves nothing back.
     let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::minutes(1)));
-    let entry = behind.get(&key("k"), refresh.with_want(Want::DEADLINE)).await.unwrap().unwrap();
+    let entry = behind.get(&key("k"), refresh.with_returning(Returning::DEADLINE)).await.unwrap().unwrap();
     assert_eq!(entry.deadline, seen);
 }
 
@@ -121,13 +121,14 @@ fn writer_clock(pair: &Pair, number: usize) -> ManualClock {
 async fn taken_over(space: Space) {
     let pair = Pair::new(space).await;
     let (behind, ahead) = (&pair.space.store, &pair.ahead);
-    let absent = || PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_want(Want::VERSION);
-    let short = PutOptions::new(Ttl::seconds(10)).with_want(Want::VERSION);
+    let absent =
+        || PutOptions::new(LONG).with_condition(Condition::IfAbsent).with_returning(Returning::VERSION);
+    let short = PutOptions::new(Ttl::seconds(10)).with_returning(Returning::VERSION);
     let old = applied(behind.put(&key("k"), record().into(), short).await);
 
     // Over for the one ahead: no operation of it takes anything from the entry, and none moves it.
     let seen = async || {
-        let peek = GetOptions::new().with_want(Want::DEADLINE);
+        let peek = GetOptions::new().with_returning(Returning::DEADLINE);
         behind.get(&key("k"), peek).await.unwrap().map(|entry| (entry.value, entry.deadline))
     };
     let before = seen().await;
@@ -156,7 +157,7 @@ async fn taken_over(space: Space) {
     assert!(behind.put(&key("k"), blob("late"), absent()).await.unwrap().is_refused());
     let swap = PutOptions::new(LONG).with_condition(Condition::IfVersion(old.version.unwrap()));
     assert!(behind.put(&key("k"), blob("late"), swap).await.unwrap().is_refused());
-    let peek = GetOptions::nothing().with_want(Want::VERSION);
+    let peek = GetOptions::nothing().with_returning(Returning::VERSION);
     assert_eq!(behind.get(&key("k"), peek).await.unwrap().unwrap().version, new.version);
 }
 
@@ -169,7 +170,7 @@ async fn last(space: Space) {
         let timestamp = micros + ahead * 1_000_000;
         let cql = format!(
             "UPDATE {{}} USING TTL 300 AND TIMESTAMP {timestamp} SET kind = 1, value = 0x61, deadline = {until}, covers = \
-             {until}, max_deadline = {}, version = 00000000-0000-4000-8000-000000000007 WHERE key = '{name}'",
+             {until}, cap = {}, version = 00000000-0000-4000-8000-000000000007 WHERE key = '{name}'",
             i64::MAX
         );
         space.raw.run(&cql).await;
@@ -186,7 +187,7 @@ async fn last(space: Space) {
             let done = applied(store.expire(&key(&name), change, ExpireOptions::new()).await);
             assert!(done.changed, "{to:?} after a write {ahead} s ahead");
             let seen = store
-                .get(&key(&name), GetOptions::nothing().with_want(Want::DEADLINE))
+                .get(&key(&name), GetOptions::nothing().with_returning(Returning::DEADLINE))
                 .await
                 .unwrap()
                 .unwrap();
@@ -218,7 +219,7 @@ async fn broken(space: Space) {
         .raw
         .run(&format!(
             "UPDATE {{}} USING TTL 300 AND TIMESTAMP {far} SET kind = 1, value = 0x61, deadline = {until}, covers = {until}, \
-             max_deadline = {}, version = 00000000-0000-4000-8000-000000000007 WHERE key = 'far'",
+             cap = {}, version = 00000000-0000-4000-8000-000000000007 WHERE key = 'far'",
             i64::MAX
         ))
         .await;

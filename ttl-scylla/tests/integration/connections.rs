@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    ErrorKind, GetOptions, Patch, PatchOptions, PutOptions, Record, ScanOptions, Select, TtlStore, Value,
+    ErrorKind, GetOptions, Patch, PatchOptions, Projection, PutOptions, Record, ScanOptions, TtlStore, Value,
 };
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
@@ -51,7 +51,7 @@ async fn compressed(space: Space) {
             let entry = reader.get(&key(&record), GetOptions::new()).await.unwrap().unwrap();
             assert_eq!(entry.value, Some(expected.clone().into()), "{compression:?}");
         }
-        let page = store.scan(ScanOptions::new("").with_select(Select::All)).await.unwrap();
+        let page = store.scan(ScanOptions::new("").with_projection(Projection::All)).await.unwrap();
         assert!(page.items.len() >= 2);
         assert!(space.wire.compressed() > before, "{compression:?}");
     }

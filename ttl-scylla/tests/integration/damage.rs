@@ -5,7 +5,7 @@ use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Condition, DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Key, Patch, PatchOptions,
-    PutOptions, Refresh, ScanOptions, Select, Ttl, TtlStore, Version, Want,
+    Projection, PutOptions, Refresh, Returning, ScanOptions, Ttl, TtlStore, Version,
 };
 use ttl_scylla::Mode;
 use uuid::Uuid;
@@ -35,7 +35,7 @@ fn live(space: &Space) -> Cells {
         value: Some(b"v".to_vec()),
         deadline: ahead,
         covers: ahead,
-        max_deadline: Some(NEVER),
+        cap: Some(NEVER),
         version: Some(Uuid::from_u128(7)),
         created: Some(7),
     }
@@ -56,14 +56,11 @@ fn damages(space: &Space) -> Vec<(Cells, bool)> {
     for kind in [None, Some(0), Some(-128), Some(127), Some(3), Some(4)] {
         all.push((Cells { kind, ..live() }, false));
     }
-    for max_deadline in [None, Some(0), Some(i64::MIN), Some(-1), Some(1), Some(NEVER - 1)] {
-        all.push((Cells { max_deadline, ..live() }, false));
+    for cap in [None, Some(0), Some(i64::MIN), Some(-1), Some(1), Some(NEVER - 1)] {
+        all.push((Cells { cap, ..live() }, false));
     }
-    all.push((Cells { max_deadline: None, version: None, kind: None, ..live() }, false));
-    all.push((
-        Cells { kind: Some(-128), max_deadline: Some(i64::MIN), version: Some(SENTINEL), ..live() },
-        false,
-    ));
+    all.push((Cells { cap: None, version: None, kind: None, ..live() }, false));
+    all.push((Cells { kind: Some(-128), cap: Some(i64::MIN), version: Some(SENTINEL), ..live() }, false));
     all.push((Cells { value: None, ..live() }, false));
     for value in ["", "{", "[]", "7", "{\"a\":1}x", "{\"a\":\"\u{0}\"}"] {
         all.push((Cells { kind: Some(2), value: Some(value.into()), ..live() }, false));
@@ -75,7 +72,7 @@ fn damages(space: &Space) -> Vec<(Cells, bool)> {
 
 /// What a scan says of a key: nothing, a value, or an error.
 async fn scanned(space: &Space, key: &Key) -> Option<Result<(), ErrorKind>> {
-    let options = ScanOptions::new(key.as_str()).with_select(Select::All);
+    let options = ScanOptions::new(key.as_str()).with_projection(Projection::All);
     let page = space.store.scan(options).await.unwrap();
     assert!(page.items.len() < 2);
     let item = page.items.into_iter().next()?;
@@ -104,7 +101,7 @@ async fn damaged(space: Space) {
 
 /// A creation that cannot be read: an entry like others, but `Corrupt` to whoever wants it, which changes nothing.
 async fn created(space: Space) {
-    let want = Want::CREATED_AT | Want::DEADLINE;
+    let returning = Returning::CREATED_AT | Returning::DEADLINE;
     for created in [None, Some(-1), Some(i64::MIN)] {
         for (kind, value) in [(1, "v"), (2, "{\"n\":1}")] {
             let name = key(&space.name());
@@ -113,15 +110,15 @@ async fn created(space: Space) {
             let before = space.raw.find(name.as_str()).await.map(|found| found.cells);
             let refresh = Refresh::extend_only(Ttl::hours(9));
             for get in [GetOptions::new(), GetOptions::nothing(), GetOptions::new().with_refresh(refresh)] {
-                let error = space.store.get(&name, get.with_want(want)).await.unwrap_err();
+                let error = space.store.get(&name, get.with_returning(returning)).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Corrupt, "{created:?}");
             }
-            let scan = ScanOptions::new(name.as_str()).with_want(want);
+            let scan = ScanOptions::new(name.as_str()).with_returning(returning);
             let item = space.store.scan(scan).await.unwrap().items.remove(0);
             assert_eq!(item.entry.unwrap_err().kind(), ErrorKind::Corrupt, "{created:?}");
             if kind == 2 && space.store.capabilities().patch {
                 let patch = Patch::new().increment("n", 1);
-                let wanting = PatchOptions::new().with_want(want);
+                let wanting = PatchOptions::new().with_returning(returning);
                 let error = space.store.patch(&name, &patch, wanting).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Corrupt, "{created:?}");
             }
@@ -134,12 +131,15 @@ async fn created(space: Space) {
                 let patch = Patch::new().increment("n", 1);
                 applied(space.store.patch(&name, &patch, PatchOptions::new()).await);
             }
-            assert!(space.store.get(&name, GetOptions::new().with_want(want)).await.is_err(), "{created:?}");
+            assert!(
+                space.store.get(&name, GetOptions::new().with_returning(returning)).await.is_err(),
+                "{created:?}"
+            );
             assert!(
                 space.store.delete(&name, DeleteOptions::new()).await.unwrap().is_applied(),
                 "{created:?}"
             );
-            let put = PutOptions::new(LONG).with_want(want);
+            let put = PutOptions::new(LONG).with_returning(returning);
             assert!(applied(space.store.put(&name, blob("w"), put).await).created_at.is_some());
         }
     }
@@ -165,7 +165,7 @@ async fn capped(space: Space) {
     for (kind, value) in [(3, "v"), (4, "{}")] {
         let name = key(&space.name());
         let past = Some(space.now_millis() - 1);
-        let cells = Cells { kind: Some(kind), value: Some(value.into()), max_deadline: past, ..live(&space) };
+        let cells = Cells { kind: Some(kind), value: Some(value.into()), cap: past, ..live(&space) };
         space.raw.write(name.as_str(), &cells, 300).await;
         assert_eq!(scanned(&space, &name).await, None);
         assert!(space.store.get(&name, GetOptions::new()).await.unwrap().is_none());

@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use libtest_mimic::Trial;
 use ttl_core::{
-    DeleteOptions, ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions, Lifespan, OnLive, Patch,
-    PatchOptions, PutOptions, Record, Refresh, Result, SystemClock, Ttl, TtlStore, Value,
+    DeleteOptions, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, GetOptions, Lifespan,
+    Patch, PatchOptions, PutOptions, Record, Refresh, Result, SystemClock, Ttl, TtlStore, Value,
 };
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
@@ -116,11 +116,17 @@ async fn step(store: &ScyllaStore, mode: Mode, name: &str, step: Step) {
     match step {
         Step::Put(ttl) => put(Value::from(long), PutOptions::new(seconds(ttl))).await,
         Step::PutCapped => {
-            put(blob("v"), PutOptions::new(Lifespan::from(seconds(2)).with_max(seconds(5)))).await;
+            put(blob("v"), PutOptions::new(Lifespan::from(seconds(2)).with_max_lifetime(seconds(5)))).await;
         }
         Step::PutForEver => put(blob("v"), PutOptions::new(Expiry::Never)).await,
         Step::PutRecord(ttl) => put(Record::new().with("n", 1).into(), PutOptions::new(seconds(ttl))).await,
-        Step::Keep => put(Record::new().into(), PutOptions::new(seconds(1)).with_on_live(OnLive::Keep)).await,
+        Step::Keep => {
+            put(
+                Record::new().into(),
+                PutOptions::new(seconds(1)).with_existing_deadline(ExistingDeadline::Keep),
+            )
+            .await
+        }
         Step::Refresh(ttl) => get(GetOptions::new().with_refresh(Refresh::extend_only(seconds(ttl)))).await,
         Step::Reset(ttl) => get(GetOptions::new().with_refresh(Refresh::reset(seconds(ttl)))).await,
         Step::Touch(ttl) => get(GetOptions::nothing().with_refresh(Refresh::extend_only(seconds(ttl)))).await,
@@ -178,9 +184,9 @@ async fn nothing_left(node: &Node, mode: Mode) {
                 panic!("{mode}: {name}: {error}");
             }
             if let Some(found) = raw.find(name).await {
-                let Cells { kind, value, deadline, covers, max_deadline, version, created } = found.cells;
+                let Cells { kind, value, deadline, covers, cap, version, created } = found.cells;
                 let whole = kind.is_some() && value.is_some() && covers.is_some();
-                let whole = whole && max_deadline.is_some() && version.is_some() && created.is_some();
+                let whole = whole && cap.is_some() && version.is_some() && created.is_some();
                 let live = deadline.is_some_and(|deadline| deadline > millis(&SystemClock));
                 assert!(!live || whole, "{mode}: {name} has lost cells before its deadline");
             }

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, Patch, PatchOptions,
-    PutOptions, Refresh, Ttl, TtlStore, Want,
+    PutOptions, Refresh, Returning, Ttl, TtlStore,
 };
 use ttl_scylla::{Mode, ScyllaStore};
 
@@ -108,7 +108,7 @@ async fn late(space: Space) {
     for (what, act) in MOVES {
         for way in 0..WAYS {
             let name = space.name();
-            let put = PutOptions::new(LIFE).with_want(Want::VERSION);
+            let put = PutOptions::new(LIFE).with_returning(Returning::VERSION);
             let version = applied(space.quiet.put(&key(&name), record().into(), put).await).version.unwrap();
             // The cells reach far enough for a deadline to be moved alone.
             let later = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::seconds(11)));

@@ -57,7 +57,7 @@ async fn far_entries(space: &Space) -> Vec<&'static str> {
     if space.mode == Mode::Strict {
         let create = PatchOptions::new().with_create(Create::new(FAR));
         applied(store.patch(&key("patched"), &Patch::new().increment("n", 1), create).await);
-        let capped = Lifespan::new(FAR).with_max(FAR);
+        let capped = Lifespan::new(FAR).with_max_lifetime(FAR);
         applied(store.put(&key("capped"), blob("v"), PutOptions::new(capped)).await);
         names.extend(["patched", "capped"]);
     }

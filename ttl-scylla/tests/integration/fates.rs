@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use libtest_mimic::Trial;
 use parking_lot::Mutex;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{Condition, ErrorKind, GetOptions, PutOptions, Result, Ttl, TtlStore, Want};
+use ttl_core::{Condition, ErrorKind, GetOptions, PutOptions, Result, Returning, Ttl, TtlStore};
 use ttl_scylla::{Mode, ScyllaStore};
 
 use crate::frames::{REFUSALS, Refusal, SPOILT, Spoilt};
@@ -320,9 +320,12 @@ async fn newer(space: Space) {
     // Long enough for the second one to be answered on a busy machine.
     const PAUSE: Duration = Duration::from_secs(1);
     let store = space.another(|config| config.with_timeout(PAUSE)).await;
-    let want = Want::VERSION | Want::DEADLINE;
+    let returning = Returning::VERSION | Returning::DEADLINE;
     join_all((0..5).map(|_| space.name()).map(async |name| {
-        let first = space.quiet.put(&key(&name), blob("first"), PutOptions::new(LONG).with_want(want)).await;
+        let first = space
+            .quiet
+            .put(&key(&name), blob("first"), PutOptions::new(LONG).with_returning(returning))
+            .await;
         let mut older = PutOptions::new(LONG);
         if space.mode == Mode::Strict {
             // What is not pinned on a version is not sent again.
@@ -330,11 +333,12 @@ async fn newer(space: Space) {
         }
         space.wire.fail(1, "UPDATE", &name, Fault::Late(PAUSE * 3));
         applied(store.put(&key(&name), blob("older"), older).await);
-        let put = PutOptions::new(Ttl::hours(2)).with_want(want);
+        let put = PutOptions::new(Ttl::hours(2)).with_returning(returning);
         let meta = applied(space.quiet.put(&key(&name), blob("newer"), put).await);
         tokio::time::sleep(PAUSE * 3).await;
         space.wire.settle().await;
-        let entry = space.quiet.get(&key(&name), GetOptions::new().with_want(want)).await.unwrap().unwrap();
+        let entry =
+            space.quiet.get(&key(&name), GetOptions::new().with_returning(returning)).await.unwrap().unwrap();
         let seen = (entry.value, entry.version, entry.deadline);
         assert_eq!(seen, (Some(blob("newer")), meta.version, meta.deadline), "{name}");
     }))

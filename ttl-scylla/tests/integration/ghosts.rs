@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    DeleteOptions, ErrorKind, GetOptions, Key, PutOptions, Refresh, ScanOptions, Select, Ttl, TtlStore,
+    DeleteOptions, ErrorKind, GetOptions, Key, Projection, PutOptions, Refresh, ScanOptions, Ttl, TtlStore,
 };
 use ttl_scylla::Mode;
 
@@ -91,7 +91,7 @@ async fn pages(space: Space) {
     }
     seen.sort_unstable();
     assert_eq!(seen, live);
-    let ghosts = space.store.scan(ScanOptions::new("ghost-").with_select(Select::All)).await.unwrap();
+    let ghosts = space.store.scan(ScanOptions::new("ghost-").with_projection(Projection::All)).await.unwrap();
     assert!(ghosts.items.is_empty());
 }
 
@@ -197,7 +197,7 @@ async fn damaged(space: Space) {
         let meta = applied(space.store.put(&key(&name), blob("new"), PutOptions::new(LONG)).await);
         assert!(!meta.created, "{damage:?}");
         let row = space.raw.find(&name).await.unwrap();
-        assert_eq!((row.cells.value, row.cells.max_deadline), (Some(b"new".to_vec()), Some(NEVER)));
+        assert_eq!((row.cells.value, row.cells.cap), (Some(b"new".to_vec()), Some(NEVER)));
     }
     // A ghost of the same kind is none of that.
     let name = space.name();

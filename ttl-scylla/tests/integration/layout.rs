@@ -5,7 +5,7 @@ use scylla::value::CqlValue::{self, BigInt, Blob, TinyInt, Uuid};
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Bytes, Deadline, ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions, Lifespan, PutOptions,
-    Record, Refresh, Ttl, TtlStore, Value, Want,
+    Record, Refresh, Returning, Ttl, TtlStore, Value,
 };
 
 use crate::support::{LONG, Table, applied, blob, in_mode, key, with_server};
@@ -30,7 +30,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
 }
 
 async fn cells(table: &Table, name: &str) -> Vec<Option<CqlValue>> {
-    let cql = "SELECT kind, value, deadline, covers, max_deadline, version, created FROM {} WHERE key = '";
+    let cql = "SELECT kind, value, deadline, covers, cap, version, created FROM {} WHERE key = '";
     let mut rows = table.run(&format!("{cql}{name}'")).await;
     assert_eq!(rows.len(), 1);
     rows.remove(0).columns
@@ -49,8 +49,9 @@ async fn entries(url: String) {
         ("empty", blob(""), 1, vec![]),
         ("record", record.into(), 2, text),
     ] {
-        let meta =
-            applied(table.store.put(&key(name), value, PutOptions::new(LONG).with_want(Want::all())).await);
+        let meta = applied(
+            table.store.put(&key(name), value, PutOptions::new(LONG).with_returning(Returning::all())).await,
+        );
         let at = millis(meta.deadline);
         let token = u128::from_be_bytes(meta.version.unwrap().as_bytes().try_into().unwrap());
         let expected = [
@@ -71,7 +72,8 @@ async fn entries(url: String) {
 
 async fn capped(url: String) {
     let table = Table::new(&url).await;
-    let capped = PutOptions::new(Lifespan::new(LONG).with_max(Ttl::hours(2))).with_want(Want::DEADLINE);
+    let capped = PutOptions::new(Lifespan::new(LONG).with_max_lifetime(Ttl::hours(2)))
+        .with_returning(Returning::DEADLINE);
     for (name, value, kind) in [("blob", blob("x"), 3), ("record", Value::from(Record::new()), 4)] {
         let meta = applied(table.store.put(&key(name), value, capped.clone()).await);
         let cells = cells(&table, name).await;
@@ -88,7 +90,7 @@ async fn foreign(url: String) {
     let write = |kind: i8, value: &str, deadline: i64, name: &str| {
         format!(
             "UPDATE {{}} SET kind = {kind}, value = textAsBlob('{value}'), deadline = {deadline}, covers = {deadline}, \
-             max_deadline = {NEVER}, version = 00000000-0000-4000-8000-000000000007, created = 1767225600123 WHERE key = '{name}'"
+             cap = {NEVER}, version = 00000000-0000-4000-8000-000000000007, created = 1767225600123 WHERE key = '{name}'"
         )
     };
     table.run(&write(1, "bytes", ahead, "blob")).await;
@@ -96,12 +98,12 @@ async fn foreign(url: String) {
     table.run(&write(9, "x", ahead, "unknown")).await;
     table.run(&write(2, "[]", ahead, "no_record")).await;
     table.run("UPDATE {} SET value = 0x00 WHERE key = 'half'").await;
-    let want = GetOptions::new().with_want(Want::DEADLINE | Want::CREATED_AT);
-    let entry = table.store.get(&key("blob"), want.clone()).await.unwrap().unwrap();
+    let returning = GetOptions::new().with_returning(Returning::DEADLINE | Returning::CREATED_AT);
+    let entry = table.store.get(&key("blob"), returning.clone()).await.unwrap().unwrap();
     let created = Deadline::from_epoch_millis(1_767_225_600_123).to_system_time();
     assert_eq!(entry.created_at, created);
     assert_eq!((entry.value, millis(entry.deadline)), (Some(Value::Blob(Bytes::from("bytes"))), ahead));
-    let entry = table.store.get(&key("record"), want).await.unwrap().unwrap();
+    let entry = table.store.get(&key("record"), returning).await.unwrap().unwrap();
     assert_eq!(
         (entry.value, entry.deadline),
         (Some(Record::new().with("a", 1).into()), Some(Deadline::NEVER))
@@ -136,7 +138,9 @@ async fn lifetimes(url: String) {
     let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(30)));
     assert!(store.get(&name, refresh.clone()).await.unwrap().unwrap().refresh_error.is_none());
     check(&table, "refreshed").await;
-    assert!(store.get(&name, refresh.with_select(ttl_core::Select::Nothing)).await.unwrap().is_some());
+    assert!(
+        store.get(&name, refresh.with_projection(ttl_core::Projection::Nothing)).await.unwrap().is_some()
+    );
     check(&table, "refreshed again").await;
     let far = Ttl::try_from(std::time::Duration::from_secs(20 * 365 * 86_400)).unwrap();
     applied(set(far.into()).await);
@@ -149,7 +153,7 @@ async fn lifetimes(url: String) {
 }
 
 async fn check(table: &Table, after: &str) {
-    let cql = "SELECT deadline, covers, TTL(deadline), TTL(value), TTL(kind), TTL(covers), TTL(max_deadline), TTL(version), \
+    let cql = "SELECT deadline, covers, TTL(deadline), TTL(value), TTL(kind), TTL(covers), TTL(cap), TTL(version), \
                TTL(created) FROM {} WHERE key = 'k'";
     let row = table.run(cql).await.remove(0).columns;
     let (Some(BigInt(deadline)), Some(BigInt(covers))) = (&row[0], &row[1]) else {

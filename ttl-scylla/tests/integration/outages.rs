@@ -5,7 +5,8 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    DeleteOptions, ErrorKind, GetOptions, PutOptions, Refresh, ScanOptions, Select, Ttl, TtlStore, Want,
+    DeleteOptions, ErrorKind, GetOptions, Projection, PutOptions, Refresh, Returning, ScanOptions, Ttl,
+    TtlStore,
 };
 use ttl_scylla::{ScyllaConfig, ScyllaStore};
 
@@ -165,7 +166,7 @@ async fn refreshes(space: Space) {
         space.wire.fail(9, "UPDATE", &name, Fault::Refused(refusal));
         assert!(space.store.get(&key(&name), refresh.clone()).await.unwrap().is_none());
         space.prepare(&name, State::Record).await;
-        let options = refresh.with_want(Want::DEADLINE).with_select(Select::Nothing);
+        let options = refresh.with_returning(Returning::DEADLINE).with_projection(Projection::Nothing);
         let entry = space.store.get(&key(&name), options).await.unwrap().unwrap();
         space.wire.heal();
         let standing = space.raw.find(&name).await.unwrap().cells.deadline;

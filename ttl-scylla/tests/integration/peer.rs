@@ -10,7 +10,7 @@ use scylla::response::query_result::QueryResult;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
 use tokio::runtime::Runtime;
-use ttl_core::{Condition, GetOptions, Key, PutOptions, Ttl, TtlStore, Value, Version, Want};
+use ttl_core::{Condition, GetOptions, Key, PutOptions, Returning, Ttl, TtlStore, Value, Version};
 use ttl_scylla::{ScyllaConfig, ScyllaStore};
 use uuid::Uuid;
 
@@ -35,14 +35,14 @@ impl Pair {
         let (store, session, select, update) = runtime.block_on(async {
             let store = ScyllaStore::connect(config).await.unwrap();
             let (session, table) = (store.session(), config.table_name());
-            let select = "SELECT kind, deadline, covers, max_deadline, version, created, value FROM";
+            let select = "SELECT kind, deadline, covers, cap, version, created, value FROM";
             let mut select = session.prepare(format!("{select} {table} WHERE key = ?")).await.unwrap();
             select.set_consistency(Consistency::LocalSerial);
             select.set_is_idempotent(true);
             let mut update = session
                 .prepare(format!(
-                    "UPDATE {table} USING TTL ? SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, \
-                     version = ?, created = ? WHERE key = ? IF version = ? AND deadline > ? AND covers > ? AND max_deadline = {} AND \
+                    "UPDATE {table} USING TTL ? SET kind = ?, value = ?, deadline = ?, covers = ?, cap = ?, \
+                     version = ?, created = ? WHERE key = ? IF version = ? AND deadline > ? AND covers > ? AND cap = {} AND \
                      kind != 0",
                     i64::MAX
                 ))
@@ -55,7 +55,7 @@ impl Pair {
         });
         let pair =
             Self { runtime, store, session, select, update, key, version: Cell::new(Version::random()) };
-        let wanted = GetOptions::nothing().with_want(Want::VERSION);
+        let wanted = GetOptions::nothing().with_returning(Returning::VERSION);
         let entry = pair.runtime.block_on(pair.store.get(&pair.key, wanted)).unwrap().unwrap();
         pair.version.set(entry.version.unwrap());
         pair
@@ -87,7 +87,7 @@ impl Pair {
     pub(crate) fn swap(&self, times: usize) {
         self.runtime.block_on(async {
             for _ in 0..times {
-                let options = PutOptions::new(Ttl::hours(1)).with_want(Want::VERSION);
+                let options = PutOptions::new(Ttl::hours(1)).with_returning(Returning::VERSION);
                 let options = options.with_condition(Condition::IfVersion(self.version.get()));
                 let put = self.store.put(&self.key, Value::from(vec![7; 100]), options).await;
                 self.version.set(put.unwrap().applied().unwrap().version.unwrap());

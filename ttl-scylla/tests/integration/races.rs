@@ -10,8 +10,8 @@ use serde_json::Value as Json;
 use tokio::task::JoinSet;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
-    Condition, Create, ErrorKind, GetOptions, Outcome, Patch, PatchOptions, PutOptions, Refresh, Ttl,
-    TtlStore, Value, Want,
+    Condition, Create, ErrorKind, GetOptions, Outcome, Patch, PatchOptions, PutOptions, Refresh, Returning,
+    Ttl, TtlStore, Value,
 };
 use ttl_scylla::Mode;
 
@@ -200,11 +200,11 @@ async fn refreshes(space: Space) {
             let (name, mut acknowledged) = (key(&format!("k{number}")), 0);
             for round in 0..40 {
                 let value = Value::from(format!("{number} {round}"));
-                let put = PutOptions::new(Ttl::minutes(1 + round % 5)).with_want(Want::VERSION);
+                let put = PutOptions::new(Ttl::minutes(1 + round % 5)).with_returning(Returning::VERSION);
                 let Ok(done) = store.put(&name, value.clone(), put).await else { continue };
                 acknowledged += 1;
-                let want = GetOptions::new().with_want(Want::VERSION);
-                let entry = quiet.get(&name, want).await.unwrap().unwrap();
+                let returning = GetOptions::new().with_returning(Returning::VERSION);
+                let entry = quiet.get(&name, returning).await.unwrap().unwrap();
                 assert_eq!(entry.version, done.applied().unwrap().version, "{number} {round}");
                 assert_eq!(entry.value, Some(value), "{number} {round}");
                 let cells = raw.find(name.as_str()).await.unwrap().cells;

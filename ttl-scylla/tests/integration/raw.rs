@@ -21,7 +21,7 @@ pub(crate) struct Cells {
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) deadline: Option<i64>,
     pub(crate) covers: Option<i64>,
-    pub(crate) max_deadline: Option<i64>,
+    pub(crate) cap: Option<i64>,
     pub(crate) version: Option<Uuid>,
     pub(crate) created: Option<i64>,
 }
@@ -58,19 +58,19 @@ impl Raw {
     pub(crate) async fn write(&self, key: &str, cells: &Cells, ttl: i32) {
         let always = if self.mode == Mode::Strict { " IF kind != 0" } else { "" };
         let mut statement = Statement::new(format!(
-            "UPDATE {} USING TTL ? SET kind = ?, value = ?, deadline = ?, covers = ?, max_deadline = ?, version = ?, \
+            "UPDATE {} USING TTL ? SET kind = ?, value = ?, deadline = ?, covers = ?, cap = ?, version = ?, \
              created = ? WHERE key = ?{always}",
             self.table
         ));
         statement.set_consistency(Consistency::Quorum);
         statement.set_serial_consistency(Some(SerialConsistency::LocalSerial));
-        let Cells { kind, value, deadline, covers, max_deadline, version, created } = cells;
-        let values = (ttl, kind, value, deadline, covers, max_deadline, version, created, key);
+        let Cells { kind, value, deadline, covers, cap, version, created } = cells;
+        let values = (ttl, kind, value, deadline, covers, cap, version, created, key);
         answered(|| self.session.query_unpaged(statement.clone(), &values)).await;
     }
 
     pub(crate) async fn find(&self, key: &str) -> Option<Found> {
-        let columns = ["kind", "value", "deadline", "covers", "max_deadline", "version", "created"];
+        let columns = ["kind", "value", "deadline", "covers", "cap", "version", "created"];
         let ttls = columns.map(|column| format!("TTL({column})")).join(", ");
         let cql = format!("SELECT {}, {ttls} FROM {} WHERE key = ?", columns.join(", "), self.table);
         let mut statement = Statement::new(cql);
@@ -96,9 +96,9 @@ impl Raw {
             Ttl,
             Ttl,
         );
-        let (kind, value, deadline, covers, max_deadline, version, created, a, b, c, d, e, f, g) =
+        let (kind, value, deadline, covers, cap, version, created, a, b, c, d, e, f, g) =
             result.maybe_first_row::<Columns>().unwrap()?;
-        let cells = Cells { kind, value, deadline, covers, max_deadline, version, created };
+        let cells = Cells { kind, value, deadline, covers, cap, version, created };
         Some(Found { cells, ttls: [a, b, c, d, e, f, g] })
     }
 }

@@ -4,7 +4,7 @@ use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, Lifespan, Patch,
-    PatchOptions, PutItem, PutOptions, Record, Refresh, ScanOptions, Select, Ttl, TtlStore, Want,
+    PatchOptions, Projection, PutItem, PutOptions, Record, Refresh, Returning, ScanOptions, Ttl, TtlStore,
 };
 use ttl_scylla::{Mode, ScyllaStore};
 
@@ -43,7 +43,7 @@ fn later(ttl: Ttl) -> GetOptions {
 
 async fn strict(space: Space) {
     let (store, name, none) = (&space.store, key("k"), key("none"));
-    let put = PutOptions::new(LONG).with_want(Want::VERSION);
+    let put = PutOptions::new(LONG).with_returning(Returning::VERSION);
 
     applied(store.put(&name, blob("v"), put.clone()).await);
     space.cost("a put that creates", WRITE);
@@ -65,7 +65,7 @@ async fn strict(space: Space) {
     let absent = back.with_condition(Condition::IfAbsent);
     assert!(store.put(&name, blob("y"), absent).await.unwrap().is_refused());
     space.cost("a refused IfAbsent that hands back", &["SELECT"]);
-    let capped = PutOptions::new(Lifespan::new(LONG).with_max(Ttl::hours(2)));
+    let capped = PutOptions::new(Lifespan::new(LONG).with_max_lifetime(Ttl::hours(2)));
     applied(store.put(&key("capped"), blob("v"), capped).await);
     space.cost("a put with a cap that creates", WRITE);
 
@@ -79,7 +79,7 @@ async fn strict(space: Space) {
     space.cost("a get whose refresh is not due", READ);
     store.get(&name, later(Ttl::hours(2))).await.unwrap().unwrap();
     space.cost("a get with a refresh", READ_AND_WRITE);
-    store.get(&name, later(Ttl::hours(3)).with_select(Select::Nothing)).await.unwrap().unwrap();
+    store.get(&name, later(Ttl::hours(3)).with_projection(Projection::Nothing)).await.unwrap().unwrap();
     space.cost("a refresh without the value", READ_AND_WRITE);
 
     let (always, sooner) = (ExpireOptions::new(), ExpireOptions::new().with_guard(Guard::IfLater));
@@ -113,7 +113,7 @@ async fn strict(space: Space) {
     space.cost("a patch of nothing", READ);
     assert!(
         store
-            .put(&none, blob("v"), PutOptions::new(Lifespan::new(LONG).with_max(Ttl::minutes(1))))
+            .put(&none, blob("v"), PutOptions::new(Lifespan::new(LONG).with_max_lifetime(Ttl::minutes(1))))
             .await
             .is_ok()
     );
@@ -159,7 +159,10 @@ async fn many(space: Space) {
         .into_iter()
         .for_each(|result| assert!(result.unwrap().is_some()));
     space.cost("a get_many", &["SELECT"; 3]);
-    assert_eq!(store.scan(ScanOptions::new("").with_select(Select::All)).await.unwrap().items.len(), 3);
+    assert_eq!(
+        store.scan(ScanOptions::new("").with_projection(Projection::All)).await.unwrap().items.len(),
+        3
+    );
     space.cost("a scan of one page", READ);
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{ErrorKind, Key, PutOptions, Result, ScanOptions, Select, TtlStore};
+use ttl_core::{ErrorKind, Key, Projection, PutOptions, Result, ScanOptions, TtlStore};
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
 use crate::frames::Refusal;
@@ -84,7 +84,7 @@ async fn halved(space: Space) {
         let again = || wire.fail(1, "SELECT", "", fault);
         assert_eq!(pages(store, again).await.unwrap(), live, "{fault:?} on every page");
         wire.heal();
-        let options = ScanOptions::new("").with_select(Select::All);
+        let options = ScanOptions::new("").with_projection(Projection::All);
         wire.fail(4, "SELECT", "", fault);
         assert_eq!(store.scan(options).await.unwrap().items.len(), LIVE, "{fault:?} with values");
         wire.seen();
@@ -131,7 +131,7 @@ async fn ended(url: String, mode: Mode) {
         value: Some(b"v".to_vec()),
         deadline: past,
         covers: past,
-        max_deadline: past,
+        cap: past,
         version: Some(uuid::Uuid::from_u128(7)),
         created: past,
     };
@@ -148,6 +148,6 @@ async fn ended(url: String, mode: Mode) {
     })
     .await;
     assert_eq!(pages(&store, || {}).await.unwrap(), live);
-    let values = store.scan(ScanOptions::new("").with_select(Select::All)).await.unwrap();
+    let values = store.scan(ScanOptions::new("").with_projection(Projection::All)).await.unwrap();
     assert_eq!(values.items.len(), LIVE);
 }

@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{
     Condition, DeleteOptions, ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key, Patch,
-    PatchOptions, PutOptions, Refresh, Ttl, TtlStore, Want,
+    PatchOptions, PutOptions, Refresh, Returning, Ttl, TtlStore,
 };
 use ttl_scylla::{Mode, ScyllaStore};
 
@@ -59,7 +59,7 @@ async fn written(space: &Space) {
 }
 
 async fn deadline(space: &Space, name: &Key) -> Option<ttl_core::Deadline> {
-    let peek = GetOptions::nothing().with_want(Want::DEADLINE);
+    let peek = GetOptions::nothing().with_returning(Returning::DEADLINE);
     space.quiet.get(name, peek).await.unwrap().and_then(|entry| entry.deadline)
 }
 
@@ -201,7 +201,7 @@ async fn dead(space: Space) {
             continue;
         }
         let name = key(what);
-        let put = PutOptions::new(LONG).with_want(Want::VERSION);
+        let put = PutOptions::new(LONG).with_returning(Returning::VERSION);
         let version = applied(space.quiet.put(&name, record().into(), put).await).version.unwrap();
         space.wire.seen();
         space.wire.fail(1, "UPDATE", what, Fault::Silent { done: false });
@@ -242,7 +242,7 @@ async fn ahead(space: &Space, name: &str) {
     let until = space.now_millis() + 60_000;
     let cql = format!(
         "UPDATE {{}} USING TTL 300 AND TIMESTAMP {micros} SET kind = 1, value = 0x61, deadline = {until}, covers = \
-         {until}, max_deadline = {}, version = 00000000-0000-4000-8000-000000000007 WHERE key = '{name}'",
+         {until}, cap = {}, version = 00000000-0000-4000-8000-000000000007 WHERE key = '{name}'",
         i64::MAX
     );
     space.raw.run(&cql).await;

@@ -102,7 +102,7 @@ fn ghost(cells: Cells, ghost: Ghost, now: i64) -> Cells {
     match ghost {
         Ghost::Record => ended,
         Ghost::Blob => Cells { kind: Some(1), value: Some(b"ghost".to_vec()), ..ended },
-        Ghost::Capped => Cells { kind: Some(4), max_deadline: ahead, covers: ahead, ..ended },
+        Ghost::Capped => Cells { kind: Some(4), cap: ahead, covers: ahead, ..ended },
         Ghost::JustNow => Cells { deadline: Some(now), covers: ahead, ..ended },
         Ghost::Uncovered => Cells { deadline: ahead, ..ended },
         Ghost::UncoveredJustNow => Cells { deadline: ahead, covers: Some(now), ..ended },
@@ -118,8 +118,8 @@ fn foreign(cells: Cells, foreign: Foreign) -> Cells {
         Foreign::Kind => Cells { kind: Some(5), ..cells },
         Foreign::NoKind => Cells { kind: None, ..cells },
         Foreign::NoVersion => Cells { version: None, ..cells },
-        Foreign::NoCap => Cells { max_deadline: None, ..cells },
-        Foreign::CapAgainstKind => Cells { max_deadline: deadline, ..cells },
+        Foreign::NoCap => Cells { cap: None, ..cells },
+        Foreign::CapAgainstKind => Cells { cap: deadline, ..cells },
         Foreign::KindAgainstCap => Cells { kind: Some(4), ..cells },
     }
 }
@@ -132,7 +132,7 @@ impl Space {
             value: Some(record().to_json_text().into_bytes()),
             deadline: until,
             covers: until,
-            max_deadline: Some(NEVER),
+            cap: Some(NEVER),
             version: Some(Uuid::from_u128(7)),
             created: Some(CREATED),
         }
@@ -145,7 +145,7 @@ impl Space {
             State::Nothing => return,
             State::Record => cells,
             State::Blob => Cells { kind: Some(1), value: Some(b"old".to_vec()), ..cells },
-            State::Capped => Cells { kind: Some(4), max_deadline: Some(now + 3 * HOUR), ..cells },
+            State::Capped => Cells { kind: Some(4), cap: Some(now + 3 * HOUR), ..cells },
             State::Covered => Cells { covers: Some(now + 9 * HOUR), ..cells },
             State::Persistent => Cells { deadline: Some(NEVER), covers: Some(NEVER), ..cells },
             State::Ghost(kind) => ghost(cells, kind, now),

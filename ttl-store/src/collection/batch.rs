@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use ttl_core::{DeleteOptions, Meta, PutItem};
+use ttl_core::{DeleteOptions, PutItem, PutResult};
 
 use super::Collection;
 use super::write::Put;
@@ -39,7 +39,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     pub fn put_many<I, K, V>(
         &self,
         items: I,
-    ) -> impl Future<Output = BatchResults<Meta>> + Send + use<'_, I, K, V, T, F>
+    ) -> impl Future<Output = BatchResults<PutResult>> + Send + use<'_, I, K, V, T, F>
     where
         I: IntoIterator<Item = (K, V)>,
         K: AsRef<str>,

@@ -1,8 +1,6 @@
 //! Counters: numbers that are added to, and end.
 
-use ttl_core::{
-    Actions, Bounds, Create, Key, Meta, Outcome, Patch, PatchOptions, PatchOutcome, Result, Want,
-};
+use ttl_core::{Actions, Bounds, Create, Key, Outcome, Patch, PatchOptions, PatchResult, Result, Returning};
 
 use super::Collection;
 use crate::format::AsCount;
@@ -82,14 +80,15 @@ impl Collection<i64, AsCount> {
         by: i64,
         bounds: impl Into<Bounds>,
     ) -> impl Future<Output = Result<Outcome<Item<i64>>>> + Send {
-        let (key, options) = (self.key(key), self.adding().with_want(self.want | Want::DEADLINE));
+        let (key, options) =
+            (self.key(key), self.adding().with_returning(self.returning | Returning::DEADLINE));
         let patch = Patch::new().increment_within(AsCount::FIELD, by, bounds);
         async move {
             let key = key?;
             let outcome = self.shared.space.patch(Ok(key.clone()), patch, options).await?;
             outcome.try_map(|counted| {
                 let value = self.counted(&key, &counted)?;
-                let Meta { deadline, version, created_at, .. } = counted.meta;
+                let PatchResult { deadline, version, created_at, .. } = counted;
                 Ok(Item { value, deadline, version, created_at, refresh_error: None })
             })
         }
@@ -101,7 +100,7 @@ impl Collection<i64, AsCount> {
             .with_create(Create::new(self.lifespan(self.ttl)))
     }
 
-    fn counted(&self, key: &Key, outcome: &PatchOutcome) -> Result<i64> {
+    fn counted(&self, key: &Key, outcome: &PatchResult) -> Result<i64> {
         AsCount::number(&outcome.fields).map_err(|error| self.shared.space.explain(error, "add", key))
     }
 }

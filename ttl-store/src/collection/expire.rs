@@ -1,6 +1,6 @@
 //! Deadlines of a collection's entries, set by hand.
 
-use ttl_core::{ExpireOptions, ExpireOutcome, Expiry, ExpiryChange, Guard, Result, Ttl};
+use ttl_core::{ExpireOptions, ExpireResult, Expiry, ExpiryChange, Guard, Result, Ttl};
 
 use super::Collection;
 use crate::format::Format;
@@ -12,7 +12,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// # Errors
     /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures,
     /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
-    pub fn touch(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+    pub fn touch(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         let to = ExpiryChange::Set(self.ttl.into());
         self.expire(key, to, ExpireOptions::new().with_guard(Guard::IfLater))
     }
@@ -27,7 +27,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         &self,
         key: impl AsRef<str>,
         by: Ttl,
-    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+    ) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         self.expire(key, ExpiryChange::Extend(by), ExpireOptions::new())
     }
 
@@ -36,11 +36,11 @@ impl<T, F: Format<T>> Collection<T, F> {
     ///
     /// # Errors
     /// As [`Collection::extend_by`].
-    pub fn set_ttl<E: Into<Expiry>>(
+    pub fn set_expiry<E: Into<Expiry>>(
         &self,
         key: impl AsRef<str>,
         expiry: E,
-    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+    ) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         self.expire(key, ExpiryChange::Set(expiry.into()), ExpireOptions::new())
     }
 
@@ -49,10 +49,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     ///
     /// # Errors
     /// As [`Collection::touch`].
-    pub fn persist(
-        &self,
-        key: impl AsRef<str>,
-    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+    pub fn persist(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         self.expire(key, ExpiryChange::Set(Expiry::Never), ExpireOptions::new())
     }
 
@@ -61,7 +58,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         key: impl AsRef<str>,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> impl Future<Output = Result<Option<ExpireOutcome>>> + Send {
+    ) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         let key = self.key(key);
         async move { self.shared.space.expire(key, change, options).await }
     }

@@ -5,7 +5,7 @@ use futures_util::stream;
 use ttl_core::rules::{self, Header};
 use ttl_core::{
     Deadline, Entry, ExpireOptions, ExpiryChange, GetOptions, Guard, Key, Outcome, Refresh, RefreshMode,
-    Result, Version, Want,
+    Result, Returning, Version,
 };
 
 use super::Collection;
@@ -25,7 +25,7 @@ impl<T, F: Format<T>> Collection<T, F> {
             None => driver.get(&key, options).await?,
             Some(refresh) => {
                 let entry = driver.get(&key, peek(&options)).await;
-                self.refreshed(&key, entry, refresh, options.want).await?
+                self.refreshed(&key, entry, refresh, options.returning).await?
             }
         };
         entry.map(|entry| self.item("get", &key, entry)).transpose()
@@ -42,7 +42,7 @@ impl<T, F: Format<T>> Collection<T, F> {
                 let refreshes: Vec<_> = keys
                     .iter()
                     .zip(entries)
-                    .map(|(key, entry)| self.refreshed(key, entry, refresh, options.want))
+                    .map(|(key, entry)| self.refreshed(key, entry, refresh, options.returning))
                     .collect();
                 stream::iter(refreshes).buffered(CONCURRENCY).collect().await
             }
@@ -58,7 +58,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         key: &Key,
         entry: Result<Option<Entry>>,
         refresh: Refresh,
-        want: Want,
+        returning: Returning,
     ) -> Result<Option<Entry>> {
         let Some(mut entry) = entry? else { return Ok(None) };
         let deadline = entry.deadline.ok_or_else(|| unreported("deadline"))?;
@@ -78,8 +78,8 @@ impl<T, F: Format<T>> Collection<T, F> {
                 Err(error) => entry.refresh_error = Some(error),
             }
         }
-        entry.deadline = entry.deadline.filter(|_| want.contains(Want::DEADLINE));
-        entry.version = entry.version.filter(|_| want.contains(Want::VERSION));
+        entry.deadline = entry.deadline.filter(|_| returning.contains(Returning::DEADLINE));
+        entry.version = entry.version.filter(|_| returning.contains(Returning::VERSION));
         Ok(Some(entry))
     }
 
@@ -93,7 +93,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         let driver = &self.shared.space.driver;
         if !driver.capabilities().conditions {
             // A refresh cannot name a version here; it goes to what is stored.
-            let options = GetOptions::nothing().with_want(Want::DEADLINE).with_refresh(refresh);
+            let options = GetOptions::nothing().with_returning(Returning::DEADLINE).with_refresh(refresh);
             let Some(entry) = driver.get(key, options).await? else { return Ok(None) };
             return entry.refresh_error.map_or(Ok(entry.deadline), Err);
         }
@@ -111,5 +111,8 @@ impl<T, F: Format<T>> Collection<T, F> {
 
 /// The same read without its refresh, with what a later refresh needs to know.
 fn peek(options: &GetOptions) -> GetOptions {
-    options.clone().with_refresh(None).with_want(options.want | Want::DEADLINE | Want::VERSION)
+    options
+        .clone()
+        .with_refresh(None)
+        .with_returning(options.returning | Returning::DEADLINE | Returning::VERSION)
 }

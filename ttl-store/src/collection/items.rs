@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use ttl_core::{Cursor, Key, Result, Select, Want};
+use ttl_core::{Cursor, Key, Projection, Result, Returning};
 
 use super::Collection;
 use crate::format::Format;
@@ -16,9 +16,9 @@ use crate::listing::Listing;
 /// or decoded is an error in its place, and the listing goes on (S4).
 ///
 /// ```
-/// # use ttl_store::{Counters, Want};
+/// # use ttl_store::{Counters, Returning};
 /// # async fn show(counters: Counters) -> ttl_store::Result<()> {
-/// let mut pages = counters.items(Want::DEADLINE).with_prefix("203.0.113.");
+/// let mut pages = counters.items(Returning::DEADLINE).with_prefix("203.0.113.");
 /// while let Some(page) = pages.next_page().await? {
 ///     for (key, item) in page {
 ///         let item = item?;
@@ -32,15 +32,15 @@ use crate::listing::Listing;
 pub struct ItemPages<T, F> {
     collection: Collection<T, F>,
     listing: Listing,
-    want: Want,
+    returning: Returning,
 }
 
 impl<T, F: Format<T>> Collection<T, F> {
     /// Lists the collection's keys and values, with this metadata, page by page. Nothing is refreshed.
     ///
     /// Cost: a scan of the store, see [`TtlStore::scan`](ttl_core::TtlStore::scan), and the values of what is listed.
-    pub fn items(&self, want: Want) -> ItemPages<T, F> {
-        ItemPages { collection: self.clone(), listing: Listing::new(self.shared.space.clone()), want }
+    pub fn items(&self, returning: Returning) -> ItemPages<T, F> {
+        ItemPages { collection: self.clone(), listing: Listing::new(self.shared.space.clone()), returning }
     }
 }
 
@@ -75,7 +75,7 @@ impl<T, F: Format<T>> ItemPages<T, F> {
     /// As [`KeyPages::next_page`](crate::KeyPages::next_page). Of one item:
     /// [`ErrorKind::Corrupt`](ttl_core::ErrorKind::Corrupt), [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec).
     pub async fn next_page(&mut self) -> Result<Option<Vec<(String, Result<Item<T>>)>>> {
-        let Some(page) = self.listing.next(Select::All, self.want).await? else { return Ok(None) };
+        let Some(page) = self.listing.next(Projection::All, self.returning).await? else { return Ok(None) };
         let item = |(name, entry): (String, Result<_>)| {
             let item = entry.and_then(|entry| {
                 let key: Key = self.collection.key(&name)?;

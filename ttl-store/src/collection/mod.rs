@@ -18,8 +18,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ttl_core::{
-    Actions, Entry, Expiry, Key, Lifespan, OnLive, Patch, PutOptions, Refresh, RefreshPolicy, Result, Ttl,
-    Want,
+    Actions, Entry, ExistingDeadline, Expiry, Key, Lifespan, Patch, PutOptions, Refresh, RefreshPolicy,
+    Result, Returning, Ttl,
 };
 
 use crate::Item;
@@ -79,7 +79,7 @@ pub type Counters = Collection<i64, AsCount>;
 /// | `get_fields`, `contains` | READ |
 /// | `put`, `put_many`, `replace`, `swap`, `compare_and_swap` over a live entry | UPDATE |
 /// | `patch`, `patch_if`, `patch_or_create`, `add` | the actions of its operations |
-/// | `put_for`, `touch`, `extend_by`, `set_ttl`, `persist` | they say themselves where the deadline goes |
+/// | `put_with_expiry`, `touch`, `extend_by`, `set_expiry`, `persist` | they say themselves where the deadline goes |
 /// | `peek`, `deadline`, `remaining`, `delete`, `take`, `keys`, `items` | nothing |
 ///
 /// What cannot be decoded is never refreshed by a read; see [`Collection::get`] for what that costs.
@@ -89,7 +89,7 @@ pub type Counters = Collection<i64, AsCount>;
 pub struct Collection<T, F> {
     shared: Arc<Shared<F>>,
     ttl: Ttl,
-    want: Want,
+    returning: Returning,
     value: PhantomData<fn() -> T>,
 }
 
@@ -116,7 +116,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         check: Option<CheckPatch>,
     ) -> Self {
         let shared = Shared { space, ttl, max, policy: SharedPolicy::new(policy), format, check };
-        Self { shared: Arc::new(shared), ttl, want: Want::empty(), value: PhantomData }
+        Self { shared: Arc::new(shared), ttl, returning: Returning::empty(), value: PhantomData }
     }
 
     /// How long an entry lives after it was created or refreshed.
@@ -153,22 +153,22 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// The same collection, with writes that report this metadata: each may cost, so it is asked for.
     ///
     /// ```
-    /// # use ttl_store::{Counters, Want};
+    /// # use ttl_store::{Counters, Returning};
     /// # async fn show(counters: Counters) -> ttl_store::Result<()> {
-    /// let meta = counters.with_want(Want::DEADLINE).put("visits", &1).await?;
+    /// let meta = counters.with_returning(Returning::DEADLINE).put("visits", &1).await?;
     /// assert!(meta.deadline.is_some());
     /// # Ok(())
     /// # }
     /// ```
     #[must_use]
-    pub fn with_want(&self, want: Want) -> Self {
-        Self { want, ..self.clone() }
+    pub fn with_returning(&self, returning: Returning) -> Self {
+        Self { returning, ..self.clone() }
     }
 
     /// Returns the same collection with another TTL: for single calls, whichever they are.
     ///
     /// What the handle creates lives for this TTL, and what it refreshes is refreshed to it. A refresh of the policy's
-    /// usual mode never shortens a life; [`Collection::put_for`] sets a deadline exactly. The collection's cap holds all
+    /// usual mode never shortens a life; [`Collection::put_with_expiry`] sets a deadline exactly. The collection's cap holds all
     /// the same. A slack that is not shorter than this TTL does not count.
     ///
     /// ```
@@ -206,14 +206,16 @@ impl<T, F: Format<T>> Collection<T, F> {
 
     fn lifespan(&self, expiry: impl Into<Expiry>) -> Lifespan {
         let lifespan = Lifespan::new(expiry);
-        self.shared.max.map_or(lifespan, |max| lifespan.with_max(max))
+        self.shared.max.map_or(lifespan, |max| lifespan.with_max_lifetime(max))
     }
 
     /// A put as the policy says.
     fn put_options(&self) -> PutOptions {
         PutOptions::new(self.lifespan(self.ttl))
-            .with_on_live(self.refresh(Actions::UPDATE).map_or(OnLive::Keep, OnLive::Refresh))
-            .with_want(self.want)
+            .with_existing_deadline(
+                self.refresh(Actions::UPDATE).map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh),
+            )
+            .with_returning(self.returning)
     }
 
     fn item(&self, operation: &'static str, key: &Key, entry: Entry) -> Result<Item<T>> {
@@ -227,7 +229,12 @@ impl<T, F: Format<T>> Collection<T, F> {
 
 impl<T, F> Clone for Collection<T, F> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), ttl: self.ttl, want: self.want, value: PhantomData }
+        Self {
+            shared: Arc::clone(&self.shared),
+            ttl: self.ttl,
+            returning: self.returning,
+            value: PhantomData,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ttl_core::{Actions, Deadline, GetOptions, Result, Want};
+use ttl_core::{Actions, Deadline, GetOptions, Result, Returning};
 
 use super::Collection;
 use crate::Item;
@@ -45,9 +45,9 @@ impl<T, F: Format<T>> Collection<T, F> {
     pub fn get_item(
         &self,
         key: impl AsRef<str>,
-        want: Want,
+        returning: Returning,
     ) -> impl Future<Output = Result<Option<Item<T>>>> + Send {
-        let (key, options) = (self.key(key), self.get_options().with_want(want));
+        let (key, options) = (self.key(key), self.get_options().with_returning(returning));
         async move { self.fetch(key?, options).await }
     }
 

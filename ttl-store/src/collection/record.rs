@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ttl_core::{
-    Actions, Create, Fields, GetOptions, Key, Outcome, Patch, PatchOptions, PatchOutcome, Record, Result,
-    Select, Value, Version, Want,
+    Actions, Create, Fields, GetOptions, Key, Outcome, Patch, PatchOptions, PatchResult, Projection, Record,
+    Result, Returning, Value, Version,
 };
 
 use super::Collection;
@@ -50,7 +50,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         let refresh = self.refresh(Actions::READ);
         async move {
             let (key, fields) = call?;
-            let options = GetOptions::new().with_select(Select::Fields(fields)).with_refresh(refresh);
+            let options = GetOptions::new().with_projection(Projection::Fields(fields)).with_refresh(refresh);
             let Some(entry) = self.shared.space.driver.get(&key, options).await? else { return Ok(None) };
             note_refresh_error(entry.refresh_error.as_ref());
             entry.value.ok_or_else(|| unreported("value"))?.into_record().map(Some)
@@ -87,7 +87,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         &self,
         key: impl AsRef<str>,
         patch: Patch,
-    ) -> impl Future<Output = Result<Option<PatchOutcome>>> + Send {
+    ) -> impl Future<Output = Result<Option<PatchResult>>> + Send {
         let (key, options) = (self.checked(key, &patch), self.patch_options(&patch));
         async move { found(self.shared.space.patch_without_bounds(key, patch, options).await?) }
     }
@@ -120,8 +120,8 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         &self,
         key: impl AsRef<str>,
         patch: Patch,
-    ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send {
-        let options = self.patch_options(&patch).with_want(self.want | Want::DEADLINE);
+    ) -> impl Future<Output = Result<Outcome<PatchResult>>> + Send {
+        let options = self.patch_options(&patch).with_returning(self.returning | Returning::DEADLINE);
         let key = self.checked(key, &patch);
         async move { self.shared.space.patch(key, patch, options).await }
     }
@@ -137,7 +137,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         key: impl AsRef<str>,
         version: Version,
         patch: Patch,
-    ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send {
+    ) -> impl Future<Output = Result<Outcome<PatchResult>>> + Send {
         let options = self.patch_options(&patch).with_if_version(version);
         let key = self.checked(key, &patch);
         async move { self.shared.space.patch(key, patch, options).await }
@@ -154,7 +154,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         key: K,
         patch: Patch,
         initial: &T,
-    ) -> impl Future<Output = Result<PatchOutcome>> + Send + use<'_, K, T> {
+    ) -> impl Future<Output = Result<PatchResult>> + Send + use<'_, K, T> {
         let call = self.creating(key, &patch, initial);
         async move {
             let (key, options) = call?;
@@ -173,11 +173,11 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         key: K,
         patch: Patch,
         initial: &T,
-    ) -> impl Future<Output = Result<Outcome<PatchOutcome>>> + Send + use<'_, K, T> {
+    ) -> impl Future<Output = Result<Outcome<PatchResult>>> + Send + use<'_, K, T> {
         let call = self.creating(key, &patch, initial);
         async move {
             let (key, options) = call?;
-            let options = options.with_want(self.want | Want::DEADLINE);
+            let options = options.with_returning(self.returning | Returning::DEADLINE);
             self.shared.space.patch(Ok(key), patch, options).await
         }
     }
@@ -201,6 +201,6 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
     }
 
     fn patch_options(&self, patch: &Patch) -> PatchOptions {
-        PatchOptions::new().with_refresh(self.refresh(patch.actions())).with_want(self.want)
+        PatchOptions::new().with_refresh(self.refresh(patch.actions())).with_returning(self.returning)
     }
 }

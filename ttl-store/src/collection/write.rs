@@ -1,7 +1,8 @@
 //! Writes of whole values: put and its conditions, delete, take.
 
 use ttl_core::{
-    Condition, DeleteOptions, Expiry, Key, Meta, OnLive, Outcome, PutOptions, Result, Value, Version, Want,
+    Condition, DeleteOptions, ExistingDeadline, Expiry, Key, Outcome, PutOptions, PutResult, Result,
+    Returning, Value, Version,
 };
 
 use super::Collection;
@@ -22,7 +23,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         &self,
         key: K,
         value: &T,
-    ) -> impl Future<Output = Result<Meta>> + Send + use<'_, K, T, F> {
+    ) -> impl Future<Output = Result<PutResult>> + Send + use<'_, K, T, F> {
         let put = self.encoded(key, value, self.put_options());
         async move { done(self.write(put).await?) }
     }
@@ -33,14 +34,15 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// # Errors
     /// As [`Collection::put`]; [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry) for an instant more
     /// than 20 years away.
-    pub fn put_for<K: AsRef<str>, E: Into<Expiry>>(
+    pub fn put_with_expiry<K: AsRef<str>, E: Into<Expiry>>(
         &self,
         key: K,
         value: &T,
         expiry: E,
-    ) -> impl Future<Output = Result<Meta>> + Send + use<'_, K, E, T, F> {
-        let options =
-            PutOptions::new(self.lifespan(expiry)).with_on_live(OnLive::Replace).with_want(self.want);
+    ) -> impl Future<Output = Result<PutResult>> + Send + use<'_, K, E, T, F> {
+        let options = PutOptions::new(self.lifespan(expiry))
+            .with_existing_deadline(ExistingDeadline::Replace)
+            .with_returning(self.returning);
         let put = self.encoded(key, value, options);
         async move { done(self.write(put).await?) }
     }
@@ -55,7 +57,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         &self,
         key: K,
         value: &T,
-    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send + use<'_, K, T, F> {
+    ) -> impl Future<Output = Result<Outcome<PutResult>>> + Send + use<'_, K, T, F> {
         let put = self.encoded(key, value, self.put_options().with_condition(Condition::IfAbsent));
         async move { self.write(put).await }
     }
@@ -69,7 +71,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         &self,
         key: K,
         value: &T,
-    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send + use<'_, K, T, F> {
+    ) -> impl Future<Output = Result<Outcome<PutResult>>> + Send + use<'_, K, T, F> {
         let put = self.encoded(key, value, self.put_options().with_condition(Condition::IfPresent));
         async move { self.write(put).await }
     }
@@ -81,9 +83,9 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// [`Capabilities::unique_versions`](ttl_core::Capabilities::unique_versions).
     ///
     /// ```
-    /// # use ttl_store::{Counters, Outcome, Want};
+    /// # use ttl_store::{Counters, Outcome, Returning};
     /// # async fn show(counters: Counters) -> ttl_store::Result<()> {
-    /// if let Some(item) = counters.get_item("stock", Want::VERSION).await?
+    /// if let Some(item) = counters.get_item("stock", Returning::VERSION).await?
     ///     && let Some(version) = item.version
     /// {
     ///     let outcome = counters.compare_and_swap("stock", version, &(item.value / 2)).await?;
@@ -100,11 +102,11 @@ impl<T, F: Format<T>> Collection<T, F> {
         key: K,
         version: Version,
         value: &T,
-    ) -> impl Future<Output = Result<Outcome<Meta>>> + Send + use<'_, K, T, F> {
+    ) -> impl Future<Output = Result<Outcome<PutResult>>> + Send + use<'_, K, T, F> {
         let options = self
             .put_options()
             .with_condition(Condition::IfVersion(version))
-            .with_want(self.want | Want::VERSION);
+            .with_returning(self.returning | Returning::VERSION);
         let put = self.encoded(key, value, options);
         async move { self.write(put).await }
     }
@@ -160,7 +162,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         Ok(Put { key, value, options })
     }
 
-    pub(super) async fn write(&self, put: Result<Put>) -> Result<Outcome<Meta>> {
+    pub(super) async fn write(&self, put: Result<Put>) -> Result<Outcome<PutResult>> {
         let Put { key, value, options } = put?;
         self.shared.space.driver.put(&key, value, options).await
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ttl_store::{
     Actions, Bounds, Create, Deadline, ErrorKind, Outcome, Patch, PatchOptions, Record, RefreshPolicy,
-    Version, Want,
+    Returning, Version,
 };
 
 use crate::support::{Call, Fixture, Session, TTL, session};
@@ -23,11 +23,18 @@ async fn a_throttle_is_one_call() {
     for by in [1, 4, i64::from(u32::MAX)] {
         let full = calls.add_within("ada", by, ..=5).await.unwrap().refused().unwrap();
         assert_eq!((full.value, full.deadline), (5, ends));
-        let options = PatchOptions::new().with_create(Create::new(TTL)).with_want(Want::DEADLINE);
+        let options = PatchOptions::new().with_create(Create::new(TTL)).with_returning(Returning::DEADLINE);
         assert_eq!(fixture.call(), Call::Patch("@n:calls:ada".to_owned(), options));
     }
     assert_eq!(
-        calls.with_want(Want::VERSION).add_within("ada", -2, 0..=5).await.unwrap().applied().unwrap().value,
+        calls
+            .with_returning(Returning::VERSION)
+            .add_within("ada", -2, 0..=5)
+            .await
+            .unwrap()
+            .applied()
+            .unwrap()
+            .value,
         3
     );
     fixture.advance(35);
@@ -60,16 +67,20 @@ async fn records_are_patched_within_bounds() {
     assert!(sessions.patch_within("k", hit()).await.unwrap().is_absent());
     let created =
         sessions.patch_within_or_create("k", hit(), &session("/")).await.unwrap().applied().unwrap();
-    assert_eq!((created.meta.created, created.fields.get("hits")), (true, Some(&2.into())));
-    let version = sessions.get_item("k", Want::VERSION).await.unwrap().unwrap().version.unwrap();
+    assert_eq!((created.created, created.fields.get("hits")), (true, Some(&2.into())));
+    let version = sessions.get_item("k", Returning::VERSION).await.unwrap().unwrap().version.unwrap();
     for outcome in [
         sessions.patch_within("k", hit().set("page", "/y")).await.unwrap(),
         sessions.patch_within_or_create("k", hit().set("page", "/y"), &session("/")).await.unwrap(),
-        sessions.with_want(Want::DEADLINE).patch_if("k", version, hit().set("page", "/y")).await.unwrap(),
+        sessions
+            .with_returning(Returning::DEADLINE)
+            .patch_if("k", version, hit().set("page", "/y"))
+            .await
+            .unwrap(),
     ] {
         let there = outcome.refused().unwrap();
         assert_eq!(there.fields, Record::new().with("page", "/x").with("hits", 2));
-        assert_eq!(there.meta.deadline, Some(Deadline::after(fixture.store.now(), TTL)));
+        assert_eq!(there.deadline, Some(Deadline::after(fixture.store.now(), TTL)));
     }
     assert_eq!(sessions.patch_if("k", Version::random(), hit()).await.unwrap(), Outcome::Refused(None));
     let full = session("/");
@@ -84,7 +95,7 @@ async fn records_are_patched_within_bounds() {
     assert!(store.patch_within_or_create("k", hit(), create()).await.unwrap().is_applied());
     assert!(store.patch_within("k", hit()).await.unwrap().refused().is_some());
     let there = store.patch_within_or_create("k", hit(), create()).await.unwrap().refused().unwrap();
-    assert_eq!((there.fields.get("hits"), there.meta.deadline.is_some()), (Some(&2.into()), true));
+    assert_eq!((there.fields.get("hits"), there.deadline.is_some()), (Some(&2.into()), true));
 }
 
 #[tokio::test]

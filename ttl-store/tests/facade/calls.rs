@@ -1,9 +1,9 @@
 //! What each method of a collection asks of the store: one call, with the right options.
 
 use ttl_store::{
-    Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions, Guard, Kind,
-    Lifespan, OnLive, Patch, PatchOptions, PutOptions, Raw, Record, Refresh, RefreshPolicy, ScanOptions,
-    Select, Ttl, Version, Want,
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, Fields,
+    GetOptions, Guard, Kind, Lifespan, Patch, PatchOptions, Projection, PutOptions, Raw, Record, Refresh,
+    RefreshPolicy, Returning, ScanOptions, Ttl, Version,
 };
 
 use crate::support::{Call, Fixture, Session, TTL, session};
@@ -12,8 +12,8 @@ const KEY: &str = "@r:s:k";
 
 /// A put of a collection with a TTL of [`TTL`], a cap of 1 h and the default policy.
 fn put() -> PutOptions {
-    PutOptions::new(Lifespan::from(TTL).with_max(Ttl::hours(1)))
-        .with_on_live(OnLive::Refresh(Refresh::extend_only(TTL)))
+    PutOptions::new(Lifespan::from(TTL).with_max_lifetime(Ttl::hours(1)))
+        .with_existing_deadline(ExistingDeadline::Refresh(Refresh::extend_only(TTL)))
 }
 
 fn records(fixture: &Fixture) -> ttl_store::Records<Session> {
@@ -30,17 +30,23 @@ async fn reads() {
     assert_eq!(fixture.call(), Call::Get(KEY.into(), get.clone()));
     records.peek("k").await.unwrap();
     assert_eq!(fixture.call(), Call::Get(KEY.into(), get.clone()));
-    records.get_item("k", Want::all()).await.unwrap();
-    assert_eq!(fixture.call(), Call::Get(KEY.into(), get.with_want(Want::all())));
+    records.get_item("k", Returning::all()).await.unwrap();
+    assert_eq!(fixture.call(), Call::Get(KEY.into(), get.with_returning(Returning::all())));
     records.get_fields("k", ["page"]).await.unwrap();
-    let fields = Select::Fields(Fields::new(["page"]).unwrap());
-    assert_eq!(fixture.call(), Call::Get(KEY.into(), GetOptions::new().with_select(fields)));
+    let fields = Projection::Fields(Fields::new(["page"]).unwrap());
+    assert_eq!(fixture.call(), Call::Get(KEY.into(), GetOptions::new().with_projection(fields)));
     records.contains("k").await.unwrap();
     assert_eq!(fixture.call(), Call::Get(KEY.into(), GetOptions::nothing()));
     records.deadline("k").await.unwrap();
-    assert_eq!(fixture.call(), Call::Get(KEY.into(), GetOptions::nothing().with_want(Want::DEADLINE)));
+    assert_eq!(
+        fixture.call(),
+        Call::Get(KEY.into(), GetOptions::nothing().with_returning(Returning::DEADLINE))
+    );
     records.remaining("k").await.unwrap();
-    assert_eq!(fixture.call(), Call::Get(KEY.into(), GetOptions::nothing().with_want(Want::DEADLINE)));
+    assert_eq!(
+        fixture.call(),
+        Call::Get(KEY.into(), GetOptions::nothing().with_returning(Returning::DEADLINE))
+    );
 }
 
 #[tokio::test]
@@ -51,22 +57,22 @@ async fn puts() {
 
     records.put("k", &session("/")).await.unwrap();
     assert_eq!(fixture.call(), Call::Put(KEY.into(), put()));
-    records.put_for("k", &session("/"), Expiry::Never).await.unwrap();
-    let replaced = PutOptions::new(Lifespan::persistent().with_max(Ttl::hours(1)));
+    records.put_with_expiry("k", &session("/"), Expiry::Never).await.unwrap();
+    let replaced = PutOptions::new(Lifespan::persistent().with_max_lifetime(Ttl::hours(1)));
     assert_eq!(fixture.call(), Call::Put(KEY.into(), replaced));
     let _ = records.create("k", &session("/")).await.unwrap();
     assert_eq!(fixture.call(), Call::Put(KEY.into(), put().with_condition(Condition::IfAbsent)));
     let _ = records.replace("k", &session("/")).await.unwrap();
     assert_eq!(fixture.call(), Call::Put(KEY.into(), put().with_condition(Condition::IfPresent)));
     let _ = records.compare_and_swap("k", version, &session("/")).await.unwrap();
-    let swap = put().with_condition(Condition::IfVersion(version)).with_want(Want::VERSION);
+    let swap = put().with_condition(Condition::IfVersion(version)).with_returning(Returning::VERSION);
     assert_eq!(fixture.call(), Call::Put(KEY.into(), swap));
-    let wanting = records.with_want(Want::DEADLINE);
+    let wanting = records.with_returning(Returning::DEADLINE);
     assert!(wanting.put("k", &session("/")).await.unwrap().deadline.is_some());
-    assert_eq!(fixture.call(), Call::Put(KEY.into(), put().with_want(Want::DEADLINE)));
+    assert_eq!(fixture.call(), Call::Put(KEY.into(), put().with_returning(Returning::DEADLINE)));
     let _ = wanting.compare_and_swap("k", version, &session("/")).await.unwrap();
     assert!(
-        matches!(fixture.call(), Call::Put(_, options) if options.want == Want::DEADLINE | Want::VERSION)
+        matches!(fixture.call(), Call::Put(_, options) if options.returning == Returning::DEADLINE | Returning::VERSION)
     );
 }
 
@@ -75,9 +81,12 @@ async fn puts_outside_the_policy_keep_the_deadline() {
     let fixture = Fixture::new();
     let records = fixture.store.records("s", TTL).refresh(RefreshPolicy::never()).build().unwrap();
     records.put("k", &session("/")).await.unwrap();
-    assert_eq!(fixture.call(), Call::Put(KEY.into(), PutOptions::new(TTL).with_on_live(OnLive::Keep)));
-    records.put_for("k", &session("/"), Ttl::hours(1)).await.unwrap();
-    let replaced = PutOptions::new(Ttl::hours(1)).with_on_live(OnLive::Replace);
+    assert_eq!(
+        fixture.call(),
+        Call::Put(KEY.into(), PutOptions::new(TTL).with_existing_deadline(ExistingDeadline::Keep))
+    );
+    records.put_with_expiry("k", &session("/"), Ttl::hours(1)).await.unwrap();
+    let replaced = PutOptions::new(Ttl::hours(1)).with_existing_deadline(ExistingDeadline::Replace);
     assert_eq!(fixture.call(), Call::Put(KEY.into(), replaced));
 }
 
@@ -108,7 +117,7 @@ async fn expires() {
     assert_eq!(fixture.call(), expire(ExpiryChange::Set(TTL.into()), later));
     records.extend_by("k", Ttl::hours(2)).await.unwrap();
     assert_eq!(fixture.call(), expire(ExpiryChange::Extend(Ttl::hours(2)), ExpireOptions::new()));
-    records.set_ttl("k", Ttl::MIN).await.unwrap();
+    records.set_expiry("k", Ttl::MIN).await.unwrap();
     assert_eq!(fixture.call(), expire(ExpiryChange::Set(Ttl::MIN.into()), ExpireOptions::new()));
     records.persist("k").await.unwrap();
     assert_eq!(fixture.call(), expire(ExpiryChange::Set(Expiry::Never), ExpireOptions::new()));
@@ -123,12 +132,12 @@ async fn patches() {
 
     records.patch("k", patch()).await.unwrap();
     assert_eq!(fixture.call(), Call::Patch(KEY.into(), options.clone()));
-    let _ = records.with_want(Want::all()).patch_if("k", version, patch()).await.unwrap();
-    let conditional = options.clone().with_if_version(version).with_want(Want::all());
+    let _ = records.with_returning(Returning::all()).patch_if("k", version, patch()).await.unwrap();
+    let conditional = options.clone().with_if_version(version).with_returning(Returning::all());
     assert_eq!(fixture.call(), Call::Patch(KEY.into(), conditional));
     records.patch_or_create("k", patch(), &session("/")).await.unwrap();
     let initial = Record::new().with("page", "/").with("hits", 1);
-    let create = Create::new(Lifespan::from(TTL).with_max(Ttl::hours(1))).with_initial(initial);
+    let create = Create::new(Lifespan::from(TTL).with_max_lifetime(Ttl::hours(1))).with_initial(initial);
     assert_eq!(fixture.call(), Call::Patch(KEY.into(), options.with_create(create)));
     let counters = fixture.store.counters("s", TTL).build().unwrap();
     counters.add("k", -3).await.unwrap();

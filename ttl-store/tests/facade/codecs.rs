@@ -141,18 +141,18 @@ async fn types_need_be_neither_send_nor_sync() {
             locals.compare_and_swap("k", version, &value)
         };
         assert!(swapped.await?.is_refused());
-        let put_for = {
-            let value = local("put_for");
-            locals.put_for("k", &value, TTL)
+        let put_with_expiry = {
+            let value = local("put_with_expiry");
+            locals.put_with_expiry("k", &value, TTL)
         };
-        put_for.await?;
+        put_with_expiry.await?;
         let text = locals.get("k").await?.map(|local| local.0.borrow().clone());
         let many = locals.get_many(["k"]).await.len();
         let taken = locals.take("k").await?.is_some();
         Ok::<_, Error>((text, many, taken))
     });
     let (text, many, taken) = task.await.unwrap().unwrap();
-    assert_eq!((text.as_deref(), many, taken), (Some("put_for"), 1, true));
+    assert_eq!((text.as_deref(), many, taken), (Some("put_with_expiry"), 1, true));
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ttl_store::{Actions, Create, ErrorKind, OnLive, PatchOptions, PutOptions, Refresh, RefreshPolicy, Ttl};
+use ttl_store::{
+    Actions, Create, ErrorKind, ExistingDeadline, PatchOptions, PutOptions, Refresh, RefreshPolicy, Ttl,
+};
 
 use crate::support::{Call, Fixture, TTL, session};
 
@@ -17,14 +19,14 @@ async fn another_ttl_reaches_every_operation() {
     let counters = fixture.store.counters("n", TTL).build().unwrap().with_ttl(OTHER);
     let (value, patch) = (session("/"), || ttl_store::Patch::new().set("page", "/"));
     let refreshed = Refresh::extend_only(OTHER);
-    let put = PutOptions::new(OTHER).with_on_live(OnLive::Refresh(refreshed));
+    let put = PutOptions::new(OTHER).with_existing_deadline(ExistingDeadline::Refresh(refreshed));
 
     assert!(records.create("a", &value).await.unwrap().is_applied());
     assert!(records.replace("a", &value).await.unwrap().is_applied());
     records.put("a", &value).await.unwrap();
     for call in fixture.calls() {
         let Call::Put(_, options) = call else { panic!("{call:?}") };
-        assert_eq!((options.lifespan, options.on_live), (put.lifespan, put.on_live));
+        assert_eq!((options.lifespan, options.existing_deadline), (put.lifespan, put.existing_deadline));
     }
     records.put_many([("b", &value)]).await.into_result().unwrap();
     assert_eq!(fixture.call(), Call::PutMany(vec![("@r:s:b".to_owned(), put.clone())]));

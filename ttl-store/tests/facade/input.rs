@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
-use ttl_store::{ErrorKind, GetOptions, Json, Patch, PutOptions, Raw, Record, Result, Ttl, Version, Want};
+use ttl_store::{
+    ErrorKind, GetOptions, Json, Patch, PutOptions, Raw, Record, Result, Returning, Ttl, Version,
+};
 
 use crate::support::{Fixture, Session, TTL, session};
 
@@ -24,13 +26,13 @@ async fn bad_keys() {
     for key in ["", &"k".repeat(1020)] {
         refused(&fixture, records.get(key).await, kind);
         refused(&fixture, records.peek(key).await, kind);
-        refused(&fixture, records.get_item(key, Want::all()).await, kind);
+        refused(&fixture, records.get_item(key, Returning::all()).await, kind);
         refused(&fixture, records.get_fields(key, ["page"]).await, kind);
         refused(&fixture, records.contains(key).await, kind);
         refused(&fixture, records.deadline(key).await, kind);
         refused(&fixture, records.remaining(key).await, kind);
         refused(&fixture, records.put(key, &value).await, kind);
-        refused(&fixture, records.put_for(key, &value, TTL).await, kind);
+        refused(&fixture, records.put_with_expiry(key, &value, TTL).await, kind);
         refused(&fixture, records.create(key, &value).await, kind);
         refused(&fixture, records.replace(key, &value).await, kind);
         refused(&fixture, records.compare_and_swap(key, Version::random(), &value).await, kind);
@@ -42,7 +44,7 @@ async fn bad_keys() {
         refused(&fixture, records.take(key).await, kind);
         refused(&fixture, records.touch(key).await, kind);
         refused(&fixture, records.extend_by(key, TTL).await, kind);
-        refused(&fixture, records.set_ttl(key, TTL).await, kind);
+        refused(&fixture, records.set_expiry(key, TTL).await, kind);
         refused(&fixture, records.persist(key).await, kind);
         refused(&fixture, counters.add(key, 1).await, kind);
         refused(&fixture, leases.acquire(key).await, kind);
@@ -55,7 +57,7 @@ async fn bad_plain_keys() {
     let (store, kind) = (&fixture.store, ErrorKind::InvalidKey);
     for key in ["", &"k".repeat(1025), &format!("@{}", "k".repeat(1023))] {
         refused(&fixture, store.get(key).await, kind);
-        refused(&fixture, store.get_item(key, Want::all()).await, kind);
+        refused(&fixture, store.get_item(key, Returning::all()).await, kind);
         refused(&fixture, store.get_fields(key, ["page"]).await, kind);
         refused(&fixture, store.contains(key).await, kind);
         refused(&fixture, store.deadline(key).await, kind);
@@ -70,7 +72,7 @@ async fn bad_plain_keys() {
         refused(&fixture, store.take(key).await, kind);
         refused(&fixture, store.touch(key, TTL).await, kind);
         refused(&fixture, store.extend_by(key, TTL).await, kind);
-        refused(&fixture, store.set_ttl(key, TTL).await, kind);
+        refused(&fixture, store.set_expiry(key, TTL).await, kind);
         refused(&fixture, store.persist(key).await, kind);
     }
 }
@@ -93,7 +95,7 @@ async fn bad_values() {
     ] {
         refused(&fixture, maps.put("k", &bad).await, ErrorKind::InvalidField);
         refused(&fixture, maps.create("k", &bad).await, ErrorKind::InvalidField);
-        refused(&fixture, maps.put_for("k", &bad, TTL).await, ErrorKind::InvalidField);
+        refused(&fixture, maps.put_with_expiry("k", &bad, TTL).await, ErrorKind::InvalidField);
     }
     let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
     let any = store.records::<serde_json::Value>("any", TTL).build().unwrap();
@@ -131,15 +133,15 @@ async fn what_does_not_fit_changes_nothing() {
     let fixture = Fixture::new();
     let records = fixture.store.records("s", TTL).build().unwrap();
     records.put("k", &session("/")).await.unwrap();
-    let before = records.get_item("k", Want::all()).await.unwrap().unwrap();
+    let before = records.get_item("k", Returning::all()).await.unwrap().unwrap();
 
     let too_far = fixture.store.now() + Ttl::MAX.as_duration() + Duration::from_secs(1);
     let kind = |error: ttl_store::Error| error.kind();
     assert_eq!(
-        records.put_for("k", &session("/x"), too_far).await.map_err(kind),
+        records.put_with_expiry("k", &session("/x"), too_far).await.map_err(kind),
         Err(ErrorKind::InvalidExpiry)
     );
-    assert_eq!(records.set_ttl("k", too_far).await.map_err(kind), Err(ErrorKind::InvalidExpiry));
+    assert_eq!(records.set_expiry("k", too_far).await.map_err(kind), Err(ErrorKind::InvalidExpiry));
     assert_eq!(records.extend_by("k", Ttl::MAX).await.map_err(kind), Err(ErrorKind::InvalidExpiry));
     for (patch, expected) in [
         (Patch::new().set("page", "/x").append("hits", 1), ErrorKind::WrongFieldType),
@@ -148,7 +150,7 @@ async fn what_does_not_fit_changes_nothing() {
     ] {
         assert_eq!(records.patch("k", patch).await.map_err(kind), Err(expected));
     }
-    let after = records.get_item("k", Want::all()).await.unwrap().unwrap();
+    let after = records.get_item("k", Returning::all()).await.unwrap().unwrap();
     assert_eq!((after.value, after.deadline, after.version), (before.value, before.deadline, before.version));
 }
 
@@ -157,7 +159,7 @@ async fn an_elapsed_put_leaves_nothing() {
     let fixture = Fixture::new();
     let records = fixture.store.records("s", TTL).build().unwrap();
     records.put("k", &session("/")).await.unwrap();
-    records.put_for("k", &session("/x"), SystemTime::UNIX_EPOCH).await.unwrap();
+    records.put_with_expiry("k", &session("/x"), SystemTime::UNIX_EPOCH).await.unwrap();
     assert_eq!(records.get("k").await.unwrap(), None);
 }
 

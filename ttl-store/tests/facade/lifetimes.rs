@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use ttl_store::{Actions, Deadline, Expiry, Patch, RefreshPolicy, Ttl, Want};
+use ttl_store::{Actions, Deadline, Expiry, Patch, RefreshPolicy, Returning, Ttl};
 
 use crate::support::{Fixture, Session, TTL, session};
 
@@ -40,7 +40,7 @@ async fn a_sliding_session_lives_while_it_is_used_and_not_past_its_cap() {
         sessions.touch("k").await.unwrap().unwrap(),
         sessions.extend_by("k", Ttl::hours(1)).await.unwrap().unwrap(),
         sessions.persist("k").await.unwrap().unwrap(),
-        sessions.set_ttl("k", Ttl::hours(1)).await.unwrap().unwrap(),
+        sessions.set_expiry("k", Ttl::hours(1)).await.unwrap().unwrap(),
     ] {
         assert!(!capped.changed);
     }
@@ -65,7 +65,7 @@ async fn saving_again_outside_the_policy_moves_no_deadline_but_starts_a_cap() {
     assert!(plain.get("k").await.unwrap().is_some());
     assert!(!plain.extend_by("k", Ttl::hours(1)).await.unwrap().unwrap().changed, "and is fixed");
     assert_eq!(
-        plain.put_for("k", &session("/c"), Expiry::Never).await.map(|meta| meta.created).ok(),
+        plain.put_with_expiry("k", &session("/c"), Expiry::Never).await.map(|meta| meta.created).ok(),
         Some(false)
     );
     assert_eq!(plain.remaining("k").await.unwrap(), Some(TTL.as_duration()));
@@ -84,17 +84,17 @@ async fn deadlines_move_as_they_are_told() {
     assert_eq!(sessions.extend_by("k", Ttl::seconds(60)).await.unwrap().unwrap().deadline, at(130));
     let untouched = sessions.touch("k").await.unwrap().unwrap();
     assert_eq!((untouched.deadline, untouched.changed), (at(130), false), "touch never shortens");
-    assert_eq!(sessions.set_ttl("k", Ttl::seconds(5)).await.unwrap().unwrap().deadline, at(15));
+    assert_eq!(sessions.set_expiry("k", Ttl::seconds(5)).await.unwrap().unwrap().deadline, at(15));
     assert_eq!(
-        sessions.set_ttl("k", start + Duration::from_secs(20)).await.unwrap().unwrap().deadline,
+        sessions.set_expiry("k", start + Duration::from_secs(20)).await.unwrap().unwrap().deadline,
         at(20)
     );
     assert_eq!(sessions.persist("k").await.unwrap().unwrap().deadline, Deadline::NEVER);
     assert_eq!(sessions.remaining("k").await.unwrap(), Some(Duration::MAX));
     assert!(!sessions.touch("k").await.unwrap().unwrap().changed, "persistent is later than anything");
-    sessions.put_for("k", &session("/"), Ttl::seconds(1)).await.unwrap();
+    sessions.put_with_expiry("k", &session("/"), Ttl::seconds(1)).await.unwrap();
     assert_eq!(sessions.deadline("k").await.unwrap(), Some(at(11)));
-    let ended = sessions.set_ttl("k", SystemTime::UNIX_EPOCH).await.unwrap();
+    let ended = sessions.set_expiry("k", SystemTime::UNIX_EPOCH).await.unwrap();
     assert!(ended.is_some_and(|ended| ended.changed));
     assert!(!sessions.contains("k").await.unwrap());
 }
@@ -107,7 +107,7 @@ async fn nothing_revives_or_makes_what_has_ended() {
     fixture.advance(60);
     assert_eq!(sessions.touch("k").await.unwrap(), None);
     assert_eq!(sessions.extend_by("k", TTL).await.unwrap(), None);
-    assert_eq!(sessions.set_ttl("k", Expiry::Never).await.unwrap(), None);
+    assert_eq!(sessions.set_expiry("k", Expiry::Never).await.unwrap(), None);
     assert_eq!(sessions.persist("k").await.unwrap(), None);
     assert_eq!(sessions.patch("k", Patch::new().set("page", "/")).await.unwrap(), None);
     assert!(sessions.replace("k", &session("/")).await.unwrap().is_absent());
@@ -116,7 +116,7 @@ async fn nothing_revives_or_makes_what_has_ended() {
     assert!(!sessions.contains("k").await.unwrap());
     let outcome =
         sessions.patch_or_create("k", Patch::new().increment("hits", 1), &session("/new")).await.unwrap();
-    assert!(outcome.meta.created);
+    assert!(outcome.created);
     assert_eq!(sessions.get("k").await.unwrap(), Some(Session { page: "/new".into(), hits: 2 }));
 }
 
@@ -146,12 +146,12 @@ async fn metadata_is_reported_where_it_is_asked_for() {
     let sessions = fixture.store.records("s", TTL).build().unwrap();
     let meta = sessions.put("k", &session("/")).await.unwrap();
     assert!(meta.created && meta.deadline.is_none() && meta.version.is_none());
-    let meta = sessions.with_want(Want::all()).put("k", &session("/a")).await.unwrap();
-    let item = sessions.get_item("k", Want::all()).await.unwrap().unwrap();
+    let meta = sessions.with_returning(Returning::all()).put("k", &session("/a")).await.unwrap();
+    let item = sessions.get_item("k", Returning::all()).await.unwrap().unwrap();
     assert_eq!(item.value, session("/a"));
     assert_eq!((item.deadline, item.version), (meta.deadline, meta.version));
     assert_eq!(item.deadline, Some(Deadline::after(fixture.store.now(), TTL)));
-    let item = sessions.get_item("k", Want::empty()).await.unwrap().unwrap();
+    let item = sessions.get_item("k", Returning::empty()).await.unwrap().unwrap();
     assert!(item.deadline.is_none() && item.version.is_none());
 }
 
@@ -159,8 +159,13 @@ async fn metadata_is_reported_where_it_is_asked_for() {
 async fn the_creation_starts_with_a_put_and_stays_with_patches_and_refreshes() {
     let fixture = Fixture::new();
     let policy = RefreshPolicy::on(Actions::FETCH | Actions::WRITES).unwrap();
-    let sessions =
-        fixture.store.records("s", TTL).refresh(policy).build().unwrap().with_want(Want::CREATED_AT);
+    let sessions = fixture
+        .store
+        .records("s", TTL)
+        .refresh(policy)
+        .build()
+        .unwrap()
+        .with_returning(Returning::CREATED_AT);
     let started = fixture.store.now();
     let meta = sessions.put("k", &session("/")).await.unwrap();
     assert_eq!(meta.created_at, Some(started));
@@ -169,20 +174,20 @@ async fn the_creation_starts_with_a_put_and_stays_with_patches_and_refreshes() {
     sessions.patch("k", Patch::new().increment("hits", 1)).await.unwrap().unwrap();
     sessions.touch("k").await.unwrap().unwrap();
     // A read that decodes first and then refreshes hands it on, alone and with the rest.
-    for want in [Want::CREATED_AT, Want::all()] {
+    for returning in [Returning::CREATED_AT, Returning::all()] {
         fixture.advance(1);
-        let item = sessions.get_item("k", want).await.unwrap().unwrap();
-        assert_eq!((item.created_at, item.version.is_some()), (Some(started), want == Want::all()));
-        let item = sessions.items(want).next_page().await.unwrap().unwrap().remove(0).1.unwrap();
+        let item = sessions.get_item("k", returning).await.unwrap().unwrap();
+        assert_eq!((item.created_at, item.version.is_some()), (Some(started), returning == Returning::all()));
+        let item = sessions.items(returning).next_page().await.unwrap().unwrap().remove(0).1.unwrap();
         assert_eq!(item.created_at, Some(started));
-        let item = fixture.store.get_item("plain", want).await.unwrap().unwrap();
+        let item = fixture.store.get_item("plain", returning).await.unwrap().unwrap();
         assert_eq!(item.created_at, Some(started));
     }
-    assert_eq!(sessions.get_item("k", Want::DEADLINE).await.unwrap().unwrap().created_at, None);
-    let version = sessions.get_item("k", Want::VERSION).await.unwrap().unwrap().version.unwrap();
+    assert_eq!(sessions.get_item("k", Returning::DEADLINE).await.unwrap().unwrap().created_at, None);
+    let version = sessions.get_item("k", Returning::VERSION).await.unwrap().unwrap().version.unwrap();
     let swapped = sessions.compare_and_swap("k", version, &session("/a")).await.unwrap().applied().unwrap();
     assert_eq!(swapped.created_at, Some(fixture.store.now()));
-    let counters = fixture.store.counters("n", TTL).build().unwrap().with_want(Want::CREATED_AT);
+    let counters = fixture.store.counters("n", TTL).build().unwrap().with_returning(Returning::CREATED_AT);
     let counted = counters.add_within("n", 1, ..=2).await.unwrap().applied().unwrap();
     fixture.advance(1);
     let again = counters.add_within("n", 1, ..=2).await.unwrap().applied().unwrap();
@@ -194,7 +199,7 @@ async fn compare_and_swap_goes_on_from_the_version_that_it_reports() {
     let fixture = Fixture::new();
     let sessions = fixture.store.records("s", TTL).build().unwrap();
     sessions.put("k", &session("/0")).await.unwrap();
-    let first = sessions.get_item("k", Want::VERSION).await.unwrap().unwrap().version.unwrap();
+    let first = sessions.get_item("k", Returning::VERSION).await.unwrap().unwrap().version.unwrap();
     let swapped = sessions.compare_and_swap("k", first, &session("/1")).await.unwrap();
     let second = swapped.applied().unwrap().version.unwrap();
     assert!(sessions.compare_and_swap("k", first, &session("/x")).await.unwrap().is_refused());
@@ -202,7 +207,7 @@ async fn compare_and_swap_goes_on_from_the_version_that_it_reports() {
     assert!(sessions.delete_if("k", first).await.unwrap().is_refused());
     assert_eq!(sessions.get("k").await.unwrap(), Some(session("/1")));
     assert!(sessions.patch_if("k", second, Patch::new().set("page", "/2")).await.unwrap().is_applied());
-    let third = sessions.get_item("k", Want::VERSION).await.unwrap().unwrap().version.unwrap();
+    let third = sessions.get_item("k", Returning::VERSION).await.unwrap().unwrap().version.unwrap();
     assert!(sessions.delete_if("k", third).await.unwrap().is_applied());
     assert!(sessions.compare_and_swap("k", third, &session("/x")).await.unwrap().is_absent());
 }

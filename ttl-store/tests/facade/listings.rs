@@ -1,6 +1,6 @@
 //! Listings with values, and what many collections share.
 
-use ttl_store::{Actions, Deadline, ErrorKind, Json, RefreshPolicy, Ttl, Want};
+use ttl_store::{Actions, Deadline, ErrorKind, Json, RefreshPolicy, Returning, Ttl};
 
 use crate::support::{Fixture, TTL, session};
 
@@ -16,7 +16,7 @@ async fn items_come_with_values_and_metadata() {
     records.put("x", &session("/x")).await.unwrap();
     let _ = fixture.calls();
 
-    let mut pages = records.items(Want::DEADLINE).with_prefix("k").with_limit(3.try_into().unwrap());
+    let mut pages = records.items(Returning::DEADLINE).with_prefix("k").with_limit(3.try_into().unwrap());
     let (mut seen, mut sizes) = (Vec::new(), Vec::new());
     while let Some(page) = pages.next_page().await.unwrap() {
         sizes.push(page.len());
@@ -35,7 +35,7 @@ async fn items_come_with_values_and_metadata() {
     // A cursor of items goes on where keys were listed, and the reverse.
     let mut keys = records.keys().with_limit(5.try_into().unwrap());
     assert_eq!(keys.next_page().await.unwrap().unwrap().len(), 5);
-    let mut rest = records.items(Want::empty()).with_cursor(keys.cursor().unwrap().clone());
+    let mut rest = records.items(Returning::empty()).with_cursor(keys.cursor().unwrap().clone());
     assert_eq!(rest.next_page().await.unwrap().unwrap().len(), 3);
 }
 
@@ -47,7 +47,7 @@ async fn what_does_not_fit_the_type_is_an_error_in_its_place() {
     numbers.put("a", &1).await.unwrap();
     texts.put("b", &"text".to_owned()).await.unwrap();
     numbers.put("c", &3).await.unwrap();
-    let page = numbers.items(Want::empty()).next_page().await.unwrap().unwrap();
+    let page = numbers.items(Returning::empty()).next_page().await.unwrap().unwrap();
     let mut values: Vec<_> = page
         .into_iter()
         .map(|(key, item)| (key, item.map(|item| item.value).map_err(|error| error.kind())))

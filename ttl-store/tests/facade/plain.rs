@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ttl_store::{Create, Deadline, Expiry, Kind, Lifespan, Patch, Record, Ttl, Value, Want};
+use ttl_store::{Create, Deadline, Expiry, Kind, Lifespan, Patch, Record, Returning, Ttl, Value};
 
 use crate::support::{Fixture, TTL};
 
@@ -25,7 +25,7 @@ async fn blobs_and_records_come_and_go() {
     assert!(!store.delete("k").await.unwrap());
     let create = Create::new(TTL).with_initial(Record::new().with("n", 1));
     let outcome = store.patch_or_create("k", Patch::new().increment("n", 1), create).await.unwrap();
-    assert_eq!((outcome.meta.created, outcome.fields), (true, Record::new().with("n", 2)));
+    assert_eq!((outcome.created, outcome.fields), (true, Record::new().with("n", 2)));
     assert!(store.delete("k").await.unwrap());
 }
 
@@ -37,7 +37,7 @@ async fn conditions() {
     assert!(store.create("k", "1", TTL).await.unwrap().is_applied());
     assert!(store.create("k", "x", TTL).await.unwrap().is_refused());
     assert!(store.replace("k", "2", TTL).await.unwrap().is_applied());
-    let version = store.get_item("k", Want::VERSION).await.unwrap().unwrap().version.unwrap();
+    let version = store.get_item("k", Returning::VERSION).await.unwrap().unwrap().version.unwrap();
     let swapped = store.compare_and_swap("k", version, "3", TTL).await.unwrap();
     assert!(swapped.applied().unwrap().version.is_some());
     assert!(store.compare_and_swap("k", version, "x", TTL).await.unwrap().is_refused());
@@ -48,7 +48,7 @@ async fn conditions() {
 async fn deadlines() {
     let fixture = Fixture::new();
     let store = &fixture.store;
-    store.put("k", "v", Lifespan::from(TTL).with_max(Ttl::minutes(3))).await.unwrap();
+    store.put("k", "v", Lifespan::from(TTL).with_max_lifetime(Ttl::minutes(3))).await.unwrap();
     fixture.advance(10);
     assert_eq!(store.remaining("k").await.unwrap(), Some(Duration::from_secs(50)));
     assert!(!store.touch("k", Ttl::seconds(5)).await.unwrap().unwrap().changed);
@@ -57,7 +57,7 @@ async fn deadlines() {
     assert_eq!(store.remaining("k").await.unwrap(), Some(Duration::from_secs(65)));
     store.persist("k").await.unwrap().unwrap();
     assert_eq!(store.remaining("k").await.unwrap(), Some(Duration::from_secs(170)), "the cap holds");
-    store.set_ttl("k", Ttl::seconds(1)).await.unwrap().unwrap();
+    store.set_expiry("k", Ttl::seconds(1)).await.unwrap().unwrap();
     fixture.advance(1);
     assert_eq!(store.get("k").await.unwrap(), None);
     assert_eq!(store.touch("k", TTL).await.unwrap(), None);

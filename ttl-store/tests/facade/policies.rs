@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ttl_store::{
-    Actions, Counters, Deadline, ErrorKind, Expiry, ExpiryChange, GetOptions, Guard, Json, OnLive, Patch,
-    PutOptions, Raw, Record, Records, Refresh, RefreshMode, RefreshPolicy, Ttl, Want,
+    Actions, Counters, Deadline, ErrorKind, ExistingDeadline, Expiry, ExpiryChange, GetOptions, Guard, Json,
+    Patch, PutOptions, Raw, Record, Records, Refresh, RefreshMode, RefreshPolicy, Returning, Ttl,
 };
 
 use crate::support::{Call, Fixture, Session, TTL, session};
@@ -59,7 +59,7 @@ impl Subject {
         let patch = async |patch: Patch| assert!(records.patch("k", patch).await.unwrap().is_some());
         match name {
             "get" => assert!(records.get("k").await.unwrap().is_some()),
-            "get_item" => assert!(records.get_item("k", Want::empty()).await.unwrap().is_some()),
+            "get_item" => assert!(records.get_item("k", Returning::empty()).await.unwrap().is_some()),
             "get_many" => assert!(records.get_many(["k"]).await[0].as_ref().unwrap().is_some()),
             "get_fields" => assert!(records.get_fields("k", ["page"]).await.unwrap().is_some()),
             "contains" => assert!(records.contains("k").await.unwrap()),
@@ -67,7 +67,8 @@ impl Subject {
             "put_many" => assert!(!records.put_many([("k", &value)]).await[0].as_ref().unwrap().created),
             "replace" => assert!(records.replace("k", &value).await.unwrap().is_applied()),
             "compare_and_swap" => {
-                let (key, peek) = (records.key("k").unwrap(), GetOptions::nothing().with_want(Want::VERSION));
+                let (key, peek) =
+                    (records.key("k").unwrap(), GetOptions::nothing().with_returning(Returning::VERSION));
                 let seen = self.fixture.store.driver().get(&key, peek).await.unwrap().unwrap();
                 let swapped = records.compare_and_swap("k", seen.version.unwrap(), &value).await.unwrap();
                 assert!(swapped.is_applied());
@@ -81,7 +82,7 @@ impl Subject {
             "patch nothing" => patch(Patch::new()).await,
             "patch_or_create" => {
                 let set = Patch::new().set("page", "/");
-                assert!(!records.patch_or_create("k", set, &value).await.unwrap().meta.created);
+                assert!(!records.patch_or_create("k", set, &value).await.unwrap().created);
             }
             "add" => assert_eq!(self.counters.add("k", 1).await.unwrap(), 2),
             "peek" => assert!(records.peek("k").await.unwrap().is_some()),
@@ -104,8 +105,8 @@ fn refresh_of(call: &Call) -> Option<Refresh> {
     match call {
         Call::Get(_, options) | Call::GetMany(_, options) => options.refresh,
         Call::Patch(_, options) => options.refresh,
-        Call::Put(_, options) => on_live(options.on_live),
-        Call::PutMany(items) => on_live(items[0].1.on_live),
+        Call::Put(_, options) => existing_deadline(options.existing_deadline),
+        Call::PutMany(items) => existing_deadline(items[0].1.existing_deadline),
         Call::Expire(_, ExpiryChange::Set(Expiry::After(ttl)), options) if options.if_version.is_some() => {
             Some(match options.guard {
                 Guard::IfLater => Refresh::extend_only(*ttl),
@@ -116,10 +117,10 @@ fn refresh_of(call: &Call) -> Option<Refresh> {
     }
 }
 
-fn on_live(on_live: OnLive) -> Option<Refresh> {
-    match on_live {
-        OnLive::Refresh(refresh) => Some(refresh),
-        OnLive::Keep => None,
+fn existing_deadline(existing_deadline: ExistingDeadline) -> Option<Refresh> {
+    match existing_deadline {
+        ExistingDeadline::Refresh(refresh) => Some(refresh),
+        ExistingDeadline::Keep => None,
         other => panic!("a put that replaces the deadline: {other:?}"),
     }
 }
@@ -169,7 +170,7 @@ async fn mode_and_slack_are_handed_on() {
 #[tokio::test]
 async fn a_policy_changes_for_all_clones_at_once() {
     let subject = Subject::new(RefreshPolicy::never()).await;
-    let clone = subject.records.with_want(Want::DEADLINE);
+    let clone = subject.records.with_returning(Returning::DEADLINE);
     assert_eq!(clone.refresh_policy(), RefreshPolicy::never());
 
     let policy = RefreshPolicy::on(Actions::FETCH).unwrap();
@@ -204,7 +205,7 @@ async fn a_failed_refresh_does_not_fail_the_read() {
         assert_eq!(log.0.load(Ordering::SeqCst), lines, "{name} says it in the log");
     }
     drop(guard);
-    let item = subject.records.get_item("k", Want::empty()).await.unwrap().unwrap();
+    let item = subject.records.get_item("k", Returning::empty()).await.unwrap().unwrap();
     assert_eq!(item.refresh_error.unwrap().kind(), ErrorKind::Unavailable);
 }
 
@@ -265,7 +266,7 @@ async fn what_cannot_be_decoded_is_never_refreshed_and_ends() {
         fixture.advance(10);
         let codec = |error: ttl_store::Error| assert_eq!(error.kind(), ErrorKind::Codec);
         codec(newer.get("k").await.unwrap_err());
-        codec(newer.get_item("k", Want::all()).await.unwrap_err());
+        codec(newer.get_item("k", Returning::all()).await.unwrap_err());
         codec(newer.get_many(["k"]).await.into_result().unwrap_err());
         codec(numbers.get("k").await.unwrap_err());
         codec(numbers.get_many(["k"]).await.into_result().unwrap_err());
@@ -284,7 +285,7 @@ async fn a_read_refreshes_the_version_that_it_decoded_and_no_newer_one() {
     let policy = RefreshPolicy::on(Actions::FETCH).unwrap();
     let subject = Subject::new(policy).await;
     subject.fixture.calls();
-    let item = subject.records.get_item("k", Want::all()).await.unwrap().unwrap();
+    let item = subject.records.get_item("k", Returning::all()).await.unwrap().unwrap();
     let calls = subject.fixture.calls();
     let Call::Expire(_, _, options) = &calls[1] else { panic!("{calls:?}") };
     assert_eq!(options.if_version, item.version);

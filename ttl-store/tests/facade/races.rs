@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use ttl_store::{Patch, Raw, Want};
+use ttl_store::{Patch, Raw, Returning};
 
 use crate::support::{Fixture, Session, TTL, session};
 
@@ -63,7 +63,7 @@ async fn one_creates_and_one_swaps() {
     })
     .await;
     assert_eq!(count(created), 1);
-    let version = sessions.get_item("k", Want::VERSION).await.unwrap().unwrap().version.unwrap();
+    let version = sessions.get_item("k", Returning::VERSION).await.unwrap().unwrap().version.unwrap();
     let swapped = race(|n| {
         let sessions = sessions.clone();
         let value = session(&format!("swapped by {n}"));

@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use ttl_store::{
-    Capabilities, Cell, CellStore, Clock, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
-    ExpireOutcome, ExpiryChange, GetOptions, Key, ManualClock, Meta, Outcome, Page, Patch, PatchOptions,
-    PatchOutcome, PutItem, PutOptions, Result, ScanOptions, Store, Stored, Ttl, TtlStore, Value, Version,
-    async_trait,
+    Capabilities, CasBackend, CasStore, Clock, Deadline, DeleteOptions, Entry, Error, ErrorKind,
+    ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key, ManualClock, Outcome, Page, Patch,
+    PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result, ScanOptions, Store, Stored, Ttl,
+    TtlStore, Value, Version, async_trait,
 };
 
 use crate::toy::Toy;
@@ -54,7 +54,7 @@ impl Fixture {
 
     pub(crate) fn with_capabilities(change: impl FnOnce(Capabilities) -> Capabilities) -> Self {
         let clock = Arc::new(ManualClock::new());
-        let inner = CellStore::new(Shelf { toy: Toy::default(), clock: Arc::clone(&clock) });
+        let inner = CasStore::new(Shelf { toy: Toy::default(), clock: Arc::clone(&clock) });
         let capabilities = change(inner.capabilities());
         let recorder =
             Arc::new(Recorder { inner, capabilities, calls: Mutex::default(), fault: Mutex::default() });
@@ -92,7 +92,7 @@ impl Fixture {
 
 #[derive(Debug)]
 struct Recorder {
-    inner: CellStore<Shelf>,
+    inner: CasStore<Shelf>,
     capabilities: Capabilities,
     calls: Mutex<Vec<Call>>,
     fault: Mutex<Option<ErrorKind>>,
@@ -135,7 +135,7 @@ impl TtlStore for Recorder {
         Ok(self.inner.get(key, options).await?.map(|entry| self.spoil(entry)))
     }
 
-    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         self.note(Call::Put(key.to_string(), options.clone()));
         self.inner.put(key, value, options).await
     }
@@ -145,7 +145,7 @@ impl TtlStore for Recorder {
         key: &Key,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         self.note(Call::Expire(key.to_string(), change, options.clone()));
         // An expire that names a version is the refresh of a typed read.
         if let (Some(kind), true) = (self.fault(), options.if_version.is_some()) {
@@ -154,7 +154,7 @@ impl TtlStore for Recorder {
         self.inner.expire(key, change, options).await
     }
 
-    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
         self.note(Call::Patch(key.to_string(), options.clone()));
         self.inner.patch(key, patch, options).await
     }
@@ -176,7 +176,7 @@ impl TtlStore for Recorder {
         entries.into_iter().map(|entry| Ok(entry?.map(|entry| self.spoil(entry)))).collect()
     }
 
-    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<Meta>>> {
+    async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         let asked = items.iter().map(|item| (item.key.to_string(), item.options.clone())).collect();
         self.note(Call::PutMany(asked));
         self.inner.put_many(items).await
@@ -196,7 +196,7 @@ struct Shelf {
 }
 
 #[async_trait]
-impl Cell for Shelf {
+impl CasBackend for Shelf {
     type Stamp = (Version, Deadline);
 
     fn capabilities(&self) -> Capabilities {

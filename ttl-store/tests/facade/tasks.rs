@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use ttl_store::{
-    Blobs, Counters, Item, Json, KeyPages, Lease, Leases, Patch, Records, RefreshPolicy, Registry, Store,
-    Ttl, Version, Want,
+    Blobs, Counters, Item, Json, KeyPages, Lease, Leases, Patch, Records, RefreshPolicy, Registry, Returning,
+    Store, Ttl, Version,
 };
 
 use crate::support::{Fixture, TTL};
@@ -49,12 +49,12 @@ async fn every_future_moves_between_threads() {
     moves(ttl_store::connect("memory:"));
     moves(records.get("k"));
     moves(records.peek("k"));
-    moves(records.get_item("k", Want::all()));
+    moves(records.get_item("k", Returning::all()));
     moves(records.get_fields("k", ["page"]));
     moves(records.get_many(["k"]));
     moves(records.put("k", &value));
     moves(records.put_many([("k", &value)]));
-    moves(records.put_for("k", &value, TTL));
+    moves(records.put_with_expiry("k", &value, TTL));
     moves(records.create("k", &value));
     moves(records.replace("k", &value));
     moves(records.compare_and_swap("k", version, &value));
@@ -68,7 +68,7 @@ async fn every_future_moves_between_threads() {
     moves(records.delete_if("k", version));
     moves(records.delete_many(["k"]));
     moves(records.take("k"));
-    moves(records.set_ttl("k", TTL));
+    moves(records.set_expiry("k", TTL));
     moves(records.keys().next_page());
     moves(blobs.take("k"));
     moves(counters.add("k", 1));

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use ttl_store::{
-    Actions, Deadline, ErrorKind, Expiry, Json, KeyPages, Lifespan, Patch, Raw, Record, RefreshPolicy, Store,
-    Ttl, Value, Want,
+    Actions, Deadline, ErrorKind, Expiry, Json, KeyPages, Lifespan, Patch, Raw, Record, RefreshPolicy,
+    Returning, Store, Ttl, Value,
 };
 
 /// Names every scenario to a macro.
@@ -96,7 +96,7 @@ pub(crate) async fn names_keep_entries_apart(store: Store) {
 }
 
 pub(crate) async fn deadlines_are_those_that_were_asked_for(store: Store) {
-    let records = store.records("d", TTL).build().unwrap().with_want(Want::DEADLINE);
+    let records = store.records("d", TTL).build().unwrap().with_returning(Returning::DEADLINE);
     let first = records.put("k", &session("ada")).await.unwrap().deadline.unwrap();
     assert_eq!(records.deadline("k").await.unwrap(), Some(first));
     let extended = records.extend_by("k", Ttl::hours(1)).await.unwrap().unwrap();
@@ -105,11 +105,14 @@ pub(crate) async fn deadlines_are_those_that_were_asked_for(store: Store) {
     records.put("k", &session("ada")).await.unwrap();
     assert_eq!(records.deadline("k").await.unwrap(), Some(extended.deadline), "nor does a put");
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(first.as_epoch_millis() + 7);
-    assert_eq!(records.set_ttl("k", at).await.unwrap().unwrap().deadline, Deadline::at(at));
+    assert_eq!(records.set_expiry("k", at).await.unwrap().unwrap().deadline, Deadline::at(at));
     assert_eq!(records.persist("k").await.unwrap().unwrap().deadline, Deadline::NEVER);
     assert_eq!(records.remaining("k").await.unwrap(), Some(Duration::MAX));
-    assert_eq!(records.put_for("k", &session("ada"), at).await.unwrap().deadline, Some(Deadline::at(at)));
-    records.put_for("k", &session("ada"), Expiry::Never).await.unwrap();
+    assert_eq!(
+        records.put_with_expiry("k", &session("ada"), at).await.unwrap().deadline,
+        Some(Deadline::at(at))
+    );
+    records.put_with_expiry("k", &session("ada"), Expiry::Never).await.unwrap();
     assert_eq!(records.deadline("k").await.unwrap(), Some(Deadline::NEVER));
     assert_eq!(records.deadline("missing").await.unwrap(), None);
     // Nothing stays on a server that is kept.
@@ -119,15 +122,15 @@ pub(crate) async fn deadlines_are_those_that_were_asked_for(store: Store) {
 pub(crate) async fn a_cap_holds(store: Store) {
     let policy = RefreshPolicy::on(Actions::FETCH | Actions::WRITES).unwrap();
     let builder = store.records("c", TTL).refresh(policy).max_lifetime(Ttl::minutes(11));
-    let records = builder.build().unwrap().with_want(Want::DEADLINE);
+    let records = builder.build().unwrap().with_returning(Returning::DEADLINE);
     let first = records.put("k", &session("ada")).await.unwrap().deadline.unwrap();
     let capped = records.persist("k").await.unwrap().unwrap().deadline;
     assert_eq!(capped, first.plus(Ttl::minutes(1)));
     for deadline in [
         records.extend_by("k", TTL).await.unwrap().unwrap().deadline,
-        records.set_ttl("k", Ttl::hours(1)).await.unwrap().unwrap().deadline,
-        records.put_for("k", &session("bob"), Ttl::hours(1)).await.unwrap().deadline.unwrap(),
-        records.put_for("k", &session("bob"), Expiry::Never).await.unwrap().deadline.unwrap(),
+        records.set_expiry("k", Ttl::hours(1)).await.unwrap().unwrap().deadline,
+        records.put_with_expiry("k", &session("bob"), Ttl::hours(1)).await.unwrap().deadline.unwrap(),
+        records.put_with_expiry("k", &session("bob"), Expiry::Never).await.unwrap().deadline.unwrap(),
     ] {
         assert_eq!(deadline, capped);
     }
@@ -140,7 +143,7 @@ pub(crate) async fn policies_refresh(store: Store) {
     let records = store.records("p", TTL).refresh(RefreshPolicy::never()).build().unwrap();
     let soon = Ttl::minutes(1);
     let value = session("ada");
-    records.put_for("k", &value, soon).await.unwrap();
+    records.put_with_expiry("k", &value, soon).await.unwrap();
     let before = records.deadline("k").await.unwrap().unwrap();
     let hit = || Patch::new().increment("hits", 1);
     records.get("k").await.unwrap().unwrap();
@@ -154,7 +157,7 @@ pub(crate) async fn policies_refresh(store: Store) {
     {
         records.set_refresh_policy(RefreshPolicy::on(actions).unwrap()).unwrap();
         for operation in 0..4 {
-            records.put_for("k", &value, soon).await.unwrap();
+            records.put_with_expiry("k", &value, soon).await.unwrap();
             let before = records.deadline("k").await.unwrap().unwrap();
             match operation {
                 0 => assert!(records.get("k").await.unwrap().is_some()),
@@ -172,8 +175,13 @@ pub(crate) async fn an_ended_entry_is_gone_on_every_path(store: Store) {
     let short = Ttl::millis(40);
     let records = store.records("e", short).build().unwrap();
     let counters = store.counters("e", short).build().unwrap();
-    let deadline =
-        records.with_want(Want::DEADLINE).put("k", &session("ada")).await.unwrap().deadline.unwrap();
+    let deadline = records
+        .with_returning(Returning::DEADLINE)
+        .put("k", &session("ada"))
+        .await
+        .unwrap()
+        .deadline
+        .unwrap();
     assert_eq!(counters.add("k", 7).await.unwrap(), 7);
     let gave_up = Instant::now() + Duration::from_secs(30);
     while records.contains("k").await.unwrap() || counters.contains("k").await.unwrap() {
@@ -198,7 +206,7 @@ pub(crate) async fn conditions_hold(store: Store) {
     let records = store.records("cas", TTL).build().unwrap();
     assert!(records.create("k", &session("ada")).await.unwrap().is_applied());
     assert!(records.create("k", &session("eve")).await.unwrap().is_refused());
-    let seen = records.get_item("k", Want::DEADLINE | Want::VERSION).await.unwrap().unwrap();
+    let seen = records.get_item("k", Returning::DEADLINE | Returning::VERSION).await.unwrap().unwrap();
     let swapped = records.compare_and_swap("k", seen.version.unwrap(), &session("bob")).await.unwrap();
     let next = swapped.applied().unwrap().version.unwrap();
     assert!(
@@ -217,7 +225,7 @@ pub(crate) async fn patches_are_all_or_nothing(store: Store) {
     assert_eq!(records.patch("k", Patch::new().set("user", "eve")).await.unwrap(), None);
     let patch = Patch::new().append("cart", "book").prepend("cart", "pen").increment("hits", 2);
     let outcome = records.patch_or_create("k", patch, &session("ada")).await.unwrap();
-    assert!(outcome.meta.created);
+    assert!(outcome.created);
     assert_eq!(outcome.fields, Record::new().with("cart", ["pen", "book"]).with("hits", 2));
     let outcome = records.patch("k", Patch::new().pop_front("cart").unset("extra")).await.unwrap().unwrap();
     assert_eq!(outcome.popped().collect::<Vec<_>>(), ["pen"]);
@@ -248,7 +256,7 @@ pub(crate) async fn batches_answer_in_order(store: Store) {
 }
 
 pub(crate) async fn plain_keys(store: Store) {
-    let capped = Lifespan::from(TTL).with_max(Ttl::minutes(11));
+    let capped = Lifespan::from(TTL).with_max_lifetime(Ttl::minutes(11));
     assert!(store.put("k", "v", capped).await.unwrap().created);
     assert_eq!(store.get("k").await.unwrap(), Some(Value::from("v")));
     let end = store.deadline("k").await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! `CellStore` on a cell that a test can disturb: other writers, slow loads, failures, many ghosts.
+//! `CasStore` on a cell that a test can disturb: other writers, slow loads, failures, many ghosts.
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
@@ -90,7 +90,7 @@ impl Disturbed {
 }
 
 #[async_trait]
-impl Cell for Disturbed {
+impl CasBackend for Disturbed {
     type Stamp = (Version, Deadline);
 
     fn capabilities(&self) -> Capabilities {
@@ -139,10 +139,10 @@ fn blob(text: &'static str, deadline: Deadline) -> Stored {
 }
 
 fn sliding() -> GetOptions {
-    GetOptions::new().with_want(Want::DEADLINE).with_refresh(Refresh::extend_only(Ttl::seconds(60)))
+    GetOptions::new().with_returning(Returning::DEADLINE).with_refresh(Refresh::extend_only(Ttl::seconds(60)))
 }
 
-async fn value(store: &CellStore<Disturbed>) -> Option<Value> {
+async fn value(store: &CasStore<Disturbed>) -> Option<Value> {
     store.get(&key(), GetOptions::new()).await.unwrap().and_then(|entry| entry.value)
 }
 
@@ -151,7 +151,7 @@ async fn an_entry_that_dies_during_the_load_is_a_miss_and_is_not_revived() {
     let mut cell = Disturbed::new();
     cell.loads = once(Disturbance::Takes(Duration::from_millis(20)));
     cell.plant(&key(), &blob("old", ends(&cell, 10))).await;
-    let store = CellStore::new(cell);
+    let store = CasStore::new(cell);
     assert!(store.get(&key(), sliding()).await.unwrap().is_none());
     assert_eq!(store.cell().swapped.load(Ordering::SeqCst), 0);
 }
@@ -166,8 +166,8 @@ async fn an_entry_that_someone_kept_alive_during_a_slow_call_is_live() {
     cell.plant(&key(), &blob("kept", ends(&cell, 10))).await;
     let (deadline, loads) = slow(&cell);
     cell.loads = loads;
-    let store = CellStore::new(cell);
-    let options = GetOptions::new().with_want(Want::DEADLINE);
+    let store = CasStore::new(cell);
+    let options = GetOptions::new().with_returning(Returning::DEADLINE);
     let entry = store.get(&key(), options).await.unwrap().expect("it was live throughout");
     assert_eq!(entry.deadline, Some(deadline));
 
@@ -175,8 +175,8 @@ async fn an_entry_that_someone_kept_alive_during_a_slow_call_is_live() {
     cell.plant(&key(), &blob("kept", ends(&cell, 10))).await;
     let (deadline, listings) = slow(&cell);
     cell.listings = listings;
-    let store = CellStore::new(cell);
-    let page = store.scan(ScanOptions::new("").with_want(Want::DEADLINE)).await.unwrap();
+    let store = CasStore::new(cell);
+    let page = store.scan(ScanOptions::new("").with_returning(Returning::DEADLINE)).await.unwrap();
     let listed: Vec<_> = page.into_entries().unwrap().into_iter().map(|(_, entry)| entry.deadline).collect();
     assert_eq!(listed, [Some(deadline)]);
 }
@@ -188,7 +188,7 @@ async fn a_refresh_never_touches_a_newer_entry() {
     let newer = blob("newer", ends(&cell, 90_000));
     let deadline = newer.deadline;
     cell.swaps = once(Disturbance::Meanwhile(newer, Duration::ZERO));
-    let store = CellStore::new(cell);
+    let store = CasStore::new(cell);
     let entry = store.get(&key(), sliding()).await.unwrap().unwrap();
     assert_eq!((entry.value, entry.deadline), (Some("newer".into()), Some(deadline)));
     assert!(entry.refresh_error.is_none());
@@ -206,7 +206,7 @@ async fn a_failed_refresh_does_not_fail_the_read() {
         let before = ends(&cell, 10);
         cell.plant(&key(), &blob("x", before)).await;
         cell.swaps = always(disturbance);
-        let store = CellStore::new(cell);
+        let store = CasStore::new(cell);
         // To exactly a minute, so that every attempt has something to do.
         let options = sliding().with_refresh(Refresh::reset(Ttl::seconds(60)));
         let entry = store.get(&key(), options).await.unwrap().unwrap();
@@ -227,7 +227,7 @@ async fn a_writer_that_always_loses_is_contention_and_leaves_nothing() {
         Stored::new(Record::new().with("n", 1).into(), Deadline::NEVER, Deadline::NEVER, Version::random());
     cell.plant(&key(), &theirs).await;
     cell.swaps = always(Disturbance::Meanwhile(theirs.clone(), Duration::ZERO));
-    let store = CellStore::new(cell);
+    let store = CasStore::new(cell);
     let patch = Patch::new().increment("n", 1);
     let expiry = ExpiryChange::Set(Ttl::seconds(1).into());
     let errors = [
@@ -247,13 +247,13 @@ async fn a_writer_that_always_loses_is_contention_and_leaves_nothing() {
 async fn failures_come_through_with_their_context() {
     let mut cell = Disturbed::new();
     cell.loads = always(Disturbance::Fails(ErrorKind::Corrupt));
-    let store = CellStore::new(cell);
+    let store = CasStore::new(cell);
     let error = store.get(&key(), GetOptions::new()).await.unwrap_err();
     assert_eq!(error.to_string(), "get on disturbed: corrupt entry: as the test says");
 
     let mut cell = Disturbed::new();
     cell.swaps = always(Disturbance::Fails(ErrorKind::OutcomeUnknown));
-    let store = CellStore::new(cell);
+    let store = CasStore::new(cell);
     let error = store.put(&key(), "v".into(), PutOptions::new(Ttl::seconds(1))).await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::OutcomeUnknown, Some("put")));
     assert_eq!(store.cell().swapped.load(Ordering::SeqCst), 0, "an uncertain write is not sent again");
@@ -263,7 +263,7 @@ async fn failures_come_through_with_their_context() {
 async fn too_large_is_refused_before_any_write() {
     let mut cell = Disturbed::new();
     cell.max_value_bytes = 12;
-    let store = CellStore::new(cell);
+    let store = CasStore::new(cell);
     let past = Lifespan::from(SystemTime::UNIX_EPOCH);
     let large = Record::new().with("n", "0123456789");
     let text = Patch::new().set("t", "0123456789");
@@ -281,9 +281,9 @@ async fn too_large_is_refused_before_any_write() {
 
 #[tokio::test]
 async fn elapsed_writes_leave_nothing_and_report_their_deadline() {
-    let store = CellStore::new(Disturbed::new());
+    let store = CasStore::new(Disturbed::new());
     let past = store.now() - Duration::from_millis(3);
-    let options = PutOptions::new(past).with_want(Want::DEADLINE | Want::VERSION);
+    let options = PutOptions::new(past).with_returning(Returning::DEADLINE | Returning::VERSION);
     for created in [true, false] {
         let meta = store.put(&key(), "new".into(), options.clone()).await.unwrap().applied().unwrap();
         assert_eq!((meta.created, meta.deadline), (created, Some(Deadline::at(past))));
@@ -292,14 +292,14 @@ async fn elapsed_writes_leave_nothing_and_report_their_deadline() {
         let _ = store.put(&key(), "old".into(), PutOptions::new(Ttl::seconds(1))).await.unwrap();
     }
     assert!(store.delete(&key(), DeleteOptions::new()).await.unwrap().is_applied());
-    let create = PatchOptions::new().with_create(Create::new(past)).with_want(Want::DEADLINE);
+    let create = PatchOptions::new().with_create(Create::new(past)).with_returning(Returning::DEADLINE);
     let done = store.patch(&key(), &Patch::new().increment("n", 2), create).await.unwrap().applied().unwrap();
-    assert_eq!((done.meta.created, done.meta.deadline), (true, Some(Deadline::at(past))));
+    assert_eq!((done.created, done.deadline), (true, Some(Deadline::at(past))));
     assert_eq!(done.fields, Record::new().with("n", 2));
     assert_eq!(value(&store).await, None);
 }
 
-async fn pages(store: &CellStore<Disturbed>, options: &ScanOptions) -> Vec<Vec<String>> {
+async fn pages(store: &CasStore<Disturbed>, options: &ScanOptions) -> Vec<Vec<String>> {
     let (mut pages, mut options) = (Vec::new(), options.clone());
     loop {
         let page = store.scan(options.clone()).await.unwrap();
@@ -318,7 +318,7 @@ async fn pages_are_filled_over_ghosts_in_few_strides() {
         cell.plant(&Key::new(format!("p:{n:04}")).unwrap(), &blob("v", ends)).await;
     }
     cell.plant(&Key::new("p;").unwrap(), &blob("v", Deadline::NEVER)).await;
-    let store = CellStore::new(cell);
+    let store = CasStore::new(cell);
     let limit = |n| ScanOptions::new("p:").with_limit(NonZeroUsize::new(n).unwrap());
     let all = ["p:0000", "p:0001", "p:2999"].map(String::from);
     assert_eq!(pages(&store, &limit(2)).await, [&all[..2], &all[2..]]);
@@ -339,7 +339,7 @@ async fn cursors_belong_to_their_prefix() {
     for name in ["a:1", "a:2", "a:3"] {
         cell.plant(&Key::new(name).unwrap(), &blob("v", Deadline::NEVER)).await;
     }
-    let store = CellStore::new(cell);
+    let store = CasStore::new(cell);
     let options = ScanOptions::new("a:").with_limit(NonZeroUsize::MIN);
     let next = store.scan(options).await.unwrap().next.unwrap();
     // Its entry may be gone by the time that the cursor is used.

@@ -1,4 +1,4 @@
-//! `CellStore`: a whole store made of a `Cell` by the rules.
+//! `CasStore`: a whole store made of a `CasBackend` by the rules.
 
 use std::time::SystemTime;
 
@@ -8,40 +8,40 @@ use crate::rules;
 use crate::rules::perform::{self, Next, entry};
 use crate::store::{ATTEMPTS, contention};
 use crate::{
-    Capabilities, Cell, Cursor, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
-    ExpireOutcome, ExpiryChange, GetOptions, Key, Meta, Now, Outcome, Page, PageItem, Patch, PatchOptions,
-    PatchOutcome, PutOptions, Result, ScanOptions, Stored, TtlStore, Value, Want,
+    Capabilities, CasBackend, Cursor, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
+    ExpireResult, ExpiryChange, GetOptions, Key, Now, Outcome, Page, PageItem, Patch, PatchOptions,
+    PatchResult, PutOptions, PutResult, Result, Returning, ScanOptions, Stored, TtlStore, Value,
 };
 
-/// A whole store on top of a [`Cell`]: each operation loads, asks [`rules`], and swaps.
+/// A whole store on top of a [`CasBackend`]: each operation loads, asks [`rules`], and swaps.
 ///
 /// A write is two round trips of the cell when nobody else writes, and at most 64 attempts
-/// ([`ErrorKind::Contention`] after that), between which it waits ([`Cell::back_off`]). A get is one, and one more when
+/// ([`ErrorKind::Contention`] after that), between which it waits ([`CasBackend::back_off`]). A get is one, and one more when
 /// its refresh is due. Ghosts are looked over and replaced, never removed: reclaiming them is the backend's affair.
 ///
 /// A driver can hold one and override single operations where its backend saves a round trip.
 ///
 /// ```
-/// use ttl_core::{CellStore, GetOptions, Key, PutOptions, TtlStore, Ttl, Want};
+/// use ttl_core::{CasStore, GetOptions, Key, PutOptions, TtlStore, Ttl, Returning};
 /// # mod toy { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/toy/mod.rs")); }
 /// # use toy::Toy;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> ttl_core::Result<()> {
 /// // The toy cell of the crate's documentation.
-/// let store = CellStore::new(Toy::default());
+/// let store = CasStore::new(Toy::default());
 /// let key = Key::new("session:5f0c")?;
 /// let _ = store.put(&key, "hello".into(), PutOptions::new(Ttl::minutes(30))).await?;
 ///
-/// let entry = store.get(&key, GetOptions::new().with_want(Want::DEADLINE)).await?.expect("it is live");
+/// let entry = store.get(&key, GetOptions::new().with_returning(Returning::DEADLINE)).await?.expect("it is live");
 /// assert_eq!(entry.value, Some("hello".into()));
 /// assert!(entry.deadline.and_then(|deadline| deadline.remaining(store.now())).is_some());
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct CellStore<C>(C);
+pub struct CasStore<C>(C);
 
-impl<C: Cell> CellStore<C> {
+impl<C: CasBackend> CasStore<C> {
     /// A store on this cell.
     pub const fn new(cell: C) -> Self {
         Self(cell)
@@ -103,11 +103,13 @@ impl<C: Cell> CellStore<C> {
             return Ok(Attempt::Done(None));
         };
         let Some(mut stored) = stored else { return Ok(Attempt::Done(None)) };
-        let mut entry = entry(&stored, &options.select, options.want, hit.deadline)?;
+        let mut entry = entry(&stored, &options.projection, options.returning, hit.deadline)?;
         if let Some(deadline) = hit.refresh {
             stored.deadline = deadline;
             match self.0.swap(key, stamp.as_ref(), Some(&stored)).await {
-                Ok(true) if options.want.contains(Want::DEADLINE) => entry.deadline = Some(deadline),
+                Ok(true) if options.returning.contains(Returning::DEADLINE) => {
+                    entry.deadline = Some(deadline)
+                }
                 Ok(true) => {}
                 Ok(false) => {
                     let error = self.name("get", key, contention());
@@ -124,7 +126,7 @@ impl<C: Cell> CellStore<C> {
         key: &Key,
         value: &Value,
         options: &PutOptions,
-    ) -> Result<Option<Outcome<Meta>>> {
+    ) -> Result<Option<Outcome<PutResult>>> {
         let (now, stored, stamp) = self.load(key).await?;
         let (next, outcome) = perform::put(now, stored.as_ref(), value, options)?;
         self.write(key, stamp, next, outcome).await
@@ -151,7 +153,7 @@ impl<C: Cell> CellStore<C> {
         key: &Key,
         patch: &Patch,
         options: &PatchOptions,
-    ) -> Result<Option<Outcome<PatchOutcome>>> {
+    ) -> Result<Option<Outcome<PatchResult>>> {
         let (now, stored, stamp) = self.load(key).await?;
         let (next, outcome) = perform::patch(now, stored.as_ref(), patch, options, &self.capabilities())?;
         self.write(key, stamp, next, outcome).await
@@ -162,13 +164,13 @@ impl<C: Cell> CellStore<C> {
         key: &Key,
         change: ExpiryChange,
         options: &ExpireOptions,
-    ) -> Result<Option<Outcome<ExpireOutcome>>> {
+    ) -> Result<Option<Outcome<ExpireResult>>> {
         let (now, stored, stamp) = match self.load(key).await {
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 // An expire that ends the entry without a condition is a delete, and need not read it (V6).
                 let Some(end) = self.unconditional_end(change, options)? else { return Err(error) };
                 let ended = self.0.discard(key).await?;
-                return Ok(ended.then_some(Outcome::Applied(ExpireOutcome::new(end, true))));
+                return Ok(ended.then_some(Outcome::Applied(ExpireResult::new(end, true))));
             }
             loaded => loaded?,
         };
@@ -230,7 +232,7 @@ macro_rules! attempts {
 }
 
 #[async_trait]
-impl<C: Cell> TtlStore for CellStore<C> {
+impl<C: CasBackend> TtlStore for CasStore<C> {
     fn capabilities(&self) -> Capabilities {
         self.0.capabilities()
     }
@@ -253,7 +255,7 @@ impl<C: Cell> TtlStore for CellStore<C> {
         Ok(last)
     }
 
-    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<Meta>> {
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         let checked = self.capabilities().check_put(&options).and_then(|()| self.check_size(&value));
         attempts!(self, "put", key, checked, self.put_once(key, &value, &options).await)
     }
@@ -263,12 +265,12 @@ impl<C: Cell> TtlStore for CellStore<C> {
         key: &Key,
         change: ExpiryChange,
         options: ExpireOptions,
-    ) -> Result<Outcome<ExpireOutcome>> {
+    ) -> Result<Outcome<ExpireResult>> {
         let checked = self.capabilities().check_expire(&options);
         attempts!(self, "expire", key, checked, self.expire_once(key, change, &options).await)
     }
 
-    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchOutcome>> {
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
         let checked = self.capabilities().check_patch(patch, &options);
         attempts!(self, "patch", key, checked, self.patch_once(key, patch, &options).await)
     }
@@ -318,7 +320,7 @@ impl<C: Cell> TtlStore for CellStore<C> {
                         return Ok(Page::new(items, next));
                     }
                     let entry = listed.and_then(|stored| {
-                        entry(&stored, &options.select, options.want, stored.header().ends())
+                        entry(&stored, &options.projection, options.returning, stored.header().ends())
                     });
                     let entry = entry.map_err(|error| error.with_backend(capabilities.backend));
                     items.push(PageItem::new(key.clone(), entry));

@@ -1,4 +1,4 @@
-//! `Cell`: the three methods that a whole store can be made of.
+//! `CasBackend`: the three methods that a whole store can be made of.
 
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 use crate::rules::Header;
-use crate::{Capabilities, CursorSecret, Deadline, Error, ErrorKind, Key, Result, Value, Version, Want};
+use crate::{Capabilities, CursorSecret, Deadline, Error, ErrorKind, Key, Result, Returning, Value, Version};
 
-/// An entry as a [`Cell`] keeps it.
+/// An entry as a [`CasBackend`] keeps it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stored {
@@ -43,8 +43,8 @@ impl Stored {
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if it is wanted and cannot be read.
-    pub fn created_at(&self, want: Want) -> Result<Option<SystemTime>> {
-        if !want.contains(Want::CREATED_AT) {
+    pub fn created_at(&self, returning: Returning) -> Result<Option<SystemTime>> {
+        if !returning.contains(Returning::CREATED_AT) {
             return Ok(None);
         }
         let unreadable = || {
@@ -72,11 +72,11 @@ fn back_off_time(attempt: usize) -> Duration {
 
 /// The smallest driver: load, compare-and-swap and list, with no idea of expiry.
 ///
-/// [`CellStore`](crate::CellStore) makes a whole [`TtlStore`](crate::TtlStore) of it by [`rules`](crate::rules). The
+/// [`CasStore`](crate::CasStore) makes a whole [`TtlStore`](crate::TtlStore) of it by [`rules`](crate::rules). The
 /// [crate's documentation](crate) holds a complete example.
 #[async_trait]
-pub trait Cell: Debug + Send + Sync + 'static {
-    /// What tells one state of a key from the next: whatever [`Cell::swap`] compares. It must change with every
+pub trait CasBackend: Debug + Send + Sync + 'static {
+    /// What tells one state of a key from the next: whatever [`CasBackend::swap`] compares. It must change with every
     /// swap that changes value, deadline or cap; it may recur when all three recur. Version and deadline together
     /// will do, because a new cap comes with a new version only.
     type Stamp: Send + Sync;
@@ -131,7 +131,7 @@ pub trait Cell: Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(Key, Result<Stored>)>>;
 
-    /// Removes an entry that [`Cell::load`] cannot decode, whatever it is. Answers whether something was removed.
+    /// Removes an entry that [`CasBackend::load`] cannot decode, whatever it is. Answers whether something was removed.
     ///
     /// The store calls it for deletes that look at nothing (V6). Provided: [`ErrorKind::Corrupt`], which is enough for a
     /// backend whose entries cannot be damaged.

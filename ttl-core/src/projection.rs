@@ -1,4 +1,4 @@
-//! What part of an entry an operation asks for: `Select`, `Fields`, `Want`.
+//! What part of an entry an operation asks for: `Projection`, `Fields`, `Returning`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ impl fmt::Debug for Fields {
 
 /// Which part of the value to read. Get, read of a part, contains and peek are one method.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Select {
+pub enum Projection {
     /// The whole value.
     #[default]
     All,
@@ -88,7 +88,7 @@ pub enum Select {
 bitflags::bitflags! {
     /// Which metadata to report. Each may cost (a second command, a longer answer), so it is asked for.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct Want: u8 {
+    pub struct Returning: u8 {
         /// The deadline.
         const DEADLINE = 1;
         /// The version.
