@@ -8,3 +8,4 @@ mod rules_properties;
 #[allow(unreachable_pub, missing_docs)]
 #[path = "../../examples/toy/mod.rs"]
 mod toy;
+mod vocabulary;
