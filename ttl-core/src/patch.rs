@@ -21,7 +21,6 @@ pub struct FieldOperation {
 
 /// What happens to a field. Values are in normal form, and `Debug` does not print them: they may be secret or long.
 #[derive(Clone, PartialEq)]
-#[non_exhaustive]
 pub enum Change {
     /// Sets it, whatever it was. UPDATE.
     Set(Json),

@@ -9,7 +9,7 @@ use crate::error::contention;
 use crate::expression::Write;
 use crate::put::ROUNDS;
 use crate::send::{Lost, Reply, Retries};
-use crate::store::{Inner, check_expire};
+use crate::store::Inner;
 
 const PERSISTENT: &str = "attribute_not_exists(#d) AND attribute_not_exists(#m)";
 
@@ -20,7 +20,6 @@ impl Inner {
         change: ExpiryChange,
         options: &ExpireOptions,
     ) -> Result<Outcome<ExpireResult>> {
-        check_expire(change, options)?;
         let expire = Expire { store: self, key, change, options };
         let mut retries = self.retries();
         let (mut now, mut item) = match expire.first(&mut retries).await? {
@@ -76,7 +75,6 @@ impl Expire<'_> {
         let asked = match self.change {
             ExpiryChange::Set(expiry) => expiry.resolve(now)?,
             ExpiryChange::Extend(by) => return Ok(self.extending(now, by).map(live)),
-            _ => return Ok(None),
         };
         let guard = self.options.guard;
         Ok(if asked.is_expired(now) {
@@ -85,7 +83,8 @@ impl Expire<'_> {
                 Guard::Always | Guard::IfSooner => Some(write),
                 Guard::IfExpiring => Some(write.demand("attribute_exists(#d)")),
                 Guard::IfPersistent => Some(write.demand(PERSISTENT)),
-                _ => None,
+                // No expired deadline is later than that of a live entry.
+                Guard::IfLater => None,
             }
         } else if asked.is_never() {
             // An entry with a cap gets that for its deadline, which is not known here.
@@ -106,7 +105,6 @@ impl Expire<'_> {
                 )),
                 Guard::IfExpiring => Some(write.demand("attribute_exists(#d)")),
                 Guard::IfPersistent => Some(write.demand(PERSISTENT)),
-                _ => None,
             }
         }
         .map(live))

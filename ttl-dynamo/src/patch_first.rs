@@ -161,7 +161,8 @@ impl Fields {
                 let high = bounds.max().map_or(high, |max| high.min(i128::from(max) - whole));
                 self.increment(number, &path, by, (low, high), bounds.contain(by));
             }
-            _ => return None,
+            // No expression counts from the end of a list, or looks for an element.
+            Change::PopBack | Change::RemoveValue(_) => return None,
         }
         Some(())
     }

@@ -13,7 +13,7 @@ use crate::expression::Write;
 use crate::names::{CAP, CREATED, DEADLINE, VERSION};
 use crate::send::{Lost, Pinned, Reply, Retries, Written, deadline_of};
 use crate::size;
-use crate::store::{Inner, check_put};
+use crate::store::Inner;
 
 /// How often a write that was decided here is tried again after somebody else was faster.
 pub(crate) const ROUNDS: u32 = 64;
@@ -34,7 +34,6 @@ impl Inner {
         value: &Value,
         options: &PutOptions,
     ) -> Result<Outcome<PutResult>> {
-        check_put(options)?;
         let put = Put { store: self, key, value, options, token: codec::new_token() };
         size::check(key, value, self)?;
         put.run().await
@@ -48,7 +47,9 @@ impl Put<'_> {
         self.options.lifespan.expiry.resolve(self.store.now_millis())?;
         let met = match self.options.condition {
             Condition::IfVersion(_) => self.first_of_version(&mut retries).await?,
-            _ => self.first(&mut retries).await?,
+            Condition::Always | Condition::IfAbsent | Condition::IfPresent => {
+                self.first(&mut retries).await?
+            }
         };
         match met {
             Met::Outcome(outcome) => Ok(outcome),
@@ -88,7 +89,7 @@ impl Put<'_> {
         let (deadline, certain) = match self.options.existing_deadline {
             ExistingDeadline::Refresh(refresh) if !creates_only => (Deadline::after(now, refresh.ttl), true),
             ExistingDeadline::Keep => (asked, creates_only),
-            _ => (asked, true),
+            ExistingDeadline::Replace | ExistingDeadline::Refresh(_) => (asked, true),
         };
         Ok(Written { deadline: deadline.min(cap), certain })
     }

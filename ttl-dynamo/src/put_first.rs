@@ -60,7 +60,7 @@ impl Put<'_> {
             ExistingDeadline::Refresh(refresh) => {
                 self.refreshing(write, now, &refresh, creates.then_some(asked))
             }
-            _ => (self.replacing(write, now, asked, cap), Elsewhere::Ghosts),
+            ExistingDeadline::Replace => (self.replacing(write, now, asked, cap), Elsewhere::Ghosts),
         };
         Ok(match elsewhere {
             Elsewhere::Ghosts if creates => write.demand(REPLACEABLE).now(now),

@@ -7,10 +7,9 @@ use std::time::SystemTime;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::{
-    Capabilities, Clock, Condition, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExistingDeadline,
-    ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Guard, Key, Now, Outcome, Page, Patch,
-    PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result, ScanOptions, SystemClock, TtlStore,
-    Value, async_trait,
+    Capabilities, Clock, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange,
+    GetOptions, Key, Now, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions, PutResult,
+    Result, ScanOptions, SystemClock, TtlStore, Value, async_trait,
 };
 
 use crate::client::LazyClient;
@@ -165,32 +164,4 @@ impl TtlStore for DynamoStore {
     async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
         self.delete_each(keys, &options).await
     }
-}
-
-/// Refuses options that are newer than this driver, which would else be ignored.
-pub(crate) fn check_put(options: &PutOptions) -> Result<()> {
-    match (options.condition, options.existing_deadline) {
-        (
-            Condition::Always | Condition::IfAbsent | Condition::IfPresent | Condition::IfVersion(_),
-            ExistingDeadline::Replace | ExistingDeadline::Keep | ExistingDeadline::Refresh(_),
-        ) => Ok(()),
-        _ => Err(newer("condition")),
-    }
-}
-
-pub(crate) fn check_expire(change: ExpiryChange, options: &ExpireOptions) -> Result<()> {
-    match (change, options.guard) {
-        (
-            ExpiryChange::Set(_) | ExpiryChange::Extend(_),
-            Guard::Always | Guard::IfLater | Guard::IfSooner | Guard::IfExpiring | Guard::IfPersistent,
-        ) => Ok(()),
-        _ => Err(newer("change or guard")),
-    }
-}
-
-pub(crate) fn newer(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("this release of the driver does not know this {what}; update it"),
-    )
 }

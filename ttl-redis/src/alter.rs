@@ -46,10 +46,6 @@ impl Request for Expire<'_> {
                 cmd.arg("+").arg(by.as_millis());
             }
             ExpiryChange::Set(expiry) => expiry_arguments(&mut cmd, expiry),
-            // A change that this driver does not know: the script refuses it.
-            _ => {
-                cmd.arg("").arg("");
-            }
         }
         cmd.arg(match self.options.guard {
             Guard::Always => "a",
@@ -57,7 +53,6 @@ impl Request for Expire<'_> {
             Guard::IfSooner => "s",
             Guard::IfExpiring => "e",
             Guard::IfPersistent => "p",
-            _ => "",
         });
         Commands::One(cmd)
     }

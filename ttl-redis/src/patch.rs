@@ -184,7 +184,6 @@ fn encode(change: &Change) -> Result<(&'static str, Argument)> {
                 .map(|bound| bound.map_or_else(String::new, |bound| bound.to_string()));
             ("w", Argument::Text(format!("{} {min} {max}", field_text(&Json::Number(by.clone())))))
         }
-        _ => return Err(crate::store::unknown("field operation")),
     })
 }
 

@@ -71,7 +71,7 @@ impl Put<'_> {
             Condition::IfAbsent => cmd.arg("NX"),
             // GET tells created from updated, and refuses a hash, which may have a cap.
             Condition::IfPresent => cmd.arg("XX").arg("GET"),
-            _ => cmd.arg("GET"),
+            Condition::Always | Condition::IfVersion(_) => cmd.arg("GET"),
         };
         cmd
     }
@@ -88,14 +88,14 @@ impl Put<'_> {
             Condition::IfAbsent => cmd.arg("n").arg(""),
             Condition::IfPresent => cmd.arg("x").arg(""),
             Condition::IfVersion(version) => cmd.arg("v").arg(codec::version_text(version)),
-            _ => cmd.arg("a").arg(""),
+            Condition::Always => cmd.arg("a").arg(""),
         };
         match existing_deadline {
             ExistingDeadline::Keep => cmd.arg("k").arg("0"),
             ExistingDeadline::Refresh(refresh) => {
                 cmd.arg(mode_argument(refresh.mode)).arg(refresh.ttl.as_millis())
             }
-            _ => cmd.arg("r").arg("0"),
+            ExistingDeadline::Replace => cmd.arg("r").arg("0"),
         };
         expiry_arguments(&mut cmd, lifespan.expiry);
         max_argument(&mut cmd, lifespan.max_lifetime);

@@ -8,10 +8,9 @@ use std::time::SystemTime;
 
 use redis::aio::{ConnectionManager, MultiplexedConnection};
 use ttl_core::{
-    Capabilities, Condition, CursorSecret, DeleteOptions, Entry, Error, ErrorKind, ExistingDeadline,
-    ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Guard, Key, Outcome, Page, Patch, PatchOptions,
-    PatchResult, PutItem, PutOptions, PutResult, Result, ScanOptions, TtlStore, Value, async_trait,
-    forward_ttl_store,
+    Capabilities, CursorSecret, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult,
+    ExpiryChange, GetOptions, Key, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions,
+    PutResult, Result, ScanOptions, TtlStore, Value, async_trait, forward_ttl_store,
 };
 
 use crate::alter::{Delete, Expire};
@@ -142,7 +141,6 @@ impl Inner {
     }
 
     fn put_request<'a>(&'a self, key: &'a Key, value: Value, options: &'a PutOptions) -> Result<Put<'a>> {
-        check_put(options)?;
         self.capabilities.check_put(options)?;
         let value = Encoded::new(value);
         self.check_size(&value)?;
@@ -176,7 +174,6 @@ impl Inner {
         change: ExpiryChange,
         options: &ExpireOptions,
     ) -> Result<Outcome<ExpireResult>> {
-        check_expire(change, options)?;
         self.capabilities.check_expire(options)?;
         self.link.run(&Expire { script: &self.scripts.alter, key: self.full(key), change, options }).await
     }
@@ -322,32 +319,4 @@ struct BySwap(RedisStore);
 #[async_trait]
 impl TtlStore for BySwap {
     forward_ttl_store!(self, self.0 => capabilities now get put expire);
-}
-
-/// Refuses conditions that are newer than this driver, which would else be ignored.
-fn check_put(options: &PutOptions) -> Result<()> {
-    match (options.condition, options.existing_deadline) {
-        (
-            Condition::Always | Condition::IfAbsent | Condition::IfPresent | Condition::IfVersion(_),
-            ExistingDeadline::Replace | ExistingDeadline::Keep | ExistingDeadline::Refresh(_),
-        ) => Ok(()),
-        _ => Err(unknown("condition")),
-    }
-}
-
-fn check_expire(change: ExpiryChange, options: &ExpireOptions) -> Result<()> {
-    match (change, options.guard) {
-        (
-            ExpiryChange::Set(_) | ExpiryChange::Extend(_),
-            Guard::Always | Guard::IfLater | Guard::IfSooner | Guard::IfExpiring | Guard::IfPersistent,
-        ) => Ok(()),
-        _ => Err(unknown("change or guard")),
-    }
-}
-
-pub(crate) fn unknown(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("this release of the driver does not know this {what}; update it"),
-    )
 }

@@ -48,7 +48,7 @@ impl Strict {
             } else {
                 let target = match change {
                     ExpiryChange::Set(_) => To::Instant(to_column(to)),
-                    _ => To::Step(to_column(to)),
+                    ExpiryChange::Extend(_) => To::Step(to_column(to)),
                 };
                 match self.move_deadline(key, &row, target, None).await? {
                     Some(swap) => Some(swap),
@@ -84,7 +84,6 @@ impl Strict {
             Guard::IfSooner => (present.max(to), NEVER),
             Guard::IfExpiring => (present, NEVER - 1),
             Guard::IfPersistent => (NEVER - 1, NEVER),
-            _ => return Ok(Err(None)),
         };
         let reach = Reach::until(to, now, self.common.skew);
         let (least, most) = bounds(to, reach);

@@ -33,7 +33,7 @@ impl Strict {
                     Err(row) => row,
                 }
             }
-            _ => None,
+            Condition::IfPresent | Condition::IfVersion(_) => None,
         };
         for attempt in 0..ATTEMPTS {
             let guessed = attempt == 0 && known.as_ref().is_some_and(Row::is_empty);

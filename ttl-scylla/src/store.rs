@@ -8,10 +8,9 @@ use std::time::SystemTime;
 use scylla::client::session::Session;
 use tokio::sync::Mutex;
 use ttl_core::{
-    Capabilities, CasStore, Clock, Condition, DeleteOptions, Entry, Error, ErrorKind, ExistingDeadline,
-    ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Guard, Key, Outcome, Page, Patch, PatchOptions,
-    PatchResult, PutItem, PutOptions, PutResult, Result, ScanOptions, SystemClock, TtlStore, Value,
-    async_trait,
+    Capabilities, CasStore, Clock, DeleteOptions, Entry, Error, ExpireOptions, ExpireResult, ExpiryChange,
+    GetOptions, Key, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result,
+    ScanOptions, SystemClock, TtlStore, Value, async_trait,
 };
 
 use crate::batch;
@@ -209,7 +208,6 @@ impl TtlStore for ScyllaStore {
 
     async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         let put = async {
-            check_put(&options)?;
             match &self.inner {
                 Inner::Strict(store) => store.cell().put(key, &value, &options).await,
                 Inner::Lww(lww) => lww.put(key, &value, &options).await,
@@ -225,7 +223,6 @@ impl TtlStore for ScyllaStore {
         options: ExpireOptions,
     ) -> Result<Outcome<ExpireResult>> {
         let expire = async {
-            check_expire(change, &options)?;
             match &self.inner {
                 Inner::Strict(store) => store.cell().expire(key, change, &options).await,
                 Inner::Lww(lww) => lww.expire(key, change, &options).await,
@@ -288,32 +285,4 @@ impl TtlStore for ScyllaStore {
     async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
         batch::each(keys, |at| self.delete(&keys[at], options.clone())).await
     }
-}
-
-/// Refuses conditions that are newer than this driver, which would else be ignored.
-fn check_put(options: &PutOptions) -> Result<()> {
-    match (options.condition, options.existing_deadline) {
-        (
-            Condition::Always | Condition::IfAbsent | Condition::IfPresent | Condition::IfVersion(_),
-            ExistingDeadline::Replace | ExistingDeadline::Keep | ExistingDeadline::Refresh(_),
-        ) => Ok(()),
-        _ => Err(unknown("condition")),
-    }
-}
-
-fn check_expire(change: ExpiryChange, options: &ExpireOptions) -> Result<()> {
-    match (change, options.guard) {
-        (
-            ExpiryChange::Set(_) | ExpiryChange::Extend(_),
-            Guard::Always | Guard::IfLater | Guard::IfSooner | Guard::IfExpiring | Guard::IfPersistent,
-        ) => Ok(()),
-        _ => Err(unknown("change or guard")),
-    }
-}
-
-fn unknown(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("this release of the driver does not know this {what}; update it"),
-    )
 }

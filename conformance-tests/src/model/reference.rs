@@ -259,7 +259,6 @@ impl Model {
             ExpiryChange::Extend(_) if from == NEVER => NEVER,
             ExpiryChange::Extend(by) => from + by.as_millis(),
             ExpiryChange::Set(expiry) => asked(now, expiry),
-            _ => from,
         };
         let to = to.min(row.cap);
         let holds = match options.guard {
@@ -268,7 +267,6 @@ impl Model {
             Guard::IfSooner => to < from,
             Guard::IfExpiring => from != NEVER,
             Guard::IfPersistent => from == NEVER,
-            _ => false,
         };
         let changed = holds && to != from;
         if changed && to != NEVER && to > millis_up(now) + Ttl::MAX.as_millis() {

@@ -36,7 +36,6 @@ pub(crate) fn with(patch: Patch, field: &str, change: &Change) -> Patch {
         Change::Unset => patch.unset(field),
         Change::Increment(by) => patch.increment(field, amount(by)),
         Change::IncrementWithin { by, bounds } => patch.increment_within(field, amount(by), *bounds),
-        _ => patch,
     }
 }
 

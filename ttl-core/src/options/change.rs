@@ -88,7 +88,6 @@ impl PatchOptions {
 
 /// How an expire changes the deadline of a live entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ExpiryChange {
     /// To this; [`Expiry::Never`] makes the entry persistent (or lets it live until its cap), an instant in
     /// the past ends it.
@@ -102,7 +101,6 @@ pub enum ExpiryChange {
 /// A guard that does not hold is no refusal: the entry lives, and the outcome reports its deadline with
 /// `changed: false`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Guard {
     /// Always.
     #[default]

@@ -6,7 +6,6 @@ use crate::{Key, Lifespan, Refresh, Returning, Value, Version};
 
 /// When a put may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Condition {
     /// Always.
     #[default]
@@ -24,7 +23,6 @@ pub enum Condition {
 
 /// What a put does to the deadline of a live entry. An absent one always gets the lifespan's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ExistingDeadline {
     /// Replaces it by the lifespan's expiry, [`Expiry::Never`] included (E5).
     #[default]

@@ -195,7 +195,6 @@ proptest! {
             Guard::IfSooner => to < from,
             Guard::IfExpiring => !from.is_never(),
             Guard::IfPersistent => from.is_never(),
-            guard => panic!("no property for {guard:?}"),
         };
         prop_assert!(holds);
         if matches!(change, ExpiryChange::Extend(_)) {
