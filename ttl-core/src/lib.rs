@@ -1,28 +1,28 @@
-//! The contract of ttl-store: the trait, its vocabulary, its errors and its clock.
+//! The contract of ttl-store: the trait [`TtlStore`], its vocabulary, its errors and its clocks.
 //!
-//! Programs depend on the crate `ttl-store`, which re-exports this one. Whoever writes a driver depends on this
-//! crate alone: it does no I/O and knows no runtime.
+//! Applications depend on the crate `ttl-store`, which re-exports this one. Driver authors depend on this
+//! crate alone. It performs no I/O and needs no async runtime.
 //!
-//! | to | see |
+//! | task | item |
 //! |---|---|
 //! | hold or implement a store | [`TtlStore`], as `Arc<dyn TtlStore>` |
-//! | name and hold what is stored | [`Key`]; [`Value`]: a blob, or a [`Record`] of JSON fields in normal form |
-//! | say how long it lives | [`Ttl`], [`Expiry`], [`Lifespan`]; a store reports a [`Deadline`] |
-//! | let use prolong life | [`RefreshPolicy`] on [`Actions`], resolved to the [`Refresh`] of one call |
+//! | name an entry, and hold its value | [`Key`]; [`Value`]: a blob, or a [`Record`] of JSON fields in normal form |
+//! | set a lifetime | [`Ttl`], [`Expiry`], [`Lifespan`]; a store reports a [`Deadline`] |
+//! | extend the lifetime with each use | [`RefreshPolicy`] on [`Actions`], resolved to the [`Refresh`] of one call |
 //! | change fields in place | [`Patch`] |
-//! | write under a condition | [`Condition`], [`Version`]; every such write answers an [`Outcome`] |
-//! | know what an operation means | [`rules`]: the contract as pure functions |
-//! | know what a store can do | [`Capabilities`] |
-//! | know what went wrong and what to do | [`Error`], [`ErrorKind`] |
-//! | read the options of a store's URL | [`driver::QueryOptions`] |
-//! | write a driver | [`CasBackend`] and [`CasStore`], which turn three methods into a whole store |
+//! | write under a condition | [`Condition`], [`Version`]; every such write returns an [`Outcome`] |
+//! | look up the meaning of an operation | [`rules`]: the contract as pure functions |
+//! | query the abilities of a store | [`Capabilities`] |
+//! | handle errors | [`Error`], [`ErrorKind`] |
+//! | parse the options of a store's URL | [`driver::QueryOptions`] |
+//! | write a driver | [`CasBackend`] and [`CasStore`], which turn three methods into a complete store |
 //! | wrap a store | [`forward_ttl_store!`] |
-//! | decide what time it is | [`Clock`], and a [`ManualClock`] for tests |
+//! | supply the time | [`Clock`], and a [`ManualClock`] for tests |
 //!
 //! # A driver in three methods
 //!
-//! This is a complete store, and it passes the conformance suite. A cell knows nothing of expiry: it loads, it
-//! compares and swaps, it lists.
+//! This is a complete store, and it passes the conformance suite. A [`CasBackend`] has no concept of expiry.
+//! It loads, compares and swaps, and lists.
 //!
 //! ```
 #![doc = include_str!("../examples/toy/mod.rs")]
@@ -35,21 +35,23 @@
 //! # }
 //! ```
 //!
-//! # From there to a real driver
+//! # From the example to a real driver
 //!
-//! 1. Write the cell: lay out a [`Stored`] in your backend, and choose a stamp that its conditional write can
-//!    compare. Turn what cannot be decoded into [`ErrorKind::Corrupt`], never into a miss.
-//! 2. Declare in [`Capabilities`] what your store promises: its name, its resolution, the largest value.
+//! 1. Implement [`CasBackend`]: encode a [`Stored`] for your backend, and choose a stamp that its conditional
+//!    write can compare. Report undecodable data as [`ErrorKind::Corrupt`], never as a miss.
+//! 2. Declare in [`Capabilities`] what your store guarantees: its name, its resolution, the largest value.
 //! 3. Map the backend's errors in one place: [`ErrorKind::Unavailable`] if nothing was sent,
-//!    [`ErrorKind::OutcomeUnknown`] if a write may have been applied. Leave secrets out of the text.
-//! 4. Run the conformance suite. Everything that follows only saves round trips.
-//! 5. Put the [`CasStore`] into a struct of your own, implement [`TtlStore`] for it, write the operations that your
-//!    backend does in one trip, and forward the others by [`forward_ttl_store!`]. What you write asks the `check_`
-//!    methods of [`Capabilities`] before any I/O, and means what [`rules`] says.
+//!    [`ErrorKind::OutcomeUnknown`] if a write may have been applied. Keep secrets out of the text.
+//! 4. Run the conformance suite. The next step only saves round trips.
+//! 5. Wrap the [`CasStore`] in your own struct and implement [`TtlStore`] for it. Write the operations that
+//!    your backend can do in one round trip, and forward the others with [`forward_ttl_store!`]. Your own
+//!    operations must call the `check_` methods of [`Capabilities`] before any I/O, and must follow
+//!    [`rules`].
 //!
 //! # Features
 //!
-//! None. `serde_json` may be built with any of its own: the normal form of records does not depend on them.
+//! None. `serde_json` may be built with any of its features; the normal form of records does not depend on
+//! them.
 
 mod actions;
 mod bounds;

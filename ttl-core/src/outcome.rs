@@ -1,4 +1,4 @@
-//! What operations answer.
+//! Results of operations.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::{Cursor, Deadline, Error, Key, Record, Result, Returning, Value, Version};
 
-/// What became of a conditional write. A refusal is an outcome, not an error (C3).
+/// The outcome of a conditional write. A refusal is an outcome, not an error (C3).
 ///
 /// ```
 /// use ttl_core::Outcome;
@@ -17,36 +17,37 @@ use crate::{Cursor, Deadline, Error, Key, Record, Result, Returning, Value, Vers
 /// assert_eq!(outcome.applied(), Some(7));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a write may have been refused, or have met no entry"]
+#[must_use = "the write may have been refused, or the entry may be absent"]
 pub enum Outcome<T> {
-    /// It was done.
+    /// The operation was applied.
     Applied(T),
-    /// No live entry is there, and nothing was done.
+    /// There is no live entry. Nothing was done.
     Absent,
-    /// The condition does not hold, and nothing was done. Holds what is there, where the operation tells it.
+    /// The condition does not hold. Nothing was done. Holds the present state of the entry if the operation
+    /// reports it.
     Refused(Option<T>),
 }
 
 impl<T> Outcome<T> {
-    /// Whether it was done.
+    /// Returns whether the operation was applied.
     #[must_use]
     pub const fn is_applied(&self) -> bool {
         matches!(self, Self::Applied(_))
     }
 
-    /// Whether there was no live entry.
+    /// Returns whether there was no live entry.
     #[must_use]
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// Whether the condition did not hold.
+    /// Returns whether the operation was refused because its condition did not hold.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
         matches!(self, Self::Refused(_))
     }
 
-    /// What was done, if it was.
+    /// Returns the result if the operation was applied.
     #[must_use]
     pub fn applied(self) -> Option<T> {
         match self {
@@ -55,7 +56,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// What is there instead, if it was refused and the operation tells it.
+    /// Returns the present state of the entry if the operation was refused and reports it.
     #[must_use]
     pub fn refused(self) -> Option<T> {
         match self {
@@ -64,7 +65,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// The same outcome with another payload.
+    /// Maps the payload of the outcome with `f`.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Outcome<U> {
         match self {
             Self::Applied(done) => Outcome::Applied(f(done)),
@@ -73,10 +74,10 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// The same outcome with another payload, or the error in making it.
+    /// Maps the payload of the outcome with `f`, which can fail.
     ///
     /// # Errors
-    /// What `f` answers.
+    /// The error that `f` returns.
     pub fn try_map<U, E>(
         self,
         f: impl FnOnce(T) -> std::result::Result<U, E>,
@@ -89,52 +90,52 @@ impl<T> Outcome<T> {
     }
 }
 
-/// A live entry, as much of it as was asked for.
+/// A live entry, with the requested parts and metadata.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Entry {
-    /// The value as selected; `None` where nothing was selected.
+    /// The selected part of the value; `None` if nothing was selected.
     pub value: Option<Value>,
-    /// The deadline, after the refresh if there was one; where it was wanted.
+    /// The deadline if it was requested, after the refresh if there was one.
     pub deadline: Option<Deadline>,
-    /// The version, where it was wanted.
+    /// The version if it was requested.
     pub version: Option<Version>,
-    /// The whole millisecond in which the value was put, or its record created by a patch (V7), where it was wanted. By
-    /// the clock that decides.
+    /// The creation time if it was requested: the millisecond in which the value was put, or its record was
+    /// created by a patch (V7). Measured by the clock that decides about visibility.
     pub created_at: Option<SystemTime>,
-    /// Why the refresh that was asked for failed, although the read did not (R9).
+    /// The error of the requested refresh if it failed although the read succeeded (R9).
     pub refresh_error: Option<Error>,
 }
 
 impl Entry {
-    /// An entry with this value and no metadata.
+    /// Creates an entry with this value and no metadata.
     #[must_use]
     pub fn new(value: impl Into<Option<Value>>) -> Self {
         Self { value: value.into(), ..Self::default() }
     }
 
-    /// With this deadline, if it was wanted.
+    /// Sets the deadline, if it was requested.
     #[must_use]
     pub fn with_deadline(mut self, deadline: impl Into<Option<Deadline>>) -> Self {
         self.deadline = deadline.into();
         self
     }
 
-    /// With this version, if it was wanted.
+    /// Sets the version, if it was requested.
     #[must_use]
     pub fn with_version(mut self, version: impl Into<Option<Version>>) -> Self {
         self.version = version.into();
         self
     }
 
-    /// With this creation, if it was wanted.
+    /// Sets the creation time, if it was requested.
     #[must_use]
     pub fn with_created_at(mut self, created_at: impl Into<Option<SystemTime>>) -> Self {
         self.created_at = created_at.into();
         self
     }
 
-    /// With the error of its refresh.
+    /// Sets the error of the failed refresh.
     #[must_use]
     pub fn with_refresh_error(mut self, error: Error) -> Self {
         self.refresh_error = Some(error);
@@ -142,31 +143,32 @@ impl Entry {
     }
 }
 
-/// What a write reports of the entry that it left.
+/// The result of a put, which describes the entry that remains.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PutResult {
     /// Whether there was no live entry before.
     pub created: bool,
-    /// The new deadline, where it was wanted. It may lie in the past: then nothing was left (E6).
+    /// The new deadline if it was requested. If it is in the past, no entry remains (E6).
     pub deadline: Option<Deadline>,
-    /// The new version, where it was wanted and an entry was left.
+    /// The new version if it was requested and an entry remains.
     pub version: Option<Version>,
-    /// The creation of the entry that was left, or that refused the write; as [`Entry::created_at`], where it was wanted.
+    /// The creation time, if it was requested, of the entry that remains or that refused the write; see
+    /// [`Entry::created_at`].
     pub created_at: Option<SystemTime>,
-    /// The value that a put met, where it was asked to hand it back (C5): that which it replaced, or that which refused
-    /// it. `None` where no live entry was there.
+    /// The value of the live entry that the put found, if it was requested (C5): the replaced value, or the
+    /// value of the entry that refused the put. `None` if there was no live entry.
     pub previous: Option<Value>,
 }
 
 impl PutResult {
-    /// Nothing but whether the write created.
+    /// Creates a result that only says whether the put created the entry.
     #[must_use]
     pub const fn new(created: bool) -> Self {
         Self { created, deadline: None, version: None, created_at: None, previous: None }
     }
 
-    /// Reports as much of this deadline and this version as was wanted.
+    /// Creates a result with the deadline and the version, each if `returning` requests it.
     #[must_use]
     pub fn returning(
         returning: Returning,
@@ -179,28 +181,28 @@ impl PutResult {
             .with_version(version.into().filter(|_| returning.contains(Returning::VERSION)))
     }
 
-    /// With this deadline, if it was wanted.
+    /// Sets the deadline, if it was requested.
     #[must_use]
     pub fn with_deadline(mut self, deadline: impl Into<Option<Deadline>>) -> Self {
         self.deadline = deadline.into();
         self
     }
 
-    /// With this version, if it was wanted.
+    /// Sets the version, if it was requested.
     #[must_use]
     pub fn with_version(mut self, version: impl Into<Option<Version>>) -> Self {
         self.version = version.into();
         self
     }
 
-    /// With this creation, if it was wanted.
+    /// Sets the creation time, if it was requested.
     #[must_use]
     pub fn with_created_at(mut self, created_at: impl Into<Option<SystemTime>>) -> Self {
         self.created_at = created_at.into();
         self
     }
 
-    /// With the value that the put met.
+    /// Sets the value of the live entry that the put found.
     #[must_use]
     pub fn with_previous(mut self, previous: impl Into<Option<Value>>) -> Self {
         self.previous = previous.into();
@@ -208,15 +210,16 @@ impl PutResult {
     }
 }
 
-/// What one operation of a patch did (P5). `Debug` does not print what was popped: it may be secret or long.
+/// The effect of one operation of a patch (P5). `Debug` does not print popped elements, because they may be
+/// secret or long.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Effect {
-    /// A set, append, prepend, clear, unset or increment: see the field itself.
+    /// A set, append, prepend, clear, unset or increment; its result is the value of the field.
     Done,
-    /// What a pop took; `None` if the list was empty or missing.
+    /// The element removed by a pop; `None` if the list was empty or missing.
     Popped(Option<Json>),
-    /// How many equal elements were removed.
+    /// The number of equal elements that were removed.
     Removed(usize),
 }
 
@@ -232,33 +235,35 @@ impl fmt::Debug for Effect {
     }
 }
 
-/// What a patch did (P5), or what is there that bounds refuse to change (P7): then it has no effects.
+/// The result of a patch (P5). If bounds refused the patch (P7), it holds the present state of the entry and
+/// no effects.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PatchResult {
     /// Whether there was no live entry before.
     pub created: bool,
-    /// The new deadline, if it was to be returned.
+    /// The new deadline if it was requested.
     pub deadline: Option<Deadline>,
-    /// The new version, if it was to be returned.
+    /// The new version if it was requested.
     pub version: Option<Version>,
-    /// When the entry was created, if it was to be returned (V7).
+    /// The creation time of the entry if it was requested (V7).
     pub created_at: Option<SystemTime>,
-    /// The fields that the patch names, as it left them or met them; those that are missing then are left out.
+    /// The fields that the patch names, with their values after the patch, or their present values if it was
+    /// refused. Missing fields are omitted.
     pub fields: Record,
-    /// One for each operation, in the patch's order.
+    /// The effects, one for each operation, in the order of the patch.
     pub effects: Vec<Effect>,
 }
 
 impl PatchResult {
-    /// Creates a result from the metadata that a put of the same entry returns, and from what the patch did.
+    /// Creates a result from the metadata of an equivalent put, the fields and the effects.
     #[must_use]
     pub fn new(written: PutResult, fields: Record, effects: Vec<Effect>) -> Self {
         let PutResult { created, deadline, version, created_at, previous: _ } = written;
         Self { created, deadline, version, created_at, fields, effects }
     }
 
-    /// What the pops of the patch took, in their order, empty pops left out.
+    /// Returns the elements that the patch popped, in order. Empty pops are omitted.
     pub fn popped(&self) -> impl Iterator<Item = &Json> {
         self.effects.iter().filter_map(|effect| match effect {
             Effect::Popped(popped) => popped.as_ref(),
@@ -267,36 +272,36 @@ impl PatchResult {
     }
 }
 
-/// What an expire did (X7).
+/// The result of an expire (X7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExpireResult {
-    /// The deadline afterwards. It may lie in the past: then the expire ended the entry.
+    /// The deadline after the call. If it is in the past, the expire ended the entry.
     pub deadline: Deadline,
-    /// Whether it differs from the one before.
+    /// Whether the deadline changed.
     pub changed: bool,
 }
 
 impl ExpireResult {
-    /// An outcome of these parts.
+    /// Creates a result from its parts.
     #[must_use]
     pub const fn new(deadline: Deadline, changed: bool) -> Self {
         Self { deadline, changed }
     }
 }
 
-/// One item of a [`Page`]: a key, and its entry or the reason why that entry cannot be read.
+/// One item of a [`Page`]: a key, with its entry or with the error that makes it unreadable.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PageItem {
     /// The key. `Debug` does not print it.
     pub key: Key,
-    /// The entry, as much of it as was asked for, or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) (S4).
+    /// The entry with the requested parts, or [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) (S4).
     pub entry: Result<Entry>,
 }
 
 impl PageItem {
-    /// Creates an item. An error is given the key.
+    /// Creates an item. Adds the key to an error.
     #[must_use]
     pub fn new(key: Key, entry: Result<Entry>) -> Self {
         let entry = entry.map_err(|error| error.with_operation("scan").with_key(&key));
@@ -306,31 +311,32 @@ impl PageItem {
 
 /// A page of a scan.
 #[derive(Clone, Debug, Default)]
-#[must_use = "a page holds what was scanned, and where the next one starts"]
+#[must_use = "a page holds the scanned entries and the start of the next page"]
 #[non_exhaustive]
 pub struct Page {
-    /// The items, in no order that is promised.
+    /// The items, in no guaranteed order.
     pub items: Vec<PageItem>,
-    /// Where the next page starts; `None` after the last.
+    /// The start of the next page; `None` after the last page.
     pub next: Option<Cursor>,
 }
 
 impl Page {
-    /// Creates a page of these items.
+    /// Creates a page from its items and the start of the next page.
     pub const fn new(items: Vec<PageItem>, next: Option<Cursor>) -> Self {
         Self { items, next }
     }
 
-    /// Returns the keys, those of unreadable entries included.
+    /// Returns the keys, including those of unreadable entries.
     #[must_use]
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &Key> {
         self.items.iter().map(|item| &item.key)
     }
 
-    /// Returns the keys and their entries, or the error of the first entry that cannot be read.
+    /// Returns the keys with their entries.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if an entry cannot be read. It is the error of the
+    /// first such entry.
     pub fn into_entries(self) -> Result<Vec<(Key, Entry)>> {
         self.items.into_iter().map(|item| Ok((item.key, item.entry?))).collect()
     }

@@ -12,30 +12,34 @@ use crate::{
     Version, rules,
 };
 
-/// How often the provided methods try again after another writer was faster.
+/// The maximum number of attempts of the provided methods when other writers interfere.
 pub(crate) const ATTEMPTS: usize = 64;
 
 /// A store of entries that expire.
 ///
-/// Three promises hold for every method on every backend, and the conformance suite checks them:
+/// Three guarantees hold for every method on every backend. The conformance suite checks them:
 ///
 /// * **An expired entry is absent** (E1, E3), on every path, whether or not the backend has deleted it.
-/// * **Value and deadline land together or not at all** (E4): dropping the future of a call, or losing the process,
-///   leaves the entry as it was or as it was to be (C4), never without its deadline.
-/// * **An outage is an error, never a miss** (H2), and a write that may have been applied says so:
+/// * **Value and deadline are written together or not at all** (E4). If a call's future is dropped or the
+///   process dies, the entry is either unchanged or completely written (C4), and never without its deadline.
+/// * **An outage is an error, never a miss** (H2). A write that may have been applied is reported as
 ///   [`ErrorKind::OutcomeUnknown`] (H3).
 ///
-/// Every method is atomic for its key; batches and scans are not atomic across keys. All times are those of the
-/// clock that decides ([`TtlStore::now`]). Dropping a call's future is safe; the write may still happen.
+/// Every method is atomic for its key; batches and scans are not atomic across keys. All times are read from
+/// the clock that decides about visibility ([`TtlStore::now`]). Dropping a call's future is safe, but the
+/// write may still happen.
 ///
-/// A driver implements four methods; the others are provided on top of them, right but with more round trips, and
-/// are overridden where the backend can do it in one. A wrapper forwards all of them with
-/// [`forward_ttl_store!`](crate::forward_ttl_store), so that no provided method slips in between.
+/// A driver implements four methods. The others have provided implementations on top of them, which are
+/// correct but need more round trips. A driver overrides them where its backend can do the work in one. A
+/// wrapper forwards all methods with [`forward_ttl_store!`](crate::forward_ttl_store), so that it never falls
+/// back to a provided method.
 ///
-/// What a method costs is said of it for the drivers of this project, in requests, each one round trip. CQL is ScyllaDB
-/// or Cassandra in strict mode, where each write is a lightweight transaction. Drivers tell their exceptions.
+/// Each method lists its cost for the drivers of this project, in requests. A request is one round trip.
+/// "CQL" means ScyllaDB or Cassandra in strict mode, where each write is a lightweight transaction. The
+/// drivers document their exceptions.
 ///
-/// Programs hold `Arc<dyn TtlStore>`; the `ttl-store` crate has the everyday forms and typed collections.
+/// Applications hold an `Arc<dyn TtlStore>`. The `ttl-store` crate adds convenience methods and typed
+/// collections.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -49,70 +53,67 @@ pub(crate) const ATTEMPTS: usize = 64;
 /// let key = Key::new("session:5f0c")?;
 ///
 /// // A session of half an hour that slides with use, but ends after twelve hours at the latest.
-/// let lifespan = Lifespan::from(Ttl::minutes(30)).with_max_lifetime(Ttl::hours(12));
-/// let session = Record::new().with("user", "ada").with("hits", 0);
-/// let put = store.put(&key, session.into(), PutOptions::new(lifespan)).await?;
-/// assert!(put.is_applied());
 ///
-/// // One call changes two fields and refreshes.
-/// let refresh = Refresh::extend_only(Ttl::minutes(30));
-/// let patch = Patch::new().set("page", "/cart").increment("hits", 1);
-/// let patched = store.patch(&key, &patch, PatchOptions::new().with_refresh(refresh)).await?;
-/// assert_eq!(patched.applied().map(|done| done.fields), Some(Record::new().with("hits", 1).with("page", "/cart")));
+/// // One call changes two fields and refreshes the deadline.
 ///
-/// // Of many takers one gets it; afterwards it is absent, and that is an outcome, not an error.
-/// let taken = store.delete(&key, DeleteOptions::take()).await?;
-/// assert!(taken.is_applied());
-/// assert!(store.delete(&key, DeleteOptions::take()).await?.is_absent());
+/// // Only one of many concurrent takers gets the value. Afterwards the entry is absent, which is an outcome
+/// and not an error.
 /// # Ok(())
 /// # }
 /// ```
 #[async_trait]
 pub trait TtlStore: Debug + Send + Sync + 'static {
-    /// What this store promises (H1). It never changes, and costs nothing.
+    /// Returns the capabilities of this store (H1). They never change, and the call is free.
     fn capabilities(&self) -> Capabilities;
 
-    /// Reads an entry, or a part of it, or only whether it is there; `None` is a miss.
+    /// Reads an entry, or a part of it, or only checks that it exists. Returns `None` on a miss.
     ///
-    /// With [`GetOptions::refresh`] a hit also moves the deadline, as [`rules::get`] says: only a live entry (R3),
-    /// only the one that was read (R6), never past the cap (R4). A refresh that fails does not fail the read; the
-    /// entry carries its error (R9). A miss refreshes nothing (R1).
+    /// With [`GetOptions::refresh`], a hit also moves the deadline as [`rules::get`] defines: only of a live
+    /// entry (R3), only of the entry that was read (R6), and never past the cap (R4). If the refresh fails,
+    /// the read still succeeds, and the entry carries the error (R9). A miss refreshes nothing (R1).
     ///
-    /// Cost: memory, a lock; Redis, one request; DynamoDB, one, or two with a slack; CQL, one, and one more for a
-    /// refresh that is due.
+    /// Cost: memory, a lock; Redis, one request; DynamoDB, one request, or two with a slack; CQL, one
+    /// request, and one more for a refresh that is due.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongKind`] for the other kind than the one asked for (V3), [`ErrorKind::Corrupt`] for what
-    /// cannot be decoded (V6), and the backend's failures.
+    /// * [`ErrorKind::WrongKind`] if the entry is not of the requested kind (V3)
+    /// * [`ErrorKind::Corrupt`] if the entry cannot be decoded (V6)
+    /// * errors of the backend
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>>;
 
-    /// Stores a value together with its deadline, as [`rules::put`] says.
+    /// Stores a value together with its deadline, as [`rules::put`] defines.
     ///
-    /// The new entry inherits nothing from a ghost or a deleted one (E3, E9), and from a live one only its cap
-    /// (R4) and what [`PutOptions::existing_deadline`] says. A deadline in the past leaves nothing (E6).
+    /// The new entry inherits nothing from a ghost or a deleted entry (E3, E9). From a live entry it inherits
+    /// only the cap (R4), and the deadline if [`PutOptions::existing_deadline`] requests it. If the deadline
+    /// is in the past, no entry remains (E6).
     ///
-    /// With [`PutOptions::previous`] the answer holds the value that the put met (C5), refusals included. What a put
-    /// stores was created by it, also where it replaces a live entry (V7).
+    /// With [`PutOptions::previous`], the result contains the value of the live entry that the put found
+    /// (C5), also when the put was refused. The creation time of a stored value is that of its put, even if
+    /// it replaces a live entry (V7).
     ///
-    /// Cost: memory, a lock and one allocation; Redis, one request; DynamoDB, one, two where the old deadline counts;
-    /// CQL, one where nothing is stored, with `IfAbsent` and with `IfVersion`, else two, and two with `previous`.
+    /// Cost: memory, a lock and one allocation; Redis, one request; DynamoDB, one request, or two if the old
+    /// deadline matters; CQL, one request for an absent key, with `IfAbsent` and with `IfVersion`, otherwise
+    /// two, and two with `previous`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidExpiry`] for a deadline too far away (E8), [`ErrorKind::TooLarge`] (V4), both before
-    /// anything is written; the backend's failures, [`ErrorKind::OutcomeUnknown`] among them.
+    /// * [`ErrorKind::InvalidExpiry`] if the deadline is too far away (E8); nothing was written
+    /// * [`ErrorKind::TooLarge`] (V4); nothing was written
+    /// * errors of the backend, including [`ErrorKind::OutcomeUnknown`]
     async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>>;
 
-    /// Changes the deadline of a live entry and nothing else (X5), as [`rules::expire`] says.
+    /// Changes the deadline of a live entry and nothing else (X5), as [`rules::expire`] defines.
     ///
-    /// An absent key is [`Outcome::Absent`], and nothing is created (X4). A guard that does not hold answers
-    /// [`Outcome::Applied`] with `changed: false`; [`Outcome::Refused`] is for another version alone.
+    /// An absent key results in [`Outcome::Absent`], and nothing is created (X4). If the guard does not hold,
+    /// the result is [`Outcome::Applied`] with `changed: false`. [`Outcome::Refused`] only means that the
+    /// version differs.
     ///
-    /// Cost: memory, a lock; Redis, one request; DynamoDB, one; CQL, one, or two from the present deadline
-    /// ([`ExpiryChange::Extend`]), or three where the value has to be written again to live so long.
+    /// Cost: memory, a lock; Redis, one request; DynamoDB, one request; CQL, one request, or two if the
+    /// change is relative to the present deadline ([`ExpiryChange::Extend`]), or three if the value must be
+    /// rewritten to live that long.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidExpiry`] for a deadline too far away (E8); the backend's failures,
-    /// [`ErrorKind::OutcomeUnknown`] among them.
+    /// * [`ErrorKind::InvalidExpiry`] if the deadline is too far away (E8)
+    /// * errors of the backend, including [`ErrorKind::OutcomeUnknown`]
     async fn expire(
         &self,
         key: &Key,
@@ -120,43 +121,48 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
         options: ExpireOptions,
     ) -> Result<Outcome<ExpireResult>>;
 
-    /// The time by the clock that decides about visibility, as well as this process knows it.
+    /// Returns the time of the clock that decides about visibility, as accurately as this process knows it.
     ///
-    /// Redis: this process's estimate of the server's clock. Memory, DynamoDB, CQL: the store's own clock, if it is not
-    /// given another one the system's. Provided: the system's, which within this process never runs backwards.
+    /// Redis: this process's estimate of the server's clock. Memory, DynamoDB, CQL: the store's clock, which
+    /// defaults to the system clock. Provided: the system clock, which never runs backwards within this
+    /// process.
     fn now(&self) -> SystemTime {
         crate::clock::system_now()
     }
 
-    /// Applies operations to the fields of a live record, all or none, in order (P1), as [`rules::patch`] and
-    /// [`rules::apply`] say.
+    /// Applies operations to the fields of a live record in order, all or none (P1), as [`rules::patch`] and
+    /// [`rules::apply`] define.
     ///
-    /// An absent key is [`Outcome::Absent`] unless [`PatchOptions::create`] says what to make of it (P2). An increment
-    /// whose sum would leave its bounds refuses the whole patch (P7): [`Outcome::Refused`] with what the patch's fields
-    /// hold, and with deadline and version as wanted, all as of one instant; without them where there is no entry.
+    /// An absent key results in [`Outcome::Absent`] unless [`PatchOptions::create`] is set (P2). If the sum
+    /// of an increment would leave its bounds, the whole patch is refused (P7). [`Outcome::Refused`] then
+    /// holds the present values of the patch's fields, and the requested deadline and version, all as of one
+    /// instant. It holds nothing if there is no entry.
     ///
-    /// A live record keeps its creation (V7). Provided: a compare-and-swap loop of [`get`](TtlStore::get) and
-    /// [`put`](TtlStore::put), two round trips when nobody else writes, so a driver without conditions has no patch either,
-    /// and one with this patch no [`Capabilities::created_at`].
+    /// A live record keeps its creation time (V7). Provided: a compare-and-swap loop of
+    /// [`get`](TtlStore::get) and [`put`](TtlStore::put), which takes two round trips without conflicts. A
+    /// driver without conditions therefore has no patch either. A driver with the provided patch cannot offer
+    /// [`Capabilities::created_at`].
     ///
-    /// Cost: memory, a lock; Redis, one request, except a `remove_value` on a list of more than 64 KiB; DynamoDB, one,
-    /// or two for what its expressions cannot say; CQL, two, and two more for each time that another writer was faster.
-    /// What bounds refuse costs the same, and one on CQL.
+    /// Cost: memory, a lock; Redis, one request, except for a `remove_value` on a list of more than 64 KiB;
+    /// DynamoDB, one request, or two if its expressions cannot express the patch; CQL, two requests, and two
+    /// more for each conflict. A patch refused by its bounds costs the same, and one request on CQL.
     ///
     /// # Errors
-    /// What was wrong with the patch as it was built; [`ErrorKind::WrongKind`] on a blob,
-    /// [`ErrorKind::WrongFieldType`], [`ErrorKind::Overflow`], [`ErrorKind::TooLarge`],
-    /// [`ErrorKind::InvalidExpiry`]: in all of these nothing was changed (P3). [`ErrorKind::Contention`] if other
-    /// writers were always faster: nothing was changed, and it is retryable (P6). The backend's failures,
-    /// [`ErrorKind::OutcomeUnknown`] among them.
+    /// * [`ErrorKind::InvalidField`] or [`ErrorKind::TooLarge`] if the patch was built from invalid input;
+    ///   nothing was changed (P3)
+    /// * [`ErrorKind::WrongKind`] for a blob, [`ErrorKind::WrongFieldType`], [`ErrorKind::Overflow`],
+    ///   [`ErrorKind::TooLarge`] or [`ErrorKind::InvalidExpiry`]; nothing was changed (P3)
+    /// * [`ErrorKind::Contention`] if other writers changed the entry before every attempt; nothing was
+    ///   changed, and the call can be retried (P6)
+    /// * errors of the backend, including [`ErrorKind::OutcomeUnknown`]
     async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
         self.capabilities().check_patch(patch, &options)?;
         if let Some(create) = &options.create {
-            // Bad input is refused whatever is stored.
+            // Invalid input is refused regardless of the stored entry.
             create.lifespan.expiry.resolve(self.now())?;
         }
         for _ in 0..ATTEMPTS {
-            // The kind comes last: another version is refused before it.
+            // The kind is checked last: a different version is refused before it.
             let whole = GetOptions::new().with_returning(options.returning | Returning::VERSION);
             let Some(entry) = self.get(key, whole).await? else {
                 let (Some(create), None) = (&options.create, options.if_version) else {
@@ -186,7 +192,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
                 let there = PatchResult::new(meta, record.project(&patch.to_fields()?), Vec::new());
                 return Ok(Outcome::Refused(Some(there)));
             };
-            // The lifespan is not used: this put cannot create.
+            // The lifespan is not used, because this put cannot create an entry.
             let put = PutOptions::new(Lifespan::persistent())
                 .with_condition(Condition::IfVersion(version))
                 .with_existing_deadline(
@@ -201,20 +207,23 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
         Err(contention().with_operation("patch").with_backend(self.capabilities().backend).with_key(key))
     }
 
-    /// Deletes a live entry; with [`DeleteOptions::select`] it is a take, which of many callers one gets.
+    /// Deletes a live entry. With [`DeleteOptions::projection`] it is a take: only one of many concurrent
+    /// callers gets the value.
     ///
-    /// An absent key, a ghost included, is [`Outcome::Absent`] (E3). Nothing is refreshed, and what is put there
-    /// next inherits nothing (E9).
+    /// An absent key, including a ghost, results in [`Outcome::Absent`] (E3). Nothing is refreshed. The next
+    /// entry under this key inherits nothing (E9).
     ///
-    /// Provided: [`expire`](TtlStore::expire) to an instant long past; a take, or a
-    /// delete that expects a kind, reads before and tries again if someone wrote in between, so a driver without
-    /// conditions answers it with [`ErrorKind::Unsupported`].
+    /// Provided: an [`expire`](TtlStore::expire) to an instant in the distant past. A take, or a delete that
+    /// expects a kind, reads first and retries after a conflict. A driver without conditions returns
+    /// [`ErrorKind::Unsupported`] for these.
     ///
-    /// Cost: memory, a lock; Redis, one request; DynamoDB, one; CQL, one, two for a take or an expected kind.
+    /// Cost: memory, a lock; Redis, one request; DynamoDB, one request; CQL, one request, or two for a take
+    /// or an expected kind.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongKind`] for the other kind than the one asked for, which stays (V3);
-    /// [`ErrorKind::Contention`]; the backend's failures, [`ErrorKind::OutcomeUnknown`] among them.
+    /// * [`ErrorKind::WrongKind`] if the entry is not of the expected kind; it is not deleted (V3)
+    /// * [`ErrorKind::Contention`]
+    /// * errors of the backend, including [`ErrorKind::OutcomeUnknown`]
     async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
         self.capabilities().check_delete(&options)?;
         let end = ExpiryChange::Set(Expiry::At(UNIX_EPOCH));
@@ -223,7 +232,8 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
             return Ok(self.expire(key, end, expire).await?.map(|_| None));
         }
         for _ in 0..ATTEMPTS {
-            // The whole, so that version and kind are of one entry: another version is refused before the kind.
+            // The whole value, so that version and kind belong to the same entry: a different version is
+            // refused before the kind.
             let Some(entry) = self.get(key, GetOptions::new().with_returning(Returning::VERSION)).await?
             else {
                 return Ok(Outcome::Absent);
@@ -243,29 +253,32 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
 
     /// Lists live entries whose keys begin with a prefix, page by page.
     ///
-    /// Every entry that is live throughout the scan appears, no expired one does, and pages are filled although
-    /// ghosts lie between (S1); the prefix is literal (S2). An entry that cannot be read appears with its error, and
-    /// the scan goes on (S4). Whether a key can appear twice, and in which order, is the driver's to document. Nothing
-    /// is refreshed.
+    /// Every entry that is live throughout the scan is listed, and no expired entry is. Pages are filled even
+    /// if ghosts are in between (S1). The prefix is literal (S2). An entry that cannot be read is listed with
+    /// its error, and the scan continues (S4). Each driver documents the order, and whether a key can be
+    /// listed twice. Nothing is refreshed.
     ///
-    /// Provided: [`ErrorKind::Unsupported`]. Cost: proportional to what the backend has to look at, which on Redis is
-    /// every key of the server, on DynamoDB and CQL every one of the table, whatever the prefix.
+    /// Provided: returns [`ErrorKind::Unsupported`]. Cost: proportional to the entries that the backend has
+    /// to examine. On Redis these are all keys of the server, on DynamoDB and CQL all keys of the table,
+    /// whatever the prefix.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidCursor`] for a cursor that is not this store's and this prefix's (S3);
-    /// [`ErrorKind::Unsupported`]; the backend's failures.
+    /// * [`ErrorKind::InvalidCursor`] if the cursor belongs to another store or prefix (S3)
+    /// * [`ErrorKind::Unsupported`]
+    /// * errors of the backend
     async fn scan(&self, options: ScanOptions) -> Result<Page> {
         let _ = options;
         let backend = self.capabilities().backend;
-        Err(Error::new(ErrorKind::Unsupported, "this store cannot list its keys; keep an index of your own")
+        Err(Error::new(ErrorKind::Unsupported, "this store does not support scans; keep an index of keys")
             .with_operation("scan")
             .with_backend(backend))
     }
 
-    /// Gets many entries: one result for each key, in order, duplicates included (B1).
+    /// Reads many entries. Returns one result for each key, in order, including duplicates (B1).
     ///
-    /// A bad entry fails alone. Each hit is refreshed as a get of its own. Provided: one by one. Cost: Redis, one
-    /// request; DynamoDB, one for 100 keys, with a refresh as so many gets; CQL, as so many gets, 64 at a time.
+    /// An unreadable entry does not affect the others. Each hit is refreshed as by a separate get. Provided:
+    /// one get after another. Cost: Redis, one request; DynamoDB, one request for 100 keys, or one get for
+    /// each key with a refresh; CQL, one get for each key, 64 at a time.
     async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Entry>>> {
         let mut results = Vec::with_capacity(keys.len());
         for key in keys {
@@ -274,10 +287,11 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
         results
     }
 
-    /// Puts many entries, each with its own options: one result for each item, in order (B1).
+    /// Stores many entries, each with its own options. Returns one result for each item, in order (B1).
     ///
-    /// Items fail alone. Items with the same key are applied in their order. Provided: one by one. Cost: Redis,
-    /// one request; DynamoDB and CQL, as so many puts, many at a time.
+    /// Each item succeeds or fails independently. Items with the same key are applied in their order.
+    /// Provided: one put after another. Cost: Redis, one request; DynamoDB and CQL, one put for each item,
+    /// many at a time.
     async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         let mut results = Vec::with_capacity(items.len());
         for item in items {
@@ -286,11 +300,11 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
         results
     }
 
-    /// Deletes many entries: one result for each key, in order (B1). A key that stands twice is deleted once and
-    /// absent the second time.
+    /// Deletes many entries. Returns one result for each key, in order (B1). A key that is listed twice is
+    /// deleted once and absent the second time.
     ///
-    /// Items fail alone. Provided: one by one. Cost: Redis, one request; DynamoDB and CQL, as so many deletes, many at
-    /// a time.
+    /// Each delete succeeds or fails independently. Provided: one delete after another. Cost: Redis, one
+    /// request; DynamoDB and CQL, one delete for each key, many at a time.
     async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
         let mut results = Vec::with_capacity(keys.len());
         for key in keys {
@@ -311,20 +325,20 @@ fn outcome(
 
 fn reported_version(entry: &Entry) -> Result<Version> {
     entry.version.ok_or_else(|| {
-        Error::new(ErrorKind::Backend, "the driver reported no version although one was asked for")
+        Error::new(ErrorKind::Backend, "the driver returned no version although it was requested")
     })
 }
 
 fn reported_value(entry: Entry) -> Result<Value> {
     entry.value.ok_or_else(|| {
-        Error::new(ErrorKind::Backend, "the driver reported no value although one was asked for")
+        Error::new(ErrorKind::Backend, "the driver returned no value although it was requested")
     })
 }
 
-/// The error of a writer that lost every race.
+/// Creates the error of a write whose every attempt met a conflict.
 pub(crate) fn contention() -> Error {
     Error::new(
         ErrorKind::Contention,
-        "other writers changed the entry every time; nothing was applied, try again later",
+        "other writers changed the entry before every attempt; nothing was applied, retry later",
     )
 }
