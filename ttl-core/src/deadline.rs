@@ -1,4 +1,4 @@
-//! When an entry ends: what callers ask for (`Expiry`, `Lifespan`) and what a store reports (`Deadline`).
+//! The end of an entry: as callers request it (`Expiry`, `Lifespan`), and as a store reports it (`Deadline`).
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,8 +7,8 @@ use crate::{Error, ErrorKind, Result, Ttl};
 
 /// The instant at which an entry stops being visible, in whole milliseconds since the Unix epoch.
 ///
-/// An entry is visible if and only if `now < deadline` (E1). [`Deadline::NEVER`] is the largest value, so that the
-/// order of deadlines is the order of lateness.
+/// An entry is visible if and only if `now < deadline` (E1). [`Deadline::NEVER`] is the largest value, so a
+/// later deadline always compares greater.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -29,22 +29,22 @@ impl Deadline {
     /// No deadline: the entry is persistent.
     pub const NEVER: Self = Self(u64::MAX);
 
-    /// The deadline at so many milliseconds since the Unix epoch.
+    /// Creates a deadline from milliseconds since the Unix epoch.
     #[must_use]
     #[inline]
     pub const fn from_epoch_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch; `u64::MAX` for [`Deadline::NEVER`].
+    /// Returns the milliseconds since the Unix epoch; `u64::MAX` for [`Deadline::NEVER`].
     #[must_use]
     #[inline]
     pub const fn as_epoch_millis(self) -> u64 {
         self.0
     }
 
-    /// Returns the deadline of what starts to live `ttl` now, rounded up to the next millisecond, or to the resolution
-    /// that `now` carries ([`Now::with_resolution`]).
+    /// Returns the deadline of an entry that lives for `ttl` from now. It is rounded up to the next
+    /// millisecond, or to the resolution of `now` ([`Now::with_resolution`]).
     #[must_use]
     #[inline]
     pub fn after(now: impl Into<Now>, ttl: Ttl) -> Self {
@@ -52,20 +52,22 @@ impl Deadline {
         now.round_up(Self::end_of(now).plus(ttl))
     }
 
-    /// The deadline at this instant, rounded up to the next millisecond; instants before 1970 count as 1970.
+    /// Returns the deadline at this instant, rounded up to the next millisecond. Instants before 1970 count
+    /// as 1970.
     #[must_use]
     #[inline]
     pub fn at(instant: SystemTime) -> Self {
         Self::end_of(instant.into())
     }
 
-    /// The end of this millisecond.
+    /// Returns the end of the current millisecond.
     #[inline]
     fn end_of(now: Now) -> Self {
         Self(now.millis.saturating_add(u64::from(now.nanos != 0)).min(u64::MAX - 1))
     }
 
-    /// The deadline `ttl` later; [`Deadline::NEVER`] stays itself, and no other deadline becomes it.
+    /// Returns the deadline moved later by `ttl`. [`Deadline::NEVER`] is unchanged, and no other deadline
+    /// becomes [`Deadline::NEVER`].
     #[must_use]
     #[inline]
     pub const fn plus(self, ttl: Ttl) -> Self {
@@ -76,36 +78,38 @@ impl Deadline {
         Self(if millis == u64::MAX { u64::MAX - 1 } else { millis })
     }
 
-    /// Whether there is no deadline.
+    /// Returns whether this is [`Deadline::NEVER`].
     #[must_use]
     #[inline]
     pub const fn is_never(self) -> bool {
         self.0 == u64::MAX
     }
 
-    /// Whether an entry with this deadline is gone: `deadline <= now`.
+    /// Returns whether an entry with this deadline has expired: `deadline <= now`.
     #[must_use]
     #[inline]
     pub fn is_expired(self, now: impl Into<Now>) -> bool {
         !self.is_never() && self.0 <= now.into().millis
     }
 
-    /// How long until the deadline: `None` without one, zero once it is reached.
+    /// Returns the time left until the deadline: `None` for [`Deadline::NEVER`], zero if the deadline has
+    /// passed.
     #[must_use]
     pub fn remaining(self, now: SystemTime) -> Option<Duration> {
         self.to_system_time().map(|at| at.duration_since(now).unwrap_or(Duration::ZERO))
     }
 
-    /// The instant, `None` for [`Deadline::NEVER`] (and for what lies past the platform's calendar).
+    /// Returns the instant; `None` for [`Deadline::NEVER`] and for instants that the platform's `SystemTime`
+    /// cannot hold.
     #[must_use]
     pub fn to_system_time(self) -> Option<SystemTime> {
         if self.is_never() { None } else { UNIX_EPOCH.checked_add(Duration::from_millis(self.0)) }
     }
 }
 
-/// The present, as deadlines and [`rules`](crate::rules) look at it: milliseconds since the Unix epoch, and the
-/// nanoseconds beyond. Whatever takes it takes a [`SystemTime`] too; a driver that measures time in numbers spares
-/// the way through one.
+/// The current time as deadlines and [`rules`](crate::rules) use it: milliseconds since the Unix epoch, and
+/// the remaining nanoseconds. Functions that take it also accept a [`SystemTime`]. A driver that measures
+/// time in numbers can create it without that conversion.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -119,34 +123,35 @@ impl Deadline {
 pub struct Now {
     millis: u64,
     nanos: u32,
-    /// What deadlines are rounded up to, in milliseconds.
+    /// The resolution of deadlines, in milliseconds.
     resolution: u32,
 }
 
 impl Now {
-    /// The instant so many milliseconds after the Unix epoch.
+    /// Creates the instant from milliseconds since the Unix epoch.
     #[must_use]
     #[inline]
     pub const fn from_epoch_millis(millis: u64) -> Self {
         Self { millis, nanos: 0, resolution: 1 }
     }
 
-    /// The instant so many nanoseconds after the Unix epoch.
+    /// Creates the instant from nanoseconds since the Unix epoch.
     #[must_use]
     #[inline]
     pub const fn from_epoch_nanos(nanos: u64) -> Self {
         Self { millis: nanos / 1_000_000, nanos: (nanos % 1_000_000) as u32, resolution: 1 }
     }
 
-    /// Milliseconds since the Unix epoch, rounded down.
+    /// Returns the milliseconds since the Unix epoch, rounded down.
     #[must_use]
     #[inline]
     pub const fn as_epoch_millis(self) -> u64 {
         self.millis
     }
 
-    /// Rounds every deadline that is made from this instant up to whole multiples of `resolution` since the Unix epoch:
-    /// for a backend that stores whole seconds. It has whole milliseconds, at least one and at most 49 days.
+    /// Sets the resolution, for a backend that stores whole seconds, say. Every deadline made from this
+    /// instant is rounded up to a multiple of `resolution` since the Unix epoch. The resolution is in whole
+    /// milliseconds, at least one and at most 49 days.
     ///
     /// ```
     /// use std::time::Duration;
@@ -167,7 +172,7 @@ impl Now {
         self
     }
 
-    /// Returns the first deadline of the resolution that is no earlier.
+    /// Rounds the deadline up to the resolution.
     #[inline]
     pub(crate) const fn round_up(self, deadline: Deadline) -> Deadline {
         if self.resolution == 1 || deadline.is_never() {
@@ -179,16 +184,16 @@ impl Now {
         }
     }
 
-    /// The start of the present millisecond.
+    /// Returns the start of the current millisecond.
     #[must_use]
     pub fn whole_millisecond(self) -> SystemTime {
-        // Every instant of a `SystemTime` that this was made of fits into one.
+        // Every instant that was converted from a `SystemTime` fits into one.
         UNIX_EPOCH.checked_add(Duration::from_millis(self.millis)).unwrap_or(UNIX_EPOCH)
     }
 }
 
 impl From<SystemTime> for Now {
-    /// Instants before 1970 count as 1970.
+    /// Converts the instant. Instants before 1970 count as 1970.
     #[inline]
     fn from(instant: SystemTime) -> Self {
         let since = instant.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
@@ -203,30 +208,31 @@ impl fmt::Debug for Deadline {
     }
 }
 
-/// When an entry is to end, as a caller asks for it.
+/// The requested end of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
-    /// It stays until it is deleted, or until its cap.
+    /// The entry lives until it is deleted, or until its cap.
     Never,
-    /// So long after the write, by the clock that decides ([`TtlStore::now`](crate::TtlStore::now)).
+    /// This long after the write, by the clock that decides about visibility
+    /// ([`TtlStore::now`](crate::TtlStore::now)).
     After(Ttl),
-    /// At this instant, rounded up to the next millisecond. An instant that is not after now leaves nothing visible
-    /// (E6), not even for the rest of the present millisecond.
+    /// At this instant, rounded up to the next millisecond. An instant that is not in the future leaves no
+    /// visible entry (E6), not even for the rest of the current millisecond.
     At(SystemTime),
 }
 
 impl Expiry {
-    /// The deadline that this asks for, the cap left aside.
+    /// Returns the requested deadline, without regard to a cap.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidExpiry`] if an instant lies more than [`Ttl::MAX`] after `now` (E8).
+    /// [`ErrorKind::InvalidExpiry`] if an instant is more than [`Ttl::MAX`] after `now` (E8).
     #[inline]
     pub fn resolve(self, now: impl Into<Now>) -> Result<Deadline> {
         let now = now.into();
         match self {
             Self::Never => Ok(Deadline::NEVER),
             Self::After(ttl) => Ok(Deadline::after(now, ttl)),
-            // Rounded up, an instant of the present millisecond would lie ahead.
+            // Rounded up, an instant within the current millisecond would be in the future.
             Self::At(instant) if Now::from(instant) <= now => {
                 Ok(Deadline::at(instant).min(Deadline(now.millis)))
             }
@@ -237,13 +243,13 @@ impl Expiry {
         }
     }
 
-    /// The error for a deadline that lies more than [`Ttl::MAX`] away, the same on every backend (E8): for drivers
-    /// whose server finds out.
+    /// Creates the error for a deadline more than [`Ttl::MAX`] away, which is the same on every backend (E8).
+    /// For drivers whose server detects this.
     #[must_use]
     pub fn too_far() -> Error {
         Error::new(
             ErrorKind::InvalidExpiry,
-            "a deadline is at most 20 years of 365 days (630,720,000 s) away; for no expiry say Expiry::Never",
+            "a deadline is at most 20 years of 365 days (630,720,000 s) away; for no expiry use Expiry::Never",
         )
     }
 }
@@ -261,45 +267,43 @@ impl From<SystemTime> for Expiry {
 }
 
 impl From<Deadline> for Expiry {
-    /// The same deadline again; [`Deadline::NEVER`] is [`Expiry::Never`].
+    /// Requests the same deadline. [`Deadline::NEVER`] becomes [`Expiry::Never`].
     fn from(deadline: Deadline) -> Self {
         deadline.to_system_time().map_or(Self::Never, Self::At)
     }
 }
 
-/// What everything that can create takes: the first expiry, and a cap on the whole lifetime.
+/// The lifetime of a new entry: its first expiry, and an optional cap on the whole lifetime.
 ///
 /// ```
 /// use ttl_core::{Expiry, Lifespan, Ttl};
 ///
 /// // Slides by half an hour, but never past twelve hours after its creation.
-/// let session = Lifespan::from(Ttl::minutes(30)).with_max_lifetime(Ttl::hours(12));
-/// assert_eq!(session.expiry, Expiry::After(Ttl::minutes(30)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lifespan {
     /// The first deadline.
     pub expiry: Expiry,
-    /// No deadline of this entry ever passes its creation plus this (R4). A cap once set is fixed: overwriting,
-    /// patching and extending keep it; only delete and put start a new one.
+    /// The cap: no deadline of this entry is ever later than its creation plus this (R4). Once set, the cap
+    /// is fixed. Overwriting, patching and extending keep it. A new cap requires a delete and a put.
     pub max_lifetime: Option<Ttl>,
 }
 
 impl Lifespan {
-    /// A lifespan with this first expiry and no cap.
+    /// Creates a lifespan with this first expiry and no cap.
     #[must_use]
     pub fn new(expiry: impl Into<Expiry>) -> Self {
         Self { expiry: expiry.into(), max_lifetime: None }
     }
 
-    /// No expiry and no cap.
+    /// Creates a lifespan without expiry or cap.
     #[must_use]
     pub const fn persistent() -> Self {
         Self { expiry: Expiry::Never, max_lifetime: None }
     }
 
-    /// With a cap, counted from the entry's creation.
+    /// Sets the cap, counted from the entry's creation.
     #[must_use]
     pub const fn with_max_lifetime(mut self, max: Ttl) -> Self {
         self.max_lifetime = Some(max);
@@ -355,7 +359,7 @@ mod tests {
             assert!(Expiry::At(past).resolve(now).unwrap().is_expired(now), "{past:?}");
         }
         assert_eq!(Expiry::At(at(10_401)).resolve(now).unwrap().as_epoch_millis(), 11);
-        // What is past anyway is rounded up like all others.
+        // Instants before the current millisecond are rounded up like all others.
         assert_eq!(Expiry::At(at(8_001)).resolve(now).unwrap().as_epoch_millis(), 9);
     }
 

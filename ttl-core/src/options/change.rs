@@ -2,24 +2,24 @@
 
 use crate::{Expiry, Kind, Lifespan, Projection, Record, Refresh, Returning, Ttl, Version};
 
-/// What a patch makes of an absent key (P2).
+/// The entry that a patch creates if the key is absent (P2).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Create {
-    /// Expiry and cap of the new entry.
+    /// The expiry and the cap of the new entry.
     pub lifespan: Lifespan,
     /// The record that the patch is applied to.
     pub initial: Record,
 }
 
 impl Create {
-    /// Creates with this lifespan from an empty record.
+    /// Creates options for a new entry that starts as an empty record.
     #[must_use]
     pub fn new(lifespan: impl Into<Lifespan>) -> Self {
         Self { lifespan: lifespan.into(), initial: Record::new() }
     }
 
-    /// Creates from this record.
+    /// Sets the record that the patch is applied to.
     #[must_use]
     pub fn with_initial(mut self, initial: Record) -> Self {
         self.initial = initial;
@@ -39,46 +39,47 @@ impl Create {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PatchOptions {
-    /// What to make of an absent key; `None`: nothing, the answer is [`Outcome::Absent`](crate::Outcome::Absent).
-    /// With `if_version` an absent key stays absent all the same.
+    /// The entry to create if the key is absent; `None` creates nothing, and the result is
+    /// [`Outcome::Absent`](crate::Outcome::Absent). If `if_version` is set, an absent key stays absent in
+    /// either case.
     pub create: Option<Create>,
-    /// How the patch refreshes the deadline; the slack does not count, because the patch writes anyway (R5).
+    /// The refresh of the deadline. Its slack is ignored, because the patch writes anyway (R5).
     pub refresh: Option<Refresh>,
-    /// Only if the live entry has this version.
+    /// The version that the live entry must have.
     pub if_version: Option<Version>,
-    /// Which metadata to report.
+    /// The metadata to return.
     pub returning: Returning,
 }
 
 impl PatchOptions {
-    /// Patches a live entry, creates none, keeps the deadline.
+    /// Creates options that patch a live entry, create none and keep the deadline.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes an entry of an absent key.
+    /// Sets the entry to create if the key is absent.
     #[must_use]
     pub fn with_create(mut self, create: Create) -> Self {
         self.create = Some(create);
         self
     }
 
-    /// Refreshes the deadline, or does not.
+    /// Sets the refresh of the deadline; `None` keeps the deadline.
     #[must_use]
     pub fn with_refresh(mut self, refresh: impl Into<Option<Refresh>>) -> Self {
         self.refresh = refresh.into();
         self
     }
 
-    /// Only if the live entry has this version.
+    /// Sets the version that the live entry must have.
     #[must_use]
     pub const fn with_if_version(mut self, version: Version) -> Self {
         self.if_version = Some(version);
         self
     }
 
-    /// Reports this metadata.
+    /// Sets the metadata to return.
     #[must_use]
     pub const fn with_returning(mut self, returning: Returning) -> Self {
         self.returning = returning;
@@ -86,19 +87,20 @@ impl PatchOptions {
     }
 }
 
-/// How an expire changes the deadline of a live entry.
+/// The change of a live entry's deadline by an expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpiryChange {
-    /// To this; [`Expiry::Never`] makes the entry persistent (or lets it live until its cap), an instant in
-    /// the past ends it.
+    /// Sets the deadline. [`Expiry::Never`] makes the entry persistent, or lets it live until its cap. An
+    /// instant in the past ends the entry.
     Set(Expiry),
-    /// To so much after the present deadline; a persistent entry stays as it is (X3).
+    /// Moves the deadline this far past the present one. A persistent entry is unchanged (X3).
     Extend(Ttl),
 }
 
-/// When an expire may change the deadline (X2). A persistent entry counts as infinitely late.
+/// The condition under which an expire changes the deadline (X2). A persistent entry counts as infinitely
+/// late.
 ///
-/// A guard that does not hold is no refusal: the entry lives, and the outcome reports its deadline with
+/// A guard that does not hold is not a refusal. The entry lives on, and the outcome reports its deadline with
 /// `changed: false`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Guard {
@@ -111,7 +113,7 @@ pub enum Guard {
     IfSooner,
     /// Only if the entry has a deadline.
     IfExpiring,
-    /// Only if the entry has none.
+    /// Only if the entry has no deadline.
     IfPersistent,
 }
 
@@ -120,34 +122,33 @@ pub enum Guard {
 /// ```
 /// use ttl_core::{ExpireOptions, ExpiryChange, Guard, Ttl};
 ///
-/// // A touch: half an hour from now, never sooner than before.
-/// let (change, options) = (ExpiryChange::Set(Ttl::minutes(30).into()), ExpireOptions::new().with_guard(Guard::IfLater));
+/// // A touch: half an hour from now, but never sooner than before.
 /// # let _ = (change, options);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExpireOptions {
-    /// When the deadline may change.
+    /// The condition under which the deadline changes.
     pub guard: Guard,
-    /// Only if the live entry has this version: a lease renewal (X8).
+    /// The version that the live entry must have, as for the renewal of a lease (X8).
     pub if_version: Option<Version>,
 }
 
 impl ExpireOptions {
-    /// Unguarded, whatever the version.
+    /// Creates options without a guard and for any version.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Only if this guard holds.
+    /// Sets the guard.
     #[must_use]
     pub const fn with_guard(mut self, guard: Guard) -> Self {
         self.guard = guard;
         self
     }
 
-    /// Only if the live entry has this version.
+    /// Sets the version that the live entry must have.
     #[must_use]
     pub const fn with_if_version(mut self, version: Version) -> Self {
         self.if_version = Some(version);
@@ -159,44 +160,44 @@ impl ExpireOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeleteOptions {
-    /// Which part of the deleted value to hand back: with [`Projection::All`] the delete is a take, which of many
-    /// callers one gets. [`Projection::Nothing`] hands back no entry.
+    /// The part of the deleted value to return. With [`Projection::All`] the delete is a take: only one of
+    /// many concurrent callers gets the value. With [`Projection::Nothing`] no entry is returned.
     pub projection: Projection,
-    /// The kind that the caller expects; the other one is [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind)
-    /// and stays.
+    /// The expected kind. An entry of the other kind is not deleted, and the result is
+    /// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind).
     pub kind: Option<Kind>,
-    /// Only if the live entry has this version.
+    /// The version that the live entry must have.
     pub if_version: Option<Version>,
 }
 
 impl DeleteOptions {
-    /// Deletes whatever is there and hands nothing back.
+    /// Creates options that delete any entry and return nothing.
     #[must_use]
     pub const fn new() -> Self {
         Self { projection: Projection::Nothing, kind: None, if_version: None }
     }
 
-    /// Deletes and hands the whole value back.
+    /// Creates options that delete the entry and return the whole value.
     #[must_use]
     pub const fn take() -> Self {
         Self { projection: Projection::All, kind: None, if_version: None }
     }
 
-    /// Hands this part back.
+    /// Sets the part of the value to return.
     #[must_use]
     pub fn with_projection(mut self, projection: Projection) -> Self {
         self.projection = projection;
         self
     }
 
-    /// Expects this kind.
+    /// Sets the expected kind.
     #[must_use]
     pub const fn with_kind(mut self, kind: Kind) -> Self {
         self.kind = Some(kind);
         self
     }
 
-    /// Only if the live entry has this version.
+    /// Sets the version that the live entry must have.
     #[must_use]
     pub const fn with_if_version(mut self, version: Version) -> Self {
         self.if_version = Some(version);

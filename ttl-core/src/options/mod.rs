@@ -1,4 +1,4 @@
-//! What each operation takes beside the key: one struct an operation, which can grow without breaking callers.
+//! Options of each operation. Each has its own struct, which can gain fields without breaking callers.
 
 mod change;
 mod put;

@@ -4,36 +4,37 @@
 use crate::Expiry;
 use crate::{Key, Lifespan, Refresh, Returning, Value, Version};
 
-/// When a put may write.
+/// The condition under which a put writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
     /// Always.
     #[default]
     Always,
-    /// Only if no live entry is there, else [`Outcome::Refused`](crate::Outcome::Refused). Of many concurrent
-    /// callers exactly one wins (C1).
+    /// Only if there is no live entry, otherwise [`Outcome::Refused`](crate::Outcome::Refused). Of many
+    /// concurrent callers exactly one wins (C1).
     IfAbsent,
-    /// Only if a live entry is there, else [`Outcome::Absent`](crate::Outcome::Absent).
+    /// Only if there is a live entry, otherwise [`Outcome::Absent`](crate::Outcome::Absent).
     IfPresent,
-    /// Only if the live entry has this version, else [`Outcome::Refused`](crate::Outcome::Refused), or
-    /// [`Outcome::Absent`](crate::Outcome::Absent) without a live entry. Of many concurrent callers with the same
-    /// version one wins, if its write changes the value (C2).
+    /// Only if the live entry has this version. Otherwise [`Outcome::Refused`](crate::Outcome::Refused), or
+    /// [`Outcome::Absent`](crate::Outcome::Absent) if there is no live entry. Of many concurrent callers with
+    /// the same version one wins, if its write changes the value (C2).
     IfVersion(Version),
 }
 
-/// What a put does to the deadline of a live entry. An absent one always gets the lifespan's.
+/// The effect of a put on the deadline of a live entry. A new entry always gets the deadline of the lifespan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExistingDeadline {
-    /// Replaces it by the lifespan's expiry, [`Expiry::Never`] included (E5).
+    /// Replaces it with the lifespan's expiry, including [`Expiry::Never`] (E5).
     #[default]
     Replace,
     /// Keeps it (E5).
     Keep,
-    /// Refreshes it (R2); the slack does not count, because the put writes anyway (R5).
+    /// Refreshes it (R2). The slack is ignored, because the put writes anyway (R5).
     Refresh(Refresh),
 }
 
-/// Options of [`TtlStore::put`](crate::TtlStore::put). There is no default expiry: a put says how long (E5).
+/// Options of [`TtlStore::put`](crate::TtlStore::put). There is no default expiry: every put specifies one
+/// (E5).
 ///
 /// ```
 /// use ttl_core::{Condition, PutOptions, Ttl};
@@ -44,20 +45,21 @@ pub enum ExistingDeadline {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PutOptions {
-    /// Expiry and cap of what the put creates; see [`ExistingDeadline`] for a live entry.
+    /// The expiry and the cap of a new entry; see [`ExistingDeadline`] for a live entry.
     pub lifespan: Lifespan,
-    /// What happens to a live entry's deadline.
+    /// The treatment of a live entry's deadline.
     pub existing_deadline: ExistingDeadline,
-    /// When the put may write.
+    /// The condition of the put.
     pub condition: Condition,
-    /// Which metadata to report.
+    /// The metadata to return.
     pub returning: Returning,
-    /// Whether to hand back the value of the live entry that the put met (C5), see [`PutResult::previous`](crate::PutResult::previous).
+    /// Whether to return the value of the live entry that the put found (C5); see
+    /// [`PutResult::previous`](crate::PutResult::previous).
     pub previous: bool,
 }
 
 impl PutOptions {
-    /// An unconditional put that replaces the deadline.
+    /// Creates options of an unconditional put that replaces the deadline.
     #[must_use]
     pub fn new(lifespan: impl Into<Lifespan>) -> Self {
         Self {
@@ -69,31 +71,32 @@ impl PutOptions {
         }
     }
 
-    /// Treats a live entry's deadline like this.
+    /// Sets the treatment of a live entry's deadline.
     #[must_use]
     pub const fn with_existing_deadline(mut self, existing_deadline: ExistingDeadline) -> Self {
         self.existing_deadline = existing_deadline;
         self
     }
 
-    /// Writes only under this condition.
+    /// Sets the condition.
     #[must_use]
     pub const fn with_condition(mut self, condition: Condition) -> Self {
         self.condition = condition;
         self
     }
 
-    /// Reports this metadata.
+    /// Sets the metadata to return.
     #[must_use]
     pub const fn with_returning(mut self, returning: Returning) -> Self {
         self.returning = returning;
         self
     }
 
-    /// Hands back the value that the put met (C5): the one that it replaced, or the one that refused it.
+    /// Requests the value of the live entry that the put found (C5): the replaced value, or the value of the
+    /// entry that refused the put.
     ///
-    /// Needs [`Capabilities::conditions`](crate::Capabilities::conditions). It costs nothing more in memory and on
-    /// DynamoDB, the bytes of the answer on Redis, and a read on CQL.
+    /// Requires [`Capabilities::conditions`](crate::Capabilities::conditions). It costs nothing extra in
+    /// memory and on DynamoDB, the bytes of the response on Redis, and a read on CQL.
     #[must_use]
     pub const fn with_previous(mut self) -> Self {
         self.previous = true;
@@ -105,16 +108,16 @@ impl PutOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PutItem {
-    /// Where to.
+    /// The key.
     pub key: Key,
-    /// What.
+    /// The value.
     pub value: Value,
-    /// How; each item has its own.
+    /// The options of this item.
     pub options: PutOptions,
 }
 
 impl PutItem {
-    /// A put of this value.
+    /// Creates an item.
     #[must_use]
     pub fn new(key: Key, value: impl Into<Value>, options: PutOptions) -> Self {
         Self { key, value: value.into(), options }

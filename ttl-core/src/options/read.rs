@@ -17,51 +17,52 @@ use crate::{Cursor, Kind, Projection, Refresh, Returning};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GetOptions {
-    /// Which part of the value to read.
+    /// The part of the value to read.
     pub projection: Projection,
-    /// The kind that the caller expects; the other one is [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind).
+    /// The expected kind. An entry of the other kind results in
+    /// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind).
     pub kind: Option<Kind>,
-    /// Which metadata to report.
+    /// The metadata to return.
     pub returning: Returning,
-    /// How this read refreshes the deadline; `None`: not at all (a peek).
+    /// The refresh of the deadline; `None` does not refresh it (a peek).
     pub refresh: Option<Refresh>,
 }
 
 impl GetOptions {
-    /// The whole value, no metadata, no refresh.
+    /// Creates options that read the whole value, without metadata or refresh.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Only whether the entry is there.
+    /// Creates options that only check whether the entry exists.
     #[must_use]
     pub fn nothing() -> Self {
         Self::new().with_projection(Projection::Nothing)
     }
 
-    /// Reads this part.
+    /// Sets the part of the value to read.
     #[must_use]
     pub fn with_projection(mut self, projection: Projection) -> Self {
         self.projection = projection;
         self
     }
 
-    /// Expects this kind.
+    /// Sets the expected kind.
     #[must_use]
     pub const fn with_kind(mut self, kind: Kind) -> Self {
         self.kind = Some(kind);
         self
     }
 
-    /// Reports this metadata.
+    /// Sets the metadata to return.
     #[must_use]
     pub const fn with_returning(mut self, returning: Returning) -> Self {
         self.returning = returning;
         self
     }
 
-    /// Refreshes the deadline, or does not.
+    /// Sets the refresh of the deadline; `None` does not refresh it.
     #[must_use]
     pub fn with_refresh(mut self, refresh: impl Into<Option<Refresh>>) -> Self {
         self.refresh = refresh.into();
@@ -87,24 +88,23 @@ impl GetOptions {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanOptions {
-    /// What the keys begin with, literally (S2); empty for all.
+    /// The literal prefix of the keys (S2); empty for all keys.
     pub prefix: String,
-    /// How many entries a page holds; only the last page holds fewer (S1).
+    /// The number of entries on a page. Only the last page has fewer (S1).
     pub limit: NonZeroUsize,
-    /// Where to go on: the [`Page::next`](crate::Page::next) of the page before.
+    /// The position to continue at: the [`Page::next`](crate::Page::next) of the previous page.
     pub cursor: Option<Cursor>,
-    /// Which part of the values to read. Entries of the other kind are listed without a value where fields are
-    /// asked for.
+    /// The part of the values to read. If fields are selected, a blob is listed without a value.
     pub projection: Projection,
-    /// Which metadata to report.
+    /// The metadata to return.
     pub returning: Returning,
 }
 
 impl ScanOptions {
-    /// The entries a page holds, unless said otherwise.
+    /// The default number of entries on a page.
     pub const DEFAULT_LIMIT: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 
-    /// The keys that begin with this, without their values, from the start, 100 a page.
+    /// Creates options that list the keys with this prefix from the start, without values, 100 on a page.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
         Self {
@@ -116,28 +116,28 @@ impl ScanOptions {
         }
     }
 
-    /// With pages of so many entries.
+    /// Sets the number of entries on a page.
     #[must_use]
     pub const fn with_limit(mut self, limit: NonZeroUsize) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Goes on after a page.
+    /// Sets the position to continue at; `None` starts at the beginning.
     #[must_use]
     pub fn with_cursor(mut self, cursor: impl Into<Option<Cursor>>) -> Self {
         self.cursor = cursor.into();
         self
     }
 
-    /// Reads this part of the values.
+    /// Sets the part of the values to read.
     #[must_use]
     pub fn with_projection(mut self, projection: Projection) -> Self {
         self.projection = projection;
         self
     }
 
-    /// Reports this metadata.
+    /// Sets the metadata to return.
     #[must_use]
     pub const fn with_returning(mut self, returning: Returning) -> Self {
         self.returning = returning;
@@ -145,7 +145,7 @@ impl ScanOptions {
     }
 }
 
-/// Prints the length of the prefix instead of the prefix, which is a part of keys.
+/// Prints the length of the prefix instead of the prefix, because keys may be secret.
 impl fmt::Debug for ScanOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScanOptions")
