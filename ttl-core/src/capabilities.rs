@@ -1,4 +1,4 @@
-//! What a driver promises, so that a program and the conformance suite can ask before they act.
+//! The capabilities of a store, which applications and the conformance suite can query in advance.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use crate::{
     Projection, PutOptions, Result, Returning, ScanOptions,
 };
 
-/// What a store can do and how well (H1): what is declared works, what is denied answers
-/// [`ErrorKind::Unsupported`] and changes nothing.
+/// The capabilities of a store, and their limits (H1). A declared capability works. An operation that
+/// requires a missing one returns [`ErrorKind::Unsupported`] and changes nothing.
 ///
-/// [`Capabilities::new`] declares the whole contract; a driver takes back what it cannot keep.
+/// [`Capabilities::new`] declares the whole contract. A driver removes the capabilities that it lacks.
 ///
 /// ```
 /// use ttl_core::Capabilities;
@@ -23,32 +23,37 @@ use crate::{
 pub struct Capabilities {
     /// The backend's name, such as `"redis"`.
     pub backend: &'static str,
-    /// How late, at most, an entry can still be seen after its deadline. Never early (E2).
+    /// The longest time for which an entry can remain visible after its deadline. An entry never disappears
+    /// early (E2).
     pub resolution: Duration,
-    /// How late, at most, the space of an expired entry is given back without any traffic; `None`: no promise.
+    /// The longest time until the store reclaims the space of an expired entry without any traffic; `None` if
+    /// there is no guarantee.
     pub reclaims_within: Option<Duration>,
-    /// The largest value, in bytes: a blob's length, or the length of a record's canonical text.
+    /// The largest value, in bytes: the length of a blob, or of a record's canonical text.
     pub max_value_bytes: u64,
-    /// Conditions of puts, `if_version` of the other writes, and deletes that look at what they delete: takes, of
-    /// which one may win (C1), and those that expect a kind (V3).
+    /// Conditions of puts, `if_version` of the other writes, and deletes that depend on the entry. The latter
+    /// are takes, of which only one may win (C1), and deletes that expect a kind (V3).
     pub conditions: bool,
-    /// [`TtlStore::patch`](crate::TtlStore::patch), atomic.
+    /// Atomic [`TtlStore::patch`](crate::TtlStore::patch).
     pub patch: bool,
-    /// Caps, [`Lifespan::max`](crate::Lifespan::max).
+    /// Caps: [`Lifespan::max_lifetime`](crate::Lifespan::max_lifetime).
     pub caps: bool,
     /// [`TtlStore::scan`](crate::TtlStore::scan).
     pub scan: bool,
-    /// [`Returning::CREATED_AT`] (V7). A store that patches by a put, as the provided
-    /// [`TtlStore::patch`](crate::TtlStore::patch) does, cannot offer it: a put starts it anew.
+    /// [`Returning::CREATED_AT`] (V7). A store that patches with a put, as the provided
+    /// [`TtlStore::patch`](crate::TtlStore::patch) does, cannot offer it, because a put resets the creation
+    /// time.
     pub created_at: bool,
-    /// Every write makes a version that no write made before; else a version recurs when its value recurs.
+    /// Whether every write produces a version that was never used before. If not, a version recurs when its
+    /// value recurs.
     pub unique_versions: bool,
-    /// Whether a plain read makes the backend write.
+    /// Whether a plain read causes a write in the backend.
     pub reads_cost_writes: bool,
 }
 
 impl Capabilities {
-    /// The whole contract at a resolution of 1 ms, values of any size, no promise about reclaiming.
+    /// Creates the capabilities of a store with the whole contract: a resolution of 1 ms, values of any size,
+    /// and no guarantee about reclaiming.
     #[must_use]
     pub const fn new(backend: &'static str) -> Self {
         Self {
@@ -66,89 +71,89 @@ impl Capabilities {
         }
     }
 
-    /// With this resolution.
+    /// Sets the resolution.
     #[must_use]
     pub const fn with_resolution(mut self, resolution: Duration) -> Self {
         self.resolution = resolution;
         self
     }
 
-    /// With a promise to give the space of expired entries back within this time.
+    /// Sets the time within which the store reclaims the space of expired entries.
     #[must_use]
     pub const fn with_reclaims_within(mut self, within: Duration) -> Self {
         self.reclaims_within = Some(within);
         self
     }
 
-    /// With values of at most so many bytes.
+    /// Sets the largest size of a value, in bytes.
     #[must_use]
     pub const fn with_max_value_bytes(mut self, bytes: u64) -> Self {
         self.max_value_bytes = bytes;
         self
     }
 
-    /// With or without conditions.
+    /// Sets whether the store offers conditions.
     #[must_use]
     pub const fn with_conditions(mut self, conditions: bool) -> Self {
         self.conditions = conditions;
         self
     }
 
-    /// With or without patches.
+    /// Sets whether the store offers patches.
     #[must_use]
     pub const fn with_patch(mut self, patch: bool) -> Self {
         self.patch = patch;
         self
     }
 
-    /// With or without caps.
+    /// Sets whether the store offers caps.
     #[must_use]
     pub const fn with_caps(mut self, caps: bool) -> Self {
         self.caps = caps;
         self
     }
 
-    /// With or without scans.
+    /// Sets whether the store offers scans.
     #[must_use]
     pub const fn with_scan(mut self, scan: bool) -> Self {
         self.scan = scan;
         self
     }
 
-    /// With or without the time of creation.
+    /// Sets whether the store reports creation times.
     #[must_use]
     pub const fn with_created_at(mut self, created_at: bool) -> Self {
         self.created_at = created_at;
         self
     }
 
-    /// With versions that never recur, or that do.
+    /// Sets whether versions never recur.
     #[must_use]
     pub const fn with_unique_versions(mut self, unique: bool) -> Self {
         self.unique_versions = unique;
         self
     }
 
-    /// With reads that make the backend write, or that do not.
+    /// Sets whether a plain read causes a write in the backend.
     #[must_use]
     pub const fn with_reads_cost_writes(mut self, cost: bool) -> Self {
         self.reads_cost_writes = cost;
         self
     }
 
-    /// Refuses what a get asks for and this store cannot do.
+    /// Checks that the store has the capabilities that a get requires.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`], naming the capability.
+    /// [`ErrorKind::Unsupported`], with the name of the missing capability.
     #[inline]
     pub fn check_get(&self, options: &GetOptions) -> Result<()> {
         self.check_want(options.returning, "get")
     }
 
-    /// Refuses what a put asks for and this store cannot do.
+    /// Checks that the store has the capabilities that a put requires.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`], naming the capability.
+    /// [`ErrorKind::Unsupported`], with the name of the missing capability.
     pub fn check_put(&self, options: &PutOptions) -> Result<()> {
         let conditional = options.condition != Condition::Always || options.previous;
         self.demand(self.conditions || !conditional, "put", "conditions")?;
@@ -156,10 +161,11 @@ impl Capabilities {
         self.check_lifespan(&options.lifespan, "put")
     }
 
-    /// Refuses what a patch asks for and this store cannot do.
+    /// Checks that the store has the capabilities that a patch requires, and that the patch is valid.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`], naming the capability; the patch's own error if it was built with bad input.
+    /// * [`ErrorKind::Unsupported`], with the name of the missing capability
+    /// * the error of the patch if it was built from invalid input
     pub fn check_patch(&self, patch: &Patch, options: &PatchOptions) -> Result<()> {
         self.demand(self.patch, "patch", "patch")?;
         self.demand(self.conditions || options.if_version.is_none(), "patch", "conditions")?;
@@ -170,18 +176,18 @@ impl Capabilities {
         patch.operations().map(|_| ())
     }
 
-    /// Refuses what an expire asks for and this store cannot do.
+    /// Checks that the store has the capabilities that an expire requires.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`], naming the capability.
+    /// [`ErrorKind::Unsupported`], with the name of the missing capability.
     pub fn check_expire(&self, options: &ExpireOptions) -> Result<()> {
         self.demand(self.conditions || options.if_version.is_none(), "expire", "conditions")
     }
 
-    /// Refuses what a delete asks for and this store cannot do.
+    /// Checks that the store has the capabilities that a delete requires.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`], naming the capability.
+    /// [`ErrorKind::Unsupported`], with the name of the missing capability.
     pub fn check_delete(&self, options: &DeleteOptions) -> Result<()> {
         let plain = options.if_version.is_none()
             && options.kind.is_none()
@@ -189,26 +195,26 @@ impl Capabilities {
         self.demand(self.conditions || plain, "delete", "conditions")
     }
 
-    /// Refuses a scan if this store has none, and what it asks for and this store cannot do.
+    /// Checks that the store offers scans, and has the other capabilities that a scan requires.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`], naming the capability.
+    /// [`ErrorKind::Unsupported`], with the name of the missing capability.
     pub fn check_scan(&self, options: &ScanOptions) -> Result<()> {
         self.demand(self.scan, "scan", "scan")?;
         self.check_want(options.returning, "scan")
     }
 
-    /// Refuses a value above [`Capabilities::max_value_bytes`] (V4).
+    /// Checks that a value is no larger than [`Capabilities::max_value_bytes`] (V4).
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`].
+    /// [`ErrorKind::TooLarge`] if it is larger.
     pub fn check_size(&self, bytes: usize) -> Result<()> {
         if u64::try_from(bytes).is_ok_and(|bytes| bytes <= self.max_value_bytes) {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::TooLarge,
-            format!("a value has at most {} bytes here, this one has {bytes}", self.max_value_bytes),
+            format!("the value has {bytes} bytes: expected at most {} on this store", self.max_value_bytes),
         )
         .with_backend(self.backend))
     }
@@ -229,7 +235,7 @@ impl Capabilities {
         Err(Error::new(
             ErrorKind::Unsupported,
             format!(
-                "this store does not offer {capability}; ask capabilities() before, or choose another backend"
+                "this store does not offer {capability}; check capabilities(), or choose another backend"
             ),
         )
         .with_operation(operation)

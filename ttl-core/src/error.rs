@@ -1,4 +1,4 @@
-//! The one error type: a kind to act on, a sentence to read, a source to dig in.
+//! The error type of the crate: a kind to act on, a message to read, and a source for the details.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -10,64 +10,68 @@ use crate::Key;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, as a program acts on it.
+/// The category of an [`Error`], for programs to act on.
 ///
-/// [`Error::is_retryable`] says whether the same call may be made again as it stands.
+/// [`Error::is_retryable`] tells whether the same call can be retried unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The key is empty or longer than [`Key::MAX_BYTES`](crate::Key::MAX_BYTES). Nothing was sent. Shorten or
-    /// hash the key.
+    /// The key is empty or longer than [`Key::MAX_BYTES`](crate::Key::MAX_BYTES). Nothing was sent. Shorten
+    /// or hash the key.
     InvalidKey,
-    /// A field name is empty, too long or reserved (`ttl:`), or a value cannot be kept as JSON (NaN, nested too
-    /// deep, not an object). Nothing was sent. Rename the field or change the value.
+    /// A field name is empty, too long or reserved (`ttl:`), or a value cannot be stored as JSON (NaN, nested
+    /// too deeply, not an object). Nothing was sent. Rename the field or change the value.
     InvalidField,
-    /// A TTL is zero or above [`Ttl::MAX`](crate::Ttl::MAX), or an instant lies further away than that. Nothing
-    /// changed. Ask for a shorter life, or for [`Expiry::Never`](crate::Expiry::Never).
+    /// A TTL is zero or above [`Ttl::MAX`](crate::Ttl::MAX), or an instant is further away than that. Nothing
+    /// changed. Choose a shorter lifetime, or [`Expiry::Never`](crate::Expiry::Never).
     InvalidExpiry,
-    /// A refresh policy that cannot mean anything: it names DELETE, or its slack is not below its TTL.
+    /// A refresh policy is inconsistent: it contains DELETE, or its slack is not shorter than its TTL.
     InvalidPolicy,
-    /// A configuration (URL, builder, collection) that cannot work. The text names the setting and what it takes.
+    /// A configuration (URL, builder, collection) is invalid. The text names the setting and the expected
+    /// value.
     InvalidConfig,
-    /// A scan cursor that was damaged, or that belongs to another store or prefix. Start the scan again.
+    /// A scan cursor is damaged, or belongs to another store or prefix. Restart the scan.
     InvalidCursor,
-    /// The entry or the patch is larger than the store declares. Nothing changed. Split the value, or keep it
+    /// The entry or the patch is larger than the store allows. Nothing changed. Split the value, or keep it
     /// elsewhere and store its address.
     TooLarge,
-    /// The entry is a blob where a record was asked for, or the other way round. Nothing changed.
+    /// The entry is a blob and a record was expected, or the reverse. Nothing changed.
     WrongKind,
-    /// A patch operation met a field of another type, such as an append to what is no list. Nothing changed.
+    /// A patch operation does not apply to the type of the field, such as an append to a number. Nothing
+    /// changed.
     WrongFieldType,
     /// An increment would leave the range of `i64`, or of finite `f64`. Nothing changed.
     Overflow,
-    /// Too many writers raced for the same entry. Nothing changed: try again, later.
+    /// Too many writers competed for the same entry. Nothing changed. Retry later.
     Contention,
-    /// This store cannot do this, as its [`Capabilities`](crate::Capabilities) say. Nothing changed.
+    /// The store does not support the operation; see its [`Capabilities`](crate::Capabilities). Nothing
+    /// changed.
     Unsupported,
-    /// The backend cannot be reached, or refuses work for now. No value changed; a read that was to refresh may have
-    /// moved the deadline, as for [`Timeout`](Self::Timeout). Try again, later. Never a miss.
+    /// The backend cannot be reached, or temporarily refuses work. No value changed. A read with a refresh
+    /// may have moved the deadline, as for [`Timeout`](Self::Timeout). Retry later. This is never a miss.
     Unavailable,
-    /// No answer within the time limit. No value changed: a write whose fate is open is
-    /// [`OutcomeUnknown`](Self::OutcomeUnknown) instead. A read that was to refresh may have moved the deadline; reading
-    /// again refreshes again, and does no harm. Try again.
+    /// The backend did not respond within the time limit. No value changed: an unresolved write is
+    /// [`OutcomeUnknown`](Self::OutcomeUnknown) instead. A read with a refresh may have moved the deadline.
+    /// Retrying it refreshes again, which is harmless. Retry.
     Timeout,
-    /// The write was sent and its answer was lost: it may have been applied, now or later. Read before deciding;
-    /// never retried as it stands.
+    /// The write was sent but its response was lost: it may have been applied, now or later. Read the entry
+    /// before deciding how to proceed. Never retry the write unchanged.
     OutcomeUnknown,
-    /// The backend refuses these credentials, or this operation for them. Check user, password and grants.
+    /// The backend rejects the credentials, or does not permit them this operation. Check user, password and
+    /// grants.
     PermissionDenied,
-    /// What is stored under this key is not laid out as this driver writes it. Someone else wrote it, or it was
-    /// damaged; look at it with the backend's own tools, or delete it.
+    /// The stored entry does not have the layout of this driver. It was written by other software, or it was
+    /// damaged. Inspect it with the backend's tools, or delete it.
     Corrupt,
-    /// A value of the program's own type does not fit what is stored (or cannot be encoded). The entry is as it
-    /// was.
+    /// The stored entry does not fit the application's type, or a value of that type cannot be encoded. The
+    /// entry is unchanged.
     Codec,
-    /// Anything else that the backend says; its own words are in the text or in the source.
+    /// Any other error of the backend. The backend's message is in the text or in the source.
     Backend,
 }
 
 impl ErrorKind {
-    /// Whether an error of this kind can be retried as it stands, unless the driver knows better.
+    /// Returns whether an error of this kind can be retried unchanged, unless the driver overrides it.
     const fn is_retryable(self) -> bool {
         matches!(self, Self::Contention | Self::Unavailable | Self::Timeout)
     }
@@ -99,11 +103,11 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// Why an operation failed: one word wide, cheap to clone, safe to log.
+/// The error of an operation: one word wide, cheap to clone, safe to log.
 ///
-/// `Display` is one line: what was tried, on which backend, what went wrong and what to do; it never repeats
-/// [`source`](StdError::source). Neither `Display` nor `Debug` prints the key, because keys are often secrets
-/// (session ids, reset tokens); [`Error::key`] has it.
+/// `Display` prints one line: the operation, the backend, the kind, the problem and its remedy. It never
+/// repeats [`source`](StdError::source). Neither `Display` nor `Debug` prints the key, because keys are often
+/// secrets (session ids, reset tokens). [`Error::key`] returns it.
 ///
 /// ```
 /// use ttl_core::{ErrorKind, Key};
@@ -111,7 +115,7 @@ impl fmt::Display for ErrorKind {
 /// let error = Key::new("").unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::InvalidKey);
 /// assert!(!error.is_retryable());
-/// assert_eq!(error.to_string(), "invalid key: a key has 1 to 1024 bytes, this one has 0");
+/// assert_eq!(error.to_string(), "invalid key: expected 1 to 1024 bytes, found 0");
 /// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
@@ -128,8 +132,8 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind. The message is one line without a final stop: what was wrong and what would be
-    /// right, and nothing that is secret.
+    /// Creates an error. The message is one line without a final full stop. It states the problem and what
+    /// would be valid, and contains no secrets.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
@@ -147,7 +151,7 @@ impl Error {
         Arc::make_mut(&mut self.0)
     }
 
-    /// Adds what was tried, such as `"get"`, unless it is known already.
+    /// Adds the operation, such as `"get"`, unless it is already set.
     #[must_use]
     pub fn with_operation(mut self, operation: &'static str) -> Self {
         if self.0.operation.is_none() {
@@ -156,7 +160,7 @@ impl Error {
         self
     }
 
-    /// Adds the backend's name, such as `"redis"`, unless it is known already.
+    /// Adds the backend's name, such as `"redis"`, unless it is already set.
     #[must_use]
     pub fn with_backend(mut self, backend: &'static str) -> Self {
         if self.0.backend.is_none() {
@@ -165,7 +169,7 @@ impl Error {
         self
     }
 
-    /// Adds the key, unless it is known already. It is never printed.
+    /// Adds the key, unless it is already set. It is never printed.
     #[must_use]
     pub fn with_key(mut self, key: &Key) -> Self {
         if self.0.key.is_none() {
@@ -174,14 +178,14 @@ impl Error {
         self
     }
 
-    /// Adds the cause. Its own text is not part of this error's; whoever prints errors walks the chain.
+    /// Adds the cause. The text of the error does not include it; print the chain of sources to see it.
     #[must_use]
     pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.inner().source = Some(Arc::new(source));
         self
     }
 
-    /// Overrides what the kind says about retrying, where the backend's client knows better.
+    /// Overrides whether the error is retryable, for a backend whose client knows better than the kind.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Self {
         if self.0.retryable != retryable {
@@ -190,38 +194,39 @@ impl Error {
         self
     }
 
-    /// What to act on.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Returns whether the same call may be made again as it stands: it changed no value (the refresh of a read may have
-    /// moved the deadline), and a later try can succeed. Never true for [`ErrorKind::OutcomeUnknown`].
+    /// Returns whether the same call can be retried unchanged: it changed no value, and a later attempt can
+    /// succeed. The refresh of a read may have moved the deadline. Never true for
+    /// [`ErrorKind::OutcomeUnknown`].
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.0.retryable && self.0.kind != ErrorKind::OutcomeUnknown
     }
 
-    /// What was tried, such as `"get"`.
+    /// Returns the operation, such as `"get"`.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {
         self.0.operation
     }
 
-    /// The backend's name, such as `"redis"`.
+    /// Returns the backend's name, such as `"redis"`.
     #[must_use]
     pub fn backend(&self) -> Option<&'static str> {
         self.0.backend
     }
 
-    /// The key that the operation was about, where there is one.
+    /// Returns the key of the operation, if there is one.
     #[must_use]
     pub fn key(&self) -> Option<&Key> {
         self.0.key.as_ref()
     }
 
-    /// The sentence alone, without operation, backend and kind.
+    /// Returns the message alone, without operation, backend and kind.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message

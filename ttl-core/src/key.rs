@@ -1,4 +1,4 @@
-//! Keys: validated once, so that no driver ever sees a bad one.
+//! Keys, validated on creation, so that drivers need no checks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,9 +7,9 @@ use crate::{Error, ErrorKind, Result};
 
 /// The name of an entry: UTF-8, 1 to 1024 bytes, any character (K1).
 ///
-/// A key is parsed once; drivers get `&Key` and need no checks of their own. NUL, spaces, glob characters and
-/// text that looks like a number are plain characters. `Debug` prints only the length, because keys are often secrets
-/// (session ids, reset tokens); `Display` prints the key.
+/// A key is validated once; drivers receive a `&Key` and need no checks. NUL, spaces, glob characters and
+/// text that looks like a number are ordinary characters. `Debug` prints only the length, because keys are
+/// often secrets (session ids, reset tokens). `Display` prints the key.
 ///
 /// ```
 /// use ttl_core::Key;
@@ -24,10 +24,10 @@ use crate::{Error, ErrorKind, Result};
 pub struct Key(Box<str>);
 
 impl Key {
-    /// The longest key, in bytes of UTF-8.
+    /// The maximum length of a key, in bytes of UTF-8.
     pub const MAX_BYTES: usize = 1024;
 
-    /// Checks and takes a key.
+    /// Creates a key after checking its length.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidKey`] if it is empty or longer than [`Key::MAX_BYTES`].
@@ -36,26 +36,26 @@ impl Key {
         if text.is_empty() || text.len() > Self::MAX_BYTES {
             return Err(Error::new(
                 ErrorKind::InvalidKey,
-                format!("a key has 1 to {} bytes, this one has {}", Self::MAX_BYTES, text.len()),
+                format!("expected 1 to {} bytes, found {}", Self::MAX_BYTES, text.len()),
             ));
         }
         Ok(Self(text))
     }
 
-    /// The key's text.
+    /// Returns the key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The key's bytes.
+    /// Returns the key as bytes.
     #[must_use]
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
-    /// The text, given away.
+    /// Converts the key into its text.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0.into()

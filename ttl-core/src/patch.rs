@@ -13,46 +13,47 @@ use crate::{Actions, Bounds, Error, ErrorKind, Fields, Result};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FieldOperation {
-    /// The field's name, checked.
+    /// The validated name of the field.
     pub field: Box<str>,
-    /// What happens to it.
+    /// The change of the field.
     pub change: Change,
 }
 
-/// What happens to a field. Values are in normal form, and `Debug` does not print them: they may be secret or long.
+/// The change of a field. Values are in normal form. `Debug` does not print them, because they may be secret
+/// or long.
 #[derive(Clone, PartialEq)]
 pub enum Change {
-    /// Sets it, whatever it was. UPDATE.
+    /// Sets the field, whatever its present value. UPDATE.
     Set(Json),
     /// Adds an element at the end of the list; a missing field starts as an empty list. APPEND.
     Append(Json),
     /// Adds an element at the start of the list; a missing field starts as an empty list. APPEND.
     Prepend(Json),
-    /// Takes the first element of the list. ERASE.
+    /// Removes and returns the first element of the list. ERASE.
     PopFront,
-    /// Takes the last element of the list. ERASE.
+    /// Removes and returns the last element of the list. ERASE.
     PopBack,
-    /// Removes every element of the list that equals this. ERASE.
+    /// Removes every element of the list that equals this value. ERASE.
     RemoveValue(Json),
     /// Empties the list; a missing field stays missing. ERASE.
     Clear,
-    /// Removes the field, whatever it is. ERASE.
+    /// Removes the field, whatever its present value. ERASE.
     Unset,
-    /// Adds to the number; a missing field starts as 0. An integer of `i64` adds exactly, all else as `f64`.
-    /// ARITHMETIC.
+    /// Adds to the number; a missing field starts as 0. Integers of `i64` add exactly, all other numbers as
+    /// `f64`. ARITHMETIC.
     Increment(Number),
-    /// Adds as `Increment` does if the sum lies within the bounds; if it does not, the whole patch is refused (P7).
+    /// Adds as `Increment` does, if the sum is within the bounds. Otherwise the whole patch is refused (P7).
     /// ARITHMETIC.
     IncrementWithin {
-        /// What is added.
+        /// The amount to add.
         by: Number,
-        /// What the sum has to stay within, checked.
+        /// The validated bounds of the sum.
         bounds: Bounds,
     },
 }
 
 impl Change {
-    /// The action that this change is.
+    /// Returns the action of this change.
     #[must_use]
     pub const fn action(&self) -> Actions {
         match self {
@@ -83,9 +84,9 @@ impl fmt::Debug for Change {
     }
 }
 
-/// What can be added to a number: an `i64`, or an `f64`.
+/// An amount to add to a number: an `i64`, or an `f64`.
 ///
-/// An integral `f64` within `i64` counts as that integer, so that it adds exactly.
+/// An integral `f64` within `i64` is treated as that integer, so it adds exactly.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Amount {
     /// Adds exactly; a sum of integers outside `i64` is [`ErrorKind::Overflow`].
@@ -108,13 +109,13 @@ impl Amount {
     fn number(self) -> Result<Number> {
         let number = match self {
             Self::Integer(by) => Some(Number::from(by)),
-            // An integral amount beyond i64 stays a fraction in meaning: it adds as f64.
+            // An integral amount beyond i64 is treated as a fraction: it adds as f64.
             Self::Fraction(by) => number_from_f64(by),
         };
         number.ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidField,
-                "an increment is a finite number, this one is NaN or infinite",
+                "invalid increment: expected a finite number, found NaN or infinity",
             )
         })
     }
@@ -125,10 +126,10 @@ amounts! {
     f32 => Fraction f64 => Fraction
 }
 
-/// Ordered changes of a record's fields, applied all or none (P1), at most [`Patch::MAX_OPERATIONS`].
+/// Ordered changes of a record's fields, applied all or none (P1). At most [`Patch::MAX_OPERATIONS`].
 ///
-/// Bad input (a reserved name, a value that is no JSON) does not break the chain: it is kept and reported when the
-/// patch is used, before any I/O.
+/// Invalid input (a reserved name, a value that cannot be JSON) does not interrupt the chain. The error is
+/// kept and returned when the patch is used, before any I/O.
 ///
 /// | operation | missing field | other type | action |
 /// |---|---|---|---|
@@ -156,15 +157,16 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// The most operations that one patch can hold.
+    /// The maximum number of operations of one patch.
     pub const MAX_OPERATIONS: usize = 1000;
 
-    /// A patch without operations: applied, it changes nothing and tells whether a live record is there.
+    /// Creates a patch without operations. Applied, it changes nothing and reports whether there is a live
+    /// record.
     pub const fn new() -> Self {
         Self { operations: Vec::new(), error: None }
     }
 
-    /// Sets a field to this value.
+    /// Sets a field to the value.
     pub fn set(self, field: impl Into<Box<str>>, value: impl Serialize) -> Self {
         self.push_value(field.into(), &value, MAX_DEPTH, Change::Set)
     }
@@ -179,17 +181,17 @@ impl Patch {
         self.push_value(field.into(), &element, MAX_DEPTH - 1, Change::Prepend)
     }
 
-    /// Takes the first element of a list; the outcome holds it.
+    /// Removes the first element of a list and returns it in the outcome.
     pub fn pop_front(self, field: impl Into<Box<str>>) -> Self {
         self.push(field.into(), Ok(Change::PopFront))
     }
 
-    /// Takes the last element of a list; the outcome holds it.
+    /// Removes the last element of a list and returns it in the outcome.
     pub fn pop_back(self, field: impl Into<Box<str>>) -> Self {
         self.push(field.into(), Ok(Change::PopBack))
     }
 
-    /// Removes every element of a list that equals this; the outcome says how many.
+    /// Removes every element of a list that equals `element`. The outcome reports their number.
     pub fn remove_value(self, field: impl Into<Box<str>>, element: impl Serialize) -> Self {
         self.push_value(field.into(), &element, MAX_DEPTH - 1, Change::RemoveValue)
     }
@@ -210,17 +212,16 @@ impl Patch {
         self.push(field.into(), change)
     }
 
-    /// Adds to a number if the sum stays within these bounds, both inclusive: `0..=100`, `..=100` or `0..`.
+    /// Adds to a number if the sum stays within the inclusive bounds, such as `0..=100`, `..=100` or `0..`.
     ///
-    /// A sum outside refuses the whole patch (P7): nothing changes, no deadline moves, and the outcome is
-    /// [`Outcome::Refused`](crate::Outcome::Refused) with the fields that the patch names, as they are.
+    /// If the sum is outside the bounds, the whole patch is refused (P7). Nothing changes and no deadline
+    /// moves. The outcome is [`Outcome::Refused`](crate::Outcome::Refused) with the present values of the
+    /// fields that the patch names.
     ///
     /// ```
     /// use ttl_core::Patch;
     ///
-    /// // One of at most five, and one from what is left.
-    /// let _ = Patch::new().increment_within("attempts", 1, ..=5);
-    /// let _ = Patch::new().increment_within("stock", -1, 0..).append("buyers", "ada");
+    /// // At most five attempts, and one item from the remaining stock.
     /// ```
     pub fn increment_within(
         self,
@@ -254,7 +255,7 @@ impl Patch {
             Ok(_) if self.operations.len() == Self::MAX_OPERATIONS => {
                 self.error = Some(Error::new(
                     ErrorKind::TooLarge,
-                    format!("a patch holds at most {} operations; split it", Self::MAX_OPERATIONS),
+                    format!("too many operations in a patch: expected at most {}; split the patch", Self::MAX_OPERATIONS),
                 ));
             }
             Ok(change) => self.operations.push(FieldOperation { field, change }),
@@ -263,11 +264,10 @@ impl Patch {
         self
     }
 
-    /// The operations, in order.
+    /// Returns the operations, in order.
     ///
     /// # Errors
-    /// The first thing that was wrong when the patch was built: [`ErrorKind::InvalidField`] or
-    /// [`ErrorKind::TooLarge`].
+    /// The first error from building the patch: [`ErrorKind::InvalidField`] or [`ErrorKind::TooLarge`].
     pub fn operations(&self) -> Result<&[FieldOperation]> {
         match &self.error {
             Some(error) => Err(error.clone()),
@@ -275,20 +275,21 @@ impl Patch {
         }
     }
 
-    /// The actions of its operations.
+    /// Returns the actions of the operations.
     #[must_use]
     pub fn actions(&self) -> Actions {
         self.operations.iter().fold(Actions::empty(), |all, operation| all | operation.change.action())
     }
 
-    /// Tells whether one of its operations has bounds, so that the patch can be refused for what a field holds (P7).
+    /// Returns whether an operation has bounds, so that the patch can be refused depending on the value of a
+    /// field (P7).
     #[must_use]
     pub fn has_bounds(&self) -> bool {
         let bounded = |operation: &FieldOperation| matches!(operation.change, Change::IncrementWithin { .. });
         self.operations.iter().any(bounded)
     }
 
-    /// The fields that it names, each once, in the order in which they first appear.
+    /// Returns the names of the fields, each once, in the order of first appearance.
     #[must_use]
     pub fn fields(&self) -> Vec<&str> {
         let mut seen = std::collections::HashSet::new();
@@ -299,10 +300,10 @@ impl Patch {
             .collect()
     }
 
-    /// The fields that it names, as names to read.
+    /// Returns the names of the fields as a selection to read.
     ///
     /// # Errors
-    /// As [`Patch::operations`].
+    /// Those of [`Patch::operations`].
     pub fn to_fields(&self) -> Result<Fields> {
         self.operations()?;
         Fields::new(self.fields())

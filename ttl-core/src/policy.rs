@@ -1,4 +1,4 @@
-//! Refresh: which operations keep an entry alive, and how.
+//! Refresh: which operations extend the life of an entry, and by how much.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,24 +9,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Actions, Error, ErrorKind, Result, Ttl};
 
-/// Where a refresh moves the deadline.
+/// The rule by which a refresh moves the deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefreshMode {
-    /// To now plus the TTL, if that is later; a persistent entry stays persistent (R2).
+    /// Moves it to now plus the TTL if that is later. A persistent entry stays persistent (R2).
     #[default]
     ExtendOnly,
-    /// To now plus the TTL exactly, even if that is sooner (R2).
+    /// Moves it to exactly now plus the TTL, even if that is sooner (R2).
     Reset,
 }
 
-/// Which kinds of operation refresh an entry's deadline (sliding expiration), and how.
+/// The kinds of operation that refresh an entry's deadline (sliding expiration), and the way they do it.
 ///
-/// A policy is a rule of a collection; [`RefreshPolicy::resolve`] turns it into the [`Refresh`] of one call.
+/// A policy applies to a collection. [`RefreshPolicy::resolve`] turns it into the [`Refresh`] of one call.
 ///
-/// In configuration it is either the actions alone, `"fetch|update"`, or a map:
-/// `{ "on": "fetch|update", "mode": "extend-only", "slack": "30s" }`. Formats that people do not read (`bincode`,
-/// `MessagePack`) have the map alone.
+/// In configuration it is either the actions alone, `"fetch|update"`, or a map: `{ "on": "fetch|update",
+/// "mode": "extend-only", "slack": "30s" }`. Formats that are not human-readable (`bincode`, `MessagePack`)
+/// always use the map.
 ///
 /// ```
 /// use ttl_core::{Actions, RefreshPolicy, Ttl};
@@ -45,16 +45,17 @@ pub struct RefreshPolicy {
 }
 
 impl RefreshPolicy {
-    /// Nothing refreshes: an entry ends when its first deadline says so.
+    /// Creates a policy under which nothing refreshes: an entry ends at its first deadline.
     #[must_use]
     pub const fn never() -> Self {
         Self { actions: Actions::empty(), mode: RefreshMode::ExtendOnly, slack: None }
     }
 
-    /// These actions refresh. CREATE may be named and changes nothing (R7).
+    /// Creates a policy under which these actions refresh. CREATE is allowed and has no effect (R7).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidPolicy`] if DELETE is among them: what is deleted cannot live on.
+    /// [`ErrorKind::InvalidPolicy`] if the actions contain DELETE, because a deleted entry cannot be
+    /// refreshed.
     pub fn on(actions: Actions) -> Result<Self> {
         if actions.contains(Actions::DELETE) {
             return Err(Error::new(
@@ -65,40 +66,40 @@ impl RefreshPolicy {
         Ok(Self { actions, ..Self::never() })
     }
 
-    /// With this mode instead of [`RefreshMode::ExtendOnly`].
+    /// Sets the mode; defaults to [`RefreshMode::ExtendOnly`].
     #[must_use]
     pub const fn with_mode(mut self, mode: RefreshMode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Skips a read's refresh while it would move the deadline by less than this (R5), so that not every read
-    /// costs a write. The entry may then end up to `slack` earlier than without.
+    /// Sets the slack: a read skips a refresh that would move the deadline by less than this (R5). This saves
+    /// the write that each read would otherwise cost. The entry may then end up to `slack` earlier.
     #[must_use]
     pub const fn with_slack(mut self, slack: Ttl) -> Self {
         self.slack = Some(slack);
         self
     }
 
-    /// The actions that refresh.
+    /// Returns the actions that refresh.
     #[must_use]
     pub const fn actions(&self) -> Actions {
         self.actions
     }
 
-    /// Where a refresh moves the deadline.
+    /// Returns the rule by which a refresh moves the deadline.
     #[must_use]
     pub const fn mode(&self) -> RefreshMode {
         self.mode
     }
 
-    /// By how much less than this a read does not move the deadline.
+    /// Returns the slack: a read skips a refresh that would move the deadline by less.
     #[must_use]
     pub const fn slack(&self) -> Option<Ttl> {
         self.slack
     }
 
-    /// The refresh that an operation with these actions asks for, if any of them is in the policy.
+    /// Returns the refresh of an operation with these actions, if the policy contains any of them.
     #[must_use]
     pub fn resolve(&self, actions: Actions, ttl: Ttl) -> Option<Refresh> {
         self.actions.intersects(actions).then_some(Refresh { ttl, mode: self.mode, slack: self.slack })
@@ -107,13 +108,14 @@ impl RefreshPolicy {
     /// Checks the policy against the TTL that it will refresh to.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidPolicy`] if the slack is not below the TTL: nothing would ever be refreshed in time.
+    /// [`ErrorKind::InvalidPolicy`] if the slack is not shorter than the TTL: no refresh would ever be due in
+    /// time.
     pub fn check(&self, ttl: Ttl) -> Result<()> {
         match self.slack {
             Some(slack) if slack >= ttl => Err(Error::new(
                 ErrorKind::InvalidPolicy,
                 format!(
-                    "the slack ({slack}) must be shorter than the TTL ({ttl}), else no refresh is ever due"
+                    "the slack ({slack}) must be shorter than the TTL ({ttl}), or no refresh is ever due"
                 ),
             )),
             _ => Ok(()),
@@ -122,7 +124,7 @@ impl RefreshPolicy {
 }
 
 impl Default for RefreshPolicy {
-    /// Writing again starts the lifetime again, reading does not: `on(UPDATE)`.
+    /// Returns `on(UPDATE)`: a write restarts the lifetime, a read does not.
     fn default() -> Self {
         Self { actions: Actions::UPDATE, ..Self::never() }
     }
@@ -139,7 +141,7 @@ struct Full {
 }
 
 impl Serialize for RefreshPolicy {
-    /// The actions alone where they say it all and people read it, else the map.
+    /// Writes the actions alone if they are sufficient and the format is human-readable, otherwise the map.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let short = self.mode == RefreshMode::ExtendOnly && self.slack.is_none();
         if short && serializer.is_human_readable() {
@@ -151,7 +153,8 @@ impl Serialize for RefreshPolicy {
 
 impl<'de> Deserialize<'de> for RefreshPolicy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Formats for machines need not say what comes next, so there it is always the map.
+        // Formats that are not self-describing cannot distinguish the two notations, so they always use the
+        // map.
         let full = if deserializer.is_human_readable() {
             deserializer.deserialize_any(Notation)?
         } else {
@@ -162,7 +165,7 @@ impl<'de> Deserialize<'de> for RefreshPolicy {
     }
 }
 
-/// Tells the notations apart by their form: an untagged enum would not say what is wrong with either.
+/// Distinguishes the notations by their form. An untagged enum would lose the error messages of both.
 struct Notation;
 
 impl<'de> Visitor<'de> for Notation {
@@ -187,41 +190,42 @@ impl<'de> Visitor<'de> for Notation {
     }
 }
 
-/// A policy resolved for one call: how that call moves the deadline of the live entry that it meets.
+/// A policy resolved for one call: how that call moves the deadline of a live entry.
 ///
-/// It never revives the dead (R3) and never passes the cap (R4).
+/// It never revives an expired entry (R3) and never passes the cap (R4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refresh {
-    /// How long after now the new deadline lies.
+    /// The time from now to the new deadline.
     pub ttl: Ttl,
-    /// Whether it may come sooner than the present one.
+    /// Whether the new deadline may be sooner than the present one.
     pub mode: RefreshMode,
-    /// A read skips a refresh that would move the deadline by less than this; writes ignore it (R5).
+    /// The slack: a read skips a refresh that would move the deadline by less than this. Writes ignore it
+    /// (R5).
     pub slack: Option<Ttl>,
 }
 
 impl Refresh {
-    /// To now plus `ttl`, never sooner than the present deadline, without slack.
+    /// Creates a refresh to now plus `ttl`, never sooner than the present deadline, without slack.
     #[must_use]
     pub const fn extend_only(ttl: Ttl) -> Self {
         Self { ttl, mode: RefreshMode::ExtendOnly, slack: None }
     }
 
-    /// To now plus `ttl` exactly, without slack.
+    /// Creates a refresh to exactly now plus `ttl`, without slack.
     #[must_use]
     pub const fn reset(ttl: Ttl) -> Self {
         Self { ttl, mode: RefreshMode::Reset, slack: None }
     }
 
-    /// With a slack (R5).
+    /// Sets the slack (R5).
     #[must_use]
     pub const fn with_slack(mut self, slack: Ttl) -> Self {
         self.slack = Some(slack);
         self
     }
 
-    /// The slack as a duration, zero if there is none.
+    /// Returns the slack as a duration; zero if there is none.
     #[must_use]
     pub fn slack_duration(&self) -> Duration {
         self.slack.map_or(Duration::ZERO, Ttl::as_duration)
