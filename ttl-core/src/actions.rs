@@ -1,4 +1,4 @@
-//! `Actions`: which kinds of operation a refresh policy listens to.
+//! `Actions`: the kinds of operation that a refresh policy can select.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,9 +20,9 @@ bitflags::bitflags! {
     /// | delete | `DELETE` |
     /// | expire, scan, peek | none |
     ///
-    /// In text and configuration they are written `"fetch|update"` or `["fetch", "update"]` (in formats that people
-    /// do not read as text alone); a name of its own is `"writes"` for [`Actions::WRITES`], and the empty set is
-    /// `"none"`.
+    /// In text and configuration they are written `"fetch|update"` or `["fetch", "update"]`. Formats that are
+    /// not human-readable use the text form only. The name `"writes"` means [`Actions::WRITES`], and `"none"`
+    /// the empty set.
     ///
     /// ```
     /// use ttl_core::Actions;
@@ -34,30 +34,30 @@ bitflags::bitflags! {
     /// ```
     #[derive(Clone, Copy, PartialEq, Eq, Hash)]
     pub struct Actions: u8 {
-        /// Reads a part of a value, or asks whether it is there.
+        /// Reads a part of a value, or checks whether the entry exists.
         const READ = 1;
         /// Reads the whole value.
         const FETCH = 1 << 1;
-        /// Makes an entry that was not there. May be named in a policy and changes nothing: the first expiry is
-        /// always set (R7).
+        /// Creates an entry. Allowed in a policy, but without effect, because the first expiry is always set
+        /// (R7).
         const CREATE = 1 << 2;
         /// Replaces a value, or sets a field.
         const UPDATE = 1 << 3;
         /// Adds to a list.
         const APPEND = 1 << 4;
-        /// Takes from a list, or removes a field.
+        /// Removes from a list, or removes a field.
         const ERASE = 1 << 5;
         /// Adds to a number.
         const ARITHMETIC = 1 << 6;
-        /// Removes an entry. No policy may name it.
+        /// Removes an entry. Not allowed in a policy.
         const DELETE = 1 << 7;
-        /// Everything that changes a live value: `UPDATE | APPEND | ERASE | ARITHMETIC`.
+        /// All actions that change a live value: `UPDATE | APPEND | ERASE | ARITHMETIC`.
         const WRITES = Self::UPDATE.bits() | Self::APPEND.bits() | Self::ERASE.bits() | Self::ARITHMETIC.bits();
     }
 }
 
 impl Actions {
-    /// Returns every action that a policy may name: all but DELETE.
+    /// Returns all actions that are allowed in a policy: all except DELETE.
     ///
     /// ```
     /// use ttl_core::{Actions, RefreshPolicy};
@@ -99,7 +99,7 @@ impl Actions {
                 let known: Vec<&str> = NAMES.iter().map(|(known, _)| *known).collect();
                 Error::new(
                     ErrorKind::InvalidPolicy,
-                    format!("{name:?} is no action; the actions are {}, writes, none", known.join(", ")),
+                    format!("unknown action {name:?}: expected one of {}, writes, none", known.join(", ")),
                 )
             })
     }
@@ -130,10 +130,10 @@ impl fmt::Debug for Actions {
 impl FromStr for Actions {
     type Err = Error;
 
-    /// Reads names joined by `|`, in any case; the empty text is the empty set.
+    /// Parses names joined by `|`, in any case. The empty text is the empty set.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidPolicy`] for a name that is no action; the text lists the known ones.
+    /// [`ErrorKind::InvalidPolicy`] for an unknown name; the text lists the known ones.
     fn from_str(text: &str) -> Result<Self> {
         if text.trim().is_empty() {
             return Ok(Self::empty());
@@ -172,7 +172,8 @@ impl<'de> Deserialize<'de> for Actions {
             }
         }
 
-        // Formats for machines need not say what comes next, so there it is always the text.
+        // Formats that are not self-describing cannot distinguish the two notations, so they always use the
+        // text.
         if deserializer.is_human_readable() {
             deserializer.deserialize_any(TextOrList)
         } else {
@@ -217,7 +218,7 @@ mod tests {
         let error = "fetch|touch".parse::<Actions>().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidPolicy);
         assert!(
-            error.to_string().contains("\"touch\" is no action; the actions are read, fetch,"),
+            error.to_string().contains("unknown action \"touch\": expected one of read, fetch,"),
             "{error}"
         );
     }

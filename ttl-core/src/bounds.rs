@@ -1,4 +1,4 @@
-//! `Bounds`: what the sum of an increment has to stay within.
+//! `Bounds`: the limits of the sum of an increment.
 
 use std::ops::{RangeFrom, RangeInclusive, RangeToInclusive};
 
@@ -6,10 +6,11 @@ use serde_json::Number;
 
 use crate::{Error, ErrorKind, Result};
 
-/// What the sum of an increment has to stay within: whole numbers, both inclusive, either of which can be missing.
+/// The inclusive limits of the sum of an increment, in whole numbers. Either limit can be absent.
 ///
-/// Made of a range of `i64`: `0..=100`, `..=100` or `0..`. A bound is at most [`Bounds::LARGEST`] away from zero, so that
-/// every backend compares sums with it exactly, whether it counts in integers, in `f64` or in decimals.
+/// Created from a range of `i64`: `0..=100`, `..=100` or `0..`. A bound is at most [`Bounds::LARGEST`] away
+/// from zero. Every backend can then compare sums with it exactly, whether it counts in integers, in `f64` or
+/// in decimals.
 ///
 /// ```
 /// use ttl_core::{Bounds, Patch};
@@ -25,23 +26,23 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The farthest that a bound can be from zero: 2^53 - 1, the last whole number that is no `f64`'s rounding of
-    /// another one.
+    /// The largest distance of a bound from zero: 2^53 - 1, the last whole number that is not the `f64`
+    /// rounding of another one.
     pub const LARGEST: i64 = (1 << 53) - 1;
 
-    /// Returns the least that the sum may be, if there is one.
+    /// Returns the smallest allowed sum, if there is a lower bound.
     #[must_use]
     pub const fn min(self) -> Option<i64> {
         self.min
     }
 
-    /// Returns the most that the sum may be, if there is one.
+    /// Returns the largest allowed sum, if there is an upper bound.
     #[must_use]
     pub const fn max(self) -> Option<i64> {
         self.max
     }
 
-    /// Tells whether this number lies within.
+    /// Returns whether the number is within the bounds.
     #[must_use]
     pub fn contain(self, number: &Number) -> bool {
         match (number.as_i64(), number.as_f64()) {
@@ -57,7 +58,7 @@ impl Bounds {
         }
     }
 
-    /// Checks that a number can lie within, and that every backend can tell.
+    /// Checks that some number satisfies the bounds, and that every backend can compare with them exactly.
     pub(crate) fn check(self) -> Result<Self> {
         let near = |bound: Option<i64>| {
             bound.is_none_or(|bound| bound.unsigned_abs() <= Self::LARGEST.unsigned_abs())
@@ -68,8 +69,8 @@ impl Bounds {
         }
         Err(Error::new(
             ErrorKind::InvalidField,
-            "the bounds of an increment are whole numbers within 2^53 - 1 of zero, the lower one not above the upper \
-             one; leave one out (`..=5`, `0..`) where there is none",
+            "invalid bounds of an increment: expected whole numbers within 2^53 - 1 of zero, the lower one not above \
+             the upper; omit a bound that does not apply (`..=5`, `0..`)",
         ))
     }
 }

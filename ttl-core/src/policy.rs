@@ -291,8 +291,8 @@ mod tests {
             (r#"{ "on": "read", "slack": "0s" }"#, "a TTL is at least 1 ms"),
             (r#"{ "on": "read", "mode": "slide" }"#, "unknown variant `slide`"),
             (r#"{ "slack": "1s" }"#, "missing field `on`"),
-            (r#""read|touch""#, "\"touch\" is no action"),
-            (r#"["read", "touch"]"#, "\"touch\" is no action"),
+            (r#""read|touch""#, "unknown action \"touch\""),
+            (r#"["read", "touch"]"#, "unknown action \"touch\""),
             (r#"["delete"]"#, "leave delete out"),
             ("7", "expected actions such as"),
         ] {

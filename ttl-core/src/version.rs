@@ -1,4 +1,4 @@
-//! Versions: what compare-and-swap compares.
+//! Versions, which compare-and-swap operations compare.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,9 +7,10 @@ use crate::{Error, ErrorKind, Result};
 
 /// An opaque token of an entry's value: equal versions mean equal values.
 ///
-/// Changing only the deadline keeps it. It may recur when the same value recurs: whether every write makes a new
-/// one is declared in [`Capabilities::unique_versions`](crate::Capabilities::unique_versions). It can be printed
-/// and parsed, so that a program can hand it to its clients (an `ETag`, say).
+/// A change of the deadline alone keeps the version. A version may recur when the same value recurs;
+/// [`Capabilities::unique_versions`](crate::Capabilities::unique_versions) says whether every write produces
+/// a new one. Versions can be printed and parsed, so that an application can pass them to its clients (as an
+/// `ETag`, say).
 ///
 /// ```
 /// use ttl_core::Version;
@@ -25,33 +26,33 @@ pub struct Version {
 }
 
 impl Version {
-    /// The longest token, in bytes.
+    /// The maximum length of a token, in bytes.
     pub const MAX_BYTES: usize = 23;
 
-    /// A token of these bytes, for drivers.
+    /// Creates a version from the bytes of a token, for drivers.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] if there are none or more than [`Version::MAX_BYTES`].
+    /// [`ErrorKind::Corrupt`] if the token is empty or longer than [`Version::MAX_BYTES`].
     pub fn from_bytes(token: &[u8]) -> Result<Self> {
         if token.is_empty() || token.len() > Self::MAX_BYTES {
             return Err(Error::new(
                 ErrorKind::Corrupt,
-                format!("a version has 1 to {} bytes, this one has {}", Self::MAX_BYTES, token.len()),
+                format!("invalid version: expected 1 to {} bytes, found {}", Self::MAX_BYTES, token.len()),
             ));
         }
         let mut bytes = [0; Self::MAX_BYTES];
         bytes[..token.len()].copy_from_slice(token);
-        // At most 23, as checked.
+        // At most 23, as checked above.
         Ok(Self { len: token.len() as u8, bytes })
     }
 
-    /// A fresh token of 16 random bytes, unique for all practical purposes.
+    /// Creates a version from 16 random bytes, unique for all practical purposes.
     #[must_use]
     pub fn random() -> Self {
         Self::from_u128(rand::random())
     }
 
-    /// A token of a number, for drivers that count.
+    /// Creates a version from a number, for drivers that count.
     #[must_use]
     #[inline]
     pub const fn from_u128(number: u128) -> Self {
@@ -65,7 +66,7 @@ impl Version {
         Self { len: 16, bytes }
     }
 
-    /// The token's bytes.
+    /// Returns the bytes of the token.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
@@ -87,13 +88,13 @@ impl fmt::Debug for Version {
 impl FromStr for Version {
     type Err = Error;
 
-    /// Reads what `Display` prints.
+    /// Parses the format that `Display` prints.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if it is not that.
+    /// [`ErrorKind::Codec`] for any other text.
     fn from_str(text: &str) -> Result<Self> {
         let bad =
-            || Error::new(ErrorKind::Codec, format!("{text:?} is no version: 2 to 46 hexadecimal digits"));
+            || Error::new(ErrorKind::Codec, format!("invalid version {text:?}: expected 2 to 46 hex digits"));
         if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(bad());
         }
