@@ -1,4 +1,4 @@
-//! `CasBackend`: the three methods that a whole store can be made of.
+//! `CasBackend`: three methods that are enough for a complete store.
 
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
@@ -8,41 +8,41 @@ use async_trait::async_trait;
 use crate::rules::Header;
 use crate::{Capabilities, CursorSecret, Deadline, Error, ErrorKind, Key, Result, Returning, Value, Version};
 
-/// An entry as a [`CasBackend`] keeps it.
+/// An entry as a [`CasBackend`] stores it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stored {
     /// The value.
     pub value: Value,
-    /// When it ends; [`Deadline::NEVER`] if it is persistent.
+    /// The deadline; [`Deadline::NEVER`] if the entry is persistent.
     pub deadline: Deadline,
-    /// What its deadline may never pass; [`Deadline::NEVER`] without a cap.
+    /// The cap, which the deadline may never pass; [`Deadline::NEVER`] without a cap.
     pub cap: Deadline,
-    /// The value's version. A swap that leaves it as it was changes the deadline and nothing else.
+    /// The value's version. A swap that keeps the version changes only the deadline.
     pub version: Version,
-    /// The whole millisecond in which the value was put, or its record created (V7). `None` of a cell that keeps none,
-    /// whose capabilities then deny it, and of an entry of which it cannot be read.
+    /// The creation time: the millisecond in which the value was put, or its record created (V7). `None` if
+    /// the backend does not store it, which its capabilities must declare, or if it cannot be read.
     pub created_at: Option<SystemTime>,
 }
 
 impl Stored {
-    /// An entry of these parts, for a cell that decodes what it stored.
+    /// Creates an entry from its parts, for a backend that decodes it.
     #[must_use]
     pub const fn new(value: Value, deadline: Deadline, cap: Deadline, version: Version) -> Self {
         Self { value, deadline, cap, version, created_at: None }
     }
 
-    /// With this creation, if the cell keeps it.
+    /// Sets the creation time, if the backend stores it.
     #[must_use]
     pub fn with_created_at(mut self, created_at: impl Into<Option<SystemTime>>) -> Self {
         self.created_at = created_at.into();
         self
     }
 
-    /// Returns the creation if it is wanted.
+    /// Returns the creation time if `returning` requests it.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] if it is wanted and cannot be read.
+    /// [`ErrorKind::Corrupt`] if it is requested and cannot be read.
     pub fn created_at(&self, returning: Returning) -> Result<Option<SystemTime>> {
         if !returning.contains(Returning::CREATED_AT) {
             return Ok(None);
@@ -50,7 +50,7 @@ impl Stored {
         let unreadable = || {
             Error::new(
                 ErrorKind::Corrupt,
-                "the entry's time of creation is missing or cannot be read; put it again",
+                "the creation time of the entry is missing or unreadable; put the entry again",
             )
         };
         self.created_at.ok_or_else(unreadable).map(Some)
@@ -61,69 +61,75 @@ impl Stored {
     }
 }
 
-/// The longest wait after a lost race.
+/// The longest wait after a conflict.
 const LONGEST_WAIT: Duration = Duration::from_millis(64);
 
-/// A random time, so that writers that met do not meet again, from a range that grows with the number of attempts.
+/// Returns a random wait, so that conflicting writers do not conflict again. Its upper limit grows with the
+/// number of attempts.
 fn back_off_time(attempt: usize) -> Duration {
     let most = Duration::from_millis(1 << attempt.min(6)).min(LONGEST_WAIT);
     most.mul_f64(rand::random())
 }
 
-/// The smallest driver: load, compare-and-swap and list, with no idea of expiry.
+/// The smallest driver: load, compare-and-swap and list. It has no concept of expiry.
 ///
-/// [`CasStore`](crate::CasStore) makes a whole [`TtlStore`](crate::TtlStore) of it by [`rules`](crate::rules). The
-/// [crate's documentation](crate) holds a complete example.
+/// [`CasStore`](crate::CasStore) turns it into a complete [`TtlStore`](crate::TtlStore) with the help of
+/// [`rules`](crate::rules). The [crate documentation](crate) contains a complete example.
 #[async_trait]
 pub trait CasBackend: Debug + Send + Sync + 'static {
-    /// What tells one state of a key from the next: whatever [`CasBackend::swap`] compares. It must change with every
-    /// swap that changes value, deadline or cap; it may recur when all three recur. Version and deadline together
-    /// will do, because a new cap comes with a new version only.
+    /// The state of a key that [`CasBackend::swap`] compares. It must change with every swap that changes
+    /// value, deadline or cap. It may recur when all three recur. Version and deadline together are
+    /// sufficient, because a new cap always comes with a new version.
     type Stamp: Send + Sync;
 
-    /// What the store promises. It has conditions, patches and caps in any case: swap gives them. A cell that does not
-    /// keep [`Stored::created_at`] denies it ([`Capabilities::with_created_at`]). Every deadline that the cell is handed is a
-    /// whole multiple of the declared resolution since the Unix epoch, rounded up.
+    /// Returns the capabilities of the store. Conditions, patches and caps are always available, because they
+    /// only need the swap. A backend that does not store [`Stored::created_at`] declares this with
+    /// [`Capabilities::with_created_at`]. Every deadline that the backend receives is a multiple of the
+    /// declared resolution since the Unix epoch, rounded up.
     fn capabilities(&self) -> Capabilities;
 
-    /// The time by the clock that decides about visibility; see [`Clock`](crate::Clock). Provided: the system's,
-    /// which within this process never runs backwards.
+    /// Returns the time of the clock that decides about visibility; see [`Clock`](crate::Clock). Provided:
+    /// the system clock, which never runs backwards within this process.
     fn now(&self) -> SystemTime {
         crate::clock::system_now()
     }
 
-    /// Tells this store's scan cursors from those of another one with the same backend, such as a namespace.
+    /// Returns a name, such as a namespace, that distinguishes this store's scan cursors from those of other
+    /// stores on the same backend.
     fn identity(&self) -> &str {
         ""
     }
 
-    /// Returns the secret that scan cursors are encrypted with. Defaults to one that is random in each process.
+    /// Returns the secret that encrypts scan cursors. Defaults to one that is random in each process.
     fn cursor_secret(&self) -> CursorSecret {
         CursorSecret::of_process()
     }
 
-    /// What is stored under the key, ghosts included, and its stamp.
+    /// Loads the stored entry, ghosts included, with its stamp.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] for what cannot be decoded, and the backend's failures.
+    /// * [`ErrorKind::Corrupt`] if the entry cannot be decoded
+    /// * errors of the backend
     async fn load(&self, key: &Key) -> Result<Option<(Stored, Self::Stamp)>>;
 
-    /// Replaces what is stored, if its stamp still is `seen` (`None`: if nothing is stored), by `next` (`None`: by
-    /// nothing), atomically. Answers whether it did; after a `false` the store loads again.
+    /// Replaces the stored entry by `next` if its stamp is still `seen`, atomically. If `seen` is `None`, the
+    /// key must hold nothing; if `next` is `None`, the entry is removed. Returns whether the swap was made;
+    /// after `false` the store loads again.
     ///
-    /// Ghosts count as stored. A cell that decides about life in the backend can answer `false` as well when what
-    /// is stored has expired since it was loaded, so that a slow swap revives nothing.
+    /// A ghost counts as a stored entry. A backend that evaluates expiry itself may also return `false` if
+    /// the entry has expired since it was loaded, so that a slow swap never revives an entry.
     ///
     /// # Errors
-    /// The backend's failures; [`ErrorKind::OutcomeUnknown`] if it may have been done.
+    /// The errors of the backend; [`ErrorKind::OutcomeUnknown`] if the write may have been applied.
     async fn swap(&self, key: &Key, seen: Option<&Self::Stamp>, next: Option<&Stored>) -> Result<bool>;
 
-    /// At most `limit` entries whose keys begin with `prefix`, ghosts included, in an order of the cell's own that
-    /// does not change, from the first after the key `after`, which may be gone. Fewer than `limit` mean that there
-    /// are no more. An entry that cannot be decoded is listed with [`ErrorKind::Corrupt`], so that a scan goes past it.
+    /// Lists at most `limit` entries whose keys begin with `prefix`, ghosts included. The list starts after
+    /// the key `after`, which may have been deleted meanwhile. The order is up to the backend, but must not
+    /// change. Fewer than `limit` entries mean that there are no more. An entry that cannot be decoded is
+    /// listed with [`ErrorKind::Corrupt`], so that the scan continues past it.
     ///
     /// # Errors
-    /// The backend's failures.
+    /// The errors of the backend.
     async fn list(
         &self,
         prefix: &str,
@@ -131,13 +137,13 @@ pub trait CasBackend: Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(Key, Result<Stored>)>>;
 
-    /// Removes an entry that [`CasBackend::load`] cannot decode, whatever it is. Answers whether something was removed.
+    /// Removes an entry that [`CasBackend::load`] cannot decode. Returns whether an entry was removed.
     ///
-    /// The store calls it for deletes that look at nothing (V6). Provided: [`ErrorKind::Corrupt`], which is enough for a
-    /// backend whose entries cannot be damaged.
+    /// The store calls it for unconditional deletes (V6). Provided: returns [`ErrorKind::Corrupt`], which
+    /// suffices for a backend whose entries cannot be damaged.
     ///
     /// # Errors
-    /// The backend's failures; [`ErrorKind::OutcomeUnknown`] if it may have been done.
+    /// The errors of the backend; [`ErrorKind::OutcomeUnknown`] if the write may have been applied.
     async fn discard(&self, key: &Key) -> Result<bool> {
         let _ = key;
         Err(Error::new(
@@ -146,11 +152,13 @@ pub trait CasBackend: Debug + Send + Sync + 'static {
         ))
     }
 
-    /// Waits before the next attempt after another writer was faster; `attempt` counts from 0. Provided: a random time
-    /// of at most 1 ms after the first attempt, which doubles with each further one up to 64 ms. It needs no runtime.
+    /// Waits before the next attempt after a conflict; `attempt` counts from 0. Provided: a random time of at
+    /// most 1 ms after the first attempt. The limit doubles with each further attempt, up to 64 ms. No async
+    /// runtime is needed.
     ///
-    /// Without a wait, writers that meet once meet again: of 64 tasks that increment one counter on a backend one
-    /// millisecond away, every third increment failed with [`ErrorKind::Contention`].
+    /// Without a wait, conflicting writers conflict again. In a test with 64 tasks that incremented one
+    /// counter on a backend one millisecond away, every third increment failed with
+    /// [`ErrorKind::Contention`].
     async fn back_off(&self, attempt: usize) {
         futures_timer::Delay::new(back_off_time(attempt)).await;
     }

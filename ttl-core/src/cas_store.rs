@@ -1,4 +1,4 @@
-//! `CasStore`: a whole store made of a `CasBackend` by the rules.
+//! `CasStore`: a complete store on top of a `CasBackend`.
 
 use std::time::SystemTime;
 
@@ -13,13 +13,15 @@ use crate::{
     PatchResult, PutOptions, PutResult, Result, Returning, ScanOptions, Stored, TtlStore, Value,
 };
 
-/// A whole store on top of a [`CasBackend`]: each operation loads, asks [`rules`], and swaps.
+/// A complete store on top of a [`CasBackend`]. Each operation loads the entry, applies [`rules`], and swaps.
 ///
-/// A write is two round trips of the cell when nobody else writes, and at most 64 attempts
-/// ([`ErrorKind::Contention`] after that), between which it waits ([`CasBackend::back_off`]). A get is one, and one more when
-/// its refresh is due. Ghosts are looked over and replaced, never removed: reclaiming them is the backend's affair.
+/// A write takes two round trips without conflicts, and at most 64 attempts, after which it fails with
+/// [`ErrorKind::Contention`]. Between attempts it waits ([`CasBackend::back_off`]). A get takes one round
+/// trip, and one more if its refresh is due. Ghosts are skipped and replaced, never removed: the backend
+/// reclaims them.
 ///
-/// A driver can hold one and override single operations where its backend saves a round trip.
+/// A driver can contain a `CasStore` and override single operations for which its backend needs fewer round
+/// trips.
 ///
 /// ```
 /// use ttl_core::{CasStore, GetOptions, Key, PutOptions, TtlStore, Ttl, Returning};
@@ -27,10 +29,7 @@ use crate::{
 /// # use toy::Toy;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> ttl_core::Result<()> {
-/// // The toy cell of the crate's documentation.
-/// let store = CasStore::new(Toy::default());
-/// let key = Key::new("session:5f0c")?;
-/// let _ = store.put(&key, "hello".into(), PutOptions::new(Ttl::minutes(30))).await?;
+/// // The example backend of the crate documentation.
 ///
 /// let entry = store.get(&key, GetOptions::new().with_returning(Returning::DEADLINE)).await?.expect("it is live");
 /// assert_eq!(entry.value, Some("hello".into()));
@@ -42,12 +41,12 @@ use crate::{
 pub struct CasStore<C>(C);
 
 impl<C: CasBackend> CasStore<C> {
-    /// A store on this cell.
+    /// Creates a store on this backend.
     pub const fn new(cell: C) -> Self {
         Self(cell)
     }
 
-    /// The cell.
+    /// Returns the backend.
     pub const fn cell(&self) -> &C {
         &self.0
     }
@@ -61,10 +60,11 @@ impl<C: CasBackend> CasStore<C> {
         }
     }
 
-    /// What is stored, its stamp, and the instant at which it is judged.
+    /// Loads the stored entry and its stamp, with the instant at which expiry is evaluated.
     ///
-    /// That instant lies after the load, so that a slow load revives nothing. A deadline that fell during the load
-    /// may have been moved in time by someone else, and then the entry was never absent: so it is loaded again.
+    /// That instant is after the load, so that a slow load revives nothing. If the deadline passed during the
+    /// load, another writer may have moved it in time, and the entry was never absent. The entry is then
+    /// loaded again.
     async fn load(&self, key: &Key) -> Result<(Now, Option<Stored>, Option<C::Stamp>)> {
         let before = self.0.now();
         let mut loaded = self.0.load(key).await?;
@@ -78,7 +78,7 @@ impl<C: CasBackend> CasStore<C> {
         Ok((self.rounding(now), stored, stamp))
     }
 
-    /// The instant, such that deadlines made from it are some that the cell declares to keep.
+    /// Returns the instant with the declared resolution of the backend.
     fn rounding(&self, now: SystemTime) -> Now {
         Now::from(now).with_resolution(self.0.capabilities().resolution)
     }
@@ -88,7 +88,7 @@ impl<C: CasBackend> CasStore<C> {
         Ok(stored.filter(|stored| stored.header().is_live(now)))
     }
 
-    /// Says in an error what was tried, on which backend and which key.
+    /// Adds operation, backend and key to an error.
     fn named<T>(&self, operation: &'static str, key: &Key, result: Result<T>) -> Result<T> {
         result.map_err(|error| self.name(operation, key, error))
     }
@@ -132,7 +132,7 @@ impl<C: CasBackend> CasStore<C> {
         self.write(key, stamp, next, outcome).await
     }
 
-    /// Does what becomes of the entry; returns the outcome unless another writer was faster.
+    /// Writes the next state of the entry. Returns the outcome, or `None` on a conflict.
     async fn write<T>(
         &self,
         key: &Key,
@@ -167,7 +167,7 @@ impl<C: CasBackend> CasStore<C> {
     ) -> Result<Option<Outcome<ExpireResult>>> {
         let (now, stored, stamp) = match self.load(key).await {
             Err(error) if error.kind() == ErrorKind::Corrupt => {
-                // An expire that ends the entry without a condition is a delete, and need not read it (V6).
+                // An expire that ends the entry without a condition is a delete, and need not decode it (V6).
                 let Some(end) = self.unconditional_end(change, options)? else { return Err(error) };
                 let ended = self.0.discard(key).await?;
                 return Ok(ended.then_some(Outcome::Applied(ExpireResult::new(end, true))));
@@ -178,7 +178,7 @@ impl<C: CasBackend> CasStore<C> {
         self.write(key, stamp, next, outcome).await
     }
 
-    /// Returns the deadline of an expire that ends any entry, whatever it is.
+    /// Returns the deadline of an expire that unconditionally ends any entry.
     fn unconditional_end(&self, change: ExpiryChange, options: &ExpireOptions) -> Result<Option<Deadline>> {
         let ExpiryChange::Set(expiry) = change else { return Ok(None) };
         let now = self.rounding(self.0.now());
@@ -202,16 +202,16 @@ impl<C: CasBackend> CasStore<C> {
     }
 }
 
-/// How far ahead a scan looks at most, in entries, where a page does not need more.
+/// The maximum number of entries that a scan lists at once, unless a page needs more.
 const MAX_LISTED: usize = 1_000;
 
 enum Attempt<T> {
     Done(T),
-    /// Another writer was faster; this is the answer if no attempt is left.
+    /// There was a conflict; this is the result if no attempt is left.
     Stale(T),
 }
 
-/// Tries until an attempt is not stale, if the input has passed its checks.
+/// Retries until an attempt has no conflict, if the input has passed its checks.
 macro_rules! attempts {
     ($store:ident, $operation:literal, $key:ident, $checked:expr, $once:expr) => {{
         let result = 'done: {
@@ -251,7 +251,7 @@ impl<C: CasBackend> TtlStore for CasStore<C> {
             }
             self.0.back_off(attempt).await;
         }
-        // The read succeeded, its refresh did not (R9).
+        // The read succeeded, but its refresh failed (R9).
         Ok(last)
     }
 
@@ -289,13 +289,13 @@ impl<C: CasBackend> TtlStore for CasStore<C> {
             Some(cursor) => {
                 let position = String::from_utf8(cursor.open(&secret, &scope)?);
                 let key = position.ok().and_then(|position| Key::new(position).ok());
-                Some(key.ok_or_else(|| Error::new(ErrorKind::InvalidCursor, "the cursor holds no key"))?)
+                Some(key.ok_or_else(|| Error::new(ErrorKind::InvalidCursor, "the cursor contains no valid key"))?)
             }
             None => None,
         };
         let limit = options.limit.get();
         let mut items = Vec::new();
-        // One more than the page needs, so that a full last page knows that it is the last.
+        // One more than the page needs, so that a full last page is recognized as the last.
         let mut wanted = limit.saturating_add(1);
         loop {
             let before = self.0.now();
@@ -306,7 +306,7 @@ impl<C: CasBackend> TtlStore for CasStore<C> {
             for (key, listed) in listed {
                 let lives = |now| listed.as_ref().is_ok_and(|stored| stored.header().is_live(now));
                 let listed = match (lives(before), lives(now)) {
-                    // Its deadline fell during the listing, and may have been moved in time.
+                    // Its deadline passed during the listing, but another writer may have moved it in time.
                     (true, false) => match self.live(&key).await {
                         Err(error) if error.kind() != ErrorKind::Corrupt => return Err(error),
                         again => again,
@@ -330,7 +330,7 @@ impl<C: CasBackend> TtlStore for CasStore<C> {
             if end {
                 return Ok(Page::new(items, None));
             }
-            // There were ghosts, and there may be many: look further ahead.
+            // There were ghosts, and there may be many more: list more entries at once.
             wanted = wanted.saturating_mul(2).min(MAX_LISTED.max(wanted));
         }
     }

@@ -1,33 +1,35 @@
-//! Clocks: the one that decides about visibility, and one that tests move by hand.
+//! Clocks: the system's, a monotonic one, and one that tests move by hand.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Says what time it is, for drivers in which the client decides what has expired.
+/// A source of the current time, for drivers in which the client decides about expiry.
 ///
-/// An implementation must not run backwards: an entry that has been seen dead would live again.
+/// An implementation must never run backwards, because an entry that was already seen as expired would become
+/// visible again.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The current instant.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 }
 
-/// The system's wall clock, made to never run backwards within this process.
+/// The system's wall clock, corrected so that it never runs backwards within this process.
 ///
-/// If the wall clock is set back, this clock continues at half speed until the wall clock has caught up with it, and then
-/// follows it again. Standing still would be worse: an entry of one second would live for as long as the clock was wrong.
-/// The bounds: after a step back by `s`, this clock is ahead of the wall clock by at most `s`, for at most `2 * s`, and in
-/// that time an entry lives at most twice as long as it should. A step back by 100 ms or more is logged as a warning.
+/// If the wall clock is set back, this clock continues at half speed until the wall clock has caught up, and
+/// then follows it again. Stopping the clock would be worse: a one-second entry would live until the wall
+/// clock caught up. After a step back by `s`, this clock is ahead of the wall clock by at most `s`, for at
+/// most `2 * s`. During that time an entry lives at most twice as long as it should. A step back of 100 ms or
+/// more is logged as a warning.
 ///
-/// If the wall clock is set forwards, this clock follows at once.
+/// If the wall clock is set forward, this clock follows at once.
 ///
-/// All instances share one state, so all stores of a process tell the same time.
+/// All instances share one state, so all stores of a process see the same time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl SystemClock {
-    /// Creates a handle to the process's one system clock.
+    /// Creates a handle to the system clock of the process.
     #[must_use]
     pub const fn new() -> Self {
         Self
@@ -40,7 +42,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// Returns the process's system time, which never decreases: what a store without a clock of its own goes by.
+/// Returns the system time of the process, which never decreases. Stores without a custom clock use it.
 pub(crate) fn system_now() -> SystemTime {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     static FOLLOWER: Mutex<Follower> = Mutex::new(Follower::new());
@@ -52,25 +54,26 @@ pub(crate) fn system_now() -> SystemTime {
     drop(follower);
     if let Some(step) = stepped_back {
         tracing::warn!(
-            "the system clock was set back by {step:?}; ttl-store's clock runs at half speed for the next {:?}, and \
-             entries live up to twice as long",
+            "the system clock was set back by {step:?}; the clock of ttl-store runs at half speed for the next {:?}, \
+             and entries live up to twice as long",
             step * 2
         );
     }
     from_nanos(now)
 }
 
-/// How far the wall clock must step back to be worth a warning: synchronisation by small steps is normal.
+/// The smallest step back of the wall clock that is logged. Synchronization in small steps is normal.
 const WARNED_STEP: Duration = Duration::from_millis(100);
 
-/// Follows the wall clock without ever going back, with the help of the monotonic clock. All in nanoseconds.
+/// Follows the wall clock without ever running backwards, with the help of the monotonic clock. All in
+/// nanoseconds.
 #[derive(Debug)]
 struct Follower {
-    /// The time that was told last.
+    /// The last returned time.
     told: u64,
     /// The monotonic clock at that time.
     monotonic: u64,
-    /// Whether it was ahead of the wall clock.
+    /// Whether the last returned time was ahead of the wall clock.
     ahead: bool,
 }
 
@@ -79,17 +82,18 @@ impl Follower {
         Self { told: 0, monotonic: 0, ahead: false }
     }
 
-    /// Returns the time to tell, and by how much the wall clock has stepped back since the last call, if that is worth a
-    /// warning.
+    /// Returns the current time, and the size of a step back of the wall clock since the last call, if it is
+    /// worth a warning.
     fn follow(&mut self, wall: u64, monotonic: u64) -> (u64, Option<Duration>) {
         let elapsed = monotonic.saturating_sub(self.monotonic);
         let slow = self.told.saturating_add(elapsed / 2);
         let ahead = wall < slow && self.told != 0;
-        // A further step back while this clock is ahead already is not told apart.
+        // A further step back while this clock is still ahead is not detected.
         let step = self.told.saturating_add(elapsed).saturating_sub(wall);
         let stepped = !self.ahead && ahead && Duration::from_nanos(step) >= WARNED_STEP;
         if ahead {
-            // Half of an odd number of nanoseconds cannot be told; the odd one stays for the next call.
+            // Half of an odd number of nanoseconds is not a whole number; the odd one is kept for the next
+            // call.
             if slow > self.told {
                 self.told = slow;
                 self.monotonic = monotonic - elapsed % 2;
@@ -103,9 +107,9 @@ impl Follower {
     }
 }
 
-/// The system's time when it was made, moved on by the monotonic clock: steps of the wall clock, forwards or
-/// backwards, do not touch it. On systems whose monotonic clock stands still while the machine sleeps (Linux,
-/// macOS), so does this one.
+/// A clock that starts at the system time and advances with the monotonic clock. Steps of the wall clock, forward or
+/// backward, do not affect it. If the system's monotonic clock stops while the machine sleeps (Linux, macOS), so does
+/// this clock.
 #[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock {
     start: Instant,
@@ -113,7 +117,7 @@ pub struct MonotonicClock {
 }
 
 impl MonotonicClock {
-    /// A clock that starts at the system's current time.
+    /// Creates a clock that starts at the current system time.
     #[must_use]
     pub fn new() -> Self {
         Self { start: Instant::now(), epoch: SystemTime::now() }
@@ -133,9 +137,9 @@ impl Clock for MonotonicClock {
     }
 }
 
-/// A clock that stands still until it is moved, for tests.
+/// A clock for tests, which does not advance until it is moved.
 ///
-/// Share it by `Arc`: one handle for the store, one for the test.
+/// Share it in an `Arc`, with one handle for the store and one for the test.
 ///
 /// ```
 /// use std::time::Duration;
@@ -152,23 +156,23 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at a fixed instant of the year 2026, on a whole millisecond.
+    /// Creates a clock at a fixed instant of the year 2026, on a whole millisecond.
     #[must_use]
     pub const fn new() -> Self {
         Self { nanos: AtomicU64::new(1_767_225_600_000_000_000) }
     }
 
-    /// A clock that stands at this instant (between 1970 and 2554).
+    /// Creates a clock at this instant (between 1970 and 2554).
     #[must_use]
     pub fn starting_at(instant: SystemTime) -> Self {
         Self { nanos: AtomicU64::new(nanos_since_epoch(instant)) }
     }
 
-    /// Moves the clock forwards. It cannot be moved back, see [`Clock`].
+    /// Moves the clock forward. It cannot be moved back; see [`Clock`].
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         let add = |now: u64| Some(now.saturating_add(by));
-        // SeqCst: what a test does before a step is seen by whoever sees the step.
+        // SeqCst: a thread that sees the step also sees everything that the test did before it.
         let _ = self.nanos.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
     }
 }

@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(Fields::new([""]).unwrap_err().kind(), ErrorKind::InvalidField);
         let most = (0..Fields::MAX).map(|n| format!("f{n}"));
         assert_eq!(Fields::new(most).unwrap().len(), Fields::MAX);
-        // Without end: it stops at the first name too many.
+        // An infinite iterator: it stops at the first name beyond the limit.
         let many = (0_u64..).map(|n| format!("f{n}"));
         assert_eq!(Fields::new(many).unwrap_err().kind(), ErrorKind::TooLarge);
     }

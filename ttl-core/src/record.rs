@@ -1,4 +1,4 @@
-//! Records: named fields of JSON in one normal form, the same on every backend (V2).
+//! Records: named JSON fields in a normal form that is the same on every backend (V2).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,18 +11,18 @@ use serde_json::Value as Json;
 use crate::json::{MAX_DEPTH, invalid_value, normalize, not_json, record_text, to_json, to_json_value};
 use crate::{Error, ErrorKind, Misfit, Result};
 
-/// Names of fields that begin with this are the drivers' own.
+/// The prefix of field names that are reserved for drivers.
 pub const RESERVED_PREFIX: &str = "ttl:";
 
-/// The longest field name, in bytes of UTF-8.
+/// The maximum length of a field name, in bytes of UTF-8.
 pub const MAX_FIELD_NAME_BYTES: usize = 255;
 
-/// Fields by name, each a JSON value in normal form. Cloning is cheap; a change copies what is shared.
+/// A map from names to JSON values in normal form. Cloning is cheap; a change copies shared content.
 ///
-/// The normal form is applied when a field is set, so that every driver sees the same: an integral number within
-/// `i64` or `u64` is an integer (`1.0` is kept and comes back as `1`), `-0.0` is `0`, objects are sorted by name.
-/// Every `i64` and `u64` comes back exact, every other finite `f64` bit for bit. NaN and infinity are refused, and
-/// so is nesting deeper than [`MAX_DEPTH`].
+/// The normal form is applied when a field is set, so that all drivers see the same values. An integral
+/// number within `i64` or `u64` is an integer (`1.0` is stored and returned as `1`), `-0.0` is `0`, and
+/// objects are sorted by name. Every `i64` and `u64` is returned exactly, every other finite `f64` bit for
+/// bit. NaN, infinity and nesting deeper than [`MAX_DEPTH`] are refused.
 ///
 /// ```
 /// use ttl_core::Record;
@@ -35,16 +35,16 @@ pub const MAX_FIELD_NAME_BYTES: usize = 255;
 pub struct Record(Arc<BTreeMap<String, Json>>);
 
 impl Record {
-    /// A record without fields. It is a value: an entry that holds it exists.
+    /// Creates a record without fields. It is a value: an entry that holds it exists.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With this field set.
+    /// Sets a field.
     ///
     /// # Panics
-    /// If name or value are refused, see [`Record::try_with`], which is for input.
+    /// If the name or the value is invalid. For input, use [`Record::try_with`].
     #[must_use]
     pub fn with(self, name: impl Into<String>, value: impl Serialize) -> Self {
         match self.try_with(name, value) {
@@ -53,11 +53,13 @@ impl Record {
         }
     }
 
-    /// With this field set.
+    /// Sets a field.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidField`] if the name is empty, longer than [`MAX_FIELD_NAME_BYTES`] or reserved, or if
-    /// the value is no JSON (NaN, infinity, a map whose keys are no text) or nested deeper than [`MAX_DEPTH`].
+    /// [`ErrorKind::InvalidField`] in these cases:
+    /// * The name is empty, longer than [`MAX_FIELD_NAME_BYTES`] or reserved.
+    /// * The value is not valid JSON (NaN, infinity, a map whose keys are not text).
+    /// * The value is nested deeper than [`MAX_DEPTH`].
     pub fn try_with(mut self, name: impl Into<String>, value: impl Serialize) -> Result<Self> {
         self.insert(name, value)?;
         Ok(self)
@@ -66,7 +68,7 @@ impl Record {
     /// Sets a field.
     ///
     /// # Errors
-    /// As [`Record::try_with`].
+    /// Those of [`Record::try_with`].
     pub fn insert(&mut self, name: impl Into<String>, value: impl Serialize) -> Result<()> {
         let name = name.into();
         check_field_name(&name)?;
@@ -75,27 +77,29 @@ impl Record {
         Ok(())
     }
 
-    /// Turns a struct or a map into a record, one field for each of its own.
+    /// Converts a struct or a map into a record with the same fields.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidField`] if it is no JSON object, or if a field is refused as in [`Record::try_with`].
+    /// [`ErrorKind::InvalidField`] if the value is not a JSON object, or if a field is invalid as in
+    /// [`Record::try_with`].
     pub fn from_serialize(value: &impl Serialize) -> Result<Self> {
         match to_json_value(value).map_err(|error| not_json("the value", &error))? {
             Json::Object(fields) => fields.into_iter().collect::<Vec<_>>().try_into(),
             other => Err(Error::new(
                 ErrorKind::InvalidField,
                 format!(
-                    "a record is a JSON object, this is {}; wrap it in a struct or store a blob",
+                    "invalid record: expected a JSON object, found {}; wrap it in a struct or store a blob",
                     type_name(&other)
                 ),
             )),
         }
     }
 
-    /// Reads the record as a struct or a map.
+    /// Converts the record into a struct or a map.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if the fields do not fit the type; the source says why, without their values.
+    /// [`ErrorKind::Codec`] if the fields do not fit the type. The source gives the reason, without the
+    /// values.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
         let object = Json::Object(self.0.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
         serde_json::from_value(object).map_err(|error| {
@@ -108,15 +112,15 @@ impl Record {
         })
     }
 
-    /// Reads a record that a driver stored as [`Record::to_json_text`].
+    /// Parses a record that a driver stored as [`Record::to_json_text`].
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] if it is no JSON object that a record can be.
+    /// [`ErrorKind::Corrupt`] if the text is not a JSON object, or not a valid record.
     pub fn from_json_text(text: &[u8]) -> Result<Self> {
         let corrupt = || {
             Error::new(
                 ErrorKind::Corrupt,
-                "the entry holds no record that this store wrote; look at it with the backend's tools",
+                "the entry is not a valid record of this store; inspect it with the backend's tools",
             )
         };
         let fields = serde_json::from_slice::<BTreeMap<String, Json>>(text);
@@ -124,10 +128,10 @@ impl Record {
             .map_err(|_| corrupt())
     }
 
-    /// Rebuilds a record from fields that a driver stored before; checks and normalises them again.
+    /// Rebuilds a record from fields that a driver stored before. Checks and normalizes them again.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidField`] as in [`Record::try_with`]; a driver turns that into
+    /// [`ErrorKind::InvalidField`] as in [`Record::try_with`]. A driver reports it as
     /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
     pub fn from_fields(fields: impl IntoIterator<Item = (String, Json)>) -> Result<Self> {
         let mut map = BTreeMap::new();
@@ -139,37 +143,37 @@ impl Record {
         Ok(Self(Arc::new(map)))
     }
 
-    /// A field's value.
+    /// Returns the value of a field.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Json> {
         self.0.get(name)
     }
 
-    /// Whether the field is there; `null` is a value.
+    /// Returns whether the record has the field; `null` is a value.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// How many fields there are.
+    /// Returns the number of fields.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are no fields.
+    /// Returns whether there are no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The fields in the order of their names.
+    /// Returns the fields in the order of their names.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Json)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// The record with only those of its fields that are named.
+    /// Returns a record with only the named fields. Missing fields are omitted.
     #[must_use]
     pub fn project(&self, names: &crate::Fields) -> Self {
         Self(Arc::new(
@@ -181,7 +185,7 @@ impl Record {
         ))
     }
 
-    /// The canonical text: a JSON object without spaces, sorted by name.
+    /// Returns the canonical text: a JSON object without spaces, sorted by name.
     #[must_use]
     pub fn to_json_text(&self) -> String {
         record_text(&self.0)
@@ -192,19 +196,19 @@ impl Record {
         if self.contains(name) { Arc::make_mut(&mut self.0).remove(name) } else { None }
     }
 
-    /// A field to change in place; the caller keeps the normal form.
+    /// Returns a field to change in place. The caller must preserve the normal form.
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Json> {
         if self.contains(name) { Arc::make_mut(&mut self.0).get_mut(name) } else { None }
     }
 
-    /// Sets a field whose name and value are known to be right.
+    /// Sets a field whose name and value are known to be valid.
     pub(crate) fn insert_normal(&mut self, name: String, value: Json) {
         Arc::make_mut(&mut self.0).insert(name, value);
     }
 }
 
 impl fmt::Debug for Record {
-    /// Prints the names of the fields only: what they hold may be secret or long.
+    /// Prints only the names of the fields, because their values may be secret or long.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Record")?;
         f.debug_set().entries(self.0.keys()).finish()
@@ -215,7 +219,7 @@ impl TryFrom<Vec<(String, Json)>> for Record {
     type Error = Error;
 
     /// # Errors
-    /// As [`Record::from_fields`].
+    /// Those of [`Record::from_fields`].
     fn try_from(fields: Vec<(String, Json)>) -> Result<Self> {
         Self::from_fields(fields)
     }
@@ -230,19 +234,19 @@ impl Serialize for Record {
 /// Checks the name of a field.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidField`] if it is empty, longer than [`MAX_FIELD_NAME_BYTES`], or begins with
+/// [`ErrorKind::InvalidField`] if the name is empty, longer than [`MAX_FIELD_NAME_BYTES`], or begins with
 /// [`RESERVED_PREFIX`].
 pub fn check_field_name(name: &str) -> Result<()> {
     let problem = if name.is_empty() {
-        "is empty; name it".to_owned()
+        "must not be empty".to_owned()
     } else if name.len() > MAX_FIELD_NAME_BYTES {
-        format!("has {} bytes; at most {MAX_FIELD_NAME_BYTES} are allowed", name.len())
+        format!("has {} bytes: expected at most {MAX_FIELD_NAME_BYTES}", name.len())
     } else if name.starts_with(RESERVED_PREFIX) {
-        format!("is {name:?}; names that begin with {RESERVED_PREFIX:?} are reserved, choose another")
+        format!("{name:?} is reserved: expected a name that does not begin with {RESERVED_PREFIX:?}")
     } else {
         return Ok(());
     };
-    Err(Error::new(ErrorKind::InvalidField, format!("the field's name {problem}")))
+    Err(Error::new(ErrorKind::InvalidField, format!("the field name {problem}")))
 }
 
 fn type_name(value: &Json) -> &'static str {
