@@ -289,7 +289,9 @@ impl<C: CasBackend> TtlStore for CasStore<C> {
             Some(cursor) => {
                 let position = String::from_utf8(cursor.open(&secret, &scope)?);
                 let key = position.ok().and_then(|position| Key::new(position).ok());
-                Some(key.ok_or_else(|| Error::new(ErrorKind::InvalidCursor, "the cursor contains no valid key"))?)
+                Some(key.ok_or_else(|| {
+                    Error::new(ErrorKind::InvalidCursor, "the cursor contains no valid key")
+                })?)
             }
             None => None,
         };

@@ -54,8 +54,8 @@ pub(crate) fn system_now() -> SystemTime {
     drop(follower);
     if let Some(step) = stepped_back {
         tracing::warn!(
-            "the system clock was set back by {step:?}; the clock of ttl-store runs at half speed for the next {:?}, \
-             and entries live up to twice as long",
+            "the system clock was set back by {step:?}; the clock of ttl-store runs at half speed for the \
+             next {:?}, and entries live up to twice as long",
             step * 2
         );
     }
@@ -107,9 +107,9 @@ impl Follower {
     }
 }
 
-/// A clock that starts at the system time and advances with the monotonic clock. Steps of the wall clock, forward or
-/// backward, do not affect it. If the system's monotonic clock stops while the machine sleeps (Linux, macOS), so does
-/// this clock.
+/// A clock that starts at the system time and advances with the monotonic clock. Steps of the wall clock, forward
+/// or backward, do not affect it. If the system's monotonic clock stops while the machine sleeps (Linux, macOS),
+/// so does this clock.
 #[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock {
     start: Instant,

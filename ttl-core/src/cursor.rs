@@ -1,4 +1,4 @@
-//! Scan cursors: opaque, encrypted, bound to the scan that made them.
+//! Scan cursors: opaque, encrypted, and bound to their scan.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,14 +13,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, ErrorKind, Result};
 
-/// The length of an `XChaCha20` nonce, which is long enough to be random.
+/// The length of an `XChaCha20` nonce, which is long enough for random nonces.
 const NONCE_BYTES: usize = 24;
 
 /// The secret that encrypts and authenticates [`Cursor`]s.
 ///
-/// Stores use a secret that is random in each process ([`CursorSecret::of_process`]) unless they are given another one.
-/// Then a cursor works in the process that made it. Give every process the same secret if a cursor may return to
-/// another process, or to this one after a restart.
+/// The secret of a store defaults to one that is random in each process ([`CursorSecret::of_process`]). A
+/// cursor then works only in the process that created it. Give every process the same secret if a cursor may
+/// return to another process, or to this one after a restart.
 ///
 /// `Debug` does not print the secret. Equality compares secrets.
 ///
@@ -36,7 +36,7 @@ const NONCE_BYTES: usize = 24;
 pub struct CursorSecret([u8; 32]);
 
 impl CursorSecret {
-    /// The fewest bytes of a secret.
+    /// The minimum length of a secret, in bytes.
     pub const MIN_BYTES: usize = 16;
 
     /// Creates a secret from at least 16 bytes that cannot be guessed, such as 16 random bytes in base64.
@@ -58,7 +58,7 @@ impl CursorSecret {
         Ok(Self(Sha256::new().chain_update("ttl-store cursor secret").chain_update(secret).finalize().into()))
     }
 
-    /// Returns the random secret of this process, which is the same at every call.
+    /// Returns the random secret of this process, the same for every call.
     #[must_use]
     pub fn of_process() -> Self {
         static SECRET: LazyLock<CursorSecret> = LazyLock::new(|| CursorSecret(rand::random()));
@@ -79,13 +79,13 @@ impl fmt::Debug for CursorSecret {
     }
 }
 
-/// The position at which a scan continues: opaque text that a program can keep, and hand back later to the same store
-/// with the same prefix.
+/// The position at which a scan continues. It is opaque text that an application can keep, and pass later to
+/// the same store with the same prefix.
 ///
-/// The text is encrypted and authenticated with the store's [`CursorSecret`], because a position holds keys on some
-/// backends. So a program may hand a cursor to its own clients: they can neither read keys from it nor forge one. A
-/// cursor that was changed, or that belongs to another store, prefix or secret, is refused with
-/// [`ErrorKind::InvalidCursor`] (S3).
+/// The text is encrypted and authenticated with the store's [`CursorSecret`], because on some backends a
+/// position contains keys. An application can therefore pass a cursor to its own clients: they can neither
+/// read keys from it nor forge one. A cursor that was changed, or that belongs to another store, prefix or
+/// secret, is refused with [`ErrorKind::InvalidCursor`] (S3).
 ///
 /// `Debug` prints only the length.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -93,7 +93,8 @@ impl fmt::Debug for CursorSecret {
 pub struct Cursor(String);
 
 impl Cursor {
-    /// Encrypts a driver's position. The scope names the scan that it belongs to: backend, store and prefix.
+    /// Encrypts the position of a driver. The scope names the scan to which it belongs: backend, store and
+    /// prefix.
     #[must_use]
     pub fn seal(secret: &CursorSecret, scope: &[&str], position: &[u8]) -> Self {
         let nonce: [u8; NONCE_BYTES] = rand::random();
@@ -104,7 +105,7 @@ impl Cursor {
         Self(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// Returns the position that was sealed with this secret and scope.
+    /// Decrypts the position, given the secret and the scope of [`Cursor::seal`].
     ///
     /// # Errors
     /// [`ErrorKind::InvalidCursor`] if secret or scope differ, or if the cursor was changed.
@@ -119,12 +120,12 @@ impl Cursor {
             Error::new(
                 ErrorKind::InvalidCursor,
                 "the cursor is damaged, or belongs to another store, prefix or `cursor_secret` (which is random in \
-                 each process unless it is set); start the scan again without a cursor",
+                 each process unless it is set); restart the scan without a cursor",
             )
         })
     }
 
-    /// Returns the text, to be kept.
+    /// Returns the text, which can be kept.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -135,7 +136,7 @@ fn cipher(secret: &CursorSecret) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(&secret.0.into())
 }
 
-/// The scope as bytes, with lengths that keep ("ab", "c") and ("a", "bc") apart.
+/// Encodes the scope with lengths, which distinguish ("ab", "c") from ("a", "bc").
 fn authenticated(scope: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for part in scope {
@@ -160,7 +161,7 @@ impl fmt::Display for Cursor {
 impl FromStr for Cursor {
     type Err = std::convert::Infallible;
 
-    /// Takes any text; the store that gets the cursor checks it.
+    /// Accepts any text. The store that receives the cursor checks it.
     fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
         Ok(Self(text.to_owned()))
     }

@@ -1,5 +1,5 @@
-//! A serializer that writes nothing and refuses what `serde_json` would not: NaN and infinity, which it turns into
-//! `null`, and nesting without end, on which it overflows the stack.
+//! A serializer that writes nothing and refuses values that `serde_json` mishandles: NaN and infinity, which
+//! it turns into `null`, and unbounded nesting, which overflows its stack.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,40 +8,42 @@ use serde::ser::{self, Serialize, Serializer};
 
 use crate::{Error, ErrorKind, MAX_DEPTH, Misfit, Result as CoreResult};
 
-/// More levels than any record may have: the exact bound is checked on the normal form, this one protects the stack.
-/// An `Option` and a newtype are levels here and none in JSON.
+/// More levels than a record may have. The exact limit is checked on the normal form; this one protects the
+/// stack. An `Option` and a newtype are levels here, but not in JSON.
 const MAX_LEVELS: usize = 4 * MAX_DEPTH;
 
-/// Checks that a value holds finite numbers only, integers of at most 64 bits, and ends somewhere.
+/// Checks that a value contains only finite numbers and integers of at most 64 bits, and that its nesting is
+/// bounded.
 pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
     value.serialize(Check { wide_integers: false, ..Check::numbers(&Cell::new(ReadBack::Certain)) })
 }
 
-/// Whether a type that serde has written can be read back, as far as the value tells.
+/// Whether serde can read a written value back, as far as the value shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadBack {
-    /// The value holds nothing that serde is known to lose.
+    /// The value contains nothing that serde is known to lose.
     Certain,
-    /// The value holds map keys that are not text, or 128-bit integers. Serde cannot read these back under `flatten` or a
-    /// tag. Decode the value before it is stored.
+    /// The value contains map keys that are not text, or 128-bit integers. Serde cannot read these back under
+    /// `flatten` or a tag. Decode the value before it is stored.
     Uncertain,
 }
 
-/// Checks that `serde_json` can keep a value as it is, for codecs that write JSON: finite numbers only (it would make
-/// `null` of NaN and infinity), and at most 120 levels of nesting (an `Option` or a newtype is one, a struct or tuple variant is two).
+/// Checks that `serde_json` preserves a value, for codecs that write JSON. All numbers must be finite (NaN
+/// and infinity would become `null`). Nesting is limited to 120 levels (an `Option` or a newtype is one, a
+/// struct or tuple variant is two).
 ///
 /// # Errors
 /// [`ErrorKind::Codec`], with the reason as its source.
 pub fn check_json(value: &(impl Serialize + ?Sized)) -> CoreResult<ReadBack> {
     let read_back = Cell::new(ReadBack::Certain);
     value.serialize(Check::numbers(&read_back)).map(|()| read_back.get()).map_err(|refusal| {
-        Error::new(ErrorKind::Codec, "the value cannot be kept as JSON; use finite numbers and flat types")
+        Error::new(ErrorKind::Codec, "the value cannot be stored as JSON; use finite numbers and flat types")
             .with_source(Misfit::new(&refusal))
     })
 }
 
-/// Checks that a value has at most 120 levels of nesting (an `Option` or a newtype is one), for codecs whose own
-/// serializer would overflow the stack, or write what it cannot read again.
+/// Checks that a value has at most 120 levels of nesting (an `Option` or a newtype is one). For codecs whose
+/// serializer would overflow the stack, or write data that it cannot read back.
 ///
 /// # Errors
 /// [`ErrorKind::Codec`], with the reason as its source.
@@ -49,12 +51,12 @@ pub fn check_depth(value: &(impl Serialize + ?Sized)) -> CoreResult<ReadBack> {
     let read_back = Cell::new(ReadBack::Certain);
     let check = Check { finite: false, ..Check::numbers(&read_back) };
     value.serialize(check).map(|()| read_back.get()).map_err(|refusal| {
-        Error::new(ErrorKind::Codec, "the value cannot be kept; use types of at most 120 levels")
+        Error::new(ErrorKind::Codec, "the value cannot be stored; use types of at most 120 levels")
             .with_source(Misfit::new(&refusal))
     })
 }
 
-/// Why a value was refused: ours, or the words of the value's own `Serialize`.
+/// The reason why a value was refused: ours, or the message of the value's own `Serialize`.
 #[derive(Debug)]
 pub(crate) struct Refusal(String);
 
@@ -77,18 +79,18 @@ struct Check<'a> {
     levels_left: usize,
     wide_integers: bool,
     finite: bool,
-    /// Whether this is a map's key.
+    /// Whether this is the key of a map.
     key: bool,
     read_back: &'a Cell<ReadBack>,
 }
 
 impl<'a> Check<'a> {
-    /// Finite numbers of any width.
+    /// Creates a check for finite numbers of any width.
     const fn numbers(read_back: &'a Cell<ReadBack>) -> Self {
         Self { levels_left: MAX_LEVELS, wide_integers: true, finite: true, key: false, read_back }
     }
 
-    /// Takes note of a value that is neither text nor nested.
+    /// Records a value that is neither text nor nested.
     fn scalar(self) {
         if self.key {
             self.read_back.set(ReadBack::Uncertain);
@@ -108,16 +110,17 @@ impl<'a> Check<'a> {
         let levels_left = self.levels_left.checked_sub(1);
         levels_left
             .map(|levels_left| Self { levels_left, ..self })
-            .ok_or_else(|| Refusal("it is nested too deep".to_owned()))
+            .ok_or_else(|| Refusal("it is nested too deeply".to_owned()))
     }
 
-    /// `serde_json` refuses an integer beyond 64 bits, but rounds it if a program has `arbitrary_precision`.
+    /// Checks an integer. `serde_json` refuses integers beyond 64 bits, but rounds them if an application
+    /// enables `arbitrary_precision`.
     fn integer(self, fits: bool) -> Result<(), Refusal> {
         self.read_back.set(ReadBack::Uncertain);
         if fits || self.wide_integers {
             return Ok(());
         }
-        Err(Refusal("an integer leaves the ranges of i64 and u64".to_owned()))
+        Err(Refusal("an integer is out of range of i64 and u64".to_owned()))
     }
 }
 
@@ -166,7 +169,7 @@ impl Serializer for Check<'_> {
         serialize_struct(&'static str, usize) -> SerializeStruct
     }
 
-    // A struct or tuple variant becomes a map of one name, and a container in it.
+    // A struct or tuple variant becomes a map with one name, which contains a container.
     fn serialize_tuple_variant(
         self,
         _: &'static str,

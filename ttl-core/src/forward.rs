@@ -1,14 +1,14 @@
-//! The macro that wrappers forward with.
+//! The macro with which wrappers forward methods.
 
-/// Implements methods of [`TtlStore`](crate::TtlStore) by calling the same method of something else.
+/// Implements methods of [`TtlStore`](crate::TtlStore) by calling the same method of another store.
 ///
-/// A wrapper that wrote only the methods it is interested in would get the trait's provided ones for the rest, and
-/// turn one round trip of the inner store into many. This macro forwards by name, and at no cost: the inner
-/// store's future is handed on as it is. Put `#[deny(clippy::missing_trait_methods)]` on the impl, and a method
-/// that is neither written nor named does not pass.
+/// A wrapper that only implemented some methods would inherit the trait's provided ones for the rest, and
+/// turn one round trip of the inner store into many. This macro forwards methods by name. It has no cost: it
+/// returns the inner store's future unchanged. Put `#[deny(clippy::missing_trait_methods)]` on the impl, and
+/// the lint reports every method that is neither written nor named.
 ///
-/// `self.inner` may be any expression that is a `TtlStore` (of a reference to one, write `*self.inner()`); `all` stands
-/// for every method. It is evaluated once a call, and no name has to be imported.
+/// `self.inner` may be any expression that is a `TtlStore` (for a reference to one, write `*self.inner()`).
+/// It is evaluated once for each call. `all` forwards every method. No names need to be imported.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -46,7 +46,8 @@ macro_rules! forward_ttl_store {
     };
 }
 
-/// One method of [`forward_ttl_store!`]. The signatures are those that `async_trait` makes of the trait's.
+/// Forwards one method for [`forward_ttl_store!`]. The signatures are those that `async_trait` generates for
+/// the trait.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __forward_one {
@@ -146,7 +147,7 @@ macro_rules! __forward_plain {
     };
 }
 
-/// The future of a call, as `async_trait` boxes it.
+/// The future of a call, as boxed by `async_trait`.
 #[doc(hidden)]
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

@@ -1,4 +1,4 @@
-//! JSON in normal form: equal values look the same, and have the same text, on every backend (V2).
+//! JSON in normal form: equal values have the same form and the same text on every backend (V2).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,30 +8,32 @@ use serde_json::{Number, Value as Json};
 
 use crate::{Error, ErrorKind, Misfit, Result};
 
-/// The deepest nesting of a field's value: `[]` is one level, `[[]]` two, a number none.
+/// The maximum nesting of a field's value: `[]` is one level, `[[]]` is two, a number is none.
 pub const MAX_DEPTH: usize = 30;
 
-/// With some of its features, `serde_json` reads an object whose first name begins so as something else.
+/// With some of its features, `serde_json` gives a special meaning to objects whose first name begins with
+/// this.
 const SERDE_JSON_PREFIX: &str = "$serde_json::private::";
 
-/// The canonical text of a field's value in normal form: no spaces, objects sorted by name, fractions in the
-/// shortest form that reads back (plain from 1e-4 to 1e16, else with an exponent such as `1.5e-7`). Equal values
-/// have equal texts, whatever release and features of `serde_json` the program is built with.
+/// Returns the canonical text of a value in normal form, without spaces and with objects sorted by name.
+/// Fractions have the shortest form that reads back exactly: plain from 1e-4 to 1e16, otherwise with an
+/// exponent such as `1.5e-7`. Equal values have equal texts, whatever release and features of `serde_json`
+/// the application uses.
 #[must_use]
 pub fn field_text(value: &Json) -> String {
     canonical_text(&Plain(value))
 }
 
-/// Reads a field's text as a driver stored it.
+/// Parses the text of a field that a driver stored.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`] if it is no JSON or nested too deep.
+/// [`ErrorKind::Corrupt`] if the text is not valid JSON, or is nested too deeply.
 pub fn parse_field_text(name: &str, text: &[u8]) -> Result<Json> {
     let corrupt = || {
         Error::new(
             ErrorKind::Corrupt,
             format!(
-                "the field {name:?} holds no JSON that this store wrote; look at it with the backend's tools"
+                "the field {name:?} is not valid JSON of this store; inspect it with the backend's tools"
             ),
         )
     };
@@ -41,14 +43,14 @@ pub fn parse_field_text(name: &str, text: &[u8]) -> Result<Json> {
     Ok(value)
 }
 
-/// A user's value as JSON in normal form, at most `depth` levels deep.
+/// Converts a user's value to JSON in normal form, at most `depth` levels deep.
 pub(crate) fn to_json(name: &str, value: &impl Serialize, depth: usize) -> Result<Json> {
     let mut json = to_json_value(value).map_err(|error| not_json(&format!("the field {name:?}"), &error))?;
     normalize(&mut json, depth).map_err(|reason| invalid_value(name, reason))?;
     Ok(json)
 }
 
-/// `serde_json::to_value` alone would turn NaN and infinity into `null` without a word.
+/// Converts a value to JSON. `serde_json::to_value` alone would silently turn NaN and infinity into `null`.
 pub(crate) fn to_json_value(value: &impl Serialize) -> std::result::Result<Json, serde_json::Error> {
     crate::finite::check(value).map_err(serde::ser::Error::custom)?;
     serde_json::to_value(value)
@@ -57,7 +59,7 @@ pub(crate) fn to_json_value(value: &impl Serialize) -> std::result::Result<Json,
 pub(crate) fn not_json(what: &str, error: &serde_json::Error) -> Error {
     Error::new(
         ErrorKind::InvalidField,
-        format!("{what} cannot be kept as JSON; use finite numbers, integers of at most 64 bits, text as the keys of maps, and at most 30 levels of nesting"),
+        format!("{what} cannot be stored as JSON; use finite numbers, integers of at most 64 bits, text as the keys of maps, and at most 30 levels of nesting"),
     )
     .with_source(Misfit::new(&error))
 }
@@ -66,7 +68,7 @@ pub(crate) fn invalid_value(name: &str, reason: &'static str) -> Error {
     Error::new(ErrorKind::InvalidField, format!("the value of field {name:?} {reason}"))
 }
 
-/// The canonical text of a record: its fields, sorted by name.
+/// Returns the canonical text of a record: its fields, sorted by name.
 pub(crate) fn record_text(fields: &BTreeMap<String, Json>) -> String {
     struct Fields<'a>(&'a BTreeMap<String, Json>);
 
@@ -79,8 +81,8 @@ pub(crate) fn record_text(fields: &BTreeMap<String, Json>) -> String {
     canonical_text(&Fields(fields))
 }
 
-/// A value whose numbers are written as `i64`, `u64` or `f64`: with `serde_json`'s `arbitrary_precision`, which any
-/// crate of a program may switch on, a `Number` would write a text of its own.
+/// A value whose numbers are written as `i64`, `u64` or `f64`. With `serde_json`'s `arbitrary_precision`,
+/// which any crate of an application may enable, a `Number` would keep its original text.
 struct Plain<'a>(&'a Json);
 
 impl Serialize for Plain<'_> {
@@ -104,14 +106,15 @@ impl Serialize for Plain<'_> {
 fn canonical_text(value: &impl Serialize) -> String {
     let mut text = Vec::with_capacity(64);
     let mut serializer = serde_json::Serializer::with_formatter(&mut text, Canonical);
-    // Values in normal form have text keys and finite numbers only: writing them to memory cannot fail, and what
-    // is written is UTF-8.
+    // Values in normal form have only text keys and finite numbers. Writing them to memory cannot fail, and
+    // the output is UTF-8.
     let _ = value.serialize(&mut serializer);
     String::from_utf8(text).unwrap_or_default()
 }
 
-/// Compact JSON whose fractions do not depend on `serde_json`'s release: its exponents have been written both `e19`
-/// and `e+19`. The standard library's shortest form is plain from 1e-4 to 1e16 and has an exponent elsewhere.
+/// Compact JSON whose fractions do not depend on the release of `serde_json`, which has written exponents
+/// both as `e19` and as `e+19`. The standard library's shortest form is plain from 1e-4 to 1e16 and has an
+/// exponent elsewhere.
 struct Canonical;
 
 impl serde_json::ser::Formatter for Canonical {
@@ -120,14 +123,13 @@ impl serde_json::ser::Formatter for Canonical {
     }
 }
 
-/// Brings a value into normal form in place; `depth` is how many levels of nesting are left.
+/// Brings a value into normal form in place. `depth` is the number of nesting levels left.
 pub(crate) fn normalize(value: &mut Json, depth: usize) -> std::result::Result<(), &'static str> {
     const TOO_DEEP: &str = "is nested deeper than 30 levels; flatten it or store it as a blob";
     match value {
         Json::Null | Json::Bool(_) | Json::String(_) => Ok(()),
         Json::Number(number) => {
-            *number =
-                normal_number(number).ok_or("is a number that neither i64, u64 nor a finite f64 can hold")?;
+            *number = normal_number(number).ok_or("contains a number outside i64, u64 and finite f64")?;
             Ok(())
         }
         Json::Array(items) => {
@@ -137,16 +139,17 @@ pub(crate) fn normalize(value: &mut Json, depth: usize) -> std::result::Result<(
         Json::Object(fields) => {
             let depth = depth.checked_sub(1).ok_or(TOO_DEEP)?;
             if fields.keys().any(|name| name.starts_with(SERDE_JSON_PREFIX)) {
-                return Err("holds an object with a name that serde_json keeps to itself; rename it");
+                return Err("contains an object with a name that serde_json reserves; rename it");
             }
-            // A program may have switched on serde_json's insertion order: sort whatever the map's type is.
+            // An application may have enabled serde_json's insertion order: sort regardless of the map's
+            // type.
             fields.sort_keys();
             fields.values_mut().try_for_each(|field| normalize(field, depth))
         }
     }
 }
 
-/// An integral number within `i64` or `u64` is an integer, everything else an `f64`.
+/// Returns an integer for an integral number within `i64` or `u64`, otherwise an `f64`.
 fn normal_number(number: &Number) -> Option<Number> {
     if let Some(integer) = number.as_i64() {
         return Some(Number::from(integer));
@@ -157,9 +160,9 @@ fn normal_number(number: &Number) -> Option<Number> {
     number.as_f64().and_then(number_from_f64)
 }
 
-/// The normal form of a finite `f64`; `None` for NaN and infinity.
+/// Returns the normal form of a finite `f64`; `None` for NaN and infinity.
 pub(crate) fn number_from_f64(float: f64) -> Option<Number> {
-    // Both bounds are powers of two and so exact as f64; the upper ones are excluded.
+    // Both bounds are powers of two, and therefore exact as f64. The upper ones are excluded.
     const I64_MIN: f64 = i64::MIN as f64;
     const I64_END: f64 = 9_223_372_036_854_775_808.0;
     const U64_END: f64 = 18_446_744_073_709_551_616.0;

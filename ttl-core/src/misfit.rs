@@ -1,9 +1,9 @@
-//! `Misfit`: what serde says about a value that does not fit a type, without the value.
+//! `Misfit`: serde's message about a value that does not fit a type, without the value.
 
 use std::fmt;
 
-/// Why a value does not fit a type, in serde's words but without the values that they quote: what is stored may be
-/// secret, and errors are logged. For codecs, as the source of an error.
+/// The reason why a value does not fit a type. It has serde's wording without the quoted values, because
+/// stored values may be secret and errors are logged. Codecs use it as the source of an error.
 ///
 /// ```
 /// use ttl_core::Misfit;
@@ -15,9 +15,9 @@ use std::fmt;
 pub struct Misfit(String);
 
 impl Misfit {
-    /// What this error says, with two dots for each value that it quotes. Names of fields stay.
+    /// Creates the message of this error, with two dots for each quoted value. Names of fields are kept.
     ///
-    /// A type whose own `Deserialize` puts values into its messages without quoting them is beyond this.
+    /// It cannot remove values that a custom `Deserialize` puts into its messages without quotes.
     #[must_use]
     pub fn new(error: &dyn std::error::Error) -> Self {
         let text = error.to_string();
@@ -32,7 +32,7 @@ impl Misfit {
             } else {
                 closing(quoted, quote)
             };
-            // What was expected comes after the value, and is no secret.
+            // The expected names come after the value, and are not secret.
             let named = quote == '`' && (kept.ends_with("field ") || kept.contains("expected "));
             if named {
                 kept.push_str(&quoted[..end]);
@@ -46,7 +46,7 @@ impl Misfit {
     }
 }
 
-/// Where a quoted part ends that begins here; its own quotes are escaped.
+/// Returns the end of the quoted part at the start of the text. Quotes inside it are escaped.
 fn closing(quoted: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, char) in quoted.char_indices().skip(1) {
@@ -58,8 +58,8 @@ fn closing(quoted: &str, quote: char) -> usize {
     quoted.len()
 }
 
-/// Where the name of an unknown variant ends. It is the value as it stands, its own quotes are not escaped, so the
-/// end is before the last of the words that serde says after it.
+/// Returns the end of the name of an unknown variant. The name is the raw value, with unescaped quotes. Its
+/// end is therefore before the last occurrence of the words that serde appends.
 fn end_of_variant(quoted: &str) -> usize {
     let end =
         ["`, expected ", "`, there are no variants"].iter().filter_map(|words| quoted.rfind(words)).max();

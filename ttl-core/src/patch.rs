@@ -255,7 +255,10 @@ impl Patch {
             Ok(_) if self.operations.len() == Self::MAX_OPERATIONS => {
                 self.error = Some(Error::new(
                     ErrorKind::TooLarge,
-                    format!("too many operations in a patch: expected at most {}; split the patch", Self::MAX_OPERATIONS),
+                    format!(
+                        "too many operations in a patch: expected at most {}; split the patch",
+                        Self::MAX_OPERATIONS
+                    ),
                 ));
             }
             Ok(change) => self.operations.push(FieldOperation { field, change }),

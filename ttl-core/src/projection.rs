@@ -40,7 +40,10 @@ impl Fields {
             if checked.len() == Self::MAX {
                 return Err(Error::new(
                     ErrorKind::TooLarge,
-                    format!("too many fields in one call: expected at most {}; fetch the whole record", Self::MAX),
+                    format!(
+                        "too many fields in one call: expected at most {}; fetch the whole record",
+                        Self::MAX
+                    ),
                 ));
             }
             seen.insert(name.clone());

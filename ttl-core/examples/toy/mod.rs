@@ -4,10 +4,10 @@ use std::sync::{Mutex, PoisonError};
 
 use ttl_core::{Capabilities, CasBackend, Deadline, Key, Result, Stored, Version, async_trait};
 
-/// A whole store in a sorted map.
+/// A complete store in a sorted map.
 #[derive(Debug, Default)]
 pub struct Toy {
-    /// Tells its scan cursors from those of other toys.
+    /// The name, which distinguishes its scan cursors from those of other toys.
     pub name: String,
     map: Mutex<BTreeMap<Key, Stored>>,
 }

@@ -1,4 +1,4 @@
-//! What the authors of drivers need, and programs do not.
+//! Items for the authors of drivers, which applications do not need.
 
 mod query;
 

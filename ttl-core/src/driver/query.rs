@@ -1,4 +1,4 @@
-//! The options of a store's URL: one dialect and one kind of error for every driver.
+//! The options of a store's URL: the same syntax and errors for all drivers.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use percent_encoding::percent_decode_str;
 
 use crate::{CursorSecret, Error, ErrorKind, Result};
 
-/// The units of sizes, and what is written without one.
+/// The units of sizes, and the empty unit for bytes.
 const UNITS: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
 
 /// The options in the query of a store's URL, such as `timeout=2s&max_value_bytes=1MiB`.
 ///
-/// A driver reads each option that it knows by a method of the option's type, into a field of its configuration. The
-/// field keeps its default if the option is not given. [`finish`](Self::finish) refuses what nobody read.
+/// A driver reads each option by the method of its type into a field of its configuration. A missing option
+/// leaves the field at its default. [`finish`](Self::finish) refuses unknown options.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,22 +34,22 @@ const UNITS: [(&str, u64); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 <
 /// ```
 ///
 /// # Errors
-/// Every method answers [`ErrorKind::InvalidConfig`]. The text names the option and what is expected. It repeats a value
-/// only if it is a short word, because a mistyped URL may have a piece of a password there.
+/// Every method returns [`ErrorKind::InvalidConfig`]. The text names the option and the expected value. It
+/// repeats a given value only if that is a short word, because a mistyped URL may contain a piece of a
+/// password there.
 #[derive(Debug)]
 pub struct QueryOptions {
     backend: &'static str,
-    /// What is given and was not read yet.
+    /// The given options that have not been read yet.
     given: Vec<(String, String)>,
-    /// The names that the driver has asked for.
+    /// The names of the options that the driver has read.
     known: Vec<&'static str>,
-    /// Whether a secret is given. What follows an `&` may be a piece of it.
+    /// Whether a secret is given. The text after an `&` may be a piece of it.
     has_secret: bool,
 }
 
 impl QueryOptions {
-    /// Parses the part of a URL after the `?`: names and values as in an HTML form. `backend` is the one that errors
-    /// name.
+    /// Parses the part of a URL after the `?`, which has the format of an HTML form. Errors name `backend`.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] for an option that is given twice.
@@ -64,14 +64,14 @@ impl QueryOptions {
         Ok(options)
     }
 
-    /// Reads a text.
+    /// Reads text.
     pub fn text(&mut self, name: &'static str, into: &mut impl From<String>) {
         if let Some(text) = self.take(name) {
             *into = text.into();
         }
     }
 
-    /// Reads a text that no error may repeat, such as a password.
+    /// Reads text that must not appear in errors, such as a password.
     pub fn secret(&mut self, name: &'static str, into: &mut impl From<String>) {
         if let Some(secret) = self.take(name) {
             self.has_secret = true;
@@ -90,7 +90,7 @@ impl QueryOptions {
     /// Reads a number.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for a text that is no such number.
+    /// [`ErrorKind::InvalidConfig`] for text that is not such a number.
     pub fn number<T: FromStr>(&mut self, name: &'static str, into: &mut T) -> Result<()> {
         self.read(name, into, "a whole number", |text| text.parse().ok())
     }
@@ -115,7 +115,7 @@ impl QueryOptions {
     /// Reads one of a few words.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for any other word; the text lists them.
+    /// [`ErrorKind::InvalidConfig`] for any other word; the message lists them.
     pub fn choice<T: Copy>(
         &mut self,
         name: &'static str,
@@ -127,10 +127,10 @@ impl QueryOptions {
         self.read(name, into, &format!("one of {}", known.join(", ")), meaning)
     }
 
-    /// Reads a file that is named by its path.
+    /// Reads the file at the given path.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if the file cannot be read; the source says why.
+    /// [`ErrorKind::InvalidConfig`] if the file cannot be read; the source gives the reason.
     pub fn file(&mut self, name: &'static str, into: &mut impl From<Vec<u8>>) -> Result<()> {
         if let Some(path) = self.take(name) {
             let read = std::fs::read(&path);
@@ -147,7 +147,7 @@ impl QueryOptions {
     /// Reads the secret of scan cursors.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for one that is too short; the text does not repeat it.
+    /// [`ErrorKind::InvalidConfig`] if the secret is too short; the message does not repeat it.
     pub fn cursor_secret(&mut self, name: &'static str, into: &mut impl From<CursorSecret>) -> Result<()> {
         if let Some(secret) = self.take(name) {
             self.has_secret = true;
@@ -156,10 +156,10 @@ impl QueryOptions {
         Ok(())
     }
 
-    /// Reads an option by a function of the driver's own; `expected` says what it takes.
+    /// Reads an option with a custom parser; `expected` describes the valid values.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] where the function answers `None`.
+    /// [`ErrorKind::InvalidConfig`] if the parser returns `None`.
     pub fn read<T>(
         &mut self,
         name: &'static str,
@@ -177,10 +177,11 @@ impl QueryOptions {
         Ok(())
     }
 
-    /// Refuses the first option that was given and not read.
+    /// Checks that every given option was read.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`]; the text lists the options that were asked for.
+    /// [`ErrorKind::InvalidConfig`] for the first option that was not read; the message lists the known
+    /// options.
     pub fn finish(self) -> Result<()> {
         let Some((name, _)) = self.given.first() else { return Ok(()) };
         let (known, name) = (self.known.join(", "), if self.has_secret { NOT_SHOWN } else { &quoted(name) });
@@ -201,7 +202,7 @@ impl QueryOptions {
 
 const NOT_SHOWN: &str = "(not shown)";
 
-/// Returns the text between backquotes if it is a short word, else a placeholder.
+/// Returns the text in backquotes if it is a short word, otherwise a placeholder.
 fn quoted(text: &str) -> String {
     let is_word = text.len() <= 32 && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:".contains(c));
     if is_word { format!("`{text}`") } else { NOT_SHOWN.to_owned() }
@@ -210,7 +211,7 @@ fn quoted(text: &str) -> String {
 fn byte_size(text: &str) -> Option<u64> {
     UNITS.iter().find_map(|(unit, bytes)| {
         let number = text.strip_suffix(unit)?;
-        // `parse` takes a sign; a size has none.
+        // `parse` accepts a sign; a size has none.
         if !number.starts_with(|first: char| first.is_ascii_digit()) {
             return None;
         }
@@ -218,10 +219,10 @@ fn byte_size(text: &str) -> Option<u64> {
     })
 }
 
-/// Decodes a percent-encoded part of a URL, such as its user; `part` is its name in errors.
+/// Decodes a percent-encoded part of a URL, such as the user name. `part` is its name in errors.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidConfig`] if it is not UTF-8.
+/// [`ErrorKind::InvalidConfig`] if the decoded text is not UTF-8.
 pub fn percent_decode(backend: &'static str, part: &str, text: &str) -> Result<String> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(Into::into).map_err(|_| {

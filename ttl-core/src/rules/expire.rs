@@ -1,27 +1,27 @@
-//! What expire means.
+//! The rules of expire.
 
 use super::{Header, live};
 use crate::{Deadline, ExpireOptions, Expiry, ExpiryChange, Guard, Now, Result, Ttl};
 
-/// What an expire does.
+/// The action of an expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpireStep {
-    /// There is no live entry; nothing is created or revived (X4, R3).
+    /// There is no live entry. Nothing is created or revived (X4, R3).
     Absent,
-    /// The version is another.
+    /// The version differs.
     Refused,
-    /// The guard does not hold, or nothing would change: this is the deadline.
+    /// The guard does not hold, or nothing would change. Holds the present deadline.
     Keep(Deadline),
-    /// Move the deadline here; value and version stay (X5).
+    /// Move the deadline to this instant. Value and version are unchanged (X5).
     Move(Deadline),
-    /// The new deadline has passed already: end the entry (E6).
+    /// The new deadline has already passed: end the entry (E6).
     End(Deadline),
 }
 
-/// An expire.
+/// Evaluates an expire.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry) if the deadline would be too far away (E8).
+/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry) if the new deadline is too far away (E8).
 pub fn expire(
     now: impl Into<Now>,
     stored: Option<&Header>,
@@ -29,7 +29,7 @@ pub fn expire(
     options: &ExpireOptions,
 ) -> Result<ExpireStep> {
     let now = now.into();
-    // Bad input is refused whatever is stored.
+    // Invalid input is refused regardless of the stored entry.
     let asked = match change {
         ExpiryChange::Set(expiry) => Some(expiry.resolve(now)?),
         ExpiryChange::Extend(_) => None,
@@ -53,7 +53,7 @@ pub fn expire(
     if !holds || to == from {
         return Ok(ExpireStep::Keep(from));
     }
-    // What was asked for as an instant has been looked at, and a cap is never too far.
+    // A requested instant has already been checked, and a cap is never too far away.
     if matches!(change, ExpiryChange::Extend(_)) && to > Deadline::after(now, Ttl::MAX) && to != entry.cap {
         return Err(Expiry::too_far());
     }

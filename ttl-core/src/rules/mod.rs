@@ -1,11 +1,13 @@
-//! The contract as pure functions of (now, what is stored, what is asked): one place for its meaning.
+//! The contract as pure functions of the time, the stored entry and the request. They are the single
+//! definition of its meaning.
 //!
-//! None of them does I/O or knows a backend. A driver that decides in the client runs them between reading and
-//! writing atomically (under a lock, or with a compare-and-swap); a driver that lets the server decide says the
-//! same in the server's language, and the conformance suite holds it to that.
+//! They perform no I/O and are independent of the backend. A driver that decides in the client calls them
+//! atomically between reading and writing (under a lock, or with a compare-and-swap). A driver that lets the
+//! server decide implements the same rules in the server's language, and the conformance suite verifies them.
 //!
-//! Each function takes what is stored as a [`Header`], ghosts included: expired entries that the backend has not
-//! deleted yet are absent here (E1, E3), so a driver cannot forget to look.
+//! Each function takes the stored entry as a [`Header`], ghosts included. Ghosts, which are expired entries
+//! that the backend has not deleted yet, count as absent (E1, E3). A driver therefore cannot forget to check
+//! for them.
 
 mod expire;
 mod patch;
@@ -22,28 +24,28 @@ use std::time::SystemTime;
 
 use crate::{Deadline, Kind, Now, Refresh, RefreshMode, Returning, Version};
 
-/// What a store keeps about an entry beside its value.
+/// The metadata that a store keeps for an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Blob or record.
+    /// The kind: blob or record.
     pub kind: Kind,
-    /// When it ends; [`Deadline::NEVER`] if it is persistent.
+    /// The deadline; [`Deadline::NEVER`] if the entry is persistent.
     pub deadline: Deadline,
-    /// What its deadline may never pass; [`Deadline::NEVER`] without a cap.
+    /// The cap, which the deadline may never pass; [`Deadline::NEVER`] without a cap.
     pub cap: Deadline,
     /// The value's version.
     pub version: Version,
 }
 
 impl Header {
-    /// When it really ends: the earlier of deadline and cap.
+    /// Returns the effective end: the earlier of deadline and cap.
     #[must_use]
     #[inline]
     pub fn ends(&self) -> Deadline {
         self.deadline.min(self.cap)
     }
 
-    /// Whether it is visible: `now < ends` (E1).
+    /// Returns whether the entry is visible: `now < ends` (E1).
     #[must_use]
     #[inline]
     pub fn is_live(&self, now: impl Into<Now>) -> bool {
@@ -51,23 +53,25 @@ impl Header {
     }
 }
 
-/// The entry that an operation meets: what is stored, if it is live.
+/// Returns the stored entry if it is live.
 #[must_use]
 #[inline]
 pub fn live(now: impl Into<Now>, stored: Option<&Header>) -> Option<&Header> {
     stored.filter(|header| header.is_live(now))
 }
 
-/// The creation of what a put or a creating patch stores at this instant, if it is wanted (V7): the millisecond that has
-/// begun. A put over a live entry starts it anew; all that changes a live entry otherwise keeps it.
+/// Returns the creation time of an entry that a put or a creating patch stores now, if it is requested (V7).
+/// It is the start of the current millisecond. A put over a live entry resets it; all other changes of a live
+/// entry keep it.
 #[must_use]
 #[inline]
 pub fn created_at(now: impl Into<Now>, returning: Returning) -> Option<SystemTime> {
     returning.contains(Returning::CREATED_AT).then(|| now.into().whole_millisecond())
 }
 
-/// Where a refresh moves a live entry's deadline: never past the cap (R4), in `ExtendOnly` mode never sooner and
-/// a persistent entry not at all (R2). The slack is not looked at: writes refresh without it (R5).
+/// Returns the deadline to which a refresh moves that of a live entry. It never passes the cap (R4). In
+/// `ExtendOnly` mode it is never sooner than the present one, and a persistent entry stays persistent (R2).
+/// The slack is ignored, because writes refresh without it (R5).
 #[must_use]
 #[inline]
 pub fn refreshed(now: impl Into<Now>, entry: &Header, refresh: &Refresh) -> Deadline {
@@ -78,8 +82,8 @@ pub fn refreshed(now: impl Into<Now>, entry: &Header, refresh: &Refresh) -> Dead
     }
 }
 
-/// Where a read's refresh moves a live entry's deadline; `None` if it moves it by nothing or by less than the
-/// slack (R5).
+/// Returns the deadline to which a read's refresh moves that of a live entry. `None` if the deadline would
+/// not move, or would move by less than the slack (R5).
 #[must_use]
 #[inline]
 pub fn refresh_due(now: impl Into<Now>, entry: &Header, refresh: &Refresh) -> Option<Deadline> {

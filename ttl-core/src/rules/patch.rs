@@ -1,4 +1,4 @@
-//! What patch means: which entry it meets, and what its operations do to a record.
+//! The rules of patch: the entry that it applies to, and the effect of its operations on a record.
 
 use serde_json::{Number, Value as Json};
 
@@ -7,39 +7,40 @@ use super::{Header, live, refreshed};
 use crate::json::number_from_f64;
 use crate::{Change, Deadline, Effect, Error, ErrorKind, Kind, Now, Patch, PatchOptions, Record, Result};
 
-/// What a patch does.
+/// The action of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PatchStep {
     /// There is no live entry, and none is to be created.
     Absent,
-    /// The version is another.
+    /// The version differs.
     Refused,
-    /// Apply the operations to the stored record and store it with this deadline; the cap and the creation stay.
+    /// Apply the operations to the stored record and store it with this deadline. Cap and creation time are
+    /// unchanged.
     Change {
-        /// When the entry ends.
+        /// The deadline of the entry.
         deadline: Deadline,
     },
-    /// Apply the operations to the initial record and store it in place of whatever is stored, ghosts included. Its
-    /// creation is now (V7).
+    /// Apply the operations to the initial record and store it. Replace any stored entry, ghosts included.
+    /// The creation time is now (V7).
     Create {
-        /// When the entry ends.
+        /// The deadline of the entry.
         deadline: Deadline,
-        /// What its deadline may never pass.
+        /// The cap of the entry.
         cap: Deadline,
     },
-    /// Apply the operations to the initial record, report the outcome, and leave nothing: the new entry's
-    /// deadline has passed already (E6).
+    /// Apply the operations to the initial record, report the outcome, and leave no entry, because the new
+    /// deadline has already passed (E6).
     CreateElapsed {
-        /// The deadline, to be reported.
+        /// The deadline to report.
         deadline: Deadline,
     },
 }
 
-/// A patch, as far as life and deadline go; [`apply`] is what its operations do.
+/// Evaluates a patch as far as expiry is concerned; see [`apply`] for the effect of its operations.
 ///
 /// # Errors
-/// [`ErrorKind::WrongKind`] if the entry is a blob (V3);
-/// [`ErrorKind::InvalidExpiry`] if the deadline of `create` is too far away (E8).
+/// * [`ErrorKind::WrongKind`] if the entry is a blob (V3)
+/// * [`ErrorKind::InvalidExpiry`] if the deadline of `create` is too far away (E8)
 pub fn patch(now: impl Into<Now>, stored: Option<&Header>, options: &PatchOptions) -> Result<PatchStep> {
     let now = now.into();
     let asked = match &options.create {
@@ -70,14 +71,17 @@ pub fn patch(now: impl Into<Now>, stored: Option<&Header>, options: &PatchOption
     Ok(PatchStep::Change { deadline })
 }
 
-/// Applies a patch's operations in order: all, or on an error none (P1).
+/// Applies the operations of a patch in order: all, or on an error none (P1).
 ///
-/// The effects stand in the order of the operations. `None`: the sum of an increment would leave its bounds, so that the
-/// patch is refused as a whole (P7). What comes first in the patch's order, this or an error, decides.
+/// Returns the effects in the order of the operations. Returns `None` if the sum of an increment would leave
+/// its bounds, and the whole patch is refused (P7). The first failure in the order of the patch, bounds or
+/// error, decides.
 ///
 /// # Errors
-/// What was wrong with the patch itself; [`ErrorKind::WrongFieldType`] for a list operation on what is no list and
-/// an increment of what is no number; [`ErrorKind::Overflow`] for a sum outside `i64` or finite `f64` (P3).
+/// * the error of the patch if it was built from invalid input
+/// * [`ErrorKind::WrongFieldType`] for a list operation on a field that is not a list, or an increment of a
+///   field that is not a number
+/// * [`ErrorKind::Overflow`] for a sum outside `i64` or finite `f64` (P3)
 pub fn apply(record: &mut Record, patch: &Patch) -> Result<Option<Vec<Effect>>> {
     let operations = patch.operations()?;
     // Cloning shares the fields; the first change copies them.
@@ -93,7 +97,7 @@ pub fn apply(record: &mut Record, patch: &Patch) -> Result<Option<Vec<Effect>>> 
     Ok(Some(effects))
 }
 
-/// What the operation did; `None` if its bounds refuse the sum.
+/// Applies one operation and returns its effect; `None` if its bounds refuse the sum.
 fn change(record: &mut Record, field: &str, change: &Change) -> Result<Option<Effect>> {
     match change {
         Change::Set(value) => record.insert_normal(field.to_owned(), value.clone()),
@@ -155,11 +159,11 @@ fn list_or_new<'a>(record: &'a mut Record, field: &str) -> Result<&'a mut Vec<Js
 fn wrong_type(field: &str, wanted: &str, operation: &str) -> Error {
     Error::new(
         ErrorKind::WrongFieldType,
-        format!("the field {field:?} is not {wanted}, so {operation} does not fit; nothing was changed"),
+        format!("wrong type of field {field:?}: expected {wanted} for {operation}; nothing was changed"),
     )
 }
 
-/// What an increment makes of a field.
+/// Returns the sum of a field and an increment.
 fn sum(record: &Record, field: &str, by: &Number) -> Result<Number> {
     match record.get(field) {
         None => add(field, &Number::from(0), by),
@@ -168,7 +172,7 @@ fn sum(record: &Record, field: &str, by: &Number) -> Result<Number> {
     }
 }
 
-/// Integers add exactly, within `i64`; everything else adds as `f64`.
+/// Adds integers exactly, within `i64`, and all other numbers as `f64`.
 fn add(field: &str, number: &Number, by: &Number) -> Result<Number> {
     let sum = match (number.as_i128(), by.as_i64()) {
         (Some(number), Some(by)) => i64::try_from(number + i128::from(by)).ok().map(Number::from),
@@ -177,7 +181,7 @@ fn add(field: &str, number: &Number, by: &Number) -> Result<Number> {
     sum.ok_or_else(|| {
         Error::new(
             ErrorKind::Overflow,
-            format!("the sum in field {field:?} leaves the range of i64 (of f64, for fractions); nothing was changed"),
+            format!("the sum in field {field:?} is out of range of i64 (of f64, for fractions); nothing was changed"),
         )
     })
 }

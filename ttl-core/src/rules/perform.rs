@@ -1,10 +1,12 @@
-//! Whole operations on what is stored: what becomes of an entry, and what the operation answers.
+//! Complete operations on a stored entry: its next state, and the result of the operation.
 //!
-//! A driver whose backend has transactions loads the entry in one, performs the operation, does what [`Next`] says and
-//! commits. [`CasStore`](crate::CasStore) does the same between a load and a swap.
+//! A driver for a backend with transactions loads the entry, performs the operation, writes the [`Next`]
+//! state and commits, all in one transaction. [`CasStore`](crate::CasStore) does the same between a load and
+//! a swap.
 //!
-//! Check the input first, before any I/O: [`Capabilities::check_put`] and the like, and [`Capabilities::check_size`] for
-//! the value of a put. `now` is an instant after the entry was loaded, by the clock that decides about visibility.
+//! Check the input first, before any I/O, with [`Capabilities::check_put`] and its siblings, and the value of
+//! a put with [`Capabilities::check_size`]. `now` is an instant after the entry was loaded, by the clock that
+//! decides about visibility.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -31,18 +33,19 @@ use crate::{
     Value, Version,
 };
 
-/// What becomes of what is stored under a key.
+/// The next state of a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// It stays as it is. Nothing has to be written.
+    /// The state is unchanged. Nothing needs to be written.
     Stays,
-    /// It is replaced by this entry, or this entry is created.
+    /// The stored entry is replaced by this one, or this one is created.
     Becomes(Stored),
-    /// It is removed.
+    /// The stored entry is removed.
     Goes,
 }
 
-/// Performs a get: the entry if there is a live one, and the stored entry with its new deadline if a refresh is due.
+/// Performs a get. Returns the entry if there is a live one, and the stored entry with its new deadline if a
+/// refresh is due.
 ///
 /// # Errors
 /// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind).
@@ -62,7 +65,7 @@ pub fn get(
     Ok((next, Some(entry)))
 }
 
-/// Performs a put. What it writes has a random version.
+/// Performs a put. The written entry has a random version.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry).
@@ -98,13 +101,15 @@ pub fn put(
     })
 }
 
-/// Performs a patch. What it writes has a random version, and a size that `capabilities` allow. What bounds refuse is
-/// answered with what is there, as of `now`, before any refresh (P7).
+/// Performs a patch. The written entry has a random version, and a size that `capabilities` allow. If bounds
+/// refuse the patch, the result is the present entry as of `now`, before any refresh (P7).
 ///
 /// # Errors
-/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry), [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind),
-/// [`ErrorKind::WrongFieldType`](crate::ErrorKind::WrongFieldType), [`ErrorKind::Overflow`](crate::ErrorKind::Overflow),
-/// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
+/// * [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry)
+/// * [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind)
+/// * [`ErrorKind::WrongFieldType`](crate::ErrorKind::WrongFieldType)
+/// * [`ErrorKind::Overflow`](crate::ErrorKind::Overflow)
+/// * [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge)
 pub fn patch(
     now: impl Into<Now>,
     stored: Option<&Stored>,
@@ -202,10 +207,10 @@ pub fn delete(
     })
 }
 
-/// What a read hands out of a stored entry.
+/// Returns the requested parts of a stored entry.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) for a creation that is wanted and cannot be read.
+/// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the creation time is requested and cannot be read.
 pub(crate) fn entry(
     stored: &Stored,
     projection: &Projection,
@@ -219,7 +224,7 @@ pub(crate) fn entry(
         .with_created_at(created_at))
 }
 
-/// What a refused write reports of the entry in its way.
+/// Returns the metadata of the entry that refused a write.
 fn there(stored: &Stored, returning: Returning) -> Result<PutResult> {
     let created_at = stored.created_at(returning)?;
     Ok(PutResult::returning(returning, false, stored.header().ends(), stored.version)

@@ -1,39 +1,39 @@
-//! What put means.
+//! The rules of put.
 
 use super::{Header, live, refreshed};
 use crate::{Condition, Deadline, ExistingDeadline, Lifespan, Now, PutOptions, Result};
 
-/// What a put does.
+/// The action of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutStep {
-    /// There is no live entry, and the condition wants one.
+    /// There is no live entry, and the condition requires one.
     Absent,
     /// There is a live entry, and the condition does not hold for it.
     Refused,
-    /// Store the value with this deadline and cap in place of whatever is stored, ghosts included. Its creation is now
-    /// (V7).
+    /// Store the value with this deadline and cap. Replace any stored entry, ghosts included. The creation
+    /// time is now (V7).
     Write {
-        /// When the entry ends.
+        /// The deadline of the entry.
         deadline: Deadline,
-        /// What its deadline may never pass.
+        /// The cap of the entry.
         cap: Deadline,
         /// Whether there was no live entry.
         created: bool,
     },
-    /// The new deadline has passed already: leave nothing, the old value least of all (E6).
+    /// The new deadline has already passed: leave no entry, and in particular not the old value (E6).
     Erase {
-        /// The deadline, to be reported.
+        /// The deadline to report.
         deadline: Deadline,
         /// Whether there was no live entry.
         created: bool,
     },
 }
 
-/// A put.
+/// Evaluates a put.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry) if the deadline is too far away (E8), whether or
-/// not it would have been used.
+/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry) if the deadline is too far away (E8), even
+/// if it would not be used.
 pub fn put(now: impl Into<Now>, stored: Option<&Header>, options: &PutOptions) -> Result<PutStep> {
     let now = now.into();
     let asked = options.lifespan.expiry.resolve(now)?;
@@ -54,7 +54,7 @@ pub fn put(now: impl Into<Now>, stored: Option<&Header>, options: &PutOptions) -
     if !holds {
         return Ok(PutStep::Refused);
     }
-    // A cap once set is fixed; a put over an entry that has none may start one (R4).
+    // Once set, a cap is fixed. A put over an entry without a cap may set one (R4).
     let cap = if entry.cap.is_never() { fresh_cap(now, &options.lifespan) } else { entry.cap };
     let deadline = match options.existing_deadline {
         ExistingDeadline::Replace => asked,
@@ -64,7 +64,7 @@ pub fn put(now: impl Into<Now>, stored: Option<&Header>, options: &PutOptions) -
     Ok(write_or_erase(now, deadline.min(cap), cap, false))
 }
 
-/// The cap of what is created now.
+/// Returns the cap of an entry that is created now.
 pub(super) fn fresh_cap(now: Now, lifespan: &Lifespan) -> Deadline {
     lifespan.max_lifetime.map_or(Deadline::NEVER, |max| Deadline::after(now, max))
 }

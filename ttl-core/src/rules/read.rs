@@ -1,22 +1,22 @@
-//! What get and delete mean.
+//! The rules of get and delete.
 
 use super::{Header, live, refresh_due};
 use crate::{Deadline, DeleteOptions, GetOptions, Kind, Now, Projection, Result};
 
-/// What a get does with a live entry.
+/// The result of a get on a live entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
-    /// The deadline to report if the refresh, where one is due, is not made.
+    /// The deadline to report if no refresh is due, or if it is not made.
     pub deadline: Deadline,
-    /// Where to move the deadline, if a refresh is asked for and due.
+    /// The new deadline, if a refresh is requested and due.
     pub refresh: Option<Deadline>,
 }
 
-/// A get: `None` is a miss, which refreshes nothing (R1, R3).
+/// Evaluates a get. `None` is a miss, which refreshes nothing (R1, R3).
 ///
 /// # Errors
-/// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) if the entry is not of the kind asked for (V3); it
-/// refreshes nothing.
+/// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) if the entry is not of the requested kind (V3).
+/// Nothing is refreshed then.
 #[inline]
 pub fn get(now: impl Into<Now>, stored: Option<&Header>, options: &GetOptions) -> Result<Option<Hit>> {
     let now = now.into();
@@ -26,21 +26,22 @@ pub fn get(now: impl Into<Now>, stored: Option<&Header>, options: &GetOptions) -
     Ok(Some(Hit { deadline: entry.ends(), refresh }))
 }
 
-/// What a delete does.
+/// The action of a delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeleteStep {
     /// There is no live entry (E3).
     Absent,
-    /// The version is another.
+    /// The version differs.
     Refused,
-    /// Remove the entry, and hand back what was selected.
+    /// Remove the entry, and return the selected part.
     Remove,
 }
 
-/// A delete, or a take.
+/// Evaluates a delete or a take.
 ///
 /// # Errors
-/// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) if the entry is not of the kind asked for (V3); it stays.
+/// [`ErrorKind::WrongKind`](crate::ErrorKind::WrongKind) if the entry is not of the expected kind (V3). It is
+/// not deleted.
 pub fn delete(now: impl Into<Now>, stored: Option<&Header>, options: &DeleteOptions) -> Result<DeleteStep> {
     let Some(entry) = live(now, stored) else { return Ok(DeleteStep::Absent) };
     if options.if_version.is_some_and(|version| version != entry.version) {
@@ -50,7 +51,7 @@ pub fn delete(now: impl Into<Now>, stored: Option<&Header>, options: &DeleteOpti
     Ok(DeleteStep::Remove)
 }
 
-/// Selecting fields expects a record.
+/// Checks the kind of an entry. A selection of fields expects a record.
 #[inline]
 pub(crate) fn check_kind(stored: Kind, expected: Option<Kind>, projection: &Projection) -> Result<()> {
     let expected = if matches!(projection, Projection::Fields(_)) { Some(Kind::Record) } else { expected };
