@@ -218,6 +218,8 @@ impl fmt::Debug for Record {
 impl TryFrom<Vec<(String, Json)>> for Record {
     type Error = Error;
 
+    /// Builds a record from its fields.
+    ///
     /// # Errors
     /// Those of [`Record::from_fields`].
     fn try_from(fields: Vec<(String, Json)>) -> Result<Self> {
