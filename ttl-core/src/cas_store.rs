@@ -30,6 +30,9 @@ use crate::{
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> ttl_core::Result<()> {
 /// // The example backend of the crate documentation.
+/// let store = CasStore::new(Toy::default());
+/// let key = Key::new("session:5f0c")?;
+/// let _ = store.put(&key, "hello".into(), PutOptions::new(Ttl::minutes(30))).await?;
 ///
 /// let entry = store.get(&key, GetOptions::new().with_returning(Returning::DEADLINE)).await?.expect("it is live");
 /// assert_eq!(entry.value, Some("hello".into()));

@@ -279,6 +279,8 @@ impl From<Deadline> for Expiry {
 /// use ttl_core::{Expiry, Lifespan, Ttl};
 ///
 /// // Slides by half an hour, but never past twelve hours after its creation.
+/// let session = Lifespan::from(Ttl::minutes(30)).with_max_lifetime(Ttl::hours(12));
+/// assert_eq!(session.expiry, Expiry::After(Ttl::minutes(30)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

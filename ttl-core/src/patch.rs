@@ -222,6 +222,8 @@ impl Patch {
     /// use ttl_core::Patch;
     ///
     /// // At most five attempts, and one item from the remaining stock.
+    /// let _ = Patch::new().increment_within("attempts", 1, ..=5);
+    /// let _ = Patch::new().increment_within("stock", -1, 0..).append("buyers", "ada");
     /// ```
     pub fn increment_within(
         self,

@@ -53,11 +53,21 @@ pub(crate) const ATTEMPTS: usize = 64;
 /// let key = Key::new("session:5f0c")?;
 ///
 /// // A session of half an hour that slides with use, but ends after twelve hours at the latest.
+/// let lifespan = Lifespan::from(Ttl::minutes(30)).with_max_lifetime(Ttl::hours(12));
+/// let session = Record::new().with("user", "ada").with("hits", 0);
+/// let put = store.put(&key, session.into(), PutOptions::new(lifespan)).await?;
+/// assert!(put.is_applied());
 ///
 /// // One call changes two fields and refreshes the deadline.
+/// let refresh = Refresh::extend_only(Ttl::minutes(30));
+/// let patch = Patch::new().set("page", "/cart").increment("hits", 1);
+/// let patched = store.patch(&key, &patch, PatchOptions::new().with_refresh(refresh)).await?;
+/// assert_eq!(patched.applied().map(|done| done.fields), Some(Record::new().with("hits", 1).with("page", "/cart")));
 ///
-/// // Only one of many concurrent takers gets the value. Afterwards the entry is absent, which is an outcome
-/// and not an error.
+/// // Only one of many concurrent takers gets the value. Then the entry is absent, which is not an error.
+/// let taken = store.delete(&key, DeleteOptions::take()).await?;
+/// assert!(taken.is_applied());
+/// assert!(store.delete(&key, DeleteOptions::take()).await?.is_absent());
 /// # Ok(())
 /// # }
 /// ```

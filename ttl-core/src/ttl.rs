@@ -26,6 +26,8 @@ use crate::{Error, ErrorKind, Result};
 /// assert_eq!(SESSION.as_millis(), 1_800_000);
 /// assert_eq!("1h 30m".parse::<Ttl>()?, Ttl::minutes(90));
 /// // Durations round up to the next millisecond, so an entry never expires early.
+/// assert_eq!(Ttl::try_from(Duration::from_micros(1500))?, Ttl::millis(2));
+/// assert!(Ttl::try_from(Duration::ZERO).is_err());
 /// # Ok::<(), ttl_core::Error>(())
 /// ```
 ///

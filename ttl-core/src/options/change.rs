@@ -123,6 +123,7 @@ pub enum Guard {
 /// use ttl_core::{ExpireOptions, ExpiryChange, Guard, Ttl};
 ///
 /// // A touch: half an hour from now, but never sooner than before.
+/// let (change, options) = (ExpiryChange::Set(Ttl::minutes(30).into()), ExpireOptions::new().with_guard(Guard::IfLater));
 /// # let _ = (change, options);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
