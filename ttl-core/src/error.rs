@@ -12,7 +12,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The category of an [`Error`], for programs to act on.
 ///
-/// [`Error::is_retryable`] tells whether the same call can be retried unchanged.
+/// [`Error::is_retryable`] returns whether the same call can be retried unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -24,9 +24,9 @@ pub enum RefreshMode {
 ///
 /// A policy applies to a collection. [`RefreshPolicy::resolve`] turns it into the [`Refresh`] of one call.
 ///
-/// In configuration it is either the actions alone, `"fetch|update"`, or a map: `{ "on": "fetch|update",
-/// "mode": "extend-only", "slack": "30s" }`. Formats that are not human-readable (`bincode`, `MessagePack`)
-/// always use the map.
+/// In configuration it is either the actions alone, `"fetch|update"`, or a map:
+/// `{ "on": "fetch|update", "mode": "extend-only", "slack": "30s" }`. Formats that are not human-readable
+/// (`bincode`, `MessagePack`) always use the map.
 ///
 /// ```
 /// use ttl_core::{Actions, RefreshPolicy, Ttl};
