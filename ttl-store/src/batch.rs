@@ -1,4 +1,4 @@
-//! Batches: items that are wrong fail alone, before the rest is sent (B1).
+//! Batches: invalid items fail individually, before the rest is sent (B1).
 
 use std::ops::Deref;
 use std::{slice, vec};
@@ -9,7 +9,8 @@ use crate::space::unreported;
 
 /// The results of a batch: one for each input, in order (B1).
 ///
-/// Each item can fail alone, so the results must not be dropped unseen. They are a slice and an iterator:
+/// Each item can fail individually, so the results must be checked. They can be used as a slice and as an
+/// iterator:
 ///
 /// ```
 /// # async fn show(store: ttl_store::Store) -> ttl_store::Result<()> {
@@ -30,7 +31,7 @@ use crate::space::unreported;
 pub struct BatchResults<T>(Vec<Result<T>>);
 
 impl<T> BatchResults<T> {
-    /// Returns all values, or the first error. What succeeded beside the error stays done.
+    /// Returns all values, or the first error. The items that succeeded stay applied.
     ///
     /// # Errors
     /// The error of the first item that failed.
@@ -71,11 +72,12 @@ impl<T> IntoIterator for BatchResults<T> {
     }
 }
 
-/// What became of a batch's inputs: those that are fit to be sent, and where the others stand.
+/// The inputs of a batch that were not sent, by their position: an error for each, and `None` for an input
+/// that was sent.
 pub(crate) struct Batch(Vec<Option<Error>>);
 
 impl Batch {
-    /// Sorts the items: the first half is sent, the second merges the answers.
+    /// Splits the items: returns those to send, and the errors of the others for [`Batch::merge`].
     pub(crate) fn split<I>(items: impl Iterator<Item = Result<I>>) -> (Vec<I>, Self) {
         let mut sent = Vec::with_capacity(items.size_hint().0);
         let sort = |item| match item {
@@ -89,7 +91,8 @@ impl Batch {
         (sent, Self(kept_back))
     }
 
-    /// One result for each input, in order: the error that kept it back, or the driver's answer.
+    /// Returns one result for each input, in order: the error of an item that was not sent, or the driver's
+    /// result.
     pub(crate) fn merge<A>(self, answers: impl IntoIterator<Item = Result<A>>) -> BatchResults<A> {
         let mut answers = answers.into_iter();
         let mut answer =

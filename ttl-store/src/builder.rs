@@ -1,4 +1,4 @@
-//! Builders of collections: they refuse what cannot work before anything is sent.
+//! Builders of collections. They reject an invalid configuration before anything is sent.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,8 +13,8 @@ use crate::format::{AsRecord, Format};
 use crate::place::{Place, Shape};
 use crate::space::Space;
 
-/// Makes a [`Collection`]; see [`Store::records`](crate::Store::records), [`Store::blobs`](crate::Store::blobs) and
-/// [`Store::counters`](crate::Store::counters).
+/// Builds a [`Collection`]; see [`Store::records`](crate::Store::records),
+/// [`Store::blobs`](crate::Store::blobs) and [`Store::counters`](crate::Store::counters).
 #[must_use = "a builder makes nothing before build is called"]
 pub struct CollectionBuilder<T, F> {
     driver: Arc<dyn TtlStore>,
@@ -29,12 +29,14 @@ pub struct CollectionBuilder<T, F> {
 }
 
 impl<T: Serialize + DeserializeOwned> CollectionBuilder<T, AsRecord> {
-    /// Refuses patches that do not fit the type, before anything is sent: a name that is no field of the struct, or a
-    /// value set to a field that cannot hold it. Without this a patch is free: it may hold fields that the type does not
-    /// know, and a misspelled one makes later reads fail.
+    /// Rejects patches that do not fit the type, before anything is sent. Such a patch names a field that the
+    /// struct does not have, or sets a field to a value of the wrong type.
     ///
-    /// Not checked: amounts, elements of lists, fields that are unset, and the names of maps, enums and structs with
-    /// `#[serde(flatten)]`.
+    /// Without this check, a patch may write fields that the type does not know. A misspelled field name then
+    /// makes later reads fail.
+    ///
+    /// Not checked are amounts, elements of lists, and fields that are unset. The field names of maps, enums
+    /// and structs with `#[serde(flatten)]` are not checked either.
     ///
     /// ```
     /// # use ttl_store::{ErrorKind, Patch, Store, Ttl};
@@ -59,33 +61,35 @@ impl<T, F: Format<T>> CollectionBuilder<T, F> {
         Self { driver, shape, name, ttl, max: None, policy, format, check: None, value: PhantomData }
     }
 
-    /// Sets how long an entry lives after it was created or refreshed, instead of what the builder began with.
+    /// Sets the lifetime of an entry after it was created or refreshed. Replaces the TTL that the builder was
+    /// created with.
     pub const fn ttl(mut self, ttl: Ttl) -> Self {
         self.ttl = ttl;
         self
     }
 
-    /// Which operations start the lifetime again, instead of the default `on(UPDATE)`: writing again does, reading
-    /// does not.
+    /// Sets which operations restart the lifetime. Defaults to `on(UPDATE)`: writing again restarts it,
+    /// reading does not.
     pub const fn refresh(mut self, policy: RefreshPolicy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// A cap: no entry lives longer than this after its creation, however often it is refreshed, extended or
-    /// written again (R4). Only delete and put start a new lifetime.
+    /// Sets the cap: the maximum lifetime of an entry after its creation, however often it is refreshed,
+    /// extended or rewritten (R4). Only a put after a delete starts a new lifetime.
     pub const fn max_lifetime(mut self, max: Ttl) -> Self {
         self.max = Some(max);
         self
     }
 
-    /// The collection. Nothing is sent.
+    /// Builds the collection. Sends nothing to the backend.
     ///
     /// # Errors
-    /// * [`ErrorKind::InvalidConfig`]: the name is empty, longer than 128 bytes or holds a `:`; or the cap is
-    ///   shorter than the TTL.
-    /// * [`ErrorKind::InvalidPolicy`]: the policy's slack is not shorter than the TTL.
-    /// * [`ErrorKind::Unsupported`]: the store has no caps, or no patches, where the collection needs them.
+    /// * [`ErrorKind::InvalidConfig`] if the name is empty, is longer than 128 bytes or contains a `:`, or if
+    ///   the cap is shorter than the TTL.
+    /// * [`ErrorKind::InvalidPolicy`] if the policy's slack is not shorter than the TTL.
+    /// * [`ErrorKind::Unsupported`] if the collection needs caps or patches and the store does not support
+    ///   them.
     pub fn build(self) -> Result<Collection<T, F>> {
         let place = Place::collection(self.shape, &self.name)?;
         self.policy.check(self.ttl)?;

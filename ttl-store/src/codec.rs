@@ -1,15 +1,17 @@
-//! Codecs: how a collection of blobs turns values into bytes.
+//! Codecs: the encodings of blob collections.
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ttl_core::{Error, ErrorKind, Misfit, ReadBack, Result};
 
-/// Turns values of one type into the bytes of a blob, and back.
+/// Encodes values of one type as the bytes of a blob, and decodes them.
 ///
-/// [`Json`], [`Raw`] and (with the feature `msgpack`) `MessagePack` come with the crate; a program can write its
-/// own. Both calls happen outside of any I/O: a value is encoded before the call is sent and decoded after the
-/// answer has come, so the type needs to be neither `Send` nor `Sync`.
+/// [`Json`], [`Raw`] and (with the feature `msgpack`) `MessagePack` come with the crate. A program can also
+/// implement its own codec.
+///
+/// Both methods run outside of any I/O: a value is encoded before the request is sent and decoded after the
+/// response has arrived. The type therefore needs to be neither `Send` nor `Sync`.
 ///
 /// ```
 /// use ttl_store::{Bytes, Codec, Error, ErrorKind, Result};
@@ -31,33 +33,34 @@ use ttl_core::{Error, ErrorKind, Misfit, ReadBack, Result};
 /// # Ok::<(), Error>(())
 /// ```
 pub trait Codec<T>: Send + Sync {
-    /// The bytes of a value.
+    /// Encodes a value.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if it has none. Nothing is sent then.
+    /// [`ErrorKind::Codec`] if the value cannot be encoded. Nothing is sent then.
     fn encode(&self, value: &T) -> Result<Bytes>;
 
-    /// The value of these bytes.
+    /// Decodes a value.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if they are no such value. The entry stays as it is.
+    /// [`ErrorKind::Codec`] if the bytes are not a valid value of the type. The entry does not change.
     fn decode(&self, bytes: Bytes) -> Result<T>;
 
     /// Returns whether [`Codec::decode`] can fail. Defaults to `true`.
     ///
-    /// A collection refreshes only what it could decode (R1). If decoding never fails, a get that refreshes is one request
-    /// instead of two.
+    /// A collection refreshes an entry only if it could decode the value (R1). If decoding never fails, a get
+    /// that refreshes takes one request instead of two.
     fn can_fail(&self) -> bool {
         true
     }
 }
 
-/// Values as JSON text, by serde.
+/// The JSON codec: values as JSON text, by serde.
 ///
-/// NaN and infinity are refused, because JSON would turn them into `null`, and so are more than 120 levels of
-/// nesting (an `Option` or a newtype is one, a struct or tuple variant is two). A value with map keys that are not text is
-/// decoded before it is stored, and refused if the type cannot read it: under `flatten` or a tag, serde forgets the type
-/// of such a key.
+/// NaN and infinity are rejected, because JSON would turn them into `null`. More than 120 levels of nesting
+/// are rejected too: an `Option` or a newtype is one level, a struct or tuple variant is two.
+///
+/// A value with map keys that are not text is decoded before it is stored, and rejected if the type cannot
+/// read it. The reason is that serde loses the type of such a key under `flatten` or a tag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json;
 
@@ -78,7 +81,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
     }
 }
 
-/// Bytes as they are: for [`Bytes`], `Vec<u8>` and `String`.
+/// The identity codec: bytes are stored unchanged. For [`Bytes`], `Vec<u8>` and `String`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Raw;
 
@@ -116,7 +119,7 @@ impl Codec<String> for Raw {
     }
 
     fn decode(&self, bytes: Bytes) -> Result<String> {
-        // The source's own text holds no byte of the value.
+        // The message of the source contains no byte of the value.
         String::from_utf8(bytes.into())
             .map_err(|error| no_fit::<String>("UTF-8").with_source(error.utf8_error()))
     }
@@ -136,7 +139,7 @@ pub(crate) fn no_fit<T>(form: &str) -> Error {
     )
 }
 
-/// The error of a value that its own type cannot read back.
+/// Returns the error for a value that its type cannot read back.
 pub(crate) fn unreadable<T>(error: &Error) -> Error {
     let refused = Error::new(
         ErrorKind::Codec,

@@ -1,4 +1,4 @@
-//! `KeyPages`: the keys of a collection, or the plain ones, page by page.
+//! `KeyPages`: paged listings of the keys of a collection, or of plain keys.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -8,12 +8,14 @@ use ttl_core::{Cursor, DeleteOptions, Projection, Result, Returning};
 use crate::listing::Listing;
 use crate::space::{Space, found};
 
-/// Lists keys page by page. Nothing is sent before [`KeyPages::next_page`].
+/// A paged listing of keys. Nothing is sent before [`KeyPages::next_page`].
 ///
-/// Every entry that is live throughout the listing appears, no expired one does (S1); whether a key can appear
-/// twice, and in which order they come, is the driver's to say. The key of an entry that cannot be read appears too, so
-/// that it can be found and deleted (S4). Nothing is refreshed. `Debug` prints neither the prefix nor the cursor's text. Whether a store can list at
-/// all is in [`Capabilities::scan`](ttl_core::Capabilities::scan).
+/// Every entry that is live throughout the listing appears, and no expired entry does (S1). The driver
+/// decides on the order of the keys, and on whether a key can appear twice. The key of an unreadable entry
+/// appears too, so that the entry can be found and deleted (S4). Listing refreshes nothing.
+///
+/// `Debug` prints neither the prefix nor the text of the cursor.
+/// [`Capabilities::scan`](ttl_core::Capabilities::scan) says whether a store can list its keys.
 ///
 /// ```
 /// # use ttl_store::{Raw, Ttl};
@@ -43,31 +45,33 @@ impl KeyPages {
         Self(Listing::new(space))
     }
 
-    /// Only keys that begin with this, literally (S2).
+    /// Sets the prefix: only keys that begin with it are listed. The prefix is literal text, not a pattern
+    /// (S2).
     pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.0.prefix = prefix.into();
         self
     }
 
-    /// At most so many keys a page, instead of 100.
+    /// Sets the maximum number of keys in a page. Defaults to 100.
     pub fn with_limit(mut self, limit: NonZeroUsize) -> Self {
         self.0.limit = limit;
         self
     }
 
-    /// Goes on where an earlier listing of the same place with the same prefix was.
+    /// Sets the cursor, to continue an earlier listing of the same keys with the same prefix.
     pub fn with_cursor(mut self, cursor: Cursor) -> Self {
         self.0.cursor = Some(cursor);
         self
     }
 
-    /// Returns how many keys the rest of the listing has.
+    /// Counts the keys of the rest of the listing.
     ///
-    /// Cost: a scan of the store, see [`TtlStore::scan`](ttl_core::TtlStore::scan). The number is of no single moment:
-    /// entries that come or end meanwhile may count or not, and a key that a driver lists twice counts twice.
+    /// Cost: a scan of the store, see [`TtlStore::scan`](ttl_core::TtlStore::scan). The count is not a
+    /// snapshot: entries that are created or expire meanwhile may be counted or not, and a key that a driver
+    /// lists twice counts twice.
     ///
     /// # Errors
-    /// As [`KeyPages::next_page`].
+    /// The errors of [`KeyPages::next_page`].
     pub async fn count(mut self) -> Result<u64> {
         let mut count = 0;
         while let Some(page) = self.next_page().await? {
@@ -76,10 +80,12 @@ impl KeyPages {
         Ok(count)
     }
 
-    /// Deletes every entry of the rest of the listing, and returns how many live ones were deleted.
+    /// Deletes every entry of the rest of the listing, and returns the number of live entries that were
+    /// deleted.
     ///
-    /// What is live throughout the call is deleted, unreadable entries included; what others write meanwhile may stay.
-    /// With [`KeyPages::with_prefix`] this deletes by prefix, without it clears a collection.
+    /// Entries that are live throughout the call are deleted, unreadable entries included. Entries that
+    /// others write meanwhile may remain. With [`KeyPages::with_prefix`] this deletes by prefix; without it,
+    /// this clears a collection.
     ///
     /// Cost: a scan of the store, and a batch of deletes for each page.
     ///
@@ -93,8 +99,8 @@ impl KeyPages {
     /// ```
     ///
     /// # Errors
-    /// As [`KeyPages::next_page`], and the first failure of a delete. What was deleted before it stays deleted; call
-    /// again to go on.
+    /// The errors of [`KeyPages::next_page`], and the first failure of a delete. Entries that were deleted
+    /// before the error stay deleted; call again to continue.
     pub async fn delete_all(mut self) -> Result<u64> {
         let mut deleted = 0;
         while let Some(page) = self.next_page().await? {
@@ -107,23 +113,24 @@ impl KeyPages {
         Ok(deleted)
     }
 
-    /// Where the next page starts, to be kept and handed to [`KeyPages::with_cursor`] later; `None` before the
-    /// first page and after the last.
+    /// Returns the position of the next page, to be stored and passed to [`KeyPages::with_cursor`] later.
+    /// `None` before the first page and after the last.
     #[must_use]
     pub const fn cursor(&self) -> Option<&Cursor> {
         self.0.cursor.as_ref()
     }
 
-    /// The next page, or `None` after the last.
+    /// Returns the next page, or `None` after the last.
     ///
-    /// A page of a collection is full unless it is the last one. A page of plain keys can be shorter where
-    /// collections share the store, because their keys are passed over; it is never empty. After an error the
-    /// same page can be asked for again.
+    /// A page of a collection is full unless it is the last one. A page of plain keys can be shorter if
+    /// collections share the store, because their keys are skipped; it is never empty. After an error, the
+    /// same page can be requested again.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) if the store cannot list its keys;
-    /// [`ErrorKind::InvalidCursor`](ttl_core::ErrorKind::InvalidCursor) for a cursor from elsewhere (S3); the
-    /// backend's failures.
+    /// * [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) if the store cannot list its keys.
+    /// * [`ErrorKind::InvalidCursor`](ttl_core::ErrorKind::InvalidCursor) for a cursor of another listing
+    ///   (S3).
+    /// * The backend's failures.
     pub async fn next_page(&mut self) -> Result<Option<Vec<String>>> {
         let page = self.0.next(Projection::Nothing, Returning::empty()).await?;
         Ok(page.map(|page| page.into_iter().map(|(key, _)| key).collect()))

@@ -1,4 +1,4 @@
-//! Leases: locks that end by themselves.
+//! Leases: locks that expire.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use ttl_core::{
 use crate::keys::KeyPages;
 use crate::space::{Space, remaining, unreported};
 
-/// Locks under one name, each held by at most one holder until it is released or ends.
+/// A set of locks under one name. Each lock has at most one holder until it is released or expires.
 ///
-/// Made by [`Store::leases`](crate::Store::leases). Cloning is cheap.
+/// Created by [`Store::leases`](crate::Store::leases). Cloning is cheap.
 ///
 /// ```
 /// # async fn show(store: ttl_store::Store) -> ttl_store::Result<()> {
@@ -35,11 +35,14 @@ use crate::space::{Space, remaining, unreported};
 ///
 /// # What a lease is not
 ///
-/// A lease says who may start, not who is alone. A holder that is paused (by the scheduler, by a network that
-/// hangs) past its deadline does not know, and for that moment two can be at work. There is no fencing number: the
-/// token of a lease is random and has no order. Let the lease save work, and let the thing that must not be done
-/// twice refuse it by itself, with a [`compare_and_swap`](crate::Collection::compare_and_swap) for example. A
-/// backend that loses acknowledged writes (a failover without a synchronous replica) loses leases too.
+/// A lease decides which caller may start. It does not guarantee that the holder is alone. A holder that is
+/// paused past its deadline (by the scheduler, by a network that hangs) does not notice, and for that moment
+/// two holders can be at work.
+///
+/// There is no fencing number: the token of a lease is random and has no order. Use a lease to save work.
+/// Protect an action that must not happen twice with its own check, for example a
+/// [`compare_and_swap`](crate::Collection::compare_and_swap). A backend that loses acknowledged writes (a
+/// failover without a synchronous replica) also loses leases.
 #[derive(Clone, Debug)]
 pub struct Leases {
     space: Space,
@@ -60,18 +63,21 @@ impl Leases {
         .with_backend(capabilities.backend))
     }
 
-    /// Acquires the lease if it is free; [`Outcome::Refused`] if it is held. Of many callers exactly one gets it (C1).
+    /// Acquires the lease if it is free. Returns [`Outcome::Refused`] if it is held. Of many callers, exactly
+    /// one acquires it (C1).
     ///
-    /// Nothing is waited for. Dropping the future may leave a lease behind that nobody holds; it ends by itself.
+    /// Does not wait for a lease that is held. Dropping the future may leave a lease without a holder; it
+    /// expires after its TTL.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`]; the backend's failures. After [`ErrorKind::OutcomeUnknown`] the lease may be
-    /// taken, by nobody; it ends by itself.
+    /// * [`ErrorKind::InvalidKey`].
+    /// * The backend's failures. After [`ErrorKind::OutcomeUnknown`] the lease may be taken without a holder;
+    ///   it expires after its TTL.
     pub fn acquire(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Outcome<Lease>>> + Send {
         let key = self.space.key(key);
         async move {
             let key = key?;
-            // A value that no one wrote before makes a version that no one saw before, whatever the driver.
+            // A unique value yields a unique version, whatever the driver.
             let token = Value::from(Version::random().to_string());
             let options = PutOptions::new(self.ttl)
                 .with_condition(Condition::IfAbsent)
@@ -86,21 +92,22 @@ impl Leases {
         }
     }
 
-    /// How long a lease lives after it was acquired or renewed.
+    /// Returns the lifetime of a lease after it was acquired or renewed.
     #[must_use]
     pub const fn ttl(&self) -> Ttl {
         self.ttl
     }
 
-    /// Lists what is held, page by page.
+    /// Lists the keys of the leases that are held, page by page.
     pub fn keys(&self) -> KeyPages {
         KeyPages::new(self.space.clone())
     }
 }
 
-/// A lease that was acquired. It is held until it is released, or ends, whichever comes first.
+/// An acquired lease. It is held until it is released or expires, whichever comes first.
 ///
-/// Dropping it releases nothing: that would need I/O, which a drop cannot wait for. It then ends by itself.
+/// Dropping it does not release it, because that would need I/O, which a drop cannot wait for. A dropped
+/// lease expires at its deadline.
 #[derive(Debug)]
 #[must_use = "a lease that is dropped stays taken until it ends; release it"]
 pub struct Lease {
@@ -111,13 +118,14 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Holds it for the whole TTL from now on, never shorter than before.
+    /// Renews the lease: moves its deadline to the full TTL from now, unless it is already later.
     ///
-    /// [`Outcome::Applied`] has the new deadline. [`Outcome::Absent`] (it ended) and [`Outcome::Refused`] (it ended
-    /// and someone else holds it) say that it is lost: stop working.
+    /// [`Outcome::Applied`] contains the new deadline. [`Outcome::Absent`] (the lease has expired) and
+    /// [`Outcome::Refused`] (it has expired and has another holder) mean that the lease is lost. Stop working
+    /// then.
     ///
     /// # Errors
-    /// The backend's failures. The lease may then be held still, until [`Lease::deadline`] at least.
+    /// The backend's failures. The lease may then still be held, at least until [`Lease::deadline`].
     pub async fn renew(&mut self) -> Result<Outcome<Deadline>> {
         let options = ExpireOptions::new().with_guard(Guard::IfLater).with_if_version(self.version);
         let to = ExpiryChange::Set(self.leases.ttl.into());
@@ -126,13 +134,15 @@ impl Lease {
         Ok(outcome.map(|renewed| renewed.deadline))
     }
 
-    /// Gives it back, so that others need not wait for its end.
+    /// Releases the lease, so that others need not wait until it expires. Never changes a lease of another
+    /// holder.
     ///
-    /// [`Outcome::Applied`] says that it was held until now; [`Outcome::Absent`] and [`Outcome::Refused`] that it
-    /// was lost before, and that the work may not have been alone. Never touches a lease of someone else.
+    /// [`Outcome::Applied`] means that the lease was held until now. [`Outcome::Absent`] and
+    /// [`Outcome::Refused`] mean that it was lost before, and that another holder may have worked at the same
+    /// time.
     ///
     /// # Errors
-    /// The backend's failures; release it again, or let it end by itself.
+    /// The backend's failures. Release it again, or let it expire.
     pub async fn release(&mut self) -> Result<Outcome<()>> {
         let options = DeleteOptions::new().with_if_version(self.version);
         let outcome = self.leases.space.driver.delete(&self.key, options).await?;
@@ -140,7 +150,7 @@ impl Lease {
         Ok(outcome.map(|_| ()))
     }
 
-    /// Asks the store whether the lease is held still.
+    /// Checks with the store whether the lease is still held.
     ///
     /// # Errors
     /// The backend's failures.
@@ -150,18 +160,20 @@ impl Lease {
         Ok(entry.is_some_and(|entry| entry.version == Some(self.version)))
     }
 
-    /// When it ends, as the store said last; long past once it is known to be lost or released.
+    /// Returns the deadline that the store reported last. Once the lease is known to be lost or released,
+    /// this is an instant long past.
     #[must_use]
     pub const fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    /// How long it has left by the store's clock, as this process knows it. Asks nobody; zero once it has ended.
+    /// Returns the remaining lifetime by the store's clock, as far as this process knows it. Sends no
+    /// request. Zero once the lease has expired.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         remaining(self.deadline, self.leases.space.driver.now())
     }
 }
 
-/// The deadline of a lease that is not held any more.
+/// The deadline of a lease that is no longer held.
 const GONE: Deadline = Deadline::from_epoch_millis(0);

@@ -1,4 +1,4 @@
-//! `Registry`: which driver a URL means.
+//! `Registry`: the drivers by URL scheme.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use ttl_core::{Error, ErrorKind, Result};
 
 use crate::Store;
 
-/// Connects to the store that a URL names, with the drivers that this build has; see [`Registry`] for the schemes.
+/// Connects to the store that a URL names, with the drivers of this build. See [`Registry`] for the schemes.
 ///
 /// ```
 /// # async fn show() -> ttl_store::Result<()> {
@@ -18,36 +18,37 @@ use crate::Store;
 /// # }
 /// ```
 ///
-/// What a driver does before it hands out a store, so that what cannot work is an error here and not of the first
-/// operation:
+/// Each driver checks its configuration before it returns a store. An invalid setup is therefore an error of
+/// this call, not of the first operation:
 ///
-/// | driver | what it does |
+/// | driver | checks |
 /// |---|---|
 /// | memory | nothing that could fail |
-/// | Redis, Valkey | connects, with the credentials and the database, and looks whether the server has what the driver needs |
-/// | DynamoDB | asks for the region and the credentials, and looks at the table by one request, if it may; with `table=lazy` in the URL nothing |
-/// | ScyllaDB, Cassandra | connects, looks at keyspace and table, or makes them, and prepares every statement |
+/// | Redis, Valkey | connects, with the credentials and the database, and checks that the server has the features that the driver needs |
+/// | DynamoDB | resolves the region and the credentials, and checks the table by one request, if it is permitted to; nothing with `table=lazy` in the URL |
+/// | ScyllaDB, Cassandra | connects, checks keyspace and table or creates them, and prepares every statement |
 ///
 /// # Errors
-/// [`ErrorKind::InvalidConfig`] for a URL that no driver of this build takes, and what the driver says: mostly
-/// [`ErrorKind::InvalidConfig`], [`ErrorKind::Unavailable`] and [`ErrorKind::PermissionDenied`]. No error prints the
-/// URL.
+/// * [`ErrorKind::InvalidConfig`] if no driver of this build accepts the URL.
+/// * The driver's errors: mostly [`ErrorKind::InvalidConfig`], [`ErrorKind::Unavailable`] and
+///   [`ErrorKind::PermissionDenied`].
+///
+/// No error prints the URL.
 pub async fn connect(url: &str) -> Result<Store> {
     Registry::default().connect(url).await
 }
 
-/// Schemes of URLs, and the drivers that they mean.
+/// URL schemes and their drivers.
 ///
-/// The default registry has one entry for each scheme below; a driver from elsewhere joins with a scheme of its
-/// own.
+/// The default registry has one entry for each scheme below. Any other driver joins with its own scheme.
 ///
 /// | scheme | feature | driver |
 /// |---|---|---|
-/// | `memory:` | `memory` (default) | this process's memory; each call makes a store of its own |
+/// | `memory:` | `memory` (default) | this process's memory; each call creates a separate store |
 /// | `redis://`, `rediss://` (TLS), `redis+unix://` | `redis` | Redis |
 /// | `valkey://`, `valkeys://` (TLS), `valkey+unix://` | `redis` | Valkey, by the same driver |
-/// | `dynamodb://TABLE` | `dynamodb` | Amazon DynamoDB; `table=ensure` in the query makes the table |
-/// | `scylla://HOST/KEYSPACE/TABLE`, `cassandra://` | `scylla` | ScyllaDB and Apache Cassandra, by the same driver; `ensure_schema=true` in the query makes the table |
+/// | `dynamodb://TABLE` | `dynamodb` | Amazon DynamoDB; `table=ensure` in the query creates the table |
+/// | `scylla://HOST/KEYSPACE/TABLE`, `cassandra://` | `scylla` | ScyllaDB and Apache Cassandra, by the same driver; `ensure_schema=true` in the query creates the table |
 ///
 /// ```
 /// use std::sync::Arc;
@@ -76,19 +77,21 @@ type Connecting = Pin<Box<dyn Future<Output = Result<Store>> + Send>>;
 #[derive(Clone)]
 enum Scheme {
     Known(Arc<dyn Fn(String) -> Connecting + Send + Sync>),
-    /// The feature that would know it.
+    /// The scheme is known, but this feature is off.
     Off(&'static str),
 }
 
 impl Registry {
-    /// A registry without any scheme.
+    /// Creates a registry without schemes.
     #[must_use]
     pub const fn empty() -> Self {
         Self { schemes: BTreeMap::new() }
     }
 
-    /// Adds a scheme (what stands before the first `:`, in any case), or replaces it. The function gets the whole
-    /// URL; it should refuse what it does not understand, and print no passwords.
+    /// Adds a scheme, or replaces it. The scheme is the text before the first `:`, in any case.
+    ///
+    /// The function receives the whole URL. It should reject unknown parts of the URL, and must not print
+    /// passwords.
     #[must_use]
     pub fn with<F, R>(mut self, scheme: impl AsRef<str>, connect: F) -> Self
     where
@@ -100,7 +103,7 @@ impl Registry {
         self
     }
 
-    /// The schemes that are known and can be used in this build, in alphabetical order.
+    /// Returns the schemes that are known and can be used in this build, in alphabetical order.
     pub fn schemes(&self) -> impl Iterator<Item = &str> {
         self.schemes
             .iter()
@@ -111,8 +114,8 @@ impl Registry {
     /// Connects to the store that a URL names.
     ///
     /// # Errors
-    /// As [`connect`]. A scheme whose feature is off is [`ErrorKind::InvalidConfig`] and names the feature; an
-    /// unknown one lists those that are known.
+    /// The errors of [`connect`]. A scheme whose feature is off is [`ErrorKind::InvalidConfig`], and the
+    /// error names the feature. The error for an unknown scheme lists the known ones.
     pub async fn connect(&self, url: &str) -> Result<Store> {
         let Some(name) = scheme_of(url) else {
             return Err(self.refuse("the URL begins with no scheme"));
@@ -136,15 +139,15 @@ impl Registry {
         Error::new(ErrorKind::InvalidConfig, format!("{problem}; the known schemes are {known}"))
     }
 
-    /// Schemes that this crate knows, as long as nothing was added for them: their feature is off.
+    /// Adds schemes that this crate knows but whose feature is off, until a driver is added for them.
     pub(crate) fn off(mut self, feature: &'static str, schemes: &[&str]) -> Self {
         self.schemes.extend(schemes.iter().map(|scheme| ((*scheme).to_owned(), Scheme::Off(feature))));
         self
     }
 }
 
-/// What stands before the first `:`, in lower case, if it can be a scheme. What cannot may be a password, and is
-/// not printed.
+/// Returns the text before the first `:`, in lower case, if it can be a scheme. Other text may be a password,
+/// and is not printed.
 fn scheme_of(url: &str) -> Option<String> {
     let (scheme, _) = url.split_once(':')?;
     let fits = scheme.starts_with(|first: char| first.is_ascii_alphabetic())

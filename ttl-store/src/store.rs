@@ -1,4 +1,4 @@
-//! `Store`: what a program holds.
+//! `Store`: the entry point of the crate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,61 +12,67 @@ use crate::lease::Leases;
 use crate::place::{Place, Shape};
 use crate::space::Space;
 
-/// A store of entries that expire: any driver, held as one type.
+/// A store of entries that expire, independent of the driver behind it.
 ///
-/// It is made by [`connect`](crate::connect), or from a driver by [`Store::new`]. Cloning is cheap; clones are the
-/// same store.
+/// Created by [`connect`](crate::connect), or from a driver by [`Store::new`]. Cloning is cheap; clones share
+/// the same store.
 ///
-/// Its own methods work on plain keys and take every expiry by hand. [`Store::records`], [`Store::blobs`] and
-/// [`Store::counters`] make typed collections, which hold a lifetime and a refresh policy; [`Store::leases`] makes
-/// locks that end. Plain keys, collections and leases never see each other's entries: a plain key is stored as it
-/// is (with a leading `@` doubled), a collection's as `@r:name:key` (records), `@b:…` (blobs), `@n:…` (counters) or
-/// `@l:…` (leases).
+/// The methods of `Store` work on plain keys and take every expiry explicitly. [`Store::records`],
+/// [`Store::blobs`] and [`Store::counters`] create typed collections, which have a lifetime and a refresh
+/// policy. [`Store::leases`] creates locks that expire.
+///
+/// Plain keys, collections and leases never see each other's entries. A plain key is stored unchanged, except
+/// that a leading `@` is doubled. A key of a collection is stored as `@r:name:key` (records), `@b:…` (blobs),
+/// `@n:…` (counters) or `@l:…` (leases).
 #[derive(Clone)]
 pub struct Store {
     pub(crate) space: Space,
 }
 
 impl Store {
-    /// A store on this driver.
+    /// Creates a store on the driver.
     #[must_use]
     pub fn new(driver: impl TtlStore) -> Self {
         Self::from(Arc::new(driver) as Arc<dyn TtlStore>)
     }
 
-    /// The driver, for what the forms here do not offer.
+    /// Returns the driver, for operations that `Store` and its collections do not offer.
     #[must_use]
     pub fn driver(&self) -> &Arc<dyn TtlStore> {
         &self.space.driver
     }
 
-    /// What the driver promises.
+    /// Returns the capabilities of the driver.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.space.driver.capabilities()
     }
 
-    /// The time by the clock that decides about visibility, as well as this process knows it.
+    /// Returns the current time of the clock that decides whether an entry is visible, as far as this process
+    /// knows it.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.space.driver.now()
     }
 
-    /// Asks the backend whether it serves reads now: for health checks.
+    /// Checks whether the backend serves reads. Intended for health checks.
     ///
-    /// Cost: one read of a key that does not exist, with the rights that a read needs.
+    /// Cost: one read of a key that does not exist. It needs the same permissions as any read.
     ///
     /// # Errors
-    /// What a [`Store::get`] would answer: [`Unavailable`](ttl_core::ErrorKind::Unavailable),
-    /// [`Timeout`](ttl_core::ErrorKind::Timeout), [`PermissionDenied`](ttl_core::ErrorKind::PermissionDenied) and so on.
+    /// The errors of [`Store::get`]: [`Unavailable`](ttl_core::ErrorKind::Unavailable),
+    /// [`Timeout`](ttl_core::ErrorKind::Timeout), [`PermissionDenied`](ttl_core::ErrorKind::PermissionDenied)
+    /// and so on.
     pub async fn ping(&self) -> Result<()> {
         let key = Key::new("@ping")?;
         let answer = self.space.driver.get(&key, GetOptions::nothing()).await;
         answer.map(|_| ()).map_err(|error| error.with_operation("ping"))
     }
 
-    /// A collection of structs, kept field by field. `ttl` is how long an entry lives after it was created or
-    /// refreshed. A name is 1 to 128 bytes without `:`.
+    /// Begins a collection of structs, which are stored field by field.
+    ///
+    /// `ttl` is the lifetime of an entry after it was created or refreshed. A name has 1 to 128 bytes and
+    /// contains no `:`.
     ///
     /// ```
     /// # use ttl_store::{Actions, RefreshPolicy, Store, Ttl};
@@ -88,7 +94,7 @@ impl Store {
         CollectionBuilder::new(self.space.driver.clone(), Shape::Records, name.into(), ttl, AsRecord)
     }
 
-    /// A collection of values that are kept as one blob each, written by a [`Codec`](crate::Codec).
+    /// Begins a collection of values. Each value is stored as one blob, encoded by a [`Codec`](crate::Codec).
     ///
     /// ```
     /// # use ttl_store::{Json, Store, Ttl};
@@ -108,8 +114,10 @@ impl Store {
         CollectionBuilder::new(self.space.driver.clone(), Shape::Blobs, name.into(), ttl, AsBlob(codec))
     }
 
-    /// A collection of numbers that are added to. By default a counter's window begins with its first addition and
-    /// ends `ttl` later, whatever is added in between; a policy that names ARITHMETIC makes it slide.
+    /// Begins a collection of counters.
+    ///
+    /// By default, a counter's window begins with its first addition and ends `ttl` later. Later additions do
+    /// not move the end. A policy that names ARITHMETIC makes the window slide.
     ///
     /// ```
     /// # use ttl_store::{Store, Ttl};
@@ -125,11 +133,12 @@ impl Store {
         CollectionBuilder::new(self.space.driver.clone(), Shape::Counters, name.into(), ttl, AsCount)
     }
 
-    /// Locks that end by themselves `ttl` after they were acquired or renewed.
+    /// Creates leases: locks that expire `ttl` after they were acquired or renewed.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) for a bad name;
-    /// [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) by a store without conditions.
+    /// * [`ErrorKind::InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) if the name is invalid.
+    /// * [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) if the store does not support
+    ///   conditions.
     pub fn leases(&self, name: impl AsRef<str>, ttl: Ttl) -> Result<Leases> {
         let place = Place::collection(Shape::Leases, name.as_ref())?;
         Leases::new(Space { driver: self.space.driver.clone(), place }, ttl)
