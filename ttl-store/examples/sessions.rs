@@ -22,7 +22,7 @@ struct Session {
     views: u32,
 }
 
-/// Lives for 2 s after its last use, and no longer than 12 h altogether.
+/// Shows a session that lives for 2 s after its last use, and for at most 12 h altogether.
 async fn session(store: &Store, run: &str) -> Result<()> {
     let sessions = store
         .records::<Session>(format!("example/{run}/sessions"), Ttl::seconds(2))
@@ -57,7 +57,7 @@ async fn session(store: &Store, run: &str) -> Result<()> {
     Ok(())
 }
 
-/// Lives for 2 s whatever happens, and is taken once.
+/// Shows a token that lives for 2 s regardless of its use, and can be taken once.
 async fn reset_token(store: &Store, run: &str) -> Result<()> {
     let tokens =
         store.blobs::<String, _>(format!("example/{run}/reset-tokens"), Ttl::seconds(2), Raw).build()?;
@@ -79,7 +79,7 @@ async fn reset_token(store: &Store, run: &str) -> Result<()> {
     Ok(())
 }
 
-/// Allows three attempts in a window of 2 s that begins with the first.
+/// Shows a throttle: three attempts in a window of 2 s that begins with the first.
 async fn throttle(store: &Store, run: &str) -> Result<()> {
     let attempts = store.counters(format!("example/{run}/logins"), Ttl::seconds(2)).build()?;
     let attempt = async || -> Result<String> {
@@ -111,7 +111,7 @@ async fn wait(start: Instant, seconds: u64) {
 
 async fn run(url: &str) -> Result<()> {
     let store = ttl_store::connect(url).await?;
-    // Names that no other run has; all that is written here ends by itself.
+    // Each run has unique names, and all of its entries expire.
     let run = Version::random().to_string();
     session(&store, &run).await?;
     reset_token(&store, &run).await?;

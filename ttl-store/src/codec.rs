@@ -126,7 +126,7 @@ impl Codec<String> for Raw {
 }
 
 pub(crate) fn no_form<T>(form: &str) -> Error {
-    Error::new(ErrorKind::Codec, format!("a {} cannot be written as {form}", std::any::type_name::<T>()))
+    Error::new(ErrorKind::Codec, format!("cannot encode a {} as {form}", std::any::type_name::<T>()))
 }
 
 pub(crate) fn no_fit<T>(form: &str) -> Error {
@@ -134,7 +134,7 @@ pub(crate) fn no_fit<T>(form: &str) -> Error {
     Error::new(
         ErrorKind::Codec,
         format!(
-            "what is stored is not the {form} of a {name}; read it as the type that wrote it, or delete it"
+            "the stored entry is not the {form} of a {name}; read it as the type that wrote it, or delete it"
         ),
     )
 }

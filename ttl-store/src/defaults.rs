@@ -1,4 +1,4 @@
-//! `Defaults`: a lifetime and a policy for many collections of one store.
+//! `Defaults`: a shared lifetime and policy for many collections of one store.
 
 use ttl_core::{RefreshPolicy, Result, Ttl};
 
@@ -6,8 +6,8 @@ use crate::builder::CollectionBuilder;
 use crate::format::{AsBlob, AsCount, AsRecord};
 use crate::{Codec, Format, Leases, Store};
 
-/// Makes collections that share a lifetime, a refresh policy and a cap. Each can be changed on the collection's own
-/// builder.
+/// Creates collections that share a lifetime, a refresh policy and a cap. Each setting can be changed on a
+/// collection's builder.
 ///
 /// ```
 /// # use ttl_store::{Actions, Json, RefreshPolicy, Store, Ttl};
@@ -31,26 +31,26 @@ pub struct Defaults {
 }
 
 impl Store {
-    /// Returns defaults for collections: how long entries live after they were created or refreshed.
+    /// Returns defaults for collections. `ttl` is the lifetime of an entry after it was created or refreshed.
     pub fn with_defaults(&self, ttl: Ttl) -> Defaults {
         Defaults { store: self.clone(), ttl, policy: None, max: None }
     }
 }
 
 impl Defaults {
-    /// Sets the refresh policy, as [`CollectionBuilder::refresh`].
+    /// Sets the refresh policy, as [`CollectionBuilder::refresh`] does.
     pub const fn refresh(mut self, policy: RefreshPolicy) -> Self {
         self.policy = Some(policy);
         self
     }
 
-    /// Sets the cap, as [`CollectionBuilder::max_lifetime`].
+    /// Sets the cap, as [`CollectionBuilder::max_lifetime`] does.
     pub const fn max_lifetime(mut self, max: Ttl) -> Self {
         self.max = Some(max);
         self
     }
 
-    /// Begins a collection of structs, as [`Store::records`].
+    /// Creates a builder for a collection of structs, as [`Store::records`] does.
     pub fn records<T>(&self, name: impl Into<String>) -> CollectionBuilder<T, AsRecord>
     where
         AsRecord: Format<T>,
@@ -58,7 +58,7 @@ impl Defaults {
         self.apply(self.store.records(name, self.ttl))
     }
 
-    /// Begins a collection of blobs, as [`Store::blobs`].
+    /// Creates a builder for a collection of blobs, as [`Store::blobs`] does.
     pub fn blobs<T, C: Codec<T>>(
         &self,
         name: impl Into<String>,
@@ -67,16 +67,16 @@ impl Defaults {
         self.apply(self.store.blobs(name, self.ttl, codec))
     }
 
-    /// Begins a collection of counters, as [`Store::counters`].
+    /// Creates a builder for a collection of counters, as [`Store::counters`] does.
     pub fn counters(&self, name: impl Into<String>) -> CollectionBuilder<i64, AsCount> {
         self.apply(self.store.counters(name, self.ttl))
     }
 
-    /// Makes leases of the default lifetime, as [`Store::leases`]. Policy and cap do not count: a lease is renewed by
-    /// its holder alone.
+    /// Creates leases with the default lifetime, as [`Store::leases`] does. Policy and cap do not apply: only
+    /// its holder renews a lease.
     ///
     /// # Errors
-    /// As [`Store::leases`].
+    /// The errors of [`Store::leases`].
     pub fn leases(&self, name: impl AsRef<str>) -> Result<Leases> {
         self.store.leases(name, self.ttl)
     }

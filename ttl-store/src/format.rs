@@ -1,4 +1,4 @@
-//! Formats: what a collection makes of its values. One type for each kind of collection.
+//! Formats: the stored forms of a collection's values. One type for each kind of collection.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,18 +11,18 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// How a [`Collection`](crate::Collection) keeps values of type `T`. Sealed: to bring bytes of your own, write a
-/// [`Codec`].
+/// The stored form of values of type `T` in a [`Collection`](crate::Collection). Sealed: implement a
+/// [`Codec`] for a custom encoding.
 pub trait Format<T>: sealed::Sealed + Send + Sync {
     /// The kind of every entry.
     #[doc(hidden)]
     const KIND: Kind;
 
-    /// Whether the collection is of no use without patches.
+    /// Whether the collection requires a store that supports patches.
     #[doc(hidden)]
     const NEEDS_PATCH: bool;
 
-    /// Whether [`Format::decode`] can fail on an entry of this kind.
+    /// Returns whether [`Format::decode`] can fail on an entry of this kind.
     #[doc(hidden)]
     fn can_fail(&self) -> bool {
         true
@@ -35,7 +35,7 @@ pub trait Format<T>: sealed::Sealed + Send + Sync {
     fn decode(&self, value: Value) -> Result<T>;
 }
 
-/// A struct or a map becomes a record, field by field, by serde. See [`Records`](crate::Records).
+/// The format of [`Records`](crate::Records): a struct or a map becomes a record, field by field, by serde.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AsRecord;
@@ -59,7 +59,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for AsRecord {
     }
 }
 
-/// A value becomes one blob, by a [`Codec`]. See [`Blobs`](crate::Blobs).
+/// The format of [`Blobs`](crate::Blobs): a value becomes one blob, by a [`Codec`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AsBlob<C>(pub(crate) C);
 
@@ -82,7 +82,8 @@ impl<T, C: Codec<T>> Format<T> for AsBlob<C> {
     }
 }
 
-/// A number becomes a record of one field, so that it can be added to. See [`Counters`](crate::Counters).
+/// The format of [`Counters`](crate::Counters): a number becomes a record of one field, so that it can be
+/// added to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AsCount;
@@ -95,7 +96,7 @@ impl AsCount {
         record.get(Self::FIELD).and_then(JsonValue::as_i64).ok_or_else(|| {
             Error::new(
                 ErrorKind::Codec,
-                "what is stored is no counter; read it as the type that wrote it, or delete it",
+                "the stored entry is not a counter; read it as the type that wrote it, or delete it",
             )
         })
     }

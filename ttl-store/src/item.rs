@@ -1,23 +1,24 @@
-//! `Item`: a value together with what the store says about its entry.
+//! `Item`: a value together with the metadata of its entry.
 
 use std::time::SystemTime;
 
 use ttl_core::{Deadline, Error, Version};
 
-/// A value, and as much of its entry's metadata as was asked for.
+/// A value, and the requested metadata of its entry.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Item<T> {
     /// The value.
     pub value: T,
-    /// The deadline, after the refresh if there was one; where it was wanted.
+    /// The deadline, after the refresh if there was one. Present if requested.
     pub deadline: Option<Deadline>,
-    /// The version, where it was wanted: what a compare-and-swap compares.
+    /// The version, which a compare-and-swap compares. Present if requested.
     pub version: Option<Version>,
-    /// The whole millisecond in which the value was put, or its record created by a patch; where it was wanted. A put over
-    /// a live entry starts it anew, [`Collection::compare_and_swap`](crate::Collection::compare_and_swap) included; patches
-    /// and changes of the deadline keep it (V7). By the store's clock.
+    /// The time at which the value was put, or at which a patch created its record, in whole milliseconds by
+    /// the store's clock. Present if requested. A put over a live entry sets it again,
+    /// [`Collection::compare_and_swap`](crate::Collection::compare_and_swap) included. Patches and changes of
+    /// the deadline keep it (V7).
     pub created_at: Option<SystemTime>,
-    /// Why the refresh that the policy asks for failed, although the read did not (R9).
+    /// The error of a refresh that the policy required and that failed although the read succeeded (R9).
     pub refresh_error: Option<Error>,
 }

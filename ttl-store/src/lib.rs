@@ -49,7 +49,7 @@ pub use self::msgpack::MessagePack;
 pub use self::registry::{Registry, connect};
 pub use self::store::Store;
 
-/// The pages of `docs` for programs: their examples are tried here.
+/// The pages of `docs` for users; their examples run as doctests.
 #[cfg(all(doctest, feature = "memory"))]
 mod pages {
     #[doc = include_str!("../docs/guide.md")]

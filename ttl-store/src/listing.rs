@@ -1,4 +1,4 @@
-//! `Listing`: a scan of a place, page by page; what lists keys and what lists items stand on it.
+//! `Listing`: a scan of a place, page by page; the base of `KeyPages` and `ItemPages`.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -21,8 +21,8 @@ impl Listing {
         Self { space, prefix: String::new(), limit: ScanOptions::DEFAULT_LIMIT, cursor: None, ended: false }
     }
 
-    /// The next page that has a key of this place, or `None` after the last. After an error the same page can be asked
-    /// for again.
+    /// Returns the next page that has a key of this place, or `None` after the last. After an error, the same
+    /// page can be requested again.
     pub(crate) async fn next(
         &mut self,
         projection: Projection,

@@ -1,4 +1,4 @@
-//! `MessagePack`: bytes by serde, and how deep they may be nested.
+//! `MessagePack`: the codec, and its limit of nesting.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -7,17 +7,21 @@ use ttl_core::{Misfit, ReadBack, Result};
 
 use crate::codec::{Codec, no_fit, no_form, unreadable};
 
-/// The most levels of arrays and maps that are decoded. What [`MessagePack`] encodes has at most 120.
+/// The maximum number of levels of arrays and maps that are decoded. Values that [`MessagePack`] encodes have
+/// at most 120.
 const MAX_LEVELS: usize = 128;
 
-/// Values as `MessagePack` bytes, by serde: structs as maps by field name, so that fields can come and go.
+/// The `MessagePack` codec: values as `MessagePack` bytes, by serde. Structs are maps by field name, so that
+/// fields can be added and removed later.
 ///
-/// More than 120 levels of nesting are refused: an `Option` or a newtype is one, a struct or tuple variant is two. Bytes that
-/// are nested deeper than 128 levels are refused before they are decoded, because decoding them could overflow the stack.
-/// A value with map keys that are not text is decoded before it is stored, and refused if the type cannot read it: under
-/// `flatten` or a tag, serde forgets the type of such a key.
+/// More than 120 levels of nesting are rejected: an `Option` or a newtype is one level, a struct or tuple
+/// variant is two. Bytes that are nested deeper than 128 levels are rejected before they are decoded, because
+/// decoding them could overflow the stack.
 ///
-/// Needs the feature `msgpack`.
+/// A value with map keys that are not text is decoded before it is stored, and rejected if the type cannot
+/// read it. The reason is that serde loses the type of such a key under `flatten` or a tag.
+///
+/// Requires the feature `msgpack`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessagePack;
 
@@ -42,7 +46,8 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
     }
 }
 
-/// A marker holds the value itself where that is a small number, and the error would print it.
+/// Removes the marker from an error. A marker contains the value itself if that is a small number, and the
+/// error would print it.
 fn markless(error: rmp_serde::decode::Error) -> rmp_serde::decode::Error {
     use rmp_serde::decode::Error;
     match error {
@@ -51,11 +56,12 @@ fn markless(error: rmp_serde::decode::Error) -> rmp_serde::decode::Error {
     }
 }
 
-/// Returns whether arrays and maps are nested deeper than this, without recursion. The decoder's own limit does not count
-/// enums, and its default overflows the stack. What is cut off or reserved is left for the decoder to refuse.
+/// Returns whether arrays and maps are nested deeper than `most`, without recursion. The decoder's own limit
+/// does not count enums, and its default overflows the stack. Truncated and reserved bytes are left for the
+/// decoder to reject.
 fn levels_exceed(bytes: &[u8], most: usize) -> bool {
     let mut rest = bytes;
-    // How many values are missing in each array or map that has begun.
+    // The number of missing values of each array or map that has begun.
     let mut open: Vec<u64> = Vec::new();
     loop {
         let Some((marker, after)) = rest.split_first() else { return false };
@@ -69,7 +75,7 @@ fn levels_exceed(bytes: &[u8], most: usize) -> bool {
             }
             continue;
         }
-        // A value has ended, and with it each container whose last one it was.
+        // A value has ended, and with it each container whose last value it was.
         while let Some(missing) = open.last_mut() {
             *missing -= 1;
             if *missing > 0 {
@@ -83,8 +89,8 @@ fn levels_exceed(bytes: &[u8], most: usize) -> bool {
     }
 }
 
-/// Returns how many bytes follow a marker before the next one, and how many values a container holds. `None` for what
-/// does not exist or is cut off.
+/// Returns how many bytes follow a marker before the next one, and how many values a container has. `None`
+/// for a reserved marker or truncated bytes.
 fn extent(marker: u8, after: &[u8]) -> Option<(usize, u64)> {
     let length = |width: usize| {
         let bytes = after.get(..width)?;
@@ -100,7 +106,7 @@ fn extent(marker: u8, after: &[u8]) -> Option<(usize, u64)> {
         0xc4 | 0xd9 => bytes(1, 0),
         0xc5 | 0xda => bytes(2, 0),
         0xc6 | 0xdb => bytes(4, 0),
-        // An extension has one byte more for its type.
+        // An extension has one more byte for its type.
         0xc7 => bytes(1, 1),
         0xc8 => bytes(2, 1),
         0xc9 => bytes(4, 1),
@@ -212,7 +218,7 @@ mod tests {
         let everything: BTreeMap<_, _> = everything.into_iter().collect();
         let bytes = rmp_serde::to_vec_named(&everything).unwrap();
         assert!(!levels_exceed(&bytes, 2) && levels_exceed(&bytes, 1));
-        // The deep part comes last: it is found only by who passes over all the rest rightly.
+        // The deep part comes last, so it is found only if everything before it is skipped correctly.
         let deep = [b"\x92", &bytes[..], &[0x91; 10], b"\x01"].concat();
         assert!(levels_exceed(&deep, 10) && !levels_exceed(&deep, 11));
         let extensions = b"\x98\xd4\x01a\xd5\x01ab\xd6\x01abcd\xd7\x01abcdefgh\xd8\x01abcdefghabcdefgh\xc7\x01\x01a\xc8\0\x01\x01a\xc9\0\0\0\x01\x01a";

@@ -1,20 +1,20 @@
-//! Where entries live: how plain keys and the names of collections keep their entries apart (K2).
+//! Places: how the keys of collections and plain keys are kept apart (K2).
 
 use std::fmt;
 use std::sync::Arc;
 
 use ttl_core::{Error, ErrorKind, Key, Result};
 
-/// What every collection's keys begin with. A plain key that begins with it gets it once more.
+/// The first character of every collection's keys. A leading one in a plain key is doubled.
 const MARK: char = '@';
 
-/// What ends a collection's name, and may not occur in it.
+/// The terminator of a collection's name; a name may not contain it.
 const END: char = ':';
 
-/// The longest name of a collection, in bytes: it leaves most of a key to the program.
+/// The maximum length of a collection's name, in bytes. It leaves most of a key to the program.
 const MAX_NAME_BYTES: usize = 128;
 
-/// What a collection holds. Each shape has room of its own, so that a lease and a record may share a name.
+/// The kind of a collection. Each has separate keys, so a lease and a record may share a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Records,
@@ -34,11 +34,11 @@ impl Shape {
     }
 }
 
-/// The room of one collection, or of the plain keys.
+/// The keys of one collection, or the plain keys.
 ///
-/// Plain keys are stored as they are, except that a leading `@` is doubled. A collection's keys are stored as
-/// `@`, the shape's letter, `:`, name, `:`, key. The name holds no `:`, so no such prefix begins another one, and
-/// the letter is no `@`, so no plain key begins with one.
+/// Plain keys are stored unchanged, except that a leading `@` is doubled. A collection's keys are stored as
+/// `@`, the shape's letter, `:`, name, `:`, key. The name contains no `:`, so no such prefix begins another
+/// one. The letter is never `@`, so no plain key begins with such a prefix.
 #[derive(Clone)]
 pub(crate) enum Place {
     Plain,
@@ -48,18 +48,18 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) fn collection(shape: Shape, name: &str) -> Result<Self> {
         let problem = if name.is_empty() {
-            "is empty; name it".to_owned()
+            "is empty; at least 1 byte is required".to_owned()
         } else if name.len() > MAX_NAME_BYTES {
             format!("has {} bytes; at most {MAX_NAME_BYTES} are allowed", name.len())
         } else if name.contains(END) {
-            format!("is {name:?}; {END:?} ends a name and may not occur in it, use '.' or '/'")
+            format!("is {name:?}; a name must not contain {END:?}, use '.' or '/' instead")
         } else {
             return Ok(Self::Collection(format!("{MARK}{}{END}{name}{END}", shape.letter()).into()));
         };
         Err(Error::new(ErrorKind::InvalidConfig, format!("the collection's name {problem}")))
     }
 
-    /// The key as it is stored.
+    /// Returns the key as it is stored.
     pub(crate) fn seal(&self, key: &str) -> Result<Key> {
         let room = Key::MAX_BYTES - self.overhead(key);
         if key.is_empty() || key.len() > room {
@@ -82,7 +82,7 @@ impl Place {
         }
     }
 
-    /// The program's own key; `None` if the stored one is of another place.
+    /// Returns the program's key, or `None` if the stored one belongs to another place.
     pub(crate) fn open(&self, stored: &Key) -> Option<String> {
         let stored = stored.as_str();
         match self {
@@ -95,7 +95,7 @@ impl Place {
         }
     }
 
-    /// What the stored keys begin with whose own keys begin with this.
+    /// Returns the prefix of the stored keys whose program keys begin with `prefix`.
     pub(crate) fn prefix(&self, prefix: &str) -> String {
         match self {
             Self::Plain if prefix.starts_with(MARK) => format!("{MARK}{prefix}"),

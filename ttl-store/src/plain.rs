@@ -1,4 +1,4 @@
-//! The everyday forms of `Store`, on plain keys: every expiry is said by hand, nothing is refreshed by itself.
+//! The methods of `Store` on plain keys: every expiry is explicit, and nothing is refreshed automatically.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::keys::KeyPages;
 use crate::space::{done, found, met, unreported};
 use crate::{Item, Store};
 
-/// Everyday forms on plain keys.
+/// Operations on plain keys.
 impl Store {
-    /// The value, or `None` where no live entry is.
+    /// Returns the value, or `None` if there is no live entry.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures.
@@ -24,10 +24,10 @@ impl Store {
         async move { Ok(item.await?.map(|item| item.value)) }
     }
 
-    /// The value with this metadata, or `None` where no live entry is.
+    /// Returns the value with this metadata, or `None` if there is no live entry.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// The errors of [`Store::get`].
     pub fn get_item(
         &self,
         key: impl AsRef<str>,
@@ -42,11 +42,13 @@ impl Store {
         }
     }
 
-    /// These fields of a record; those that it does not have are left out. `None` where no live entry is.
+    /// Returns the named fields of a record, without those that it does not have, or `None` if there is no
+    /// live entry.
     ///
     /// # Errors
-    /// As [`Store::get`]; [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for a name that no field can
-    /// have; [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind) for a blob.
+    /// * The errors of [`Store::get`].
+    /// * [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for an invalid field name.
+    /// * [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind) for a blob.
     pub fn get_fields(
         &self,
         key: impl AsRef<str>,
@@ -60,29 +62,30 @@ impl Store {
         }
     }
 
-    /// Whether a live entry is there.
+    /// Returns whether there is a live entry.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// The errors of [`Store::get`].
     pub fn contains(&self, key: impl AsRef<str>) -> impl Future<Output = Result<bool>> + Send {
         let key = self.key(key);
         async move { self.space.is_there(key, GetOptions::nothing()).await }
     }
 
-    /// When the entry ends, [`Deadline::NEVER`] if it is persistent, or `None` where no live entry is.
+    /// Returns the deadline of the entry: [`Deadline::NEVER`] if it is persistent, or `None` if there is no
+    /// live entry.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// The errors of [`Store::get`].
     pub fn deadline(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Deadline>>> + Send {
         let key = self.key(key);
         async move { self.space.deadline(key).await }
     }
 
-    /// How long the entry has left by the store's clock, [`Duration::MAX`] if it is persistent, or `None` where no
-    /// live entry is.
+    /// Returns the remaining lifetime of the entry by the store's clock: [`Duration::MAX`] if it is
+    /// persistent, or `None` if there is no live entry.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// The errors of [`Store::get`].
     pub fn remaining(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Duration>>> + Send {
         let key = self.key(key);
         async move { self.space.remaining(key).await }
@@ -102,10 +105,11 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey),
-    /// [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry),
-    /// [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge): nothing was changed. The backend's failures,
-    /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey),
+    ///   [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry) and
+    ///   [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge). Nothing was changed.
+    /// * The backend's failures, [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among
+    ///   them.
     pub fn put(
         &self,
         key: impl AsRef<str>,
@@ -116,10 +120,10 @@ impl Store {
         async move { done(put.await?) }
     }
 
-    /// Stores the value if no live entry is there; [`Outcome::Refused`] if one is (C1).
+    /// Stores the value if there is no live entry. Returns [`Outcome::Refused`] if there is one (C1).
     ///
     /// # Errors
-    /// As [`Store::put`].
+    /// The errors of [`Store::put`].
     pub fn create(
         &self,
         key: impl AsRef<str>,
@@ -129,10 +133,10 @@ impl Store {
         self.put_if(key, value, lifespan, Condition::IfAbsent)
     }
 
-    /// Stores the value if a live entry is there; [`Outcome::Absent`] if none is.
+    /// Stores the value if there is a live entry. Returns [`Outcome::Absent`] if there is none.
     ///
     /// # Errors
-    /// As [`Store::put`].
+    /// The errors of [`Store::put`].
     pub fn replace(
         &self,
         key: impl AsRef<str>,
@@ -142,10 +146,10 @@ impl Store {
         self.put_if(key, value, lifespan, Condition::IfPresent)
     }
 
-    /// Stores the value if the live entry still has this version, and reports the new one.
+    /// Stores the value if the live entry still has this version, and returns the new version.
     ///
     /// # Errors
-    /// As [`Store::put`].
+    /// The errors of [`Store::put`].
     pub fn compare_and_swap(
         &self,
         key: impl AsRef<str>,
@@ -173,19 +177,19 @@ impl Store {
         async move { self.driver().put(&key?, value, options).await }
     }
 
-    /// Deletes the entry; whether a live one was there.
+    /// Deletes the entry. Returns whether there was a live one.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// The errors of [`Store::get`].
     pub fn delete(&self, key: impl AsRef<str>) -> impl Future<Output = Result<bool>> + Send {
         let key = self.key(key);
         async move { self.space.delete(key, DeleteOptions::new()).await }
     }
 
-    /// Deletes the entry and hands its value back. Of many takers one gets it.
+    /// Deletes the entry and returns its value. Of many callers, only one receives it.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// The errors of [`Store::get`].
     pub fn take(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Value>>> + Send {
         let key = self.key(key);
         async move {
@@ -196,10 +200,13 @@ impl Store {
         }
     }
 
-    /// Stores the value as [`Store::put`] and returns the one that it replaced; `None` if no live entry was there (C5).
+    /// Stores the value as [`Store::put`] does and returns the replaced value, or `None` if there was no live
+    /// entry (C5).
     ///
     /// # Errors
-    /// As [`Store::put`]; [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) by a store without conditions.
+    /// * The errors of [`Store::put`].
+    /// * [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) if the store does not support
+    ///   conditions.
     pub fn swap(
         &self,
         key: impl AsRef<str>,
@@ -210,11 +217,11 @@ impl Store {
         async move { Ok(done(self.driver().put(&key?, value, options).await?)?.previous) }
     }
 
-    /// Stores the value if no live entry is there; returns the value that is there otherwise, and `None` if it was stored
+    /// Stores the value if there is no live entry, and returns `None`. Otherwise returns the existing value
     /// (C1, C5).
     ///
     /// # Errors
-    /// As [`Store::swap`].
+    /// The errors of [`Store::swap`].
     pub fn create_or_get(
         &self,
         key: impl AsRef<str>,
@@ -226,14 +233,17 @@ impl Store {
         async move { met(self.driver().put(&key?, value, options).await?) }
     }
 
-    /// Changes fields of a live record, all or none, in order (P1), and keeps its deadline; `None` where no live
-    /// entry is.
+    /// Changes fields of a live record, all or none, in order (P1), and keeps its deadline. Returns `None` if
+    /// there is no live entry.
     ///
     /// # Errors
-    /// What was wrong with the patch; [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for one with
-    /// bounds, which [`Store::patch_within`] takes; [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind),
-    /// [`ErrorKind::WrongFieldType`](ttl_core::ErrorKind::WrongFieldType),
-    /// [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow): nothing was changed. The backend's failures.
+    /// * The error that building the patch recorded.
+    /// * [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for a patch with bounds, which needs
+    ///   [`Store::patch_within`].
+    /// * [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind),
+    ///   [`ErrorKind::WrongFieldType`](ttl_core::ErrorKind::WrongFieldType) and
+    ///   [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow). Nothing was changed.
+    /// * The backend's failures.
     pub fn patch(
         &self,
         key: impl AsRef<str>,
@@ -243,11 +253,12 @@ impl Store {
         async move { found(self.space.patch_without_bounds(key, patch, PatchOptions::new()).await?) }
     }
 
-    /// Changes fields of a live record as [`Store::patch`] does, if every sum stays within its bounds (P7);
-    /// [`Outcome::Refused`] with what is there if one does not, [`Outcome::Absent`] where no live entry is.
+    /// Changes fields of a live record as [`Store::patch`] does, if every sum stays within its bounds (P7).
+    /// If a sum does not, returns [`Outcome::Refused`] with the current fields. Returns [`Outcome::Absent`]
+    /// if there is no live entry.
     ///
     /// # Errors
-    /// As [`Store::patch`], bounds allowed.
+    /// The errors of [`Store::patch`]; bounds are allowed.
     pub fn patch_within(
         &self,
         key: impl AsRef<str>,
@@ -257,10 +268,12 @@ impl Store {
         async move { self.space.patch(key, patch, options).await }
     }
 
-    /// Changes fields of a live record and keeps its deadline; where no live entry is, makes one as `create` says.
+    /// Changes fields of a live record and keeps its deadline. If there is no live entry, creates one as
+    /// `create` specifies.
     ///
     /// # Errors
-    /// As [`Store::patch`]; [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry).
+    /// * The errors of [`Store::patch`].
+    /// * [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry).
     pub fn patch_or_create(
         &self,
         key: impl AsRef<str>,
@@ -271,11 +284,12 @@ impl Store {
         async move { done(self.space.patch_without_bounds(key, patch, options).await?) }
     }
 
-    /// Changes fields as [`Store::patch_or_create`] does, if every sum stays within its bounds (P7);
-    /// [`Outcome::Refused`] with what is there if one does not, and with `None` where nothing is and nothing was made.
+    /// Changes fields as [`Store::patch_or_create`] does, if every sum stays within its bounds (P7). If a sum
+    /// does not, returns [`Outcome::Refused`] with the current fields, or with `None` if there is no live
+    /// entry and nothing was created.
     ///
     /// # Errors
-    /// As [`Store::patch_or_create`], bounds allowed.
+    /// The errors of [`Store::patch_or_create`]; bounds are allowed.
     pub fn patch_within_or_create(
         &self,
         key: impl AsRef<str>,
@@ -287,10 +301,11 @@ impl Store {
         async move { self.space.patch(key, patch, options).await }
     }
 
-    /// Moves the deadline to so long from now, unless it is later already; `None` where no live entry is.
+    /// Moves the deadline to `ttl` from now, unless it is already later. Returns `None` if there is no live
+    /// entry.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// The errors of [`Store::get`].
     pub fn touch(
         &self,
         key: impl AsRef<str>,
@@ -300,11 +315,13 @@ impl Store {
         self.expire(key, ExpiryChange::Set(ttl.into()), options)
     }
 
-    /// Adds to the deadline; a persistent entry stays as it is (X3). `None` where no live entry is.
+    /// Adds to the deadline. A persistent entry does not change (X3). Returns `None` if there is no live
+    /// entry.
     ///
     /// # Errors
-    /// As [`Store::get`]; [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry) if the new deadline would
-    /// be more than 20 years away.
+    /// * The errors of [`Store::get`].
+    /// * [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry) if the new deadline would be more
+    ///   than 20 years away.
     pub fn extend_by(
         &self,
         key: impl AsRef<str>,
@@ -313,10 +330,10 @@ impl Store {
         self.expire(key, ExpiryChange::Extend(by), ExpireOptions::new())
     }
 
-    /// Sets the deadline exactly, be that later or sooner than before; `None` where no live entry is.
+    /// Sets the deadline exactly, later or sooner than before. Returns `None` if there is no live entry.
     ///
     /// # Errors
-    /// As [`Store::extend_by`].
+    /// The errors of [`Store::extend_by`].
     pub fn set_expiry(
         &self,
         key: impl AsRef<str>,
@@ -325,10 +342,10 @@ impl Store {
         self.expire(key, ExpiryChange::Set(expiry.into()), ExpireOptions::new())
     }
 
-    /// Takes the deadline away; `None` where no live entry is.
+    /// Removes the deadline. Returns `None` if there is no live entry.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// The errors of [`Store::get`].
     pub fn persist(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         self.expire(key, ExpiryChange::Set(Expiry::Never), ExpireOptions::new())
     }
@@ -343,7 +360,7 @@ impl Store {
         async move { self.space.expire(key, change, options).await }
     }
 
-    /// Gets many values: one result for each key, in order (B1). A bad key fails alone.
+    /// Reads many values. Returns one result for each key, in order (B1). An invalid key fails individually.
     pub fn get_many(
         &self,
         keys: impl IntoIterator<Item = impl AsRef<str>>,
@@ -359,7 +376,8 @@ impl Store {
         }
     }
 
-    /// Stores many values with this lifespan: one result for each item, in order (B1). A bad item fails alone.
+    /// Stores many values with this lifespan. Returns one result for each item, in order (B1). An invalid
+    /// item fails individually.
     pub fn put_many<K: AsRef<str>, V: Into<Value>>(
         &self,
         items: impl IntoIterator<Item = (K, V)>,
@@ -375,7 +393,8 @@ impl Store {
         }
     }
 
-    /// Deletes many entries: for each key, in order, whether a live one was there (B1). A bad key fails alone.
+    /// Deletes many entries. Returns for each key, in order, whether there was a live entry (B1). An invalid
+    /// key fails individually.
     pub fn delete_many(
         &self,
         keys: impl IntoIterator<Item = impl AsRef<str>>,
@@ -387,16 +406,16 @@ impl Store {
         }
     }
 
-    /// Lists plain keys, page by page; those of collections and leases are not among them.
+    /// Lists plain keys, page by page. The keys of collections and leases are not included.
     pub fn keys(&self) -> KeyPages {
         KeyPages::new(self.space.clone())
     }
 
-    /// A plain key as it is stored, for use with the driver itself.
+    /// Returns a plain key as it is stored, for use with the driver itself.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey) if it is empty or longer than
-    /// [`Key::MAX_BYTES`] (one less if it begins with `@`).
+    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey) if the key is empty or longer than
+    /// [`Key::MAX_BYTES`] (one byte less if it begins with `@`).
     pub fn key(&self, key: impl AsRef<str>) -> Result<Key> {
         self.space.key(key)
     }

@@ -7,8 +7,8 @@ use ttl_core::{Actions, RefreshMode, RefreshPolicy, Ttl};
 const MODE_BIT: u64 = 1 << 8;
 const SLACK_SHIFT: u32 = 9;
 
-/// A policy in one word: 8 bits of actions, 1 of mode, and the slack in milliseconds (0: none), which 40 bits hold.
-/// One word, so that a call reads a policy that someone set, without a lock.
+/// A policy in one word: 8 bits of actions, 1 of mode, and the slack in milliseconds (0: none), which 40 bits
+/// hold. One word, so that a call reads the current policy without a lock.
 #[derive(Debug)]
 pub(crate) struct SharedPolicy(AtomicU64);
 
@@ -18,7 +18,7 @@ impl SharedPolicy {
     }
 
     pub(crate) fn load(&self) -> RefreshPolicy {
-        // Acquire and Release: who learns of a change by other means sees the change.
+        // Acquire and Release: a caller that learns of a change by other means sees the change.
         unpack(self.0.load(Ordering::Acquire))
     }
 

@@ -21,7 +21,7 @@ use crate::Store;
 /// Each driver checks its configuration before it returns a store. An invalid setup is therefore an error of
 /// this call, not of the first operation:
 ///
-/// | driver | checks |
+/// | driver | during `connect` |
 /// |---|---|
 /// | memory | nothing that could fail |
 /// | Redis, Valkey | connects, with the credentials and the database, and checks that the server has the features that the driver needs |
@@ -118,18 +118,18 @@ impl Registry {
     /// error names the feature. The error for an unknown scheme lists the known ones.
     pub async fn connect(&self, url: &str) -> Result<Store> {
         let Some(name) = scheme_of(url) else {
-            return Err(self.refuse("the URL begins with no scheme"));
+            return Err(self.refuse("the URL has no scheme"));
         };
         match self.schemes.get(&name) {
             Some(Scheme::Known(connect)) => connect(url.to_owned()).await,
             Some(Scheme::Off(feature)) => Err(Error::new(
                 ErrorKind::InvalidConfig,
                 format!(
-                    "the scheme {name:?} needs the feature {feature:?} of ttl-store; add it in Cargo.toml, or with \
-                     cargo's --features {feature}"
+                    "the scheme {name:?} needs the feature {feature:?} of ttl-store; enable it in Cargo.toml, or with \
+                     `cargo --features {feature}`"
                 ),
             )),
-            None => Err(self.refuse(&format!("no driver is known for the scheme {name:?}"))),
+            None => Err(self.refuse(&format!("unknown URL scheme {name:?}"))),
         }
     }
 

@@ -1,9 +1,10 @@
-//! The schemes of the drivers that come with this crate, each behind its feature.
+//! The URL schemes of the drivers that come with this crate, each behind its feature.
 
 use crate::Registry;
 
 impl Default for Registry {
-    /// The drivers of this build; the schemes of the others are known and name their feature.
+    /// Creates a registry with the drivers of this build. The schemes of the other drivers are known too, and
+    /// their errors name the missing feature.
     fn default() -> Self {
         let registry = Self::empty()
             .off("memory", &["memory"])
@@ -32,7 +33,7 @@ async fn memory(url: String) -> ttl_core::Result<crate::Store> {
 
 #[cfg(feature = "redis")]
 async fn redis(url: String) -> ttl_core::Result<crate::Store> {
-    // The driver has one spelling; Valkey's other one differs in the first word alone.
+    // The driver accepts only `redis` schemes. The `valkey` schemes differ in the first word only.
     let url = match url.get(..6) {
         Some(scheme) if scheme.eq_ignore_ascii_case("valkey") => format!("redis{}", &url[6..]),
         _ => url,

@@ -1,4 +1,4 @@
-//! What the plain forms and the collections share: a driver, a place for keys, and calls that take raw keys.
+//! The shared base of plain keys and collections: a driver, a place for keys, and calls that take raw keys.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use ttl_core::{
 
 use crate::place::Place;
 
-/// A driver and the room that these keys have in it.
+/// A driver, and the place of the keys in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Space {
     pub(crate) driver: Arc<dyn TtlStore>,
@@ -22,7 +22,7 @@ impl Space {
         self.place.seal(key.as_ref()).map_err(|error| error.with_backend(self.driver.capabilities().backend))
     }
 
-    /// The same error, told where it came from.
+    /// Adds operation, backend and key to the error.
     pub(crate) fn explain(&self, error: Error, operation: &'static str, key: &Key) -> Error {
         error.with_operation(operation).with_backend(self.driver.capabilities().backend).with_key(key)
     }
@@ -63,7 +63,7 @@ impl Space {
         self.driver.patch(&key, &patch, options).await
     }
 
-    /// As [`Space::patch`], for an answer that has no room for a refusal by bounds.
+    /// Patches as [`Space::patch`] does, for a caller whose result cannot express a refusal by bounds.
     pub(crate) async fn patch_without_bounds(
         &self,
         key: Result<Key>,
@@ -74,7 +74,7 @@ impl Space {
         if patch.operations().is_ok() && patch.has_bounds() {
             let error = Error::new(
                 ErrorKind::InvalidField,
-                "bounds can refuse this patch; call `patch_within` or `patch_within_or_create`, which answer an `Outcome`",
+                "bounds can refuse this patch; call `patch_within` or `patch_within_or_create`, which return an `Outcome`",
             );
             return Err(self.explain(error, "patch", &key));
         }
@@ -86,29 +86,29 @@ impl Space {
     }
 }
 
-/// Returns how long a deadline is away, in whole milliseconds, rounded down; [`Duration::MAX`] without one. Deadlines are
-/// rounded up, so this is never more than the TTL that was asked for.
+/// Returns the time until a deadline, in whole milliseconds, rounded down; [`Duration::MAX`] without one.
+/// Deadlines are rounded up, so this is never more than the requested TTL.
 pub(crate) fn remaining(deadline: Deadline, now: SystemTime) -> Duration {
     deadline
         .remaining(now)
         .map_or(Duration::MAX, |left| left - Duration::from_nanos(u64::from(left.subsec_nanos() % 1_000_000)))
 }
 
-/// The payload of a write that no condition can refuse; `None` if there was no live entry.
+/// Returns the payload of an unconditional write, or `None` if there was no live entry.
 pub(crate) fn found<T>(outcome: Outcome<T>) -> Result<Option<T>> {
     match outcome {
         Outcome::Applied(done) => Ok(Some(done)),
         Outcome::Absent => Ok(None),
-        Outcome::Refused(_) => Err(broken("refused a write that has no condition")),
+        Outcome::Refused(_) => Err(broken("refused an unconditional write")),
     }
 }
 
-/// The payload of a write that is always done.
+/// Returns the payload of a write that always applies.
 pub(crate) fn done<T>(outcome: Outcome<T>) -> Result<T> {
-    found(outcome)?.ok_or_else(|| broken("met no entry in a write that makes one"))
+    found(outcome)?.ok_or_else(|| broken("found no entry in a write that creates one"))
 }
 
-/// The value that a create met; `None` if it created.
+/// Returns the value that a create found, or `None` if it created the entry.
 pub(crate) fn met(outcome: Outcome<PutResult>) -> Result<Option<Value>> {
     match outcome {
         Outcome::Applied(_) => Ok(None),
@@ -118,16 +118,16 @@ pub(crate) fn met(outcome: Outcome<PutResult>) -> Result<Option<Value>> {
 }
 
 pub(crate) fn unreported(what: &str) -> Error {
-    broken(&format!("reported no {what} although one was asked for"))
+    broken(&format!("did not report the requested {what}"))
 }
 
 pub(crate) fn broken(what: &str) -> Error {
     Error::new(ErrorKind::Backend, format!("the driver {what}; run the conformance suite on it"))
 }
 
-/// A caller that gets the value alone still has the refresh's failure in its log (R9).
+/// Logs a failed refresh, for callers that receive only the value (R9).
 pub(crate) fn note_refresh_error(error: Option<&Error>) {
     if let Some(error) = error {
-        tracing::warn!(%error, "an entry was read, but its refresh failed: it may end sooner than its policy says");
+        tracing::warn!(%error, "an entry was read, but its refresh failed; it may expire earlier than the policy intends");
     }
 }

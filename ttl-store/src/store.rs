@@ -69,7 +69,7 @@ impl Store {
         answer.map(|_| ()).map_err(|error| error.with_operation("ping"))
     }
 
-    /// Begins a collection of structs, which are stored field by field.
+    /// Creates a builder for a collection of structs, which are stored field by field.
     ///
     /// `ttl` is the lifetime of an entry after it was created or refreshed. A name has 1 to 128 bytes and
     /// contains no `:`.
@@ -94,7 +94,7 @@ impl Store {
         CollectionBuilder::new(self.space.driver.clone(), Shape::Records, name.into(), ttl, AsRecord)
     }
 
-    /// Begins a collection of values. Each value is stored as one blob, encoded by a [`Codec`](crate::Codec).
+    /// Creates a builder for a collection of values. Each value is stored as one blob, encoded by a [`Codec`](crate::Codec).
     ///
     /// ```
     /// # use ttl_store::{Json, Store, Ttl};
@@ -114,7 +114,7 @@ impl Store {
         CollectionBuilder::new(self.space.driver.clone(), Shape::Blobs, name.into(), ttl, AsBlob(codec))
     }
 
-    /// Begins a collection of counters.
+    /// Creates a builder for a collection of counters.
     ///
     /// By default, a counter's window begins with its first addition and ends `ttl` later. Later additions do
     /// not move the end. A policy that names ARITHMETIC makes the window slide.

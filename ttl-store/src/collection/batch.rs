@@ -11,8 +11,8 @@ use crate::format::Format;
 use crate::space::{done, found};
 
 impl<T, F: Format<T>> Collection<T, F> {
-    /// Gets many values: one result for each key, in order, duplicates included (B1). Each hit is refreshed as by a
-    /// [`Collection::get`] of its own. A bad key or entry fails alone.
+    /// Reads many values. Returns one result for each key, in order, duplicates included (B1). Each hit is
+    /// refreshed as by a separate [`Collection::get`]. An invalid key or entry fails individually.
     ///
     /// ```
     /// # use ttl_store::{Counters, Result};
@@ -34,8 +34,8 @@ impl<T, F: Format<T>> Collection<T, F> {
         }
     }
 
-    /// Stores many values, each as [`Collection::put`] does: one result for each item, in order (B1). Items that
-    /// cannot be stored fail alone; items with the same key are applied in their order.
+    /// Stores many values, each as [`Collection::put`] does. Returns one result for each item, in order (B1).
+    /// Items that cannot be stored fail individually. Items with the same key are applied in order.
     pub fn put_many<I, K, V>(
         &self,
         items: I,
@@ -56,7 +56,8 @@ impl<T, F: Format<T>> Collection<T, F> {
         }
     }
 
-    /// Deletes many entries: for each key, in order, whether a live one was there (B1). A bad key fails alone.
+    /// Deletes many entries. Returns for each key, in order, whether there was a live entry (B1). An invalid
+    /// key fails individually.
     pub fn delete_many(
         &self,
         keys: impl IntoIterator<Item = impl AsRef<str>>,

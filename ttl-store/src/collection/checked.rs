@@ -1,4 +1,4 @@
-//! Patches checked against a collection's type: the names of fields, and the values that are set.
+//! Checks of patches against a collection's type: the names of fields, and the values that are set.
 
 use std::cell::Cell;
 
@@ -8,9 +8,10 @@ use serde::forward_to_deserialize_any;
 use serde_json::Value as Json;
 use ttl_core::{Change, Error, ErrorKind, Patch, Result};
 
-/// Checks that a patch names fields of `T` alone, and sets values that fit them.
+/// Checks that a patch names only fields of `T`, and sets only values that fit them.
 ///
-/// What the type does not tell is not checked: names of a map, an enum or a struct with `flatten`.
+/// Field names of a map, an enum or a struct with `flatten` are not checked, because the type does not list
+/// them.
 pub(crate) fn check<T: DeserializeOwned>(patch: &Patch) -> Result<()> {
     let names = names::<T>();
     for operation in patch.operations()? {
@@ -18,7 +19,7 @@ pub(crate) fn check<T: DeserializeOwned>(patch: &Patch) -> Result<()> {
         if let Some(names) = names.filter(|names| !names.contains(&field)) {
             return Err(Error::new(
                 ErrorKind::InvalidField,
-                format!("the collection's type has no field {field:?}; it has {}", names.join(", ")),
+                format!("unknown field {field:?}; the collection's type has {}", names.join(", ")),
             ));
         }
         if let Change::Set(value) = &operation.change
@@ -26,7 +27,7 @@ pub(crate) fn check<T: DeserializeOwned>(patch: &Patch) -> Result<()> {
         {
             return Err(Error::new(
                 ErrorKind::InvalidField,
-                format!("the value that is set does not fit the field {field:?} of the collection's type"),
+                format!("invalid value for the field {field:?}: it does not fit the collection's type"),
             ));
         }
     }
@@ -35,32 +36,32 @@ pub(crate) fn check<T: DeserializeOwned>(patch: &Patch) -> Result<()> {
 
 type SerdeResult<T> = std::result::Result<T, serde_json::Error>;
 
-/// The names of a struct's fields; `None` for another type.
+/// Returns the names of a struct's fields; `None` for another type.
 fn names<T: DeserializeOwned>() -> Option<&'static [&'static str]> {
     let found = Found::default();
     let _ = T::deserialize(Probe { field: None, found: &found });
     found.names.get()
 }
 
-/// Whether the type takes this value for this field; that its other fields are missing does not matter.
+/// Returns whether the type accepts this value for this field. Missing other fields do not matter.
 fn fits<T: DeserializeOwned>(field: &str, value: &Json) -> bool {
     let found = Found::default();
     let _ = T::deserialize(Probe { field: Some((field, value)), found: &found });
     !found.misfit.get()
 }
 
-/// What a type shows of itself while it is read.
+/// The facts that deserializing a type reveals about it.
 #[derive(Default)]
 struct Found {
-    /// The names of the fields that it asks for.
+    /// The names of the fields that the type asks for.
     names: Cell<Option<&'static [&'static str]>>,
-    /// Whether it refused the value of the field.
+    /// Whether the type rejected the value of the field.
     misfit: Cell<bool>,
 }
 
-/// An object of one field at most, which takes note of what it is asked for.
+/// An object of at most one field, which records the requests of the type.
 struct Probe<'de> {
-    /// Until it was handed out.
+    /// The field, until it was passed to the type.
     field: Option<(&'de str, &'de Json)>,
     found: &'de Found,
 }

@@ -1,4 +1,4 @@
-//! Counters: numbers that are added to, and end.
+//! Counters: numbers with a lifetime that can be added to.
 
 use ttl_core::{Actions, Bounds, Create, Key, Outcome, Patch, PatchOptions, PatchResult, Result, Returning};
 
@@ -8,26 +8,28 @@ use crate::item::Item;
 use crate::space::done;
 
 impl Collection<i64, AsCount> {
-    /// Adds 1 and answers the sum; see [`Counters::add`](Collection::add).
+    /// Adds 1 and returns the sum; see [`Counters::add`](Collection::add).
     ///
     /// # Errors
-    /// As [`Counters::add`](Collection::add).
+    /// The errors of [`Counters::add`](Collection::add).
     pub fn increment(&self, key: impl AsRef<str>) -> impl Future<Output = Result<i64>> + Send {
         self.add(key, 1)
     }
 
-    /// Adds to the number and answers the sum, in one atomic step: N acknowledged additions add up (P6). Where no
-    /// live entry is, one is made that starts from 0 and lives for the collection's TTL. Refreshes if the policy
-    /// names ARITHMETIC; by default it does not, so that a window that has begun ends on time.
+    /// Adds to the number and returns the sum, in one atomic step: N acknowledged additions add up (P6). If
+    /// there is no live entry, creates one that starts from 0 and lives for the collection's TTL. Refreshes
+    /// if the policy names ARITHMETIC. By default it does not, so a window that has begun ends on time.
     ///
     /// A negative number subtracts.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey);
-    /// [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow), [`ErrorKind::Contention`](ttl_core::ErrorKind::Contention):
-    /// nothing was changed. [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) for a fraction that another writer stored: it
-    /// was added to all the same, see [`Counters`](crate::Counters). The backend's failures,
-    /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey).
+    /// * [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow) and
+    ///   [`ErrorKind::Contention`](ttl_core::ErrorKind::Contention). Nothing was changed.
+    /// * [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) for a fraction that another writer stored. The
+    ///   addition was applied nevertheless, see [`Counters`](crate::Counters).
+    /// * The backend's failures, [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among
+    ///   them.
     pub fn add(&self, key: impl AsRef<str>, by: i64) -> impl Future<Output = Result<i64>> + Send {
         let (key, options) = (self.key(key), self.adding());
         async move {
@@ -38,15 +40,17 @@ impl Collection<i64, AsCount> {
         }
     }
 
-    /// Adds to the number as [`Counters::add`](Collection::add) does, if the sum stays within these bounds, both
-    /// inclusive: `..=5`, `0..` or `0..=100`. So a limit is kept in one atomic step: what is refused is not counted.
+    /// Adds to the number as [`Counters::add`](Collection::add) does, if the sum stays within these bounds,
+    /// both inclusive: `..=5`, `0..` or `0..=100`. This enforces a limit in one atomic step: a refused
+    /// addition is not counted.
     ///
-    /// [`Outcome::Applied`] has the sum, and the deadline at which the window ends. [`Outcome::Refused`] has the number
-    /// that is there and its deadline, both as of one instant, and `None` where no live entry is and the first addition
-    /// alone would be outside: nothing is made then. A refusal changes nothing and refreshes nothing (P7).
+    /// [`Outcome::Applied`] contains the sum, and the deadline at which the window ends. [`Outcome::Refused`]
+    /// contains the current number and its deadline, both as of one instant. It contains `None` if there is
+    /// no live entry and the first addition alone would exceed the bounds; nothing is created then. A refusal
+    /// changes nothing and refreshes nothing (P7).
     ///
-    /// Cost: memory, a lock; Redis, one request; DynamoDB, one, and one more where an entry is made; CQL, a read and a
-    /// transaction, the read alone for a refusal.
+    /// Cost: a lock in memory; one request on Redis; one request on DynamoDB, and one more if an entry is
+    /// created; a read and a transaction on CQL, or only the read for a refusal.
     ///
     /// ```
     /// use ttl_store::{Outcome, Ttl};
@@ -72,8 +76,9 @@ impl Collection<i64, AsCount> {
     /// ```
     ///
     /// # Errors
-    /// As [`Counters::add`](Collection::add); [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for bounds
-    /// that are reversed or more than [`Bounds::LARGEST`] from zero: nothing was sent.
+    /// * The errors of [`Counters::add`](Collection::add).
+    /// * [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for bounds that are reversed or more
+    ///   than [`Bounds::LARGEST`] from zero. Nothing was sent.
     pub fn add_within(
         &self,
         key: impl AsRef<str>,

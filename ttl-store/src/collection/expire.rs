@@ -1,4 +1,4 @@
-//! Deadlines of a collection's entries, set by hand.
+//! Explicit changes of the deadlines of a collection's entries.
 
 use ttl_core::{ExpireOptions, ExpireResult, Expiry, ExpiryChange, Guard, Result, Ttl};
 
@@ -6,23 +6,25 @@ use super::Collection;
 use crate::format::Format;
 
 impl<T, F: Format<T>> Collection<T, F> {
-    /// Starts the lifetime again: the deadline becomes now plus the collection's TTL, unless it is later already.
-    /// `None` where no live entry is; nothing is created then (X4).
+    /// Restarts the lifetime: moves the deadline to the collection's TTL from now, unless it is already
+    /// later. Returns `None` if there is no live entry; nothing is created then (X4).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures,
-    /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey).
+    /// * The backend's failures, [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among
+    ///   them.
     pub fn touch(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         let to = ExpiryChange::Set(self.ttl.into());
         self.expire(key, to, ExpireOptions::new().with_guard(Guard::IfLater))
     }
 
-    /// Adds to the deadline; a persistent entry stays as it is (X3), and the cap holds (X6). `None` where no live
-    /// entry is.
+    /// Adds to the deadline. A persistent entry does not change (X3), and the cap still applies (X6). Returns
+    /// `None` if there is no live entry.
     ///
     /// # Errors
-    /// As [`Collection::touch`]; [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry) if the new deadline
-    /// would be more than 20 years away.
+    /// * The errors of [`Collection::touch`].
+    /// * [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry) if the new deadline would be more
+    ///   than 20 years away.
     pub fn extend_by(
         &self,
         key: impl AsRef<str>,
@@ -31,11 +33,11 @@ impl<T, F: Format<T>> Collection<T, F> {
         self.expire(key, ExpiryChange::Extend(by), ExpireOptions::new())
     }
 
-    /// Sets the deadline exactly: so long from now, or at an instant, be that later or sooner than before. An
-    /// instant in the past ends the entry; the cap holds (X6). `None` where no live entry is.
+    /// Sets the deadline exactly, later or sooner than before: a duration from now, or an instant. An instant
+    /// in the past expires the entry. The cap still applies (X6). Returns `None` if there is no live entry.
     ///
     /// # Errors
-    /// As [`Collection::extend_by`].
+    /// The errors of [`Collection::extend_by`].
     pub fn set_expiry<E: Into<Expiry>>(
         &self,
         key: impl AsRef<str>,
@@ -44,11 +46,11 @@ impl<T, F: Format<T>> Collection<T, F> {
         self.expire(key, ExpiryChange::Set(expiry.into()), ExpireOptions::new())
     }
 
-    /// Takes the deadline away: the entry stays until it is deleted, or until its cap. `None` where no live entry
-    /// is.
+    /// Removes the deadline: the entry stays until it is deleted, or until its cap. Returns `None` if there
+    /// is no live entry.
     ///
     /// # Errors
-    /// As [`Collection::touch`].
+    /// The errors of [`Collection::touch`].
     pub fn persist(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<ExpireResult>>> + Send {
         self.expire(key, ExpiryChange::Set(Expiry::Never), ExpireOptions::new())
     }

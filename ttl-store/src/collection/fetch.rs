@@ -1,4 +1,4 @@
-//! Reads that refresh only what could be decoded (R1).
+//! Reads that refresh an entry only after it was decoded (R1).
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -13,12 +13,12 @@ use crate::Item;
 use crate::format::Format;
 use crate::space::unreported;
 
-/// How many refreshes of a batch are under way at a time.
+/// The maximum number of concurrent refreshes of a batch.
 const CONCURRENCY: usize = 64;
 
 impl<T, F: Format<T>> Collection<T, F> {
-    /// Gets one entry. Where decoding can fail and a refresh is due, the refresh is a second request, for the version
-    /// that was decoded: a value that does not fit the type must not live on because it is read.
+    /// Reads one entry. If decoding can fail and a refresh is due, the refresh is a second request, for the
+    /// version that was decoded. Reading a value that does not fit the type must not extend its lifetime.
     pub(super) async fn fetch(&self, key: Key, options: GetOptions) -> Result<Option<Item<T>>> {
         let driver = &self.shared.space.driver;
         let entry = match options.refresh.filter(|_| self.shared.format.can_fail()) {
@@ -31,14 +31,15 @@ impl<T, F: Format<T>> Collection<T, F> {
         entry.map(|entry| self.item("get", &key, entry)).transpose()
     }
 
-    /// As [`Collection::fetch`], for many: one batch, and then one request for each refresh that is due.
+    /// Reads many entries as [`Collection::fetch`] does: one batch, and then one request for each refresh
+    /// that is due.
     pub(super) async fn fetch_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Item<T>>>> {
         let driver = &self.shared.space.driver;
         let entries = match options.refresh.filter(|_| self.shared.format.can_fail()) {
             None => driver.get_many(keys, options).await,
             Some(refresh) => {
                 let entries = driver.get_many(keys, peek(&options)).await;
-                // One by one: a refresh goes to the version that was read, and batches of them do not exist.
+                // One request each: a refresh names the version that was read, and a batch cannot do that.
                 let refreshes: Vec<_> = keys
                     .iter()
                     .zip(entries)
@@ -51,8 +52,8 @@ impl<T, F: Format<T>> Collection<T, F> {
         items.map(|(key, entry)| entry?.map(|entry| self.item("get", key, entry)).transpose()).collect()
     }
 
-    /// Refreshes an entry that was read with its metadata, if that is due and the value can be decoded. Leaves of the
-    /// metadata what is wanted.
+    /// Refreshes an entry that was read with its metadata, if a refresh is due and the value can be decoded.
+    /// Keeps only the requested metadata.
     async fn refreshed(
         &self,
         key: &Key,
@@ -63,18 +64,19 @@ impl<T, F: Format<T>> Collection<T, F> {
         let Some(mut entry) = entry? else { return Ok(None) };
         let deadline = entry.deadline.ok_or_else(|| unreported("deadline"))?;
         let version = entry.version.ok_or_else(|| unreported("version"))?;
-        // The cap is not known here; the expire holds it.
+        // The cap is unknown here; the expire call applies it.
         let header = Header { kind: F::KIND, deadline, cap: Deadline::NEVER, version };
         let asked = GetOptions::new().with_refresh(refresh);
         let hit = rules::get(self.shared.space.driver.now(), Some(&header), &asked)?;
         if hit.is_some_and(|hit| hit.refresh.is_some()) {
-            // What is decoded need not be `Send`, so it cannot wait for the refresh: it is decoded again afterwards.
+            // The decoded value need not be `Send` and cannot be held across the refresh, so it is decoded
+            // again afterwards.
             self.item("get", key, entry.clone())?;
             match self.refresh_version(key, version, refresh).await {
                 Ok(Some(deadline)) => entry.deadline = Some(deadline),
-                // Another value is there now, or none: that one was not read (R6).
+                // The entry was replaced or is gone; a new value was not read (R6).
                 Ok(None) => {}
-                // A refresh that fails does not fail the read (R9).
+                // A failed refresh does not fail the read (R9).
                 Err(error) => entry.refresh_error = Some(error),
             }
         }
@@ -83,7 +85,8 @@ impl<T, F: Format<T>> Collection<T, F> {
         Ok(Some(entry))
     }
 
-    /// Refreshes the entry of this version. Returns its deadline, or `None` if another one is there, or none.
+    /// Refreshes the entry if it has this version. Returns its deadline, or `None` if it has another version
+    /// or is gone.
     async fn refresh_version(
         &self,
         key: &Key,
@@ -92,7 +95,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     ) -> Result<Option<Deadline>> {
         let driver = &self.shared.space.driver;
         if !driver.capabilities().conditions {
-            // A refresh cannot name a version here; it goes to what is stored.
+            // This store cannot name a version in a refresh, so the refresh applies to the stored entry.
             let options = GetOptions::nothing().with_returning(Returning::DEADLINE).with_refresh(refresh);
             let Some(entry) = driver.get(key, options).await? else { return Ok(None) };
             return entry.refresh_error.map_or(Ok(entry.deadline), Err);
@@ -109,7 +112,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     }
 }
 
-/// The same read without its refresh, with what a later refresh needs to know.
+/// Returns the options of the same read without the refresh, with the metadata that a later refresh needs.
 fn peek(options: &GetOptions) -> GetOptions {
     options
         .clone()

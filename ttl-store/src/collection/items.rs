@@ -1,4 +1,4 @@
-//! `ItemPages`: the keys and values of a collection, page by page.
+//! `ItemPages`: paged listings of the keys and values of a collection.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -10,10 +10,10 @@ use crate::format::Format;
 use crate::item::Item;
 use crate::listing::Listing;
 
-/// Lists keys and values page by page. Nothing is sent before [`ItemPages::next_page`].
+/// A paged listing of keys and values. Nothing is sent before [`ItemPages::next_page`].
 ///
-/// What appears, and how often, is as for [`KeyPages`](crate::KeyPages). Nothing is refreshed. A value that cannot be read
-/// or decoded is an error in its place, and the listing goes on (S4).
+/// The same entries appear as in [`KeyPages`](crate::KeyPages). Listing refreshes nothing. A value that
+/// cannot be read or decoded is an error in its position, and the listing continues (S4).
 ///
 /// ```
 /// # use ttl_store::{Counters, Returning};
@@ -36,44 +36,48 @@ pub struct ItemPages<T, F> {
 }
 
 impl<T, F: Format<T>> Collection<T, F> {
-    /// Lists the collection's keys and values, with this metadata, page by page. Nothing is refreshed.
+    /// Lists the collection's keys and values, with this metadata, page by page. Refreshes nothing.
     ///
-    /// Cost: a scan of the store, see [`TtlStore::scan`](ttl_core::TtlStore::scan), and the values of what is listed.
+    /// Cost: a scan of the store, see [`TtlStore::scan`](ttl_core::TtlStore::scan), and the transfer of the
+    /// listed values.
     pub fn items(&self, returning: Returning) -> ItemPages<T, F> {
         ItemPages { collection: self.clone(), listing: Listing::new(self.shared.space.clone()), returning }
     }
 }
 
 impl<T, F: Format<T>> ItemPages<T, F> {
-    /// Lists only keys that begin with this, literally (S2).
+    /// Sets the prefix: only keys that begin with it are listed. The prefix is literal text, not a pattern
+    /// (S2).
     pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.listing.prefix = prefix.into();
         self
     }
 
-    /// Lists at most so many items a page, instead of 100. A page is held in memory whole.
+    /// Sets the maximum number of items in a page. Defaults to 100. A page is held in memory as a whole.
     pub fn with_limit(mut self, limit: NonZeroUsize) -> Self {
         self.listing.limit = limit;
         self
     }
 
-    /// Goes on where an earlier listing of the same collection with the same prefix was, of keys or of items.
+    /// Sets the cursor, to continue an earlier listing of the same collection with the same prefix, of keys
+    /// or of items.
     pub fn with_cursor(mut self, cursor: Cursor) -> Self {
         self.listing.cursor = Some(cursor);
         self
     }
 
-    /// Returns where the next page starts; `None` before the first page and after the last.
+    /// Returns the position of the next page; `None` before the first page and after the last.
     #[must_use]
     pub const fn cursor(&self) -> Option<&Cursor> {
         self.listing.cursor.as_ref()
     }
 
-    /// Returns the next page, or `None` after the last. After an error the same page can be asked for again.
+    /// Returns the next page, or `None` after the last. After an error, the same page can be requested again.
     ///
     /// # Errors
-    /// As [`KeyPages::next_page`](crate::KeyPages::next_page). Of one item:
-    /// [`ErrorKind::Corrupt`](ttl_core::ErrorKind::Corrupt), [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec).
+    /// The errors of [`KeyPages::next_page`](crate::KeyPages::next_page). A single item fails with
+    /// [`ErrorKind::Corrupt`](ttl_core::ErrorKind::Corrupt) or
+    /// [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec).
     pub async fn next_page(&mut self) -> Result<Option<Vec<(String, Result<Item<T>>)>>> {
         let Some(page) = self.listing.next(Projection::All, self.returning).await? else { return Ok(None) };
         let item = |(name, entry): (String, Result<_>)| {

@@ -29,10 +29,10 @@ use crate::keys::KeyPages;
 use crate::policy::SharedPolicy;
 use crate::space::{Space, unreported};
 
-/// A collection of structs, kept field by field: fields can be read and patched one by one.
+/// A collection of structs, stored field by field. Fields can be read and patched individually.
 pub type Records<T> = Collection<T, AsRecord>;
 
-/// A collection of values, each kept as one blob. Field operations do not compile:
+/// A collection of values, each stored as one blob. Field operations do not compile:
 ///
 /// ```compile_fail,E0599
 /// # use ttl_store::{Json, Patch, Store, Ttl};
@@ -55,23 +55,25 @@ pub type Records<T> = Collection<T, AsRecord>;
 /// ```
 pub type Blobs<T, C = Json> = Collection<T, AsBlob<C>>;
 
-/// A collection of numbers that can be added to.
+/// A collection of counters.
 ///
-/// A counter is a record with the integer `count`. If another writer stores a fraction there, every read answers
-/// [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) and changes nothing. An addition answers `Codec` too, but only after
-/// it has added: the stores add to fractions as to integers, in the same atomic step, and no condition of a patch asks
-/// for an integer. To look before would cost a request with every addition. Delete such a counter, or put a number over
-/// it.
+/// A counter is a record with the integer field `count`. If another writer stores a fraction there, every
+/// read fails with [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) and changes nothing. An addition fails
+/// with `Codec` too, but only after it has added. The stores add to fractions as to integers, in the same
+/// atomic step, and no condition of a patch can require an integer. A check beforehand would cost one more
+/// request for every addition. Delete such a counter, or overwrite it with an integer.
 pub type Counters = Collection<i64, AsCount>;
 
 /// Entries of one type under one name, with one lifetime and one refresh policy.
 ///
-/// It is made by [`Store::records`](crate::Store::records), [`Store::blobs`](crate::Store::blobs) or
-/// [`Store::counters`](crate::Store::counters), and is known as [`Records`], [`Blobs`] or [`Counters`]. Cloning is
-/// cheap; clones share the policy. Whoever opens the same name in the same store shares the entries; two names
-/// never do, nor do two shapes of one name (K2).
+/// Created by [`Store::records`](crate::Store::records), [`Store::blobs`](crate::Store::blobs) or
+/// [`Store::counters`](crate::Store::counters), and named by the aliases [`Records`], [`Blobs`] and
+/// [`Counters`]. Cloning is cheap; clones share the policy.
 ///
-/// Every operation asks the store for what the policy says at the moment of the call:
+/// Collections of the same name and kind in the same store share their entries. Collections with different
+/// names never do, nor do two kinds of collection with the same name (K2).
+///
+/// Every operation follows the policy as it is at the moment of the call:
 ///
 /// | operation | refreshes if the policy names |
 /// |---|---|
@@ -79,13 +81,14 @@ pub type Counters = Collection<i64, AsCount>;
 /// | `get_fields`, `contains` | READ |
 /// | `put`, `put_many`, `replace`, `swap`, `compare_and_swap` over a live entry | UPDATE |
 /// | `patch`, `patch_if`, `patch_or_create`, `add` | the actions of its operations |
-/// | `put_with_expiry`, `touch`, `extend_by`, `set_expiry`, `persist` | they say themselves where the deadline goes |
-/// | `peek`, `deadline`, `remaining`, `delete`, `take`, `keys`, `items` | nothing |
+/// | `put_with_expiry`, `touch`, `extend_by`, `set_expiry`, `persist` | none; they set the deadline explicitly |
+/// | `peek`, `deadline`, `remaining`, `delete`, `take`, `keys`, `items` | none |
 ///
-/// What cannot be decoded is never refreshed by a read; see [`Collection::get`] for what that costs.
+/// A read never refreshes an entry that cannot be decoded; see [`Collection::get`] for the cost.
 ///
-/// All of them are atomic for their key. A value is encoded before the call is sent, and bad input (a key, a value,
-/// a patch) is refused before anything is sent. Dropping a call's future is safe; the write may still happen.
+/// Each operation is atomic for its key. A value is encoded before the request is sent, and invalid input (a
+/// key, a value, a patch) is rejected before anything is sent. Dropping the future of a call is safe; the
+/// write may still happen.
 pub struct Collection<T, F> {
     shared: Arc<Shared<F>>,
     ttl: Ttl,
@@ -99,11 +102,11 @@ struct Shared<F> {
     max: Option<Ttl>,
     policy: SharedPolicy,
     format: F,
-    /// Refuses patches that do not fit the type, if the collection was built so.
+    /// The check of patches against the type, if the builder enabled it.
     check: Option<CheckPatch>,
 }
 
-/// What refuses a patch.
+/// A check that rejects a patch that does not fit the type.
 pub(crate) type CheckPatch = fn(&Patch) -> Result<()>;
 
 impl<T, F: Format<T>> Collection<T, F> {
@@ -119,38 +122,39 @@ impl<T, F: Format<T>> Collection<T, F> {
         Self { shared: Arc::new(shared), ttl, returning: Returning::empty(), value: PhantomData }
     }
 
-    /// How long an entry lives after it was created or refreshed.
+    /// Returns the lifetime of an entry after it was created or refreshed.
     #[must_use]
     pub fn ttl(&self) -> Ttl {
         self.ttl
     }
 
-    /// How long an entry lives at most.
+    /// Returns the maximum lifetime of an entry (the cap), if there is one.
     #[must_use]
     pub fn max_lifetime(&self) -> Option<Ttl> {
         self.shared.max
     }
 
-    /// The present refresh policy.
+    /// Returns the current refresh policy.
     #[must_use]
     pub fn refresh_policy(&self) -> RefreshPolicy {
         self.shared.policy.load()
     }
 
-    /// Changes the refresh policy of this collection and all of its clones, from the next call on. Collections that
-    /// were built apart, under the same name or in other processes, keep theirs; so do the deadlines that are set
-    /// already.
+    /// Sets the refresh policy of this collection and all of its clones, from the next call on. Collections
+    /// that were built separately, under the same name or in other processes, keep their policy. Deadlines
+    /// that are already set do not change.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidPolicy`](ttl_core::ErrorKind::InvalidPolicy) if the policy's slack is not shorter than
-    /// the TTL; the old policy stays.
+    /// [`ErrorKind::InvalidPolicy`](ttl_core::ErrorKind::InvalidPolicy) if the policy's slack is not shorter
+    /// than the TTL. The old policy then stays in effect.
     pub fn set_refresh_policy(&self, policy: RefreshPolicy) -> Result<()> {
         policy.check(self.shared.ttl)?;
         self.shared.policy.store(policy);
         Ok(())
     }
 
-    /// The same collection, with writes that report this metadata: each may cost, so it is asked for.
+    /// Returns the same collection, with writes that report this metadata. Metadata is opt-in, because it may
+    /// cost extra.
     ///
     /// ```
     /// # use ttl_store::{Counters, Returning};
@@ -165,11 +169,12 @@ impl<T, F: Format<T>> Collection<T, F> {
         Self { returning, ..self.clone() }
     }
 
-    /// Returns the same collection with another TTL: for single calls, whichever they are.
+    /// Returns the same collection with another TTL, for individual calls.
     ///
-    /// What the handle creates lives for this TTL, and what it refreshes is refreshed to it. A refresh of the policy's
-    /// usual mode never shortens a life; [`Collection::put_with_expiry`] sets a deadline exactly. The collection's cap holds all
-    /// the same. A slack that is not shorter than this TTL does not count.
+    /// Entries that the handle creates live for this TTL, and entries that it refreshes are refreshed to it.
+    /// A refresh in the default mode of a policy never shortens a lifetime; [`Collection::put_with_expiry`]
+    /// sets a deadline exactly. The collection's cap still applies. A slack that is not shorter than this TTL
+    /// is ignored.
     ///
     /// ```
     /// # use ttl_store::{Counters, Ttl};
@@ -184,16 +189,16 @@ impl<T, F: Format<T>> Collection<T, F> {
         Self { ttl, ..self.clone() }
     }
 
-    /// Lists the collection's keys, page by page. Nothing is refreshed.
+    /// Lists the collection's keys, page by page. Refreshes nothing.
     pub fn keys(&self) -> KeyPages {
         KeyPages::new(self.shared.space.clone())
     }
 
-    /// A key as it is stored, for use with the driver itself.
+    /// Returns a key as it is stored, for use with the driver itself.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey) if it is empty, or longer than
-    /// [`Key::MAX_BYTES`] together with the collection's prefix.
+    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey) if the key is empty, or if it is longer
+    /// than [`Key::MAX_BYTES`] together with the collection's prefix.
     pub fn key(&self, key: impl AsRef<str>) -> Result<Key> {
         self.shared.space.key(key)
     }
@@ -209,7 +214,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         self.shared.max.map_or(lifespan, |max| lifespan.with_max_lifetime(max))
     }
 
-    /// A put as the policy says.
+    /// Returns the options of a put under the current policy.
     fn put_options(&self) -> PutOptions {
         PutOptions::new(self.lifespan(self.ttl))
             .with_existing_deadline(

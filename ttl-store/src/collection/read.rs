@@ -10,38 +10,42 @@ use crate::format::Format;
 use crate::space::note_refresh_error;
 
 impl<T, F: Format<T>> Collection<T, F> {
-    /// Returns the value, or `None` where no live entry is. A hit refreshes if the policy names FETCH.
+    /// Returns the value, or `None` if there is no live entry. A hit refreshes if the policy names FETCH.
     ///
-    /// A value that does not fit the type refreshes nothing, however often it is read (R1). So the value is decoded first,
-    /// and a refresh that is due is a second request, which names the version that was read. A policy with a slack makes
-    /// few refreshes due. Where every value decodes ([`Codec::can_fail`](crate::Codec::can_fail) answers `false`, as for
-    /// raw bytes), get and refresh are one request. A store without conditions cannot name a version; there the refresh
-    /// goes to what is stored when it arrives.
+    /// A value that does not fit the type is never refreshed, however often it is read (R1). The value is
+    /// therefore decoded first, and a refresh that is due is a second request for the version that was read.
+    /// With a slack in the policy, few refreshes are due.
     ///
-    /// A refresh that fails does not fail the read; it is logged, and [`Collection::get_item`] reports it (R9).
+    /// If decoding cannot fail ([`Codec::can_fail`](crate::Codec::can_fail) returns `false`, as for raw
+    /// bytes), get and refresh are one request. A store without conditions cannot name a version. Its refresh
+    /// applies to the entry that is stored when the request arrives.
+    ///
+    /// A failed refresh does not fail the read. It is logged, and [`Collection::get_item`] reports it (R9).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind)
-    /// and [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) for an entry that something else wrote; the backend's
-    /// failures.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey).
+    /// * [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind) and
+    ///   [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) for an entry that another writer stored in another
+    ///   form.
+    /// * The backend's failures.
     pub fn get(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<T>>> + Send {
         let (key, options) = (self.key(key), self.get_options());
         async move { Ok(self.fetch(key?, options).await?.map(Self::value_of)) }
     }
 
-    /// The value without any refresh, whatever the policy says.
+    /// Returns the value without a refresh, whatever the policy.
     ///
     /// # Errors
-    /// As [`Collection::get`].
+    /// The errors of [`Collection::get`].
     pub fn peek(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<T>>> + Send {
         let (key, options) = (self.key(key), self.get_options().with_refresh(None));
         async move { Ok(self.fetch(key?, options).await?.map(|item| item.value)) }
     }
 
-    /// The value with this metadata; else like [`Collection::get`].
+    /// Returns the value with this metadata. Otherwise like [`Collection::get`].
     ///
     /// # Errors
-    /// As [`Collection::get`].
+    /// The errors of [`Collection::get`].
     pub fn get_item(
         &self,
         key: impl AsRef<str>,
@@ -51,7 +55,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         async move { self.fetch(key?, options).await }
     }
 
-    /// Whether a live entry is there. Refreshes it if the policy names READ.
+    /// Returns whether there is a live entry. Refreshes it if the policy names READ.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures.
@@ -60,8 +64,8 @@ impl<T, F: Format<T>> Collection<T, F> {
         async move { self.shared.space.is_there(key, options).await }
     }
 
-    /// When the entry ends, [`Deadline::NEVER`] if it is persistent, or `None` where no live entry is. Refreshes
-    /// nothing.
+    /// Returns the deadline of the entry: [`Deadline::NEVER`] if it is persistent, or `None` if there is no
+    /// live entry. Refreshes nothing.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures.
@@ -70,8 +74,8 @@ impl<T, F: Format<T>> Collection<T, F> {
         async move { self.shared.space.deadline(key).await }
     }
 
-    /// How long the entry has left by the store's clock, [`Duration::MAX`] if it is persistent, or `None` where no
-    /// live entry is. Refreshes nothing.
+    /// Returns the remaining lifetime of the entry by the store's clock: [`Duration::MAX`] if it is
+    /// persistent, or `None` if there is no live entry. Refreshes nothing.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures.
@@ -84,7 +88,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         GetOptions::new().with_kind(F::KIND).with_refresh(self.refresh(Actions::FETCH))
     }
 
-    /// The value alone; what else there is to say goes to the log.
+    /// Returns the value. The error of a failed refresh goes to the log.
     pub(super) fn value_of(item: Item<T>) -> T {
         note_refresh_error(item.refresh_error.as_ref());
         item.value

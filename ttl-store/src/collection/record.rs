@@ -12,8 +12,8 @@ use crate::format::{AsRecord, Format};
 use crate::space::{done, found, note_refresh_error, unreported};
 
 impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
-    /// These fields of the entry; those that it does not have are left out. `None` where no live entry is. A hit
-    /// refreshes if the policy names READ.
+    /// Returns the named fields of the entry, without those that the entry does not have, or `None` if there
+    /// is no live entry. A hit refreshes if the policy names READ.
     ///
     /// ```
     /// # use ttl_store::{Patch, Records};
@@ -34,10 +34,11 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey),
-    /// [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for a name that no field can have, and
-    /// [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge) for more than [`Fields::MAX`] names: nothing was sent.
-    /// The backend's failures.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey),
+    ///   [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for an invalid field name, and
+    ///   [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge) for more than [`Fields::MAX`] names. Nothing
+    ///   was sent.
+    /// * The backend's failures.
     pub fn get_fields(
         &self,
         key: impl AsRef<str>,
@@ -57,8 +58,10 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         }
     }
 
-    /// Changes fields of a live entry, all or none, in order (P1); `None` where no live entry is. Refreshes if the
-    /// policy names an action of the patch's operations. A patch is free to name other fields than the type's, unless
+    /// Changes fields of a live entry, all or none, in order (P1). Returns `None` if there is no live entry.
+    /// Refreshes if the policy names an action of the patch's operations.
+    ///
+    /// A patch may name fields that the type does not have, unless
     /// [`CollectionBuilder::check_patches`](crate::CollectionBuilder::check_patches) was called.
     ///
     /// ```
@@ -75,14 +78,17 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey), what was wrong with the patch as it was built, and
-    /// [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for a patch with bounds, which
-    /// [`Collection::patch_within`] takes: nothing was sent. [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind),
-    /// [`ErrorKind::WrongFieldType`](ttl_core::ErrorKind::WrongFieldType),
-    /// [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow), [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge),
-    /// [`ErrorKind::Contention`](ttl_core::ErrorKind::Contention),
-    /// [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported): nothing was changed. The backend's failures,
-    /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey), the error that building the patch
+    ///   recorded, and [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) for a patch with
+    ///   bounds, which needs [`Collection::patch_within`]. Nothing was sent.
+    /// * [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind),
+    ///   [`ErrorKind::WrongFieldType`](ttl_core::ErrorKind::WrongFieldType),
+    ///   [`ErrorKind::Overflow`](ttl_core::ErrorKind::Overflow),
+    ///   [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge),
+    ///   [`ErrorKind::Contention`](ttl_core::ErrorKind::Contention) and
+    ///   [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported). Nothing was changed.
+    /// * The backend's failures, [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among
+    ///   them.
     pub fn patch(
         &self,
         key: impl AsRef<str>,
@@ -92,11 +98,12 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         async move { found(self.shared.space.patch_without_bounds(key, patch, options).await?) }
     }
 
-    /// Changes fields of a live entry as [`Collection::patch`] does, if every sum stays within its bounds (P7).
+    /// Changes fields of a live entry as [`Collection::patch`] does, if every sum stays within its bounds
+    /// (P7).
     ///
-    /// [`Outcome::Refused`] has what is there if a sum does not: the fields that the patch names, and the deadline. Nothing
-    /// was changed then, and nothing refreshed. [`Outcome::Absent`] where no live entry is. One atomic step, and as many
-    /// requests as without bounds.
+    /// If a sum does not, [`Outcome::Refused`] contains the fields that the patch names and the deadline.
+    /// Nothing was changed or refreshed then. Returns [`Outcome::Absent`] if there is no live entry. One
+    /// atomic step, with as many requests as without bounds.
     ///
     /// ```
     /// # use ttl_store::{Outcome, Patch, Records};
@@ -115,7 +122,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
     /// ```
     ///
     /// # Errors
-    /// As [`Collection::patch`], bounds allowed.
+    /// The errors of [`Collection::patch`]; bounds are allowed.
     pub fn patch_within(
         &self,
         key: impl AsRef<str>,
@@ -126,12 +133,14 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         async move { self.shared.space.patch(key, patch, options).await }
     }
 
-    /// Changes fields if the live entry still has this version; else like [`Collection::patch_within`], bounds allowed.
+    /// Changes fields if the live entry still has this version. Otherwise like [`Collection::patch_within`];
+    /// bounds are allowed.
     ///
-    /// [`Outcome::Refused`] has what is there if bounds refuse, and `None` for another version.
+    /// [`Outcome::Refused`] contains the current fields if a bound was exceeded, and `None` if the entry has
+    /// another version.
     ///
     /// # Errors
-    /// As [`Collection::patch_within`].
+    /// The errors of [`Collection::patch_within`].
     pub fn patch_if(
         &self,
         key: impl AsRef<str>,
@@ -143,12 +152,12 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         async move { self.shared.space.patch(key, patch, options).await }
     }
 
-    /// Changes fields of the live entry; where none is, makes one of `initial`, patched, that lives for the
-    /// collection's TTL. One atomic step either way.
+    /// Changes fields of the live entry. If there is none, creates one from `initial` with the patch applied,
+    /// which lives for the collection's TTL. Either way it is one atomic step.
     ///
     /// # Errors
-    /// As [`Collection::patch`]; [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) if `initial` is no
-    /// JSON object.
+    /// * The errors of [`Collection::patch`].
+    /// * [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) if `initial` is not a JSON object.
     pub fn patch_or_create<K: AsRef<str>>(
         &self,
         key: K,
@@ -162,12 +171,12 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         }
     }
 
-    /// Changes fields as [`Collection::patch_or_create`] does, if every sum stays within its bounds (P7), those of what
-    /// would be made included. [`Outcome::Refused`] has what is there if one does not, and `None` where nothing is: then
-    /// nothing was made.
+    /// Changes fields as [`Collection::patch_or_create`] does, if every sum stays within its bounds (P7). The
+    /// bounds apply to a new entry too. If a sum does not, [`Outcome::Refused`] contains the current fields,
+    /// or `None` if there is no live entry and nothing was created.
     ///
     /// # Errors
-    /// As [`Collection::patch_or_create`], bounds allowed.
+    /// The errors of [`Collection::patch_or_create`]; bounds are allowed.
     pub fn patch_within_or_create<K: AsRef<str>>(
         &self,
         key: K,
@@ -182,7 +191,8 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         }
     }
 
-    /// What a patch needs that may create: nothing more of the program's own types.
+    /// Returns the key and the options of a patch that may create, so that its future does not hold the
+    /// caller's types.
     fn creating(&self, key: impl AsRef<str>, patch: &Patch, initial: &T) -> Result<(Key, PatchOptions)> {
         let key = self.checked(key, patch)?;
         let initial = self.shared.format.encode(initial).and_then(Value::into_record);
@@ -191,7 +201,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
         Ok((key, self.patch_options(patch).with_create(create)))
     }
 
-    /// The key, if the patch fits the type where that is to be checked.
+    /// Returns the key if the patch fits the type, or if the collection does not check patches.
     fn checked(&self, key: impl AsRef<str>, patch: &Patch) -> Result<Key> {
         let key = self.key(key)?;
         match self.shared.check.map_or(Ok(()), |check| check(patch)) {

@@ -1,4 +1,4 @@
-//! Puts that hand back the value they met: of one instant with the write, in one call.
+//! Puts that return the previous value: read and written in one atomic call.
 
 use ttl_core::{Condition, Key, Result, Value};
 
@@ -7,15 +7,18 @@ use crate::format::Format;
 use crate::space::{done, met};
 
 impl<T, F: Format<T>> Collection<T, F> {
-    /// Stores the value and returns the one that it replaced; `None` if no live entry was there. The deadline goes as with
-    /// [`Collection::put`]. Of values that many callers swap in, each is returned to one of them (C5).
+    /// Stores the value and returns the replaced value, or `None` if there was no live entry. The deadline
+    /// changes as with [`Collection::put`]. If many callers swap at once, each replaced value is returned to
+    /// exactly one of them (C5).
     ///
-    /// It costs no request more than a put in memory, on Redis and on DynamoDB, and a read on CQL.
+    /// Cost: the requests of a put in memory, on Redis and on DynamoDB; one more read on CQL.
     ///
     /// # Errors
-    /// As [`Collection::put`]; [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) by a store without
-    /// conditions; [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) if the old value does not fit the type: the new one is
-    /// stored all the same.
+    /// * The errors of [`Collection::put`].
+    /// * [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) if the store does not support
+    ///   conditions.
+    /// * [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) if the old value does not fit the type. The new
+    ///   value is stored nevertheless.
     pub fn swap<K: AsRef<str>>(
         &self,
         key: K,
@@ -30,8 +33,9 @@ impl<T, F: Format<T>> Collection<T, F> {
         }
     }
 
-    /// Stores the value if no live entry is there; returns the value that is there otherwise, and `None` if it was stored.
-    /// Of many callers exactly one stores, and all others get its value (C1, C5): what idempotency keys need.
+    /// Stores the value if there is no live entry, and returns `None`. Otherwise returns the existing value.
+    /// Of many callers, exactly one stores its value, and all others receive it (C1, C5), as idempotency keys
+    /// require.
     ///
     /// ```
     /// # async fn show(answers: ttl_store::Blobs<String>, request_id: &str) -> ttl_store::Result<()> {
@@ -42,11 +46,13 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// # }
     /// ```
     ///
-    /// It costs no request more than [`Collection::create`] in memory, on Redis and on DynamoDB, and a read on CQL.
+    /// Cost: the requests of [`Collection::create`] in memory, on Redis and on DynamoDB; one more read on
+    /// CQL.
     ///
     /// # Errors
-    /// As [`Collection::create`]; [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) if the value that is there does not fit
-    /// the type: nothing was stored.
+    /// * The errors of [`Collection::create`].
+    /// * [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) if the existing value does not fit the type.
+    ///   Nothing was stored.
     pub fn create_or_get<K: AsRef<str>>(
         &self,
         key: K,

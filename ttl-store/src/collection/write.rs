@@ -1,4 +1,4 @@
-//! Writes of whole values: put and its conditions, delete, take.
+//! Writes of whole values: put, conditional puts, delete and take.
 
 use ttl_core::{
     Condition, DeleteOptions, ExistingDeadline, Expiry, Key, Outcome, PutOptions, PutResult, Result,
@@ -10,15 +10,16 @@ use crate::format::Format;
 use crate::space::{done, found, unreported};
 
 impl<T, F: Format<T>> Collection<T, F> {
-    /// Stores the value. A new entry lives for the collection's TTL; a live one is refreshed if the policy names
-    /// UPDATE (it does by default), else keeps its deadline (R8).
+    /// Stores the value. A new entry lives for the collection's TTL. A live entry is refreshed if the policy
+    /// names UPDATE, as it does by default; otherwise it keeps its deadline (R8).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey),
-    /// [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) and
-    /// [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) for what cannot be stored, and
-    /// [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge): in all of these nothing was changed. The backend's
-    /// failures, [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey),
+    ///   [`ErrorKind::InvalidField`](ttl_core::ErrorKind::InvalidField) and
+    ///   [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) for input that cannot be stored, and
+    ///   [`ErrorKind::TooLarge`](ttl_core::ErrorKind::TooLarge). In all of these cases nothing was changed.
+    /// * The backend's failures, [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among
+    ///   them.
     pub fn put<K: AsRef<str>>(
         &self,
         key: K,
@@ -28,12 +29,13 @@ impl<T, F: Format<T>> Collection<T, F> {
         async move { done(self.write(put).await?) }
     }
 
-    /// Stores the value with this expiry, whatever the policy says: it always replaces the deadline (E5). The
-    /// collection's cap holds all the same.
+    /// Stores the value with this expiry, whatever the policy. It always replaces the deadline (E5). The
+    /// collection's cap still applies.
     ///
     /// # Errors
-    /// As [`Collection::put`]; [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry) for an instant more
-    /// than 20 years away.
+    /// * The errors of [`Collection::put`].
+    /// * [`ErrorKind::InvalidExpiry`](ttl_core::ErrorKind::InvalidExpiry) for an instant more than 20 years
+    ///   away.
     pub fn put_with_expiry<K: AsRef<str>, E: Into<Expiry>>(
         &self,
         key: K,
@@ -47,12 +49,13 @@ impl<T, F: Format<T>> Collection<T, F> {
         async move { done(self.write(put).await?) }
     }
 
-    /// Stores the value if no live entry is there; [`Outcome::Refused`] if one is. Of many callers exactly one
-    /// wins (C1).
+    /// Stores the value if there is no live entry. Returns [`Outcome::Refused`] if there is one. Of many
+    /// callers, exactly one succeeds (C1).
     ///
     /// # Errors
-    /// As [`Collection::put`]; [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) by a store without
-    /// conditions.
+    /// * The errors of [`Collection::put`].
+    /// * [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) if the store does not support
+    ///   conditions.
     pub fn create<K: AsRef<str>>(
         &self,
         key: K,
@@ -62,11 +65,11 @@ impl<T, F: Format<T>> Collection<T, F> {
         async move { self.write(put).await }
     }
 
-    /// Stores the value if a live entry is there; [`Outcome::Absent`] if none is. The deadline goes as with
-    /// [`Collection::put`]. So a session that has ended is not brought back by a late save.
+    /// Stores the value if there is a live entry. Returns [`Outcome::Absent`] if there is none. The deadline
+    /// changes as with [`Collection::put`]. A late save thus never restores an expired session.
     ///
     /// # Errors
-    /// As [`Collection::create`].
+    /// The errors of [`Collection::create`].
     pub fn replace<K: AsRef<str>>(
         &self,
         key: K,
@@ -76,10 +79,11 @@ impl<T, F: Format<T>> Collection<T, F> {
         async move { self.write(put).await }
     }
 
-    /// Stores the value if the live entry still has this version, and reports the new one; [`Outcome::Refused`] if
-    /// it has another, [`Outcome::Absent`] if there is none. The deadline goes as with [`Collection::put`].
+    /// Stores the value if the live entry still has this version, and returns the new version. Returns
+    /// [`Outcome::Refused`] if the entry has another version, and [`Outcome::Absent`] if there is no live
+    /// entry. The deadline changes as with [`Collection::put`].
     ///
-    /// A version may recur when the same value recurs, see
+    /// A version may recur when the same value recurs; see
     /// [`Capabilities::unique_versions`](ttl_core::Capabilities::unique_versions).
     ///
     /// ```
@@ -96,7 +100,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// ```
     ///
     /// # Errors
-    /// As [`Collection::create`].
+    /// The errors of [`Collection::create`].
     pub fn compare_and_swap<K: AsRef<str>>(
         &self,
         key: K,
@@ -111,11 +115,12 @@ impl<T, F: Format<T>> Collection<T, F> {
         async move { self.write(put).await }
     }
 
-    /// Deletes the entry; whether a live one was there.
+    /// Deletes the entry. Returns whether there was a live one.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures,
-    /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among them.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey).
+    /// * The backend's failures, [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) among
+    ///   them.
     pub fn delete(&self, key: impl AsRef<str>) -> impl Future<Output = Result<bool>> + Send {
         let key = self.key(key);
         async move { self.shared.space.delete(key, DeleteOptions::new()).await }
@@ -124,8 +129,9 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// Deletes the entry if it still has this version.
     ///
     /// # Errors
-    /// As [`Collection::delete`]; [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) by a store without
-    /// conditions.
+    /// * The errors of [`Collection::delete`].
+    /// * [`ErrorKind::Unsupported`](ttl_core::ErrorKind::Unsupported) if the store does not support
+    ///   conditions.
     pub fn delete_if(
         &self,
         key: impl AsRef<str>,
@@ -135,12 +141,15 @@ impl<T, F: Format<T>> Collection<T, F> {
         async move { Ok(self.shared.space.driver.delete(&key?, options).await?.map(|_| ())) }
     }
 
-    /// Deletes the entry and hands its value back. Of many takers one gets it: what one-time tokens need.
+    /// Deletes the entry and returns its value. Of many callers, only one receives it, as one-time tokens
+    /// require.
     ///
     /// # Errors
-    /// As [`Collection::delete`]; [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind) for an entry of the other
-    /// kind, which stays. [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) for a value that does not fit the type:
-    /// it is gone nevertheless, because deleting and reading are one step.
+    /// * The errors of [`Collection::delete`].
+    /// * [`ErrorKind::WrongKind`](ttl_core::ErrorKind::WrongKind) for an entry of the other kind. The entry
+    ///   is not deleted.
+    /// * [`ErrorKind::Codec`](ttl_core::ErrorKind::Codec) for a value that does not fit the type. The entry
+    ///   is deleted nevertheless, because deleting and reading are one step.
     pub fn take(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<T>>> + Send {
         let (key, options) = (self.key(key), DeleteOptions::take().with_kind(F::KIND));
         async move {
@@ -151,7 +160,8 @@ impl<T, F: Format<T>> Collection<T, F> {
         }
     }
 
-    /// A put that needs nothing more of the program's own types.
+    /// Returns a put whose key and value are already encoded, so that its future does not hold the caller's
+    /// types.
     pub(super) fn encoded(&self, key: impl AsRef<str>, value: &T, options: PutOptions) -> Result<Put> {
         let key = self.key(key)?;
         let value = self
