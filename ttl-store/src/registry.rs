@@ -118,7 +118,7 @@ impl Registry {
     /// error names the feature. The error for an unknown scheme lists the known ones.
     pub async fn connect(&self, url: &str) -> Result<Store> {
         let Some(name) = scheme_of(url) else {
-            return Err(self.refuse("the URL has no scheme"));
+            return Err(self.refuse("the URL has no valid scheme"));
         };
         match self.schemes.get(&name) {
             Some(Scheme::Known(connect)) => connect(url.to_owned()).await,

@@ -94,7 +94,8 @@ impl Store {
         CollectionBuilder::new(self.space.driver.clone(), Shape::Records, name.into(), ttl, AsRecord)
     }
 
-    /// Creates a builder for a collection of values. Each value is stored as one blob, encoded by a [`Codec`](crate::Codec).
+    /// Creates a builder for a collection of values. Each value is stored as one blob, encoded by a
+    /// [`Codec`](crate::Codec).
     ///
     /// ```
     /// # use ttl_store::{Json, Store, Ttl};

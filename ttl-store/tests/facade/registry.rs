@@ -32,7 +32,7 @@ async fn what_is_no_url_is_refused_and_not_printed() {
     for url in ["", "s3cret", ":s3cret", "s3cret@host:6379", "//user:s3cret@host", "6379:s3cret", "s3 cret:x"]
     {
         let text = refusal(connect(url).await);
-        assert!(text.contains("has no scheme"), "{text}");
+        assert!(text.contains("has no valid scheme"), "{text}");
     }
 }
 
