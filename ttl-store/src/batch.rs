@@ -16,7 +16,7 @@ use crate::space::unreported;
 /// # async fn show(store: ttl_store::Store) -> ttl_store::Result<()> {
 /// // Stop at the first failure ...
 /// store.delete_many(["a", "b"]).await.into_result()?;
-/// // ... or look at each, by value or by `&results`.
+/// // ... or check each result, by value or by `&results`.
 /// for result in store.delete_many(["a", "b"]).await {
 ///     match result {
 ///         Ok(was_there) => println!("{was_there}"),

@@ -67,7 +67,7 @@ impl KeyPages {
     /// Counts the keys of the rest of the listing.
     ///
     /// Cost: a scan of the store, see [`TtlStore::scan`](ttl_core::TtlStore::scan). The count is not a
-    /// snapshot: entries that are created or expire meanwhile may be counted or not, and a key that a driver
+    /// snapshot: entries that are created or expire meanwhile may be counted or not. A key that a driver
     /// lists twice counts twice.
     ///
     /// # Errors

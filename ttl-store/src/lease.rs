@@ -22,7 +22,7 @@ use crate::space::{Space, remaining, unreported};
 /// if let Some(mut lease) = jobs.acquire("nightly-report").await?.applied() {
 ///     // … a part of the work …
 ///     if !lease.renew().await?.is_applied() {
-///         return Ok(()); // Lost: someone else may be at it.
+///         return Ok(()); // Lost: another holder may be at work.
 ///     }
 ///     // … the rest …
 ///     if !lease.release().await?.is_applied() {
@@ -36,8 +36,8 @@ use crate::space::{Space, remaining, unreported};
 /// # What a lease is not
 ///
 /// A lease decides which caller may start. It does not guarantee that the holder is alone. A holder that is
-/// paused past its deadline (by the scheduler, by a network that hangs) does not notice, and for that moment
-/// two holders can be at work.
+/// paused past its deadline (by the scheduler, by a network that hangs) does not notice. For that moment two
+/// holders can be at work.
 ///
 /// There is no fencing number: the token of a lease is random and has no order. Use a lease to save work.
 /// Protect an action that must not happen twice with its own check, for example a

@@ -1,8 +1,8 @@
-// The README's examples open a store in memory.
+// The examples of the README use the memory store.
 #![cfg_attr(feature = "memory", doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(feature = "memory"),
-    doc = "Entries that expire, behind one trait. This is a build without `memory`."
+    doc = "Entries that expire, behind one trait. This build does not include the feature `memory`."
 )]
 
 mod batch;

@@ -18,7 +18,8 @@ impl Store {
     /// Returns the value, or `None` if there is no live entry.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey).
+    /// * The backend's failures.
     pub fn get(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Value>>> + Send {
         let item = self.get_item(key, Returning::empty());
         async move { Ok(item.await?.map(|item| item.value)) }

@@ -8,7 +8,7 @@ const MODE_BIT: u64 = 1 << 8;
 const SLACK_SHIFT: u32 = 9;
 
 /// A policy in one word: 8 bits of actions, 1 of mode, and the slack in milliseconds (0: none), which 40 bits
-/// hold. One word, so that a call reads the current policy without a lock.
+/// hold. Because it is one word, a call always reads a policy that was set as a whole, without a lock.
 #[derive(Debug)]
 pub(crate) struct SharedPolicy(AtomicU64);
 

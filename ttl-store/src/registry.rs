@@ -111,7 +111,7 @@ impl Registry {
             .map(|(name, _)| name.as_str())
     }
 
-    /// Connects to the store that a URL names.
+    /// Connects to the store that a URL names, with the drivers of this registry.
     ///
     /// # Errors
     /// The errors of [`connect`]. A scheme whose feature is off is [`ErrorKind::InvalidConfig`], and the

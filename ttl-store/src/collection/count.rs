@@ -49,8 +49,11 @@ impl Collection<i64, AsCount> {
     /// no live entry and the first addition alone would exceed the bounds; nothing is created then. A refusal
     /// changes nothing and refreshes nothing (P7).
     ///
-    /// Cost: a lock in memory; one request on Redis; one request on DynamoDB, and one more if an entry is
-    /// created; a read and a transaction on CQL, or only the read for a refusal.
+    /// Cost:
+    /// * Memory: a lock.
+    /// * Redis: one request.
+    /// * DynamoDB: one request, and one more if an entry is created.
+    /// * CQL: a read and a transaction; only the read for a refusal.
     ///
     /// ```
     /// use ttl_store::{Outcome, Ttl};

@@ -58,7 +58,8 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// Returns whether there is a live entry. Refreshes it if the policy names READ.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey).
+    /// * The backend's failures.
     pub fn contains(&self, key: impl AsRef<str>) -> impl Future<Output = Result<bool>> + Send {
         let (key, options) = (self.key(key), GetOptions::nothing().with_refresh(self.refresh(Actions::READ)));
         async move { self.shared.space.is_there(key, options).await }
@@ -68,7 +69,8 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// live entry. Refreshes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey).
+    /// * The backend's failures.
     pub fn deadline(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Deadline>>> + Send {
         let key = self.key(key);
         async move { self.shared.space.deadline(key).await }
@@ -78,7 +80,8 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// persistent, or `None` if there is no live entry. Refreshes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey); the backend's failures.
+    /// * [`ErrorKind::InvalidKey`](ttl_core::ErrorKind::InvalidKey).
+    /// * The backend's failures.
     pub fn remaining(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Duration>>> + Send {
         let key = self.key(key);
         async move { self.shared.space.remaining(key).await }

@@ -110,7 +110,7 @@ impl<T: Serialize + DeserializeOwned> Collection<T, AsRecord> {
     /// # #[derive(serde::Serialize, serde::Deserialize)]
     /// # struct Article { stock: u32, buyers: Vec<String> }
     /// # async fn show(articles: Records<Article>) -> ttl_store::Result<()> {
-    /// // Two of what is in stock, or none.
+    /// // Sell two articles, or none.
     /// let sale = Patch::new().increment_within("stock", -2, 0..).append("buyers", "ada");
     /// match articles.patch_within("lamp", sale).await? {
     ///     Outcome::Applied(sold) => println!("{:?} are left", sold.fields.get("stock")),

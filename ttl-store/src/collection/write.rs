@@ -93,7 +93,7 @@ impl<T, F: Format<T>> Collection<T, F> {
     ///     && let Some(version) = item.version
     /// {
     ///     let outcome = counters.compare_and_swap("stock", version, &(item.value / 2)).await?;
-    ///     assert!(!outcome.is_refused(), "someone else wrote in between: read again");
+    ///     assert!(!outcome.is_refused(), "another writer was faster: read again");
     /// }
     /// # Ok(())
     /// # }
