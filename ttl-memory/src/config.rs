@@ -1,4 +1,4 @@
-//! Configuration: a builder, and URLs.
+//! The configuration, by builder or by URL.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -9,20 +9,22 @@ use ttl_core::{Clock, Error, ErrorKind, Result};
 
 use crate::BACKEND;
 
-/// Who gives back the memory of expired entries. Visibility does not depend on it.
+/// How the memory of expired entries is reclaimed. The setting does not affect visibility.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reclaim {
-    /// A thread of the store, which looks about once a second, and every put a little. The thread starts with the
-    /// first entry that has a deadline and ends by itself when the store is dropped. In URLs: `background`.
+    /// A background thread sweeps about once a second, and every write sweeps a few entries. The thread starts
+    /// with the first entry that has a deadline and ends when the store is dropped. In URLs: `background`.
     #[default]
     Background,
-    /// Every put a little, and [`MemoryStore::sweep`](crate::MemoryStore::sweep); no thread is started. For tests
-    /// that move the clock by hand, and for programs that call it themselves. In URLs: `manual`.
+    /// Every write sweeps a few entries, and [`MemoryStore::sweep`](crate::MemoryStore::sweep) sweeps the rest.
+    /// No thread is started. Use it in tests that advance the clock manually, and in programs that call `sweep`
+    /// themselves. In URLs: `manual`.
     Manual,
 }
 
-/// How a [`MemoryStore`](crate::MemoryStore) is set up. The default has no limits and reads the system's clock.
+/// The configuration of a [`MemoryStore`](crate::MemoryStore). By default there are no limits, and the store
+/// reads the system clock.
 ///
 /// ```
 /// use std::num::NonZeroUsize;
@@ -44,84 +46,97 @@ pub struct MemoryConfig {
 }
 
 impl MemoryConfig {
-    /// No limits, the system's clock, a background thread for expired entries.
+    /// Creates a configuration without limits, with the system clock and with [`Reclaim::Background`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Holds at most so many entries. When a put would pass that, live entries are evicted that are seldom used.
+    /// Sets the maximum number of entries; unlimited by default. When a put would exceed it, the store evicts
+    /// live entries that are rarely used.
     ///
-    /// The limit is shared out evenly to up to 64 shards of at least 1024 entries, and a shard evicts when its own
-    /// share is full: a store holds a few hundredths less than the limit when that happens first.
+    /// The limit is divided evenly among up to 64 shards of at least 1024 entries each. A shard evicts when its
+    /// share is full, so the first eviction happens when the store is a few percent below the limit.
     #[must_use]
     pub const fn with_max_entries(mut self, entries: NonZeroUsize) -> Self {
         self.max_entries = Some(entries);
         self
     }
 
-    /// Holds at most so many bytes, as [`MemoryStore::bytes`](crate::MemoryStore::bytes) counts them: keys, values
-    /// and what the store needs beside them. When a put would pass that, live entries are evicted that are seldom
-    /// used.
+    /// Sets the maximum size of the store in bytes; unlimited by default. When a put would exceed it, the store
+    /// evicts live entries that are rarely used.
     ///
-    /// The limit is shared out evenly to up to 64 shards of at least 16 MiB. An entry that alone is larger than a
-    /// shard's share is [`ErrorKind::TooLarge`]. A record counts as what it holds on the heap, which is a few times
-    /// its canonical text: with this limit it can be refused below
-    /// [`Capabilities::max_value_bytes`](ttl_core::Capabilities::max_value_bytes), which is exact for blobs.
+    /// Sizes are those of [`MemoryStore::bytes`](crate::MemoryStore::bytes): keys, values and the store's
+    /// overhead. The limit is divided evenly among up to 64 shards of at least 16 MiB each. An entry that is
+    /// larger than a shard's share fails with [`ErrorKind::TooLarge`].
+    ///
+    /// A record counts with the heap memory it holds, which is a few times its canonical text. So a record can be
+    /// too large although its text is smaller than
+    /// [`Capabilities::max_value_bytes`](ttl_core::Capabilities::max_value_bytes). For blobs that value is exact.
     #[must_use]
     pub const fn with_max_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.max_bytes = Some(bytes);
         self
     }
 
-    /// Refuses values of more than so many bytes: of a blob, or of a record's canonical text (which is then written
-    /// once a put to count it).
+    /// Sets the maximum size of a value in bytes; unlimited by default. Larger values fail with
+    /// [`ErrorKind::TooLarge`].
+    ///
+    /// The size of a record is that of its canonical text. With this limit, every put of a record serializes it
+    /// once to measure it.
     #[must_use]
     pub const fn with_max_value_bytes(mut self, bytes: u64) -> Self {
         self.max_value_bytes = Some(bytes);
         self
     }
 
-    /// Gives the memory of expired entries back like this.
+    /// Sets how the memory of expired entries is reclaimed; defaults to [`Reclaim::Background`].
     #[must_use]
     pub const fn with_reclaim(mut self, reclaim: Reclaim) -> Self {
         self.reclaim = reclaim;
         self
     }
 
-    /// Decides about visibility by this clock, such as a [`ManualClock`](ttl_core::ManualClock). The default is a
-    /// [`MonotonicClock`](ttl_core::MonotonicClock): the system's time when the store was made, moved on by the
-    /// monotonic clock.
+    /// Sets the clock that decides visibility, such as a [`ManualClock`](ttl_core::ManualClock).
+    ///
+    /// Defaults to a [`MonotonicClock`](ttl_core::MonotonicClock): the system time at the creation of the store,
+    /// advanced by the monotonic clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Reads a URL: `memory:`, with settings as its query, such as `memory:?max_entries=10000&max_bytes=64MiB`.
+    /// Reads the configuration from a URL: `memory:` with options in its query, such as
+    /// `memory:?max_entries=10000&max_bytes=64MiB`.
     ///
-    /// | setting | value | default |
+    /// | option | value | default |
     /// |---|---|---|
     /// | `max_entries` | a number, see [`with_max_entries`](Self::with_max_entries) | no limit |
     /// | `max_bytes` | bytes, see [`with_max_bytes`](Self::with_max_bytes) | no limit |
     /// | `max_value_bytes` | bytes, see [`with_max_value_bytes`](Self::with_max_value_bytes) | no limit |
     /// | `reclaim` | `background` or `manual`, see [`Reclaim`] | `background` |
     ///
-    /// Bytes are a number alone or with `KiB`, `MiB` or `GiB`. Each URL that is opened makes a store of its own.
+    /// Bytes are a plain number, or a number with `KiB`, `MiB` or `GiB`. Opening the same URL twice creates two
+    /// separate stores.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for another scheme, for a host or a path, for a setting that is unknown or stands
-    /// twice, and for a value that it does not take.
+    /// Returns [`ErrorKind::InvalidConfig`] if
+    ///
+    /// * the scheme is not `memory`,
+    /// * the URL has a host or a path,
+    /// * an option is unknown or occurs twice,
+    /// * a value is invalid.
     pub fn from_url(url: &str) -> Result<Self> {
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
         let is_memory = place.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("memory:"));
         if !is_memory || query.contains('#') {
             return Err(invalid(
-                "invalid URL: expected memory:, with options as in memory:?max_entries=1000",
+                "invalid URL: expected `memory:`, with options as in `memory:?max_entries=1000`",
             ));
         }
         if !matches!(&place[7..], "" | "/" | "//" | "///") {
-            return Err(invalid("a memory: URL has no host and no path; write memory:?max_entries=1000"));
+            return Err(invalid("invalid URL: expected no host and no path, as in `memory:?max_entries=1000`"));
         }
         let mut config = Self::new();
         let mut query = QueryOptions::parse(BACKEND, query)?;
@@ -132,7 +147,7 @@ impl MemoryConfig {
         let mut max_bytes = None;
         query.byte_size("max_bytes", &mut max_bytes)?;
         if let Some(bytes) = max_bytes {
-            // More than this machine can address is no limit.
+            // A limit beyond the address space of this machine has no effect.
             let bytes = NonZeroUsize::new(usize::try_from(bytes).unwrap_or(usize::MAX));
             config.max_bytes = Some(bytes.ok_or_else(|| {
                 invalid("invalid value `0` for option `max_bytes`: expected a size above zero")

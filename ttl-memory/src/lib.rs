@@ -1,8 +1,8 @@
-//! The ttl-store driver for the memory of this process.
+//! The in-memory driver of ttl-store.
 //!
-//! [`MemoryStore`] keeps the whole contract of [`TtlStore`](ttl_core::TtlStore) in process: no server, no I/O, no
-//! runtime. [`MemoryConfig`] sets limits and the clock, or reads them from a URL such as
-//! `memory:?max_entries=10000`.
+//! [`MemoryStore`] implements the whole contract of [`TtlStore`](ttl_core::TtlStore) in process. It needs no
+//! server, no I/O and no runtime. [`MemoryConfig`] sets the limits and the clock. The limits can also be read
+//! from a URL such as `memory:?max_entries=10000`.
 
 mod config;
 mod entry;
@@ -20,7 +20,7 @@ mod time;
 mod weight;
 mod wheel;
 
-/// The atomics of `state`: a test compiles that file against `loom`'s.
+/// The atomics that `state` uses. A test compiles that file against `loom`'s instead.
 mod sync {
     pub(crate) use std::sync::atomic::AtomicU64;
 }

@@ -1,4 +1,4 @@
-//! `MemoryStore`: the trait, by `rules` under a shard's lock.
+//! `MemoryStore`: implements the trait by applying `rules` under a shard's lock.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,21 +21,21 @@ use crate::table::{At, Table, Trash};
 use crate::time::Time;
 use crate::{scan, wheel};
 
-/// How many registrations a put looks at on its way, where some are due.
+/// The maximum number of due registrations that a write examines.
 const PUT_STEP: usize = 16;
 
-/// A store in this process's memory. Cloning makes another handle of the same store; the entries go when the last
-/// handle goes.
+/// A store in the memory of this process. A clone is another handle to the same store. Dropping the last handle
+/// frees the entries.
 ///
-/// Every operation is decided under the lock of one of up to 64 shards, reads and refreshes under its read lock.
-/// Nothing waits for anything else, so no call ever suspends; a scan and a long batch keep their thread busy.
+/// Every operation takes the lock of one of up to 64 shards. Reads and refreshes take the read lock only. No call
+/// waits for I/O or a timer, so no call suspends. A scan or a long batch keeps its thread busy.
 ///
-/// * Versions are unique: no two writes of a process make the same one, nor do two stores.
-/// * A blob is copied unless its buffer is exactly as large and not shared with anybody; records are shared.
-/// * A scan lists a key at most once, in an order that is random but does not change. Each page walks over one
-///   shard of the store or more, a 64th of its entries, so pages should be large.
-/// * Without limits nothing is ever evicted. With [`MemoryConfig::with_max_entries`] or
-///   [`MemoryConfig::with_max_bytes`] an entry can vanish before its deadline.
+/// * Versions are unique: two writes in a process never create the same version, and neither do two stores.
+/// * A blob is copied unless its buffer is exactly as large as the blob and not shared. Records are shared.
+/// * A scan lists each key at most once. The order is random but stable. Each page walks at least one whole shard,
+///   a 64th of the entries, so pages should be large.
+/// * Without limits, entries are never evicted. With [`MemoryConfig::with_max_entries`] or
+///   [`MemoryConfig::with_max_bytes`], an entry can be evicted before its deadline.
 ///
 /// ```
 /// use ttl_core::{GetOptions, Key, PutOptions, TtlStore, Ttl};
@@ -64,7 +64,7 @@ pub(crate) struct Inner {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new(config: MemoryConfig) -> Self {
         let ((shards, limits), reclaim) = (Limits::share(&config), config.reclaim());
@@ -77,7 +77,7 @@ impl MemoryStore {
         };
         let mut capabilities = Capabilities::new("memory").with_max_value_bytes(limits.max_value_bytes());
         if reclaim == Reclaim::Background {
-            // Two ticks, and time to work on what is due.
+            // Two ticks, and time to process the due registrations.
             capabilities = capabilities
                 .with_reclaims_within(Duration::from_millis(2 * wheel::TICK_MILLIS) + Duration::from_secs(3));
         }
@@ -92,38 +92,38 @@ impl MemoryStore {
         }))
     }
 
-    /// An empty store with the settings of a URL, see [`MemoryConfig::from_url`].
+    /// Creates an empty store with the options of a URL, see [`MemoryConfig::from_url`].
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](ttl_core::ErrorKind::InvalidConfig), as there.
+    /// Returns [`ErrorKind::InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) if the URL is invalid.
     pub fn from_url(url: &str) -> Result<Self> {
         MemoryConfig::from_url(url).map(Self::new)
     }
 
-    /// How many entries the store holds: the live ones, and those that have expired and were not given back yet.
+    /// Returns the number of entries in the store: live entries, and expired entries that are not reclaimed yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.shards.iter().map(|shard| shard.table.read().entries.len()).sum()
     }
 
-    /// Whether the store holds no entry, not even an expired one.
+    /// Returns whether the store holds no entries, not even expired ones.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bytes of heap the entries of [`len`](Self::len) hold: keys, values and what the store needs beside
-    /// them. Exact to a few hundredths for blobs; for records it is an estimate.
+    /// Returns the heap memory, in bytes, of the entries that [`len`](Self::len) counts: keys, values and the
+    /// store's overhead. For blobs it is accurate to a few percent; for records it is an estimate.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.shards.iter().map(|shard| shard.table.read().bytes()).sum()
     }
 
-    /// Gives back the memory of every entry that has expired by now, in steps of at most 1024 entries a lock hold;
-    /// answers how many there were.
+    /// Reclaims all entries that have expired by now and returns their number.
     ///
-    /// Nobody has to call it: see [`Reclaim`]. It works through all shards before it returns.
-    #[expect(clippy::must_use_candidate, reason = "called for what it does, not for the count")]
+    /// It processes all shards before it returns, at most 1024 entries per acquisition of a lock. Calling it is
+    /// optional, see [`Reclaim`].
+    #[expect(clippy::must_use_candidate, reason = "called for its effect, not for the count")]
     pub fn sweep(&self) -> usize {
         self.0.sweep()
     }
@@ -147,7 +147,7 @@ impl Inner {
         self.time.now()
     }
 
-    /// Tells the cursors of this store from those of another one.
+    /// Returns an identity that separates the cursors of this store from those of other stores.
     pub(crate) fn identity(&self) -> &str {
         &self.identity
     }
@@ -167,7 +167,7 @@ impl Inner {
         removed
     }
 
-    /// The shard of a key, and the key with its hash.
+    /// Returns the shard of a key, and the key with its hash.
     #[inline]
     fn at<'a>(&self, key: &'a Key) -> (&Shard, At<'a>) {
         let hash = self.hashing.hash(key.as_bytes());
@@ -207,7 +207,7 @@ impl Inner {
         Ok(answer.map(|answer| selected(answer, options)))
     }
 
-    /// Runs a write under the key's lock; what it leaves over is dropped after the lock.
+    /// Runs a write under the lock of the key's shard. Removed entries and values are dropped after the unlock.
     fn write<T>(
         self: &Arc<Self>,
         key: &Key,
@@ -244,7 +244,7 @@ impl Inner {
     }
 }
 
-/// The answer with the selected part of the value.
+/// Reduces the answer to the selected part of the value.
 fn selected(mut answer: Answer, options: &GetOptions) -> Answer {
     answer.value = answer.value.and_then(|value| select(value, &options.projection));
     answer

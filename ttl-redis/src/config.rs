@@ -1,4 +1,4 @@
-//! Where the server is and how to use it: the builder, and what it checks.
+//! The configuration: the builder and its checks.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use ttl_core::{CursorSecret, Error, ErrorKind, Result};
 
-/// What ends a namespace in a Redis key. No namespace may contain it, so that no two of them overlap (K2).
+/// The character that ends a namespace in a Redis key. A namespace cannot contain it, so namespaces do not overlap
+/// (K2).
 pub(crate) const SEPARATOR: char = ':';
 
 const MAX_NAMESPACE_BYTES: usize = 255;
-/// The longest string that Redis keeps.
+/// The maximum size of a Redis string.
 const MAX_VALUE_BYTES: u64 = 512 * 1024 * 1024;
 
-/// Where a Redis or Valkey server is, who asks, and under which names the entries stand.
+/// The configuration of a [`RedisStore`](crate::RedisStore): address, credentials, namespace and limits.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,7 +45,7 @@ pub struct RedisConfig {
     pub(crate) certificates: Certificates,
 }
 
-/// How the server is reached.
+/// The address and transport of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Tcp { host: String, port: u16 },
@@ -61,23 +62,24 @@ pub(crate) struct Certificates {
 }
 
 impl RedisConfig {
-    /// The namespace, unless said otherwise.
+    /// The default namespace.
     pub const DEFAULT_NAMESPACE: &str = "ttl";
 
-    /// How long to wait for an answer, unless said otherwise: one second.
+    /// The default timeout of a round trip: one second.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 
-    /// A server reached by TCP, without encryption.
+    /// Creates a configuration for a server over TCP, without encryption.
     pub fn tcp(host: impl Into<String>, port: u16) -> Self {
         Self::new(Address::Tcp { host: host.into(), port })
     }
 
-    /// A server reached by TLS; its certificate must be valid for the host. Needs the crate's feature `tls`.
+    /// Creates a configuration for a server over TLS. The server's certificate must be valid for the host.
+    /// Requires the crate feature `tls`.
     pub fn tls(host: impl Into<String>, port: u16) -> Self {
         Self::new(Address::Tls { host: host.into(), port })
     }
 
-    /// A server reached by a Unix socket.
+    /// Creates a configuration for a server on a Unix socket.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
         Self::new(Address::Unix(path.into()))
     }
@@ -96,103 +98,108 @@ impl RedisConfig {
         }
     }
 
-    /// Authenticates as this user of the server's access control list.
+    /// Sets the user (of the server's access control list) and the password.
     pub fn with_credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self.password = Some(password.into());
         self
     }
 
-    /// Authenticates by the server's `requirepass` (or the password of its default user).
+    /// Sets the password only: the server's `requirepass`, or the password of its default user.
     pub fn with_password(mut self, password: impl Into<String>) -> Self {
         self.username = None;
         self.password = Some(password.into());
         self
     }
 
-    /// Uses the database of this number instead of 0.
+    /// Sets the number of the database; defaults to 0.
     pub const fn with_database(mut self, database: u32) -> Self {
         self.database = database;
         self
     }
 
-    /// Keeps entries under keys that begin with this name and a colon, instead of `ttl:`.
+    /// Sets the namespace; defaults to [`DEFAULT_NAMESPACE`](Self::DEFAULT_NAMESPACE).
     ///
-    /// A namespace has 1 to 255 bytes and no colon: so keys of different namespaces never meet (K2).
+    /// The Redis keys of all entries begin with the namespace and a colon. A namespace has 1 to 255 bytes and no
+    /// colon, so keys of different namespaces never overlap (K2).
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
     }
 
-    /// Waits at most so long for each round trip, connecting included where that is needed; at least 1 ms.
+    /// Sets the timeout of each round trip, at least 1 ms; defaults to [`DEFAULT_TIMEOUT`](Self::DEFAULT_TIMEOUT).
+    /// Connecting has the same limit.
     ///
-    /// Most operations are one round trip; the crate's documentation lists the others. A write that got no answer
-    /// in time is [`ErrorKind::OutcomeUnknown`].
+    /// Most operations take one round trip; the [crate documentation](crate#costs) lists the others. A write
+    /// without an answer in time fails with [`ErrorKind::OutcomeUnknown`].
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Refuses values of more than so many bytes; at most 512 MiB, which is also the default.
+    /// Sets the maximum size of a value in bytes. The default, 512 MiB, is also the upper limit.
     pub const fn with_max_value_bytes(mut self, bytes: u64) -> Self {
         self.max_value_bytes = bytes;
         self
     }
 
-    /// Encrypts scan cursors with this secret instead of one that is random in each process.
+    /// Sets the secret that encrypts scan cursors; defaults to a random secret for each process.
     ///
-    /// Give every process the same secret if cursors are to work in other processes, or after a restart.
+    /// Cursors work in other processes, or after a restart, only if all processes have the same secret.
     pub const fn with_cursor_secret(mut self, secret: CursorSecret) -> Self {
         self.cursor_secret = secret;
         self
     }
 
-    /// Trusts the certificate authorities of this PEM text instead of the system's. For TLS only.
+    /// Sets the trusted certificate authorities, as PEM text; defaults to those of the system. TLS only.
     pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.certificates.roots = Some(pem.into());
         self
     }
 
-    /// Shows this certificate to the server (PEM texts of the chain and of its key). For TLS only.
+    /// Sets the client certificate, as PEM texts of the chain and of its key. TLS only.
     pub fn with_client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.certificates.client = Some((chain.into(), key.into()));
         self
     }
 
-    /// What stands before every key.
+    /// Returns the prefix of every Redis key.
     pub(crate) fn prefix(&self) -> String {
         format!("{}{SEPARATOR}", self.namespace)
     }
 
-    /// Refuses what cannot work.
+    /// Checks the configuration.
     pub(crate) fn check(&self) -> Result<()> {
         let namespace = &self.namespace;
         if namespace.is_empty() || namespace.len() > MAX_NAMESPACE_BYTES || namespace.contains(SEPARATOR) {
             return Err(invalid(format!(
-                "a namespace has 1 to {MAX_NAMESPACE_BYTES} bytes and no {SEPARATOR:?}, this is {namespace:?}"
+                "invalid value {namespace:?} for `namespace`: expected 1 to {MAX_NAMESPACE_BYTES} bytes without \
+                 {SEPARATOR:?}"
             )));
         }
         if self.timeout < Duration::from_millis(1) {
-            return Err(invalid("a timeout is at least 1 ms"));
+            return Err(invalid("invalid value for `timeout`: expected at least 1 ms"));
         }
         if self.max_value_bytes > MAX_VALUE_BYTES {
-            return Err(invalid(format!("max_value_bytes is at most {MAX_VALUE_BYTES} (512 MiB)")));
+            return Err(invalid(format!(
+                "invalid value for `max_value_bytes`: expected at most {MAX_VALUE_BYTES} (512 MiB)"
+            )));
         }
         if self.certificates != Certificates::default() && !matches!(self.address, Address::Tls { .. }) {
-            return Err(invalid("certificates are for TLS; write rediss:// or RedisConfig::tls"));
+            return Err(invalid("certificates require TLS: expected rediss:// or RedisConfig::tls"));
         }
         if matches!(self.address, Address::Tls { .. }) && !cfg!(feature = "tls") {
-            return Err(invalid("TLS needs the feature `tls` of ttl-redis, which is switched off"));
+            return Err(invalid("TLS requires the feature `tls` of ttl-redis, which is disabled"));
         }
         if matches!(self.address, Address::Unix(_)) && !cfg!(unix) {
-            return Err(invalid("this platform has no Unix sockets; use redis:// or rediss://"));
+            return Err(invalid("Unix sockets are not available on this platform; use redis:// or rediss://"));
         }
         Ok(())
     }
 }
 
 impl Default for RedisConfig {
-    /// `redis://localhost:6379/0?namespace=ttl`.
+    /// Creates the configuration of `redis://localhost:6379/0?namespace=ttl`.
     fn default() -> Self {
         Self::tcp("localhost", 6379)
     }

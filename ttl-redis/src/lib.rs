@@ -1,4 +1,4 @@
-//! The ttl-store driver for Redis and Valkey: one server, by TCP, TLS or a Unix socket.
+//! The ttl-store driver for Redis and Valkey. It connects to a single server over TCP, TLS or a Unix socket.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -16,119 +16,122 @@
 //!
 //! # Servers
 //!
-//! Redis 7.0 and newer, and Valkey. What a server can do is found out by asking it for the newest command
-//! that is needed, never by its version number; one that lacks it is
-//! [`Unsupported`](ttl_core::ErrorKind::Unsupported) at connect. A server that is part of a cluster is
-//! [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) as soon as it sends the driver elsewhere.
+//! Redis 7.0 and newer, and Valkey. The driver does not read version numbers: at connect it tries the newest
+//! command that it needs. A server without that command is
+//! [`Unsupported`](ttl_core::ErrorKind::Unsupported). A server that is part of a cluster is
+//! [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) as soon as it redirects the driver to another node.
 //!
-//! The clock that decides is the server's. [`RedisStore::now`](ttl_core::TtlStore::now) is this process's
-//! estimate of it: the server's TIME when the connection was made (or this machine's, if the round trip shows no
-//! difference), moved on by the monotonic clock, wrong by less than that round trip. Nothing that the driver sends depends on the estimate: TTLs are sent as
-//! lengths, and instants are compared with the server's time on the server, the limit of 20 years included.
+//! The server's clock decides. [`RedisStore::now`](ttl_core::TtlStore::now) is this process's estimate of that
+//! clock. The driver reads the server's TIME when it connects, and advances it by the monotonic clock. If the round
+//! trip shows no difference between the clocks, it starts from this machine's time instead. The estimate is wrong by
+//! less than that round trip. No request depends on it: TTLs are sent as durations, and the server compares instants
+//! with its own time, including the limit of 20 years.
 //!
-//! At connect the driver logs one warning (by [`tracing`]) if the server's `maxmemory-policy` may evict
-//! entries before their deadline. A failover, or a restart of a server that does not sync every write to
-//! disk, can lose writes that were acknowledged; no client can know.
+//! At connect the driver logs one warning (through [`tracing`]) if the server's `maxmemory-policy` can evict
+//! entries before their deadline. A failover can lose acknowledged writes, and so can a restart of a server that
+//! does not sync every write to disk. A client cannot detect either.
 //!
 //! # Layout
 //!
-//! One key for each entry: the namespace, a colon, the entry's key. No namespace contains a colon, so no two
-//! of them overlap. Every key is touched by itself.
+//! Each entry has one Redis key: the namespace, a colon, and the entry's key. A namespace cannot contain a colon,
+//! so namespaces do not overlap. Each command or script touches a single key.
 //!
 //! | entry | type | content |
 //! |---|---|---|
-//! | blob without cap | string | its bytes, as any other client would write them |
-//! | record | hash | each field's JSON text under the field's own name, `ttl:version`, `ttl:cap` |
+//! | blob without a cap | string | the bytes, as any other client would write them |
+//! | record | hash | the JSON text of each field under the field's name, `ttl:version`, `ttl:cap` |
 //! | blob with a cap | hash | `ttl:value`, `ttl:version`, `ttl:cap` |
 //!
-//! * `ttl:version` is `b` or `r` for the kind and 22 random characters, new at every write; for a record also
-//!   a dot and the sum over its fields of the lengths of name (as JSON text), value and two separators, which
-//!   patches keep the size limit by.
-//! * `ttl:cap` is the cap, in epoch milliseconds, if there is one.
-//! * The deadline is the key's own expiry plus 1 ms: Redis still shows a key at the millisecond of its
+//! * `ttl:version` is `b` or `r` for the kind, and 22 random characters that change at every write. For a record a
+//!   dot and a size follow. The size is the sum over the fields of the lengths of name (as JSON text), value and
+//!   two separators; patches use it to enforce the size limit.
+//! * `ttl:cap` is the cap, in epoch milliseconds, if the entry has one.
+//! * The deadline is the key's expiry plus 1 ms, because Redis still shows a key at the millisecond of its
 //!   expiry. So an entry is visible if and only if now is before its deadline.
 //!
-//! When an entry was created stands nowhere: a string has no place for it. So the store denies
+//! The creation time is not stored, because a string has no place for it. So the store does not support
 //! [`Capabilities::created_at`](ttl_core::Capabilities::created_at).
 //!
-//! Another client may write strings, and read everything. One that changes a record's fields leaves
-//! `ttl:version` as it was, so that a compare-and-swap does not notice; its texts must be JSON. Whatever else
-//! stands under a key of the namespace is [`Corrupt`](ttl_core::ErrorKind::Corrupt): it is not overwritten,
-//! but can be deleted, and a scan shows it as an item with that error. A record whose `ttl:version` can be read
-//! and whose field holds no JSON exists: reads of the field are `Corrupt`, and reads without values succeed.
-//! A `ttl:cap` before the key's own expiry, which only another client can write, ends the entry.
+//! Other clients may write strings and read everything. A client that changes a record's fields does not change
+//! `ttl:version`, so a compare-and-swap does not detect the change. The texts that it writes must be JSON.
 //!
-//! A string's version is the SHA-1 of its bytes: of many writers of the *same* bytes under one condition, all
-//! win, and a value that comes back brings its version back.
-//! [`unique_versions`](ttl_core::Capabilities::unique_versions) is therefore denied; a lease writes a random
-//! value.
+//! Any other content under a key of the namespace is [`Corrupt`](ttl_core::ErrorKind::Corrupt). The driver does not
+//! overwrite it, but can delete it, and a scan returns it as an item with that error. A record with a valid
+//! `ttl:version` and a field that is not JSON exists: reads of that field are `Corrupt`, and reads without values
+//! succeed. A `ttl:cap` before the key's expiry, which only another client can write, ends the entry.
 //!
-//! # What an operation costs
+//! The version of a string is the SHA-1 of its bytes. If several writers write the *same* bytes under the same
+//! condition, all of them succeed. A value that is written again has the same version again. So the store does not
+//! support [`unique_versions`](ttl_core::Capabilities::unique_versions); a lease writes a random value.
 //!
-//! One round trip, for every operation and for a batch of up to 8 MiB of requests. Get, put, delete of a blob and
-//! get of a record are plain commands; whatever has to look before it writes, or has to report value and
-//! deadline as one, is one of four scripts, called by digest. The exceptions:
+//! # Costs
 //!
-//! * a scan: at least one round trip to find keys and one to read them; a page goes on looking until it is
-//!   full;
-//! * a script that the server has forgotten (it restarted, or was told to) is sent once more, by its text;
-//! * a blob with a cap that is met by a plain GET, the first time in a store's life; from then on such
-//!   gets send two commands at once;
-//! * a plain SET that meets a hash: a blob put over a record, or over a blob with a cap, which must be kept;
-//! * a read that meets the other kind than it asked for, or something that is not the driver's;
-//! * a patch that removes values from lists of more than 64 KiB of text in all, or has several list operations
-//!   that copy more than 16 MiB in all: a script would keep the server from everything else, so it is a
-//!   compare-and-swap from this process, three round trips or more;
-//! * the first operation on a new connection, which is made, greeted and looked at before; a connection manager
-//!   is looked at again whenever a scan goes on from a cursor.
+//! An operation takes one round trip, and so does a batch of up to 8 MiB of requests. Get, put and delete of a blob
+//! and get of a record are plain commands. An operation that must read before it writes, or that must report value
+//! and deadline atomically, is one of four scripts, called by digest. The exceptions are:
 //!
-//! A batch is sent in groups of at most 32 keys and about 1 MiB, without waiting in between; at most about 8 MiB
-//! of requests are under way. The time limit is that of a group and starts again with every answer, so a large
-//! batch may take longer than [`RedisConfig::with_timeout`]. If a group fails, the groups that were not sent yet
-//! are `Unavailable`.
+//! * A scan takes at least one round trip to find keys and one to read them. It continues until the page is full.
+//! * A script that the server no longer has (after a restart or SCRIPT FLUSH) is sent again, as text.
+//! * The first plain GET in a store's life that finds a blob with a cap takes a second round trip. From then on such
+//!   gets send two commands at once.
+//! * A plain SET that finds a hash takes a second round trip. The hash is a record, or a blob with a cap, and the
+//!   cap must be kept.
+//! * A read that finds the other kind than the caller asked for, or foreign content, takes a second round trip.
+//! * A patch becomes a compare-and-swap from this process, with three round trips or more, if it removes values from
+//!   lists with more than 64 KiB of text in total. The same applies to several list operations that copy more than
+//!   16 MiB in total. A script would block the server for too long.
+//! * The first operation on a new connection includes connecting, the handshake and a check of the server. With a
+//!   connection manager, a scan that continues from a cursor repeats the check.
 //!
-//! A put of a blob answers whether it created the entry, so the server sends the old bytes back.
+//! A batch is sent in groups of at most 32 keys and about 1 MiB, without waiting in between. At most about 8 MiB
+//! of requests are in flight. The timeout applies to a group and restarts with every answer, so a large batch may
+//! take longer than [`RedisConfig::with_timeout`]. If a group fails, the groups that were not sent yet are
+//! `Unavailable`.
+//!
+//! A put of a blob reports whether it created the entry, so the server sends the old bytes back.
 //!
 //! # Errors
 //!
-//! | what happens | read | write |
+//! | failure | read | write |
 //! |---|---|---|
-//! | no connection can be made in time, or it is known to be broken before anything is sent | `Unavailable` | `Unavailable` |
+//! | no connection in time, or the connection is known to be broken before anything is sent | `Unavailable` | `Unavailable` |
 //! | the connection breaks before the answer | `Unavailable` | `OutcomeUnknown` |
 //! | no answer in time | `Timeout` | `OutcomeUnknown` |
-//! | an answer that makes no sense, or an error in words that are not the server's own | `Backend` | `OutcomeUnknown` |
+//! | an answer of an unknown form, or an error that the driver does not know | `Backend` | `OutcomeUnknown` |
 //! | OOM, READONLY, NOREPLICAS, MISCONF, LOADING, MASTERDOWN, CLUSTERDOWN, BUSY, maxclients | `Unavailable` | `Unavailable`, nothing changed |
 //! | NOAUTH, WRONGPASS, NOPERM, DENIED | `PermissionDenied` | `PermissionDenied`, nothing changed |
-//! | what answers does not speak the protocol of Redis | `InvalidConfig` | `InvalidConfig` |
+//! | the peer does not speak the protocol of Redis | `InvalidConfig` | `InvalidConfig` |
 //! | there is no tokio runtime | `InvalidConfig` | `InvalidConfig` |
 //!
-//! A `Timeout` or `Unavailable` of a read that refreshes promises that the value did not change; the refresh may
-//! have been applied.
+//! After a `Timeout` or `Unavailable` of a read with a refresh, the value is unchanged, but the refresh may have
+//! been applied.
 //!
-//! The driver never sends a write a second time, except one that the server has refused unexecuted. It
-//! reconnects when it is next used: one attempt at a time, which all callers share, with waits between attempts
-//! that grow to half a second. After READONLY, LOADING, MASTERDOWN, CLUSTERDOWN, NOREPLICAS or NOAUTH it replaces
-//! the connection, because the address may lead to another server by now; a server that keeps refusing is
-//! connected to again every one to two seconds at most. After an answer that makes no sense it gives up the
-//! connection, and no request gets another answer from it. A connection that was handed in is not replaced: it
-//! must first answer an ECHO before it is used again.
+//! The driver never sends a write twice, unless the server rejected it without executing it. It reconnects at the
+//! next use. There is one attempt at a time, which all callers share, and the waits between attempts grow to half a
+//! second.
 //!
-//! A connection ends with the runtime that made it, and the next operation makes another one on its own runtime.
-//! Operations of other runtimes that were under way are lost, as when a connection breaks.
+//! After READONLY, LOADING, MASTERDOWN, CLUSTERDOWN, NOREPLICAS or NOAUTH the driver replaces the connection, because
+//! the address may lead to another server by now. If the server keeps refusing, the driver reconnects at most every
+//! one to two seconds. After an answer of an unknown form it closes the connection, and no request gets another
+//! answer from it. A caller-managed connection is not replaced: it must answer an ECHO before it is used again.
 //!
-//! A read whose refresh the server refuses answers all the same, with
-//! [`Entry::refresh_error`](ttl_core::Entry::refresh_error); a read that fails may have refreshed.
+//! A connection ends with the runtime that made it. The next operation makes another one on its own runtime.
+//! Operations of other runtimes that were in flight are lost, as when a connection breaks.
+//!
+//! A read whose refresh the server refuses still succeeds, with
+//! [`Entry::refresh_error`](ttl_core::Entry::refresh_error). A read that fails may have refreshed.
 //!
 //! # Scans
 //!
-//! In no order. While a scan runs, a key can appear twice on different pages (Redis hands keys out again
-//! while it grows or shrinks its table), never twice on one. A cursor is bound to the namespace, the prefix
-//! and this run of the server: after a restart it is [`InvalidCursor`](ttl_core::ErrorKind::InvalidCursor),
-//! because its table is another one. A user who may not run INFO has cursors that are not bound to the run.
+//! A scan has no order. A key never appears twice on one page. During a scan it can appear on two pages, because
+//! Redis returns keys again while it grows or shrinks its table. A cursor is bound to the namespace, the prefix and
+//! the run of the server. After a restart the table is a new one, so the cursor is
+//! [`InvalidCursor`](ttl_core::ErrorKind::InvalidCursor). If the user may not run INFO, cursors are not bound to
+//! the run.
 //!
 //! # Features
 //!
-//! * `tls` (on by default): `rediss://`, by rustls with the ring provider unless the process has installed
+//! * `tls` (on by default): `rediss://`, through rustls. The provider is ring, unless the process has installed
 //!   another one.
 
 mod alter;

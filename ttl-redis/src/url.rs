@@ -1,4 +1,4 @@
-//! Configuration by URL.
+//! The configuration by URL.
 
 use ttl_core::Result;
 use ttl_core::driver::{QueryOptions, percent_decode};
@@ -8,13 +8,13 @@ use crate::config::{Address, invalid};
 use crate::{BACKEND, RedisConfig};
 
 impl RedisConfig {
-    /// Reads a configuration from a URL.
+    /// Reads the configuration from a URL.
     ///
-    /// | URL | server |
+    /// | URL | transport |
     /// |---|---|
-    /// | `redis://user:password@host:6379/0` | by TCP; all but the host may be left out |
-    /// | `rediss://user:password@host:6379/0` | by TLS |
-    /// | `redis+unix:///run/redis.sock` | by a Unix socket |
+    /// | `redis://user:password@host:6379/0` | TCP; all parts but the host are optional |
+    /// | `rediss://user:password@host:6379/0` | TLS; all parts but the host are optional |
+    /// | `redis+unix:///run/redis.sock` | a Unix socket |
     ///
     /// | option | example | meaning |
     /// |---|---|---|
@@ -22,11 +22,11 @@ impl RedisConfig {
     /// | `timeout` | `2s`, `500ms` | [`RedisConfig::with_timeout`] |
     /// | `max_value_bytes` | `1MiB`, `1048576` | [`RedisConfig::with_max_value_bytes`] |
     /// | `cursor_secret` | 16 bytes or more | [`RedisConfig::with_cursor_secret`] |
-    /// | `root_certificates` | `/etc/ca.pem` | TLS: the file of [`RedisConfig::with_root_certificates`] |
-    /// | `client_certificate`, `client_key` | `/etc/app.pem` | TLS: the files of [`RedisConfig::with_client_certificate`] |
-    /// | `username`, `password`, `database` | `2` | Unix sockets only: the others say it before and after the host |
+    /// | `root_certificates` | `/etc/ca.pem` | TLS only: the file for [`RedisConfig::with_root_certificates`] |
+    /// | `client_certificate`, `client_key` | `/etc/app.pem` | TLS only: the files for [`RedisConfig::with_client_certificate`] |
+    /// | `username`, `password`, `database` | `2` | Unix sockets only; other URLs have them before and after the host |
     ///
-    /// Special characters of user and password are percent-encoded; in a query that includes `&` and `+`.
+    /// Special characters in the user and the password must be percent-encoded. In a query these include `&` and `+`.
     ///
     /// ```
     /// use ttl_redis::RedisConfig;
@@ -37,16 +37,22 @@ impl RedisConfig {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig): not such a URL, an unknown option (the text lists
-    /// the known ones), an invalid value, a file that cannot be read. No text repeats the URL.
+    /// Returns [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) if
+    ///
+    /// * the URL is not one of these,
+    /// * an option is unknown (the message lists the known ones),
+    /// * a value is invalid,
+    /// * a file cannot be read.
+    ///
+    /// The messages never contain the URL.
     pub fn from_url(text: &str) -> Result<Self> {
         let url = Url::parse(text)
-            .map_err(|error| invalid(format!("this is no URL ({error}); write redis://host:6379/0")))?;
-        // What follows may then be a part of a password, which no text repeats.
+            .map_err(|error| invalid(format!("invalid URL ({error}): expected redis://host:6379/0")))?;
+        // The rest may be a part of the password, which messages must not contain.
         if url.scheme() != "redis+unix" && url[Position::BeforePath..].contains('@') {
             return Err(invalid(
-                "an '@' follows the host; in a user or password write '/' as %2F, '?' as %3F, '#' as %23, and elsewhere \
-                 '@' as %40",
+                "invalid URL: '@' after the host; in the user or password write '/' as %2F, '?' as %3F and '#' as %23, \
+                 and elsewhere write '@' as %40",
             ));
         }
         let mut config = match url.scheme() {
@@ -55,12 +61,12 @@ impl RedisConfig {
             "redis+unix" => unix(&url)?,
             other => {
                 return Err(invalid(format!(
-                    "{other:?} is no scheme of this driver; the schemes are redis, rediss, redis+unix"
+                    "unknown scheme {other:?}: expected one of the schemes redis, rediss, redis+unix"
                 )));
             }
         };
         if url.fragment().is_some() {
-            return Err(invalid("a Redis URL has no fragment; write '#' in a password as %23"));
+            return Err(invalid("invalid URL: expected no fragment; write '#' in a password as %23"));
         }
         let mut query = QueryOptions::parse(BACKEND, url.query().unwrap_or_default())?;
         query.text("namespace", &mut config.namespace);
@@ -69,7 +75,7 @@ impl RedisConfig {
         query.cursor_secret("cursor_secret", &mut config.cursor_secret)?;
         match url.scheme() {
             "rediss" => read_certificates(&mut query, &mut config)?,
-            // Their URLs have no room for it elsewhere.
+            // These URLs have no other place for the three.
             "redis+unix" => {
                 query.text("username", &mut config.username);
                 query.secret("password", &mut config.password);
@@ -79,14 +85,14 @@ impl RedisConfig {
         }
         query.finish()?;
         if config.username.is_some() && config.password.is_none() {
-            return Err(invalid("the URL names a user without a password; write user:password@"));
+            return Err(invalid("the URL has a user but no password: expected user:password@"));
         }
         config.check()?;
         Ok(config)
     }
 }
 
-/// Reads the options of TLS: paths of PEM files.
+/// Reads the TLS options, which are paths of PEM files.
 fn read_certificates(query: &mut QueryOptions, config: &mut RedisConfig) -> Result<()> {
     let (mut chain, mut key) = (None, None);
     query.file("root_certificates", &mut config.certificates.roots)?;
@@ -95,7 +101,7 @@ fn read_certificates(query: &mut QueryOptions, config: &mut RedisConfig) -> Resu
     config.certificates.client = match (chain, key) {
         (Some(chain), Some(key)) => Some((chain, key)),
         (None, None) => None,
-        _ => return Err(invalid("client_certificate and client_key go together; name both files")),
+        _ => return Err(invalid("`client_certificate` and `client_key` go together: expected both or neither")),
     };
     Ok(())
 }
@@ -103,9 +109,9 @@ fn read_certificates(query: &mut QueryOptions, config: &mut RedisConfig) -> Resu
 fn tcp(url: &Url, address: impl FnOnce(String, u16) -> Address) -> Result<RedisConfig> {
     let host = match url.host_str() {
         Some(host) if !host.is_empty() => decode("host", host)?,
-        _ => return Err(invalid("the URL names no host; write redis://host:6379/0")),
+        _ => return Err(invalid("the URL has no host: expected redis://host:6379/0")),
     };
-    // An IPv6 address stands in brackets, which are the URL's and not the address's.
+    // An IPv6 address is in brackets, which belong to the URL and not to the address.
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let mut config = RedisConfig::new(address(host, url.port().unwrap_or(6379)));
     if !url.username().is_empty() {
@@ -116,7 +122,7 @@ fn tcp(url: &Url, address: impl FnOnce(String, u16) -> Address) -> Result<RedisC
         "" => {}
         database => {
             config.database = database.parse().map_err(|_| {
-                invalid("invalid database in the URL's path: expected a whole number, as in /0")
+                invalid("invalid database in the path of the URL: expected a whole number, as in /0")
             })?;
         }
     }
@@ -126,12 +132,12 @@ fn tcp(url: &Url, address: impl FnOnce(String, u16) -> Address) -> Result<RedisC
 fn unix(url: &Url) -> Result<RedisConfig> {
     if url.has_host() && url.host_str().is_some_and(|host| !host.is_empty()) {
         return Err(invalid(
-            "a Unix socket has no host; write redis+unix:///run/redis.sock, with three slashes",
+            "the URL of a Unix socket has a host: expected redis+unix:///run/redis.sock, with three slashes",
         ));
     }
     match decode("path", url.path())? {
         path if path.trim_start_matches('/').is_empty() => {
-            Err(invalid("the URL names no socket; write redis+unix:///run/redis.sock"))
+            Err(invalid("the URL has no socket path: expected redis+unix:///run/redis.sock"))
         }
         path => Ok(RedisConfig::unix(path)),
     }
@@ -225,7 +231,7 @@ mod tests {
             ("", "redis://host"),
             ("http://h", "schemes"),
             ("redis://", "host"),
-            ("redis://h:99999", "no URL"),
+            ("redis://h:99999", "invalid URL"),
             ("redis://u:s3cret@h/x", "whole number"),
             ("redis://u@h", "password"),
             ("redis://u:@h", "password"),
@@ -242,7 +248,7 @@ mod tests {
             ("redis://u:12?s3cret=x@h/0", "%3F"),
             ("redis://u:12?timeout=s3cret@h/0", "%3F"),
             ("rediss://u:12#s3cret@h/0", "%23"),
-            ("redis://u:s3/cret@h", "no URL"),
+            ("redis://u:s3/cret@h", "invalid URL"),
             ("redis+unix:///s?password=12&s3cret", "%26"),
             ("redis+unix:///s?password=12&s3cret=x", "%26"),
             ("redis+unix://", "socket"),
