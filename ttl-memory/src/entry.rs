@@ -1,4 +1,4 @@
-//! An entry: key, value, version, creation and state in one allocation.
+//! An entry: key, value, version, creation time and state in one allocation.
 
 use std::time::SystemTime;
 
@@ -17,7 +17,7 @@ struct Head {
     value: Value,
 }
 
-/// What a write puts under a key, beside its state.
+/// The content that a write stores under a key, without the state.
 pub(crate) struct Content {
     pub(crate) cap: Deadline,
     pub(crate) version: u64,
@@ -26,12 +26,12 @@ pub(crate) struct Content {
     pub(crate) value: Value,
 }
 
-/// An entry. Its address is all that the table holds; behind the head stand the key's bytes and, where there is
-/// one, the cap, so that entries without a cap do not pay for it.
+/// An entry. The table holds only its address. The key's bytes follow the head, and then the cap if there is one,
+/// so that entries without a cap need no space for it.
 pub(crate) struct Entry(ThinArc<Head, u8>);
 
 impl Entry {
-    /// What an entry takes beside key and value: reference count, head, length.
+    /// The size of an entry without key and value: reference count, head, length.
     pub(crate) const FIXED_BYTES: usize = 8 + size_of::<Head>() + 8;
 
     pub(crate) fn new(key: &[u8], word: Word, content: Content) -> Self {
@@ -67,7 +67,7 @@ impl Entry {
         if self.state().load().has(Word::CAPPED) { &tail[..tail.len() - CAP_BYTES] } else { tail }
     }
 
-    /// The key, checked again because a slice of bytes has lost that it is one.
+    /// Returns the key. It is validated again, because the entry holds plain bytes.
     pub(crate) fn to_key(&self) -> Result<Key> {
         Key::new(String::from_utf8_lossy(self.key()).into_owned())
     }
@@ -86,7 +86,7 @@ impl Entry {
         version(store, self.head().version)
     }
 
-    /// In epoch milliseconds.
+    /// Returns the creation time in epoch milliseconds.
     #[inline]
     pub(crate) fn created_millis(&self) -> u64 {
         self.head().created_at
@@ -97,7 +97,7 @@ impl Entry {
         Now::from_epoch_millis(self.created_millis()).whole_millisecond()
     }
 
-    /// What the rules look at.
+    /// Returns the header that the rules decide on.
     #[inline]
     pub(crate) fn header(&self, word: Word, store: u64) -> Header {
         Header {
@@ -108,8 +108,8 @@ impl Entry {
         }
     }
 
-    /// Gives the entry another content and state in place and hands the old value back. Refused, with the new content
-    /// handed back, where only a new allocation can hold the cap.
+    /// Replaces content and state in place, and returns the old value. If only a new allocation can hold the cap, it
+    /// changes nothing and returns the new content as the error.
     pub(crate) fn rewrite(&mut self, word: Word, content: Content) -> Result<Value, Content> {
         let cap = content.cap;
         if self.cap(self.state().load()) != cap {
@@ -128,7 +128,7 @@ impl Entry {
         })
     }
 
-    /// Takes the value out of an entry that has left its table.
+    /// Returns the value of an entry that was removed from its table.
     pub(crate) fn into_value(mut self) -> Value {
         let taken = self.0.with_arc_mut(|arc| {
             Arc::get_mut(arc).map(|entry| {
@@ -139,7 +139,8 @@ impl Entry {
     }
 }
 
-/// The store's own half makes a version of one store unlike any of another one, or of an earlier process.
+/// Returns the version of a write. The store's half makes it differ from the versions of other stores and of earlier
+/// processes.
 #[inline]
 pub(crate) fn version(store: u64, number: u64) -> Version {
     Version::from_u128(u128::from(store) << 64 | u128::from(number))

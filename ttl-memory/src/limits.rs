@@ -1,4 +1,4 @@
-//! How much a store may hold, and how that is shared out to its shards.
+//! The limits of a store, and their division among its shards.
 
 use ttl_core::{Error, ErrorKind, Result, Value};
 
@@ -8,11 +8,12 @@ use crate::state::Word;
 use crate::weight;
 
 const MAX_SHARDS: usize = 64;
-/// Smaller shares would waste capacity: keys do not spread evenly, and a full shard evicts while others have room.
+/// The minimum share of a shard. Smaller shares would waste capacity: keys do not spread evenly, and a full shard
+/// evicts while others have room.
 const MIN_ENTRIES: usize = 1024;
 const MIN_BYTES: usize = 16 << 20;
 
-/// What a shard may hold.
+/// The limits of a shard.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) entries: usize,
@@ -21,7 +22,7 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// How many shards a store has (a power of two), and what each of them may hold.
+    /// Returns the number of shards (a power of two), and the limits of each.
     pub(crate) fn share(config: &MemoryConfig) -> (usize, Self) {
         let (entries, bytes) = (config.max_entries(), config.max_bytes());
         let most = (entries / MIN_ENTRIES).min(bytes / MIN_BYTES).clamp(1, MAX_SHARDS);
@@ -32,19 +33,19 @@ impl Limits {
         (shards, limits)
     }
 
-    /// Whether there is any limit on what a shard holds.
+    /// Returns whether a shard has a limit on entries or bytes.
     #[inline]
     pub(crate) fn is_bounded(&self) -> bool {
         self.entries != usize::MAX || self.bytes != usize::MAX
     }
 
-    /// What an entry takes beside its value.
+    /// Returns the size of an entry without its value.
     #[inline]
     pub(crate) fn fixed_bytes(&self, key: usize, capped: bool) -> usize {
         weight::fixed_bytes(key, capped) + if self.is_bounded() { weight::QUEUE_BYTES } else { 0 }
     }
 
-    /// All that an entry holds.
+    /// Returns the size of an entry, in bytes of heap.
     pub(crate) fn entry_bytes(&self, entry: &Entry) -> usize {
         let word = entry.state().load();
         let shared = if word.has(Word::SHARED) { weight::SHARED_BLOB } else { 0 };
@@ -52,21 +53,21 @@ impl Limits {
         fixed + weight::value_bytes(entry.value()) + shared
     }
 
-    /// The largest blob that fits.
+    /// Returns the size of the largest blob that fits.
     pub(crate) fn max_value_bytes(&self) -> u64 {
         let beside = self.fixed_bytes(ttl_core::Key::MAX_BYTES, true) + weight::SHARED_BLOB;
         let room = if self.bytes == usize::MAX { u64::MAX } else { self.bytes.saturating_sub(beside) as u64 };
         self.max_value_bytes.min(room)
     }
 
-    /// Refuses a value that is too large, or an entry that would not fit into its shard even alone.
+    /// Rejects a value that is too large, or an entry that alone would exceed the share of its shard.
     #[inline]
     pub(crate) fn check(&self, key: usize, value: &Value) -> Result<()> {
         if self.max_value_bytes != u64::MAX {
             let bytes = value.size_bytes();
             if bytes as u64 > self.max_value_bytes {
                 return Err(too_large(format!(
-                    "a value has at most {} bytes here, this one has {bytes}; split it, or raise max_value_bytes",
+                    "the value has {bytes} bytes: expected at most {} (`max_value_bytes`); split it or raise the limit",
                     self.max_value_bytes
                 )));
             }
@@ -75,8 +76,8 @@ impl Limits {
             let bytes = self.fixed_bytes(key, true) + weight::value_bytes(value) + weight::SHARED_BLOB;
             if bytes > self.bytes {
                 return Err(too_large(format!(
-                    "the entry takes {bytes} bytes of memory and a shard of this store holds {}; split it, or raise \
-                     max_bytes",
+                    "the entry takes {bytes} bytes of memory: expected at most {}, the share of a shard; split the \
+                     entry or raise `max_bytes`",
                     self.bytes
                 )));
             }

@@ -1,4 +1,4 @@
-//! A shard: a table under its lock, and the reads that need no more than the read lock.
+//! A shard: a table and its lock, and the reads that need only the read lock.
 
 use std::sync::atomic::Ordering;
 
@@ -13,36 +13,37 @@ use crate::time::Time;
 use crate::weight;
 use crate::wheel::Wheel;
 
-/// A table and its lock, on cache lines of its own, so that the lock of one shard does not slow its neighbours.
+/// A table and its lock, aligned to separate cache lines, so that the lock of one shard does not slow its
+/// neighbours.
 #[repr(align(128))]
 pub(crate) struct Shard {
     pub(crate) table: RwLock<Table>,
 }
 
-/// What a get finds out about an entry under the read lock.
+/// The result of a get under the read lock.
 pub(crate) enum Verdict {
-    /// It is a ghost.
+    /// The entry is a ghost.
     Dead,
-    /// It lives, after the refresh if there was one, until this deadline.
+    /// The entry is live until this deadline, which includes the refresh if there was one.
     Live(Deadline),
-    /// The refresh makes the deadline sooner than the wheel would look: that takes the write lock.
+    /// The refresh moves the deadline before the entry's slot in the wheel fires. That takes the write lock.
     Write,
     /// The get fails.
     Failed(Error),
 }
 
 impl Table {
-    /// A get under the read lock, of an entry that is there.
+    /// Reads a stored entry under the read lock.
     #[inline]
     pub(crate) fn read(&self, entry: &Entry, options: &GetOptions, time: &Time) -> Verdict {
         let shares = shares_buffer(entry, &options.projection);
         let mut first_share = false;
         let verdict = entry.state().update(|word| {
-            // What a refresh counts from must be now.
+            // A refresh must count from the precise time.
             let now = if options.refresh.is_none() { time.now_for(word.deadline()) } else { time.now() };
             let verdict = self.judge(entry, word, options, now);
             let next = match verdict {
-                // Marked, so that no other reader whose clock was read earlier can refresh it any more.
+                // Marked, so that another reader with an earlier clock reading cannot refresh it.
                 Verdict::Dead => word.with_deadline(0),
                 Verdict::Live(deadline) => {
                     first_share = shares && !word.has(Word::SHARED);
@@ -81,7 +82,7 @@ impl Table {
         Wheel::is_sooner(self.wheel.slot(deadline.as_epoch_millis()), word.slot())
     }
 
-    /// A get under the write lock.
+    /// Reads an entry under the write lock.
     pub(crate) fn get_mut(&mut self, at: At<'_>, options: &GetOptions, now: Now) -> Result<Option<Answer>> {
         let stored = self.find(at).map(|entry| entry.header(entry.state().load(), self.store));
         let Some(hit) = rules::get(now, stored.as_ref(), options)? else { return Ok(None) };
@@ -94,7 +95,7 @@ impl Table {
         Ok(Some(self.answer(entry, &options.projection, options.returning, deadline)))
     }
 
-    /// Accounts for a buffer that is handed out for the first time.
+    /// Accounts for a buffer that is shared for the first time.
     pub(crate) fn note_share(&self, entry: &Entry, projection: &Projection) {
         if shares_buffer(entry, projection)
             && entry.state().update(|word| (word.with(Word::SHARED), !word.has(Word::SHARED)))
@@ -103,7 +104,8 @@ impl Table {
         }
     }
 
-    /// The answer, with the whole value where any of it was selected; the part is selected after the lock.
+    /// Returns the answer, with the whole value if any part of it is selected. The caller selects the part after the
+    /// unlock.
     #[inline]
     pub(crate) fn answer(
         &self,
@@ -124,13 +126,13 @@ impl Table {
     }
 }
 
-/// Whether a get with this selection hands out the buffer of a blob.
+/// Returns whether a get with this projection shares the buffer of a blob.
 #[inline]
 fn shares_buffer(entry: &Entry, projection: &Projection) -> bool {
     matches!(projection, Projection::All) && matches!(entry.value(), Value::Blob(bytes) if !bytes.is_empty())
 }
 
-/// The selected part of a value; none of a blob where fields are selected.
+/// Returns the selected part of a value: `None` for a blob if fields are selected.
 pub(crate) fn select(value: Value, projection: &Projection) -> Option<Value> {
     match (projection, value) {
         (Projection::All, value) => Some(value),

@@ -1,4 +1,4 @@
-//! What a shard's lock guards: the table of entries, their wheel, their account.
+//! The data under a shard's lock: the table of entries, the wheel and the byte count.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,20 +18,21 @@ use crate::weight;
 use crate::wheel::Wheel;
 
 /// The entries of a shard. Every method decides and acts under the shard's lock, at the instant `now` that was read
-/// under it, and leaves what is no longer needed in `trash`, to be dropped after the lock.
+/// under the same lock. It moves removed entries and values into `trash`, which is dropped after the unlock.
 pub(crate) struct Table {
     pub(super) entries: HashTable<Entry>,
     pub(super) wheel: Wheel,
     pub(super) hashing: Hashing,
-    /// Readers add to it when they share a buffer for the first time.
+    /// The size of the entries. Readers add to it when they share a buffer for the first time.
     pub(super) bytes: AtomicUsize,
     /// The store's half of every version.
     pub(super) store: u64,
-    /// The shard's number and how far apart its version numbers lie, so that no two shards make the same one.
+    /// The next version number of this shard, and the step to the one after it. The steps keep the numbers of two
+    /// shards apart.
     next_version: u64,
     version_step: u64,
     pub(super) limits: Limits,
-    /// What eviction needs to know, where there is a limit.
+    /// The eviction queues, if there is a limit.
     pub(super) queues: Option<Queues>,
 }
 
@@ -42,7 +43,7 @@ pub(crate) struct At<'a> {
     pub(crate) hash: Hash,
 }
 
-/// What is to be dropped outside of the lock.
+/// Entries and a value to be dropped after the unlock.
 #[derive(Default)]
 pub(crate) struct Trash {
     pub(crate) entries: Vec<Entry>,
@@ -64,7 +65,7 @@ impl Table {
         }
     }
 
-    /// Where the entry stands in the table, until the table changes.
+    /// Returns the bucket of the entry, which is valid until the table changes.
     #[inline]
     fn place(&self, at: At<'_>) -> Option<usize> {
         self.entries.find_bucket_index(at.hash.table(), |entry| entry.key() == at.key)
@@ -81,7 +82,7 @@ impl Table {
         self.entries.find(at.hash.table(), |entry| entry.key() == at.key)
     }
 
-    /// What the entries weigh.
+    /// Returns the size of the entries, in bytes of heap.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -221,7 +222,7 @@ impl Table {
         })
     }
 
-    /// Moves the deadline of an entry that is there.
+    /// Moves the deadline of a stored entry.
     pub(crate) fn set_deadline(&mut self, at: At<'_>, deadline: Deadline) {
         let Self { entries, wheel, .. } = self;
         let Some(entry) = entries.find(at.hash.table(), |entry| entry.key() == at.key) else { return };
@@ -229,14 +230,14 @@ impl Table {
         entry.state().store(placed(wheel, word, at.hash));
     }
 
-    /// The version of the next write.
+    /// Returns the version of the next write.
     fn version(&mut self) -> u64 {
         let version = self.next_version;
         self.next_version += self.version_step;
         version
     }
 
-    /// Stores a value in place of whatever is there, which stands at `place`.
+    /// Stores a value, replacing the entry at `place` if there is one.
     fn write(
         &mut self,
         at: At<'_>,
@@ -272,7 +273,7 @@ impl Table {
         }
     }
 
-    /// Removes what is there, ghosts included.
+    /// Removes the stored entry, even if it is a ghost.
     fn remove(&mut self, at: At<'_>, trash: &mut Trash) {
         if let Ok(place) = self.entries.find_entry(at.hash.table(), |entry| entry.key() == at.key) {
             let (entry, _) = place.remove();
@@ -280,7 +281,7 @@ impl Table {
         }
     }
 
-    /// Takes an entry that has left the table off the account.
+    /// Subtracts a removed entry from the byte count and from the queues.
     pub(super) fn forget(&mut self, entry: Entry, trash: &mut Trash) {
         *self.bytes.get_mut() -= self.limits.entry_bytes(&entry);
         if let Some(queues) = &mut self.queues {
@@ -289,7 +290,7 @@ impl Table {
         trash.entries.push(entry);
     }
 
-    /// What a write reports that leaves this, or nothing.
+    /// Returns the metadata of a write that left this content, or no entry.
     fn meta(
         &self,
         created: bool,
@@ -304,14 +305,14 @@ impl Table {
             .with_created_at(created_at.map(|millis| Now::from_epoch_millis(millis).whole_millisecond()))
     }
 
-    /// What a refused write reports of the entry in its way.
+    /// Returns the metadata of the entry that made a write be refused.
     fn there(&self, place: Option<usize>, stored: &Header, returning: Returning) -> PutResult {
         let entry = place.and_then(|place| self.entries.get_bucket(place));
         let created_at = entry.filter(|_| returning.contains(Returning::CREATED_AT)).map(Entry::created_at);
         PutResult::returning(returning, false, stored.ends(), stored.version).with_created_at(created_at)
     }
 
-    /// The value of a live entry.
+    /// Returns the value of the entry, if it is live.
     fn live_value(&self, place: Option<usize>, stored: Option<&Header>, now: Now) -> Option<Value> {
         rules::live(now, stored)?;
         let entry = self.entries.get_bucket(place?)?;
@@ -320,7 +321,8 @@ impl Table {
     }
 }
 
-/// The word with a registration that fires in time: its own, if that comes no later than the deadline's, or a new one.
+/// Returns the word with a registration that fires in time: the present one if it fires no later than the deadline's
+/// slot, else a new one.
 fn placed(wheel: &mut Wheel, word: Word, hash: Hash) -> Word {
     let slot = wheel.slot(word.deadline());
     if Wheel::is_sooner(slot, word.slot()) {

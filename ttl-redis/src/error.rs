@@ -1,4 +1,4 @@
-//! What the server's words, or its silence, mean as an error of ours.
+//! Translates the server's errors, or missing answers, into errors of ttl-core.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -16,13 +16,13 @@ pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Err
     Error::new(kind, message).with_backend(BACKEND)
 }
 
-/// The client takes no such configuration.
+/// Returns the error for a configuration that the client rejects.
 pub(crate) fn bad_config(error: &RedisError) -> Error {
-    new(ErrorKind::InvalidConfig, "the connection cannot be set up like this; check address and certificates")
+    new(ErrorKind::InvalidConfig, "invalid connection settings; check the address and the certificates")
         .with_source(error.clone())
 }
 
-/// The connection could not be made: nothing of the operation was sent.
+/// Returns the error for a connection that could not be made. Nothing of the operation was sent.
 pub(crate) fn not_connected(error: &RedisError, client: &Client) -> Error {
     let tls = matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. });
     match error.kind() {
@@ -32,17 +32,17 @@ pub(crate) fn not_connected(error: &RedisError, client: &Client) -> Error {
         ClientKind::Server(_) | ClientKind::Extension => {
             refused_greeting(error.code().unwrap_or_default(), error.detail().unwrap_or_default())
         }
-        // What answers is no server of this protocol. Its words are not quoted: they may be anything.
+        // The peer does not speak this protocol. Its answer is not quoted, because it can contain anything.
         ClientKind::Parse | ClientKind::UnexpectedReturnType => new(
             ErrorKind::InvalidConfig,
-            "what answers at this address does not speak the protocol of Redis; check host and port, and whether the \
-             port expects TLS (rediss://)",
+            "the server at this address does not speak the protocol of Redis; check the host and the port, and whether \
+             the port expects TLS (rediss://)",
         ),
         _ if tls && is_tls_failure(error) => new(
             ErrorKind::Unavailable,
             format!(
-                "no TLS connection to the server: {}; check the certificates, and whether the port expects TLS at all \
-                 (redis:// is without)",
+                "no TLS connection to the server: {}; check the certificates, and whether the port expects TLS \
+                 (redis:// is without TLS)",
                 reason(error)
             ),
         )
@@ -52,35 +52,35 @@ pub(crate) fn not_connected(error: &RedisError, client: &Client) -> Error {
     }
 }
 
-/// The server, or what stands before it, could not be reached.
+/// Returns the error for a server, or a proxy in front of it, that could not be reached.
 pub(crate) fn refused_connection(error: &RedisError) -> Error {
     new(
         ErrorKind::Unavailable,
         format!(
-            "no connection to the server: {}; check its address and that it runs, or try again later",
+            "no connection to the server: {}; check the address and that the server is running, or try again later",
             reason(error)
         ),
     )
     .with_source(error.clone())
 }
 
-/// The server's answer to the greeting was an error.
+/// Returns the error for an error reply to the handshake.
 fn refused_greeting(code: &str, detail: &str) -> Error {
     match refused(code, detail) {
         Fault::Refused(error) | Fault::Displaced(error) => error,
         Fault::Unreadable(_) | Fault::Nonsense(_) => {
-            new(ErrorKind::InvalidConfig, format!("the server refuses the connection: {}", quotable(detail)))
+            new(ErrorKind::InvalidConfig, format!("the server refused the connection: {}", quotable(detail)))
         }
     }
 }
 
-/// Why a connection failed, in a few words.
+/// Returns a short reason why a connection failed.
 fn reason(error: &RedisError) -> String {
     match io_error(error).map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) => {
-            "the server closed the connection, as one does whose port expects TLS or another protocol, or which has no \
-             room for more clients (maxclients)"
+            "the server closed the connection; possible causes are a port that expects TLS or another protocol, and a \
+             full server (maxclients)"
                 .to_owned()
         }
         _ => quotable(&error.to_string()),
@@ -91,47 +91,50 @@ fn is_tls_failure(error: &RedisError) -> bool {
     io_error(error).is_some_and(|error| matches!(error.kind(), io::ErrorKind::InvalidData))
 }
 
-/// The error of the input and output behind this one, if there is one: the client hands it out in an `Arc`.
+/// Returns the underlying I/O error, if there is one. The client wraps it in an `Arc`.
 fn io_error(error: &RedisError) -> Option<&io::Error> {
     let source = error.source()?;
     let shared = || source.downcast_ref::<Arc<dyn StdError + Send + Sync>>()?.downcast_ref();
     source.downcast_ref().or_else(shared)
 }
 
-/// No connection within the time limit: nothing of the operation was sent.
+/// Returns the error for a missing connection at the time limit. Nothing of the operation was sent.
 pub(crate) fn no_connection_in_time(limit: Duration, client: &Client) -> Error {
     let tls = matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. });
-    let hint = if tls { "check that it runs and that its port expects TLS" } else { "check that it runs" };
+    let hint = if tls { "check that it is running and that its port expects TLS" } else { "check that it is running" };
     new(
         ErrorKind::Unavailable,
         format!("no connection to the server within {limit:?}; {hint}, or try again later"),
     )
 }
 
-/// The connection that was handed in says nothing.
+/// Returns the error for a caller-managed connection without an answer at the time limit.
 pub(crate) fn no_greeting_in_time(limit: Duration) -> Error {
     new(
         ErrorKind::Unavailable,
         format!(
-            "no answer on the connection that was handed in within {limit:?}; check that the server runs"
+            "no answer on the caller-managed connection within {limit:?}; check that the server is running"
         ),
     )
 }
 
-/// The caller runs outside of any runtime.
+/// Returns the error for a call outside a runtime.
 pub(crate) fn no_runtime() -> Error {
     new(
         ErrorKind::InvalidConfig,
-        "there is no tokio runtime here, and connections and time limits need one; call this from within a runtime",
+        "no tokio runtime: connections and time limits need one; call this from within a runtime",
     )
 }
 
-/// The request was handed over, and the connection broke.
+/// Returns the error for a request whose connection broke before the answer.
 pub(crate) fn lost(broken: RedisError, fate: Fate) -> Error {
     let nonsense = broken.kind() == ClientKind::Parse;
     let error = match fate {
         Fate::Read | Fate::Refresh if nonsense => {
-            new(ErrorKind::Backend, "the answer is not of the protocol of Redis; the connection was given up")
+            new(
+                ErrorKind::Backend,
+                "the answer does not follow the protocol of Redis; the connection was closed",
+            )
         }
         Fate::Read => new(
             ErrorKind::Unavailable,
@@ -147,34 +150,34 @@ pub(crate) fn lost(broken: RedisError, fate: Fate) -> Error {
             "the connection broke before the answer came; the write may have been applied, read before deciding",
         ),
     };
-    // The client quotes an answer that it cannot parse, and that may be what is stored.
+    // The client quotes an answer that it cannot parse, and the answer may contain stored data.
     if nonsense { error } else { error.with_source(broken) }
 }
 
-/// The answer came on a connection that had been given up.
+/// Returns the error for an answer on a connection that was closed already.
 pub(crate) fn given_up(fate: Fate) -> Error {
     match fate {
         Fate::Read | Fate::Refresh => new(
             ErrorKind::Unavailable,
-            "the connection was given up, because an answer on it made no sense; nothing was read, try again",
+            "the connection was closed, because an answer on it had an unknown form; nothing was read, try again",
         ),
         Fate::Write => new(
             ErrorKind::OutcomeUnknown,
-            "the connection was given up, because an answer on it made no sense; the write may have been applied, read \
-             before deciding",
+            "the connection was closed, because an answer on it had an unknown form; the write may have been applied, \
+             read before deciding",
         ),
     }
 }
 
-/// A connection that was handed in still gives answers that make no sense.
+/// Returns the error for a caller-managed connection that still gives answers of an unknown form.
 pub(crate) fn suspect() -> Error {
     new(
         ErrorKind::Unavailable,
-        "the connection that was handed in gives answers that make no sense; nothing was sent, make another connection",
+        "the caller-managed connection gives answers of an unknown form; nothing was sent, make another connection",
     )
 }
 
-/// A part of a batch that was kept back.
+/// Returns the error for a part of a batch that was not sent.
 pub(crate) fn not_sent() -> Error {
     new(
         ErrorKind::Unavailable,
@@ -182,18 +185,18 @@ pub(crate) fn not_sent() -> Error {
     )
 }
 
-/// The request was handed over, and no answer came in time.
+/// Returns the error for a request without an answer at the time limit.
 pub(crate) fn no_answer_in_time(limit: Duration, fate: Fate) -> Error {
     match fate {
         Fate::Read => new(
             ErrorKind::Timeout,
-            format!("no answer within {limit:?}; nothing was read, try again or allow more time"),
+            format!("no answer within {limit:?}; nothing was read, try again or raise the timeout"),
         ),
         Fate::Refresh => new(
             ErrorKind::Timeout,
             format!(
                 "no answer within {limit:?}; the value did not change, but the refresh may still be applied, try again \
-                 or allow more time"
+                 or raise the timeout"
             ),
         ),
         Fate::Write => new(
@@ -203,12 +206,12 @@ pub(crate) fn no_answer_in_time(limit: Duration, fate: Fate) -> Error {
     }
 }
 
-/// The server answered with an error.
+/// Returns the fault for an error reply of the server.
 pub(crate) fn server(error: &ServerError) -> Fault {
     refused(error.code(), error.details().unwrap_or_default())
 }
 
-/// The error text of a command inside of a script.
+/// Returns the fault for the error text of a command within a script.
 pub(crate) fn server_text(text: &str) -> Fault {
     let (code, detail) = text.split_once(' ').unwrap_or((text, ""));
     refused(code.trim_start_matches('-'), detail)
@@ -222,14 +225,15 @@ pub(crate) fn is_no_script(error: &ServerError) -> bool {
     error.code() == "NOSCRIPT"
 }
 
-/// By the error's first word. What is listed here was refused before anything was done; any other words may come from
-/// something between this program and the server, after the server has done it.
+/// Classifies an error by its first word. The server sends the errors listed here before it executes anything. Any
+/// other text may come from a proxy, after the server has executed the request.
 fn refused(code: &str, detail: &str) -> Fault {
     let unavailable = |message: &'static str| new(ErrorKind::Unavailable, message);
     let error = match code {
         "READONLY" => {
             return Fault::Displaced(unavailable(
-                "this server is a read-only replica, so nothing changed; connect to the primary or try again after the failover",
+                "the server is a read-only replica; nothing changed, connect to the primary or try again after the \
+                 failover",
             ));
         }
         "NOREPLICAS" => {
@@ -241,26 +245,27 @@ fn refused(code: &str, detail: &str) -> Fault {
             return Fault::Displaced(unavailable("the server is still loading its data; try again later"));
         }
         "MASTERDOWN" => {
-            return Fault::Displaced(unavailable("this replica has lost its primary; try again later"));
+            return Fault::Displaced(unavailable("the replica has lost its primary; try again later"));
         }
         "CLUSTERDOWN" => {
             return Fault::Displaced(unavailable(
-                "the cluster cannot serve this key for now; try again later",
+                "the cluster cannot serve this key at the moment; try again later",
             ));
         }
-        // Another connection greets anew, with the credentials.
+        // A new connection authenticates again.
         "NOAUTH" => return Fault::Displaced(denied()),
         "OOM" => unavailable(
-            "the server is out of memory (maxmemory) and refuses writes; nothing changed, make room or try again later",
+            "the server is out of memory (maxmemory) and refuses writes; nothing changed, free memory or try again \
+             later",
         ),
         "MISCONF" => unavailable(
-            "the server cannot save to disk and refuses writes; nothing changed, look at the server's log",
+            "the server cannot save to disk and refuses writes; nothing changed, check the server's log",
         ),
         "BUSY" => unavailable("the server is busy running a script; nothing changed, try again later"),
-        "TRYAGAIN" => unavailable("the cluster cannot serve this key for now; try again later"),
+        "TRYAGAIN" => unavailable("the cluster cannot serve this key at the moment; try again later"),
         "MOVED" | "ASK" | "CROSSSLOT" => new(
             ErrorKind::InvalidConfig,
-            "this server is part of a cluster; this driver talks to a single server",
+            "the server is part of a cluster: expected a single server",
         ),
         "NOPERM" => new(
             ErrorKind::PermissionDenied,
@@ -272,16 +277,16 @@ fn refused(code: &str, detail: &str) -> Fault {
         ),
         "DENIED" => new(
             ErrorKind::PermissionDenied,
-            "the server runs in protected mode and takes local connections only; give it a password or an address to bind",
+            "the server is in protected mode and accepts local connections only; configure a password or a bind address",
         ),
         "WRONGPASS" => denied(),
         "WRONGTYPE" => not_ours(),
         "ERR" if detail.starts_with("max number of clients") => {
             unavailable("the server has reached its maximum number of clients (maxclients); try again later")
         }
-        // The server lets nobody kill a script that has written.
+        // A script that has written cannot be killed.
         "ERR" if detail.contains("Script killed by user") => unavailable(
-            "somebody ended the operation's script on the server (SCRIPT KILL); nothing changed, try again",
+            "the script of the operation was killed on the server (SCRIPT KILL); nothing changed, try again",
         ),
         "ERR" if detail.starts_with("unknown command") || detail.starts_with("Unknown Redis command") => {
             too_old()
@@ -291,7 +296,7 @@ fn refused(code: &str, detail: &str) -> Fault {
         {
             new(ErrorKind::TooLarge, "the value is larger than the server allows (proto-max-bulk-len)")
         }
-        // The server's own words for a command that it does not run as it stands.
+        // The server's messages for a command that it rejects before running it.
         "ERR" if NOT_RUN.iter().any(|words| detail.starts_with(words)) => {
             new(ErrorKind::Backend, format!("the server answered: {code} {}", quotable(detail)))
         }
@@ -312,30 +317,30 @@ const NOT_RUN: [&str; 5] = [
 ];
 
 fn denied() -> Error {
-    new(ErrorKind::PermissionDenied, "the server refuses this user or password; check the credentials")
+    new(ErrorKind::PermissionDenied, "the server refused the user or the password; check the credentials")
 }
 
 pub(crate) fn too_old() -> Error {
     new(
         ErrorKind::Unsupported,
-        "the server lacks a command that this driver needs; use Redis 7.0 or newer, or Valkey",
+        "the server lacks a command that this driver requires; use Redis 7.0 or newer, or Valkey",
     )
 }
 
-/// Something is stored under the key that no driver of ours wrote.
+/// Returns the error for content that this driver has not written.
 pub(crate) fn not_ours() -> Error {
     new(
         ErrorKind::Corrupt,
-        "what is stored under this key was not written by this driver; look at it with redis-cli, or delete it",
+        "the content under this key was not written by this driver; inspect it with redis-cli, or delete it",
     )
 }
 
-/// An answer that the command cannot have.
+/// Returns the fault for an answer whose form the command cannot have.
 pub(crate) fn unexpected(command: &'static str) -> Fault {
     Fault::Nonsense(command)
 }
 
-/// The server's words in one line, without the arguments that it repeats: these may be secret.
+/// Returns the server's message in one line, without the arguments that it repeats: these may be secret.
 fn quotable(detail: &str) -> String {
     let end = [", with args", "script:"].iter().filter_map(|cut| detail.find(cut)).min();
     let line = detail[..end.unwrap_or(detail.len())].split_whitespace().collect::<Vec<_>>().join(" ");

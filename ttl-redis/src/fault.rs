@@ -1,10 +1,10 @@
-//! What a failed reading of an answer means: for a read, for a write, and for the connection.
+//! The meaning of an answer that cannot be read: for a read, for a write, and for the connection.
 
 use ttl_core::{Error, ErrorKind};
 
 use crate::error::new;
 
-/// Whether a request may change something. What a lost or unreadable answer means depends on it.
+/// Whether a request may change something. The meaning of a lost or unreadable answer depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     Read,
@@ -16,28 +16,28 @@ pub(crate) enum Fate {
 /// The result of reading an answer.
 pub(crate) type Read<T> = std::result::Result<T, Fault>;
 
-/// Why an answer holds no result.
+/// The reason why an answer holds no result.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The server or the script says why it has not run the request.
+    /// The server or the script reports why it has not run the request.
     Refused(Error),
-    /// As `Refused`, by a server that another one may have replaced at this address: the connection is replaced.
+    /// As `Refused`, but another server may have taken over the address: the connection is replaced.
     Displaced(Error),
     /// The content cannot be read, although the answer has a valid form.
     Unreadable(Error),
-    /// The answer has no form that this command has, so it may belong to another request.
+    /// The answer has a form that this command cannot have, so it may belong to another request.
     Nonsense(&'static str),
 }
 
 impl From<Error> for Fault {
-    /// Nothing but an explicit refusal proves that a write was not applied.
+    /// Converts to `Unreadable`: only an explicit refusal proves that a write was not applied.
     fn from(error: Error) -> Self {
         Self::Unreadable(error)
     }
 }
 
 impl Fault {
-    /// Returns the error that the caller gets.
+    /// Returns the error for the caller.
     pub(crate) fn into_error(self, fate: Fate) -> Error {
         match (self, fate) {
             (Self::Refused(error) | Self::Displaced(error), _) => error,
@@ -51,12 +51,12 @@ impl Fault {
             ),
             (Self::Nonsense(command), Fate::Read | Fate::Refresh) => new(
                 ErrorKind::Backend,
-                format!("the answer to {command} has an unknown form; the connection was given up"),
+                format!("the answer to {command} has an unknown form; the connection was closed"),
             ),
             (Self::Nonsense(command), Fate::Write) => new(
                 ErrorKind::OutcomeUnknown,
                 format!(
-                    "the answer to {command} has an unknown form, and the connection was given up; the write may have \
+                    "the answer to {command} has an unknown form, and the connection was closed; the write may have \
                      been applied, read before deciding"
                 ),
             ),

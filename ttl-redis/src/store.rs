@@ -1,4 +1,4 @@
-//! `RedisStore`: the trait's methods, each one request (or one for each key of a batch).
+//! `RedisStore`: implements each method of the trait by one request, or by one for each key of a batch.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::patch::{Patched, Patching, Plan};
 use crate::put::Put;
 use crate::scripts::Scripts;
 
-/// The most fields of a record: more arguments than a command can have would break the connection.
+/// The maximum number of fields of a record. A command with too many arguments would break the connection.
 const MAX_FIELDS: usize = 250_000;
 
 /// A store on a Redis or Valkey server. Cloning is cheap; clones share the connection.
@@ -51,34 +51,36 @@ pub(crate) struct Inner {
 }
 
 impl RedisStore {
-    /// Connects, and fails if that does not work within [`RedisConfig::with_timeout`].
+    /// Connects to the server, within the time limit of [`RedisConfig::with_timeout`].
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`]; [`ErrorKind::Unavailable`] without a server; [`ErrorKind::PermissionDenied`]
-    /// for wrong credentials; [`ErrorKind::Unsupported`] for a server older than Redis 7.0.
+    /// * [`ErrorKind::InvalidConfig`] if the configuration is invalid.
+    /// * [`ErrorKind::Unavailable`] if the server cannot be reached.
+    /// * [`ErrorKind::PermissionDenied`] if the credentials are wrong.
+    /// * [`ErrorKind::Unsupported`] if the server is older than Redis 7.0.
     pub async fn connect(config: &RedisConfig) -> Result<Self> {
         let store = Self::lazy(config)?;
         store.opened().await
     }
 
-    /// A store that connects when it is first used. It must be used inside of a tokio runtime.
+    /// Creates a store that connects at its first use. It must be used within a tokio runtime.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`].
+    /// Returns [`ErrorKind::InvalidConfig`] if the configuration is invalid.
     pub fn lazy(config: &RedisConfig) -> Result<Self> {
         config.check()?;
         let scripts = Arc::new(Scripts::new());
         Ok(Self::new(Link::own(config, Arc::clone(&scripts))?, config, scripts))
     }
 
-    /// A store on a connection that exists already, and that others may use as well.
+    /// Creates a store on an existing, caller-managed connection, which may be shared.
     ///
-    /// Of the configuration, only namespace, timeout and size limit count: address, credentials and database are
-    /// the connection's. Such a connection does not come back after it broke; see [`RedisStore::with_manager`] for
-    /// one that does. The connection's own response timeout counts too, and is 500 ms unless it was set otherwise.
+    /// Of the configuration, only namespace, timeout and size limit apply. Address, credentials and database are
+    /// those of the connection. The connection's own response timeout applies too; it defaults to 500 ms. The store
+    /// does not replace a broken connection; [`RedisStore::with_manager`] takes one that reconnects.
     ///
     /// # Errors
-    /// As [`RedisStore::connect`].
+    /// Returns the same errors as [`RedisStore::connect`].
     pub async fn with_connection(connection: MultiplexedConnection, config: &RedisConfig) -> Result<Self> {
         config.check()?;
         let scripts = Arc::new(Scripts::new());
@@ -86,14 +88,16 @@ impl RedisStore {
         Self::new(link, config, scripts).opened().await
     }
 
-    /// A store on a connection manager, as [`RedisStore::with_connection`].
+    /// Creates a store on a caller-managed connection manager. The configuration applies as in
+    /// [`RedisStore::with_connection`].
     ///
-    /// A manager reconnects by itself, but does not tell whether a request was sent before the connection broke: so
-    /// some writes are [`ErrorKind::OutcomeUnknown`] here that connections of the store's own know to be
-    /// [`ErrorKind::Unavailable`]. Give it no retries of its own for requests: a write must not be sent twice.
+    /// A manager reconnects automatically, but does not report whether a request was sent before the connection
+    /// broke. So some writes fail with [`ErrorKind::OutcomeUnknown`] here that would be [`ErrorKind::Unavailable`]
+    /// on a connection made by the store. Do not enable retries of requests in the manager: a write must not be
+    /// sent twice.
     ///
     /// # Errors
-    /// As [`RedisStore::connect`].
+    /// Returns the same errors as [`RedisStore::connect`].
     pub async fn with_manager(manager: ConnectionManager, config: &RedisConfig) -> Result<Self> {
         config.check()?;
         let scripts = Arc::new(Scripts::new());
@@ -202,11 +206,11 @@ fn check_fields(count: usize) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::TooLarge,
-        format!("a record has at most {MAX_FIELDS} fields here, this one has {count}"),
+        format!("the record has {count} fields: expected at most {MAX_FIELDS}"),
     ))
 }
 
-/// Adds what was tried to an error.
+/// Adds the operation, the backend and the key to an error.
 fn tried<T>(result: Result<T>, operation: &'static str, key: &Key) -> Result<T> {
     result.map_err(|error| error.with_operation(operation).with_backend(crate::BACKEND).with_key(key))
 }
@@ -270,7 +274,7 @@ impl TtlStore for RedisStore {
     async fn put_many(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         let times = times(items.iter().map(|item| &item.key));
         let mut puts = Vec::with_capacity(items.len());
-        // Where each put's result belongs, and the results of those that are not sent at all.
+        // The position of each put's result, and the results of the puts that are not sent at all.
         let mut results: Vec<Option<Result<Outcome<PutResult>>>> = Vec::with_capacity(items.len());
         for item in &items {
             match self.0.put_request(&item.key, item.value.clone(), &item.options) {
@@ -303,7 +307,7 @@ impl TtlStore for RedisStore {
     }
 }
 
-/// How often each key stands in a batch.
+/// Counts how often each key occurs in a batch.
 fn times<'a>(keys: impl Iterator<Item = &'a Key>) -> HashMap<&'a Key, usize> {
     let mut times = HashMap::new();
     for key in keys {
@@ -312,7 +316,8 @@ fn times<'a>(keys: impl Iterator<Item = &'a Key>) -> HashMap<&'a Key, usize> {
     times
 }
 
-/// The store with the provided patch, a compare-and-swap from here: for what would keep the server too long.
+/// The store with the provided patch, which is a compare-and-swap from this process. It is used for patches that
+/// would block the server for too long.
 #[derive(Debug)]
 struct BySwap(RedisStore);
 
