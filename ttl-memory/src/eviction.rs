@@ -1,12 +1,12 @@
-//! Eviction: which live entry goes when a shard is full (S3-FIFO).
+//! Eviction: selects the live entry to remove when a shard is full (S3-FIFO).
 //!
-//! A fresh entry stands in a small queue; when it reaches the front, it goes if it was not used since, else it moves
-//! on to the main queue, which gives an entry another round for every use, up to three. So a scan through many keys
-//! passes through the small queue and leaves the main one alone. Who was thrown out of the small queue and comes back
-//! soon goes to the main queue at once.
+//! A new entry enters the small queue. At the front of that queue, it is evicted if it was not used in the meantime;
+//! otherwise it moves to the main queue. The main queue gives an entry another round for every use, up to three. So
+//! a pass over many keys goes through the small queue and leaves the main queue alone. A key that was evicted from
+//! the small queue and soon returns enters the main queue directly.
 //!
-//! A use is a count in the entry's state and no change of a queue. The queues hold hashes, as the wheel does, and an
-//! entry that is removed leaves its place behind: a place without an entry means nothing.
+//! A use is counted in the entry's state and does not change a queue. The queues hold hashes, as the wheel does. A
+//! removed entry leaves its place behind, and a place without an entry is ignored.
 
 use std::collections::VecDeque;
 
@@ -16,11 +16,11 @@ use crate::state::Word;
 use crate::sweep::SLACK;
 use crate::table::{Table, Trash};
 
-/// A tenth of the entries may stand in the small queue while the main queue has any.
+/// The share of the small queue: a tenth of the entries, unless the main queue is empty.
 const SMALL_SHARE: usize = 10;
 
-/// How many used entries an eviction passes by; where all are in use, the next one goes all the same, so that a put
-/// never walks a whole queue.
+/// The maximum number of used entries that an eviction spares. After that it removes the next one even if it was used,
+/// so that a put never walks a whole queue.
 const MAX_SPARED: usize = 64;
 
 /// The queues of a shard.
@@ -28,24 +28,25 @@ const MAX_SPARED: usize = 64;
 pub(crate) struct Queues {
     small: VecDeque<u32>,
     main: VecDeque<u32>,
-    /// How many entries there are in the main queue, and in all.
+    /// The number of entries in the main queue, and in both.
     in_main: usize,
     entries: usize,
-    /// The hashes of those evicted from the small queue lately, each in the place that it names; a later one takes it.
+    /// The hashes of entries that were recently evicted from the small queue. A hash determines its position, and a
+    /// later hash overwrites an earlier one.
     ghosts: Vec<u32>,
-    /// How many places of each queue the search for stale ones still has to look at, and its colour.
+    /// The number of places of each queue that the search for stale ones still has to examine, and its colour.
     left: (usize, usize),
     colour: u8,
 }
 
 impl Queues {
-    /// Gives a fresh entry a place.
+    /// Assigns a place to a new entry.
     pub(crate) fn admit(&mut self, word: Word, hash: u32) -> Word {
         self.entries += 1;
         self.grow_ghosts();
         let ghost = self.ghost(hash);
         if self.ghosts[ghost] == hash {
-            // Nobody: a hash of zero is not remembered.
+            // Zero marks an empty position: a hash of zero is not remembered.
             self.ghosts[ghost] = 0;
             self.in_main += 1;
             self.main.push_back(hash);
@@ -55,18 +56,18 @@ impl Queues {
         word.without(Word::MAIN)
     }
 
-    /// An entry has left the table; its place stays behind.
+    /// Accounts for an entry that was removed from the table; its place stays behind.
     pub(crate) fn forget(&mut self, word: Word) {
         self.entries -= 1;
         self.in_main -= usize::from(word.has(Word::MAIN));
     }
 
     fn ghost(&self, hash: u32) -> usize {
-        // The lowest bits name the shard's bucket too; any bits will do.
+        // The lowest bits also select the bucket in the table; any bits will do.
         hash as usize & (self.ghosts.len() - 1)
     }
 
-    /// As many ghosts as entries: what was evicted longer ago says little.
+    /// Grows the list of recently evicted entries to the number of entries; older evictions are of little use.
     fn grow_ghosts(&mut self) {
         if self.ghosts.len() < self.entries.max(16) {
             let old = std::mem::take(&mut self.ghosts);
@@ -78,13 +79,13 @@ impl Queues {
         }
     }
 
-    /// The next place to look at, and whether it is one of the main queue.
+    /// Takes the next place to examine, and returns whether it is in the main queue.
     fn front(&mut self) -> Option<(u32, bool)> {
         let in_small = self.entries - self.in_main;
         let small_is_full = in_small * SMALL_SHARE >= self.entries || self.in_main == 0;
         let main = !self.main.is_empty() && (!small_is_full || self.small.is_empty());
         let (queue, left) = self.queue(main);
-        // A place that is taken from the front is one less for `Table::compact` to look at.
+        // A place that is taken from the front is one less for `Table::compact` to examine.
         *left = left.saturating_sub(1);
         queue.pop_front().map(|hash| (hash, main))
     }
@@ -99,14 +100,14 @@ impl Queues {
 }
 
 impl Table {
-    /// Evicts while the shard holds more than it may.
+    /// Evicts entries until the shard is within its limits.
     pub(super) fn enforce_limits(&mut self, trash: &mut Trash) {
         while (self.entries.len() > self.limits.entries || self.bytes() > self.limits.bytes)
             && self.evict(trash)
         {}
     }
 
-    /// Evicts one entry; `false` if there is none.
+    /// Evicts one entry. Returns `false` if there is none.
     fn evict(&mut self, trash: &mut Trash) -> bool {
         let Some(queues) = &mut self.queues else { return false };
         let mut spared = 0;
@@ -143,8 +144,9 @@ impl Table {
         self.queues.as_ref().is_some_and(Queues::is_crowded)
     }
 
-    /// Looks at up to `budget` places and drops those that mean nothing, when there are many; answers whether there
-    /// is more to do. An entry that was removed and came back can have two; see `Wheel::purge` for the colours.
+    /// Examines up to `budget` places and drops stale ones, if there are many. Returns whether there is more to do.
+    ///
+    /// An entry that was removed and created again can have two places; see `Wheel::purge` for the colours.
     pub(super) fn compact(&mut self, mut budget: usize) -> bool {
         let Some(queues) = self.queues.as_mut().filter(|queues| queues.is_crowded()) else { return false };
         if queues.left == (0, 0) {
@@ -176,7 +178,7 @@ impl Table {
     }
 }
 
-/// Whether this is the entry of a place.
+/// Returns whether the place belongs to this entry.
 fn stands(entry: &Entry, main: bool, hash: u32, short: impl Fn(&[u8]) -> u32) -> bool {
     entry.state().load().has(Word::MAIN) == main && short(entry.key()) == hash
 }

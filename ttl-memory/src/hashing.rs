@@ -1,16 +1,16 @@
-//! How keys are hashed, and which bits serve what.
+//! The hashing of keys, and the use of the bits.
 
 use std::hash::{BuildHasher, Hasher};
 
-// `foldhash::fast` spreads similar keys unevenly for one seed in ten, which wastes room where shards share a limit.
+// `foldhash::fast` spreads similar keys unevenly for one seed in ten. That wastes capacity if shards share a limit.
 use foldhash::quality::RandomState;
 
-/// A store's own hash function, seeded at random.
+/// The hash function of a store, with a random seed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hashing(RandomState);
 
-/// A key's hash. The upper half chooses the shard. The lower half is the key's hash within its shard, short enough to
-/// be kept in the wheel.
+/// The hash of a key. The upper half selects the shard. The lower half is the hash within the shard, which is short
+/// enough to be kept in the wheel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hash(u64);
 
@@ -21,7 +21,7 @@ impl Hashing {
         Hash(hasher.finish())
     }
 
-    /// A second hash of the key, which does not follow from the first.
+    /// Returns a second hash of the key, independent of the first.
     pub(crate) fn second(&self, key: &[u8]) -> u64 {
         let mut hasher = self.0.build_hasher();
         hasher.write_u64(u64::MAX);
@@ -35,7 +35,7 @@ impl Hash {
         self.0
     }
 
-    /// The shard, of `shards` (a power of two).
+    /// Returns the index of the shard. `shards` is a power of two.
     pub(crate) fn shard(self, shards: usize) -> usize {
         (self.0 >> 32) as usize & (shards - 1)
     }
@@ -44,13 +44,13 @@ impl Hash {
         self.0 as u32
     }
 
-    /// The hash that the table sees.
+    /// Returns the hash for the table.
     pub(crate) fn table(self) -> u64 {
         spread(self.short())
     }
 }
 
-/// Spreads a short hash over 64 bits: the table takes the place from the lowest and a tag from the highest.
+/// Spreads a short hash over 64 bits. The table takes the bucket from the lowest bits and a tag from the highest.
 pub(crate) fn spread(short: u32) -> u64 {
     u64::from(short).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -62,7 +62,8 @@ mod tests {
     const KEYS: u32 = 1 << 16;
     const SHARDS: usize = 64;
 
-    /// Pearson's statistic of how keys are spread, by its degrees of freedom: 1 on average where they are by chance.
+    /// Returns Pearson's statistic of the distribution, divided by its degrees of freedom: 1 on average if keys are
+    /// spread at random.
     fn unevenness(counts: &[u32]) -> f64 {
         let expected = f64::from(KEYS) / counts.len() as f64;
         let sum: f64 = counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum();
@@ -79,7 +80,7 @@ mod tests {
                 shards[hash.shard(SHARDS)] += 1;
                 places[hash.short() as usize % places.len()] += 1;
             }
-            // By chance, one run in a billion would pass these.
+            // At random, one run in a billion exceeds these.
             assert!(unevenness(&shards) < 3.0, "{shards:?}");
             assert!(unevenness(&places) < 1.5, "{}", unevenness(&places));
         }

@@ -1,4 +1,4 @@
-//! The scan: a walk over the shards in an order that no change of the tables disturbs.
+//! The scan: a walk over the shards in an order that changes of the tables do not affect.
 
 use std::collections::BinaryHeap;
 
@@ -12,11 +12,11 @@ use crate::shard::select;
 use crate::store::Inner;
 use crate::table::Table;
 
-/// Where an entry stands in its shard's order: its hash, and a second one in case that two keys share the first.
-/// Neither tells the key, so that cursors do not hold any.
+/// The rank of an entry in its shard: the hash of its key, and a second hash in case two keys share the first.
+/// Neither reveals the key, so cursors do not contain keys.
 type Rank = (u64, u64);
 
-/// The last rank that has been listed, and its shard.
+/// The last listed rank, and its shard.
 #[derive(Clone, Copy)]
 struct Position {
     shard: u32,
@@ -25,7 +25,7 @@ struct Position {
 
 pub(crate) fn scan(store: &Inner, options: &ScanOptions) -> Result<Page> {
     let scope = ["memory", store.identity(), &options.prefix];
-    // The entries do not outlive the process, so neither must a cursor.
+    // The entries do not outlive the process, so a cursor must not either.
     let secret = CursorSecret::of_process();
     let mut position = match &options.cursor {
         Some(cursor) => Position::decode(&cursor.open(&secret, &scope)?)?,
@@ -33,7 +33,7 @@ pub(crate) fn scan(store: &Inner, options: &ScanOptions) -> Result<Page> {
     };
     let limit = options.limit.get();
     let mut listed: Vec<(Position, Key, Answer)> = Vec::new();
-    // One more than the page needs, so that a full last page knows that it is the last.
+    // One more than the page needs, to detect that a full page is the last one.
     while let Some(shard) = store.shards.get(position.shard as usize).filter(|_| listed.len() <= limit) {
         let wanted = (limit - listed.len()).saturating_add(1);
         let found = shard.table.read().list(options, position.after, wanted, || store.now())?;
@@ -58,7 +58,7 @@ pub(crate) fn scan(store: &Inner, options: &ScanOptions) -> Result<Page> {
 }
 
 impl Table {
-    /// The first `wanted` live entries with the prefix after a rank, in the order of their ranks.
+    /// Returns the first `wanted` live entries with the prefix after a rank, in the order of their ranks.
     fn list(
         &self,
         options: &ScanOptions,
@@ -88,7 +88,7 @@ impl Table {
         first.into_sorted_vec().into_iter().map(|(rank, at)| self.listed(rank, found[at], options)).collect()
     }
 
-    /// Whether an entry has expired; it is marked then, as a get does.
+    /// Returns whether an entry has expired, and marks it if so, as a get does.
     fn is_dead(&self, entry: &Entry, now: Now) -> bool {
         entry.state().update(|word| {
             let dead = Deadline::from_epoch_millis(word.deadline()).is_expired(now);
@@ -126,6 +126,6 @@ impl Position {
             Some(Self { shard, after: Some((long(4)?, long(12)?)) })
         };
         decoded()
-            .ok_or_else(|| Error::new(ErrorKind::InvalidCursor, "the cursor holds no position of this store"))
+            .ok_or_else(|| Error::new(ErrorKind::InvalidCursor, "the cursor is invalid; start the scan again"))
     }
 }

@@ -1,4 +1,4 @@
-//! The state of an entry in one atomic word: its deadline and what the shard notes about it.
+//! The state of an entry in one atomic word: its deadline and the shard's flags.
 
 use std::sync::atomic::Ordering;
 
@@ -8,21 +8,21 @@ const SLOT_BITS: u32 = 9;
 const DEADLINE_SHIFT: u32 = 18;
 const DEADLINE_MASK: u64 = u64::MAX >> DEADLINE_SHIFT;
 
-/// A state as read: a deadline of 46 bits in epoch milliseconds (until the year 4199), and 18 bits of notes.
+/// A state as read: a deadline of 46 bits in epoch milliseconds (until the year 4199), and 18 bits of flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(u64);
 
 impl Word {
-    /// The slot of an entry that stands in no slot of the wheel.
+    /// The slot number of an entry without a slot in the wheel.
     pub(crate) const NO_SLOT: u16 = (1 << SLOT_BITS) - 1;
 
     const SLOT: u64 = Self::NO_SLOT as u64;
-    /// The value's buffer has been handed out, see `weight::SHARED_BLOB`.
+    /// The value's buffer has been shared, see `weight::SHARED_BLOB`.
     pub(crate) const SHARED: u64 = 1 << 9;
-    /// The cap stands behind the key.
+    /// The cap follows the key.
     pub(crate) const CAPPED: u64 = 1 << 10;
 
-    /// The entry stands in the main queue, see `eviction`.
+    /// The entry is in the main queue, see `eviction`.
     pub(crate) const MAIN: u64 = 1 << 11;
 
     const COLOUR_SHIFT: u32 = 12;
@@ -32,12 +32,12 @@ impl Word {
     const USES_SHIFT: u32 = 16;
     const USES: u64 = 3 << Self::USES_SHIFT;
 
-    /// A state with this deadline, in no slot, without notes.
+    /// Creates a state with this deadline, without a slot and without flags.
     pub(crate) fn new(deadline: u64) -> Self {
         Self(Self::SLOT).with_deadline(deadline)
     }
 
-    /// Epoch milliseconds; `u64::MAX` for never.
+    /// Returns the deadline in epoch milliseconds; `u64::MAX` means never.
     pub(crate) fn deadline(self) -> u64 {
         let deadline = self.0 >> DEADLINE_SHIFT;
         if deadline == DEADLINE_MASK { u64::MAX } else { deadline }
@@ -48,17 +48,17 @@ impl Word {
         Self(self.0 & !(DEADLINE_MASK << DEADLINE_SHIFT) | deadline << DEADLINE_SHIFT)
     }
 
-    /// The slot of the wheel whose registration counts.
+    /// Returns the slot of the wheel whose registration is valid.
     pub(crate) fn slot(self) -> u16 {
         (self.0 & Self::SLOT) as u16
     }
 
-    /// With a fresh registration in this slot, which has no colour yet.
+    /// Sets the slot of a new registration, which has no colour yet.
     pub(crate) fn with_slot(self, slot: u16) -> Self {
         Self(self.0 & !(Self::SLOT | Self::COLOUR) | u64::from(slot))
     }
 
-    /// The colour of the round in which the registration was last met, see `Wheel::purge`.
+    /// Returns the colour of the round that last found the registration, see `Wheel::purge`.
     pub(crate) fn colour(self) -> u8 {
         ((self.0 & Self::COLOUR) >> Self::COLOUR_SHIFT) as u8
     }
@@ -67,7 +67,7 @@ impl Word {
         Self(self.0 & !Self::COLOUR | u64::from(colour) << Self::COLOUR_SHIFT & Self::COLOUR)
     }
 
-    /// The colour of the round in which the place in its queue was last met, see `Queues::compact`.
+    /// Returns the colour of the round that last found the place in the queue, see `Table::compact`.
     pub(crate) fn turn(self) -> u8 {
         ((self.0 & Self::TURN) >> Self::TURN_SHIFT) as u8
     }
@@ -76,7 +76,7 @@ impl Word {
         Self(self.0 & !Self::TURN | u64::from(colour) << Self::TURN_SHIFT & Self::TURN)
     }
 
-    /// How often the entry has been used since eviction last looked at it, up to three.
+    /// Returns the number of uses since eviction last examined the entry, up to three.
     pub(crate) fn uses(self) -> u8 {
         ((self.0 & Self::USES) >> Self::USES_SHIFT) as u8
     }
@@ -85,7 +85,7 @@ impl Word {
         Self(self.0 & !Self::USES | u64::from(uses) << Self::USES_SHIFT & Self::USES)
     }
 
-    /// Used once more.
+    /// Adds a use.
     pub(crate) fn used(self) -> Self {
         if self.0 & Self::USES == Self::USES { self } else { Self(self.0 + (1 << Self::USES_SHIFT)) }
     }
@@ -116,16 +116,16 @@ impl State {
         Word(self.0.load(Ordering::Acquire))
     }
 
-    /// Under the write lock: nobody else changes it.
+    /// Stores a word under the write lock, which excludes other changes.
     pub(crate) fn store(&self, word: Word) {
         self.0.store(word.0, Ordering::Release);
     }
 
-    /// Under the read lock: judges the word and replaces it, judging again if another reader was faster.
+    /// Judges the word and replaces it, under the read lock. If another reader replaced it first, it judges again.
     ///
-    /// What is decided is decided on the very word that is replaced. So a refresh that was judged on an older
-    /// deadline neither shortens a later one nor revives an entry that another reader has meanwhile found dead
-    /// (and has marked so).
+    /// The decision is always made on the word that is replaced. So a refresh that was judged on an older deadline
+    /// cannot shorten a later one. It cannot revive an entry either that another reader has marked as expired in the
+    /// meantime.
     #[inline(always)]
     pub(crate) fn update<T>(&self, mut judge: impl FnMut(Word) -> (Word, T)) -> T {
         let mut seen = self.0.load(Ordering::Acquire);

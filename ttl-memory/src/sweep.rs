@@ -1,4 +1,4 @@
-//! Giving back what has expired, in bounded steps under the shard's lock.
+//! Reclaims expired entries, in bounded steps under the shard's lock.
 
 use ttl_core::{Deadline, Now};
 
@@ -6,15 +6,15 @@ use crate::hashing::spread;
 use crate::state::Word;
 use crate::table::{Table, Trash};
 
-/// The most entries that are looked at in one hold of a shard's lock.
+/// The maximum number of entries that are examined per acquisition of a shard's lock.
 pub(crate) const STEP: usize = 1024;
 
-/// Stale registrations are looked for when there are this many more than entries.
+/// The number of registrations beyond twice the entries at which the search for stale ones starts.
 pub(crate) const SLACK: usize = 1024;
 
 impl Table {
-    /// Looks at up to `budget` registrations that are due and removes the entries that have expired; answers whether
-    /// there is more to do.
+    /// Examines up to `budget` due registrations and removes the entries that have expired. Returns whether there is
+    /// more to do.
     pub(crate) fn sweep(&mut self, budget: usize, now: Now, trash: &mut Trash) -> bool {
         let millis = now.as_epoch_millis();
         for _ in 0..budget {
@@ -42,7 +42,7 @@ impl Table {
         true
     }
 
-    /// Whether a sweep has something to do.
+    /// Returns whether a sweep has something to do.
     pub(crate) fn needs_sweep(&self, now: Now) -> bool {
         self.wheel.is_due(now.as_epoch_millis()) || self.has_stale() || self.has_stale_places()
     }
@@ -51,7 +51,7 @@ impl Table {
         self.wheel.registrations() > 2 * self.entries.len() + SLACK
     }
 
-    /// Drops registrations that mean nothing, when there are many; answers whether there is more to do.
+    /// Drops stale registrations if there are many. Returns whether there is more to do.
     fn purge(&mut self, budget: usize) -> bool {
         if !self.has_stale() {
             return false;
@@ -69,7 +69,7 @@ impl Table {
         !complete || self.has_stale()
     }
 
-    /// Gives back the table's own memory when most of it is empty.
+    /// Frees memory of the table itself if most of it is empty.
     fn shrink(&mut self) {
         const SMALL: usize = 64;
         if self.entries.capacity() > SMALL && self.entries.len() < self.entries.capacity() / 8 {
@@ -123,7 +123,7 @@ mod tests {
         }
         assert_eq!((removed, table.entries.len(), table.bytes()), (ENTRIES, 0, 0));
         assert!(steps >= ENTRIES.div_ceil(STEP));
-        assert!(table.entries.capacity() < 100, "the table's own memory is given back too");
+        assert!(table.entries.capacity() < 100, "the table's own memory is freed too");
     }
 
     #[test]

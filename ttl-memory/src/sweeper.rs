@@ -1,9 +1,9 @@
-//! The background sweeper: a thread that gives back what has expired while nobody uses the store.
+//! The background sweeper: a thread that reclaims expired entries while the store is idle.
 //!
-//! A thread of the standard library and not a task, because a store must work outside of any runtime too, and a task
-//! would end with the runtime it was started on. One a store, so that a large store does not delay a small one. It
-//! starts with the first entry that has a deadline and holds no more than a `Weak`; dropping the store wakes it, it
-//! finds nothing to upgrade to, and ends. Nobody has to join it.
+//! It is a thread and not a task, because a store must also work outside any runtime, and a task would end with the
+//! runtime that started it. Each store has its own thread, so that a large store does not delay a small one. The
+//! thread starts with the first entry that has a deadline, and holds only a `Weak`. Dropping the store wakes it, the
+//! upgrade fails, and the thread ends. There is no need to join it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -16,7 +16,7 @@ use crate::config::Reclaim;
 use crate::store::Inner;
 use crate::wheel::TICK_MILLIS;
 
-/// A store's hold on its sweeper.
+/// A store's handle to its sweeper.
 #[derive(Debug)]
 pub(crate) struct Sweeper {
     started: AtomicBool,
@@ -28,7 +28,7 @@ impl Sweeper {
         Self { started: AtomicBool::new(reclaim == Reclaim::Manual), thread: Mutex::new(None) }
     }
 
-    /// Starts the thread, once. Where no thread can be had, the next put tries again.
+    /// Starts the thread, once. If the thread cannot be spawned, the next write tries again.
     pub(crate) fn start(&self, store: &Arc<Inner>) {
         if self.started.load(Ordering::Relaxed) || self.started.swap(true, Ordering::AcqRel) {
             return;

@@ -1,20 +1,20 @@
-//! What time it is, by the store's clock.
+//! The time of the store's clock.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ttl_core::{Clock, Now};
 
-/// How far ahead a deadline must lie for a coarse reading to decide. A coarse reading is never ahead of the clock, and
-/// behind it by at most a tick of the kernel's timer, ten milliseconds.
+/// The minimum distance of a deadline for a coarse reading to decide. A coarse reading is never ahead of the clock. It
+/// is behind the clock by at most a tick of the kernel's timer, ten milliseconds.
 const CLEAR_MILLIS: u64 = 1_000;
 
 /// The clock of a store.
 pub(crate) enum Time {
-    /// As `ttl_core::MonotonicClock`: the system's time when the store was made, moved on by the monotonic clock. An
-    /// operation looks at it once and compares often, so it tells time in numbers.
+    /// As `ttl_core::MonotonicClock`: the system time at the creation of the store, advanced by the monotonic clock. An
+    /// operation reads it once and compares often, so the time is a plain number.
     Monotonic { offset_nanos: u64 },
-    /// The caller's.
+    /// A clock from the configuration.
     Other(Arc<dyn Clock>),
 }
 
@@ -35,10 +35,10 @@ impl Time {
         }
     }
 
-    /// An instant at which an entry with this deadline is dead if and only if it is dead now: now, or a coarse
-    /// reading where the deadline is far from both.
+    /// Returns an instant at which an entry with this deadline has expired if and only if it has expired now. This is
+    /// a coarse reading if the deadline is far from both, else the precise time.
     ///
-    /// A precise reading waits for all that the processor has in flight, which is most of what a get costs.
+    /// A precise reading waits for all instructions in flight, which is most of the cost of a get.
     #[inline]
     pub(crate) fn now_for(&self, deadline: u64) -> Now {
         if let Self::Monotonic { offset_nanos } = self {
@@ -60,7 +60,7 @@ impl Time {
     }
 }
 
-/// Nanoseconds; they fit until the year 2554.
+/// Converts to nanoseconds, which fit until the year 2554.
 fn nanos(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
 }
@@ -83,7 +83,7 @@ mod monotonic {
     #[inline]
     fn nanos(clock: ClockId) -> u64 {
         let time = clock_gettime(clock);
-        // Both are positive: the clock starts when the machine does.
+        // Both are positive: the clock starts with the machine.
         time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
     }
 }
@@ -115,7 +115,7 @@ mod tests {
             let before = time.now();
             let coarse = time.now_for(u64::MAX);
             assert!(coarse <= time.now());
-            // A deadline near by is judged precisely: never by a reading from before the call.
+            // A near deadline is judged precisely, never by a reading from before the call.
             assert!(time.now_for(before.as_epoch_millis() + 1) >= before);
         }
     }

@@ -1,4 +1,4 @@
-//! What entries weigh: the bytes of heap that they hold.
+//! The size of entries, in bytes of heap.
 
 use bytes::Bytes;
 use serde_json::Value as Json;
@@ -6,23 +6,24 @@ use ttl_core::{Record, Value};
 
 use crate::entry::Entry;
 
-/// What the table and the wheel take for an entry: nine bytes a bucket, between seven sixteenths and seven eighths
-/// of them in use, and four to five bytes for the registration in the wheel.
+/// The share of an entry in the table and the wheel: nine bytes a bucket, with seven sixteenths to seven eighths of
+/// the buckets in use, and four to five bytes for the registration in the wheel.
 const INDEX_BYTES: usize = 20;
 
-/// What eviction takes for an entry: its place in a queue, and its share of the list of those evicted lately.
+/// The share of an entry in the eviction queues: its place in a queue, and its part of the list of recently evicted
+/// entries.
 pub(crate) const QUEUE_BYTES: usize = 12;
 
-/// What `Bytes` allocates to count its users when a buffer is handed out for the first time.
+/// The size of the reference count that `Bytes` allocates when a buffer is shared for the first time.
 pub(crate) const SHARED_BLOB: usize = 24;
 
-/// The entry itself, and its share of the index.
+/// Returns the size of an entry without its value, including its share of the index.
 pub(crate) fn fixed_bytes(key: usize, capped: bool) -> usize {
     let cap = if capped { 8 } else { 0 };
     (Entry::FIXED_BYTES + key + cap).next_multiple_of(8) + INDEX_BYTES
 }
 
-/// What a value holds on the heap: exact for blobs that [`own`] has seen, an estimate for records.
+/// Returns the size of a value: exact for blobs returned by [`own`], an estimate for records.
 pub(crate) fn value_bytes(value: &Value) -> usize {
     match value {
         Value::Blob(bytes) => bytes.len(),
@@ -30,8 +31,8 @@ pub(crate) fn value_bytes(value: &Value) -> usize {
     }
 }
 
-/// Makes the buffer of a blob exactly as large as the blob, and the store's alone: a slice of a large buffer would
-/// keep all of it alive, and no account would show it. Free of charge for an exact buffer that nobody shares.
+/// Makes the buffer of a blob exactly as large as the blob, and not shared. Otherwise a slice of a large buffer would
+/// keep all of it alive, and the byte count would not include it. An exact buffer that is not shared is not copied.
 pub(crate) fn own(value: Value) -> Value {
     match value {
         Value::Blob(bytes) => Value::Blob(Bytes::from(Vec::from(bytes).into_boxed_slice())),
@@ -40,7 +41,7 @@ pub(crate) fn own(value: Value) -> Value {
 }
 
 fn record_bytes(record: &Record) -> usize {
-    // The reference counts and the map's own head.
+    // The reference counts and the head of the map.
     const HEAD: usize = 40;
     HEAD + tree_bytes(record.len())
         + record.iter().map(|(name, value)| name.len() + json_bytes(value)).sum::<usize>()
@@ -58,8 +59,8 @@ fn json_bytes(value: &Json) -> usize {
     }
 }
 
-/// The nodes of a B-tree from names to JSON: leaves hold up to eleven pairs, eight of them on average in a larger
-/// tree, and an inner node has twelve addresses besides.
+/// Estimates the nodes of a B-tree from names to JSON. A leaf holds up to eleven pairs, eight on average in a larger
+/// tree; an inner node also has twelve addresses.
 fn tree_bytes(len: usize) -> usize {
     const LEAF: usize = 11 * (size_of::<String>() + size_of::<Json>()) + 16;
     match len {

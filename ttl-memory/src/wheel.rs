@@ -1,23 +1,22 @@
-//! The expiry wheel: which entries to look at when.
+//! The expiry wheel, which schedules the check of each entry.
 //!
-//! Six levels of 64 slots; a slot of the lowest level is one tick, of each further level 64 of the slots below. A slot
-//! holds hashes, not addresses: a registration says "look whether that entry has expired". The entry knows the slot
-//! that it stands in, and a registration in any other slot is stale and means nothing. So a refresh touches the wheel
-//! never: the slot fires too early, and the entry is placed anew. Only a deadline that comes sooner than the slot
-//! needs a registration of its own.
+//! The wheel has six levels of 64 slots. A slot of the lowest level is one tick long; a slot of each further level is
+//! as long as 64 slots of the level below. A slot holds hashes, not addresses: a registration means "check whether
+//! that entry has expired". The entry stores the number of its slot, and a registration in any other slot is stale.
+//!
+//! So a refresh need not change the wheel: the slot fires too early, and the entry is registered again. Only a
+//! deadline before the slot needs a new registration.
 
 use crate::state::Word;
 
-/// The length of a tick in milliseconds, about a second. Visibility does not depend on it, only how late memory is
-/// given back.
+/// The length of a tick in milliseconds, about a second. It affects only the delay of reclaiming, not visibility.
 pub(crate) const TICK_MILLIS: u64 = 1 << TICK_SHIFT;
 
 const TICK_SHIFT: u32 = 10;
 const LEVEL_BITS: u32 = 6;
 const SLOTS: usize = 1 << LEVEL_BITS;
 const LEVELS: usize = 6;
-/// The latest tick that the wheel can tell, two thousand years after 1970; what is later fires then and is placed
-/// again.
+/// The last tick of the wheel, two thousand years after 1970. Later deadlines fire then and are registered again.
 const LAST_TICK: u64 = (1 << (LEVEL_BITS * LEVELS as u32)) - 1;
 
 type Slot = Vec<u32>;
@@ -29,22 +28,22 @@ pub(crate) struct Wheel {
     tick: u64,
     levels: [Option<Box<[Slot; SLOTS]>>; LEVELS],
     occupied: [u64; LEVELS],
-    /// What is left of the slot that fired last, and its name.
+    /// The number of the slot that fired last, and its remaining hashes.
     firing: (u16, Slot),
     registrations: usize,
-    /// Where the search for stale registrations stands: a slot, and a position in it.
+    /// The position of the search for stale registrations: a slot, and an index in it.
     purge: (u16, usize),
     /// The colour of this round of the search, 1 to 3.
     colour: u8,
 }
 
 impl Wheel {
-    /// A wheel that stands at this instant.
+    /// Creates a wheel whose present tick is this instant.
     pub(crate) fn starting_at(now: u64) -> Self {
         Self { tick: now >> TICK_SHIFT, firing: (Word::NO_SLOT, Slot::new()), colour: 1, ..Self::default() }
     }
 
-    /// The slot that fires first at or after this deadline, none for a persistent entry.
+    /// Returns the first slot that fires at or after this deadline, or [`Word::NO_SLOT`] for a persistent entry.
     pub(crate) fn slot(&self, deadline: u64) -> u16 {
         if deadline == u64::MAX {
             return Word::NO_SLOT;
@@ -54,7 +53,7 @@ impl Wheel {
         (level * SLOTS as u32) as u16 + (tick >> (level * LEVEL_BITS)) as u16 % SLOTS as u16
     }
 
-    /// Whether slot `a` fires before slot `b`. A higher level fires later than all below it.
+    /// Returns whether slot `a` fires before slot `b`. A level fires later than all levels below it.
     pub(crate) fn is_sooner(a: u16, b: u16) -> bool {
         a < b
     }
@@ -66,7 +65,7 @@ impl Wheel {
         let slots = slots.get_or_insert_with(|| Box::new(std::array::from_fn(|_| Slot::new())));
         let hashes = &mut slots[index];
         if hashes.len() == hashes.capacity() {
-            // By a quarter: doubling would waste up to four bytes an entry.
+            // Grows by a quarter: doubling would waste up to four bytes an entry.
             hashes.reserve_exact(hashes.len() / 4 + 4);
         }
         hashes.push(hash);
@@ -74,7 +73,7 @@ impl Wheel {
         self.registrations += 1;
     }
 
-    /// The next registration that is due: its slot and its hash. `None` when nothing is due any more.
+    /// Takes the next due registration and returns its slot and hash, or `None` if nothing is due.
     pub(crate) fn next_due(&mut self, now: u64) -> Option<(u16, u32)> {
         loop {
             if let Some(hash) = self.firing.1.pop() {
@@ -88,18 +87,18 @@ impl Wheel {
         }
     }
 
-    /// Whether [`Wheel::next_due`] has something to say.
+    /// Returns whether [`Wheel::next_due`] may find a due registration.
     pub(crate) fn is_due(&self, now: u64) -> bool {
         !self.firing.1.is_empty() || (now >> TICK_SHIFT > self.tick && self.registrations != 0)
     }
 
-    /// Moves on to the next slot that is due, or else to the present tick.
+    /// Advances to the next due slot, or else to the present tick. Returns whether a slot fired.
     fn fire_next(&mut self, now: u64) -> bool {
         for level in 0..LEVELS {
             let shift = level as u32 * LEVEL_BITS;
             let current = self.tick >> shift & (SLOTS as u64 - 1);
-            // Slots at or before the current one are empty: a wheel stands in the first slot of each level that has
-            // not fired below.
+            // Slots at or before the current one are empty: they have fired, at this level or by way of the levels
+            // below.
             let ahead = self.occupied[level] & u64::MAX.checked_shl(current as u32 + 1).unwrap_or(0);
             if ahead == 0 {
                 continue;
@@ -120,17 +119,18 @@ impl Wheel {
         false
     }
 
-    /// How many registrations there are, stale ones included.
+    /// Returns the number of registrations, including stale ones.
     pub(crate) fn registrations(&self) -> usize {
         self.registrations
     }
 
-    /// Looks at up to `budget` registrations and drops those that `is_stale(slot, hash, colour)` says mean nothing;
-    /// answers whether the round is complete.
+    /// Examines up to `budget` registrations and drops those for which `is_stale(slot, hash, colour)` returns `true`.
+    /// Returns whether the round is complete.
     ///
-    /// An entry that was deleted and created again can stand in a slot twice. So each round has a colour, an entry
-    /// takes it when it is met, and a registration that meets it again is stale. A fresh registration takes the
-    /// colour from its entry; with three colours, one that was not met in this round is never mistaken in the next.
+    /// An entry that was deleted and created again can have two registrations in a slot. So each round has a colour,
+    /// and an entry takes it when the round finds its first registration. A second registration that finds this
+    /// colour is stale. A new registration clears the colour of its entry. There are three colours, so an entry that
+    /// one round has missed is never mistaken in the next.
     pub(crate) fn purge(
         &mut self,
         mut budget: usize,
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    /// Pseudo-random lengths of every magnitude below a power of two, the same in every run (xorshift).
+    /// Returns pseudo-random lengths of every magnitude below a power of two, the same in every run (xorshift).
     fn lengths() -> impl FnMut(u64) -> u64 {
         let mut state = 0x5eed_u64;
         let mut next = move |below| {
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    /// All that is due, each with the slot that it fired from.
+    /// Takes all due registrations, each with the slot that it fired from.
     fn due(wheel: &mut Wheel, now: u64) -> Vec<(u16, u32)> {
         std::iter::from_fn(|| wheel.next_due(now)).collect()
     }
@@ -206,7 +206,7 @@ mod tests {
         let start = 1_767_225_600_123;
         let mut wheel = Wheel::starting_at(start);
         let (mut now, mut next) = (start, 0);
-        // What is registered: hash to (slot, deadline), as entries would know it.
+        // The registrations: hash to (slot, deadline), as entries would store them.
         let mut open: BTreeMap<u32, (u16, u64)> = BTreeMap::new();
         while next < 3_000 || !open.is_empty() {
             if next < 3_000 {
@@ -220,7 +220,7 @@ mod tests {
             now += length(if next < 3_000 { 16 } else { 36 });
             for (slot, hash) in due(&mut wheel, now) {
                 let (at, deadline) = open[&hash];
-                assert_eq!(slot, at, "fired from a slot that it does not stand in");
+                assert_eq!(slot, at, "fired from a slot that it is not in");
                 if deadline <= now {
                     open.remove(&hash);
                 } else {
