@@ -97,8 +97,8 @@ impl Wheel {
         for level in 0..LEVELS {
             let shift = level as u32 * LEVEL_BITS;
             let current = self.tick >> shift & (SLOTS as u64 - 1);
-            // Slots at or before the current one are empty: they have fired, at this level or by way of the levels
-            // below.
+            // Slots at or before the current one are empty. (After a slot has fired, the wheel is at the first slot
+            // of each level below.)
             let ahead = self.occupied[level] & u64::MAX.checked_shl(current as u32 + 1).unwrap_or(0);
             if ahead == 0 {
                 continue;

@@ -1,4 +1,4 @@
-//! Expire and delete: the script, but for the plain DEL.
+//! Expire and delete: the script, or a plain DEL.
 
 use redis::{Cmd, Value as Reply};
 use ttl_core::{
@@ -144,7 +144,7 @@ impl Request for Delete<'_> {
     }
 }
 
-/// What follows an applied script's letter, or the outcome of one that did nothing.
+/// Returns the rest of an applied script's answer, or the outcome of a script that changed nothing.
 fn applied<T>(
     replies: Replies,
     expected: Kind,

@@ -1,4 +1,4 @@
-//! Get: plain commands where one look is enough, the script where a refresh or the deadline has to fit the value.
+//! Get: plain commands if they suffice, and the script if the value must be consistent with a refresh or the deadline.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,24 +19,24 @@ pub(crate) struct Get<'a> {
     pub(crate) script: &'a Script,
     pub(crate) key: FullKey<'a>,
     pub(crate) options: &'a GetOptions,
-    /// Set once a capped blob was met by a plain GET, so that the next ones are met in one round trip.
+    /// Set once a plain GET has found a blob with a cap, so that later gets of such blobs take one round trip.
     pub(crate) capped_blobs: &'a AtomicBool,
-    /// For a scan: entries of either kind.
+    /// Whether the get is part of a scan, which reads entries of either kind.
     pub(crate) listed: bool,
 }
 
-/// The plain commands that a get can be.
+/// The plain commands for a get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plain {
     /// GET: a blob, whole.
     Blob,
     /// HGETALL: a record, whole.
     Record,
-    /// Both, for whichever it is.
+    /// GET and HGETALL: either kind, whole.
     Either,
     /// HMGET and EXISTS: some fields of a record.
     Part,
-    /// TYPE, HMGET and PEXPIRETIME: whether it is there, is ours, and until when.
+    /// TYPE, HMGET and PEXPIRETIME: whether the entry exists and is the driver's, and its deadline.
     Life,
 }
 
@@ -90,7 +90,7 @@ impl Get<'_> {
                 fields.iter().flat_map(|fields| fields.iter()).for_each(|field| {
                     cmd.arg(field);
                 });
-                // Without a version there is either no entry, or one that is not ours.
+                // Without a version, either there is no entry, or the content is foreign.
                 Commands::Two(cmd, self.command("EXISTS", 0))
             }
         }
@@ -130,7 +130,7 @@ impl Get<'_> {
         Ok(Entry::new(Value::from(bytes)).with_version(version))
     }
 
-    /// A hash that was read whole.
+    /// Reads a whole hash.
     fn hash(&self, reply: Reply) -> Read<Answer<Option<Entry>>> {
         let Some((mut entry, cap)) = codec::decode_hash(reply)? else { return Ok(Answer::Done(None)) };
         if self.seems_over(cap) {
@@ -143,8 +143,8 @@ impl Get<'_> {
         Ok(Answer::Done(Some(entry)))
     }
 
-    /// Whether a cap has passed although the key is still there, as far as this process knows the server's time: the
-    /// driver writes no such entry, and the script decides.
+    /// Returns whether a cap has passed although the key still exists, by the estimate of the server's time. The
+    /// driver never writes such an entry, and the script decides.
     fn seems_over(&self, cap: Option<Deadline>) -> bool {
         cap.is_some_and(|cap| {
             let now = self.link.facts().map_or_else(SystemTime::now, |facts| facts.now());
@@ -184,7 +184,7 @@ impl Get<'_> {
     fn part(&self, reply: Reply, exists: Reply) -> Read<Answer<Option<Entry>>> {
         let again = Ok(Answer::Next(Step::Script(Form::Sha)));
         let mut texts = match reply {
-            // A blob, or something that is not ours: the script tells.
+            // A blob, or foreign content: the script decides.
             Reply::ServerError(error) if is_wrong_type(&error) => return again,
             reply => codec::array(reply)?,
         };
@@ -223,7 +223,7 @@ impl Get<'_> {
             (Plain::Record, Replies::One(reply)) => self.hash(reply),
             (Plain::Either, Replies::Two(Reply::ServerError(error), hash)) if is_wrong_type(&error) => {
                 match hash {
-                    // Replaced between the two, or not ours.
+                    // Replaced between the two, or foreign content.
                     Reply::ServerError(error) if is_wrong_type(&error) => again,
                     hash => self.hash(hash),
                 }
@@ -254,7 +254,7 @@ impl Get<'_> {
         let value = items.next().unwrap_or(Reply::Nil);
         let value = decode_selected(&self.options.projection, kind, value)?;
         if kind == Kind::Blob && self.plain() == Some(Plain::Blob) {
-            // The plain GET did not work here, so this blob is capped.
+            // The plain GET failed before, so this blob has a cap.
             self.capped_blobs.store(true, Ordering::Relaxed);
         }
         let wanted = self.options.returning;
@@ -309,7 +309,7 @@ impl Request for Get<'_> {
     }
 }
 
-/// A value as a script hands it over.
+/// Reads a value from a script's answer.
 pub(crate) fn decode_selected(projection: &Projection, kind: Kind, value: Reply) -> Read<Option<Value>> {
     match (projection, kind) {
         (Projection::Nothing, _) => Ok(None),
@@ -329,7 +329,7 @@ fn check_kind(stored: Option<Kind>, expected: Option<Kind>) -> Result<()> {
     }
 }
 
-/// A selection as the scripts read it, and the fields that follow.
+/// Returns a projection as the scripts expect it, and the fields that follow.
 pub(crate) fn select_argument(projection: &Projection) -> (&'static str, Option<&ttl_core::Fields>) {
     match projection {
         Projection::All => ("a", None),
@@ -338,7 +338,7 @@ pub(crate) fn select_argument(projection: &Projection) -> (&'static str, Option<
     }
 }
 
-/// An expected kind as the scripts read it.
+/// Returns an expected kind as the scripts expect it.
 pub(crate) const fn kind_argument(kind: Option<Kind>) -> &'static str {
     match kind {
         None => "",
@@ -347,7 +347,7 @@ pub(crate) const fn kind_argument(kind: Option<Kind>) -> &'static str {
     }
 }
 
-/// A refresh mode as the scripts read it.
+/// Returns a refresh mode as the scripts expect it.
 pub(crate) const fn mode_argument(mode: RefreshMode) -> &'static str {
     match mode {
         RefreshMode::ExtendOnly => "e",

@@ -1,4 +1,4 @@
-//! Patch: one script; the client sends each field once, and runs of the same operation as one.
+//! Patch: one script. The client sends each field name once, and merges runs of the same operation.
 
 use std::collections::HashMap;
 
@@ -23,30 +23,30 @@ pub(crate) struct Patching<'a> {
     pub(crate) key: FullKey<'a>,
     pub(crate) plan: Plan<'a>,
     pub(crate) options: &'a PatchOptions,
-    /// Of `options.create`.
+    /// The initial record of `options.create`.
     pub(crate) initial: Option<Encoded>,
     pub(crate) token: String,
     pub(crate) max_value_bytes: u64,
 }
 
-/// What became of it.
+/// The result of a patch by script.
 pub(crate) enum Patched {
     Outcome(Outcome<PatchResult>),
-    /// Too much work for a script, which would keep the server from all else: nothing was done.
+    /// Too much work for a script, which would block the server. Nothing was changed.
     TooLong,
 }
 
-/// A patch's operations as the script takes them.
+/// The operations of a patch as the script expects them.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
-    /// Each field once.
+    /// The fields, each once.
     fields: Vec<&'a str>,
     runs: Vec<Run>,
-    /// For each operation of the patch, what its effect is to be read from.
+    /// For each operation of the patch, the source of its effect.
     effects: Vec<Source>,
 }
 
-/// An operation, or several of the same kind on the same field that no other one on it parts.
+/// An operation, or several of the same kind on the same field without another operation on that field in between.
 #[derive(Debug)]
 struct Run {
     code: &'static str,
@@ -65,7 +65,7 @@ enum Argument {
 #[derive(Clone, Copy, Debug)]
 enum Source {
     Nothing,
-    /// What pops took, by the number of the run.
+    /// The popped elements of the run with this number.
     Popped(usize),
     Removed(usize),
 }
@@ -101,7 +101,7 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    /// The effects of the operations, read from those of the runs.
+    /// Reads the effects of the operations from those of the runs.
     fn effects(&self, replies: Vec<Reply>) -> Read<Vec<Effect>> {
         let mut replies = replies.into_iter();
         let mut popped: HashMap<usize, std::vec::IntoIter<Reply>> = HashMap::new();
@@ -133,7 +133,7 @@ impl<'a> Plan<'a> {
         self.effects.iter().map(effect).collect()
     }
 
-    /// The fields as the patch left them.
+    /// Reads the fields after the patch.
     fn fields(&self, texts: Vec<Reply>) -> Read<Record> {
         if texts.len() != self.fields.len() {
             return Err(unexpected("a script"));
@@ -149,7 +149,7 @@ impl<'a> Plan<'a> {
 }
 
 impl Run {
-    /// Takes another operation of the same kind into the run, if that means the same.
+    /// Merges another operation of the same kind into the run if the result is the same. Returns whether it did.
     fn extend(&mut self, more: &Argument) -> bool {
         match (self.code, &mut self.argument, more) {
             ("a", Argument::Text(text), Argument::Text(more)) => {
@@ -288,20 +288,20 @@ impl Patching<'_> {
         Ok(PutResult::returning(returning, created, deadline, version))
     }
 
-    /// What is there in the way of a patch that bounds refuse.
+    /// Reads the metadata and the fields of the entry if bounds refused the patch.
     fn there(&self, deadline: Reply, rest: &mut std::vec::IntoIter<Reply>) -> Read<PatchResult> {
         let meta = self.meta(false, deadline, codec::next(rest)?)?;
         let fields = self.plan.fields(codec::array(codec::next(rest)?)?)?;
         Ok(PatchResult::new(meta, fields, Vec::new()))
     }
 
-    /// Why no operation was applied: the letter says what, the number which field or how many bytes.
+    /// Returns the error of a patch that was not applied. The letter is the cause; the number is a field or a size.
     fn failure(&self, status: &[u8], number: i64) -> Error {
         if status == b"L" {
             return Error::new(
                 ErrorKind::TooLarge,
                 format!(
-                    "a value has at most {} bytes here, the patched one would have {number}; nothing was changed",
+                    "the patched value would have {number} bytes: expected at most {}; nothing changed",
                     self.max_value_bytes
                 ),
             );
@@ -313,14 +313,14 @@ impl Patching<'_> {
             return Error::new(
                 ErrorKind::Overflow,
                 format!(
-                    "the sum in field {field:?} leaves the range of i64 (of f64, for fractions); nothing was changed"
+                    "the sum in field {field:?} is out of range: expected an i64 (an f64 for fractions); nothing changed"
                 ),
             );
         }
         Error::new(
             ErrorKind::WrongFieldType,
             format!(
-                "the field {field:?} is of another type than an operation on it needs; nothing was changed"
+                "field {field:?} does not have the type that an operation on it requires; nothing changed"
             ),
         )
     }

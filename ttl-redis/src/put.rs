@@ -1,4 +1,4 @@
-//! Put: a plain SET where nothing of the old entry matters, the script for the rest.
+//! Put: a plain SET if the old entry does not matter, otherwise the script.
 
 use std::sync::OnceLock;
 use std::time::{Duration, UNIX_EPOCH};
@@ -23,9 +23,10 @@ pub(crate) struct Put<'a> {
     pub(crate) key: FullKey<'a>,
     pub(crate) value: Encoded,
     pub(crate) options: &'a PutOptions,
-    /// What the entry is to be known by, if it is stored as a hash; made when a script asks for it.
+    /// The token of the entry, if it is stored as a hash; created when a script needs it.
     pub(crate) token: OnceLock<String>,
-    /// The key stands elsewhere in the same batch: only what is never sent a second time keeps the order.
+    /// Whether the key occurs more than once in the batch. Only requests that are never sent a second time keep their
+    /// order.
     pub(crate) ordered: bool,
 }
 
@@ -34,10 +35,10 @@ impl Put<'_> {
         self.token.get_or_init(codec::new_token)
     }
 
-    /// The blob, if a plain SET can do it: it neither knows the server's time nor what is stored.
+    /// Returns the blob if a plain SET suffices. SET cannot depend on the server's time or on the stored entry.
     fn plain(&self) -> Option<&[u8]> {
         let PutOptions { lifespan, existing_deadline, condition, returning, previous, .. } = self.options;
-        // A refused SET hands back the value and no deadline.
+        // A refused SET returns the value and no deadline.
         let tells =
             !previous || *condition != Condition::IfAbsent || !returning.contains(Returning::DEADLINE);
         let plain = !self.ordered
@@ -49,7 +50,7 @@ impl Put<'_> {
                 Expiry::Never => true,
                 // SET reports no deadline.
                 Expiry::After(_) => !returning.contains(Returning::DEADLINE),
-                // Whether an instant is past or too far away is the server's to say.
+                // The server decides whether an instant has passed or is too far away.
                 Expiry::At(_) => false,
             };
         match &self.value {
@@ -62,14 +63,14 @@ impl Put<'_> {
         let mut cmd = Cmd::with_capacity(7, self.key.len() + bytes.len() + 32);
         cmd.arg("SET").arg(self.key).arg(bytes);
         if let Expiry::After(ttl) = self.options.lifespan.expiry {
-            // The server adds this to its whole milliseconds and shows the entry for the whole of the last one: so
-            // it ends where a deadline rounded up from now does.
+            // The server adds this to its time in whole milliseconds, and shows the entry until the end of the last
+            // one. So the entry ends at the same instant as with a deadline rounded up from now.
             cmd.arg("PX").arg(ttl.as_millis());
         }
         match self.options.condition {
             Condition::IfAbsent if self.options.previous => cmd.arg("NX").arg("GET"),
             Condition::IfAbsent => cmd.arg("NX"),
-            // GET tells created from updated, and refuses a hash, which may have a cap.
+            // GET distinguishes created from updated, and fails for a hash, which may have a cap.
             Condition::IfPresent => cmd.arg("XX").arg("GET"),
             Condition::Always | Condition::IfVersion(_) => cmd.arg("GET"),
         };
@@ -117,7 +118,7 @@ impl Put<'_> {
     fn read_set(&self, bytes: &[u8], reply: Reply) -> Read<Answer<Outcome<PutResult>>> {
         let PutOptions { condition, returning, previous, .. } = self.options;
         let met = match (condition, reply) {
-            // A hash: the script looks at its cap.
+            // A hash: the script checks its cap.
             (_, Reply::ServerError(error)) if is_wrong_type(&error) => {
                 return Ok(Answer::Next(Step::Script(Form::Sha)));
             }
@@ -139,7 +140,7 @@ impl Put<'_> {
         }
         let version =
             if returning.contains(Returning::VERSION) { Some(codec::blob_version(bytes)?) } else { None };
-        // Only a put without expiry comes here with a deadline to report.
+        // Only a put without expiry gets here with a deadline to report.
         let deadline = returning.contains(Returning::DEADLINE).then_some(ttl_core::Deadline::NEVER);
         let meta = PutResult::new(created).with_deadline(deadline).with_version(version);
         Ok(Answer::Done(Outcome::Applied(meta.with_previous(met.map(Value::from)))))
@@ -169,7 +170,7 @@ impl Put<'_> {
         Ok(Outcome::Applied(meta.with_previous(previous)))
     }
 
-    /// What the script tells of the entry that refused the put. Nothing was written, whatever it is.
+    /// Reads the metadata of the entry that made the put be refused. Nothing was written.
     fn read_refusal(&self, mut items: IntoIter<Reply>) -> Read<Outcome<PutResult>> {
         let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
         let token = bulk(codec::next(&mut items)?)?;
@@ -184,7 +185,7 @@ impl Put<'_> {
         Ok(Outcome::Refused(Some(meta.with_previous(previous))))
     }
 
-    /// The version of what was left: nothing, a string, a hash.
+    /// Returns the version that the put left behind: of nothing, of a string or of a hash.
     fn left(&self, how: i64) -> Result<Option<Version>> {
         match (how, &self.value) {
             (0, _) => Ok(None),
@@ -194,7 +195,7 @@ impl Put<'_> {
     }
 }
 
-/// A value as a script hands it over, whole.
+/// Reads a whole value from a script's answer.
 fn read_value(kind: Kind, value: Option<Reply>) -> Read<Option<Value>> {
     decode_selected(&Projection::All, kind, value.unwrap_or(Reply::Nil))
 }
@@ -236,13 +237,13 @@ impl Request for Put<'_> {
     }
 }
 
-/// An expiry as the scripts read it.
+/// Adds an expiry as the scripts expect it.
 pub(crate) fn expiry_arguments(cmd: &mut Cmd, expiry: Expiry) {
     match expiry {
         Expiry::Never => cmd.arg("n").arg("0"),
         Expiry::After(ttl) => cmd.arg("a").arg(ttl.as_millis()),
         Expiry::At(instant) => {
-            // Finer than deadlines are: whether it has passed is decided before it is rounded up.
+            // Finer than deadlines: the script decides whether the instant has passed before it rounds up.
             let since = instant.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
             let micros = u64::try_from(since.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX);
             cmd.arg("t").arg(micros)
@@ -250,7 +251,7 @@ pub(crate) fn expiry_arguments(cmd: &mut Cmd, expiry: Expiry) {
     };
 }
 
-/// A cap's length as the scripts read it.
+/// Adds the length of a cap as the scripts expect it.
 pub(crate) fn max_argument(cmd: &mut Cmd, max: Option<Ttl>) {
     match max {
         Some(max) => cmd.arg(max.as_millis()),

@@ -1,4 +1,4 @@
-//! Scan: pages of exactly so many entries, whatever SCAN hands out.
+//! Scan: full pages, however many keys SCAN returns at a time.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -11,11 +11,11 @@ use crate::fault::Read;
 use crate::get::Get;
 use crate::store::Inner;
 
-/// What SCAN is asked to look at, at least and at most, in one round trip.
+/// The minimum and the maximum COUNT of a SCAN, which is one round trip.
 const LEAST: usize = 16;
 const MOST: usize = 4096;
 
-/// Where a scan stands: SCAN's own cursor, and keys that it handed out and that no page has had yet.
+/// The position of a scan: the cursor of SCAN, and the keys that SCAN returned but that no page contains yet.
 #[derive(Debug, Default, PartialEq)]
 struct Position {
     /// `None` before the start and after the end.
@@ -27,7 +27,7 @@ struct Position {
 impl Inner {
     pub(crate) async fn scan_page(&self, options: &ScanOptions) -> Result<Page> {
         self.capabilities.check_scan(options)?;
-        // SCAN's cursors mean nothing to another server, nor to this one after a restart.
+        // A cursor of SCAN is invalid on another server, and on this one after a restart.
         self.link.look_again(options.cursor.is_some()).await?;
         let run_id = self.run_id();
         let scope = [crate::BACKEND, &run_id, &self.prefix, &options.prefix];
@@ -39,7 +39,7 @@ impl Inner {
         let pattern = glob(&self.prefix, &options.prefix);
         let (mut items, mut seen) = (Vec::new(), HashSet::new());
         let mut wider = 1;
-        // Until the page is full and it is known whether another follows.
+        // Continues until the page is full and it is known whether another page follows.
         loop {
             while items.len() < limit && !position.left.is_empty() {
                 let batch = position.left.len().min(limit - items.len());
@@ -53,7 +53,7 @@ impl Inner {
             if self.run_id() != run_id {
                 return Err(restarted());
             }
-            // Where few keys match, look at more of them at a time.
+            // If few keys match, more of them are examined at a time.
             wider = if keys.is_empty() { (wider * 2).min(MOST) } else { 1 };
             position.cursor = Some(next).filter(|next| *next != 0);
             position.left.extend(keys.into_iter().filter(|key| !seen.contains(key)));
@@ -78,7 +78,7 @@ impl Inner {
         let next = String::from_utf8(next).ok().and_then(|next| next.parse().ok());
         let mut keys = Vec::new();
         for key in codec::array(parts.next().unwrap_or_default())? {
-            // Keys that no `Key` can be are not ours.
+            // A key that is not a valid `Key` is not the driver's.
             let key = bulk(key)?.and_then(|key| String::from_utf8(key).ok());
             let key = key.and_then(|key| key.strip_prefix(&self.prefix).map(str::to_owned));
             keys.extend(key.filter(|key| Key::new(key.as_str()).is_ok()));
@@ -86,7 +86,7 @@ impl Inner {
         Ok((next.ok_or_else(|| unexpected("SCAN"))?, keys))
     }
 
-    /// Appends those of the keys that are live entries, or that cannot be read.
+    /// Appends an item for each key whose entry is live or cannot be read.
     async fn items(&self, keys: Vec<String>, options: &ScanOptions, items: &mut Vec<PageItem>) -> Result<()> {
         let read =
             GetOptions::new().with_projection(options.projection.clone()).with_returning(options.returning);
@@ -113,12 +113,12 @@ impl Inner {
 }
 
 fn restarted() -> Error {
-    Error::new(ErrorKind::Unavailable, "the server was restarted during the scan; start the scan again")
+    Error::new(ErrorKind::Unavailable, "the server restarted during the scan; start the scan again")
         .with_backend(crate::BACKEND)
 }
 
-/// How many keys SCAN is asked to look at where so many are missing. It may hand out a few more, and what is too much
-/// goes into the cursor: so rather too few, and the next look is for the rest.
+/// Returns the COUNT of a SCAN if so many items are missing. SCAN may return a few more, and the surplus goes into the
+/// cursor. So the count is rather too small, and the next SCAN gets the rest.
 const fn count(missing: usize) -> usize {
     let count = missing - missing / 8;
     if count < LEAST {
@@ -145,7 +145,7 @@ impl Position {
     /// Reads a position of the scan with this prefix.
     fn decode(bytes: &[u8], prefix: &str) -> Result<Self> {
         Self::parse(bytes, prefix).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidCursor, "the cursor holds no position; start the scan again")
+            Error::new(ErrorKind::InvalidCursor, "the cursor is invalid; start the scan again")
         })
     }
 
@@ -167,7 +167,7 @@ impl Position {
     }
 }
 
-/// The glob pattern of what begins with these two, literally (S2).
+/// Returns the glob pattern for keys that begin with these two, literally (S2).
 fn glob(namespace: &str, prefix: &str) -> Vec<u8> {
     let mut pattern = Vec::with_capacity(namespace.len() + prefix.len() + 1);
     for byte in namespace.bytes().chain(prefix.bytes()) {
