@@ -1,4 +1,4 @@
-//! Batches: many requests on one connection, in groups that are each answered, timed and judged on their own.
+//! Batches: many requests on one connection, in groups. Each group has its own answers, timeout and errors.
 
 use std::sync::atomic::Ordering;
 
@@ -12,21 +12,21 @@ use crate::fault::Fate;
 use crate::request::{Answer, Replies, Request, Step};
 use crate::slot::Live;
 
-/// What one pipeline holds at most. Groups are sent one after the other without waiting, so this costs no round trip;
-/// but the time limit is that of a group, and what is unknown after a failure is what was sent.
+/// The maximum size of a pipeline. Groups are sent one after the other without waiting, so they cost no extra round
+/// trips. The time limit applies to a group, and after a failure only the outcome of the sent groups is unknown.
 const GROUP_KEYS: usize = 32;
 const GROUP_BYTES: usize = 1 << 20;
-/// The bytes of requests that are under way at most: what is beyond is sent as answers come.
+/// The maximum number of bytes in flight. The rest is sent as answers arrive.
 const WINDOW_BYTES: usize = 8 << 20;
 
-/// Requests that are sent together: where each stands in the batch, and its step.
+/// Requests that are sent together: the position of each in the batch, and its step.
 struct Group {
     items: Vec<(usize, Step)>,
     bytes: usize,
 }
 
 impl Link {
-    /// Runs requests together, in order, each answered on its own.
+    /// Runs requests together, in order, and returns a result for each.
     pub(crate) async fn run_many<R: Request>(&self, requests: &[R]) -> Vec<Result<R::Output>> {
         let mut results: Vec<Option<Result<R::Output>>> = requests.iter().map(|_| None).collect();
         let mut open: Vec<(usize, Step)> = requests.iter().map(Request::first).enumerate().collect();
@@ -37,14 +37,14 @@ impl Link {
         results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
     }
 
-    /// Sends one step of each request: answers what it can, and says what is left to do.
+    /// Sends one step of each request. Stores the results that are complete, and returns the remaining steps.
     async fn round<R: Request>(
         &self,
         requests: &[R],
         open: Vec<(usize, Step)>,
         results: &mut [Option<Result<R::Output>>],
     ) -> Vec<(usize, Step)> {
-        // One connection for all, so that what has the same key keeps its order.
+        // One connection for all, so that requests on the same key keep their order.
         let live = match self.ready().await {
             Ok(live) => live,
             Err(error) => {
@@ -82,7 +82,7 @@ impl Link {
             let suspect = live.state.suspect.load(Ordering::Acquire);
             for (at, answer) in answers {
                 match answer {
-                    // One answer of the group makes no sense, so the others may be in the wrong places.
+                    // One answer of the group has an unknown form, so the others may be in the wrong places.
                     _ if suspect => results[at] = Some(Err(given_up(requests[at].fate()))),
                     Ok(Answer::Done(output) | Answer::Displaced(output)) => results[at] = Some(Ok(output)),
                     Ok(Answer::Next(next)) => left.push((at, next)),

@@ -3,13 +3,13 @@
 //! | entry | Redis type | content |
 //! |---|---|---|
 //! | blob without cap | string | its bytes |
-//! | record | hash | each field's canonical JSON text under its own name; `ttl:version`, `ttl:cap` |
+//! | record | hash | the canonical JSON text of each field under its name; `ttl:version`, `ttl:cap` |
 //! | blob with cap | hash | `ttl:value`, `ttl:version`, `ttl:cap` |
 //!
-//! `ttl:version` is `b` or `r` (blob, record) and 22 random characters, a new token at every write; for a record also
-//! a dot and its size, which is what patches keep the size limit by. `ttl:cap` is the cap in epoch milliseconds, if
-//! there is one. The deadline is the key's own expiry plus 1 ms, because Redis still shows a key at the millisecond of
-//! its expiry.
+//! `ttl:version` is `b` or `r` (blob, record) and a token of 22 random characters, which changes at every write. For a
+//! record a dot and its size follow; patches use it to enforce the size limit. `ttl:cap` is the cap in epoch
+//! milliseconds, if there is one. The deadline is the key's expiry plus 1 ms, because Redis still shows a key at the
+//! millisecond of its expiry.
 
 use std::io::Write;
 
@@ -30,7 +30,7 @@ use crate::scripts::hex;
 const TOKEN_BYTES: usize = 22;
 const SHA1_BYTES: usize = 20;
 
-/// A key as Redis knows it.
+/// A Redis key.
 #[derive(Clone, Copy)]
 pub(crate) struct FullKey<'a> {
     pub(crate) prefix: &'a str,
@@ -46,20 +46,20 @@ impl FullKey<'_> {
 impl ToRedisArgs for FullKey<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
         let mut writer = out.writer_for_next_arg();
-        // Both go to a command's buffer in memory, which takes everything.
+        // Both go to a command's buffer in memory, so writing cannot fail.
         let _ = writer.write_all(self.prefix.as_bytes());
         let _ = writer.write_all(self.key.as_bytes());
     }
 }
 
-/// A value, ready to be sent.
+/// A value in its encoded form.
 #[derive(Debug)]
 pub(crate) enum Encoded {
     Blob(Bytes),
     Record {
         /// Names and texts.
         fields: Vec<(String, String)>,
-        /// See [`sizes`].
+        /// The sum of the texts and of [`name_cost`].
         size: usize,
     },
 }
@@ -79,51 +79,51 @@ impl Encoded {
         Self::Record { fields, size }
     }
 
-    /// What [`Capabilities::max_value_bytes`](ttl_core::Capabilities::max_value_bytes) bounds.
+    /// Returns the size that [`Capabilities::max_value_bytes`](ttl_core::Capabilities::max_value_bytes) limits.
     pub(crate) fn size_bytes(&self) -> usize {
         match self {
             Self::Blob(bytes) => bytes.len(),
-            // Two braces, and a comma less than there are fields.
+            // Two braces, and one comma fewer than fields.
             Self::Record { size: 0, .. } => 2,
             Self::Record { size, .. } => size + 1,
         }
     }
 }
 
-/// What a field's name adds to a record's size: its JSON text, a colon and a comma. The sum of these and of the texts
-/// is the size in `ttl:version`.
+/// Returns the share of a field's name in the size of a record: its JSON text, a colon and a comma. The sum of these
+/// and of the texts is the size in `ttl:version`.
 pub(crate) fn name_cost(name: &str) -> usize {
     let plain = name.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     let text = if plain { name.len() + 2 } else { field_text(&Json::from(name)).len() };
     text + 2
 }
 
-/// A fresh token.
+/// Creates a new token.
 pub(crate) fn new_token() -> String {
     URL_SAFE_NO_PAD.encode(Version::random().as_bytes())
 }
 
-/// The version of a string: its SHA-1.
+/// Returns the version of a string: its SHA-1.
 pub(crate) fn blob_version(bytes: &[u8]) -> Result<Version> {
     Version::from_bytes(&Sha1::digest(bytes))
 }
 
-/// A token's version.
+/// Returns the version of a token.
 pub(crate) fn token_version(token: &[u8]) -> Result<Version> {
     Version::from_bytes(token)
 }
 
-/// A version as the scripts compare it.
+/// Returns a version as the scripts compare it.
 pub(crate) fn version_text(version: &Version) -> String {
     let bytes = version.as_bytes();
     match std::str::from_utf8(bytes) {
         Ok(token) if bytes.len() == TOKEN_BYTES => token.to_owned(),
-        // A version of another store has another length, and is equal to none of ours.
+        // A version of another store has another length, so it never equals a version of this one.
         _ => hex(bytes),
     }
 }
 
-/// A version as the scripts print it.
+/// Reads a version as the scripts print it.
 pub(crate) fn parse_version(text: &[u8]) -> Read<Version> {
     if text.len() != 2 * SHA1_BYTES {
         return Ok(token_version(text)?);
@@ -132,7 +132,7 @@ pub(crate) fn parse_version(text: &[u8]) -> Read<Version> {
     text.parse().map_err(|_| unexpected("a script"))
 }
 
-/// The kind and the version in a `ttl:version` field. The scripts take the same texts and no others.
+/// Reads the kind and the version from a `ttl:version` field. The scripts accept exactly the same texts.
 pub(crate) fn parse_mark(mark: &[u8]) -> Result<(Kind, Version)> {
     let (kind, rest) = match mark.split_first() {
         Some((b'b', rest)) => (Kind::Blob, rest),
@@ -148,14 +148,14 @@ pub(crate) fn parse_mark(mark: &[u8]) -> Result<(Kind, Version)> {
     if is_token && is_size { Ok((kind, token_version(token)?)) } else { Err(not_ours()) }
 }
 
-/// The cap in a `ttl:cap` field. The scripts take the same texts and no others.
+/// Reads the cap from a `ttl:cap` field. The scripts accept exactly the same texts.
 pub(crate) fn parse_cap(text: &[u8]) -> Result<Deadline> {
     let digits = !text.is_empty() && text.len() <= 15 && text.iter().all(u8::is_ascii_digit);
     let millis = std::str::from_utf8(text).ok().filter(|_| digits).and_then(|text| text.parse().ok());
     millis.map(Deadline::from_epoch_millis).ok_or_else(not_ours)
 }
 
-/// A deadline as PEXPIRETIME reports it; `None` where there is no key.
+/// Reads a deadline as PEXPIRETIME reports it; `None` if there is no key.
 pub(crate) fn parse_pexpiretime(millis: i64) -> Read<Option<Deadline>> {
     match (u64::try_from(millis), millis) {
         (Ok(millis), _) => Ok(Some(Deadline::from_epoch_millis(millis + 1))),
@@ -165,12 +165,12 @@ pub(crate) fn parse_pexpiretime(millis: i64) -> Read<Option<Deadline>> {
     }
 }
 
-/// A deadline as the scripts print it.
+/// Reads a deadline as the scripts print it.
 pub(crate) fn parse_deadline(millis: i64) -> Deadline {
     u64::try_from(millis).map_or(Deadline::NEVER, Deadline::from_epoch_millis)
 }
 
-/// A whole hash as an entry with value and version, and its cap; `None` if there is no hash.
+/// Reads a whole hash as an entry with value and version, and its cap; `None` if there is no hash.
 pub(crate) fn decode_hash(reply: Reply) -> Read<Option<(Entry, Option<Deadline>)>> {
     let (mut mark, mut cap, mut value, mut fields) = (None, None, None, Vec::new());
     let pairs = pairs(reply)?;
@@ -194,7 +194,7 @@ pub(crate) fn decode_hash(reply: Reply) -> Read<Option<(Entry, Option<Deadline>)
     Ok(Some((Entry::new(value).with_version(version), cap)))
 }
 
-/// The fields of a record whose texts came in the order of the names.
+/// Reads the fields of a record from texts in the order of the names.
 pub(crate) fn decode_named(names: &Fields, texts: Vec<Reply>) -> Read<Record> {
     if texts.len() != names.len() {
         return Err(unexpected("HMGET"));
@@ -218,7 +218,7 @@ fn decode_fields(fields: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Record> {
     Record::from_fields(parsed).map_err(|_| not_ours())
 }
 
-/// A reply of names and texts: a map in RESP3, a list in RESP2 and from scripts.
+/// Reads names and texts: a map in RESP3, a list in RESP2 and from scripts.
 fn pairs(reply: Reply) -> Read<Vec<(Vec<u8>, Vec<u8>)>> {
     match reply {
         Reply::Map(pairs) => {
@@ -240,7 +240,7 @@ fn some_bulk(reply: Reply) -> Read<Vec<u8>> {
     bulk(reply)?.ok_or_else(|| unexpected("a read"))
 }
 
-/// A text, or none.
+/// Reads a text, or nil.
 pub(crate) fn bulk(reply: Reply) -> Read<Option<Vec<u8>>> {
     match reply {
         Reply::BulkString(bytes) => Ok(Some(bytes)),
@@ -249,7 +249,7 @@ pub(crate) fn bulk(reply: Reply) -> Read<Option<Vec<u8>>> {
     }
 }
 
-/// A whole number.
+/// Reads a whole number.
 pub(crate) fn int(reply: Reply) -> Read<i64> {
     match reply {
         Reply::Int(number) => Ok(number),
@@ -257,7 +257,7 @@ pub(crate) fn int(reply: Reply) -> Read<i64> {
     }
 }
 
-/// The kind of an entry, as the scripts print it.
+/// Reads the kind of an entry, as the scripts print it.
 pub(crate) fn kind(reply: Reply) -> Read<Kind> {
     match bulk(reply)?.as_deref() {
         Some(b"b") => Ok(Kind::Blob),
@@ -266,7 +266,7 @@ pub(crate) fn kind(reply: Reply) -> Read<Kind> {
     }
 }
 
-/// Yes or no.
+/// Reads a boolean.
 pub(crate) fn flag(reply: Reply) -> Read<bool> {
     match reply {
         Reply::Int(0) => Ok(false),
@@ -275,7 +275,7 @@ pub(crate) fn flag(reply: Reply) -> Read<bool> {
     }
 }
 
-/// A list.
+/// Reads a list.
 pub(crate) fn array(reply: Reply) -> Read<Vec<Reply>> {
     match reply {
         Reply::Array(items) => Ok(items),
@@ -283,7 +283,7 @@ pub(crate) fn array(reply: Reply) -> Read<Vec<Reply>> {
     }
 }
 
-/// A reply that the command does not have: the server's error, or something unknown.
+/// Returns the fault for a reply that the command cannot have: an error of the server, or an unknown form.
 pub(crate) fn other_reply(reply: Reply) -> Fault {
     match reply {
         Reply::ServerError(error) => crate::error::server(&error),
@@ -291,7 +291,7 @@ pub(crate) fn other_reply(reply: Reply) -> Fault {
     }
 }
 
-/// The answer of a script that did nothing, by its letter.
+/// Returns the fault for the letter of a script that changed nothing.
 pub(crate) fn script_error(status: &[u8]) -> Fault {
     match status {
         b"C" => Fault::Refused(not_ours()),
@@ -300,14 +300,14 @@ pub(crate) fn script_error(status: &[u8]) -> Fault {
     }
 }
 
-/// A script's answer: its letter, and what follows.
+/// Reads a script's answer: its letter and the rest.
 pub(crate) fn script_answer(reply: Reply) -> Read<(Vec<u8>, std::vec::IntoIter<Reply>)> {
     let mut items = array(reply)?.into_iter();
     let status = items.next().map(bulk).transpose()?.flatten().unwrap_or_default();
     Ok((status, items))
 }
 
-/// The next part of a script's answer.
+/// Takes the next part of a script's answer.
 pub(crate) fn next(items: &mut impl Iterator<Item = Reply>) -> Read<Reply> {
     items.next().ok_or_else(|| unexpected("a script"))
 }

@@ -1,4 +1,4 @@
-//! The connection: made when it is needed, replaced when it is gone, and honest about what was sent.
+//! The connection: it is made when needed and replaced when broken, and it tracks whether a request was sent.
 
 use std::fmt;
 use std::pin::pin;
@@ -20,13 +20,13 @@ use crate::scripts::Scripts;
 use crate::setup::{self, Facts};
 use crate::slot::{Live, Slot, State, Wire};
 
-/// Sends requests, each once: nothing is ever replayed.
+/// The link to the server. It sends each request once and never replays one.
 pub(crate) struct Link {
     source: Source,
     common: Arc<Common>,
 }
 
-/// What attempts to connect need as well.
+/// The state that is shared with attempts to connect.
 pub(crate) struct Common {
     pub(crate) timeout: Duration,
     scripts: Arc<Scripts>,
@@ -35,9 +35,9 @@ pub(crate) struct Common {
 }
 
 enum Source {
-    /// Connections of our own.
+    /// Connections made by the store.
     Own(Arc<Slot>),
-    /// A connection that was handed in: its maker replaces it.
+    /// A caller-managed connection.
     HandedIn(Live),
 }
 
@@ -55,7 +55,7 @@ impl Common {
 }
 
 impl Link {
-    /// A link that makes its own connections.
+    /// Creates a link that makes its own connections.
     pub(crate) fn own(config: &RedisConfig, scripts: Arc<Scripts>) -> Result<Self> {
         let (client, common) = (setup::client(config)?, Self::common(config, scripts));
         let slot = Slot::new(client, Arc::clone(&common));
@@ -86,16 +86,16 @@ impl Link {
 
     fn deadline(&self) -> Instant {
         let now = Instant::now();
-        // Whoever waits for ever by the longest duration there is must not run over the clock's end.
+        // A timeout of `Duration::MAX` must not overflow the clock.
         now.checked_add(self.common.timeout).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365))
     }
 
-    /// What is known about the server, once there was a connection.
+    /// Returns the facts about the server, once there was a connection.
     pub(crate) fn facts(&self) -> Option<Arc<Facts>> {
         self.common.facts.read().clone()
     }
 
-    /// Connects, or looks at the connection that was handed in.
+    /// Connects, or checks the caller-managed connection.
     pub(crate) async fn open(&self) -> Result<()> {
         match &self.source {
             Source::Own(_) => self.ready().await.map(|_| ()),
@@ -110,8 +110,8 @@ impl Link {
         }
     }
 
-    /// Makes sure that what is known is about the server that the next request meets; a manager changes connections
-    /// without telling, which matters to `strict` callers only.
+    /// Ensures that the known facts are those of the server that the next request reaches. A manager can replace its
+    /// connection at any time, which matters to `strict` callers only.
     pub(crate) async fn look_again(&self, strict: bool) -> Result<()> {
         let known = match &self.source {
             Source::Own(slot) => slot.current().is_some(),
@@ -120,13 +120,13 @@ impl Link {
         if known && self.facts().is_some() { Ok(()) } else { self.open().await }
     }
 
-    /// Returns the connection for the next request, and makes one if there is none.
+    /// Returns the connection for the next request. Connects if there is none.
     pub(crate) async fn ready(&self) -> Result<Live> {
         check_runtime()?;
         match &self.source {
             Source::Own(slot) => match slot.current() {
                 Some(live) => Ok(live),
-                // Boxed, so that every operation's future need not have room for it.
+                // Boxed, to keep the futures of the operations small.
                 None => Box::pin(slot.acquire(self.deadline())).await,
             },
             Source::HandedIn(live) if live.state.suspect.load(Ordering::Acquire) => {
@@ -136,7 +136,7 @@ impl Link {
         }
     }
 
-    /// Uses a suspect connection again only if it answers a question that nothing else can be the answer to.
+    /// Probes a suspect connection: it is used again only if it returns a random token.
     async fn probe(&self, live: &Live) -> Result<Live> {
         let token = Version::random().to_string();
         let mut wire = live.wire.clone();
@@ -150,7 +150,7 @@ impl Link {
         }
     }
 
-    /// Sends one command and waits for its answer. Connecting has a time limit of its own.
+    /// Sends one command and waits for its answer. Connecting has a separate time limit.
     pub(crate) async fn send(&self, live: &Live, cmd: &Cmd, fate: Fate) -> Result<Reply> {
         let before = live.state.answers.load(Ordering::Relaxed);
         let mut wire = live.wire.clone();
@@ -158,8 +158,8 @@ impl Link {
         self.judge(live, before, answer, fate)
     }
 
-    /// Sends commands together and waits for all of their answers, at least as long as the connection gets any: much
-    /// that is asked for at once takes its time.
+    /// Sends commands together and waits for all answers. The wait continues as long as the connection receives any
+    /// answers, because many commands at once take time.
     pub(crate) async fn send_all(&self, live: &Live, commands: &Pipeline, fate: Fate) -> Result<Vec<Reply>> {
         let mut wire = live.wire.clone();
         let mut answers = pin!(wire.send_all(commands));
@@ -188,7 +188,7 @@ impl Link {
         fate: Fate,
     ) -> Result<T> {
         match answer {
-            // Another request's answer made no sense, so whose answer this is cannot be known.
+            // Another request's answer had an unknown form, so this answer may belong to another request too.
             Ok(Ok(_)) if live.state.suspect.load(Ordering::Acquire) => Err(error::given_up(fate)),
             Ok(Ok(answer)) => {
                 live.state.answers.fetch_add(1, Ordering::Relaxed);
@@ -208,7 +208,7 @@ impl Link {
                 Source::HandedIn(_) => Err(error::lost(broken, fate)),
             },
             Err(_) => {
-                // Nobody had an answer in all this time: the network may have swallowed the connection.
+                // No request got an answer in all this time: the network may have dropped the connection.
                 if let Source::Own(slot) = &self.source
                     && live.state.answers.load(Ordering::Relaxed) == before
                 {
@@ -219,7 +219,7 @@ impl Link {
         }
     }
 
-    /// Returns the error of an answer that holds no result, and gives up a connection that is of no use any more.
+    /// Returns the error for an answer that holds no result, and closes a connection that is not usable any more.
     pub(crate) fn settle(&self, live: &Live, fault: Fault, fate: Fate) -> Error {
         match (&fault, &self.source) {
             (Fault::Nonsense(_), source) => {
@@ -235,7 +235,7 @@ impl Link {
         fault.into_error(fate)
     }
 
-    /// Gives up the connection to a server that refuses to serve, for now or for good.
+    /// Replaces the connection to a server that refuses to serve, temporarily or permanently.
     pub(crate) fn displace(&self, live: &Live) {
         if let Source::Own(slot) = &self.source {
             slot.displace(live);
@@ -252,7 +252,7 @@ impl Link {
     }
 }
 
-/// Timers and connections need a runtime, and would panic without one.
+/// Checks that there is a runtime. Timers and connections would panic without one.
 fn check_runtime() -> Result<()> {
     match tokio::runtime::Handle::try_current() {
         Ok(_) => Ok(()),
@@ -265,7 +265,7 @@ impl fmt::Debug for Link {
         let source = match &self.source {
             Source::Own(slot) if slot.current().is_some() => "connected",
             Source::Own(_) => "not connected",
-            Source::HandedIn(_) => "handed in",
+            Source::HandedIn(_) => "caller-managed",
         };
         f.debug_struct("Link").field("connection", &source).field("timeout", &self.common.timeout).finish()
     }

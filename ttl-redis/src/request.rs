@@ -1,4 +1,4 @@
-//! Requests: what an operation sends at each step, what the answers mean, and how one is run.
+//! Requests: the commands of an operation at each step, the meaning of the answers, and the execution.
 
 use redis::{Cmd, Pipeline, Value as Reply};
 use ttl_core::Result;
@@ -9,12 +9,12 @@ use crate::fault::{Fate, Read};
 use crate::scripts::Form;
 use crate::slot::Live;
 
-/// How a request is made.
+/// A step of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// By plain commands.
+    /// Plain commands.
     Plain,
-    /// By a script, because plain commands cannot do it, or could not.
+    /// A script, because plain commands do not suffice, or have failed.
     Script(Form),
 }
 
@@ -34,16 +34,16 @@ pub(crate) enum Replies {
     Three(Reply, Reply, Reply),
 }
 
-/// About what a request has beside key and value, in bytes.
+/// The approximate size of a request without key and value, in bytes.
 pub(crate) const OVERHEAD: usize = 128;
 
-/// What answers mean.
+/// The meaning of the answers to a step.
 #[derive(Debug)]
 pub(crate) enum Answer<T> {
     Done(T),
-    /// Done, but the server shows that another one has replaced it.
+    /// Done, but the answer shows that another server may have taken over the address.
     Displaced(T),
-    /// Nothing was done at this step: go on with that one.
+    /// Nothing was done at this step; the request continues with that one.
     Next(Step),
 }
 
@@ -53,20 +53,20 @@ pub(crate) trait Request: Sync {
 
     fn fate(&self) -> Fate;
 
-    /// Returns about how many bytes it sends.
+    /// Returns the approximate size of the request in bytes.
     fn bytes(&self) -> usize;
 
-    /// How to begin.
+    /// Returns the first step.
     fn first(&self) -> Step;
 
     fn commands(&self, step: Step) -> Commands;
 
-    /// Server errors among the replies are this method's to judge, except NOSCRIPT.
+    /// Reads the replies, including server errors other than NOSCRIPT.
     fn read(&self, step: Step, replies: Replies) -> Read<Answer<Self::Output>>;
 }
 
 impl Commands {
-    /// Adds them to a pipeline; returns how many they are.
+    /// Adds the commands to a pipeline and returns their number.
     pub(crate) fn add_to(self, pipeline: &mut Pipeline) -> usize {
         match self {
             Self::One(cmd) => {
@@ -86,7 +86,7 @@ impl Commands {
 }
 
 impl Replies {
-    /// Takes so many from the answers of a pipeline.
+    /// Takes `count` replies from the answers of a pipeline.
     pub(crate) fn take(count: usize, replies: &mut impl Iterator<Item = Reply>) -> Read<Self> {
         let mut next = || replies.next().ok_or_else(|| unexpected("a pipeline"));
         Ok(match count {
@@ -98,7 +98,7 @@ impl Replies {
 }
 
 impl Link {
-    /// Runs a request: one round trip, unless a step has to be followed by another.
+    /// Runs a request: one round trip for each step.
     pub(crate) async fn run<R: Request>(&self, request: &R) -> Result<R::Output> {
         let (mut step, fate) = (request.first(), request.fate());
         loop {
@@ -108,7 +108,7 @@ impl Link {
                 commands => {
                     let mut pipeline = Pipeline::with_capacity(3);
                     let count = commands.add_to(&mut pipeline);
-                    // Boxed: the common case need not have room for it.
+                    // Boxed, to keep the future of the common case small.
                     let replies = Box::pin(self.send_all(&live, &pipeline, fate)).await?;
                     Replies::take(count, &mut replies.into_iter())
                 }
@@ -120,7 +120,7 @@ impl Link {
         }
     }
 
-    /// Reads the answers. A script that the server does not know was not run, and is sent by its text.
+    /// Reads the answers. A script that the server does not know was not run, and is sent again as text.
     pub(crate) fn read<R: Request>(
         &self,
         live: &Live,

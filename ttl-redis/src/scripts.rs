@@ -1,4 +1,4 @@
-//! The four scripts, and how they are called.
+//! The four scripts and their calls.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use sha1::{Digest, Sha1};
 
 use crate::codec::FullKey;
 
-/// One of the scripts. Each touches one key.
+/// One of the scripts. Each accesses a single key.
 #[derive(Debug)]
 pub(crate) struct Script {
     text: &'static str,
@@ -23,12 +23,12 @@ pub(crate) struct Scripts {
     pub(crate) patch: Script,
 }
 
-/// How a script is named in a request.
+/// The form of a script in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// By its SHA-1, which the server may have forgotten.
+    /// Its SHA-1, which the server may not know any more.
     Sha,
-    /// By its text, which the server keeps from then on.
+    /// Its text, which the server keeps from then on.
     Text,
 }
 
@@ -48,7 +48,7 @@ impl Scripts {
         }
     }
 
-    /// The commands that make the server know them.
+    /// Returns the commands that load the scripts.
     pub(crate) fn load(&self) -> impl Iterator<Item = Cmd> {
         [&self.get, &self.put, &self.alter, &self.patch].into_iter().map(|script| {
             let mut cmd = redis::cmd("SCRIPT");
@@ -63,7 +63,7 @@ impl Script {
         Self { text, sha: hex(&Sha1::digest(text)) }
     }
 
-    /// A call of so many arguments and bytes, which the caller adds.
+    /// Returns a call with capacity for so many arguments and bytes, which the caller adds.
     pub(crate) fn call(&self, form: Form, key: FullKey<'_>, arguments: usize, bytes: usize) -> Cmd {
         let (name, script) = match form {
             Form::Sha => ("EVALSHA", self.sha.as_str()),
@@ -75,7 +75,7 @@ impl Script {
     }
 }
 
-/// Lower-case hexadecimal digits, as Redis prints a SHA-1.
+/// Returns lower-case hexadecimal digits, as Redis prints a SHA-1.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(2 * bytes.len());
     for byte in bytes {

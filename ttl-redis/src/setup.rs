@@ -1,4 +1,4 @@
-//! What happens once for each connection: how it is made, and what is learnt about the server.
+//! The setup of a connection: the client, and the check of the server.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,34 +16,34 @@ use crate::fault::{Fate, Fault, Read};
 use crate::scripts::Scripts;
 use crate::slot::Wire;
 
-/// What was learnt from the server when it was connected to.
+/// The facts about the server, read at connect.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    /// The server's clock when `measured`.
+    /// The server's time at `measured`.
     server_time: SystemTime,
     measured: Instant,
-    /// Names this run of the server: a SCAN cursor means nothing to another one. Empty if it does not tell.
+    /// The id of this run of the server, because a SCAN cursor is invalid in another run. Empty if unknown.
     pub(crate) run_id: String,
     eviction: Option<String>,
 }
 
 impl Facts {
-    /// The server's clock now, as far as this process knows.
+    /// Returns the estimate of the server's time.
     pub(crate) fn now(&self) -> SystemTime {
         self.server_time + self.measured.elapsed()
     }
 
-    /// What to say if the server may throw live entries away.
+    /// Returns a warning if the server may evict live entries.
     pub(crate) fn eviction_warning(&self) -> Option<String> {
         let policy = self.eviction.as_ref()?;
         Some(format!(
-            "this Redis server may evict live entries when its memory is full (maxmemory-policy {policy}): entries \
-             can vanish before their deadline; set the policy to noeviction to keep every entry"
+            "this Redis server may evict live entries before their deadline when its memory is full (maxmemory-policy \
+             {policy}); set the policy to noeviction to keep every entry"
         ))
     }
 }
 
-/// The client for this configuration.
+/// Creates the client for this configuration.
 pub(crate) fn client(config: &RedisConfig) -> Result<Client> {
     let mut settings = RedisConnectionInfo::default()
         .set_protocol(ProtocolVersion::RESP3)
@@ -70,8 +70,8 @@ fn open(info: redis::ConnectionInfo, config: &RedisConfig) -> Result<Client> {
     if !matches!(config.address, Address::Tls { .. }) {
         return Client::open(info).map_err(|error| error::bad_config(&error));
     }
-    // rustls takes the process's provider of cryptography, and panics if there is none. The first one to be
-    // installed stays.
+    // rustls uses the crypto provider of the process, and panics if there is none. The provider that is installed
+    // first stays.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
@@ -82,7 +82,7 @@ fn open(info: redis::ConnectionInfo, config: &RedisConfig) -> Result<Client> {
         root_cert: config.certificates.roots.clone(),
     };
     Client::build_with_tls(info, certificates).map_err(|error| {
-        crate::config::invalid("the certificates cannot be used; they must be PEM texts").with_source(error)
+        crate::config::invalid("invalid certificates: expected PEM texts").with_source(error)
     })
 }
 
@@ -91,36 +91,36 @@ fn open(info: redis::ConnectionInfo, _: &RedisConfig) -> Result<Client> {
     Client::open(info).map_err(|error| error::bad_config(&error))
 }
 
-/// Looks at the server and loads the scripts. Two round trips.
+/// Checks the server and loads the scripts. Takes two round trips.
 pub(crate) async fn look(wire: &mut Wire, scripts: &Scripts) -> Result<Facts> {
-    // Nothing of any operation was sent: whatever happened, it changed nothing.
+    // Nothing of an operation was sent, so a failure has changed nothing.
     let lost = |error| error::lost(error, Fate::Read);
     let told = |fault: Fault| fault.into_error(Fate::Read);
     let (asked, before) = clocks();
     let time = wire.send(&redis::cmd("TIME")).await.map_err(lost)?;
     let (answered, measured) = clocks();
     let server_time = match time {
-        // A user who may only read may not ask for the time either: then this machine's has to do.
+        // A user with read permissions only may not run TIME: then this machine's time is used.
         Reply::ServerError(error) if error.code() == "NOPERM" => answered,
         time => match server_time(time).map_err(told)? {
-            // The clocks agree as far as the round trip tells. Often they are the same one, or set by the same
-            // service: then a slow answer is no reason to think that they differ.
+            // The clocks agree within the round trip. Often they are the same clock, or synchronized by the same
+            // service. Then a slow answer does not mean that they differ.
             time if (asked..=answered).contains(&time) => answered,
             time => time + measured.duration_since(before) / 2,
         },
     };
 
     let mut commands = Pipeline::new();
-    // The one command of Redis 7.0 that everything needs: the answer tells, not the version number.
+    // The command of Redis 7.0 that the driver requires. The check is the answer, not the version number.
     commands.cmd("PEXPIRETIME").arg("ttl:probe");
-    // CONFIG is denied on many hosted servers; INFO says the same.
+    // CONFIG is denied on many hosted servers; INFO returns the same settings.
     commands.cmd("INFO").arg("server").arg("memory");
     scripts.load().for_each(|load| {
         commands.add_command(load);
     });
     let mut answers = wire.send_all(&commands).await.map_err(lost)?.into_iter();
     match answers.next() {
-        // A user may be denied the probe's key, and not those of the namespace.
+        // A user may lack access to the probe's key but not to those of the namespace.
         Some(Reply::ServerError(error)) if error.code() != "NOPERM" => {
             return Err(told(error::server(&error)));
         }
@@ -130,11 +130,11 @@ pub(crate) async fn look(wire: &mut Wire, scripts: &Scripts) -> Result<Facts> {
     let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let eviction = line("maxmemory_policy").filter(|policy| *policy != "noeviction").map(str::to_owned);
     let run_id = line("run_id").unwrap_or_default().to_owned();
-    // A script that may not be loaded is sent by its text.
+    // If the user may not load scripts, they are sent as text.
     Ok(Facts { server_time, measured, run_id, eviction })
 }
 
-/// This machine's time and the monotonic clock's at the same moment, as far as a machine that stalls allows.
+/// Reads the system time and the monotonic clock at the same moment, repeating the reading if the machine stalls.
 fn clocks() -> (SystemTime, Instant) {
     let read = || {
         let before = Instant::now();
@@ -167,7 +167,7 @@ fn server_time(reply: Reply) -> Read<SystemTime> {
     }
 }
 
-/// The answer of INFO: of a type of its own in RESP3, an error where it is denied.
+/// Returns the text of an answer to INFO: a verbatim string in RESP3, an error (`None`) if INFO is denied.
 fn info(reply: Reply) -> Option<String> {
     match reply {
         Reply::BulkString(bytes) => String::from_utf8(bytes).ok(),

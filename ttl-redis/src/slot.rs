@@ -1,4 +1,4 @@
-//! The slot for a connection of the store's own: one attempt at a time, shared by all who wait for it.
+//! The slot for a connection made by the store. There is one attempt at a time, shared by all waiting callers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -19,14 +19,14 @@ use crate::error;
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_SERVICE: Duration = Duration::from_secs(2);
 
-/// A connection, and what is known about it.
+/// A connection and its state.
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) wire: Wire,
     pub(crate) state: Arc<State>,
 }
 
-/// What requests are sent by.
+/// The client's connection that sends requests.
 #[derive(Clone)]
 pub(crate) enum Wire {
     One(MultiplexedConnection),
@@ -35,11 +35,11 @@ pub(crate) enum Wire {
 
 pub(crate) struct State {
     made: Instant,
-    /// The client library has seen it break or has dropped it, or it was given up.
+    /// Whether the connection broke, or was dropped by the client library, or was closed by the driver.
     pub(crate) gone: AtomicBool,
-    /// An answer made no sense: those that follow may belong to other requests.
+    /// Whether an answer had an unknown form, so that later answers may belong to other requests.
     pub(crate) suspect: AtomicBool,
-    /// Answers so far: a connection on which others get answers is not stuck.
+    /// The number of answers so far. A connection on which other requests get answers is not stuck.
     pub(crate) answers: AtomicU64,
 }
 
@@ -71,8 +71,8 @@ impl Wire {
     }
 }
 
-/// Marks a connection as gone when the library says so, and when the task that drives it ends (its runtime may be
-/// shut down).
+/// Marks a connection as gone when the library reports a disconnection, and when the task that drives it ends (for
+/// example, because its runtime shuts down).
 struct Watch(Arc<State>);
 
 impl AsyncPushSender for Watch {
@@ -95,7 +95,7 @@ pub(crate) struct Slot {
     common: Arc<Common>,
     live: RwLock<Option<Live>>,
     attempts: Mutex<Attempts>,
-    /// Connections in a row that were replaced because the server refused to serve.
+    /// The number of consecutive connections that were replaced because the server refused to serve.
     displaced: AtomicU32,
 }
 
@@ -104,7 +104,7 @@ type Attempt = watch::Receiver<Option<Result<Live>>>;
 #[derive(Default)]
 struct Attempts {
     running: Option<Attempt>,
-    /// Those in a row that failed, and when the next one may begin.
+    /// The number of consecutive failures, and the earliest start of the next attempt.
     failures: u32,
     not_before: Option<Instant>,
     last: Option<Error>,
@@ -126,7 +126,7 @@ impl Slot {
         live.as_ref().filter(|live| !live.state.gone.load(Ordering::Acquire)).cloned()
     }
 
-    /// Returns a connection where there is none, by the deadline.
+    /// Connects, and returns the connection by the deadline.
     pub(crate) async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Live> {
         match timeout_at(deadline, self.wait()).await {
             Ok(done) => done,
@@ -153,13 +153,13 @@ impl Slot {
         }
     }
 
-    /// Joins the attempt that is running, or starts one; unless there is a connection by now.
+    /// Joins the running attempt, or starts one, unless there is a connection by now.
     fn join(self: &Arc<Self>) -> std::result::Result<Live, Attempt> {
         let mut attempts = self.attempts.lock();
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        // An attempt whose sender is gone has ended with its runtime.
+        // An attempt whose sender was dropped has ended with its runtime.
         if let Some(running) = attempts.running.as_ref().filter(|running| running.has_changed().is_ok()) {
             return Err(running.clone());
         }
@@ -200,7 +200,7 @@ impl Slot {
 
     async fn connect(&self) -> Result<Live> {
         let state = Arc::new(State::new());
-        // Both limits are kept here.
+        // This driver enforces both limits.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)
@@ -212,7 +212,7 @@ impl Slot {
         Ok(Live { wire, state })
     }
 
-    /// Stops using a connection, unless it has been replaced already. Requests under way on it may still be answered.
+    /// Stops using a connection, unless it has been replaced already. Requests in flight on it may still be answered.
     pub(crate) fn forget(&self, used: &Live) -> bool {
         let mut live = self.live.write();
         let current = live.as_ref().is_some_and(|live| Arc::ptr_eq(&live.state, &used.state));
@@ -222,8 +222,9 @@ impl Slot {
         current
     }
 
-    /// Gives up a connection whose server refuses to serve, because the address may lead to another one by now. Where
-    /// that one refuses too, its connection is kept for a while, so that refusals cause no storm of connections.
+    /// Replaces a connection whose server refuses to serve, because the address may lead to another server by now. If
+    /// the new server refuses too, its connection is kept for a while, so that refusals do not cause a storm of
+    /// connections.
     pub(crate) fn displace(&self, used: &Live) {
         let before = self.displaced.load(Ordering::Relaxed);
         if used.state.made.elapsed() >= back_off(before, LONGEST_SERVICE) && self.forget(used) {
