@@ -13,13 +13,14 @@ use crate::BACKEND;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reclaim {
-    /// A background thread sweeps about once a second, and every write sweeps a few entries. The thread starts
-    /// with the first entry that has a deadline and ends when the store is dropped. In URLs: `background`.
+    /// A background thread sweeps about once a second, and every write sweeps a few entries. The thread
+    /// starts with the first entry that has a deadline and ends when the store is dropped. In URLs:
+    /// `background`.
     #[default]
     Background,
-    /// Every write sweeps a few entries, and [`MemoryStore::sweep`](crate::MemoryStore::sweep) sweeps the rest.
-    /// No thread is started. Use it in tests that advance the clock manually, and in programs that call `sweep`
-    /// themselves. In URLs: `manual`.
+    /// Every write sweeps a few entries, and [`MemoryStore::sweep`](crate::MemoryStore::sweep) sweeps the
+    /// rest. No thread is started. Use it in tests that advance the clock manually, and in programs that call
+    /// `sweep` themselves. In URLs: `manual`.
     Manual,
 }
 
@@ -55,24 +56,25 @@ impl MemoryConfig {
     /// Sets the maximum number of entries; unlimited by default. When a put would exceed it, the store evicts
     /// live entries that are rarely used.
     ///
-    /// The limit is divided evenly among up to 64 shards of at least 1024 entries each. A shard evicts when its
-    /// share is full, so the first eviction happens when the store is a few percent below the limit.
+    /// The limit is divided evenly among up to 64 shards of at least 1024 entries each. A shard evicts when
+    /// its share is full, so the first eviction happens when the store is a few percent below the limit.
     #[must_use]
     pub const fn with_max_entries(mut self, entries: NonZeroUsize) -> Self {
         self.max_entries = Some(entries);
         self
     }
 
-    /// Sets the maximum size of the store in bytes; unlimited by default. When a put would exceed it, the store
-    /// evicts live entries that are rarely used.
+    /// Sets the maximum size of the store in bytes; unlimited by default. When a put would exceed it, the
+    /// store evicts live entries that are rarely used.
     ///
     /// Sizes are those of [`MemoryStore::bytes`](crate::MemoryStore::bytes): keys, values and the store's
     /// overhead. The limit is divided evenly among up to 64 shards of at least 16 MiB each. An entry that is
     /// larger than a shard's share fails with [`ErrorKind::TooLarge`].
     ///
-    /// A record counts with the heap memory it holds, which is a few times its canonical text. So a record can be
-    /// too large although its text is smaller than
-    /// [`Capabilities::max_value_bytes`](ttl_core::Capabilities::max_value_bytes). For blobs that value is exact.
+    /// A record counts with the heap memory it holds, which is a few times its canonical text. So a record
+    /// can be too large although its text is smaller than
+    /// [`Capabilities::max_value_bytes`](ttl_core::Capabilities::max_value_bytes). For blobs that value is
+    /// exact.
     #[must_use]
     pub const fn with_max_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.max_bytes = Some(bytes);
@@ -82,8 +84,8 @@ impl MemoryConfig {
     /// Sets the maximum size of a value in bytes; unlimited by default. Larger values fail with
     /// [`ErrorKind::TooLarge`].
     ///
-    /// The size of a record is that of its canonical text. With this limit, every put of a record serializes it
-    /// once to measure it.
+    /// The size of a record is that of its canonical text. With this limit, every put of a record serializes
+    /// it once to measure it.
     #[must_use]
     pub const fn with_max_value_bytes(mut self, bytes: u64) -> Self {
         self.max_value_bytes = Some(bytes);
@@ -99,8 +101,8 @@ impl MemoryConfig {
 
     /// Sets the clock that decides visibility, such as a [`ManualClock`](ttl_core::ManualClock).
     ///
-    /// Defaults to a [`MonotonicClock`](ttl_core::MonotonicClock): the system time at the creation of the store,
-    /// advanced by the monotonic clock.
+    /// Defaults to a [`MonotonicClock`](ttl_core::MonotonicClock): the system time at the creation of the
+    /// store, advanced by the monotonic clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -117,8 +119,8 @@ impl MemoryConfig {
     /// | `max_value_bytes` | bytes, see [`with_max_value_bytes`](Self::with_max_value_bytes) | no limit |
     /// | `reclaim` | `background` or `manual`, see [`Reclaim`] | `background` |
     ///
-    /// Bytes are a plain number, or a number with `KiB`, `MiB` or `GiB`. Opening the same URL twice creates two
-    /// separate stores.
+    /// Bytes are a plain number, or a number with `KiB`, `MiB` or `GiB`. Opening the same URL twice creates
+    /// two separate stores.
     ///
     /// # Errors
     /// Returns [`ErrorKind::InvalidConfig`] if
@@ -136,7 +138,9 @@ impl MemoryConfig {
             ));
         }
         if !matches!(&place[7..], "" | "/" | "//" | "///") {
-            return Err(invalid("invalid URL: expected no host and no path, as in `memory:?max_entries=1000`"));
+            return Err(invalid(
+                "invalid URL: expected no host and no path, as in `memory:?max_entries=1000`",
+            ));
         }
         let mut config = Self::new();
         let mut query = QueryOptions::parse(BACKEND, query)?;

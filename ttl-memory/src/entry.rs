@@ -26,8 +26,8 @@ pub(crate) struct Content {
     pub(crate) value: Value,
 }
 
-/// An entry. The table holds only its address. The key's bytes follow the head, and then the cap if there is one,
-/// so that entries without a cap need no space for it.
+/// An entry. The table holds only its address. The key's bytes follow the head, and then the cap if there is
+/// one, so that entries without a cap need no space for it.
 pub(crate) struct Entry(ThinArc<Head, u8>);
 
 impl Entry {
@@ -108,8 +108,8 @@ impl Entry {
         }
     }
 
-    /// Replaces content and state in place, and returns the old value. If only a new allocation can hold the cap, it
-    /// changes nothing and returns the new content as the error.
+    /// Replaces content and state in place, and returns the old value. If only a new allocation can hold the
+    /// cap, it changes nothing and returns the new content as the error.
     pub(crate) fn rewrite(&mut self, word: Word, content: Content) -> Result<Value, Content> {
         let cap = content.cap;
         if self.cap(self.state().load()) != cap {
@@ -139,8 +139,8 @@ impl Entry {
     }
 }
 
-/// Returns the version of a write. The store's half makes it differ from the versions of other stores and of earlier
-/// processes.
+/// Returns the version of a write. The store's half makes it differ from the versions of other stores and of
+/// earlier processes.
 #[inline]
 pub(crate) fn version(store: u64, number: u64) -> Version {
     Version::from_u128(u128::from(store) << 64 | u128::from(number))

@@ -1,12 +1,12 @@
 //! Eviction: selects the live entry to remove when a shard is full (S3-FIFO).
 //!
-//! A new entry enters the small queue. At the front of that queue, it is evicted if it was not used in the meantime;
-//! otherwise it moves to the main queue. The main queue gives an entry another round for every use, up to three. So
-//! a pass over many keys goes through the small queue and leaves the main queue alone. A key that was evicted from
-//! the small queue and soon returns enters the main queue directly.
+//! A new entry enters the small queue. At the front of that queue, it is evicted if it was not used in the
+//! meantime; otherwise it moves to the main queue. The main queue gives an entry another round for every use,
+//! up to three. So a pass over many keys goes through the small queue and leaves the main queue alone. A key
+//! that was evicted from the small queue and soon returns enters the main queue directly.
 //!
-//! A use is counted in the entry's state and does not change a queue. The queues hold hashes, as the wheel does. A
-//! removed entry leaves its place behind, and a place without an entry is ignored.
+//! A use is counted in the entry's state and does not change a queue. The queues hold hashes, as the wheel
+//! does. A removed entry leaves its place behind, and a place without an entry is ignored.
 
 use std::collections::VecDeque;
 
@@ -19,8 +19,8 @@ use crate::table::{Table, Trash};
 /// The share of the small queue: a tenth of the entries, unless the main queue is empty.
 const SMALL_SHARE: usize = 10;
 
-/// The maximum number of used entries that an eviction spares. After that it removes the next one even if it was used,
-/// so that a put never walks a whole queue.
+/// The maximum number of used entries that an eviction spares. After that it removes the next one even if it
+/// was used, so that a put never walks a whole queue.
 const MAX_SPARED: usize = 64;
 
 /// The queues of a shard.
@@ -31,10 +31,11 @@ pub(crate) struct Queues {
     /// The number of entries in the main queue, and in both.
     in_main: usize,
     entries: usize,
-    /// The hashes of entries that were recently evicted from the small queue. A hash determines its position, and a
-    /// later hash overwrites an earlier one.
+    /// The hashes of entries that were recently evicted from the small queue. A hash determines its position,
+    /// and a later hash overwrites an earlier one.
     ghosts: Vec<u32>,
-    /// The number of places of each queue that the search for stale ones still has to examine, and its colour.
+    /// The number of places of each queue that the search for stale ones still has to examine, and its
+    /// colour.
     left: (usize, usize),
     colour: u8,
 }
@@ -67,7 +68,8 @@ impl Queues {
         hash as usize & (self.ghosts.len() - 1)
     }
 
-    /// Grows the list of recently evicted entries to the number of entries; older evictions are of little use.
+    /// Grows the list of recently evicted entries to the number of entries; older evictions are of little
+    /// use.
     fn grow_ghosts(&mut self) {
         if self.ghosts.len() < self.entries.max(16) {
             let old = std::mem::take(&mut self.ghosts);
@@ -144,7 +146,8 @@ impl Table {
         self.queues.as_ref().is_some_and(Queues::is_crowded)
     }
 
-    /// Examines up to `budget` places and drops stale ones, if there are many. Returns whether there is more to do.
+    /// Examines up to `budget` places and drops stale ones, if there are many. Returns whether there is more
+    /// to do.
     ///
     /// An entry that was removed and created again can have two places; see `Wheel::purge` for the colours.
     pub(super) fn compact(&mut self, mut budget: usize) -> bool {

@@ -2,15 +2,16 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-// `foldhash::fast` spreads similar keys unevenly for one seed in ten. That wastes capacity if shards share a limit.
+// `foldhash::fast` spreads similar keys unevenly for one seed in ten. That wastes capacity if shards share a
+// limit.
 use foldhash::quality::RandomState;
 
 /// The hash function of a store, with a random seed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hashing(RandomState);
 
-/// The hash of a key. The upper half selects the shard. The lower half is the hash within the shard, which is short
-/// enough to be kept in the wheel.
+/// The hash of a key. The upper half selects the shard. The lower half is the hash within the shard, which is
+/// short enough to be kept in the wheel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hash(u64);
 
@@ -50,7 +51,8 @@ impl Hash {
     }
 }
 
-/// Spreads a short hash over 64 bits. The table takes the bucket from the lowest bits and a tag from the highest.
+/// Spreads a short hash over 64 bits. The table takes the bucket from the lowest bits and a tag from the
+/// highest.
 pub(crate) fn spread(short: u32) -> u64 {
     u64::from(short).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -62,8 +64,8 @@ mod tests {
     const KEYS: u32 = 1 << 16;
     const SHARDS: usize = 64;
 
-    /// Returns Pearson's statistic of the distribution, divided by its degrees of freedom: 1 on average if keys are
-    /// spread at random.
+    /// Returns Pearson's statistic of the distribution, divided by its degrees of freedom: 1 on average if
+    /// keys are spread at random.
     fn unevenness(counts: &[u32]) -> f64 {
         let expected = f64::from(KEYS) / counts.len() as f64;
         let sum: f64 = counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum();

@@ -8,8 +8,8 @@ use crate::state::Word;
 use crate::weight;
 
 const MAX_SHARDS: usize = 64;
-/// The minimum share of a shard. Smaller shares would waste capacity: keys do not spread evenly, and a full shard
-/// evicts while others have room.
+/// The minimum share of a shard. Smaller shares would waste capacity: keys do not spread evenly, and a full
+/// shard evicts while others have room.
 const MIN_ENTRIES: usize = 1024;
 const MIN_BYTES: usize = 16 << 20;
 

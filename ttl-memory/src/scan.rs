@@ -12,8 +12,8 @@ use crate::shard::select;
 use crate::store::Inner;
 use crate::table::Table;
 
-/// The rank of an entry in its shard: the hash of its key, and a second hash in case two keys share the first.
-/// Neither reveals the key, so cursors do not contain keys.
+/// The rank of an entry in its shard: the hash of its key, and a second hash in case two keys share the
+/// first. Neither reveals the key, so cursors do not contain keys.
 type Rank = (u64, u64);
 
 /// The last listed rank, and its shard.
@@ -125,7 +125,8 @@ impl Position {
             let shard = u32::from_be_bytes(take(0)?);
             Some(Self { shard, after: Some((long(4)?, long(12)?)) })
         };
-        decoded()
-            .ok_or_else(|| Error::new(ErrorKind::InvalidCursor, "the cursor is invalid; start the scan again"))
+        decoded().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidCursor, "the cursor is invalid; start the scan again")
+        })
     }
 }

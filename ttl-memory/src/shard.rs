@@ -104,8 +104,8 @@ impl Table {
         }
     }
 
-    /// Returns the answer, with the whole value if any part of it is selected. The caller selects the part after the
-    /// unlock.
+    /// Returns the answer, with the whole value if any part of it is selected. The caller selects the part
+    /// after the unlock.
     #[inline]
     pub(crate) fn answer(
         &self,

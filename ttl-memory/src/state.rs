@@ -121,11 +121,12 @@ impl State {
         self.0.store(word.0, Ordering::Release);
     }
 
-    /// Judges the word and replaces it, under the read lock. If another reader replaced it first, it judges again.
+    /// Judges the word and replaces it, under the read lock. If another reader replaced it first, it judges
+    /// again.
     ///
-    /// The decision is always made on the word that is replaced. So a refresh that was judged on an older deadline
-    /// cannot shorten a later one. It cannot revive an entry either that another reader has marked as expired in the
-    /// meantime.
+    /// The decision is always made on the word that is replaced. So a refresh that was judged on an older
+    /// deadline cannot shorten a later one. It cannot revive an entry either that another reader has marked
+    /// as expired in the meantime.
     #[inline(always)]
     pub(crate) fn update<T>(&self, mut judge: impl FnMut(Word) -> (Word, T)) -> T {
         let mut seen = self.0.load(Ordering::Acquire);

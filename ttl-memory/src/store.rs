@@ -24,16 +24,16 @@ use crate::{scan, wheel};
 /// The maximum number of due registrations that a write examines.
 const PUT_STEP: usize = 16;
 
-/// A store in the memory of this process. A clone is another handle to the same store. Dropping the last handle
-/// frees the entries.
+/// A store in the memory of this process. A clone is another handle to the same store. Dropping the last
+/// handle frees the entries.
 ///
-/// Every operation takes the lock of one of up to 64 shards. Reads and refreshes take the read lock only. No call
-/// waits for I/O or a timer, so no call suspends. A scan or a long batch keeps its thread busy.
+/// Every operation takes the lock of one of up to 64 shards. Reads and refreshes take the read lock only. No
+/// call waits for I/O or a timer, so no call suspends. A scan or a long batch keeps its thread busy.
 ///
 /// * Versions are unique: two writes in a process never create the same version, and neither do two stores.
 /// * A blob is copied unless its buffer is exactly as large as the blob and not shared. Records are shared.
-/// * A scan lists each key at most once. The order is random but stable. Each page walks at least one whole shard,
-///   a 64th of the entries, so pages should be large.
+/// * A scan lists each key at most once. The order is random but stable. Each page walks at least one whole
+///   shard, a 64th of the entries, so pages should be large.
 /// * Without limits, entries are never evicted. With [`MemoryConfig::with_max_entries`] or
 ///   [`MemoryConfig::with_max_bytes`], an entry can be evicted before its deadline.
 ///
@@ -100,7 +100,8 @@ impl MemoryStore {
         MemoryConfig::from_url(url).map(Self::new)
     }
 
-    /// Returns the number of entries in the store: live entries, and expired entries that are not reclaimed yet.
+    /// Returns the number of entries in the store: live entries, and expired entries that are not reclaimed
+    /// yet.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.shards.iter().map(|shard| shard.table.read().entries.len()).sum()
@@ -121,8 +122,8 @@ impl MemoryStore {
 
     /// Reclaims all entries that have expired by now and returns their number.
     ///
-    /// It processes all shards before it returns, at most 1024 entries per acquisition of a lock. Calling it is
-    /// optional, see [`Reclaim`].
+    /// It processes all shards before it returns, at most 1024 entries per acquisition of a lock. Calling it
+    /// is optional, see [`Reclaim`].
     #[expect(clippy::must_use_candidate, reason = "called for its effect, not for the count")]
     pub fn sweep(&self) -> usize {
         self.0.sweep()
@@ -207,7 +208,8 @@ impl Inner {
         Ok(answer.map(|answer| selected(answer, options)))
     }
 
-    /// Runs a write under the lock of the key's shard. Removed entries and values are dropped after the unlock.
+    /// Runs a write under the lock of the key's shard. Removed entries and values are dropped after the
+    /// unlock.
     fn write<T>(
         self: &Arc<Self>,
         key: &Key,

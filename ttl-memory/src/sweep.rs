@@ -13,8 +13,8 @@ pub(crate) const STEP: usize = 1024;
 pub(crate) const SLACK: usize = 1024;
 
 impl Table {
-    /// Examines up to `budget` due registrations and removes the entries that have expired. Returns whether there is
-    /// more to do.
+    /// Examines up to `budget` due registrations and removes the entries that have expired. Returns whether
+    /// there is more to do.
     pub(crate) fn sweep(&mut self, budget: usize, now: Now, trash: &mut Trash) -> bool {
         let millis = now.as_epoch_millis();
         for _ in 0..budget {

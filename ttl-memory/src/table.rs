@@ -17,8 +17,9 @@ use crate::state::Word;
 use crate::weight;
 use crate::wheel::Wheel;
 
-/// The entries of a shard. Every method decides and acts under the shard's lock, at the instant `now` that was read
-/// under the same lock. It moves removed entries and values into `trash`, which is dropped after the unlock.
+/// The entries of a shard. Every method decides and acts under the shard's lock, at the instant `now` that
+/// was read under the same lock. It moves removed entries and values into `trash`, which is dropped after the
+/// unlock.
 pub(crate) struct Table {
     pub(super) entries: HashTable<Entry>,
     pub(super) wheel: Wheel,
@@ -27,8 +28,8 @@ pub(crate) struct Table {
     pub(super) bytes: AtomicUsize,
     /// The store's half of every version.
     pub(super) store: u64,
-    /// The next version number of this shard, and the step to the one after it. The steps keep the numbers of two
-    /// shards apart.
+    /// The next version number of this shard, and the step to the one after it. The steps keep the numbers of
+    /// two shards apart.
     next_version: u64,
     version_step: u64,
     pub(super) limits: Limits,
@@ -321,8 +322,8 @@ impl Table {
     }
 }
 
-/// Returns the word with a registration that fires in time: the present one if it fires no later than the deadline's
-/// slot, else a new one.
+/// Returns the word with a registration that fires in time: the present one if it fires no later than the
+/// deadline's slot, else a new one.
 fn placed(wheel: &mut Wheel, word: Word, hash: Hash) -> Word {
     let slot = wheel.slot(word.deadline());
     if Wheel::is_sooner(slot, word.slot()) {

@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ttl_core::{Clock, Now};
 
-/// The minimum distance of a deadline for a coarse reading to decide. A coarse reading is never ahead of the clock. It
-/// is behind the clock by at most a tick of the kernel's timer, ten milliseconds.
+/// The minimum distance of a deadline for a coarse reading to decide. A coarse reading is never ahead of the
+/// clock. It is behind the clock by at most a tick of the kernel's timer, ten milliseconds.
 const CLEAR_MILLIS: u64 = 1_000;
 
 /// The clock of a store.
 pub(crate) enum Time {
-    /// As `ttl_core::MonotonicClock`: the system time at the creation of the store, advanced by the monotonic clock. An
-    /// operation reads it once and compares often, so the time is a plain number.
+    /// As `ttl_core::MonotonicClock`: the system time at the creation of the store, advanced by the monotonic
+    /// clock. An operation reads it once and compares often, so the time is a plain number.
     Monotonic { offset_nanos: u64 },
     /// A clock from the configuration.
     Other(Arc<dyn Clock>),
@@ -35,8 +35,8 @@ impl Time {
         }
     }
 
-    /// Returns an instant at which an entry with this deadline has expired if and only if it has expired now. This is
-    /// a coarse reading if the deadline is far from both, else the precise time.
+    /// Returns an instant at which an entry with this deadline has expired if and only if it has expired now.
+    /// This is a coarse reading if the deadline is far from both, else the precise time.
     ///
     /// A precise reading waits for all instructions in flight, which is most of the cost of a get.
     #[inline]

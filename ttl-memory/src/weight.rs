@@ -6,12 +6,12 @@ use ttl_core::{Record, Value};
 
 use crate::entry::Entry;
 
-/// The share of an entry in the table and the wheel: nine bytes a bucket, with seven sixteenths to seven eighths of
-/// the buckets in use, and four to five bytes for the registration in the wheel.
+/// The share of an entry in the table and the wheel: nine bytes a bucket, with seven sixteenths to seven
+/// eighths of the buckets in use, and four to five bytes for the registration in the wheel.
 const INDEX_BYTES: usize = 20;
 
-/// The share of an entry in the eviction queues: its place in a queue, and its part of the list of recently evicted
-/// entries.
+/// The share of an entry in the eviction queues: its place in a queue, and its part of the list of recently
+/// evicted entries.
 pub(crate) const QUEUE_BYTES: usize = 12;
 
 /// The size of the reference count that `Bytes` allocates when a buffer is shared for the first time.
@@ -31,8 +31,9 @@ pub(crate) fn value_bytes(value: &Value) -> usize {
     }
 }
 
-/// Makes the buffer of a blob exactly as large as the blob, and not shared. Otherwise a slice of a large buffer would
-/// keep all of it alive, and the byte count would not include it. An exact buffer that is not shared is not copied.
+/// Makes the buffer of a blob exactly as large as the blob, and not shared. Otherwise a slice of a large
+/// buffer would keep all of it alive, and the byte count would not include it. An exact buffer that is not
+/// shared is not copied.
 pub(crate) fn own(value: Value) -> Value {
     match value {
         Value::Blob(bytes) => Value::Blob(Bytes::from(Vec::from(bytes).into_boxed_slice())),
@@ -59,8 +60,8 @@ fn json_bytes(value: &Json) -> usize {
     }
 }
 
-/// Estimates the nodes of a B-tree from names to JSON. A leaf holds up to eleven pairs, eight on average in a larger
-/// tree; an inner node also has twelve addresses.
+/// Estimates the nodes of a B-tree from names to JSON. A leaf holds up to eleven pairs, eight on average in a
+/// larger tree; an inner node also has twelve addresses.
 fn tree_bytes(len: usize) -> usize {
     const LEAF: usize = 11 * (size_of::<String>() + size_of::<Json>()) + 16;
     match len {

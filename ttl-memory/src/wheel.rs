@@ -1,22 +1,25 @@
 //! The expiry wheel, which schedules the check of each entry.
 //!
-//! The wheel has six levels of 64 slots. A slot of the lowest level is one tick long; a slot of each further level is
-//! as long as 64 slots of the level below. A slot holds hashes, not addresses: a registration means "check whether
-//! that entry has expired". The entry stores the number of its slot, and a registration in any other slot is stale.
+//! The wheel has six levels of 64 slots. A slot of the lowest level is one tick long; a slot of each further
+//! level is as long as 64 slots of the level below. A slot holds hashes, not addresses: a registration means
+//! "check whether that entry has expired". The entry stores the number of its slot, and a registration in any
+//! other slot is stale.
 //!
-//! So a refresh need not change the wheel: the slot fires too early, and the entry is registered again. Only a
-//! deadline before the slot needs a new registration.
+//! So a refresh need not change the wheel: the slot fires too early, and the entry is registered again. Only
+//! a deadline before the slot needs a new registration.
 
 use crate::state::Word;
 
-/// The length of a tick in milliseconds, about a second. It affects only the delay of reclaiming, not visibility.
+/// The length of a tick in milliseconds, about a second. It affects only the delay of reclaiming, not
+/// visibility.
 pub(crate) const TICK_MILLIS: u64 = 1 << TICK_SHIFT;
 
 const TICK_SHIFT: u32 = 10;
 const LEVEL_BITS: u32 = 6;
 const SLOTS: usize = 1 << LEVEL_BITS;
 const LEVELS: usize = 6;
-/// The last tick of the wheel, two thousand years after 1970. Later deadlines fire then and are registered again.
+/// The last tick of the wheel, two thousand years after 1970. Later deadlines fire then and are registered
+/// again.
 const LAST_TICK: u64 = (1 << (LEVEL_BITS * LEVELS as u32)) - 1;
 
 type Slot = Vec<u32>;
@@ -43,7 +46,8 @@ impl Wheel {
         Self { tick: now >> TICK_SHIFT, firing: (Word::NO_SLOT, Slot::new()), colour: 1, ..Self::default() }
     }
 
-    /// Returns the first slot that fires at or after this deadline, or [`Word::NO_SLOT`] for a persistent entry.
+    /// Returns the first slot that fires at or after this deadline, or [`Word::NO_SLOT`] for a persistent
+    /// entry.
     pub(crate) fn slot(&self, deadline: u64) -> u16 {
         if deadline == u64::MAX {
             return Word::NO_SLOT;
@@ -97,8 +101,8 @@ impl Wheel {
         for level in 0..LEVELS {
             let shift = level as u32 * LEVEL_BITS;
             let current = self.tick >> shift & (SLOTS as u64 - 1);
-            // Slots at or before the current one are empty. (After a slot has fired, the wheel is at the first slot
-            // of each level below.)
+            // Slots at or before the current one are empty. (After a slot has fired, the wheel is at the
+            // first slot of each level below.)
             let ahead = self.occupied[level] & u64::MAX.checked_shl(current as u32 + 1).unwrap_or(0);
             if ahead == 0 {
                 continue;
@@ -124,13 +128,13 @@ impl Wheel {
         self.registrations
     }
 
-    /// Examines up to `budget` registrations and drops those for which `is_stale(slot, hash, colour)` returns `true`.
-    /// Returns whether the round is complete.
+    /// Examines up to `budget` registrations and drops those for which `is_stale(slot, hash, colour)` returns
+    /// `true`. Returns whether the round is complete.
     ///
-    /// An entry that was deleted and created again can have two registrations in a slot. So each round has a colour,
-    /// and an entry takes it when the round finds its first registration. A second registration that finds this
-    /// colour is stale. A new registration clears the colour of its entry. There are three colours, so an entry that
-    /// one round has missed is never mistaken in the next.
+    /// An entry that was deleted and created again can have two registrations in a slot. So each round has a
+    /// colour, and an entry takes it when the round finds its first registration. A second registration that
+    /// finds this colour is stale. A new registration clears the colour of its entry. There are three
+    /// colours, so an entry that one round has missed is never mistaken in the next.
     pub(crate) fn purge(
         &mut self,
         mut budget: usize,
@@ -180,7 +184,8 @@ mod tests {
 
     use super::*;
 
-    /// Returns pseudo-random lengths of every magnitude below a power of two, the same in every run (xorshift).
+    /// Returns pseudo-random lengths of every magnitude below a power of two, the same in every run
+    /// (xorshift).
     fn lengths() -> impl FnMut(u64) -> u64 {
         let mut state = 0x5eed_u64;
         let mut next = move |below| {

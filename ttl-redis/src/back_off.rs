@@ -7,8 +7,9 @@ use rand::RngExt;
 /// The wait after the first failed attempt. It doubles with each further one.
 const FIRST: Duration = Duration::from_millis(20);
 
-/// Returns the wait after `failures` consecutive failed attempts: zero after none, and at most `longest`. The wait is
-/// a random half to whole of the doubled value, so that not all clients of a server that comes back connect at once.
+/// Returns the wait after `failures` consecutive failed attempts: zero after none, and at most `longest`. The
+/// wait is a random half to whole of the doubled value, so that not all clients of a server that comes back
+/// connect at once.
 pub(crate) fn back_off(failures: u32, longest: Duration) -> Duration {
     let Some(doublings) = failures.checked_sub(1) else { return Duration::ZERO };
     let whole = FIRST.saturating_mul(1 << doublings.min(20)).min(longest);

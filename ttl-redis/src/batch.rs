@@ -12,8 +12,9 @@ use crate::fault::Fate;
 use crate::request::{Answer, Replies, Request, Step};
 use crate::slot::Live;
 
-/// The maximum size of a pipeline. Groups are sent one after the other without waiting, so they cost no extra round
-/// trips. The time limit applies to a group, and after a failure only the outcome of the sent groups is unknown.
+/// The maximum size of a pipeline. Groups are sent one after the other without waiting, so they cost no extra
+/// round trips. The time limit applies to a group, and after a failure only the outcome of the sent groups is
+/// unknown.
 const GROUP_KEYS: usize = 32;
 const GROUP_BYTES: usize = 1 << 20;
 /// The maximum number of bytes in flight. The rest is sent as answers arrive.

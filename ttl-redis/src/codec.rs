@@ -6,10 +6,10 @@
 //! | record | hash | the canonical JSON text of each field under its name; `ttl:version`, `ttl:cap` |
 //! | blob with cap | hash | `ttl:value`, `ttl:version`, `ttl:cap` |
 //!
-//! `ttl:version` is `b` or `r` (blob, record) and a token of 22 random characters, which changes at every write. For a
-//! record a dot and its size follow; patches use it to enforce the size limit. `ttl:cap` is the cap in epoch
-//! milliseconds, if there is one. The deadline is the key's expiry plus 1 ms, because Redis still shows a key at the
-//! millisecond of its expiry.
+//! `ttl:version` is `b` or `r` (blob, record) and a token of 22 random characters, which changes at every
+//! write. For a record a dot and its size follow; patches use it to enforce the size limit. `ttl:cap` is the
+//! cap in epoch milliseconds, if there is one. The deadline is the key's expiry plus 1 ms, because Redis
+//! still shows a key at the millisecond of its expiry.
 
 use std::io::Write;
 
@@ -79,7 +79,8 @@ impl Encoded {
         Self::Record { fields, size }
     }
 
-    /// Returns the size that [`Capabilities::max_value_bytes`](ttl_core::Capabilities::max_value_bytes) limits.
+    /// Returns the size that [`Capabilities::max_value_bytes`](ttl_core::Capabilities::max_value_bytes)
+    /// limits.
     pub(crate) fn size_bytes(&self) -> usize {
         match self {
             Self::Blob(bytes) => bytes.len(),
@@ -90,8 +91,8 @@ impl Encoded {
     }
 }
 
-/// Returns the share of a field's name in the size of a record: its JSON text, a colon and a comma. The sum of these
-/// and of the texts is the size in `ttl:version`.
+/// Returns the share of a field's name in the size of a record: its JSON text, a colon and a comma. The sum
+/// of these and of the texts is the size in `ttl:version`.
 pub(crate) fn name_cost(name: &str) -> usize {
     let plain = name.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     let text = if plain { name.len() + 2 } else { field_text(&Json::from(name)).len() };

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ttl_core::{CursorSecret, Error, ErrorKind, Result};
 
-/// The character that ends a namespace in a Redis key. A namespace cannot contain it, so namespaces do not overlap
-/// (K2).
+/// The character that ends a namespace in a Redis key. A namespace cannot contain it, so namespaces do not
+/// overlap (K2).
 pub(crate) const SEPARATOR: char = ':';
 
 const MAX_NAMESPACE_BYTES: usize = 255;
@@ -120,15 +120,15 @@ impl RedisConfig {
 
     /// Sets the namespace; defaults to [`DEFAULT_NAMESPACE`](Self::DEFAULT_NAMESPACE).
     ///
-    /// The Redis keys of all entries begin with the namespace and a colon. A namespace has 1 to 255 bytes and no
-    /// colon, so keys of different namespaces never overlap (K2).
+    /// The Redis keys of all entries begin with the namespace and a colon. A namespace has 1 to 255 bytes and
+    /// no colon, so keys of different namespaces never overlap (K2).
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
     }
 
-    /// Sets the timeout of each round trip, at least 1 ms; defaults to [`DEFAULT_TIMEOUT`](Self::DEFAULT_TIMEOUT).
-    /// Connecting has the same limit.
+    /// Sets the timeout of each round trip, at least 1 ms; defaults to
+    /// [`DEFAULT_TIMEOUT`](Self::DEFAULT_TIMEOUT). Connecting has the same limit.
     ///
     /// Most operations take one round trip; the [crate documentation](crate#costs) lists the others. A write
     /// without an answer in time fails with [`ErrorKind::OutcomeUnknown`].
@@ -192,7 +192,9 @@ impl RedisConfig {
             return Err(invalid("TLS requires the feature `tls` of ttl-redis, which is disabled"));
         }
         if matches!(self.address, Address::Unix(_)) && !cfg!(unix) {
-            return Err(invalid("Unix sockets are not available on this platform; use redis:// or rediss://"));
+            return Err(invalid(
+                "Unix sockets are not available on this platform; use redis:// or rediss://",
+            ));
         }
         Ok(())
     }

@@ -110,8 +110,8 @@ impl Link {
         }
     }
 
-    /// Ensures that the known facts are those of the server that the next request reaches. A manager can replace its
-    /// connection at any time, which matters to `strict` callers only.
+    /// Ensures that the known facts are those of the server that the next request reaches. A manager can
+    /// replace its connection at any time, which matters to `strict` callers only.
     pub(crate) async fn look_again(&self, strict: bool) -> Result<()> {
         let known = match &self.source {
             Source::Own(slot) => slot.current().is_some(),
@@ -158,8 +158,8 @@ impl Link {
         self.judge(live, before, answer, fate)
     }
 
-    /// Sends commands together and waits for all answers. The wait continues as long as the connection receives any
-    /// answers, because many commands at once take time.
+    /// Sends commands together and waits for all answers. The wait continues as long as the connection
+    /// receives any answers, because many commands at once take time.
     pub(crate) async fn send_all(&self, live: &Live, commands: &Pipeline, fate: Fate) -> Result<Vec<Reply>> {
         let mut wire = live.wire.clone();
         let mut answers = pin!(wire.send_all(commands));
@@ -219,7 +219,8 @@ impl Link {
         }
     }
 
-    /// Returns the error for an answer that holds no result, and closes a connection that is not usable any more.
+    /// Returns the error for an answer that holds no result, and closes a connection that is not usable any
+    /// more.
     pub(crate) fn settle(&self, live: &Live, fault: Fault, fate: Fate) -> Error {
         match (&fault, &self.source) {
             (Fault::Nonsense(_), source) => {

@@ -101,7 +101,11 @@ fn io_error(error: &RedisError) -> Option<&io::Error> {
 /// Returns the error for a missing connection at the time limit. Nothing of the operation was sent.
 pub(crate) fn no_connection_in_time(limit: Duration, client: &Client) -> Error {
     let tls = matches!(client.get_connection_info().addr(), ConnectionAddr::TcpTls { .. });
-    let hint = if tls { "check that it is running and that its port expects TLS" } else { "check that it is running" };
+    let hint = if tls {
+        "check that it is running and that its port expects TLS"
+    } else {
+        "check that it is running"
+    };
     new(
         ErrorKind::Unavailable,
         format!("no connection to the server within {limit:?}; {hint}, or try again later"),
@@ -130,12 +134,10 @@ pub(crate) fn no_runtime() -> Error {
 pub(crate) fn lost(broken: RedisError, fate: Fate) -> Error {
     let nonsense = broken.kind() == ClientKind::Parse;
     let error = match fate {
-        Fate::Read | Fate::Refresh if nonsense => {
-            new(
-                ErrorKind::Backend,
-                "the answer does not follow the protocol of Redis; the connection was closed",
-            )
-        }
+        Fate::Read | Fate::Refresh if nonsense => new(
+            ErrorKind::Backend,
+            "the answer does not follow the protocol of Redis; the connection was closed",
+        ),
         Fate::Read => new(
             ErrorKind::Unavailable,
             "the connection broke before the answer came; nothing was read, try again",
@@ -225,8 +227,8 @@ pub(crate) fn is_no_script(error: &ServerError) -> bool {
     error.code() == "NOSCRIPT"
 }
 
-/// Classifies an error by its first word. The server sends the errors listed here before it executes anything. Any
-/// other text may come from a proxy, after the server has executed the request.
+/// Classifies an error by its first word. The server sends the errors listed here before it executes
+/// anything. Any other text may come from a proxy, after the server has executed the request.
 fn refused(code: &str, detail: &str) -> Fault {
     let unavailable = |message: &'static str| new(ErrorKind::Unavailable, message);
     let error = match code {
@@ -263,10 +265,9 @@ fn refused(code: &str, detail: &str) -> Fault {
         ),
         "BUSY" => unavailable("the server is busy running a script; nothing changed, try again later"),
         "TRYAGAIN" => unavailable("the cluster cannot serve this key at the moment; try again later"),
-        "MOVED" | "ASK" | "CROSSSLOT" => new(
-            ErrorKind::InvalidConfig,
-            "the server is part of a cluster: expected a single server",
-        ),
+        "MOVED" | "ASK" | "CROSSSLOT" => {
+            new(ErrorKind::InvalidConfig, "the server is part of a cluster: expected a single server")
+        }
         "NOPERM" => new(
             ErrorKind::PermissionDenied,
             format!("the server's access control refuses this: {}", quotable(detail)),

@@ -1,4 +1,5 @@
-//! Get: plain commands if they suffice, and the script if the value must be consistent with a refresh or the deadline.
+//! Get: plain commands if they suffice, and the script if the value must be consistent with a refresh or the
+//! deadline.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,7 +20,8 @@ pub(crate) struct Get<'a> {
     pub(crate) script: &'a Script,
     pub(crate) key: FullKey<'a>,
     pub(crate) options: &'a GetOptions,
-    /// Set once a plain GET has found a blob with a cap, so that later gets of such blobs take one round trip.
+    /// Set once a plain GET has found a blob with a cap, so that later gets of such blobs take one round
+    /// trip.
     pub(crate) capped_blobs: &'a AtomicBool,
     /// Whether the get is part of a scan, which reads entries of either kind.
     pub(crate) listed: bool,
@@ -143,8 +145,8 @@ impl Get<'_> {
         Ok(Answer::Done(Some(entry)))
     }
 
-    /// Returns whether a cap has passed although the key still exists, by the estimate of the server's time. The
-    /// driver never writes such an entry, and the script decides.
+    /// Returns whether a cap has passed although the key still exists, by the estimate of the server's time.
+    /// The driver never writes such an entry, and the script decides.
     fn seems_over(&self, cap: Option<Deadline>) -> bool {
         cap.is_some_and(|cap| {
             let now = self.link.facts().map_or_else(SystemTime::now, |facts| facts.now());

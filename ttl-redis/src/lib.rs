@@ -21,20 +21,20 @@
 //! [`Unsupported`](ttl_core::ErrorKind::Unsupported). A server that is part of a cluster is
 //! [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) as soon as it redirects the driver to another node.
 //!
-//! The server's clock decides. [`RedisStore::now`](ttl_core::TtlStore::now) is this process's estimate of that
-//! clock. The driver reads the server's TIME when it connects, and advances it by the monotonic clock. If the round
-//! trip shows no difference between the clocks, it starts from this machine's time instead. The estimate is wrong by
-//! less than that round trip. No request depends on it: TTLs are sent as durations, and the server compares instants
-//! with its own time, including the limit of 20 years.
+//! The server's clock decides. [`RedisStore::now`](ttl_core::TtlStore::now) is this process's estimate of
+//! that clock. The driver reads the server's TIME when it connects, and advances it by the monotonic clock.
+//! If the round trip shows no difference between the clocks, it starts from this machine's time instead. The
+//! estimate is wrong by less than that round trip. No request depends on it: TTLs are sent as durations, and
+//! the server compares instants with its own time, including the limit of 20 years.
 //!
 //! At connect the driver logs one warning (through [`tracing`]) if the server's `maxmemory-policy` can evict
-//! entries before their deadline. A failover can lose acknowledged writes, and so can a restart of a server that
-//! does not sync every write to disk. A client cannot detect either.
+//! entries before their deadline. A failover can lose acknowledged writes, and so can a restart of a server
+//! that does not sync every write to disk. A client cannot detect either.
 //!
 //! # Layout
 //!
-//! Each entry has one Redis key: the namespace, a colon, and the entry's key. A namespace cannot contain a colon,
-//! so namespaces do not overlap. Each command or script touches a single key.
+//! Each entry has one Redis key: the namespace, a colon, and the entry's key. A namespace cannot contain a
+//! colon, so namespaces do not overlap. Each command or script touches a single key.
 //!
 //! | entry | type | content |
 //! |---|---|---|
@@ -42,9 +42,9 @@
 //! | record | hash | the JSON text of each field under the field's name, `ttl:version`, `ttl:cap` |
 //! | blob with a cap | hash | `ttl:value`, `ttl:version`, `ttl:cap` |
 //!
-//! * `ttl:version` is `b` or `r` for the kind, and 22 random characters that change at every write. For a record a
-//!   dot and a size follow. The size is the sum over the fields of the lengths of name (as JSON text), value and
-//!   two separators; patches use it to enforce the size limit.
+//! * `ttl:version` is `b` or `r` for the kind, and 22 random characters that change at every write. For a
+//!   record a dot and a size follow. The size is the sum over the fields of the lengths of name (as JSON
+//!   text), value and two separators; patches use it to enforce the size limit.
 //! * `ttl:cap` is the cap, in epoch milliseconds, if the entry has one.
 //! * The deadline is the key's expiry plus 1 ms, because Redis still shows a key at the millisecond of its
 //!   expiry. So an entry is visible if and only if now is before its deadline.
@@ -52,41 +52,46 @@
 //! The creation time is not stored, because a string has no place for it. So the store does not support
 //! [`Capabilities::created_at`](ttl_core::Capabilities::created_at).
 //!
-//! Other clients may write strings and read everything. A client that changes a record's fields does not change
-//! `ttl:version`, so a compare-and-swap does not detect the change. The texts that it writes must be JSON.
+//! Other clients may write strings and read everything. A client that changes a record's fields does not
+//! change `ttl:version`, so a compare-and-swap does not detect the change. The texts that it writes must be
+//! JSON.
 //!
-//! Any other content under a key of the namespace is [`Corrupt`](ttl_core::ErrorKind::Corrupt). The driver does not
-//! overwrite it, but can delete it, and a scan returns it as an item with that error. A record with a valid
-//! `ttl:version` and a field that is not JSON exists: reads of that field are `Corrupt`, and reads without values
-//! succeed. A `ttl:cap` before the key's expiry, which only another client can write, ends the entry.
+//! Any other content under a key of the namespace is [`Corrupt`](ttl_core::ErrorKind::Corrupt). The driver
+//! does not overwrite it, but can delete it, and a scan returns it as an item with that error. A record with
+//! a valid `ttl:version` and a field that is not JSON exists: reads of that field are `Corrupt`, and reads
+//! without values succeed. A `ttl:cap` before the key's expiry, which only another client can write, ends the
+//! entry.
 //!
-//! The version of a string is the SHA-1 of its bytes. If several writers write the *same* bytes under the same
-//! condition, all of them succeed. A value that is written again has the same version again. So the store does not
-//! support [`unique_versions`](ttl_core::Capabilities::unique_versions); a lease writes a random value.
+//! The version of a string is the SHA-1 of its bytes. If several writers write the *same* bytes under the
+//! same condition, all of them succeed. A value that is written again has the same version again. So the
+//! store does not support [`unique_versions`](ttl_core::Capabilities::unique_versions); a lease writes a
+//! random value.
 //!
 //! # Costs
 //!
-//! An operation takes one round trip, and so does a batch of up to 8 MiB of requests. Get, put and delete of a blob
-//! and get of a record are plain commands. An operation that must read before it writes, or that must report value
-//! and deadline atomically, is one of four scripts, called by digest. The exceptions are:
+//! An operation takes one round trip, and so does a batch of up to 8 MiB of requests. Get, put and delete of
+//! a blob and get of a record are plain commands. An operation that must read before it writes, or that must
+//! report value and deadline atomically, is one of four scripts, called by digest. The exceptions are:
 //!
-//! * A scan takes at least one round trip to find keys and one to read them. It continues until the page is full.
+//! * A scan takes at least one round trip to find keys and one to read them. It continues until the page is
+//!   full.
 //! * A script that the server no longer has (after a restart or SCRIPT FLUSH) is sent again, as text.
-//! * The first plain GET in a store's life that finds a blob with a cap takes a second round trip. From then on such
-//!   gets send two commands at once.
-//! * A plain SET that finds a hash takes a second round trip. The hash is a record, or a blob with a cap, and the
-//!   cap must be kept.
-//! * A read that finds the other kind than the caller asked for, or foreign content, takes a second round trip.
-//! * A patch becomes a compare-and-swap from this process, with three round trips or more, if it removes values from
-//!   lists with more than 64 KiB of text in total. The same applies to several list operations that copy more than
-//!   16 MiB in total. A script would block the server for too long.
-//! * The first operation on a new connection includes connecting, the handshake and a check of the server. With a
-//!   connection manager, a scan that continues from a cursor repeats the check.
+//! * The first plain GET in a store's life that finds a blob with a cap takes a second round trip. From then
+//!   on such gets send two commands at once.
+//! * A plain SET that finds a hash takes a second round trip. The hash is a record, or a blob with a cap, and
+//!   the cap must be kept.
+//! * A read that finds the other kind than the caller asked for, or foreign content, takes a second round
+//!   trip.
+//! * A patch becomes a compare-and-swap from this process, with three round trips or more, if it removes
+//!   values from lists with more than 64 KiB of text in total. The same applies to several list operations
+//!   that copy more than 16 MiB in total. A script would block the server for too long.
+//! * The first operation on a new connection includes connecting, the handshake and a check of the server.
+//!   With a connection manager, a scan that continues from a cursor repeats the check.
 //!
-//! A batch is sent in groups of at most 32 keys and about 1 MiB, without waiting in between. At most about 8 MiB
-//! of requests are in flight. The timeout applies to a group and restarts with every answer, so a large batch may
-//! take longer than [`RedisConfig::with_timeout`]. If a group fails, the groups that were not sent yet are
-//! `Unavailable`.
+//! A batch is sent in groups of at most 32 keys and about 1 MiB, without waiting in between. At most about 8
+//! MiB of requests are in flight. The timeout applies to a group and restarts with every answer, so a large
+//! batch may take longer than [`RedisConfig::with_timeout`]. If a group fails, the groups that were not sent
+//! yet are `Unavailable`.
 //!
 //! A put of a blob reports whether it created the entry, so the server sends the old bytes back.
 //!
@@ -103,17 +108,18 @@
 //! | the peer does not speak the protocol of Redis | `InvalidConfig` | `InvalidConfig` |
 //! | there is no tokio runtime | `InvalidConfig` | `InvalidConfig` |
 //!
-//! After a `Timeout` or `Unavailable` of a read with a refresh, the value is unchanged, but the refresh may have
-//! been applied.
+//! After a `Timeout` or `Unavailable` of a read with a refresh, the value is unchanged, but the refresh may
+//! have been applied.
 //!
-//! The driver never sends a write twice, unless the server rejected it without executing it. It reconnects at the
-//! next use. There is one attempt at a time, which all callers share, and the waits between attempts grow to half a
-//! second.
+//! The driver never sends a write twice, unless the server rejected it without executing it. It reconnects at
+//! the next use. There is one attempt at a time, which all callers share, and the waits between attempts grow
+//! to half a second.
 //!
-//! After READONLY, LOADING, MASTERDOWN, CLUSTERDOWN, NOREPLICAS or NOAUTH the driver replaces the connection, because
-//! the address may lead to another server by now. If the server keeps refusing, the driver reconnects at most every
-//! one to two seconds. After an answer of an unknown form it closes the connection, and no request gets another
-//! answer from it. A caller-managed connection is not replaced: it must answer an ECHO before it is used again.
+//! After READONLY, LOADING, MASTERDOWN, CLUSTERDOWN, NOREPLICAS or NOAUTH the driver replaces the connection,
+//! because the address may lead to another server by now. If the server keeps refusing, the driver reconnects
+//! at most every one to two seconds. After an answer of an unknown form it closes the connection, and no
+//! request gets another answer from it. A caller-managed connection is not replaced: it must answer an ECHO
+//! before it is used again.
 //!
 //! A connection ends with the runtime that made it. The next operation makes another one on its own runtime.
 //! Operations of other runtimes that were in flight are lost, as when a connection breaks.
@@ -123,16 +129,16 @@
 //!
 //! # Scans
 //!
-//! A scan has no order. A key never appears twice on one page. During a scan it can appear on two pages, because
-//! Redis returns keys again while it grows or shrinks its table. A cursor is bound to the namespace, the prefix and
-//! the run of the server. After a restart the table is a new one, so the cursor is
-//! [`InvalidCursor`](ttl_core::ErrorKind::InvalidCursor). If the user may not run INFO, cursors are not bound to
-//! the run.
+//! A scan has no order. A key never appears twice on one page. During a scan it can appear on two pages,
+//! because Redis returns keys again while it grows or shrinks its table. A cursor is bound to the namespace,
+//! the prefix and the run of the server. After a restart the table is a new one, so the cursor is
+//! [`InvalidCursor`](ttl_core::ErrorKind::InvalidCursor). If the user may not run INFO, cursors are not bound
+//! to the run.
 //!
 //! # Features
 //!
-//! * `tls` (on by default): `rediss://`, through rustls. The provider is ring, unless the process has installed
-//!   another one.
+//! * `tls` (on by default): `rediss://`, through rustls. The provider is ring, unless the process has
+//!   installed another one.
 
 mod alter;
 mod back_off;

@@ -46,7 +46,8 @@ pub(crate) struct Plan<'a> {
     effects: Vec<Source>,
 }
 
-/// An operation, or several of the same kind on the same field without another operation on that field in between.
+/// An operation, or several of the same kind on the same field without another operation on that field in
+/// between.
 #[derive(Debug)]
 struct Run {
     code: &'static str,
@@ -149,7 +150,8 @@ impl<'a> Plan<'a> {
 }
 
 impl Run {
-    /// Merges another operation of the same kind into the run if the result is the same. Returns whether it did.
+    /// Merges another operation of the same kind into the run if the result is the same. Returns whether it
+    /// did.
     fn extend(&mut self, more: &Argument) -> bool {
         match (self.code, &mut self.argument, more) {
             ("a", Argument::Text(text), Argument::Text(more)) => {
@@ -295,7 +297,8 @@ impl Patching<'_> {
         Ok(PatchResult::new(meta, fields, Vec::new()))
     }
 
-    /// Returns the error of a patch that was not applied. The letter is the cause; the number is a field or a size.
+    /// Returns the error of a patch that was not applied. The letter is the cause; the number is a field or a
+    /// size.
     fn failure(&self, status: &[u8], number: i64) -> Error {
         if status == b"L" {
             return Error::new(

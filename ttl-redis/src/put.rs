@@ -25,8 +25,8 @@ pub(crate) struct Put<'a> {
     pub(crate) options: &'a PutOptions,
     /// The token of the entry, if it is stored as a hash; created when a script needs it.
     pub(crate) token: OnceLock<String>,
-    /// Whether the key occurs more than once in the batch. Only requests that are never sent a second time keep their
-    /// order.
+    /// Whether the key occurs more than once in the batch. Only requests that are never sent a second time
+    /// keep their order.
     pub(crate) ordered: bool,
 }
 
@@ -35,7 +35,8 @@ impl Put<'_> {
         self.token.get_or_init(codec::new_token)
     }
 
-    /// Returns the blob if a plain SET suffices. SET cannot depend on the server's time or on the stored entry.
+    /// Returns the blob if a plain SET suffices. SET cannot depend on the server's time or on the stored
+    /// entry.
     fn plain(&self) -> Option<&[u8]> {
         let PutOptions { lifespan, existing_deadline, condition, returning, previous, .. } = self.options;
         // A refused SET returns the value and no deadline.
@@ -63,8 +64,8 @@ impl Put<'_> {
         let mut cmd = Cmd::with_capacity(7, self.key.len() + bytes.len() + 32);
         cmd.arg("SET").arg(self.key).arg(bytes);
         if let Expiry::After(ttl) = self.options.lifespan.expiry {
-            // The server adds this to its time in whole milliseconds, and shows the entry until the end of the last
-            // one. So the entry ends at the same instant as with a deadline rounded up from now.
+            // The server adds this to its time in whole milliseconds, and shows the entry until the end of
+            // the last one. So the entry ends at the same instant as with a deadline rounded up from now.
             cmd.arg("PX").arg(ttl.as_millis());
         }
         match self.options.condition {

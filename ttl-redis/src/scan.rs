@@ -117,8 +117,8 @@ fn restarted() -> Error {
         .with_backend(crate::BACKEND)
 }
 
-/// Returns the COUNT of a SCAN if so many items are missing. SCAN may return a few more, and the surplus goes into the
-/// cursor. So the count is rather too small, and the next SCAN gets the rest.
+/// Returns the COUNT of a SCAN if so many items are missing. SCAN may return a few more, and the surplus goes
+/// into the cursor. So the count is rather too small, and the next SCAN gets the rest.
 const fn count(missing: usize) -> usize {
     let count = missing - missing / 8;
     if count < LEAST {

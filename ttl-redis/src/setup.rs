@@ -70,8 +70,8 @@ fn open(info: redis::ConnectionInfo, config: &RedisConfig) -> Result<Client> {
     if !matches!(config.address, Address::Tls { .. }) {
         return Client::open(info).map_err(|error| error::bad_config(&error));
     }
-    // rustls uses the crypto provider of the process, and panics if there is none. The provider that is installed
-    // first stays.
+    // rustls uses the crypto provider of the process, and panics if there is none. The provider that is
+    // installed first stays.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
@@ -103,8 +103,8 @@ pub(crate) async fn look(wire: &mut Wire, scripts: &Scripts) -> Result<Facts> {
         // A user with read permissions only may not run TIME: then this machine's time is used.
         Reply::ServerError(error) if error.code() == "NOPERM" => answered,
         time => match server_time(time).map_err(told)? {
-            // The clocks agree within the round trip. Often they are the same clock, or synchronized by the same
-            // service. Then a slow answer does not mean that they differ.
+            // The clocks agree within the round trip. Often they are the same clock, or synchronized by the
+            // same service. Then a slow answer does not mean that they differ.
             time if (asked..=answered).contains(&time) => answered,
             time => time + measured.duration_since(before) / 2,
         },
@@ -134,7 +134,8 @@ pub(crate) async fn look(wire: &mut Wire, scripts: &Scripts) -> Result<Facts> {
     Ok(Facts { server_time, measured, run_id, eviction })
 }
 
-/// Reads the system time and the monotonic clock at the same moment, repeating the reading if the machine stalls.
+/// Reads the system time and the monotonic clock at the same moment, repeating the reading if the machine
+/// stalls.
 fn clocks() -> (SystemTime, Instant) {
     let read = || {
         let before = Instant::now();

@@ -1,4 +1,5 @@
-//! The slot for a connection made by the store. There is one attempt at a time, shared by all waiting callers.
+//! The slot for a connection made by the store. There is one attempt at a time, shared by all waiting
+//! callers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -71,8 +72,8 @@ impl Wire {
     }
 }
 
-/// Marks a connection as gone when the library reports a disconnection, and when the task that drives it ends (for
-/// example, because its runtime shuts down).
+/// Marks a connection as gone when the library reports a disconnection, and when the task that drives it ends
+/// (for example, because its runtime shuts down).
 struct Watch(Arc<State>);
 
 impl AsyncPushSender for Watch {
@@ -212,7 +213,8 @@ impl Slot {
         Ok(Live { wire, state })
     }
 
-    /// Stops using a connection, unless it has been replaced already. Requests in flight on it may still be answered.
+    /// Stops using a connection, unless it has been replaced already. Requests in flight on it may still be
+    /// answered.
     pub(crate) fn forget(&self, used: &Live) -> bool {
         let mut live = self.live.write();
         let current = live.as_ref().is_some_and(|live| Arc::ptr_eq(&live.state, &used.state));
@@ -222,9 +224,9 @@ impl Slot {
         current
     }
 
-    /// Replaces a connection whose server refuses to serve, because the address may lead to another server by now. If
-    /// the new server refuses too, its connection is kept for a while, so that refusals do not cause a storm of
-    /// connections.
+    /// Replaces a connection whose server refuses to serve, because the address may lead to another server by
+    /// now. If the new server refuses too, its connection is kept for a while, so that refusals do not cause
+    /// a storm of connections.
     pub(crate) fn displace(&self, used: &Live) {
         let before = self.displaced.load(Ordering::Relaxed);
         if used.state.made.elapsed() >= back_off(before, LONGEST_SERVICE) && self.forget(used) {

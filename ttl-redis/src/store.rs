@@ -75,9 +75,10 @@ impl RedisStore {
 
     /// Creates a store on an existing, caller-managed connection, which may be shared.
     ///
-    /// Of the configuration, only namespace, timeout and size limit apply. Address, credentials and database are
-    /// those of the connection. The connection's own response timeout applies too; it defaults to 500 ms. The store
-    /// does not replace a broken connection; [`RedisStore::with_manager`] takes one that reconnects.
+    /// Of the configuration, only namespace, timeout and size limit apply. Address, credentials and database
+    /// are those of the connection. The connection's own response timeout applies too; it defaults to 500 ms.
+    /// The store does not replace a broken connection; [`RedisStore::with_manager`] takes one that
+    /// reconnects.
     ///
     /// # Errors
     /// Returns the same errors as [`RedisStore::connect`].
@@ -91,10 +92,10 @@ impl RedisStore {
     /// Creates a store on a caller-managed connection manager. The configuration applies as in
     /// [`RedisStore::with_connection`].
     ///
-    /// A manager reconnects automatically, but does not report whether a request was sent before the connection
-    /// broke. So some writes fail with [`ErrorKind::OutcomeUnknown`] here that would be [`ErrorKind::Unavailable`]
-    /// on a connection made by the store. Do not enable retries of requests in the manager: a write must not be
-    /// sent twice.
+    /// A manager reconnects automatically, but does not report whether a request was sent before the
+    /// connection broke. So some writes fail with [`ErrorKind::OutcomeUnknown`] here that would be
+    /// [`ErrorKind::Unavailable`] on a connection made by the store. Do not enable retries of requests in the
+    /// manager: a write must not be sent twice.
     ///
     /// # Errors
     /// Returns the same errors as [`RedisStore::connect`].
@@ -316,8 +317,8 @@ fn times<'a>(keys: impl Iterator<Item = &'a Key>) -> HashMap<&'a Key, usize> {
     times
 }
 
-/// The store with the provided patch, which is a compare-and-swap from this process. It is used for patches that
-/// would block the server for too long.
+/// The store with the provided patch, which is a compare-and-swap from this process. It is used for patches
+/// that would block the server for too long.
 #[derive(Debug)]
 struct BySwap(RedisStore);
 

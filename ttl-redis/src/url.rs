@@ -26,7 +26,8 @@ impl RedisConfig {
     /// | `client_certificate`, `client_key` | `/etc/app.pem` | TLS only: the files for [`RedisConfig::with_client_certificate`] |
     /// | `username`, `password`, `database` | `2` | Unix sockets only; other URLs have them before and after the host |
     ///
-    /// Special characters in the user and the password must be percent-encoded. In a query these include `&` and `+`.
+    /// Special characters in the user and the password must be percent-encoded. In a query these include `&`
+    /// and `+`.
     ///
     /// ```
     /// use ttl_redis::RedisConfig;
@@ -101,7 +102,11 @@ fn read_certificates(query: &mut QueryOptions, config: &mut RedisConfig) -> Resu
     config.certificates.client = match (chain, key) {
         (Some(chain), Some(key)) => Some((chain, key)),
         (None, None) => None,
-        _ => return Err(invalid("`client_certificate` and `client_key` go together: expected both or neither")),
+        _ => {
+            return Err(invalid(
+                "`client_certificate` and `client_key` go together: expected both or neither",
+            ));
+        }
     };
     Ok(())
 }

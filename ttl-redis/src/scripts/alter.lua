@@ -1,4 +1,4 @@
--- Moves a deadline, or ends an entry and hands it back.
+-- Moves a deadline, or deletes an entry and returns it.
 -- ARGV: 'e', version or '', change n|a|t|+, its length, guard a|l|s|e|p
 -- ARGV: 'd', version or '', expected kind, select a|f|n, fields...
 
@@ -35,7 +35,7 @@ elseif ARGV[4] == 'f' then
   value = #ARGV > 4 and redis.call('HMGET', key, unpack(ARGV, 5)) or {}
 end
 if ARGV[4] ~= 'n' and not value then return { 'C' } end
--- What cannot be read stays.
+-- An unreadable entry stays.
 if value and not is_readable(value, ARGV[4] == 'a') then return { 'C' } end
 redis.call('DEL', key)
 return { 'O', entry.kind, value }

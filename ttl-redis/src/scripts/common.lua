@@ -1,20 +1,20 @@
--- What every script begins with: the time, read once, and the entry that it meets.
+-- The beginning of every script: the time, read once, and the stored entry.
 local key = KEYS[1]
 local NEVER, MAX_TTL = math.huge, 630720000000
 local time = redis.call('TIME')
--- An entry is visible while floor < its deadline; new deadlines count from ceil, so that none comes early.
+-- An entry is visible while floor < its deadline. New deadlines count from ceil, so that none is early.
 local floor = time[1] * 1000 + math.floor(time[2] / 1000)
 local ceil = floor + (time[2] % 1000 == 0 and 0 or 1)
--- Whether anything is stored under the key, ghosts included.
+-- Whether anything is stored under the key, including ghosts.
 local stored = false
 
--- What a caller asked for as a deadline: never, after so many milliseconds, or at an instant in microseconds. Nil if
--- it is too far away.
+-- Returns the deadline of an expiry: never, after so many milliseconds, or at an instant in microseconds. Nil if it is
+-- too far away.
 local function resolve(kind, length)
   if kind == 'n' then return NEVER end
   if kind == 'a' then return ceil + length end
   local at = math.ceil(length / 1000)
-  -- Rounded up, an instant of the present millisecond that has passed would lie ahead.
+  -- If rounded up, a past instant within the present millisecond would be in the future.
   if tonumber(length) <= time[1] * 1000000 + time[2] then return math.min(at, floor) end
   if at > ceil + MAX_TTL then return nil end
   return at
@@ -25,13 +25,13 @@ local function answer(deadline)
   return deadline
 end
 
--- The live entry; its kind is 'c' if it is none that this driver wrote.
+-- Returns the live entry; its kind is 'c' if this driver did not write it.
 local function load()
   local kind = redis.call('TYPE', key).ok
   if kind == 'none' then return nil end
   stored = true
   local when = redis.call('PEXPIRETIME', key)
-  -- Redis still shows an entry at the millisecond of its expiry, so that is one before the deadline.
+  -- Redis still shows an entry at the millisecond of its expiry, so the deadline is one millisecond later.
   local ends = when < 0 and NEVER or when + 1
   if ends <= floor then return nil end
   if kind == 'string' then return { kind = 'b', plain = true, ends = ends, cap = NEVER } end
@@ -42,12 +42,12 @@ local function load()
   if mark[2] then cap = #mark[2] <= 15 and string.match(mark[2], '^%d+$') and tonumber(mark[2]) end
   if not kind or #token ~= 22 or not cap then return { kind = 'c' } end
   ends = math.min(ends, cap)
-  -- Another program's doing: the driver gives a key no expiry after its cap.
+  -- Written by another client: the driver never sets an expiry after the cap.
   if ends <= floor then return nil end
   return { kind = kind, token = token, size = tonumber(size), ends = ends, cap = cap }
 end
 
--- A blob's bytes, false if a damaged hash has none; or all that a record's hash holds.
+-- Returns a blob's bytes, or false if a damaged hash has none; for a record, the whole hash.
 local function whole_value(entry)
   if entry.plain then return redis.call('GET', key) end
   if entry.kind == 'b' then return redis.call('HGET', key, 'ttl:value') end
@@ -65,7 +65,8 @@ local function refreshed(entry, mode, ttl)
   return to
 end
 
--- What takes several commands is refused as a whole, before the first one writes, if a later one would be.
+-- Returns an error if the user may not run a command. Checked before the first write, so that an operation of several
+-- commands is refused as a whole.
 local function denied(command, ...)
   if redis.acl_check_cmd(command, key, ...) then return nil end
   return redis.error_reply('NOPERM this user may not run ' .. command .. ' on the key')
@@ -78,16 +79,16 @@ local function write(flat)
   end
 end
 
--- Only whether a text can be read is looked at, never what cjson makes of it.
+-- Returns whether a text is JSON. The value that cjson decodes is not used.
 local function is_json(text)
   local read, items = pcall(cjson.decode, '[' .. text .. ']')
   if not read or #items ~= 1 then return false end
-  -- cjson reads more numbers than JSON has.
+  -- cjson accepts more numbers than JSON does.
   if type(items[1]) ~= 'number' then return true end
   return string.find(text, '^%s*%-?%d[%d%.eE+-]*%s*$') and not string.find(text, '^%s*%-?0%d')
 end
 
--- Whether all texts of a record's fields can be read; each follows its name where the hash is whole.
+-- Returns whether all texts of a record's fields are JSON. In a whole hash, each text follows its name.
 local function is_readable(value, whole)
   if type(value) ~= 'table' then return true end
   local step = whole and 2 or 1

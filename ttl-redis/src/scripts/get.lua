@@ -1,4 +1,4 @@
--- A read with its refresh, or with metadata that has to fit the value.
+-- A read with a refresh, or with metadata that must be consistent with the value.
 -- ARGV: select a|f|n, expected kind, version wanted, refresh mode e|s or '', its ttl, its slack, fields...
 local select, expected, wanted, mode, ttl, slack = unpack(ARGV, 1, 6)
 local entry = load()
@@ -22,7 +22,7 @@ local ends, failed = entry.ends, false
 if mode ~= '' then
   local to = refreshed(entry, mode, ttl)
   if to ~= ends and math.abs(to - ends) >= tonumber(slack) then
-    -- A server that may not write for now still answers the read.
+    -- A server that cannot write at the moment still answers the read.
     local set = redis.pcall('PEXPIREAT', key, to - 1)
     if type(set) == 'table' and set.err then failed = set.err else ends = to end
   end

@@ -1,7 +1,7 @@
--- Operations on the fields of a record, all or none.
+-- Applies operations to the fields of a record, all or none.
 -- ARGV: version or '', refresh mode e|s or '', its ttl, create n|a|t or '', its length, max or '', token, size limit,
--- size of the initial record, number of fields, of initial pairs; then for each field its name and what the name
--- adds to the size, the initial pairs, and for each operation code, field, argument.
+-- size of the initial record, number of fields, of initial pairs; then for each field its name and the name's share
+-- of the size, the initial pairs, and for each operation code, field, argument.
 local expected, mode, ttl, create, length, max, token, limit, initial_size, fields, initials = unpack(ARGV, 1, 11)
 local sub, byte, find = string.sub, string.byte, string.find
 local MAX_SCANNED, MAX_COPIED = 65536, 16777216
@@ -47,7 +47,7 @@ local function fail(status, i)
   failure = { status, i }
 end
 
--- Another type is the caller's mistake, no JSON at all is somebody else's.
+-- Another type is an error of the caller; text that is not JSON was written by another client.
 local function fail_type(i)
   fail(is_json(texts[i]) and 'T' or 'C', i)
 end
@@ -68,7 +68,7 @@ local function is_empty(text)
   return find(text, '^%[%s*%]$') ~= nil
 end
 
--- Where the element that begins at a position ends: at its comma, or at the list's bracket; nil if never.
+-- Returns the end of the element that begins at a position: its comma, or the list's bracket; nil if there is none.
 local function element_end(text, from)
   local depth = 0
   while true do
@@ -94,8 +94,8 @@ local function element_end(text, from)
   end
 end
 
--- Where the element that ends at a position begins; nil if nowhere. Looked for in the reversed text, because a search
--- goes forwards only, and one byte at a time is too slow. A quote inside of text has an odd number of backslashes.
+-- Returns the start of the element that ends at a position; nil if there is none. Searches the reversed text, because
+-- a search is forward only, and one byte at a time is too slow. A quote within a text has an odd number of backslashes.
 local function element_start(back, from)
   local depth, length = 0, #back + 1
   local at = length - from
@@ -204,7 +204,7 @@ function operations.r(i, element)
   return removed
 end
 
--- Whole numbers as sign, upper part and the lower ten digits: doubles hold each of them exactly.
+-- Whole numbers as sign, upper part and the lower ten digits: a double holds each of these exactly.
 local function integer(text)
   local sign, digits = string.match(text, '^(-?)(%d+)$')
   if not digits or #digits > 20 or (#digits > 1 and byte(digits) == 48) then return nil end
@@ -222,13 +222,13 @@ local function fits_i64(high, low)
   return high < 922337203 or (high == 922337203 and low <= 6854775807)
 end
 
--- The exact sum, or nil if it leaves i64.
+-- Returns the exact sum, or nil if it is out of the range of i64.
 local function add_integers(high, low)
   local carry = math.floor(low / 1e10)
   high, low = high + carry, low - carry * 1e10
   local negative = high < 0
   if negative then
-    -- Not -low: that would print as -0.
+    -- Not -low, which would print as -0.
     high, low = 0 - high, 0 - low
     if low < 0 then high, low = high - 1, low + 1e10 end
   end
@@ -238,8 +238,8 @@ local function add_integers(high, low)
   return sign .. string.format('%.0f%010.0f', high, low)
 end
 
--- A fraction's shortest digits: as many as read back. Next to a power of two the gap below is half the one above,
--- so there the next number up may be shorter than the nearest.
+-- Returns the shortest digits of a fraction that read back as the same number. Next to a power of two the gap below is
+-- half the gap above, so there the next number up may be shorter than the nearest.
 local function shortest(float)
   local power = math.frexp(float) == 0.5
   for precision = 0, 16 do
@@ -254,7 +254,7 @@ local function shortest(float)
   end
 end
 
--- A sum in the canonical form; nil if it is not finite.
+-- Returns a sum in the canonical form; nil if it is not finite.
 local function float_text(float)
   if float ~= float or float == math.huge or float == -math.huge then return nil end
   if float == 0 then return '0' end
@@ -289,7 +289,7 @@ function operations.i(i, by)
   if not number then return fail_type(i) end
   if number == math.huge or number == -math.huge then return fail('C', i) end
   if not high and number == math.floor(number) and number >= -9223372036854775808 and number < 18446744073709551616 then
-    -- Somebody else's way to write a whole number.
+    -- A whole number in the form of another client.
     high, low = integer(string.format('%.0f', number))
   end
   local by_high, by_low = integer(by)
@@ -301,8 +301,8 @@ function operations.i(i, by)
   if not texts[i] then fail('V', i) end
 end
 
--- An increment with bounds: its amount, and the least and the most that the sum may be, with nothing for none. They are
--- doubles exactly, and no other whole number is rounded to one of them.
+-- Reads an increment with bounds: its amount, and the minimum and the maximum of the sum, empty for none. The bounds
+-- are exact doubles, and no other whole number is rounded to one of them.
 function operations.w(i, argument)
   local by, min, max = string.match(argument, '^(%S+) (%S*) (%S*)$')
   operations.i(i, by)
@@ -331,7 +331,7 @@ else
   if deadline <= floor then return { 'O', 1, answer(deadline), false, texts, effects } end
 end
 
--- The size of a record whose writer noted none; a little less than it is where names need escapes.
+-- Returns the size of a record without a stored size; slightly too small if names need escapes.
 local function measured()
   local size, all = 0, redis.call('HGETALL', key)
   for i = 1, #all, 2 do
@@ -354,9 +354,9 @@ for i = 1, fields do
     gone[#gone + 1] = names[i]
   end
 end
--- A writer from outside may have noted too little.
+-- Another client may have stored a size that is too small.
 size = math.max(size, 0)
--- The texts of n fields have n - 1 commas and two braces around them.
+-- The texts of n fields have n - 1 commas between and two braces around them.
 if (size > 0 and size + 1 or 2) > tonumber(limit) then return { 'L', size + 1 } end
 
 local moves = deadline ~= NEVER and (not entry or deadline ~= entry.ends)

@@ -1,6 +1,6 @@
--- A put that a plain SET cannot do.
+-- A put for which a plain SET does not suffice.
 -- ARGV: kind b|r, condition a|n|x|v, version, on live r|k|e|s, refresh ttl, expiry n|a|t, its length, max or '',
--- whether the value that is met is handed back, ttl:version without the kind, then the blob, or the record's names and
+-- whether the previous value is returned, ttl:version without the kind, then the blob, or the record's names and
 -- texts.
 local kind, condition, expected, existing_deadline, ttl, expiry, length, max, previous, mark = unpack(ARGV, 1, 10)
 local FIRST = 11
@@ -14,7 +14,7 @@ local deadline = asked
 local old, old_kind = false, false
 if entry then
   if previous ~= '' then
-    -- What cannot be read stays.
+    -- An unreadable entry stays.
     old, old_kind = whole_value(entry), entry.kind
     if not old or not is_readable(old, true) then return { 'C' } end
   end
@@ -29,7 +29,7 @@ elseif condition == 'x' or condition == 'v' then
 end
 deadline = math.min(deadline, cap)
 local created = entry and 0 or 1
--- The last number of the answer: nothing is left, a string, a hash.
+-- The last number of the answer: 0 if nothing is left, 1 for a string, else a hash.
 
 if deadline <= floor then
   redis.call('DEL', key)
