@@ -1,7 +1,7 @@
 //! The background sweeper: a thread that reclaims expired entries while the store is idle.
 //!
-//! It is a thread and not a task, because a store must also work outside any runtime, and a task would end
-//! with the runtime that started it. Each store has its own thread, so that a large store does not delay a
+//! It is a thread and not a task. A store must also work outside any runtime, and a task would end with the
+//! runtime that started it. Each store has its own thread, so that a large store does not delay a
 //! small one. The thread starts with the first entry that has a deadline, and holds only a `Weak`. Dropping
 //! the store wakes it, the upgrade fails, and the thread ends. There is no need to join it.
 

@@ -95,7 +95,7 @@ impl Link {
         self.common.facts.read().clone()
     }
 
-    /// Connects, or checks the caller-managed connection.
+    /// Opens a connection, or checks the caller-managed one.
     pub(crate) async fn open(&self) -> Result<()> {
         match &self.source {
             Source::Own(_) => self.ready().await.map(|_| ()),
@@ -219,7 +219,7 @@ impl Link {
         }
     }
 
-    /// Returns the error for an answer that holds no result, and closes a connection that is not usable any
+    /// Returns the error for an answer that holds no result, and abandons a connection that is not usable any
     /// more.
     pub(crate) fn settle(&self, live: &Live, fault: Fault, fate: Fate) -> Error {
         match (&fault, &self.source) {

@@ -136,7 +136,7 @@ pub(crate) fn lost(broken: RedisError, fate: Fate) -> Error {
     let error = match fate {
         Fate::Read | Fate::Refresh if nonsense => new(
             ErrorKind::Backend,
-            "the answer does not follow the protocol of Redis; the connection was closed",
+            "the answer does not follow the protocol of Redis; the connection was abandoned",
         ),
         Fate::Read => new(
             ErrorKind::Unavailable,
@@ -156,16 +156,16 @@ pub(crate) fn lost(broken: RedisError, fate: Fate) -> Error {
     if nonsense { error } else { error.with_source(broken) }
 }
 
-/// Returns the error for an answer on a connection that was closed already.
+/// Returns the error for an answer on a connection that was abandoned already.
 pub(crate) fn given_up(fate: Fate) -> Error {
     match fate {
         Fate::Read | Fate::Refresh => new(
             ErrorKind::Unavailable,
-            "the connection was closed, because an answer on it had an unknown form; nothing was read, try again",
+            "the connection was abandoned, because an answer on it had an unknown form; nothing was read, try again",
         ),
         Fate::Write => new(
             ErrorKind::OutcomeUnknown,
-            "the connection was closed, because an answer on it had an unknown form; the write may have been applied, \
+            "the connection was abandoned, because an answer on it had an unknown form; the write may have been applied, \
              read before deciding",
         ),
     }

@@ -51,12 +51,12 @@ impl Fault {
             ),
             (Self::Nonsense(command), Fate::Read | Fate::Refresh) => new(
                 ErrorKind::Backend,
-                format!("the answer to {command} has an unknown form; the connection was closed"),
+                format!("the answer to {command} has an unknown form; the connection was abandoned"),
             ),
             (Self::Nonsense(command), Fate::Write) => new(
                 ErrorKind::OutcomeUnknown,
                 format!(
-                    "the answer to {command} has an unknown form, and the connection was closed; the write may have \
+                    "the answer to {command} has an unknown form, and the connection was abandoned; the write may have \
                      been applied, read before deciding"
                 ),
             ),

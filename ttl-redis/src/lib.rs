@@ -108,8 +108,8 @@
 //! | the peer does not speak the protocol of Redis | `InvalidConfig` | `InvalidConfig` |
 //! | there is no tokio runtime | `InvalidConfig` | `InvalidConfig` |
 //!
-//! After a `Timeout` or `Unavailable` of a read with a refresh, the value is unchanged, but the refresh may
-//! have been applied.
+//! A read with a refresh that fails with `Timeout` or `Unavailable` has not changed the value, but the
+//! refresh may have been applied.
 //!
 //! The driver never sends a write twice, unless the server rejected it without executing it. It reconnects at
 //! the next use. There is one attempt at a time, which all callers share, and the waits between attempts grow
@@ -117,7 +117,7 @@
 //!
 //! After READONLY, LOADING, MASTERDOWN, CLUSTERDOWN, NOREPLICAS or NOAUTH the driver replaces the connection,
 //! because the address may lead to another server by now. If the server keeps refusing, the driver reconnects
-//! at most every one to two seconds. After an answer of an unknown form it closes the connection, and no
+//! at most every one to two seconds. After an answer of an unknown form it abandons the connection, and no
 //! request gets another answer from it. A caller-managed connection is not replaced: it must answer an ECHO
 //! before it is used again.
 //!
@@ -129,11 +129,11 @@
 //!
 //! # Scans
 //!
-//! A scan has no order. A key never appears twice on one page. During a scan it can appear on two pages,
-//! because Redis returns keys again while it grows or shrinks its table. A cursor is bound to the namespace,
-//! the prefix and the run of the server. After a restart the table is a new one, so the cursor is
-//! [`InvalidCursor`](ttl_core::ErrorKind::InvalidCursor). If the user may not run INFO, cursors are not bound
-//! to the run.
+//! A scan returns entries in no particular order. A key never appears twice on one page. During a scan it can
+//! appear on two pages, because Redis returns keys again while it grows or shrinks its table. A cursor is
+//! bound to the namespace, the prefix and the run of the server. After a restart the table is a new one, so
+//! the cursor is [`InvalidCursor`](ttl_core::ErrorKind::InvalidCursor). If the user may not run INFO, cursors
+//! are not bound to the run.
 //!
 //! # Features
 //!

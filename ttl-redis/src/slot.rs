@@ -36,7 +36,7 @@ pub(crate) enum Wire {
 
 pub(crate) struct State {
     made: Instant,
-    /// Whether the connection broke, or was dropped by the client library, or was closed by the driver.
+    /// Whether the connection broke, or was dropped by the client library, or was abandoned by the driver.
     pub(crate) gone: AtomicBool,
     /// Whether an answer had an unknown form, so that later answers may belong to other requests.
     pub(crate) suspect: AtomicBool,
@@ -127,7 +127,7 @@ impl Slot {
         live.as_ref().filter(|live| !live.state.gone.load(Ordering::Acquire)).cloned()
     }
 
-    /// Connects, and returns the connection by the deadline.
+    /// Returns a new connection, or an error at the deadline.
     pub(crate) async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Live> {
         match timeout_at(deadline, self.wait()).await {
             Ok(done) => done,
