@@ -1,4 +1,4 @@
-//! The ttl-store driver for ScyllaDB and Apache Cassandra.
+//! The ScyllaDB and Apache Cassandra driver of ttl-store.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -16,154 +16,175 @@
 //!
 //! # Modes
 //!
-//! A table is in one [`Mode`] for life. It stands in the table's comment, and the other one is refused at connect.
+//! A table has one [`Mode`] for its whole life. The table's comment records it, and connecting in the other
+//! mode fails.
 //!
-//! * **Strict** (default): every write is a lightweight transaction and every read is serial, so every clause of the
-//!   contract holds. Give [`with_serial_consistency`](ScyllaConfig::with_serial_consistency) `Serial` where programs in
-//!   several datacentres write to one table: with the default, `LocalSerial`, two of them can win.
-//! * **Lww**: plain writes; the one with the latest timestamp wins. Conditions, patches, caps, takes and deletes that
-//!   expect a kind are [`Unsupported`](ttl_core::ErrorKind::Unsupported). A refresh carries the timestamp of what it
-//!   refreshes plus a microsecond, and an expire plus ten, so neither beats a newer write. Two writes of one key with the same timestamp can
-//!   mix their cells, which is an exception to E4; within a process they do not meet, as long as clocks agree. Of refreshes
-//!   that run at the same time any one can stay, not always the longest, which is an exception to R2. Timestamps are of
-//!   the writers' clocks: a write goes over whatever it has seen, but after a delete by a program whose clock is ahead,
-//!   the puts of others are lost until their clocks have got there.
+//! * **Strict** (default): every write is a lightweight transaction and every read is serial, so every clause
+//!   of the contract holds. If programs in several datacentres write to one table, set
+//!   [`with_serial_consistency`](ScyllaConfig::with_serial_consistency) to `Serial`: with the default,
+//!   `LocalSerial`, two of them can win.
+//! * **Lww**: plain writes; the write with the latest timestamp wins. Conditions, patches, caps, takes and
+//!   deletes that expect a kind are [`Unsupported`](ttl_core::ErrorKind::Unsupported). A refresh has the
+//!   timestamp of the refreshed entry plus one microsecond, and an expire plus ten, so neither overrides a
+//!   newer write. Two writes of one key with the same timestamp can mix their cells, which is an exception to
+//!   E4; this does not happen within a process, as long as clocks agree. Of concurrent refreshes any one can
+//!   remain, not always the longest, which is an exception to R2. Timestamps come from the writers' clocks. A
+//!   write overrides everything it has read, but after a delete by a program whose clock is ahead, the puts
+//!   of other programs are lost until their clocks have caught up.
 //!
-//! The clock that decides is this process's ([`ScyllaStore::with_clock`]): programs that share a table need clocks that
-//! agree as closely as deadlines are to be kept.
+//! The clock of this process decides ([`ScyllaStore::with_clock`]). Programs that share a table need clocks
+//! that agree as closely as deadlines must be kept.
 //!
-//! # Requests that arrive late (R3, E3)
+//! # Late requests (R3, E3)
 //!
-//! A request is checked against the clock when it is sent, and no condition of a lightweight transaction asks for the
-//! time at which it is applied. In strict mode, the first operation that finds an entry ended marks its row before it
-//! answers, by a transaction: a new version, and cells that end a millisecond before the deadline. A refresh, an expire,
-//! a put with `IfVersion` or a patch that was sent while the entry lived is then refused, however late it arrives. So
-//! what was reported as gone never comes back. The exceptions:
+//! A request is checked against the clock when it is sent, and no condition of a lightweight transaction
+//! checks the time at which it is applied. In strict mode, the first operation that finds an expired entry
+//! therefore marks its row before it returns. The mark is a transaction that writes a new version, and cells
+//! that end a millisecond before the deadline. A refresh, an expire, a put with `IfVersion` or a patch that
+//! was sent while the entry was live is then rejected, however late it arrives. An entry that was reported as
+//! gone never comes back. The exceptions:
 //!
-//! * A scan marks nothing. What it left out can come back by a request that was under way, until the servers have
-//!   deleted the deadline's cell: at the latest the [clock skew](ScyllaConfig::with_clock_skew) and two seconds after the
-//!   deadline.
-//! * A program that has no right to write marks nothing, and the same bound holds.
-//! * In lww mode nothing is marked: a late refresh or expire revives an entry until its other cells are deleted, which is
-//!   the clock skew and two seconds after the instant that `covers` holds.
-//! * A program whose clock is ahead ends entries early for itself alone: the others still see a marked entry, and what
-//!   they move afterwards lives. They get `Refused` for the version that they knew.
+//! * A scan marks nothing. An entry that it skipped can come back through a request in flight, until the
+//!   servers have deleted the deadline's cell. That is at the latest the [clock
+//!   skew](ScyllaConfig::with_clock_skew) and two seconds after the deadline.
+//! * A program without write permission marks nothing, and the same bound applies.
+//! * In lww mode nothing is marked. A late refresh or expire revives an entry until its other cells are
+//!   deleted, which is the clock skew and two seconds after the instant in `covers`.
+//! * A program whose clock is ahead ends entries early only for itself. Other programs still see a marked
+//!   entry, and a deadline that they move afterwards counts. For the version they knew, they get `Refused`.
 //!
 //! # Runtimes
 //!
-//! The driver runs its connections on a thread of its own, one for the process, which never ends. A store works on every
-//! runtime of the program, after any of them has ended, and without one; a `static` store can serve several
-//! `#[tokio::test]`s. Callers encode and decode on their own threads. Beside connections on the caller's runtime, this
-//! costs a program of one thread about 15 µs a request (a wakeup there and one back), and a program of several nothing
-//! that could be measured. TLS is the only work that this thread does for each byte. A session that is handed in
-//! ([`ScyllaStore::with_session`]) stays on the runtime that made it, and ends with it.
+//! The driver runs its connections on its own thread, one per process, which never ends. A store works on
+//! every runtime of the program, after any of them has ended, and without one. A `static` store can serve
+//! several `#[tokio::test]`s. Callers encode and decode on their own threads.
+//!
+//! Compared with connections on the caller's runtime, this costs a single-threaded program about 15 µs per
+//! request (one wakeup in each direction), and a multi-threaded program no measurable time. TLS is the only
+//! per-byte work on this thread. A session that the program passes in ([`ScyllaStore::with_session`]) stays
+//! on the runtime that created it, and ends with it.
 //!
 //! # Servers
 //!
-//! Tested with Apache Cassandra 5.0, one node and a cluster of three. Not tried: ScyllaDB itself, several datacentres.
-//! Differences are handled by what comes back, never by a server's name or version. ScyllaDB has no lightweight
-//! transactions on tablets before 2025.4; that is `Unsupported`, and the text says what to do.
+//! Tested with Apache Cassandra 5.0, one node and a cluster of three. Not tested: ScyllaDB itself, several
+//! datacentres. The driver adapts to the responses of a server, never to its name or version. ScyllaDB before
+//! 2025.4 has no lightweight transactions on tablets; the driver then returns `Unsupported`, with a text that
+//! says what to do.
 //!
 //! # Layout
 //!
-//! One row for each entry.
+//! Each entry is one row.
 //!
 //! | column | type | content |
 //! |---|---|---|
 //! | `key` | `text`, the partition key | the entry's key |
-//! | `kind` | `tinyint` | 1 blob, 2 record, 3 blob with a cap, 4 record with one |
+//! | `kind` | `tinyint` | 1 blob, 2 record, 3 blob with a cap, 4 record with a cap |
 //! | `value` | `blob` | the bytes, or the record's canonical JSON text |
 //! | `deadline` | `bigint` | epoch milliseconds; 2^63 - 1 without one |
-//! | `covers` | `bigint` | until when all cells but the deadline are there, at least; 2^63 - 1 for ever |
+//! | `covers` | `bigint` | instant until which all cells except the deadline exist, at least; 2^63 - 1 for no end |
 //! | `cap` | `bigint` | the cap in epoch milliseconds; 2^63 - 1 without one |
 //! | `version` | `uuid` | a random token, new with every value |
-//! | `created` | `bigint` | when the value was put, or its record created by a patch, in epoch milliseconds |
+//! | `created` | `bigint` | time at which the value was put, or its record created by a patch, in epoch milliseconds |
 //!
-//! `covers` lies before `deadline` once somebody has found the entry ended.
+//! Once an operation has found the entry expired, `covers` is before `deadline`.
 //!
-//! An entry is visible while now is before both `deadline` and `covers`; without a `deadline` there is none. A record is
-//! one cell, so its fields cannot end apart. Every cell of an entry with a deadline has a native TTL, which ends after
-//! the deadline by the configured [clock skew](ScyllaConfig::with_clock_skew) and at most two seconds: it gives space back
-//! and decides nothing. A deadline moves alone, as one small write, while the other cells reach far enough; else all are
-//! written again, by a refresh for twice the time, so that the next ones are small.
+//! An entry is visible while the current time is before both `deadline` and `covers`. A row without a
+//! `deadline` is not an entry. A record is one cell, so its fields cannot expire separately. Every cell of an
+//! entry with a deadline has a native TTL. It ends after the deadline, by the configured [clock
+//! skew](ScyllaConfig::with_clock_skew) and at most two seconds. The native TTL only reclaims space; it
+//! decides nothing.
 //!
-//! Servers count native TTLs up to 20 years and to January 2038. An entry that ends later has none: when it has ended,
-//! nobody sees it, and it is collected when its key is next written.
+//! Moving a deadline is one small write as long as the other cells live long enough. Otherwise all cells are
+//! written again. A refresh then writes them for twice the time, which keeps the following refreshes small.
+//!
+//! Servers support native TTLs of up to 20 years, and up to January 2038. An entry that ends later has no
+//! native TTL: once expired it is invisible, and its space is reclaimed by the next write of its key.
 //!
 //! # Tables
 //!
-//! [`with_ensure_schema`](ScyllaConfig::with_ensure_schema) makes the table, and the keyspace if a
-//! [replication](ScyllaConfig::with_replication) is given; without it, the error for a missing table holds the CQL. The
-//! options: `LeveledCompactionStrategy`, because rows are rewritten often and read by key, which keeps few copies and
-//! reads few files (`TimeWindowCompactionStrategy` suits data that is never rewritten, which a refresh does);
-//! `unchecked_tombstone_compaction`, so that files of expired cells are compacted although they overlap with others;
-//! `default_time_to_live` 0, which a table must keep. `gc_grace_seconds` is left as it is: it must be longer than the time
-//! between repairs.
+//! [`with_ensure_schema`](ScyllaConfig::with_ensure_schema) creates the table, and also the keyspace if a
+//! [replication](ScyllaConfig::with_replication) is set. Without it, the error for a missing table contains
+//! the CQL. The table options:
 //!
-//! # What an operation costs
+//! * `LeveledCompactionStrategy`, because rows are rewritten often and read by key. It keeps few copies and
+//!   reads few files. (`TimeWindowCompactionStrategy` suits data that is never rewritten, and a refresh
+//!   rewrites.)
+//! * `unchecked_tombstone_compaction`, which compacts files of expired cells although they overlap with
+//!   others.
+//! * `default_time_to_live` 0. A table must keep this setting.
+//! * `gc_grace_seconds` is left unchanged. It must be longer than the time between repairs.
 //!
-//! Requests, each one round trip to a node that has the row; every statement is prepared once, at connect.
+//! # Cost
+//!
+//! The number of requests. Each is one round trip to a node that has the row; every statement is prepared
+//! once, at connect.
 //!
 //! | operation | strict | lww |
 //! |---|---|---|
 //! | get | 1; 2 with a refresh that is due | the same |
-//! | whatever is the first to find an entry ended | 1 more | the same as otherwise |
+//! | first operation that finds an entry expired | 1 more | no extra request |
 //! | put that creates, put with `IfAbsent` or `IfVersion` | 1 (over a ghost 2) | 2 |
-//! | put over an entry, put that hands back what it met | 2 | 2; - |
-//! | expire | 1; 2 from the present deadline; 3 beyond what the cells reach | 2; 3 |
+//! | put over an entry, put that returns the previous entry | 2 | 2; - |
+//! | expire | 1; 2 from the present deadline; 3 beyond the lifetime of the cells | 2; 3 |
 //! | delete | 1; 2 for a take | 2 |
-//! | patch | 2, and 2 for each time that another writer was faster; 1 that its bounds refuse | - |
+//! | patch | 2, and 2 for each conflict; 1 if its bounds reject it | - |
 //!
-//! Patches of one key by one process wait for each other in the process, for one time limit at most. Batches have 64 requests under way. A refresh
-//! that rewrites a value which was not read reads it before.
+//! Patches of one key by one process wait for each other in the process, for at most one timeout. A batch has
+//! up to 64 requests in flight. A refresh that rewrites a value it has not read reads it first.
 //!
 //! # Errors
 //!
-//! | what happens | read | write |
+//! | cause | read | write |
 //! |---|---|---|
 //! | no connection, too few replicas up, node starting | `Unavailable` | `Unavailable`, nothing changed |
-//! | no answer in time, connection broken, replicas failed | `Timeout` or `Unavailable` | `OutcomeUnknown`, unless it can be settled |
-//! | an answer that cannot be read, or is another statement's | `Backend` or `Unavailable` | `OutcomeUnknown`, unless it can be settled |
+//! | no response in time, connection broken, replicas failed | `Timeout` or `Unavailable` | `OutcomeUnknown`, unless it can be settled |
+//! | a response that cannot be read, or belongs to another statement | `Backend` or `Unavailable` | `OutcomeUnknown`, unless it can be settled |
 //! | credentials or grants refused | `PermissionDenied` | `PermissionDenied`, nothing changed |
 //!
-//! A write is "not applied" only where it certainly was not sent or the server says so; all else is looked for or is
-//! `OutcomeUnknown`. No read that fails has changed a value.
+//! A write counts as "not applied" only if it certainly was not sent or the server says so. In all other
+//! cases the driver looks for its effect, or returns `OutcomeUnknown`. A failed read has never changed a
+//! value.
 //!
-//! The client library's own retries are switched off. In strict mode a lost answer is settled by what cannot apply twice:
+//! The retries of the client library are disabled. In strict mode, the driver settles a lost response by
+//! requests that cannot apply twice:
 //!
-//! * A put or a patch over a version that it has seen is sent once more, while the entry lives: versions never come back, so
-//!   only one of the two is applied, and the version that is stored tells whether one was.
-//! * What creates, and a refresh or an expire to an instant over a deadline that it has seen, is not sent again: that
-//!   nothing is there, and a deadline, come back. The row is read, and shows that it was applied or leaves it open.
-//! * A delete, an expire by a step, and one that has not seen the row leave nothing that tells who did it.
+//! * A put or a patch over a version that was read is sent once more, while the entry is live. Versions never
+//!   recur, so only one of the two is applied, and the stored version shows whether one was.
+//! * A create is not sent again, and neither is a refresh or an expire to an instant over a deadline that was
+//!   read: an absent row and a deadline can recur. The driver reads the row, which either shows that the
+//!   write was applied or leaves the outcome open.
+//! * A delete, an expire by a step, and an expire that has not read the row leave nothing that shows which
+//!   caller made the change.
 //!
-//! In lww mode a write is sent once more with its timestamp, which changes nothing more; a refresh or an expire while the
-//! entry lives.
+//! In lww mode a write is sent once more with its timestamp, which has no further effect; a refresh or an
+//! expire only while the entry is live.
 //!
-//! Each connection is asked for a sign of life after half a time limit (at least one second, at most 30), and is given up
-//! if none comes within one. So a connection whose peer is gone without a word fails requests for about one and a half
-//! time limits.
+//! Each connection sends a keepalive after half a timeout (at least one second, at most 30), and is closed if
+//! no response comes within one timeout. A connection whose peer has vanished silently therefore fails
+//! requests for about one and a half timeouts.
 //!
-//! No error and no `Debug` holds a key or a value. The client library's own spans of level TRACE do hold keys: where these
-//! are secrets, let no subscriber record `scylla=trace`.
+//! No error and no `Debug` output contains a key or a value. The client library's own spans of level TRACE do
+//! contain keys. If your keys are secret, do not let a subscriber record `scylla=trace`.
 //!
 //! # Trust
 //!
-//! The servers are trusted with the process. The client library (1.9) believes the lengths that it is told: an answer of
-//! some 20 bytes that promises two billion columns makes it ask for more memory than there is, which aborts the
-//! process; nothing outside of the library can prevent this. An answer that never ends fills memory until its
-//! connection is given up, as above. The library's source has a note that large frames are to be refused; no release
-//! does. Let only networks or certificates ([TLS](ScyllaConfig::with_tls)) that you trust say who is a node.
+//! The process must trust the servers. The client library (1.9) trusts the lengths in a response: one of some
+//! 20 bytes that announces two billion columns requests more memory than the machine has, which aborts the
+//! process. Nothing outside the library can prevent this. An endless response fills memory until its
+//! connection is closed, as described above. The library's source has a note that large frames are to be
+//! refused; no release does so. Connect only over networks that you trust, or with certificates
+//! ([TLS](ScyllaConfig::with_tls)) that identify the nodes.
 //!
 //! # Scans
 //!
-//! In the order of tokens, each key once. The servers leave out what has ended. Where too many deleted rows lie, smaller
-//! ranges of tokens are asked for. A scan for a prefix reads the whole table.
+//! A scan returns keys in the order of their tokens, each key once. The servers skip expired entries. If a
+//! range of tokens contains too many deleted rows, the driver requests smaller ranges. A scan for a prefix
+//! reads the whole table.
 //!
 //! # Features
 //!
-//! * `tls` (on by default): TLS by rustls, with the ring provider unless the process has installed another one. The client
-//!   library brings aws-lc as well, which is compiled and not used.
+//! * `tls` (on by default): TLS by rustls, with the ring provider unless the process has installed another
+//!   one. The client library also depends on aws-lc, which is compiled and not used.
 
 mod alter;
 mod batch;
