@@ -154,7 +154,8 @@ impl Inner {
 }
 
 impl DynamoStore {
-    /// Each item by a request of its own: those of a batch have no conditions, and one bad item fails them all.
+    /// Each item by a request of its own: those of a batch have no conditions, and one bad item fails them
+    /// all.
     pub(crate) async fn put_each(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         let keyed = items.into_iter().map(|item| (item.key.clone(), item)).collect();
         let put = async |item: PutItem| self.put(&item.key, item.value, item.options).await;

@@ -1,4 +1,4 @@
-//! What a configuration may not say.
+//! Checks of a configuration.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use crate::config::{SEPARATOR, invalid, no_credentials};
 use crate::size;
 
 const MAX_NAMESPACE_BYTES: usize = 255;
-/// Attributes whose names begin like this are the driver's.
+/// The prefix of attribute names that are reserved for the driver.
 const RESERVED: &str = "ttl:";
 const MAX_ATTRIBUTE_BYTES: usize = 255;
 const MAX_ATTEMPTS: u32 = 20;
-/// Each segment has its place in a cursor.
+/// The limit of segments. Each segment has a position in the cursor.
 pub(crate) const MAX_SEGMENTS: u32 = 16;
 const MAX_CONCURRENCY: usize = 1000;
 const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 impl DynamoConfig {
-    /// Refuses what cannot work.
+    /// Checks the configuration.
     pub(crate) fn check(&self) -> Result<()> {
         let valid = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         if !(3..=255).contains(&self.table.len()) || !self.table.chars().all(valid) {
-            return Err(invalid("the name of a table has 3 to 255 letters, digits, '_', '.' and '-'"));
+            return Err(invalid("invalid table name: expected 3 to 255 letters, digits, '_', '.' and '-'"));
         }
         self.check_place()?;
         self.check_attributes()?;
@@ -35,8 +35,8 @@ impl DynamoConfig {
         let most = size::max_value_bytes(self);
         if self.max_value_bytes.is_some_and(|bytes| bytes > most) {
             return Err(invalid(format!(
-                "max_value_bytes is at most {most} here: an item of DynamoDB has 409600 bytes, the key and all names \
-                 included"
+                "invalid value for `max_value_bytes`: expected at most {most}; a DynamoDB item has at most 409600 bytes, \
+                 including the key and all names"
             )));
         }
         self.new_table.check()
@@ -45,18 +45,18 @@ impl DynamoConfig {
     fn check_place(&self) -> Result<()> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.region.as_ref().is_some_and(|region| region.is_empty() || !region.chars().all(fits)) {
-            return Err(invalid("a region is a word such as eu-central-1"));
+            return Err(invalid("invalid value for `region`: expected a name such as eu-central-1"));
         }
         if let Some(endpoint) = &self.endpoint {
             let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
             let Some(url) = url else {
-                return Err(invalid("an endpoint is an address such as http://localhost:8000"));
+                return Err(invalid("invalid value for `endpoint`: expected an address such as http://localhost:8000"));
             };
             if endpoint.contains('@') {
-                return Err(no_credentials("an endpoint"));
+                return Err(no_credentials("the endpoint"));
             }
             if url.query().is_some() || url.fragment().is_some() {
-                return Err(invalid("an endpoint has neither '?' nor '#'"));
+                return Err(invalid("invalid value for `endpoint`: expected an address without '?' and '#'"));
             }
         }
         if let Some(namespace) = &self.namespace
@@ -65,7 +65,7 @@ impl DynamoConfig {
                 || namespace.contains(SEPARATOR))
         {
             return Err(invalid(format!(
-                "a namespace has 1 to {MAX_NAMESPACE_BYTES} bytes and no {SEPARATOR:?}, this is {namespace:?}"
+                "invalid namespace {namespace:?}: expected 1 to {MAX_NAMESPACE_BYTES} bytes without {SEPARATOR:?}"
             )));
         }
         Ok(())
@@ -76,40 +76,40 @@ impl DynamoConfig {
         for (name, own) in [(key, Self::DEFAULT_KEY_ATTRIBUTE), (ttl, Self::DEFAULT_TTL_ATTRIBUTE)] {
             if name.is_empty() || name.len() > MAX_ATTRIBUTE_BYTES {
                 return Err(invalid(format!(
-                    "the name of an attribute has 1 to {MAX_ATTRIBUTE_BYTES} bytes"
+                    "invalid attribute name: expected 1 to {MAX_ATTRIBUTE_BYTES} bytes"
                 )));
             }
             if name.starts_with(RESERVED) && name != own {
                 return Err(invalid(format!(
-                    "the attribute {name:?} is the driver's; choose a name that does not begin with {RESERVED:?}"
+                    "the attribute {name:?} is reserved for the driver; choose a name that does not begin with {RESERVED:?}"
                 )));
             }
         }
         if key == ttl {
-            return Err(invalid("the key attribute and the TTL attribute are two; name them differently"));
+            return Err(invalid("the key attribute and the TTL attribute have the same name; name them differently"));
         }
         Ok(())
     }
 
     fn check_times(&self) -> Result<()> {
         if [self.timeout, self.attempt_timeout, self.connect_timeout].iter().min() < Some(&MIN_TIMEOUT) {
-            return Err(invalid("a timeout is at least 1 ms"));
+            return Err(invalid("invalid timeout: expected at least 1 ms"));
         }
-        // No instant lies so far away that it cannot be expressed.
+        // The limit keeps every computed instant representable.
         if [self.timeout, self.connect_timeout, self.max_backoff].iter().max() > Some(&MAX_TIMEOUT) {
-            return Err(invalid("a timeout and a backoff are at most a day"));
+            return Err(invalid("invalid timeout or backoff: expected at most a day"));
         }
         if self.attempt_timeout > self.timeout {
             return Err(invalid(format!(
-                "attempt_timeout is at most as long as timeout, which is {}",
+                "invalid value for `attempt_timeout`: expected at most {}, the value of `timeout`",
                 humantime::format_duration(self.timeout)
             )));
         }
         if self.backoff > self.max_backoff {
-            return Err(invalid("the first backoff is at most as long as the longest, max_backoff"));
+            return Err(invalid("invalid value for `backoff`: expected at most the value of `max_backoff`"));
         }
         if self.grace > MAX_GRACE {
-            return Err(invalid("grace is at most 366 days"));
+            return Err(invalid("invalid value for `grace`: expected at most 366 days"));
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ fn within(what: &str, bounds: std::ops::RangeInclusive<u64>, value: u64) -> Resu
     if bounds.contains(&value) {
         return Ok(());
     }
-    Err(invalid(format!("{what} is {} to {}, this is {value}", bounds.start(), bounds.end())))
+    Err(invalid(format!("invalid value `{value}` for `{what}`: expected {} to {}", bounds.start(), bounds.end())))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The SDK's client: built when it is first needed, with the SDK's own retries off.
+//! The SDK's client: built on first use, with the SDK's retries disabled.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,19 +18,19 @@ use crate::config::{DynamoConfig, invalid};
 use crate::error::{Cause, says};
 use crate::own_answer::OwnAnswers;
 
-/// How long the AWS chain may look for a region and for credentials: at its end it asks an address that answers
-/// on Amazon's machines alone.
+/// The time limit for the AWS chain to find a region and credentials. Its last step queries an address that
+/// only responds on Amazon's machines.
 const CHAIN_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a connection is kept that nobody uses: shorter than a server does, because a write that goes out while the
-/// server closes the connection is one whose fate is unknown. DynamoDB Local closes after 30 s.
+/// The time after which an idle connection is closed. It is shorter than the server's, because a write that
+/// is sent while the server closes the connection has an unknown outcome. DynamoDB Local closes after 30 s.
 const IDLE_AT_MOST: Duration = Duration::from_secs(20);
 
-/// What helps.
-const SET: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for DynamoDB Local to any letters), name a profile \
-                   by AWS_PROFILE, or give the machine a role";
+/// The advice in errors about credentials.
+const SET: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any letters for DynamoDB Local), name a profile \
+                   with AWS_PROFILE, or give the machine a role";
 
-/// A client, or what it is made of when it is first asked for.
+/// A client that is built on first use.
 pub(crate) struct LazyClient(OnceCell<Client>);
 
 impl LazyClient {
@@ -38,30 +38,30 @@ impl LazyClient {
         Self(OnceCell::const_new())
     }
 
-    /// A copy of the program's client: its connections, credentials, region and endpoint, but no retries, which
-    /// would send a write twice, and the configuration's time limits.
+    /// Creates a copy of the program's client. It keeps connections, credentials, region and endpoint. It
+    /// never retries, which would send a write twice, and uses the configuration's timeouts.
     pub(crate) fn given(client: &Client, config: &DynamoConfig) -> Self {
         let own = own(client.config().to_builder(), config);
         Self(OnceCell::new_with(Some(own)))
     }
 
-    /// Returns the client. What failed is tried again the next time.
+    /// Returns the client, and builds it first if necessary. After a failure the next call tries again.
     ///
     /// # Errors
-    /// `InvalidConfig` outside of a runtime: timers and connections would panic there.
+    /// `InvalidConfig` outside a runtime, because timers and connections would panic there.
     pub(crate) async fn get(&self, config: &DynamoConfig) -> Result<&Client> {
         if Handle::try_current().is_err() {
             return Err(invalid(
-                "there is no tokio runtime here, and connections and time limits need one; call this from within a runtime",
+                "no tokio runtime is running, and connections and timeouts need one; call this from within a runtime",
             ));
         }
-        // In a box of its own: what runs once would else make every request's future twice as large.
+        // Boxed, because code that runs once would otherwise double the size of every request's future.
         self.0.get_or_try_init(|| Box::pin(build(config))).await
     }
 }
 
 impl fmt::Debug for LazyClient {
-    /// Without the client, which would print all of its settings.
+    /// Omits the client, which would print all of its settings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LazyClient").field("built", &self.0.initialized()).finish()
     }
@@ -83,12 +83,12 @@ fn own(builder: Builder, config: &DynamoConfig) -> Client {
     Client::from_conf(builder.interceptor(OwnAnswers).build())
 }
 
-/// Asks the AWS chain once, so that a machine without credentials is told so in words of ours.
+/// Queries the AWS chain once, so that missing credentials result in the driver's own error text.
 async fn load(config: &DynamoConfig) -> Result<SdkConfig> {
     let tls = Provider::Rustls(CryptoMode::Ring);
     let http = aws_smithy_http_client::Builder::new().pool_idle_timeout(IDLE_AT_MOST).tls_provider(tls);
     let http = http.build_https();
-    // Whatever else a newer version of behaviour would change is set here.
+    // All other settings that a newer behaviour version would change are set here.
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if let Some(region) = &config.region {
         loader = loader.region(Region::new(region.clone()));
@@ -99,7 +99,7 @@ async fn load(config: &DynamoConfig) -> Result<SdkConfig> {
     let loaded = loader.load().await;
     if loaded.region().is_none() {
         return Err(invalid(
-            "no region is known; write region=eu-central-1 in the URL, set AWS_REGION, or set it in the profile",
+            "no region is set; write region=eu-central-1 in the URL, set AWS_REGION, or set it in the profile",
         ));
     }
     match loaded.credentials_provider() {
@@ -109,21 +109,21 @@ async fn load(config: &DynamoConfig) -> Result<SdkConfig> {
     Ok(loaded)
 }
 
-/// What the failure of the AWS chain means. Nothing was sent to DynamoDB.
+/// Maps a failure of the AWS chain. Nothing was sent to DynamoDB.
 pub(crate) fn no_credentials(error: &CredentialsError) -> Error {
     let denied = |text: String| Error::new(ErrorKind::PermissionDenied, text).with_backend(crate::BACKEND);
-    // The instance is asked last: nobody before it had any.
+    // The instance is queried last, so no other source had credentials.
     let nobody = matches!(error, CredentialsError::CredentialsNotLoaded(_)) || says(error, "IMDS");
     match error {
         CredentialsError::InvalidConfiguration(_) => {
-            invalid("the AWS profile cannot be used; look at ~/.aws/config, ~/.aws/credentials and AWS_PROFILE")
+            invalid("the AWS profile is invalid; check ~/.aws/config, ~/.aws/credentials and AWS_PROFILE")
         }
         CredentialsError::ProviderTimedOut(_) => unavailable(),
         _ if nobody => invalid(format!(
-            "there are no AWS credentials, neither in the environment, in the profile, by web identity, from the \
-             container nor from the instance; {SET}"
+            "no AWS credentials found in the environment, the profile, web identity, the container or the \
+             instance; {SET}"
         )),
-        _ => denied(format!("the AWS credentials could not be had; log in again if they have ended, or {SET}")),
+        _ => denied(format!("the AWS credentials could not be loaded; log in again if they have expired, or {SET}")),
     }
     .with_source(Cause::new(error))
 }
@@ -132,7 +132,7 @@ fn unavailable() -> Error {
     Error::new(
         ErrorKind::Unavailable,
         format!(
-            "the AWS credentials were not there within {} s; try again later, or {SET}",
+            "no AWS credentials were loaded within {} s; try again later, or {SET}",
             CHAIN_WITHIN.as_secs()
         ),
     )
@@ -160,7 +160,7 @@ mod tests {
             let error = no_credentials(&error);
             assert_eq!(error.kind(), kind);
             assert!(error.to_string().contains(word), "{error}");
-            // Whoever answered may have said what is secret, and the SDK keeps that.
+            // The response may contain a secret, and the SDK keeps it.
             let source = std::error::Error::source(&error).unwrap();
             assert!(!format!("{source:?}").contains("Error"), "{source:?}");
         }

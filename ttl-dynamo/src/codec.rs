@@ -125,8 +125,9 @@ fn instant(item: &Item, name: &str) -> Result<Deadline> {
     }
 }
 
-/// The instant that a number of milliseconds is. Any number is one, because conditions compare any: a fraction lasts
-/// until the next whole millisecond, what lies before 1970 has passed, and what is beyond all clocks is the last instant.
+/// The instant that a number of milliseconds is. Any number is one, because conditions compare any: a
+/// fraction lasts until the next whole millisecond, what lies before 1970 has passed, and what is beyond all
+/// clocks is the last instant.
 fn instant_of(millis: &str) -> Option<Deadline> {
     if let Ok(whole) = millis.parse() {
         return Some(Deadline::from_epoch_millis(whole));
@@ -136,8 +137,8 @@ fn instant_of(millis: &str) -> Option<Deadline> {
     Some(Deadline::from_epoch_millis((millis.ceil() as u64).min(u64::MAX - 1)))
 }
 
-/// The header of the item that a write was applied to, if it was live. The condition of the write has been checked
-/// already: what is damaged beyond that makes no error of a write that was applied.
+/// The header of the item that a write was applied to, if it was live. The condition of the write has been
+/// checked already: what is damaged beyond that makes no error of a write that was applied.
 pub(crate) fn replaced(now: Now, item: Option<&Item>) -> Option<Header> {
     let item = item?;
     let (deadline, cap) = life(item).ok()?;

@@ -1,4 +1,4 @@
-//! What DynamoDB's words, or its silence, mean as an error of ours.
+//! Maps responses of DynamoDB, and missing responses, to errors.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -13,31 +13,31 @@ use crate::config::DynamoConfig;
 use crate::no_answer::not_answered;
 use crate::own_answer::NotOwn;
 
-/// A request that did not work.
+/// A failed request.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What it means if nothing was applied.
+    /// The error if nothing was applied.
     pub(crate) error: Error,
-    /// It may have been executed all the same.
+    /// Whether the request may have been executed.
     pub(crate) maybe: bool,
-    /// Another attempt may work.
+    /// Whether a retry may succeed.
     pub(crate) again: bool,
-    /// DynamoDB does not take a request of this form.
+    /// Whether DynamoDB rejects this form of request.
     pub(crate) invalid: bool,
 }
 
 impl Failure {
-    /// Not executed, and another attempt would not be either.
+    /// Creates a failure that was not executed and must not be retried.
     pub(crate) fn never(error: Error) -> Self {
         Self { error, maybe: false, again: false, invalid: false }
     }
 
-    /// Refused unexecuted, for now.
+    /// Creates a failure that was rejected without being executed, and may be retried.
     pub(crate) fn for_now(error: Error) -> Self {
         Self { error, maybe: false, again: true, invalid: false }
     }
 
-    /// Perhaps executed.
+    /// Creates a failure that may have been executed.
     fn maybe(error: Error) -> Self {
         Self { error, maybe: true, again: true, invalid: false }
     }
@@ -47,7 +47,7 @@ pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Err
     Error::new(kind, message).with_backend(BACKEND)
 }
 
-/// A write whose fate is not known.
+/// Returns the error for a write with an unknown outcome.
 pub(crate) fn unknown(failed: &Error) -> Error {
     let text = format!("{}; the write may have been applied, read before deciding", failed.message());
     let error = new(ErrorKind::OutcomeUnknown, text);
@@ -57,32 +57,32 @@ pub(crate) fn unknown(failed: &Error) -> Error {
     }
 }
 
-/// A write that was applied, and whose answer held what cannot be had a second time.
+/// Returns the error for an applied write whose response contained data that cannot be read again.
 pub(crate) fn answer_lost(what: &str) -> Error {
     new(
         ErrorKind::OutcomeUnknown,
         format!(
-            "the write was applied, but its answer could not be had or read, and with it {what}; read before deciding"
+            "the write was applied, but its response with {what} was lost or cannot be read; read before deciding"
         ),
     )
 }
 
-/// Other writers were faster each time.
+/// Returns the error for too many conflicts.
 pub(crate) fn contention() -> Error {
-    new(ErrorKind::Contention, "other writers were faster each time; nothing was changed, try again")
+    new(ErrorKind::Contention, "every attempt conflicted with another write; nothing was changed, try again")
 }
 
-/// Something is stored under the key that no driver of ours wrote.
+/// Returns the error for an item that this driver did not write.
 pub(crate) fn not_ours() -> Error {
     new(
         ErrorKind::Corrupt,
-        "what is stored under this key was not written by this driver; look at the item in the table, or delete it",
+        "the item under this key was not written by this driver; check the item in the table, or delete it",
     )
 }
 
-/// What the failure of one request means; `action` is its name in IAM, such as `GetItem`.
+/// Classifies the failure of one request; `action` is its name in IAM, such as `GetItem`.
 ///
-/// Of what the server answered only code and message are kept: answers can hold what is stored.
+/// Keeps only the code and the message of the response: responses can contain stored values.
 pub(crate) fn failure<E>(error: &SdkError<E, HttpResponse>, action: &str, config: &DynamoConfig) -> Failure
 where
     E: ProvideErrorMetadata + StdError + 'static,
@@ -98,7 +98,7 @@ where
         SdkError::TimeoutError(_) => Failure::maybe(new(
             ErrorKind::Timeout,
             format!(
-                "no answer to {action} within {:?}; try again or allow more time (attempt_timeout)",
+                "no response to {action} within {:?}; try again or increase attempt_timeout",
                 config.attempt_timeout
             ),
         )),
@@ -107,7 +107,7 @@ where
             None => lost(action, None),
         },
         SdkError::ConstructionFailure(_) => {
-            let unmade = new(ErrorKind::Backend, format!("the request for {action} could not be made"));
+            let unmade = new(ErrorKind::Backend, format!("the request for {action} could not be built"));
             Failure::never(match error.source() {
                 Some(source) => unmade.with_source(Cause::new(source)),
                 None => unmade,
@@ -120,7 +120,7 @@ where
     }
 }
 
-/// DynamoDB refused, by an answer of its own.
+/// Classifies a rejection that comes from DynamoDB.
 fn answered(code: &str, message: &str, status: u16, action: &str, config: &DynamoConfig) -> Failure {
     let table = &config.table;
     if status >= 500 {
@@ -139,7 +139,7 @@ fn answered(code: &str, message: &str, status: u16, action: &str, config: &Dynam
         | "SlowDown" => Failure::for_now(new(
             ErrorKind::Unavailable,
             format!(
-                "{action} on the table {table:?} was throttled ({code}); nothing was done, try again later, give the table more capacity, or spread the load over more keys"
+                "{action} on the table {table:?} was throttled ({code}); nothing was changed, try again later, give the table more capacity, or spread the load over more keys"
             ),
         )),
         "TransactionConflictException" | "ReplicatedWriteConflictException" => Failure::for_now(new(
@@ -148,11 +148,11 @@ fn answered(code: &str, message: &str, status: u16, action: &str, config: &Dynam
         )),
         "ResourceNotFoundException" => Failure::never(missing_table(config)),
         "AccessDeniedException" | "AccessDenied" => denied(format!(
-            "these credentials may not do dynamodb:{action} on the table {table:?}; allow it in IAM ({})",
+            "these credentials lack the permission dynamodb:{action} on the table {table:?}; allow it in IAM ({})",
             one_line(message)
         )),
         "ExpiredTokenException" | "ExpiredToken" | "TokenRefreshRequired" => denied(format!(
-            "the AWS credentials have ended, so {action} on the table {table:?} was refused; log in again, or renew them"
+            "the AWS credentials have expired, so {action} on the table {table:?} was refused; log in again, or renew them"
         )),
         "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestExpired" | "RequestTimeTooSkewed"
             if message.contains("xpired")
@@ -160,7 +160,7 @@ fn answered(code: &str, message: &str, status: u16, action: &str, config: &Dynam
                 || message.contains("kew") =>
         {
             denied(format!(
-                "{action} on the table {table:?} was refused because this machine's clock is wrong; set it"
+                "{action} on the table {table:?} was refused because this machine's clock is wrong; correct the clock"
             ))
         }
         "UnrecognizedClientException"
@@ -179,16 +179,16 @@ fn answered(code: &str, message: &str, status: u16, action: &str, config: &Dynam
         )),
         "ValidationException" if is_too_large(message) => Failure::never(new(
             ErrorKind::TooLarge,
-            "the item would have more than DynamoDB's 409600 bytes, names included; nothing was changed",
+            "the item would exceed DynamoDB's limit of 409600 bytes, names included; nothing was changed",
         )),
         "RequestEntityTooLargeException" | "RequestTooLargeException" => Failure::never(new(
             ErrorKind::TooLarge,
-            "the request is larger than DynamoDB takes; nothing was changed",
+            "the request is larger than DynamoDB accepts; nothing was changed",
         )),
         "ValidationException" if message.contains("does not match the schema") => Failure::never(new(
             ErrorKind::InvalidConfig,
             format!(
-                "the table {table:?} has another key than the text {:?}; name its key (key_attribute), or use a table made by ensure_table",
+                "the partition key of the table {table:?} is not the string {:?}; set key_attribute, or use a table created by ensure_table",
                 config.key_attribute
             ),
         )),
@@ -209,13 +209,13 @@ fn answered(code: &str, message: &str, status: u16, action: &str, config: &Dynam
     }
 }
 
-/// Something answered that is not DynamoDB, or DynamoDB did and the answer was damaged. Whoever answered may have handed
-/// the request on before.
+/// Classifies a response that does not come from DynamoDB, or that was damaged. The sender may have forwarded
+/// the request before.
 fn not_own(why: Option<&NotOwn>, status: u16, action: &str) -> Failure {
     let error = new(
         ErrorKind::Unavailable,
         format!(
-            "the answer to {action} (status {status}) is not one of DynamoDB; check the endpoint, and any proxy or gateway in between"
+            "the response to {action} (status {status}) does not come from DynamoDB; check the endpoint, and any proxy or gateway in between"
         ),
     );
     Failure::maybe(match why {
@@ -227,7 +227,7 @@ fn not_own(why: Option<&NotOwn>, status: u16, action: &str) -> Failure {
 fn broken(code: &str, action: &str) -> Failure {
     Failure::maybe(new(
         ErrorKind::Unavailable,
-        format!("DynamoDB could not do {action} ({code}); try again later",),
+        format!("DynamoDB could not execute {action} ({code}); try again later",),
     ))
 }
 
@@ -235,19 +235,19 @@ fn is_too_large(message: &str) -> bool {
     message.contains("exceeded the maximum allowed size") || message.contains("maximum item size")
 }
 
-/// There is no such table.
+/// Returns the error for a missing table.
 pub(crate) fn missing_table(config: &DynamoConfig) -> Error {
     new(
         ErrorKind::InvalidConfig,
         format!(
-            "there is no table {:?} {}, or it is still being made; check name and region, or make it by ensure_table (table=ensure in the URL)",
+            "the table {:?} {} does not exist or is still being created; check name and region, or create it with ensure_table (table=ensure in the URL)",
             config.table,
             place(config)
         ),
     )
 }
 
-/// Where DynamoDB is. An endpoint with credentials in it was refused before.
+/// Returns the location of DynamoDB for error texts. An endpoint with credentials was rejected before.
 pub(crate) fn place(config: &DynamoConfig) -> String {
     match (&config.endpoint, &config.region) {
         (Some(endpoint), _) => format!("at {endpoint}"),
@@ -260,11 +260,11 @@ pub(crate) fn lost(action: &str, why: Option<&str>) -> Failure {
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     Failure::maybe(new(
         ErrorKind::Unavailable,
-        format!("the connection broke before the answer to {action} came{why}; try again later"),
+        format!("the connection broke before the response to {action}{why}; try again later"),
     ))
 }
 
-/// An error and what caused it.
+/// Returns an error and its sources.
 pub(crate) fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
@@ -276,22 +276,22 @@ pub(crate) fn chain<'a>(
     })
 }
 
-/// The first error of this type in the chain.
+/// Returns the first error of this type in the chain.
 pub(crate) fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     chain(error).find_map(|error| error.downcast_ref())
 }
 
-/// Whether an error in the chain has these words, where its type is not to be had.
+/// Returns whether an error in the chain contains these words, for errors whose type is not accessible.
 pub(crate) fn says(error: &(dyn StdError + 'static), words: &str) -> bool {
     chain(error).any(|error| error.to_string().contains(words))
 }
 
-/// The server's words in one line.
+/// Returns the server's message in one line.
 pub(crate) fn one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Why, in words: the SDK's own errors cannot be kept, because some hold what is stored.
+/// The cause as text. The SDK's errors cannot be kept, because some contain stored values.
 #[derive(Debug)]
 pub(crate) struct Cause(String);
 
@@ -320,7 +320,7 @@ mod tests {
         DynamoConfig::new("sessions").with_region("eu-central-1")
     }
 
-    /// Kind, perhaps executed, another attempt may work.
+    /// Kind, whether it may have been executed, whether a retry may succeed.
     type Meaning = (ErrorKind, bool, bool);
 
     const NEVER: fn(ErrorKind) -> Meaning = |kind| (kind, false, false);
@@ -342,7 +342,7 @@ mod tests {
             ("ReplicatedWriteConflictException", "", 400, LATER(Contention), "another write"),
             ("ResourceNotFoundException", "", 400, NEVER(InvalidConfig), "eu-central-1"),
             ("AccessDeniedException", "User: x", 400, NEVER(PermissionDenied), "dynamodb:UpdateItem"),
-            ("ExpiredTokenException", "", 400, NEVER(PermissionDenied), "have ended"),
+            ("ExpiredTokenException", "", 400, NEVER(PermissionDenied), "have expired"),
             ("UnrecognizedClientException", "", 400, NEVER(PermissionDenied), "not accepted"),
             ("InvalidSignatureException", "", 403, NEVER(PermissionDenied), "not accepted"),
             ("InvalidSignatureException", "Signature expired: 1", 403, NEVER(PermissionDenied), "clock"),

@@ -69,7 +69,8 @@ impl Expire<'_> {
         self.sent(self.store.write(self.key, retries, build).await)
     }
 
-    /// A request that decides as [`rules::expire`] for whatever it is applied to; none where nothing can change.
+    /// A request that decides as [`rules::expire`] for whatever it is applied to; none where nothing can
+    /// change.
     fn first_request(&self, now: Now) -> Result<Option<Write>> {
         let live = |write: Write| write.demand_live(now, self.options.if_version.as_ref());
         let asked = match self.change {

@@ -13,7 +13,8 @@ const LIVE: &str = "attribute_type(#v, :text) AND (attribute_not_exists(#d) OR #
 /// The same of a certain version.
 const LIVE_VERSION: &str =
     "#v = :seen AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
-/// A value that can be handed out: bytes, or a map of fields. What is within the fields is seen only when they are here.
+/// A value that can be handed out: bytes, or a map of fields. What is within the fields is seen only when
+/// they are here.
 const READABLE: &str = "attribute_type(#b, :bytes) OR attribute_type(#f, :map)";
 /// The type of what is named `:text` in a condition.
 const TEXT: &str = "S";

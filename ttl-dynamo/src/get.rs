@@ -77,8 +77,8 @@ impl Inner {
         answer(hit, item, options)
     }
 
-    /// Reads an item and says when it is to be judged: after the answer came, so that a slow one shows nothing that has
-    /// ended. What ended meanwhile may have been prolonged in time, and is read again.
+    /// Reads an item and says when it is to be judged: after the answer came, so that a slow one shows
+    /// nothing that has ended. What ended meanwhile may have been prolonged in time, and is read again.
     async fn look_at(
         &self,
         key: &Key,
@@ -167,7 +167,8 @@ impl Inner {
         }))
     }
 
-    /// Moves the deadline of a live entry, if that is due; never of another version than the one that was read (R6).
+    /// Moves the deadline of a live entry, if that is due; never of another version than the one that was
+    /// read (R6).
     fn refresh(&self, now: Now, refresh: &Refresh, seen: Option<&Version>, options: &GetOptions) -> Write {
         let write = self.set_deadline(Write::update(), now, ttl_core::Deadline::after(now, refresh.ttl));
         let write = write.demand_live(now, seen);

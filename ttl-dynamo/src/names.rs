@@ -21,8 +21,9 @@ pub(crate) const VALUE: &str = "ttl:value";
 /// A record's fields.
 pub(crate) const FIELDS: &str = "ttl:fields";
 
-/// The names in one table. In expressions `#k` is the key, `#d` the deadline, `#e` the epoch, `#m` the cap, `#v` the
-/// version, `#c` the creation, `#b` a blob's bytes, `#f` a record's fields, and `#` with a number is a field.
+/// The names in one table. In expressions `#k` is the key, `#d` the deadline, `#e` the epoch, `#m` the cap,
+/// `#v` the version, `#c` the creation, `#b` a blob's bytes, `#f` a record's fields, and `#` with a number is
+/// a field.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
     pub(crate) key: String,

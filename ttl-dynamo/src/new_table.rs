@@ -1,11 +1,12 @@
-//! What a table is like that the driver makes.
+//! The properties of a table that the driver creates.
 
 use ttl_core::Result;
 
 use crate::config::invalid;
 
-/// What [`DynamoStore::ensure_table`](crate::DynamoStore::ensure_table) makes of a table that is missing. It leaves
-/// a table that is there as it is, but for its TTL.
+/// The properties of a table that [`DynamoStore::ensure_table`](crate::DynamoStore::ensure_table) creates.
+///
+/// They do not affect an existing table.
 ///
 /// ```
 /// use ttl_dynamo::{Billing, DynamoConfig, NewTable};
@@ -26,61 +27,61 @@ pub struct NewTable {
     pub(crate) deletion_protection: bool,
 }
 
-/// How a table is paid for.
+/// The billing mode of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Billing {
-    /// By the request.
+    /// Billing per request.
     #[default]
     OnDemand,
-    /// By units that are there whether they are used or not, each at least 1: of reads of 4 KB a second, and of
-    /// writes of 1 KB a second.
+    /// Billing for provisioned units, used or not. Each number is at least 1.
     Provisioned {
-        /// Units of reads.
+        /// Read units, of 4 KB per second each.
         read_units: u32,
-        /// Units of writes.
+        /// Write units, of 1 KB per second each.
         write_units: u32,
     },
 }
 
-/// By whose key a table is encrypted at rest.
+/// The key that encrypts a table at rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encryption {
-    /// By a key of DynamoDB's own, at no charge.
+    /// A key that DynamoDB owns, at no charge.
     #[default]
     Owned,
-    /// By the account's key for DynamoDB that AWS manages.
+    /// The account's key for DynamoDB, managed by AWS.
     Managed,
-    /// By this key of the account: its id, ARN or alias.
+    /// A key of the account: its id, ARN or alias.
     Key(String),
 }
 
 impl NewTable {
-    /// Billed on demand, encrypted by DynamoDB's own key, without tags and without deletion protection.
+    /// Creates the default properties: billing on demand, encryption with DynamoDB's own key, no tags and no
+    /// deletion protection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Billed like this.
+    /// Sets the billing mode.
     pub const fn with_billing(mut self, billing: Billing) -> Self {
         self.billing = billing;
         self
     }
 
-    /// Encrypted by this key.
+    /// Sets the encryption key.
     pub fn with_encryption(mut self, encryption: Encryption) -> Self {
         self.encryption = encryption;
         self
     }
 
-    /// With one more tag.
+    /// Sets one more tag.
     pub fn with_tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.push((name.into(), value.into()));
         self
     }
 
-    /// Not to be deleted before the protection is taken off.
+    /// Sets deletion protection: the table cannot be deleted until the protection is removed.
     pub const fn with_deletion_protection(mut self) -> Self {
         self.deletion_protection = true;
         self
@@ -90,17 +91,17 @@ impl NewTable {
         if let Billing::Provisioned { read_units, write_units } = self.billing
             && (read_units == 0 || write_units == 0)
         {
-            return Err(invalid("provisioned capacity is at least one unit of reads and one of writes"));
+            return Err(invalid("invalid provisioned capacity: expected at least one read unit and one write unit"));
         }
         if matches!(&self.encryption, Encryption::Key(key) if key.is_empty()) {
-            return Err(invalid("the name of an encryption key is empty"));
+            return Err(invalid("invalid encryption key: expected an id, an ARN or an alias"));
         }
         let named = |(name, value): &(String, String)| {
             (1..=128).contains(&name.chars().count()) && value.chars().count() <= 256
         };
         if self.tags.len() > 50 || !self.tags.iter().all(named) {
             return Err(invalid(
-                "a table has at most 50 tags, with names of 1 to 128 characters and values of at most 256",
+                "invalid tags: expected at most 50, with names of 1 to 128 characters and values of at most 256",
             ));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What it means that no answer came: whether anything was sent, and why not.
+//! Classifies missing responses: whether the request was sent, and the reason if it was not.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -12,15 +12,15 @@ use ttl_core::ErrorKind;
 use crate::config::DynamoConfig;
 use crate::error::{Cause, Failure, chain, find, lost, new, one_line, place, says};
 
-/// What the silence means. What can only have happened before anything was sent is told from the rest.
+/// Classifies a missing response. Separates failures before the request was sent from all others.
 pub(crate) fn not_answered(error: &ConnectorError, action: &str, config: &DynamoConfig) -> Failure {
     if let Some(ended) = find::<CredentialsError>(error) {
         return no_credentials(ended, action, config);
     }
-    // An error of the caller's is none that is certainly unsent: hyper calls it so when the runtime ends that drives a
-    // connection, with the request on its way.
+    // A user error does not prove that nothing was sent: hyper reports one when the runtime of a connection
+    // ends while a request is in flight.
     let unsent = find::<HttpError>(error).is_some_and(HttpError::is_connect)
-        // An open connection is never refused, but it can become one to a host that cannot be reached.
+        // An open connection is never refused, but its host can become unreachable.
         || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     if !unsent {
         let lost = lost(action, interrupted(error));
@@ -29,7 +29,7 @@ pub(crate) fn not_answered(error: &ConnectorError, action: &str, config: &Dynamo
     unconnected(error, config)
 }
 
-/// No connection was made, so nothing was sent.
+/// Returns the failure for a missing connection. Nothing was sent.
 fn unconnected(error: &ConnectorError, config: &DynamoConfig) -> Failure {
     let source = Cause::new(error);
     if let Some(why) = tls_failure(error) {
@@ -37,13 +37,13 @@ fn unconnected(error: &ConnectorError, config: &DynamoConfig) -> Failure {
             new(
                 ErrorKind::InvalidConfig,
                 format!(
-                    "what answers {} does not speak TLS; write http:// in the endpoint, or name a port that does",
+                    "the server {} does not speak TLS; write http:// in the endpoint, or use a port that does",
                     place(config)
                 ),
             )
         } else {
             let text = format!(
-                "no TLS connection to DynamoDB {}: {why}; check the endpoint, and which certificates this machine trusts",
+                "no TLS connection to DynamoDB {}: {why}; check the endpoint, and the certificates that this machine trusts",
                 place(config)
             );
             new(ErrorKind::Unavailable, text).with_retryable(false)
@@ -58,42 +58,44 @@ fn unconnected(error: &ConnectorError, config: &DynamoConfig) -> Failure {
     Failure::for_now(new(ErrorKind::Unavailable, text).with_source(source))
 }
 
-/// Why no connection was made, in a few words of ours: those of the client's errors may be anybody's.
+/// Returns the reason for a missing connection in fixed words, because the client's error texts are
+/// arbitrary.
 fn why_unconnected(error: &ConnectorError, config: &DynamoConfig) -> Cow<'static, str> {
     if error.is_timeout() {
-        return format!("none was made within {:?} (connect_timeout)", config.connects_within()).into();
+        return format!("not established within {:?} (connect_timeout)", config.connects_within()).into();
     }
     if says(error, "dns error") || says(error, "failed to lookup address") {
-        return "the name of the host does not resolve".into();
+        return "the host name does not resolve".into();
     }
     match io_kind(error) {
         Some(io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe) => {
             "it was closed at once, as by a port that expects another protocol".into()
         }
         Some(kind) if kind != io::ErrorKind::Other => kind.to_string().into(),
-        _ => "the HTTP client made none".into(),
+        _ => "the HTTP client failed to connect".into(),
     }
 }
 
-/// What became of a connection that stood, where that can be told.
+/// Returns the reason why an open connection broke, if it is known.
 fn interrupted(error: &ConnectorError) -> Option<&'static str> {
     if says(error, "invalid HTTP version parsed") {
         return Some(
-            "what answers does not speak HTTP; if the port expects TLS, write https:// in the endpoint",
+            "the server does not speak HTTP; if the port expects TLS, write https:// in the endpoint",
         );
     }
     match io_kind(error)? {
         io::ErrorKind::ConnectionReset => Some("connection reset"),
         io::ErrorKind::BrokenPipe => Some("broken pipe"),
-        io::ErrorKind::UnexpectedEof => Some("the answer ended too early"),
-        io::ErrorKind::TimedOut => Some("the network gave it up"),
+        io::ErrorKind::UnexpectedEof => Some("the response ended too early"),
+        io::ErrorKind::TimedOut => Some("the network timed out"),
         io::ErrorKind::HostUnreachable => Some("host unreachable"),
         io::ErrorKind::NetworkUnreachable => Some("network unreachable"),
         _ => None,
     }
 }
 
-/// What was wrong with what came instead of TLS, or with a certificate. An end of the connection is none of these.
+/// Returns the reason of a failed TLS handshake: no TLS, or a certificate. The end of a connection is a
+/// different failure.
 fn tls_failure(error: &ConnectorError) -> Option<String> {
     let why = chain(error).skip_while(|error| error.to_string() != "TLS handshake failed").nth(1)?;
     let ended = {
@@ -106,7 +108,7 @@ fn tls_failure(error: &ConnectorError) -> Option<String> {
     (!ended).then(|| one_line(&why.to_string()))
 }
 
-/// What the innermost error of the input and output says: the client wraps it in others, which say less.
+/// Returns the kind of the innermost I/O error. The client wraps it in less specific errors.
 fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     let mut io: &io::Error = chain(error).filter_map(|error| error.downcast_ref()).last()?;
     while let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref()) {
@@ -115,14 +117,14 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     Some(io.kind())
 }
 
-/// The credentials ended while the store was at work. Nothing was sent.
+/// Returns the failure for credentials that expired while the store was in use. Nothing was sent.
 fn no_credentials(error: &CredentialsError, action: &str, config: &DynamoConfig) -> Failure {
     if matches!(error, CredentialsError::ProviderTimedOut(_)) {
-        let late = new(ErrorKind::Unavailable, "the AWS credentials did not come in time; try again later");
+        let late = new(ErrorKind::Unavailable, "the AWS credentials did not arrive in time; try again later");
         return Failure::for_now(late.with_source(Cause::new(error)));
     }
     let text = format!(
-        "there are no AWS credentials for {action} on the table {:?}, or they have ended and could not be had anew; log in again",
+        "the AWS credentials for {action} on the table {:?} are missing, or have expired and could not be renewed; log in again",
         config.table
     );
     Failure::never(new(ErrorKind::PermissionDenied, text).with_source(Cause::new(error)))
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
     use crate::error::failure;
 
-    /// Kind, perhaps executed, another attempt may work; and the text.
+    /// Kind, whether it may have been executed, whether a retry may succeed; and the text.
     fn meaning(error: ConnectorError) -> ((ErrorKind, bool, bool), String) {
         let config = DynamoConfig::new("sessions").with_region("eu-central-1");
         let error = SdkError::<UpdateItemError, HttpResponse>::dispatch_failure(error);
@@ -186,7 +188,7 @@ mod tests {
                 io(io::ErrorKind::ConnectionRefused),
                 "no connection to DynamoDB in eu-central-1: connection refused",
             ),
-            (io(io::ErrorKind::ConnectionReset), "the answer to UpdateItem came (connection reset)"),
+            (io(io::ErrorKind::ConnectionReset), "the response to UpdateItem (connection reset)"),
             (io(io::ErrorKind::UnexpectedEof), "ended too early"),
             (ConnectorError::other("invalid HTTP version parsed".into(), None), "https://"),
         ] {

@@ -1,4 +1,5 @@
-//! Tells an answer of DynamoDB from one of a proxy, a gateway or a login page between the program and DynamoDB.
+//! Tells an answer of DynamoDB from one of a proxy, a gateway or a login page between the program and
+//! DynamoDB.
 
 use std::fmt;
 
@@ -13,8 +14,8 @@ const MEDIA_TYPE: &str = "application/x-amz-json-1.0";
 
 /// Makes an error of each answer that is not DynamoDB's own.
 ///
-/// The SDK reads an empty body as `{}`, which is what a missing item and a write that was applied look like, and takes any
-/// status for a refusal.
+/// The SDK reads an empty body as `{}`, which is what a missing item and a write that was applied look like,
+/// and takes any status for a refusal.
 #[derive(Debug)]
 pub(crate) struct OwnAnswers;
 

@@ -1,4 +1,5 @@
-//! Patch: one update expression, or a change made here and written if the version is still the one that was read.
+//! Patch: one update expression, or a change made here and written if the version is still the one that was
+//! read.
 
 use std::time::SystemTime;
 
@@ -215,8 +216,8 @@ impl Patching<'_> {
         self.outcome(false, deadline, created_at, &record, effects, true).map(Outcome::Applied)
     }
 
-    /// The outcome of one request whose answer was lost and that was found to be applied, by one of the attempts that were
-    /// sent at these times.
+    /// The outcome of one request whose answer was lost and that was found to be applied, by one of the
+    /// attempts that were sent at these times.
     fn own(&self, sent: &[Now], form: Form, mut item: Item) -> Result<Outcome<PatchResult>> {
         if self.operations.iter().any(|operation| matches!(operation.change, Change::PopFront)) {
             return Err(answer_lost("what was taken out"));

@@ -11,15 +11,15 @@ use crate::expression::Write;
 use crate::size;
 use crate::store::Inner;
 
-/// DynamoDB takes expressions of up to 4096 bytes with up to 300 operators. What comes from elsewhere (life, version,
-/// deadline) is within what is left.
+/// DynamoDB takes expressions of up to 4096 bytes with up to 300 operators. What comes from elsewhere (life,
+/// version, deadline) is within what is left.
 const MAX_TEXT_BYTES: usize = 3_600;
 const MAX_OPERATORS: usize = 260;
-/// Larger values are added to the record here before it is written. Smaller ones can make it larger than declared only
-/// where its text is longer than what DynamoDB stores, and DynamoDB limits that.
+/// Larger values are added to the record here before it is written. Smaller ones can make it larger than
+/// declared only where its text is longer than what DynamoDB stores, and DynamoDB limits that.
 const MAX_VALUE_BYTES: usize = 64 * 1024;
-/// Fractions are added here to numbers of at most this size, and have themselves at most so many decimals: the sum has
-/// no more digits than DynamoDB keeps.
+/// Fractions are added here to numbers of at most this size, and have themselves at most so many decimals:
+/// the sum has no more digits than DynamoDB keeps.
 const MAX_WHOLE: i64 = 1_000_000_000_000_000;
 const MIN_FRACTION: f64 = 1e-6;
 
@@ -36,8 +36,8 @@ struct Fields {
     value_bytes: usize,
 }
 
-/// A patch's operations as one request, if they fit into one: each field once, and nothing that needs to be read
-/// before.
+/// A patch's operations as one request, if they fit into one: each field once, and nothing that needs to be
+/// read before.
 #[derive(Debug)]
 pub(crate) struct OneRequest(Fields);
 
@@ -152,8 +152,8 @@ impl Fields {
             Change::Increment(by) => {
                 self.increment(number, &path, by, summands(by)?, true);
             }
-            // The server's decimal sum of an integer is not within the bounds unless that of the rules is. Of two
-            // fractions the sums may differ, and so lie on either side of a bound.
+            // The server's decimal sum of an integer is not within the bounds unless that of the rules is. Of
+            // two fractions the sums may differ, and so lie on either side of a bound.
             Change::IncrementWithin { by, bounds } => {
                 let whole = i128::from(by.as_i64()?);
                 let (low, high) = summands(by)?;
@@ -208,8 +208,8 @@ impl Fields {
     }
 }
 
-/// Between which numbers a field may be so that the server's sum is that of the rules; `None` for amounts that are only
-/// added here.
+/// Between which numbers a field may be so that the server's sum is that of the rules; `None` for amounts
+/// that are only added here.
 fn summands(by: &Number) -> Option<(i128, i128)> {
     if let Some(by) = by.as_i64() {
         let by = i128::from(by);

@@ -147,8 +147,8 @@ impl Put<'_> {
         Ok(Outcome::Refused(Some(meta.with_previous(self.previous(now, header, item)?))))
     }
 
-    /// The outcome of a write whose answer was lost and that was found to be applied, by one of the attempts that were
-    /// sent at these times.
+    /// The outcome of a write whose answer was lost and that was found to be applied, by one of the attempts
+    /// that were sent at these times.
     fn own(
         &self,
         sent: &[Now],

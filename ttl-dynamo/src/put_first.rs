@@ -98,7 +98,8 @@ impl Put<'_> {
             .set_value("#d = if_not_exists(#d, :d)", ":d", codec::deadline_attribute(missing))
             .set_value("#e = if_not_exists(#e, :e)", ":e", self.store.epoch(now, missing));
         if creates && !asked.is_never() {
-            // A persistent entry would get the deadline of a new one, and one without the table's TTL its collection.
+            // A persistent entry would get the deadline of a new one, and one without the table's TTL its
+            // collection.
             let both = "attribute_not_exists(#k) OR (attribute_exists(#d) AND attribute_exists(#e))";
             return (write.demand(both), Elsewhere::Nothing);
         }

@@ -27,7 +27,8 @@ enum Place {
     End,
 }
 
-/// What one request found: live entries and unreadable ones with their stored keys, and where the segment goes on.
+/// What one request found: live entries and unreadable ones with their stored keys, and where the segment
+/// goes on.
 struct Step {
     found: Vec<(String, PageItem)>,
     next: Place,

@@ -172,8 +172,8 @@ impl Inner {
         self.client.get(&self.config).await.map(|_| ())
     }
 
-    /// Sends a write until it is executed. It is built anew for each attempt, with the time of that attempt, and sent
-    /// again only if it was certainly not executed.
+    /// Sends a write until it is executed. It is built anew for each attempt, with the time of that attempt,
+    /// and sent again only if it was certainly not executed.
     pub(crate) async fn write(
         &self,
         key: &Key,
@@ -193,8 +193,8 @@ impl Inner {
         }
     }
 
-    /// Sends a write whose condition names a version that was seen and that it replaces by this token: it cannot apply
-    /// twice, so it is also sent again when its answer was lost.
+    /// Sends a write whose condition names a version that was seen and that it replaces by this token: it
+    /// cannot apply twice, so it is also sent again when its answer was lost.
     pub(crate) async fn write_pinned(
         &self,
         key: &Key,
@@ -292,8 +292,8 @@ pub(crate) struct Written {
     pub(crate) certain: bool,
 }
 
-/// The deadline that the write left whose item this is. Another operation may have moved it since: then it is known only if
-/// all attempts that may have been applied wrote the same one.
+/// The deadline that the write left whose item this is. Another operation may have moved it since: then it is
+/// known only if all attempts that may have been applied wrote the same one.
 pub(crate) fn deadline_of(written: &[Written], item: &Item) -> Result<Option<Deadline>> {
     let found = codec::header(item)?.ends();
     if written.iter().any(|written| written.deadline == found) {

@@ -1,4 +1,4 @@
-//! The shape of a table: what the driver needs, what is made, and what to say about one that does not fit.
+//! The shape of a table: its requirements, its creation, and the errors for a table that does not fit.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::CreateTableInput;
@@ -12,7 +12,7 @@ use ttl_core::{Error, ErrorKind, Result};
 use crate::config::{DynamoConfig, invalid};
 use crate::new_table::{Billing, Encryption};
 
-/// The request that makes the table.
+/// Returns the request that creates the table.
 pub(crate) fn new_table(config: &DynamoConfig) -> Result<CreateTableInputBuilder, BuildError> {
     let (new, key) = (&config.new_table, &config.key_attribute);
     let mut request = CreateTableInput::builder()
@@ -48,7 +48,7 @@ pub(crate) fn new_table(config: &DynamoConfig) -> Result<CreateTableInputBuilder
     Ok(request)
 }
 
-/// All that is not as the driver needs it, TTL aside.
+/// Returns all mismatches between the table and the driver's requirements, except TTL.
 pub(crate) fn misfits(table: &TableDescription, config: &DynamoConfig) -> Vec<String> {
     let mut wrong = Vec::new();
     let key = &config.key_attribute;
@@ -63,14 +63,14 @@ pub(crate) fn misfits(table: &TableDescription, config: &DynamoConfig) -> Vec<St
                 {
                     let kind = defined.attribute_type();
                     wrong.push(format!(
-                        "its partition key {name:?} is of type {kind}, and has to be a string (S)"
+                        "its partition key {name:?} is of type {kind}, and must be a string (S)"
                     ));
                 }
             }
             KeyType::Hash => wrong.push(format!(
-                "its partition key is {name:?} and not {key:?}; say key_attribute={name} if that is a string"
+                "its partition key is {name:?} and not {key:?}; set key_attribute={name} if that is a string"
             )),
-            _ => wrong.push(format!("it has the sort key {name:?}, and has to have none")),
+            _ => wrong.push(format!("it has the sort key {name:?}, and must have none")),
         }
     }
     wrong
@@ -79,18 +79,18 @@ pub(crate) fn misfits(table: &TableDescription, config: &DynamoConfig) -> Vec<St
 pub(crate) fn other_ttl_attribute(name: &str, config: &DynamoConfig) -> String {
     let own = &config.ttl_attribute;
     format!(
-        "its TTL goes by the attribute {name:?} and not by {own:?}; say ttl_attribute={name} if it is for this"
+        "its TTL attribute is {name:?} and not {own:?}; set ttl_attribute={name} to use that attribute"
     )
 }
 
 pub(crate) fn ttl_is_off(config: &DynamoConfig) -> String {
     let own = &config.ttl_attribute;
     format!(
-        "its TTL is off, so that nothing is collected; switch it on for the attribute {own:?}, or by ensure_table"
+        "its TTL is off, so expired entries are never deleted; enable it for the attribute {own:?}, or call ensure_table"
     )
 }
 
-/// Nothing, or an error of all of these.
+/// Returns an error that lists all mismatches, if there are any.
 pub(crate) fn fits(config: &DynamoConfig, wrong: &[String]) -> Result<()> {
     if wrong.is_empty() {
         return Ok(());
@@ -98,12 +98,12 @@ pub(crate) fn fits(config: &DynamoConfig, wrong: &[String]) -> Result<()> {
     Err(invalid(format!("the table {:?} does not fit: {}", config.table, wrong.join("; "))))
 }
 
-/// The table is there and takes no requests.
+/// Returns the error for a table that exists but is not active.
 pub(crate) fn not_ready(config: &DynamoConfig, status: Option<&TableStatus>) -> Error {
-    let status = status.map_or("in no known state", TableStatus::as_str);
+    let status = status.map_or("in an unknown state", TableStatus::as_str);
     Error::new(
         ErrorKind::Unavailable,
-        format!("the table {:?} is {status} and has to be ACTIVE; try again later", config.table),
+        format!("the table {:?} is {status}, and must be ACTIVE; try again later", config.table),
     )
 }
 

@@ -86,7 +86,8 @@ pub(crate) fn json_bytes(value: &Json) -> usize {
     }
 }
 
-/// A byte for every two significant digits, and one more; a negative number one more again. Bytes count as such.
+/// A byte for every two significant digits, and one more; a negative number one more again. Bytes count as
+/// such.
 fn number_bytes(number: &Number) -> usize {
     let digits = |mut integer: u64| {
         while integer != 0 && integer.is_multiple_of(10) {

@@ -1,4 +1,4 @@
-//! `DynamoStore`: the trait's methods.
+//! `DynamoStore`, and its implementation of `TtlStore`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::names::Names;
 use crate::size;
 use crate::unreadable::Unreadable;
 
-/// The clock of all stores without one of their own: within this process it never runs backwards.
+/// The clock of all stores without a configured clock. Within this process it never runs backwards.
 static CLOCK: SystemClock = SystemClock::new();
 
 /// A store in a DynamoDB table. Cloning is cheap; clones share the client.
@@ -31,36 +31,37 @@ pub(crate) struct Inner {
     pub(crate) config: DynamoConfig,
     pub(crate) client: LazyClient,
     pub(crate) names: Names,
-    /// What stands before every key.
+    /// The prefix of every stored key.
     pub(crate) prefix: String,
     pub(crate) capabilities: Capabilities,
     pub(crate) unreadable: Unreadable,
 }
 
 impl DynamoStore {
-    /// A store that builds its client when it is first used. Nothing is sent.
+    /// Creates a store that builds its client on first use. Sends nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`].
+    /// [`ErrorKind::InvalidConfig`] if the configuration is invalid.
     pub fn new(config: DynamoConfig) -> Result<Self> {
         Self::build(config, LazyClient::new())
     }
 
-    /// A store on a client that exists already. Nothing is sent.
+    /// Creates a store on an existing client. Sends nothing.
     ///
-    /// Region, endpoint, credentials and connections are the client's; retries and time limits are the configuration's.
+    /// Region, endpoint, credentials and connections come from the client; retries and timeouts come from the
+    /// configuration.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`].
+    /// [`ErrorKind::InvalidConfig`] if the configuration is invalid.
     pub fn with_client(client: &Client, config: DynamoConfig) -> Result<Self> {
         let client = LazyClient::given(client, &config);
         Self::build(config, client)
     }
 
-    /// The client that the store sends by, for what the store does not do: it never retries.
+    /// Returns the store's client, for requests that the store does not offer. The client never retries.
     ///
     /// # Errors
-    /// As the store's operations where there are no credentials, or no region is known.
+    /// The same as for the store's operations if there are no credentials or no region is known.
     pub async fn client(&self) -> Result<Client> {
         self.0.client.get(&self.0.config).await.cloned()
     }
@@ -85,19 +86,19 @@ impl fmt::Debug for DynamoStore {
 }
 
 impl Inner {
-    /// The time by the clock that decides.
+    /// Returns the time of the store's clock.
     pub(crate) fn time(&self) -> SystemTime {
         self.config.clock.as_ref().map_or_else(|| CLOCK.now(), |clock| clock.now())
     }
 
-    /// The whole second, for the table's TTL, from which on an entry may be collected: after its deadline and after
-    /// now, and a grace later.
+    /// Returns the value of the table's TTL attribute: the second from which DynamoDB may delete the entry.
+    /// It is a grace after the later of its deadline and now.
     pub(crate) fn epoch(&self, now: Now, deadline: Deadline) -> AttributeValue {
         let last = deadline.as_epoch_millis().max(now.as_epoch_millis());
         AttributeValue::N((last.div_ceil(1000) + self.config.grace.as_secs()).to_string())
     }
 
-    /// Sets the deadline, `:d`, and what the table's TTL goes by.
+    /// Sets the deadline, `:d`, and the table's TTL attribute.
     pub(crate) fn set_deadline(&self, write: Write, now: Now, deadline: Deadline) -> Write {
         write.set_value("#d = :d", ":d", codec::deadline_attribute(deadline)).set_value(
             "#e = :e",
@@ -107,7 +108,7 @@ impl Inner {
     }
 }
 
-/// Adds what was tried to an error.
+/// Adds the operation, the backend and the key to an error.
 pub(crate) fn tried<T>(result: Result<T>, operation: &'static str, key: &Key) -> Result<T> {
     result.map_err(|error| error.with_operation(operation).with_backend(crate::BACKEND).with_key(key))
 }

@@ -1,4 +1,4 @@
-//! The table: looked at, compared with what the driver needs, and made where it is missing.
+//! Checks the table against the driver's requirements, and creates it if it is missing.
 
 use std::time::Duration;
 
@@ -15,55 +15,56 @@ use crate::error::{failure, missing_table};
 use crate::shape::{fits, misfits, new_table, not_ready, other_ttl_attribute, ttl_is_off};
 use crate::store::{DynamoStore, Inner};
 
-/// How long a table may take to become active.
+/// The time limit for a table to become active.
 const ACTIVE_WITHIN: Duration = Duration::from_secs(180);
-/// How long one request about a table may take. Making one takes longer than writing an item.
+/// The timeout of one request about a table. Creating a table takes longer than writing an item.
 const REQUEST_WITHIN: Duration = Duration::from_secs(20);
-/// The waits between two looks at a table that is not ready.
+/// The first and the longest wait between two checks of a table that is not active yet.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
-/// What a table's TTL is like.
+/// The TTL setting of a table.
 #[derive(Debug, PartialEq)]
 enum TimeToLive {
-    /// On, by the attribute that the driver writes.
+    /// Enabled, with the attribute that the driver writes.
     Ours,
-    /// On, by this one.
+    /// Enabled, with this attribute.
     Other(String),
     Off,
 }
 
 impl DynamoStore {
-    /// A store on a table that was looked at, or made, as [`DynamoConfig::with_on_connect`] says.
+    /// Creates a store, and checks or creates its table according to [`DynamoConfig::with_on_connect`].
     ///
-    /// Unless it says otherwise that is one request, `DescribeTable`, made as often as any other. Without the right to
-    /// make it the store connects all the same, and the first operation tells.
+    /// By default this is one `DescribeTable` request, with the usual retries. Without the permission for it,
+    /// connecting succeeds, and the first operation reports a wrong table.
     ///
     /// # Errors
-    /// Looking at the table:
+    /// When checking the table:
     ///
-    /// | what is wrong | error |
+    /// | cause | error |
     /// |---|---|
-    /// | the configuration; no region; no credentials | [`ErrorKind::InvalidConfig`] |
-    /// | no such table (the text says how to make it), or one with another key | [`ErrorKind::InvalidConfig`] |
-    /// | the table is being made or deleted | [`ErrorKind::Unavailable`] |
+    /// | an invalid configuration; no region; no credentials | [`ErrorKind::InvalidConfig`] |
+    /// | no such table (the text says how to create it), or one with a different key | [`ErrorKind::InvalidConfig`] |
+    /// | the table is being created or deleted | [`ErrorKind::Unavailable`] |
     /// | a dead endpoint, a name that does not resolve | [`ErrorKind::Unavailable`], with the reason |
-    /// | an endpoint that is `https://` and does not speak TLS | [`ErrorKind::InvalidConfig`] |
-    /// | no answer in time | [`ErrorKind::Timeout`] |
-    /// | credentials that DynamoDB does not accept, or that have ended | [`ErrorKind::PermissionDenied`] |
+    /// | an `https://` endpoint that does not speak TLS | [`ErrorKind::InvalidConfig`] |
+    /// | no response in time | [`ErrorKind::Timeout`] |
+    /// | credentials that DynamoDB does not accept, or that have expired | [`ErrorKind::PermissionDenied`] |
     ///
-    /// Those of [`DynamoStore::check_table`] and [`DynamoStore::ensure_table`] where these are asked for. With
-    /// [`OnConnect::Lazy`] the configuration's alone.
+    /// With [`OnConnect::Check`] and [`OnConnect::Ensure`], also the errors of [`DynamoStore::check_table`]
+    /// and [`DynamoStore::ensure_table`]. With [`OnConnect::Lazy`], only those of the configuration.
     pub async fn connect(config: DynamoConfig) -> Result<Self> {
         let store = Self::new(config)?;
         store.prepare().await?;
         Ok(store)
     }
 
-    /// Does what [`DynamoConfig::with_on_connect`] says, for a store that was made on a client of the program's own.
+    /// Checks or creates the table according to [`DynamoConfig::with_on_connect`], for a store on the
+    /// program's own client.
     ///
     /// # Errors
-    /// Those of [`DynamoStore::connect`].
+    /// The same as [`DynamoStore::connect`].
     pub async fn prepare(&self) -> Result<()> {
         match self.0.config.on_connect {
             OnConnect::Look => {
@@ -76,29 +77,34 @@ impl DynamoStore {
         }
     }
 
-    /// Looks whether the table is there, active and as the driver needs it, with its TTL on, and changes nothing.
+    /// Checks that the table exists, is active, has the required key and has TTL enabled. Changes nothing.
     ///
-    /// Two requests: `DescribeTable` and `DescribeTimeToLive`.
+    /// This takes two requests: `DescribeTable` and `DescribeTimeToLive`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if it is not there (the text says how to make it) or not as it should be (the
-    /// text says all that does not fit); [`ErrorKind::Unavailable`] while it is being made or deleted;
-    /// [`ErrorKind::PermissionDenied`]; the backend's failures.
+    /// * [`ErrorKind::InvalidConfig`] if the table does not exist (the text says how to create it) or does
+    ///   not fit (the text lists all mismatches).
+    /// * [`ErrorKind::Unavailable`] while the table is being created or deleted.
+    /// * [`ErrorKind::PermissionDenied`] without the permissions for the two requests.
+    /// * The backend's failures.
     pub async fn check_table(&self) -> Result<()> {
         let checked = self.0.check_table().await;
         checked.map_err(|error| error.with_operation("check_table").with_backend(crate::BACKEND))
     }
 
-    /// Makes the table if it is not there, as [`DynamoConfig::with_new_table`] says, waits until it is active, at
-    /// most three minutes, and switches its TTL on if that is off. A table that is there keeps everything else.
+    /// Creates the table if it is missing, with the properties of [`DynamoConfig::with_new_table`].
     ///
-    /// It looks before it changes anything, so that on a table that fits it is two requests and needs no more
-    /// rights than [`DynamoStore::check_table`]. Many may call it at the same time. If somebody else changed the
-    /// table's TTL within the hour, DynamoDB refuses to switch it on: that is a warning in the log, because the store
-    /// works without, and nothing is collected until it is switched on.
+    /// Waits until the table is active, for at most three minutes, and enables its TTL if that is off.
+    /// Everything else of an existing table is left unchanged.
+    ///
+    /// It checks before it changes anything. On a table that fits it takes two requests and needs no more
+    /// permissions than [`DynamoStore::check_table`]. Concurrent calls are safe. If the table's TTL was
+    /// changed within the last hour, DynamoDB refuses to enable it. This only logs a warning, because the
+    /// store works without TTL; expired entries are not deleted until it is enabled.
     ///
     /// # Errors
-    /// As [`DynamoStore::check_table`]; [`ErrorKind::Timeout`] if the table is not active in time.
+    /// * The errors of [`DynamoStore::check_table`].
+    /// * [`ErrorKind::Timeout`] if the table is not active in time.
     pub async fn ensure_table(&self) -> Result<()> {
         let ensured = self.0.ensure_table().await;
         ensured.map_err(|error| error.with_operation("ensure_table").with_backend(crate::BACKEND))
@@ -106,7 +112,7 @@ impl DynamoStore {
 }
 
 impl Inner {
-    /// Looks at the table, if that is allowed.
+    /// Checks the table, if the credentials permit it.
     async fn look_at_table(&self) -> Result<()> {
         let client = self.client.get(&self.config).await?;
         let mut retries = self.retries();
@@ -120,7 +126,7 @@ impl Inner {
                 Err(error) if matches!(error.code(), Some("AccessDeniedException" | "AccessDenied")) => {
                     tracing::debug!(
                         table = self.config.table,
-                        "these credentials may not do dynamodb:DescribeTable, so the table was not looked at"
+                        "these credentials lack the permission dynamodb:DescribeTable, so the table was not checked"
                     );
                     return Ok(());
                 }
@@ -163,7 +169,7 @@ impl Inner {
         loop {
             let status = match self.describe(client).await? {
                 Some(table) => {
-                    // What is being deleted may come back in another shape.
+                    // A table that is being deleted may be created again in another shape.
                     if table.table_status != Some(TableStatus::Deleting) {
                         fits(&self.config, &misfits(&table, &self.config))?;
                     }
@@ -185,14 +191,15 @@ impl Inner {
         }
     }
 
-    /// Makes the table; `None` if somebody else is at it, or if it was refused for now.
+    /// Creates the table. Returns `None` if another caller is creating it, or if creation was rejected for
+    /// now.
     async fn create(&self, client: &Client, refused: &mut Option<Error>) -> Result<Option<TableStatus>> {
         let request = new_table(&self.config).map_err(unbuilt)?;
         match request.send_with(client).await {
             Ok(made) => Ok(made.table_description.and_then(|table| table.table_status)),
             Err(error) => match error.as_service_error() {
                 Some(refusal) if refusal.is_resource_in_use_exception() => Ok(None),
-                // Too many tables are being made at the moment, or there are too many: the time limit tells.
+                // Too many tables exist, or are being created. The caller retries within the time limit.
                 Some(refusal) if refusal.is_limit_exceeded_exception() => {
                     *refused = Some(failure(&error, "CreateTable", &self.config).error);
                     Ok(None)
@@ -220,7 +227,7 @@ impl Inner {
             let Err(error) = request.send().await else { return Ok(()) };
             match error.code() {
                 Some("ValidationException") => return self.warn_if_off(client).await,
-                // The table is changing, or many are.
+                // This table is changing, or too many tables are.
                 Some("ResourceInUseException" | "LimitExceededException") if Instant::now() < last => {}
                 _ => return Err(failure(&error, "UpdateTimeToLive", &self.config).error),
             }
@@ -228,7 +235,7 @@ impl Inner {
         }
     }
 
-    /// Somebody was faster, or TTL was changed less than an hour ago.
+    /// Handles a rejected TTL change: another caller was faster, or TTL was changed less than an hour ago.
     async fn warn_if_off(&self, client: &Client) -> Result<()> {
         match self.time_to_live(client).await? {
             TimeToLive::Ours => {}
@@ -237,8 +244,8 @@ impl Inner {
             }
             TimeToLive::Off => tracing::warn!(
                 table = self.config.table,
-                "DynamoDB does not switch the table's TTL on now, because it was changed within the hour; until it is \
-                 on, expired entries are not collected"
+                "DynamoDB cannot enable the table's TTL now, because it was changed within the last hour; until it is \
+                 enabled, expired entries are not deleted"
             ),
         }
         Ok(())
@@ -270,7 +277,7 @@ impl Inner {
     }
 }
 
-/// Requests about a table can be made twice, so that the SDK may try them again.
+/// Returns a client whose SDK retries are enabled: requests about a table can be sent twice.
 fn patient(client: &Client) -> Client {
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(REQUEST_WITHIN).build();
     let own = client.config().to_builder().retry_config(RetryConfig::standard()).timeout_config(timeouts);
@@ -283,5 +290,5 @@ async fn pause(wait: &mut Duration) {
 }
 
 fn unbuilt(error: aws_sdk_dynamodb::error::BuildError) -> Error {
-    invalid("the table cannot be described like this; look at its names").with_source(error)
+    invalid("invalid table definition; check its names").with_source(error)
 }

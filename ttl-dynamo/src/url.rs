@@ -8,16 +8,16 @@ use crate::config::{OnConnect, Reads, invalid, no_credentials};
 use crate::{BACKEND, DynamoConfig};
 
 impl DynamoConfig {
-    /// Reads a configuration from a URL: `dynamodb://TABLE`, and what else is to be said in its query.
+    /// Reads a configuration from a URL: `dynamodb://TABLE`, with options in its query.
     ///
     /// | option | example | meaning |
     /// |---|---|---|
     /// | `region` | `eu-central-1` | [`DynamoConfig::with_region`] |
     /// | `endpoint` | `http://localhost:8000` | [`DynamoConfig::with_endpoint`] |
     /// | `namespace` | `app` | [`DynamoConfig::with_namespace`] |
-    /// | `table` | `ensure`, `check`, `lazy` | [`DynamoConfig::with_on_connect`]: make what is missing, look at the TTL as well, or send nothing |
+    /// | `table` | `look`, `ensure`, `check`, `lazy` | [`DynamoConfig::with_on_connect`]: check the table, create missing parts, check the TTL as well, or send nothing |
     /// | `reads` | `consistent`, `eventual` | [`DynamoConfig::with_reads`] |
-    /// | `timeout` | `5s` | [`DynamoConfig::with_timeout`]: of an operation with all of its attempts |
+    /// | `timeout` | `5s` | [`DynamoConfig::with_timeout`]: the timeout of an operation with all of its attempts |
     /// | `attempt_timeout` | `1s`, `500ms` | [`DynamoConfig::with_attempt_timeout`] |
     /// | `connect_timeout` | `1s` | [`DynamoConfig::with_connect_timeout`] |
     /// | `attempts` | `4` | [`DynamoConfig::with_attempts`] |
@@ -29,8 +29,9 @@ impl DynamoConfig {
     /// | `cursor_secret` | 16 bytes or more | [`DynamoConfig::with_cursor_secret`] |
     /// | `key_attribute`, `ttl_attribute` | `id`, `expires` | [`DynamoConfig::with_key_attribute`], [`DynamoConfig::with_ttl_attribute`] |
     ///
-    /// In a value, `&`, `+`, `#` and `%` are percent-encoded. Credentials have no place in the URL: they come from
-    /// the AWS chain. A new table's capacity, encryption and tags are said by [`DynamoConfig::with_new_table`].
+    /// Percent-encode `&`, `+`, `#` and `%` in a value. The URL cannot contain credentials: they come from
+    /// the AWS chain. Capacity, encryption and tags of a new table are set with
+    /// [`DynamoConfig::with_new_table`].
     ///
     /// ```
     /// use ttl_dynamo::DynamoConfig;
@@ -42,32 +43,32 @@ impl DynamoConfig {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig): not such a URL, an unknown option (the text lists
-    /// the known ones), an invalid value. No text repeats the URL.
+    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) for an invalid URL, an unknown option (the text
+    /// lists the known ones) or an invalid value. No error text repeats the URL.
     pub fn from_url(text: &str) -> Result<Self> {
         let url = Url::parse(text)
-            .map_err(|error| invalid(format!("this is no URL ({error}); write dynamodb://TABLE")))?;
+            .map_err(|error| invalid(format!("invalid URL ({error}): expected dynamodb://TABLE")))?;
         if url.scheme() != "dynamodb" {
             return Err(invalid(format!(
-                "{:?} is no scheme of this driver; the scheme is dynamodb",
+                "invalid scheme {:?}: expected dynamodb",
                 url.scheme()
             )));
         }
-        // What follows an '@' that is not the URL's own may be a part of a password, which no text repeats.
+        // The text around a stray '@' may be part of a password, so no error repeats it.
         if text.split(['?', '#']).next().unwrap_or_default().contains('@') {
             return Err(no_credentials("the URL"));
         }
         let table = percent_decode(BACKEND, "table", url.host_str().unwrap_or_default())?;
         if table.is_empty() {
-            return Err(invalid("the URL names no table; write dynamodb://TABLE"));
+            return Err(invalid("the URL has no table name: expected dynamodb://TABLE"));
         }
         if url.port().is_some() || !matches!(url.path(), "" | "/") {
             return Err(invalid(
-                "after the table follows neither a port nor a path; say where it is by endpoint=http://host:port",
+                "the URL must not have a port or a path; set the address with endpoint=http://host:port",
             ));
         }
         if url.fragment().is_some() {
-            return Err(invalid("the URL has no fragment; write '#' in a value as %23"));
+            return Err(invalid("the URL must not have a fragment; write '#' in a value as %23"));
         }
         let mut config = Self::new(table);
         let mut query = QueryOptions::parse(BACKEND, url.query().unwrap_or_default())?;
@@ -200,7 +201,7 @@ mod tests {
             ("dynamodb://table?endpoint=nowhere", "http://localhost:8000"),
             ("dynamodb://table?timeout=2", "2s or 500ms"),
             ("dynamodb://table?timeout=0s", "1 ms"),
-            ("dynamodb://table?timeout=100ms", "attempt_timeout is at most"),
+            ("dynamodb://table?timeout=100ms", "expected at most 100ms, the value of `timeout`"),
             ("dynamodb://table?attempts=x", "whole number"),
             ("dynamodb://table?segments=99", "1 to 16"),
             ("dynamodb://table?max_value_bytes=1MB", "invalid value `1MB` for option `max_value_bytes`"),
@@ -208,7 +209,7 @@ mod tests {
             ("dynamodb://table?reads=fast", "consistent, eventual"),
             ("dynamodb://table?table=drop", "look, lazy, check, ensure"),
             ("dynamodb://table?namespace=a:b", "namespace"),
-            ("dynamodb://table?key_attribute=ttl:cap", "driver's"),
+            ("dynamodb://table?key_attribute=ttl:cap", "reserved"),
             ("dynamodb://table?region=a1&region=b1", "twice"),
         ] {
             let text = refused(url);

@@ -63,8 +63,8 @@ impl Strict {
         Err(error::contention())
     }
 
-    /// An expire to an instant as one transaction, if the row's cells reach so far. Answers what is stored if that
-    /// could not be done, where it is known.
+    /// An expire to an instant as one transaction, if the row's cells reach so far. Answers what is stored if
+    /// that could not be done, where it is known.
     async fn expire_within(
         &self,
         key: &Key,
@@ -105,7 +105,8 @@ impl Strict {
         })
     }
 
-    /// Moves the deadline together with all other cells, whose value is read for it. `None`: it is not that row any more.
+    /// Moves the deadline together with all other cells, whose value is read for it. `None`: it is not that
+    /// row any more.
     async fn move_whole(&self, key: &Key, seen: &Row, to: To) -> Result<Option<Swap>> {
         let (now, mut row) = self.common.read(key, true).await?;
         if row.version != seen.version || row.deadline != seen.deadline || !row.is_live(now) {
@@ -120,7 +121,8 @@ impl Strict {
         let asked = options.if_version.as_ref().map(to_uuid);
         let blind =
             options.projection == Projection::Nothing && options.kind.is_none() && asked != Some(None);
-        // What is live and was refused all the same: it is damaged, and only what it is like can be said of it.
+        // What is live and was refused all the same: it is damaged, and only what it is like can be said of
+        // it.
         let mut damaged: Option<Row> = None;
         for attempt in 0..ATTEMPTS {
             let (version, taken) = if blind {

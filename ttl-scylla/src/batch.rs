@@ -8,7 +8,8 @@ use ttl_core::{BoxFuture, Key};
 /// How many requests of one batch are under way at once.
 const AT_ONCE: usize = 64;
 
-/// One result for each key, in the order of the keys. Keys that stand several times are done one after another.
+/// One result for each key, in the order of the keys. Keys that stand several times are done one after
+/// another.
 pub(crate) async fn each<'a, T: Send + 'a>(
     keys: impl IntoIterator<Item = &'a Key>,
     run: impl Fn(usize) -> BoxFuture<'a, T> + Send + Sync,

@@ -17,8 +17,8 @@ use ttl_core::{Error, ErrorKind, Key, Result};
 use crate::error::{self, Fate};
 use crate::row::{self, Row};
 
-/// How often a statement is sent that the server has forgotten: its store of statements is limited, and one that is full
-/// may forget a statement as soon as it has learned it.
+/// How often a statement is sent that the server has forgotten: its store of statements is limited, and one
+/// that is full may forget a statement as soon as it has learned it.
 const LEARNINGS: usize = 8;
 
 /// How long to wait for a server at most, the first time and after many, before it is asked again.
@@ -43,7 +43,8 @@ pub(crate) enum Swap {
 }
 
 impl Client {
-    /// Sends a statement. One that the server has forgotten was not executed, so it is learned and sent again.
+    /// Sends a statement. One that the server has forgotten was not executed, so it is learned and sent
+    /// again.
     async fn execute(
         &self,
         statement: &PreparedStatement,
@@ -103,8 +104,8 @@ impl Client {
         }
     }
 
-    /// A plain write that carries its own timestamp: sending it again changes nothing more, so when its answer is lost it
-    /// is sent once more, if it still may.
+    /// A plain write that carries its own timestamp: sending it again changes nothing more, so when its
+    /// answer is lost it is sent once more, if it still may.
     pub(crate) async fn write(
         &self,
         statement: &PreparedStatement,
@@ -148,8 +149,8 @@ impl Client {
     }
 }
 
-/// What is to be sent once more waits for the connection that has broken, or for the server that has too much to do: longer
-/// each time, and not in step with others whose answers were lost at the same moment.
+/// What is to be sent once more waits for the connection that has broken, or for the server that has too much
+/// to do: longer each time, and not in step with others whose answers were lost at the same moment.
 pub(crate) struct Pauses {
     longest: Duration,
 }

@@ -1,4 +1,4 @@
-//! Where the cluster is and how to use it: the builder, and what it checks.
+//! The configuration of a store, its builder and its checks.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,14 +10,15 @@ use ttl_core::{CursorSecret, Error, ErrorKind, Result};
 
 use crate::Mode;
 
-/// Longer than any request takes, and short enough to be added to any instant.
+/// The longest timeout: longer than any request takes, and short enough to be added to any instant.
 const MAX_TIMEOUT: Duration = Duration::from_secs(86_400);
 /// The longest name of a keyspace or table.
 const MAX_NAME_BYTES: usize = 48;
-/// The largest value that a lightweight transaction takes with the servers' default limits.
+/// The largest value that a lightweight transaction accepts with the servers' default limits.
 const MAX_VALUE_BYTES: u64 = 15 << 20;
 
-/// Where a ScyllaDB or Cassandra cluster is, who asks, and which table holds the entries.
+/// The configuration of a [`ScyllaStore`](crate::ScyllaStore): the cluster, the credentials, the table, and
+/// the driver's settings.
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,7 +59,7 @@ pub struct ScyllaConfig {
     pub(crate) replication: Option<Replication>,
 }
 
-/// PEM texts for TLS.
+/// Certificates and keys for TLS, in PEM.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Certificates {
     pub(crate) roots: Option<Vec<u8>>,
@@ -66,7 +67,7 @@ pub(crate) struct Certificates {
     pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// How many copies of each entry a new keyspace keeps, and where.
+/// The replication of a new keyspace: the number of copies of each entry, and their datacentres.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replication(pub(crate) Places);
 
@@ -77,13 +78,14 @@ pub(crate) enum Places {
 }
 
 impl Replication {
-    /// So many copies in every datacentre that the cluster has when the keyspace is made.
+    /// Returns a replication with this many copies in every datacentre of the cluster at the time of
+    /// creation.
     #[must_use]
     pub const fn everywhere(copies: u16) -> Self {
         Self(Places::Everywhere(copies))
     }
 
-    /// So many copies in each of these datacentres.
+    /// Returns a replication with a number of copies for each of these datacentres.
     #[must_use]
     pub fn datacenters<N: Into<String>>(copies: impl IntoIterator<Item = (N, u16)>) -> Self {
         Self(Places::Datacenters(copies.into_iter().map(|(name, copies)| (name.into(), copies)).collect()))
@@ -91,19 +93,19 @@ impl Replication {
 }
 
 impl ScyllaConfig {
-    /// How long to wait for an answer, unless said otherwise: two seconds.
+    /// The default timeout of a request: two seconds.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 
-    /// The largest value, unless said otherwise: 1 MiB.
+    /// The default maximum size of a value: 1 MiB.
     pub const DEFAULT_MAX_VALUE_BYTES: u64 = 1 << 20;
 
-    /// How far the clocks of clients and servers may be apart, unless said otherwise: one minute.
+    /// The default maximum difference between the clocks of clients and servers: one minute.
     pub const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-    /// A table of the cluster that this node (`host` or `host:port`, an IPv6 address in brackets) belongs to; the other
-    /// nodes are found by it.
+    /// Creates a configuration for a table of the cluster of this node.
     ///
-    /// Names of keyspaces and tables are case-sensitive here.
+    /// The node is `host` or `host:port`, with an IPv6 address in brackets. The driver discovers the other
+    /// nodes through it. Names of keyspaces and tables are case-sensitive.
     pub fn new(node: impl Into<String>, keyspace: impl Into<String>, table: impl Into<String>) -> Self {
         Self {
             nodes: vec![node.into()],
@@ -128,198 +130,201 @@ impl ScyllaConfig {
         }
     }
 
-    /// Another table of the same keyspace.
+    /// Sets the table, in the same keyspace.
     pub fn with_table(mut self, table: impl Into<String>) -> Self {
         self.table = table.into();
         self
     }
 
-    /// How the store writes.
+    /// Returns the mode of the store.
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// How long the store waits for each request.
+    /// Returns the timeout of a request.
     #[must_use]
     pub const fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// The table as CQL names it, keyspace and quotes included.
+    /// Returns the table's name in CQL, with keyspace and quotes.
     #[must_use]
     pub fn table_name(&self) -> String {
-        // Names are checked, so they need no escaping.
+        // `check` validates the names, so they need no escaping.
         format!("\"{}\".\"{}\"", self.keyspace, self.table)
     }
 
-    /// Asks this node (`host` or `host:port`) too when connecting.
+    /// Adds a node (`host` or `host:port`) to contact when connecting.
     pub fn with_node(mut self, node: impl Into<String>) -> Self {
         self.nodes.push(node.into());
         self
     }
 
-    /// Authenticates as this role.
+    /// Sets the role and the password for authentication.
     pub fn with_credentials(mut self, username: impl Into<String>, password: impl Into<String>) -> Self {
         self.username = Some(username.into());
         self.password = Some(password.into());
         self
     }
 
-    /// Writes in this mode instead of [`Mode::Strict`]. A table is in one mode for life.
+    /// Sets the mode; defaults to [`Mode::Strict`]. A table has one mode for its whole life.
     pub const fn with_mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Waits at most so long for each request; at least 1 ms and at most a day.
+    /// Sets the timeout of each request: at least 1 ms and at most a day.
     ///
-    /// A write that got no answer in time is looked for, or sent once more where only one can be applied, and is
-    /// [`ErrorKind::OutcomeUnknown`] after that: so it takes up to twice as long.
+    /// After a write without a response in time, the driver looks for its effect, or sends it once more if
+    /// only one of the two can be applied. If that fails, the result is [`ErrorKind::OutcomeUnknown`]. Such a
+    /// write takes up to twice as long.
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How many replicas must have a write before it is acknowledged: `Quorum` (the default), `LocalQuorum` or
-    /// `All`. In [`Mode::Lww`] and in scans reads ask as many.
+    /// Sets the number of replicas that must have a write before it is acknowledged: `Quorum` (the default),
+    /// `LocalQuorum` or `All`. Scans, and reads in [`Mode::Lww`], query as many replicas.
     ///
     /// With `LocalQuorum` in strict mode, a write that fails because replicas are down is more often
-    /// [`ErrorKind::OutcomeUnknown`]: the server's answer does not tell then whether it had begun.
+    /// [`ErrorKind::OutcomeUnknown`]: the server's response then does not show whether the write had begun.
     pub const fn with_consistency(mut self, consistency: Consistency) -> Self {
         self.consistency = consistency;
         self
     }
 
-    /// Where lightweight transactions agree: `LocalSerial` (the default) within the datacentre, which is right if all
-    /// programs that write to the table are in one, or `Serial` among all. With `LocalSerial` in two datacentres
-    /// two writers can win.
+    /// Sets the scope in which lightweight transactions agree: `LocalSerial` (the default) or `Serial`.
+    ///
+    /// `LocalSerial` covers one datacentre, which is correct if all programs that write to the table are in
+    /// it. `Serial` covers all datacentres. With `LocalSerial` in two datacentres, two writers can win.
     pub const fn with_serial_consistency(mut self, consistency: SerialConsistency) -> Self {
         self.serial_consistency = consistency;
         self
     }
 
-    /// Sends requests to the nodes of this datacentre only.
+    /// Sets the datacentre whose nodes receive all requests; defaults to all datacentres.
     pub fn with_datacenter(mut self, name: impl Into<String>) -> Self {
         self.datacenter = Some(name.into());
         self
     }
 
-    /// Asks a second node when a read has not been answered after so long. Writes are never sent twice by this.
+    /// Sets the delay after which an unanswered read is also sent to a second node. Does not affect writes.
     pub const fn with_speculative_delay(mut self, delay: Duration) -> Self {
         self.speculative_delay = Some(delay);
         self
     }
 
-    /// Compresses what goes over the network.
+    /// Sets the compression of the network traffic; off by default.
     pub const fn with_compression(mut self, compression: Compression) -> Self {
         self.compression = Some(compression);
         self
     }
 
-    /// Encrypts connections. Needs the crate's feature `tls`.
+    /// Sets TLS for all connections; off by default. Requires the crate feature `tls`.
     ///
-    /// Nodes are found by address, so their certificates must be valid for their IP addresses.
+    /// Nodes are discovered by address, so their certificates must be valid for their IP addresses.
     pub const fn with_tls(mut self) -> Self {
         self.tls = true;
         self
     }
 
-    /// Trusts the certificate authorities of this PEM text instead of the system's. For TLS only.
+    /// Sets the trusted certificate authorities, in PEM; defaults to the system's. For TLS only.
     pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.certificates.roots = Some(pem.into());
         self
     }
 
-    /// Shows this certificate to the nodes (PEM texts of the chain and of its key). For TLS only.
+    /// Sets the client certificate: its chain and its key, in PEM. For TLS only.
     pub fn with_client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.certificates.client = Some((chain.into(), key.into()));
         self
     }
 
-    /// Encrypts scan cursors with this secret instead of one that is random in each process.
+    /// Sets the secret that encrypts scan cursors; defaults to a random secret per process.
     ///
-    /// Give every process the same secret if cursors are to work in other processes, or after a restart.
+    /// Set the same secret in every process if cursors must work in other processes or after a restart.
     pub const fn with_cursor_secret(mut self, secret: CursorSecret) -> Self {
         self.cursor_secret = secret;
         self
     }
 
-    /// Refuses values of more than so many bytes; at most 15 MiB, a little less than the servers take in one
-    /// write with their own defaults.
+    /// Sets the maximum size of a value in bytes; at most 15 MiB, slightly less than the servers' default
+    /// limit for one write.
     pub const fn with_max_value_bytes(mut self, bytes: u64) -> Self {
         self.max_value_bytes = bytes;
         self
     }
 
-    /// How far the clocks of clients and servers may be apart; at most a day.
+    /// Sets the maximum difference between the clocks of clients and servers; at most a day.
     ///
-    /// The servers delete an entry so much after its deadline: with a smaller allowance than the clocks need, it
-    /// could vanish before.
+    /// The servers delete an entry this long after its deadline. If the clocks differ by more, an entry could
+    /// vanish before its deadline.
     pub const fn with_clock_skew(mut self, skew: Duration) -> Self {
         self.clock_skew = skew;
         self
     }
 
-    /// Makes the table when connecting, if it is not there.
+    /// Sets that connecting creates a missing table; off by default.
     pub const fn with_ensure_schema(mut self) -> Self {
         self.ensure_schema = true;
         self
     }
 
-    /// Makes the keyspace too, with this replication, if it is not there. Without
-    /// [`with_ensure_schema`](Self::with_ensure_schema) it does nothing but complete the CQL of the error for a
+    /// Sets the replication with which connecting also creates a missing keyspace.
+    ///
+    /// Without [`with_ensure_schema`](Self::with_ensure_schema), it only completes the CQL in the error for a
     /// missing keyspace.
     pub fn with_replication(mut self, replication: Replication) -> Self {
         self.replication = Some(replication);
         self
     }
 
-    /// Refuses what cannot work.
+    /// Checks the configuration.
     pub(crate) fn check(&self) -> Result<()> {
         if self.nodes.is_empty() || self.nodes.iter().any(String::is_empty) {
-            return Err(invalid("a node has a host name or an address"));
+            return Err(invalid("invalid node: expected a host name or an address"));
         }
         check_name("keyspace", &self.keyspace)?;
         check_name("table", &self.table)?;
         if self.timeout < Duration::from_millis(1) {
-            return Err(invalid("a timeout is at least 1 ms"));
+            return Err(invalid("invalid value for `timeout`: expected at least 1 ms"));
         }
         if self.timeout > MAX_TIMEOUT {
-            return Err(invalid("a timeout is at most a day"));
+            return Err(invalid("invalid value for `timeout`: expected at most a day"));
         }
         if self.datacenter.as_ref().is_some_and(String::is_empty) {
-            return Err(invalid("a datacenter has a name; leave it out to use all"));
+            return Err(invalid("invalid value for `datacenter`: expected a name; omit it to use all datacentres"));
         }
         if self.max_value_bytes > MAX_VALUE_BYTES {
-            return Err(invalid(format!("max_value_bytes is at most {MAX_VALUE_BYTES} (15 MiB)")));
+            return Err(invalid(format!("invalid value for `max_value_bytes`: expected at most {MAX_VALUE_BYTES} (15 MiB)")));
         }
         if self.clock_skew > Duration::from_secs(86_400) {
-            return Err(invalid("clock_skew is at most a day"));
+            return Err(invalid("invalid value for `clock_skew`: expected at most a day"));
         }
         if !matches!(self.consistency, Consistency::Quorum | Consistency::LocalQuorum | Consistency::All) {
             return Err(invalid(
-                "the consistency is quorum, local_quorum or all: fewer replicas forget writes",
+                "invalid value for `consistency`: expected quorum, local_quorum or all; with fewer replicas writes get lost",
             ));
         }
         if self.certificates != Certificates::default() && !self.tls {
-            return Err(invalid("certificates are for TLS; write tls=true or call with_tls"));
+            return Err(invalid("certificates require TLS; set tls=true or call with_tls"));
         }
         if self.tls && !cfg!(feature = "tls") {
             return Err(invalid(
-                "TLS needs the feature `tls` of ttl-scylla, or `scylla-tls` of ttl-store, which is switched off",
+                "TLS requires the feature `tls` of ttl-scylla, or `scylla-tls` of ttl-store, which is not enabled",
             ));
         }
         self.replication.as_ref().map_or(Ok(()), check_replication)
     }
 }
 
-/// Names stand in CQL texts.
+/// Checks a name, because names are part of CQL texts.
 fn check_name(what: &str, name: &str) -> Result<()> {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(word) {
         return Err(invalid(format!(
-            "the name of a {what} has 1 to {MAX_NAME_BYTES} letters, digits and underscores, this is {name:?}"
+            "invalid {what} name {name:?}: expected 1 to {MAX_NAME_BYTES} letters, digits and underscores"
         )));
     }
     Ok(())
@@ -342,7 +347,7 @@ fn check_replication(replication: &Replication) -> Result<()> {
         return Ok(());
     }
     Err(invalid(
-        "replication is a number of copies above zero, or one for each of some datacentres, each named once",
+        "invalid value for `replication`: expected a number of copies above zero, or one per datacentre, each named once",
     ))
 }
 

@@ -31,8 +31,8 @@ pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
         .connection_timeout(config.timeout)
         .hostname_resolution_timeout(Some(config.timeout))
         .compression(config.compression)
-        // A connection whose peer is gone without a word is given up half a time limit after the first request that fails
-        // for it, and one that is fed an endless answer as well.
+        // A connection whose peer is gone without a word is given up half a time limit after the first
+        // request that fails for it, and one that is fed an endless answer as well.
         .keepalive_interval((config.timeout / 2).clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE))
         .keepalive_timeout(config.timeout.clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE))
         // Nothing of other keyspaces is asked for.

@@ -1,10 +1,11 @@
 //! Entries that have ended stay so, whatever is still on its way.
 //!
-//! A request that moves a deadline is checked against the clock when it is sent, and can be applied after its entry has
-//! ended. No condition of a lightweight transaction asks for the time at which it is applied. So the first who finds an
-//! entry ended marks its row before answering: by a new version, and by cells that end before the deadline. Every
-//! transaction that was sent while the entry lived is pinned on the old version or on cells that reach further, and is
-//! refused from then on. Nothing is deleted: a program whose clock is ahead takes nothing from the others.
+//! A request that moves a deadline is checked against the clock when it is sent, and can be applied after its
+//! entry has ended. No condition of a lightweight transaction asks for the time at which it is applied. So
+//! the first who finds an entry ended marks its row before answering: by a new version, and by cells that end
+//! before the deadline. Every transaction that was sent while the entry lived is pinned on the old version or
+//! on cells that reach further, and is refused from then on. Nothing is deleted: a program whose clock is
+//! ahead takes nothing from the others.
 
 use ttl_core::{ErrorKind, Key, Result, Version};
 
@@ -15,7 +16,8 @@ use crate::row::{Row, own_uuid};
 use crate::strict::Strict;
 
 impl Strict {
-    /// Marks a row that has ended, if it is not marked yet; `row` is as it is stored then. Returns `false` if the row has changed meanwhile.
+    /// Marks a row that has ended, if it is not marked yet; `row` is as it is stored then. Returns `false` if
+    /// the row has changed meanwhile.
     ///
     /// A program that may not write goes by its clock alone.
     pub(crate) async fn confirm_ended(&self, key: &Key, row: &mut Row) -> Result<bool> {

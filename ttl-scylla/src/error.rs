@@ -1,4 +1,4 @@
-//! What the servers' answers, or their silence, mean as an error of ours.
+//! Maps responses of the servers, and missing responses, to errors.
 
 use std::borrow::Cow;
 use std::io;
@@ -13,16 +13,16 @@ use ttl_core::{Error, ErrorKind};
 
 use crate::BACKEND;
 
-/// Nobody knows what a transaction decided: Cassandra's, also of a serial read, which completes those that were left
-/// behind.
+/// Cassandra's code for a transaction with an unknown outcome. A serial read can return it too, because it
+/// completes unfinished transactions.
 const CAS_WRITE_UNKNOWN: i32 = 0x1700;
 
-/// What became of a request that failed.
+/// The outcome of a failed request.
 #[derive(Clone, Debug)]
 pub(crate) enum Fate {
-    /// It was not applied and will not be.
+    /// The request was not applied and will not be.
     NotApplied(Error),
-    /// Nobody knows; it may even be applied later.
+    /// The outcome is unknown; the request may even be applied later.
     Unknown(Error),
 }
 
@@ -30,7 +30,7 @@ fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(kind, message).with_backend(BACKEND)
 }
 
-/// A read that failed: nothing was changed, whatever happened.
+/// Maps a failed read. Nothing was changed.
 pub(crate) fn read(failed: ExecutionError) -> Error {
     match &failed {
         ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, text)) => match answer {
@@ -38,34 +38,35 @@ pub(crate) fn read(failed: ExecutionError) -> Error {
             | DbError::WriteTimeout { .. }
             | DbError::Other(CAS_WRITE_UNKNOWN) => timed_out(),
             DbError::ReadFailure { .. } | DbError::WriteFailure { .. } | DbError::Overloaded => {
-                unavailable("replicas failed to answer; try again later")
+                unavailable("replicas failed to respond; try again later")
             }
             answer => refused(answer, text),
         },
         ExecutionError::RequestTimeout(_) => timed_out(),
         ExecutionError::LastAttemptError(attempt) if is_broken(attempt) => {
-            unavailable("the connection broke before the answer came; nothing was read, try again")
+            unavailable("the connection broke before the response; nothing was read, try again")
         }
         _ => not_sent(failed),
     }
 }
 
-/// A keyspace or a table could not be made.
+/// Maps a failure to create a keyspace or a table.
 pub(crate) fn not_made(failed: ExecutionError) -> Error {
     match &failed {
         ExecutionError::LastAttemptError(RequestAttemptError::DbError(DbError::ConfigError, _)) => new(
             ErrorKind::InvalidConfig,
-            "the servers refuse this keyspace or table; check the replication and the names of its datacentres",
+            "the servers rejected this keyspace or table; check the replication and the names of its datacentres",
         ),
         ExecutionError::RequestTimeout(_) => new(
             ErrorKind::Timeout,
-            "the table was not made in time, or nobody has heard of it yet; try again",
+            "the table was not created in time, or not all nodes know it yet; try again",
         ),
         _ => read(failed),
     }
 }
 
-/// Too many deleted rows lay in a range for one read: the servers give up, or take too long.
+/// Returns whether a range may contain too many deleted rows for one read: the servers give up or take too
+/// long.
 pub(crate) fn is_too_much(failed: &ExecutionError) -> bool {
     let ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, _)) = failed else {
         return matches!(failed, ExecutionError::RequestTimeout(_));
@@ -73,7 +74,7 @@ pub(crate) fn is_too_much(failed: &ExecutionError) -> bool {
     matches!(answer, DbError::ReadFailure { .. } | DbError::ReadTimeout { .. })
 }
 
-/// The server does not know the statement (any more), and has not executed it.
+/// Returns whether the server no longer knows the statement. It has then not executed it.
 pub(crate) fn is_forgotten(failed: &ExecutionError) -> bool {
     matches!(
         failed,
@@ -81,27 +82,28 @@ pub(crate) fn is_forgotten(failed: &ExecutionError) -> bool {
     )
 }
 
-/// A write that failed. `commit` is the consistency that it was to be written with; for a lightweight transaction
-/// (`paxos`) it tells what the servers had begun.
+/// Classifies a failed write. `commit` is the consistency of the write. For a lightweight transaction
+/// (`paxos`) it shows which phase the servers had reached.
 pub(crate) fn write(failed: ExecutionError, commit: Consistency, paxos: bool) -> Fate {
     let answer = match &failed {
         ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, text)) => (answer, text),
         ExecutionError::RequestTimeout(_) => {
-            return Fate::Unknown(unknown("no answer within the time limit"));
+            return Fate::Unknown(unknown("no response within the time limit"));
         }
         ExecutionError::LastAttemptError(attempt) if is_broken(attempt) => {
-            return Fate::Unknown(unknown("the connection broke before the answer came"));
+            return Fate::Unknown(unknown("the connection broke before the response"));
         }
         ExecutionError::BadQuery(_)
         | ExecutionError::EmptyPlan
         | ExecutionError::PrepareError(_)
         | ExecutionError::ConnectionPoolError(_)
         | ExecutionError::LastAttemptError(_) => return Fate::NotApplied(not_sent(failed)),
-        // Of what follows an answer that no write has, and of what later releases of the client library add.
+        // Failures after a response that no write has, and failures that later releases of the client library
+        // add.
         _ => return Fate::Unknown(unreadable()),
     };
     match answer {
-        // Raised before anything was proposed, unless it is the commit that lacks replicas.
+        // Raised before the proposal, unless the commit lacks replicas.
         (DbError::Unavailable { consistency, .. }, _) if !paxos || *consistency != commit => {
             Fate::NotApplied(unavailable("too few replicas are up; nothing changed, try again later"))
         }
@@ -121,14 +123,15 @@ pub(crate) fn write(failed: ExecutionError, commit: Consistency, paxos: bool) ->
             | DbError::ProtocolError,
             _,
         ) => Fate::NotApplied(refused(answer.0, answer.1)),
-        // Acknowledgements that are missing at the commit of a transaction (a WriteTimeout of type SIMPLE) may be those of
-        // another one, which was left behind and is completed first. By its code alone: the server's own words may quote
-        // what was bound.
+        // Acknowledgements missing at the commit of a transaction (a WriteTimeout of type SIMPLE) may belong
+        // to another, unfinished transaction, which is completed first. Only the code is used: the server's
+        // text may quote bound values.
         (answer, _) => Fate::Unknown(unknown(&format!("the server answered: {answer}"))),
     }
 }
 
-/// The request may have been handed to a connection: all that is not known to come before that.
+/// Returns whether the request may have been passed to a connection: every failure not known to happen
+/// earlier.
 fn is_broken(attempt: &RequestAttemptError) -> bool {
     !matches!(
         attempt,
@@ -139,18 +142,18 @@ fn is_broken(attempt: &RequestAttemptError) -> bool {
     )
 }
 
-/// The request was not handed to any connection.
+/// Maps a failure of a request that was not passed to any connection.
 fn not_sent(failed: ExecutionError) -> Error {
     match &failed {
         ExecutionError::EmptyPlan => unavailable(
-            "no node to ask: all are down, or there is none in the datacentre that the configuration names",
+            "no node is available: all are down, or none is in the configured datacentre",
         ),
         ExecutionError::ConnectionPoolError(error) => pool(error),
         ExecutionError::PrepareError(error) => not_prepared(error),
         ExecutionError::LastAttemptError(RequestAttemptError::UnableToAllocStreamId) => {
-            unavailable("too many requests are under way on this connection; nothing was sent, try again")
+            unavailable("too many requests are in flight on this connection; nothing was sent, try again")
         }
-        // A serialisation's error may quote what was to be stored.
+        // A serialisation error may quote the value.
         ExecutionError::BadQuery(_) | ExecutionError::LastAttemptError(_) => {
             new(ErrorKind::Backend, "the client library cannot encode this request; nothing was sent")
         }
@@ -161,7 +164,7 @@ fn not_sent(failed: ExecutionError) -> Error {
 fn pool(error: &ConnectionPoolError) -> Error {
     match error {
         ConnectionPoolError::Broken { last_connection_error } => connection(last_connection_error),
-        _ => unavailable("there is no connection to the node yet; nothing was sent, try again"),
+        _ => unavailable("no connection to the node yet; nothing was sent, try again"),
     }
 }
 
@@ -171,7 +174,7 @@ fn connection(error: &ConnectionError) -> Error {
             ConnectionSetupRequestErrorKind::MissingAuthentication => {
                 return new(
                     ErrorKind::PermissionDenied,
-                    "the cluster asks for a user and a password; add them to the configuration",
+                    "the cluster requires a user and a password; add them to the configuration",
                 );
             }
             ConnectionSetupRequestErrorKind::DbError(answer, text) => return refused(answer, text),
@@ -187,11 +190,11 @@ fn connection(error: &ConnectionError) -> Error {
     .with_source(error.clone())
 }
 
-/// Why no connection was made; an error says what in the configuration cannot be right.
+/// Returns the reason for a failed connection. `Err` describes a mistake in the configuration.
 fn reason(error: &ConnectionError) -> Result<Cow<'static, str>, Cow<'static, str>> {
     let broken = match error {
-        ConnectionError::ConnectTimeout => return Ok("no answer in time".into()),
-        // Of TLS: what came was no TLS, or no certificate that is trusted.
+        ConnectionError::ConnectTimeout => return Ok("no response in time".into()),
+        // A TLS failure: the node does not speak TLS, or its certificate is not trusted.
         ConnectionError::IoError(error) if error.kind() == io::ErrorKind::InvalidData => {
             return Err(format!(
                 "the node and this program do not agree on TLS ({error}); check the port, whether the node uses TLS, and \
@@ -203,7 +206,7 @@ fn reason(error: &ConnectionError) -> Result<Cow<'static, str>, Cow<'static, str
         ConnectionError::BrokenConnection(broken) => broken,
         ConnectionError::ConnectionSetupRequestError(setup) => match &setup.error {
             ConnectionSetupRequestErrorKind::BrokenConnection(broken) => broken,
-            _ => return Ok("the node did not accept it".into()),
+            _ => return Ok("the node rejected it".into()),
         },
         _ => return Ok("the client library gave up".into()),
     };
@@ -212,57 +215,57 @@ fn reason(error: &ConnectionError) -> Result<Cow<'static, str>, Cow<'static, str
             FrameHeaderParseError::FrameFromClient
             | FrameHeaderParseError::VersionNotSupported(_)
             | FrameHeaderParseError::UnknownResponseOpcode(_),
-        )) => Err("what answers at this address does not speak CQL (version 4) as it should; check the port, and whether \
+        )) => Err("the server at this address does not speak CQL version 4; check the port, and whether \
                    the nodes use TLS (tls=true)"
             .into()),
         _ => Ok("it was closed at once; check the port, and whether the nodes use TLS".into()),
     }
 }
 
-/// No node is in the datacentre that is asked for.
+/// Returns the error for an unknown datacentre.
 pub(crate) fn no_datacenter(name: &str, known: &str) -> Error {
     new(
         ErrorKind::InvalidConfig,
         format!(
-            "the cluster has no datacentre {name:?}; it has {known}; correct the configuration's datacenter"
+            "invalid value for `datacenter`: the cluster has no datacentre {name:?}; expected one of {known}"
         ),
     )
 }
 
-/// What a table in lww mode does not offer.
+/// Replaces an `Unsupported` error by the one for lww mode.
 pub(crate) fn not_in_lww(error: Error) -> Error {
     if error.kind() != ErrorKind::Unsupported {
         return error;
     }
     new(
         ErrorKind::Unsupported,
-        "a table in mode lww offers no conditions, patches, caps and takes; connect to a table in strict mode for them",
+        "a table in lww mode does not support conditions, patches, caps and takes; use a table in strict mode",
     )
 }
 
-/// The session could not be made.
+/// Maps a failure to create the session.
 pub(crate) fn not_connected(failed: NewSessionError) -> Error {
     match &failed {
         NewSessionError::FailedToResolveAnyHostname(_) => {
-            unavailable("no node's name can be resolved; check the addresses, or try again later")
+            unavailable("no node name can be resolved; check the addresses, or try again later")
         }
         NewSessionError::MetadataError(MetadataError::ConnectionPoolError(error)) => pool(error),
         NewSessionError::IllegalConfig(_) | NewSessionError::EmptyKnownNodesList => {
-            new(ErrorKind::InvalidConfig, "the connection cannot be set up like this").with_source(failed)
+            new(ErrorKind::InvalidConfig, "the connection cannot be set up with this configuration").with_source(failed)
         }
-        _ => unavailable("the cluster does not answer as it should; check the addresses, or try again later")
+        _ => unavailable("the cluster responds incorrectly; check the addresses, or try again later")
             .with_source(failed),
     }
 }
 
 pub(crate) fn not_connected_in_time(limit: std::time::Duration) -> Error {
     unavailable(format!(
-        "no connection to the cluster within {limit:?}; check that it runs, that this is its port for CQL, and whether it \
+        "no connection to the cluster within {limit:?}; check that it runs, that this is its CQL port, and whether it \
          uses TLS, or try again later"
     ))
 }
 
-/// A statement was refused before anything was done with it.
+/// Maps a failure to prepare a statement. Nothing was executed.
 pub(crate) fn not_prepared(failed: &PrepareError) -> Error {
     match failed {
         PrepareError::ConnectionPoolError(error) => pool(error),
@@ -273,16 +276,16 @@ pub(crate) fn not_prepared(failed: &PrepareError) -> Error {
     }
 }
 
-/// The server answered with an error, and did nothing.
+/// Maps an error response of the server. Nothing was executed.
 fn refused(answer: &DbError, text: &str) -> Error {
     match answer {
         DbError::AuthenticationError => new(
             ErrorKind::PermissionDenied,
-            "the cluster refuses this user or password; check the credentials",
+            "the cluster rejected this user or password; check the credentials",
         ),
         DbError::Unauthorized => new(
             ErrorKind::PermissionDenied,
-            "this user may not do that; grant it SELECT and MODIFY on the table (and CREATE to make it)",
+            "this user lacks a permission; grant it SELECT and MODIFY on the table (and CREATE to create it)",
         ),
         DbError::Unavailable { .. } => {
             unavailable("too few replicas are up; nothing changed, try again later")
@@ -294,19 +297,19 @@ fn refused(answer: &DbError, text: &str) -> Error {
         }
         DbError::ReadTimeout { .. } => timed_out(),
         DbError::Unprepared { .. } => unavailable(
-            "the server forgets prepared statements as soon as it has learned them; give it more room for them \
+            "the server evicts prepared statements immediately; increase its cache \
              (prepared_statements_cache_size), or try again later",
         ),
         DbError::Invalid if text.to_ascii_lowercase().contains("tablets") => new(
             ErrorKind::Unsupported,
-            "this server has no lightweight transactions on tablets; use ScyllaDB 2025.4 or newer, make the keyspace \
+            "this server has no lightweight transactions on tablets; use ScyllaDB 2025.4 or newer, create the keyspace \
              with tablets = {'enabled': false}, or use the mode lww",
         ),
         DbError::Invalid if text.contains("unconfigured table") || text.contains("does not exist") => new(
             ErrorKind::InvalidConfig,
-            "the table is gone; make it again, or check keyspace and table of the configuration",
+            "the table no longer exists; create it again, or check keyspace and table of the configuration",
         ),
-        // The rest is the client library's text of a code; the server's own words may quote what was bound.
+        // The client library's text for the code. The server's own text may quote bound values.
         answer => new(ErrorKind::Backend, format!("the server answered: {answer}")),
     }
 }
@@ -316,46 +319,46 @@ fn unavailable(message: impl Into<Cow<'static, str>>) -> Error {
 }
 
 pub(crate) fn timed_out() -> Error {
-    new(ErrorKind::Timeout, "no answer in time; the value did not change, try again or allow more time")
+    new(ErrorKind::Timeout, "no response in time; the value did not change, try again or increase the timeout")
 }
 
 fn unknown(what: &str) -> Error {
     new(
         ErrorKind::OutcomeUnknown,
-        format!("{what}; the write may have been applied, or still be, read before deciding"),
+        format!("{what}; the write may have been applied, or may be applied later, read before deciding"),
     )
 }
 
-/// The server has answered, and nobody can read what.
+/// Returns the error for a write whose response cannot be read.
 pub(crate) fn unreadable() -> Error {
-    unknown("the answer is not one that the statement can have")
+    unknown("the response does not match the statement")
 }
 
-/// It was applied or not, and what is stored now does not tell.
+/// Returns the error for a write whose outcome the stored row no longer shows.
 pub(crate) fn overtaken() -> Error {
-    unknown("the answer was lost, and somebody else has written since")
+    unknown("the response was lost, and another writer has changed the entry since")
 }
 
 pub(crate) fn contention() -> Error {
     new(
         ErrorKind::Contention,
-        "other writers changed the entry every time; nothing was applied, try again later",
+        "every attempt conflicted with another write; nothing was applied, try again later",
     )
 }
 
-/// What is stored was not written by this driver, or was damaged.
+/// Returns the error for a row that this driver did not write, or that was damaged.
 pub(crate) fn not_ours(why: &'static str) -> Error {
     new(
         ErrorKind::Corrupt,
         format!(
-            "what is stored under this key was not written by this driver ({why}); look at it with cqlsh, or delete it"
+            "the row under this key was not written by this driver ({why}); check it with cqlsh, or delete it"
         ),
     )
 }
 
-/// An answer that the statement cannot have.
+/// Returns the error for a response that does not match the statement.
 pub(crate) fn unexpected() -> Error {
-    new(ErrorKind::Backend, "the server's answer is not one that the statement can have")
+    new(ErrorKind::Backend, "the server's response does not match the statement")
 }
 
 #[cfg(test)]

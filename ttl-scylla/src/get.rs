@@ -61,8 +61,8 @@ impl Strict {
         Ok(Some(last.with_refresh_error(named(error::contention(), key))))
     }
 
-    /// Moves the deadline of the row that was read; `None` if it is not that row any more. Answers where the deadline
-    /// stands: another read's refresh may have moved it further.
+    /// Moves the deadline of the row that was read; `None` if it is not that row any more. Answers where the
+    /// deadline stands: another read's refresh may have moved it further.
     async fn refresh(
         &self,
         key: &Key,

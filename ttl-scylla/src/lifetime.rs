@@ -10,8 +10,8 @@ pub(crate) const NEVER: i64 = i64::MAX;
 /// The longest native TTL: 20 years of 365 days.
 const MAX_TTL_SECONDS: i64 = 630_720_000;
 
-/// The last second that servers can expire a cell at (2038-01-19T03:14:06Z, less a day for their clocks): some take
-/// later ones, but none says so.
+/// The last second that servers can expire a cell at (2038-01-19T03:14:06Z, less a day for their clocks):
+/// some take later ones, but none says so.
 const LAST_EXPIRY_SECOND: i64 = 2_147_483_646 - 86_400;
 
 /// A deadline as it stands in a column.
@@ -51,7 +51,8 @@ impl Reach {
     /// Cells that the servers never delete.
     const FOREVER: Self = Self { covers: NEVER, ttl: 0 };
 
-    /// Cells that are there until `millis`, and no longer than the clocks' skew needs, where the servers can count so far.
+    /// Cells that are there until `millis`, and no longer than the clocks' skew needs, where the servers can
+    /// count so far.
     pub(crate) fn until(millis: i64, now: SystemTime, skew: Duration) -> Self {
         match native_ttl(millis, now_column(now), skew, wall_clock_second()) {
             Some(ttl) => Self { covers: millis, ttl },
@@ -59,8 +60,8 @@ impl Reach {
         }
     }
 
-    /// Cells that are there for twice as long as `millis` asks, though not beyond the cap: the refreshes that follow
-    /// then write the deadline alone.
+    /// Cells that are there for twice as long as `millis` asks, though not beyond the cap: the refreshes that
+    /// follow then write the deadline alone.
     pub(crate) fn beyond(millis: i64, cap: i64, now: SystemTime, skew: Duration) -> Self {
         let ahead = millis.saturating_sub(now_column(now)).max(0);
         let far = millis.saturating_add(ahead).min(cap).max(millis);
@@ -68,8 +69,8 @@ impl Reach {
         if reach == Self::FOREVER { Self::until(millis, now, skew) } else { reach }
     }
 
-    /// The native TTL of a deadline's cell alone, next to cells that reach until `covers`: `None` if it would be there
-    /// without them, or they without it.
+    /// The native TTL of a deadline's cell alone, next to cells that reach until `covers`: `None` if it would
+    /// be there without them, or they without it.
     pub(crate) fn within(covers: i64, millis: i64, now: SystemTime, skew: Duration) -> Option<i32> {
         let alone = Self::until(millis, now, skew);
         (covers >= millis && (covers == NEVER) == (alone.covers == NEVER)).then_some(alone.ttl)

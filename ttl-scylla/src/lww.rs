@@ -121,8 +121,8 @@ impl Lww {
         Ok(Outcome::Applied(None))
     }
 
-    /// Moves the deadline, alone where the row's cells allow it, else with all of them. `false`: the row is another one
-    /// by now.
+    /// Moves the deadline, alone where the row's cells allow it, else with all of them. `false`: the row is
+    /// another one by now.
     async fn move_deadline(
         &self,
         key: &Key,

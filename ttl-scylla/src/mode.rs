@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// How a store writes. A table is in one mode for life, because writes of the two do not see each other: the mode is
-/// recorded in the table's comment, and the other one is refused when connecting.
+/// How a store writes. A table is in one mode for life, because writes of the two do not see each other: the
+/// mode is recorded in the table's comment, and the other one is refused when connecting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mode {

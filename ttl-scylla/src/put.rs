@@ -1,4 +1,5 @@
-//! Put in strict mode: one transaction where nothing is stored or the version is known, two where something is.
+//! Put in strict mode: one transaction where nothing is stored or the version is known, two where something
+//! is.
 
 use ttl_core::rules::{self, Header, PutStep};
 use ttl_core::{
@@ -22,7 +23,8 @@ impl Strict {
         self.common.capabilities.check_put(options)?;
         self.common.capabilities.check_size(value.size_bytes())?;
         let version = Version::random();
-        // What is stored, where it is known or worth a guess: a transaction that meets something else says what.
+        // What is stored, where it is known or worth a guess: a transaction that meets something else says
+        // what.
         let mut known = match options.condition {
             // What is handed back has to be read.
             _ if options.previous => None,
@@ -90,8 +92,8 @@ impl Strict {
         Err(error::contention())
     }
 
-    /// A put over one version, as if it had no cap. Answers what is stored if it cannot be done like this, where that is
-    /// known.
+    /// A put over one version, as if it had no cap. Answers what is stored if it cannot be done like this,
+    /// where that is known.
     async fn put_over_version(
         &self,
         key: &Key,

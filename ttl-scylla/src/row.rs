@@ -43,7 +43,8 @@ impl Row {
         self.deadline.unwrap_or(0).min(self.covers.unwrap_or(0)).min(cap)
     }
 
-    /// Whether somebody has found the row ended: no request that was sent before can move its deadline any more.
+    /// Whether somebody has found the row ended: no request that was sent before can move its deadline any
+    /// more.
     pub(crate) fn is_marked_ended(&self) -> bool {
         self.covers < self.deadline
     }
@@ -118,7 +119,8 @@ impl Row {
         self.key.take().and_then(|key| Key::new(key).ok())
     }
 
-    /// Takes a column by its name: servers answer with different ones. `[applied]`, where there is one, is answered.
+    /// Takes a column by its name: servers answer with different ones. `[applied]`, where there is one, is
+    /// answered.
     fn set(&mut self, column: &RawColumn<'_, '_>) -> Result<Option<bool>> {
         match column.spec.name() {
             "kind" => self.kind = cell(column)?,
@@ -207,7 +209,8 @@ const fn kind_of(code: i8) -> Option<(Kind, bool)> {
     }
 }
 
-/// A version that is asked for. Those of this driver have the 16 bytes of a UUID; another store's is that of no row.
+/// A version that is asked for. Those of this driver have the 16 bytes of a UUID; another store's is that of
+/// no row.
 pub(crate) fn to_uuid(version: &Version) -> Option<Uuid> {
     Uuid::from_slice(version.as_bytes()).ok()
 }

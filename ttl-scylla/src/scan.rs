@@ -11,8 +11,8 @@ use crate::lifetime::now_column;
 use crate::row::Row;
 use crate::strict::Common;
 
-/// The last key that a page held, or nothing: keys stand in the order of their tokens, and of their bytes where tokens are
-/// equal.
+/// The last key that a page held, or nothing: keys stand in the order of their tokens, and of their bytes
+/// where tokens are equal.
 #[derive(Debug, PartialEq)]
 struct Position {
     token: i64,
@@ -70,8 +70,8 @@ impl Common {
         Ok(Page::new(items, None))
     }
 
-    /// Adds the live entries and the unreadable ones of a range of tokens that come after `after`, which follows them. Breaks when it is known
-    /// that more follow than the page holds.
+    /// Adds the live entries and the unreadable ones of a range of tokens that come after `after`, which
+    /// follows them. Breaks when it is known that more follow than the page holds.
     async fn scan_range(
         &self,
         from: i64,
@@ -89,7 +89,8 @@ impl Common {
         statement.set_page_size(i32::try_from(rows.max(10)).unwrap_or(i32::MAX));
         let mut state = PagingState::start();
         loop {
-            // Entries that end while the page is under way are gone when it comes; what lives throughout is there.
+            // Entries that end while the page is under way are gone when it comes; what lives throughout is
+            // there.
             let values = (from, to, now_column(self.now()));
             let (rows, next) = self.client.page(&statement, values, state).await?;
             let now = self.now();

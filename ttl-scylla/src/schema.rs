@@ -1,4 +1,4 @@
-//! The keyspace and the table: the CQL that makes them, and whether those that are there are ours.
+//! The keyspace and the table: the CQL that creates them, and checks of existing ones.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::config::{Places, Replication, ScyllaConfig, invalid};
 use crate::statements::Sending;
 use crate::{Mode, error};
 
-/// The columns: name, type, and whether it is the key.
+/// The columns: name, type, and whether the column is the key.
 const COLUMNS: [(&str, &str, bool); 8] = [
     ("key", "text", true),
     ("kind", "tinyint", false),
@@ -23,10 +23,10 @@ const COLUMNS: [(&str, &str, bool); 8] = [
     ("created", "bigint", false),
 ];
 
-/// How long to wait, at least, until a keyspace or a table is made: all nodes have to agree.
+/// The minimum timeout for creating a keyspace or a table: all nodes must agree.
 const MAKING: Duration = Duration::from_secs(10);
 
-/// What a table's comment begins with; the mode follows.
+/// The prefix of a table's comment; the mode follows.
 const MARK: &str = "ttl-store layout 1, mode ";
 
 fn keyspace_cql(config: &ScyllaConfig, replication: &Replication) -> String {
@@ -47,8 +47,8 @@ fn keyspace_cql(config: &ScyllaConfig, replication: &Replication) -> String {
 fn table_cql(config: &ScyllaConfig) -> String {
     let columns =
         COLUMNS.map(|(name, kind, key)| format!("{name} {kind}{}", if key { " PRIMARY KEY" } else { "" }));
-    // Levels keep few copies of a row that is rewritten often, and one place to look for it. Expired cells go when a
-    // table on disk has enough of them, whatever others it overlaps with.
+    // Levels keep few copies of a frequently rewritten row, and one place to look for it. Expired cells are
+    // removed once an SSTable has enough of them, even if it overlaps with others.
     format!(
         "CREATE TABLE IF NOT EXISTS {} ({}) WITH comment = '{MARK}{}' AND default_time_to_live = 0 AND compaction = \
          {{'class': 'LeveledCompactionStrategy', 'unchecked_tombstone_compaction': 'true'}}",
@@ -58,7 +58,7 @@ fn table_cql(config: &ScyllaConfig) -> String {
     )
 }
 
-/// Makes what is missing, if it is asked for, and checks what is there.
+/// Creates a missing table or keyspace if configured, and checks an existing table.
 pub(crate) async fn settle(session: &Session, config: &ScyllaConfig, sending: &Sending) -> Result<()> {
     if check(session, config, sending).await? {
         return Ok(());
@@ -67,11 +67,11 @@ pub(crate) async fn settle(session: &Session, config: &ScyllaConfig, sending: &S
     if !config.ensure_schema {
         return Err(invalid(no_table(config, has_keyspace)));
     }
-    // Who may make tables in a keyspace need not be allowed to make keyspaces.
+    // A user with permission to create tables in a keyspace may lack the permission to create keyspaces.
     if !has_keyspace {
         let Some(replication) = &config.replication else {
             return Err(invalid(format!(
-                "there is no keyspace {:?}; make it, or say with which replication it is to be made",
+                "the keyspace {:?} does not exist; create it, or set the replication with which to create it",
                 config.keyspace
             )));
         };
@@ -81,22 +81,22 @@ pub(crate) async fn settle(session: &Session, config: &ScyllaConfig, sending: &S
     if check(session, config, sending).await? {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Unavailable, "the table was made, and not all nodes know it yet; try again")
+    Err(Error::new(ErrorKind::Unavailable, "the table was created, but not all nodes know it yet; try again")
         .with_backend(crate::BACKEND))
 }
 
-/// What is missing, and the CQL that makes it.
+/// Returns the error text for a missing table or keyspace, with the CQL that creates it.
 fn no_table(config: &ScyllaConfig, has_keyspace: bool) -> String {
     let (name, table) = (config.table_name(), table_cql(config));
     if has_keyspace {
-        return format!("there is no table {name}; make it by: {table}; or switch ensure_schema on");
+        return format!("the table {name} does not exist; create it with: {table}; or set ensure_schema");
     }
     let keyspace = keyspace_cql(config, config.replication.as_ref().unwrap_or(&Replication::everywhere(3)));
     let copies =
-        if config.replication.is_some() { "" } else { " (with as many copies as you returning of each row)" };
+        if config.replication.is_some() { "" } else { " (with the number of copies that you need)" };
     format!(
-        "there is no keyspace {:?}; make it and the table by{copies}: {keyspace}; {table}; or switch ensure_schema on and \
-         say with which replication it is to be made",
+        "the keyspace {:?} does not exist; create it and the table with{copies}: {keyspace}; {table}; or set ensure_schema \
+         and the replication",
         config.keyspace
     )
 }
@@ -105,7 +105,7 @@ async fn run(session: &Session, cql: &str, config: &ScyllaConfig, sending: &Send
     let mut statement = Statement::new(cql);
     statement.set_execution_profile_handle(Some(sending.profile.clone()));
     statement.set_request_timeout(Some(config.timeout().max(MAKING)));
-    // Making what is there already changes nothing.
+    // Creating an existing keyspace or table changes nothing.
     session.query_unpaged(statement, ()).await.map(drop).map_err(error::not_made)
 }
 
@@ -118,7 +118,7 @@ async fn has_keyspace(session: &Session, config: &ScyllaConfig, sending: &Sendin
     Ok(found.into_rows_result().map_err(|_| error::unexpected())?.rows_num() > 0)
 }
 
-/// Whether the table is there; one that is not as it must be is an error.
+/// Returns whether the table exists, or an error if it does not fit.
 async fn check(session: &Session, config: &ScyllaConfig, sending: &Sending) -> Result<bool> {
     let names = (config.keyspace.as_str(), config.table.as_str());
     let select = |what: &str, from: &str| {
@@ -146,7 +146,7 @@ async fn check(session: &Session, config: &ScyllaConfig, sending: &Sending) -> R
     check_columns(&found)?;
     if lifetime.is_some_and(|seconds| seconds != 0) {
         return Err(invalid(
-            "the table has a default_time_to_live, which would end entries that are to stay; set it to 0",
+            "the table has a default_time_to_live, which would delete persistent entries; set it to 0",
         ));
     }
     check_mark(&comment.unwrap_or_default(), config)?;
@@ -158,13 +158,13 @@ fn check_columns(found: &[(String, String, String)]) -> Result<()> {
         let place = if key { "partition_key" } else { "regular" };
         if !found.iter().any(|(n, k, p)| n == name && k == kind && p == place) {
             return Err(invalid(format!(
-                "the table is another one's: it has no column {name} of type {kind} ({place}); choose another table"
+                "the table has another layout: it has no column {name} of type {kind} ({place}); choose another table"
             )));
         }
     }
     let keys = found.iter().filter(|(_, _, place)| place == "partition_key" || place == "clustering").count();
     if keys > 1 {
-        return Err(invalid("the table is another one's: its key has several columns; choose another table"));
+        return Err(invalid("the table has another layout: its key has several columns; choose another table"));
     }
     Ok(())
 }
@@ -174,15 +174,15 @@ fn check_mark(comment: &str, config: &ScyllaConfig) -> Result<()> {
     match written {
         Some(mode) if mode == config.mode.as_str() => Ok(()),
         Some(mode) if Mode::ALL.iter().any(|known| known.as_str() == mode) => Err(invalid(format!(
-            "the table is in the mode {mode}, and the configuration says {}; a table is in one mode for life, because \
-             writes of the two do not see each other",
+            "the table is in the mode {mode}, but the configuration says {}; a table has one mode for its whole life, because \
+             writes of the two modes do not see each other",
             config.mode
         ))),
         Some(_) => {
-            Err(invalid("the table is in a mode that this release of the driver does not know; update it"))
+            Err(invalid("the table is in a mode that this release of the driver does not support; update the driver"))
         }
         None => Err(invalid(format!(
-            "the table's comment names no mode; if all who ever wrote to it used {}, say so by: ALTER TABLE {} WITH \
+            "the table's comment has no mode; if all programs that wrote to it used {}, set it with: ALTER TABLE {} WITH \
              comment = '{MARK}{}'",
             config.mode,
             config.table_name(),

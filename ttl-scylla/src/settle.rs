@@ -16,11 +16,12 @@ pub(crate) type Own<'a> = &'a (dyn Fn(&Row) -> bool + Sync);
 pub(crate) enum Lost<'a, V> {
     /// Nothing: what is stored does not tell who has done it.
     Unknown,
-    /// What is stored is read. It is not sent again: what it is pinned on may come back, and then both would be applied.
+    /// What is stored is read. It is not sent again: what it is pinned on may come back, and then both would
+    /// be applied.
     Look(Own<'a>),
-    /// It is sent once more, with these values: it is pinned on a version, which it replaces and which never comes back,
-    /// so only one of the two can be applied, whenever they arrive. Without values it is too late for that, and what is
-    /// stored is read.
+    /// It is sent once more, with these values: it is pinned on a version, which it replaces and which never
+    /// comes back, so only one of the two can be applied, whenever they arrive. Without values it is too late
+    /// for that, and what is stored is read.
     Again(Own<'a>, &'a (dyn Fn() -> Option<V> + Sync)),
 }
 

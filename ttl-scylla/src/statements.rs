@@ -18,9 +18,9 @@ const PAGE_ROWS: i32 = 500;
 /// How long to wait until a table that is being made is asked for again.
 const MAKING: Duration = Duration::from_millis(20);
 
-/// What statements whose refusals are looked at compare beside what matters to them: true of any row of ours, of none, and
-/// of damaged ones as far as can be, so that a server which answers a refusal with the compared columns answers with all
-/// that tells why.
+/// What statements whose refusals are looked at compare beside what matters to them: true of any row of ours,
+/// of none, and of damaged ones as far as can be, so that a server which answers a refusal with the compared
+/// columns answers with all that tells why.
 const SHOW: &str = "kind != -128 AND covers != -9223372036854775808 AND cap != -9223372036854775808";
 const SHOW_KIND: &str = "kind != -128";
 /// Nobody's: drawn at random. Damage leaves the nil one sooner than this.

@@ -1,4 +1,4 @@
-//! `ScyllaStore`: the trait's methods, in the table's mode.
+//! `ScyllaStore`, and its implementation of `TtlStore` in the mode of the table.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -21,7 +21,7 @@ use crate::runtime::Runtime;
 use crate::strict::{Common, Strict};
 use crate::{Mode, connect, error, schema, statements};
 
-/// How many keys can be patched at a time in one process without waiting for each other by chance.
+/// The number of lock stripes: patches of different keys in one process rarely wait for each other.
 const LOCKS: usize = 1024;
 
 /// A store in a table of ScyllaDB or Apache Cassandra. Cloning is cheap; clones share the session.
@@ -41,7 +41,7 @@ const LOCKS: usize = 1024;
 #[derive(Clone)]
 pub struct ScyllaStore {
     inner: Inner,
-    /// Patches of one process wait for each other here, which costs less than losing races on the servers.
+    /// Locks for the patches of this process. Waiting here costs less than conflicts on the servers.
     locks: Arc<Locks>,
     runtime: Runtime,
 }
@@ -58,15 +58,17 @@ struct Locks {
 }
 
 impl ScyllaStore {
-    /// Connects, checks the table or makes it ([`ScyllaConfig::with_ensure_schema`]), and prepares every statement.
+    /// Connects, checks or creates the table ([`ScyllaConfig::with_ensure_schema`]), and prepares every
+    /// statement.
     ///
-    /// It may be called on any runtime, or on none: connections run on the driver's own thread.
+    /// It works on any runtime, or without one: connections run on the driver's own thread.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`], also for a table that is missing (the text holds the CQL that makes it), that is
-    /// another one's or in the other mode, for a datacentre that the cluster does not have, and for a port that does not
-    /// speak CQL, or TLS as configured; [`ErrorKind::Unavailable`] without a cluster;
-    /// [`ErrorKind::PermissionDenied`] for wrong credentials.
+    /// * [`ErrorKind::InvalidConfig`] if the configuration is invalid, if the table is missing (the text
+    ///   contains the CQL that creates it), has another layout or is in the other mode, if the cluster lacks
+    ///   the configured datacentre, or if the port does not speak CQL, or TLS as configured.
+    /// * [`ErrorKind::Unavailable`] if the cluster cannot be reached.
+    /// * [`ErrorKind::PermissionDenied`] for wrong credentials.
     pub async fn connect(config: &ScyllaConfig) -> Result<Self> {
         let opened = async {
             config.check()?;
@@ -80,14 +82,15 @@ impl ScyllaStore {
         opened.await.map_err(|error: Error| error.with_operation("connect").with_backend(crate::BACKEND))
     }
 
-    /// A store on a session that exists already, and that others may use as well.
+    /// Creates a store on an existing session, which the program may also use elsewhere.
     ///
-    /// Of the configuration, nodes, credentials, TLS and compression are the session's own. The store's statements have
-    /// an execution profile of their own, made of the session's default one: it sends nothing a second time. The session
-    /// ends with the tokio runtime that made it; [`ScyllaStore::connect`] makes one that does not.
+    /// Nodes, credentials, TLS and compression come from the session; those of the configuration are ignored.
+    /// The store's statements use a separate execution profile, derived from the session's default, which
+    /// never retries. The session ends with the tokio runtime that created it; a session from
+    /// [`ScyllaStore::connect`] does not.
     ///
     /// # Errors
-    /// As [`ScyllaStore::connect`].
+    /// The same as [`ScyllaStore::connect`].
     pub async fn with_session(session: Arc<Session>, config: &ScyllaConfig) -> Result<Self> {
         let opened = async {
             config.check()?;
@@ -134,8 +137,10 @@ impl ScyllaStore {
         })
     }
 
-    /// The same store by another clock: what it says decides about visibility. The servers' clocks, which delete what
-    /// has ended, must not be ahead of it by more than [`ScyllaConfig::with_clock_skew`].
+    /// Sets the store's clock, which decides about visibility; defaults to the system clock.
+    ///
+    /// The servers delete expired entries by their own clocks. Those must not be ahead of this clock by more
+    /// than [`ScyllaConfig::with_clock_skew`].
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         let inner = match self.inner {
@@ -152,7 +157,7 @@ impl ScyllaStore {
         Self { inner, ..self }
     }
 
-    /// The session, which others may use as well.
+    /// Returns the session, which the program may also use elsewhere.
     #[must_use]
     pub fn session(&self) -> Arc<Session> {
         Arc::clone(&self.common().client.session)
@@ -175,13 +180,13 @@ impl fmt::Debug for ScyllaStore {
 fn capabilities(config: &ScyllaConfig) -> Capabilities {
     let all = Capabilities::new(crate::BACKEND).with_max_value_bytes(config.max_value_bytes);
     match config.mode {
-        // Some servers write down who reads serially.
+        // Some servers write for each serial read.
         Mode::Strict => all.with_reads_cost_writes(true),
         Mode::Lww => all.with_conditions(false).with_patch(false).with_caps(false),
     }
 }
 
-/// Adds what was tried to an error.
+/// Adds the operation, the backend and the key to an error.
 fn tried<T>(result: Result<T>, operation: &'static str, key: &Key) -> Result<T> {
     result.map_err(|error| error.with_operation(operation).with_backend(crate::BACKEND).with_key(key))
 }
@@ -236,7 +241,8 @@ impl TtlStore for ScyllaStore {
             match &self.inner {
                 Inner::Strict(store) => {
                     let at = self.locks.hasher.hash_one(key) % LOCKS as u64;
-                    // No longer than for a request: a server that hangs is not waited for once for each patch.
+                    // The wait is limited to one request timeout, so that a hanging server does not delay
+                    // each patch.
                     let turn = self.locks.stripes[at as usize].lock();
                     let _waited = tokio::time::timeout(self.common().client.timeout, turn).await;
                     store.patch(key, patch, options).await

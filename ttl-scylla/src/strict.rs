@@ -1,5 +1,5 @@
-//! Strict mode beneath the operations: rows are read serially and changed by lightweight transactions. Also the cell
-//! that patches run on.
+//! Strict mode beneath the operations: rows are read serially and changed by lightweight transactions. Also
+//! the cell that patches run on.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,8 +38,9 @@ impl Common {
         self.clock.now()
     }
 
-    /// A row, with or without its value, and the instant at which it is judged: after it was read, so that a slow read
-    /// revives nothing. One whose deadline fell meanwhile may have been moved in time, so it is read again.
+    /// A row, with or without its value, and the instant at which it is judged: after it was read, so that a
+    /// slow read revives nothing. One whose deadline fell meanwhile may have been moved in time, so it is
+    /// read again.
     pub(crate) async fn read(&self, key: &Key, whole: bool) -> Result<(SystemTime, Row)> {
         let statement = if whole { &self.reads.row } else { &self.reads.head };
         let mut before = Some(self.now());
@@ -59,7 +60,8 @@ impl Common {
 pub(crate) enum To {
     /// To an instant: it is there, whoever has moved it.
     Instant(i64),
-    /// By a step, to here: two who take the same step from the same deadline want the same instant, and both are to count.
+    /// By a step, to here: two who take the same step from the same deadline want the same instant, and both
+    /// are to count.
     Step(i64),
 }
 
@@ -105,8 +107,8 @@ impl Strict {
         self.swap(key, &self.writes.replace, values(), lost).await
     }
 
-    /// Writes the deadline, if the row still is as it was seen: alone where its cells allow it, else with all of them,
-    /// for which `whole` must hold the value. `None` if it does not.
+    /// Writes the deadline, if the row still is as it was seen: alone where its cells allow it, else with all
+    /// of them, for which `whole` must hold the value. `None` if it does not.
     pub(crate) async fn move_deadline(
         &self,
         key: &Key,
@@ -155,8 +157,8 @@ impl Strict {
         self.swap(key, &self.writes.delete_seen, values, Lost::Unknown).await
     }
 
-    /// A pause of random length, longer from attempt to attempt: of many writers, a lightweight transaction lets the
-    /// one through that the others leave alone.
+    /// A pause of random length, longer from attempt to attempt: of many writers, a lightweight transaction
+    /// lets the one through that the others leave alone.
     pub(crate) async fn pause(&self, attempt: usize) {
         let most = 1_000_u64 << attempt.min(6);
         let pause = Duration::from_micros(rand::rng().random_range(0..most));
@@ -260,7 +262,8 @@ impl CasBackend for Strict {
     }
 }
 
-/// The bounds that a moved deadline's row must be within, as they are bound: cells that reach far enough and end.
+/// The bounds that a moved deadline's row must be within, as they are bound: cells that reach far enough and
+/// end.
 pub(crate) fn bounds(to: i64, reach: Reach) -> (i64, i64) {
     if reach.covers == NEVER { (NEVER, NEVER) } else { (to, NEVER - 1) }
 }

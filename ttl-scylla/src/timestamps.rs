@@ -1,4 +1,5 @@
-//! Timestamps of plain writes, in microseconds: of two writes of a cell the one with the later timestamp stays.
+//! Timestamps of plain writes, in microseconds: of two writes of a cell the one with the later timestamp
+//! stays.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(crate) const REFRESH: i64 = 1;
 /// The same of an expire: more than several refreshes that follow each other while it is under way.
 pub(crate) const EXPIRE: i64 = 10;
-/// The same of a put or a delete, at least: more than any refresh and expire of what it overwrites, where that was
-/// written by a clock which is ahead.
+/// The same of a put or a delete, at least: more than any refresh and expire of what it overwrites, where
+/// that was written by a clock which is ahead.
 const WRITE: i64 = 1_000;
 
 /// The timestamps of a store's puts and deletes.
@@ -18,9 +19,9 @@ pub(crate) struct Timestamps {
 }
 
 impl Timestamps {
-    /// Later than all that the store has used and than what the write goes over, `seen`, so that a put after a delete
-    /// stays although a clock is ahead. What was written by a clock that is ahead by more than `skew` is gone over all
-    /// the same, and not remembered: one such entry would carry all others with it.
+    /// Later than all that the store has used and than what the write goes over, `seen`, so that a put after
+    /// a delete stays although a clock is ahead. What was written by a clock that is ahead by more than
+    /// `skew` is gone over all the same, and not remembered: one such entry would carry all others with it.
     pub(crate) fn next(&self, seen: Option<i64>, skew: Duration) -> i64 {
         let now = now();
         let least = now.max(seen.map_or(now, |seen| seen.saturating_add(WRITE)));
@@ -33,8 +34,8 @@ impl Timestamps {
     }
 }
 
-/// By the system's clock, whatever the store's says: other programs' timestamps are. No two stores of a process get the
-/// same.
+/// By the system's clock, whatever the store's says: other programs' timestamps are. No two stores of a
+/// process get the same.
 fn now() -> i64 {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -11,8 +11,9 @@ use crate::config::{Replication, invalid};
 use crate::{BACKEND, Mode, ScyllaConfig};
 
 impl ScyllaConfig {
-    /// Reads a configuration from a URL: `scylla://user:password@host:9042,host2/KEYSPACE/TABLE`, or `cassandra://`,
-    /// which means the same. User, password, ports (9042) and further hosts may be left out.
+    /// Reads a configuration from a URL: `scylla://user:password@host:9042,host2/KEYSPACE/TABLE`, or
+    /// `cassandra://`, which means the same. User and password, ports (default 9042) and further hosts are
+    /// optional.
     ///
     /// | option | example | meaning |
     /// |---|---|---|
@@ -24,15 +25,15 @@ impl ScyllaConfig {
     /// | `speculative_delay` | `50ms` | [`ScyllaConfig::with_speculative_delay`] |
     /// | `compression` | `lz4`, `snappy` | [`ScyllaConfig::with_compression`] |
     /// | `tls` | `true` | [`ScyllaConfig::with_tls`] |
-    /// | `root_certificates` | `/etc/ca.pem` | the file of [`ScyllaConfig::with_root_certificates`] |
-    /// | `client_certificate`, `client_key` | `/etc/app.pem` | the files of [`ScyllaConfig::with_client_certificate`] |
+    /// | `root_certificates` | `/etc/ca.pem` | the file for [`ScyllaConfig::with_root_certificates`] |
+    /// | `client_certificate`, `client_key` | `/etc/app.pem` | the files for [`ScyllaConfig::with_client_certificate`] |
     /// | `max_value_bytes` | `1MiB`, `1048576` | [`ScyllaConfig::with_max_value_bytes`] |
     /// | `cursor_secret` | 16 bytes or more | [`ScyllaConfig::with_cursor_secret`] |
     /// | `clock_skew` | `1m` | [`ScyllaConfig::with_clock_skew`] |
     /// | `ensure_schema` | `true` | [`ScyllaConfig::with_ensure_schema`] |
     /// | `replication` | `3`, `dc1:3,dc2:3` | [`ScyllaConfig::with_replication`] |
     ///
-    /// Special characters of user and password are percent-encoded.
+    /// Percent-encode special characters in user and password.
     ///
     /// ```
     /// use ttl_scylla::ScyllaConfig;
@@ -43,23 +44,23 @@ impl ScyllaConfig {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig): not such a URL, an unknown option (the text lists
-    /// the known ones), an invalid value, a file that cannot be read. No text repeats the URL.
+    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) for an invalid URL, an unknown option (the text
+    /// lists the known ones), an invalid value or a file that cannot be read. No error text repeats the URL.
     pub fn from_url(text: &str) -> Result<Self> {
         let (server, query) = text.split_once('?').unwrap_or((text, ""));
         let Some((scheme, server)) = server.split_once("://") else {
-            return Err(invalid("this is no URL; write scylla://host:9042/KEYSPACE/TABLE"));
+            return Err(invalid("invalid URL: expected scylla://host:9042/KEYSPACE/TABLE"));
         };
         if !["scylla", "cassandra"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
             return Err(invalid(format!(
-                "{scheme:?} is no scheme of this driver; the schemes are scylla, cassandra"
+                "invalid scheme {scheme:?}: expected one of the schemes scylla, cassandra"
             )));
         }
-        // What follows may then be a part of a password, which no text repeats.
+        // The text after a stray '@' or '#' may be part of a password, so no error repeats it.
         let (authority, path) = server.split_once('/').unwrap_or((server, ""));
         if path.contains('@') || query.contains('@') || text.contains('#') {
             return Err(invalid(
-                "an '@' follows the hosts, or a '#' stands in the URL; in a user or password write '/' as %2F, '?' as \
+                "the URL has an '@' after the hosts, or a '#'; in a user or password write '/' as %2F, '?' as \
                  %3F, '#' as %23 and '@' as %40",
             ));
         }
@@ -78,7 +79,7 @@ fn place(authority: &str, path: &str) -> Result<ScyllaConfig> {
     let mut hosts = hosts.split(',');
     let names: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let (Some(first), [keyspace, table]) = (hosts.next(), &names[..]) else {
-        return Err(invalid("the URL names no keyspace and table; write scylla://host:9042/KEYSPACE/TABLE"));
+        return Err(invalid("the URL has no keyspace and table: expected scylla://host:9042/KEYSPACE/TABLE"));
     };
     let mut config = ScyllaConfig::new(node(first)?, *keyspace, *table);
     for host in hosts {
@@ -86,14 +87,14 @@ fn place(authority: &str, path: &str) -> Result<ScyllaConfig> {
     }
     if let Some(credentials) = credentials {
         let Some((username, password)) = credentials.split_once(':') else {
-            return Err(invalid("the URL names a user without a password; write user:password@"));
+            return Err(invalid("the URL has a user without a password: expected user:password@"));
         };
         config = config.with_credentials(decode("user", username)?, decode("password", password)?);
     }
     Ok(config)
 }
 
-/// `host` or `host:port`, an IPv6 address in brackets.
+/// Checks a node: `host` or `host:port`, with an IPv6 address in brackets.
 fn node(text: &str) -> Result<String> {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -101,11 +102,11 @@ fn node(text: &str) -> Result<String> {
     };
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
         return Err(invalid(
-            "what follows a host's colon is no port; write host:9042, and ':' in a password as %3A",
+            "invalid port: expected host:9042; write ':' in a password as %3A",
         ));
     }
     if host.is_empty() {
-        return Err(invalid("the URL names no host; write scylla://host:9042/KEYSPACE/TABLE"));
+        return Err(invalid("the URL has no host: expected scylla://host:9042/KEYSPACE/TABLE"));
     }
     let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let fits = match inside {
@@ -114,7 +115,7 @@ fn node(text: &str) -> Result<String> {
     };
     if !fits {
         return Err(invalid(
-            "a host is a name, an IPv4 address, or an IPv6 address in brackets, as in [::1]:9042",
+            "invalid host: expected a name, an IPv4 address, or an IPv6 address in brackets, as in [::1]:9042",
         ));
     }
     Ok(text.to_owned())
@@ -144,7 +145,7 @@ fn options(config: &mut ScyllaConfig, query: &str) -> Result<()> {
     config.certificates.client = match (chain, key) {
         (Some(chain), Some(key)) => Some((chain, key)),
         (None, None) => None,
-        _ => return Err(invalid("client_certificate and client_key go together; name both files")),
+        _ => return Err(invalid("client_certificate and client_key go together; set both files")),
     };
     query.byte_size("max_value_bytes", &mut config.max_value_bytes)?;
     query.cursor_secret("cursor_secret", &mut config.cursor_secret)?;

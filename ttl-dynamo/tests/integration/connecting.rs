@@ -57,7 +57,7 @@ async fn tables(endpoint: String) {
     let sorted = create(&endpoint, &sorted).await;
     for (table, word) in [
         (&*unused_name(), "table=ensure"),
-        (&*numbered.table, "has to be a string (S)"),
+        (&*numbered.table, "must be a string (S)"),
         (&*other.table, "key_attribute=id"),
         (&*sorted.table, "sort key \"sort\""),
     ] {
@@ -144,7 +144,7 @@ async fn around(endpoint: String) {
             url("endpoint=http://nowhere.invalid"),
             all,
             "Unavailable, retryable",
-            "the name of the host does not resolve",
+            "the host name does not resolve",
         ),
         (
             url(&format!("endpoint={}", endpoint.replace("http:", "https:"))),

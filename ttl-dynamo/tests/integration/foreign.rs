@@ -156,7 +156,7 @@ async fn nothing_else(endpoint: String) {
                     _ => ErrorKind::Unavailable,
                 };
                 assert_eq!(error.kind(), expected, "{what}");
-                assert!(error.to_string().contains("not one of DynamoDB"), "{what}");
+                assert!(error.to_string().contains("does not come from DynamoDB"), "{what}");
                 assert_eq!(space.raw.get("k").await, before, "{what}");
             }
         }

@@ -131,10 +131,10 @@ async fn shapes(endpoint: String) {
     let own = || ("ttl:key", KeyType::Hash, text.clone());
     let cases = [
         (vec![("id", KeyType::Hash, text.clone())], vec!["its partition key is \"id\" and not \"ttl:key\""]),
-        (vec![("ttl:key", KeyType::Hash, number)], vec!["is of type N, and has to be a string (S)"]),
+        (vec![("ttl:key", KeyType::Hash, number)], vec!["is of type N, and must be a string (S)"]),
         (
             vec![own(), ("sort", KeyType::Range, text.clone())],
-            vec!["it has the sort key \"sort\", and has to have none"],
+            vec!["it has the sort key \"sort\", and must have none"],
         ),
         (
             vec![("id", KeyType::Hash, text.clone()), ("sort", KeyType::Range, text.clone())],

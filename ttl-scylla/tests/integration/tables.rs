@@ -55,11 +55,11 @@ async fn keyspace(url: String) {
         ScyllaConfig::from_url(&url).unwrap()
     };
     let error = refused(&config("?ensure_schema=true")).await;
-    assert!(error.to_string().contains("no keyspace") && error.to_string().contains(&name), "{error}");
+    assert!(error.to_string().contains("does not exist") && error.to_string().contains(&name), "{error}");
     for query in ["", "?replication=1"] {
         let config = config(query);
         let error = refused(&config).await;
-        assert!(error.to_string().contains("no keyspace"), "{error}");
+        assert!(error.to_string().contains("does not exist"), "{error}");
         make(&table, &error).await;
         ScyllaStore::connect(&config).await.unwrap();
         table.raw.query_unpaged(format!("DROP KEYSPACE {name}"), ()).await.unwrap();
