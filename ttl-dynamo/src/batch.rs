@@ -1,4 +1,4 @@
-//! Batches: reads by the hundred, writes side by side, and each key's own answer in the caller's order.
+//! Batches: reads in chunks of 100, concurrent writes, and one result per key in the caller's order.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,22 +14,22 @@ use crate::error::{Failure, failure};
 use crate::get::{answer, judge};
 use crate::store::{DynamoStore, Inner};
 
-/// The keys that DynamoDB reads in one request.
+/// The maximum number of keys in one read request.
 const CHUNK: usize = 100;
 
-/// What a get of a batch found.
+/// The result of one get in a batch.
 type Got = Result<Option<Entry>>;
 
 impl Inner {
-    /// One result for each key, in their order.
+    /// Returns one result per key, in the order of the keys.
     pub(crate) async fn get_many(&self, keys: &[Key], options: &GetOptions) -> Vec<Got> {
         let concurrency = self.config.concurrency;
-        // A refresh is a write of its own.
+        // A refresh is a separate write.
         if options.refresh.is_some() || keys.len() == 1 {
             let keyed = keys.iter().map(|key| (key, key)).collect();
             return each(concurrency, keyed, |key| self.get(key, options)).await;
         }
-        // DynamoDB takes no key twice.
+        // DynamoDB rejects duplicate keys.
         let mut places = HashMap::with_capacity(keys.len());
         let mut once = Vec::with_capacity(keys.len());
         for key in keys {
@@ -44,7 +44,7 @@ impl Inner {
         keys.iter().map(|key| got[places[key]].clone()).collect()
     }
 
-    /// So many different keys as one request can read, and as many requests as DynamoDB makes of it.
+    /// Gets the distinct keys of one chunk, in as many requests as DynamoDB needs.
     async fn get_chunk(&self, keys: &[&Key], options: &GetOptions) -> Vec<Got> {
         let before = self.now_millis();
         let mut items: HashMap<String, Item> = HashMap::with_capacity(keys.len());
@@ -59,7 +59,7 @@ impl Inner {
                 continue;
             }
             let live = |now| Ok::<_, Error>(codec::met(now, item.as_ref())?.is_some());
-            // What ended meanwhile may have been prolonged in time.
+            // An entry that ended meanwhile may have been extended in time.
             let ended = now != before && matches!((live(before), live(now)), (Ok(true), Ok(false)));
             results.push(match judge(now, item.as_ref(), options) {
                 _ if ended => self.get(key, options).await,
@@ -70,7 +70,7 @@ impl Inner {
         results
     }
 
-    /// Reads the items of these keys that exist; answers which keys could not be read, and why.
+    /// Reads the existing items of these keys. Returns the keys that could not be read, with the error.
     async fn read_chunk(
         &self,
         keys: &[&Key],
@@ -105,7 +105,7 @@ impl Inner {
                     let (done, all) = (unread.len() < asked, unread.is_empty());
                     left.splice(..asked, unread);
                     if done {
-                        // Something was done: the rest is asked for as if for the first time.
+                        // There was progress, so the remaining keys get a full set of attempts.
                         retries = self.retries();
                         if !all {
                             tokio::time::sleep(self.pause(0)).await;
@@ -115,7 +115,7 @@ impl Inner {
                     Failure::for_now(busy())
                 }
             };
-            // What an attempt may take can be too short for 16 MB.
+            // The attempt timeout can be too short for 16 MB.
             if failed.error.kind() == ErrorKind::Timeout {
                 most = asked.div_ceil(2);
             }
@@ -154,15 +154,15 @@ impl Inner {
 }
 
 impl DynamoStore {
-    /// Each item by a request of its own: those of a batch have no conditions, and one bad item fails them
-    /// all.
+    /// Puts each item with a separate request: batch writes have no conditions, and one invalid item fails
+    /// them all.
     pub(crate) async fn put_each(&self, items: Vec<PutItem>) -> Vec<Result<Outcome<PutResult>>> {
         let keyed = items.into_iter().map(|item| (item.key.clone(), item)).collect();
         let put = async |item: PutItem| self.put(&item.key, item.value, item.options).await;
         each(self.0.config.concurrency, keyed, put).await
     }
 
-    /// Each key by a request of its own.
+    /// Deletes each key with a separate request.
     pub(crate) async fn delete_each(
         &self,
         keys: &[Key],
@@ -173,7 +173,8 @@ impl DynamoStore {
     }
 }
 
-/// Runs so many at a time, those of the same key one after the other, and answers in their order.
+/// Runs at most `concurrency` items at a time, items with the same key one after the other. Returns the
+/// results in the order of the items.
 async fn each<K: Eq + Hash, I, T, F: Future<Output = T>>(
     concurrency: usize,
     items: Vec<(K, I)>,
@@ -208,7 +209,7 @@ async fn each<K: Eq + Hash, I, T, F: Future<Output = T>>(
 fn busy() -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        "DynamoDB left keys of the batch unread each time, which it does when the table's capacity is used up; try \
+        "DynamoDB left keys of the batch unread in every attempt, which means that the table's capacity is used up; try \
          again later",
     )
     .with_backend(crate::BACKEND)

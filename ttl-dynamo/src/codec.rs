@@ -1,13 +1,13 @@
-//! Entries and their layout in an item.
+//! Encodes entries as items, and decodes items.
 //!
 //! | attribute | type | content |
 //! |---|---|---|
 //! | the key | S | the entry's key |
 //! | `ttl:version` | S | a random token, new at every write of the value |
-//! | `ttl:deadline` | N | when it ends, in epoch milliseconds; absent if it is persistent |
-//! | `ttl:created` | N | when the value was put, or its record created by a patch, in epoch milliseconds |
+//! | `ttl:deadline` | N | end of the entry, in epoch milliseconds; absent for a persistent entry |
+//! | `ttl:created` | N | time at which the value was put, or its record created by a patch, in epoch milliseconds |
 //! | `ttl:cap` | N | the cap, in epoch milliseconds; absent without one |
-//! | `ttl:epoch`, or as it is called here | N | for the table's TTL: not before the deadline, in epoch seconds |
+//! | `ttl:epoch`, or the configured name | N | for the table's TTL: not before the deadline, in epoch seconds |
 //! | `ttl:value` | B | a blob's bytes |
 //! | `ttl:fields` | M | a record's fields as native types |
 //!
@@ -32,24 +32,24 @@ use crate::names::{CAP, CREATED, DEADLINE, FIELDS, VALUE, VERSION};
 /// An item's attributes.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// What stands before the names of nested objects that DynamoDB refuses, or that begin with it.
+/// The prefix for names of nested objects that DynamoDB rejects, or that begin with this prefix.
 pub(crate) const ESCAPE: &str = "ttl:";
 
-/// The smallest and the first too large fraction that a DynamoDB number holds.
+/// The smallest fraction that a DynamoDB number holds, and the first that is too large.
 const MIN_FRACTION: f64 = 1e-130;
 const END_FRACTION: f64 = 1e126;
 
-/// A fresh token.
+/// Returns a fresh token.
 pub(crate) fn new_token() -> String {
     URL_SAFE_NO_PAD.encode(Version::random().as_bytes())
 }
 
-/// A token's version.
+/// Returns the version of a token.
 pub(crate) fn token_version(token: &str) -> Result<Version> {
     Version::from_bytes(token.as_bytes()).map_err(|_| not_ours())
 }
 
-/// What a write reports that left this token, or none.
+/// Returns the version that a write reports, given the token it left, if any.
 pub(crate) fn meta(
     returning: Returning,
     created: bool,
@@ -61,10 +61,10 @@ pub(crate) fn meta(
     Ok(PutResult::returning(returning, created, deadline, version))
 }
 
-/// When an item was created, if that is wanted.
+/// Returns the time of creation of an item, if the caller asked for it.
 ///
 /// # Errors
-/// `Corrupt` for what is wanted and cannot be read. Nobody else looks at it.
+/// `Corrupt` if it was asked for and cannot be read. Otherwise it is not checked.
 pub(crate) fn created_at(returning: Returning, item: &Item) -> Result<Option<SystemTime>> {
     if !returning.contains(Returning::CREATED_AT) {
         return Ok(None);
@@ -76,7 +76,7 @@ pub(crate) fn created_at(returning: Returning, item: &Item) -> Result<Option<Sys
     instant_of(millis).and_then(Deadline::to_system_time).ok_or_else(not_ours).map(Some)
 }
 
-/// A version as items hold it. One of another store is equal to none of ours.
+/// Returns a version as it is stored. A version of another store never equals a stored one.
 pub(crate) fn version_attribute(version: &Version) -> AttributeValue {
     AttributeValue::S(match std::str::from_utf8(version.as_bytes()) {
         Ok(token) => token.to_owned(),
@@ -84,20 +84,20 @@ pub(crate) fn version_attribute(version: &Version) -> AttributeValue {
     })
 }
 
-/// A creation at this time.
+/// Returns the attribute for a creation at this time.
 pub(crate) fn created_attribute(now: Now) -> AttributeValue {
     AttributeValue::N(now.as_epoch_millis().to_string())
 }
 
-/// A deadline, or a cap.
+/// Returns the attribute for a deadline or a cap.
 pub(crate) fn deadline_attribute(deadline: Deadline) -> AttributeValue {
     AttributeValue::N(deadline.as_epoch_millis().to_string())
 }
 
-/// What stands in an item beside the value.
+/// Decodes the header of an item: everything except the value.
 ///
 /// # Errors
-/// `Corrupt` for what this driver cannot have written.
+/// `Corrupt` for content that this driver cannot have written.
 pub(crate) fn header(item: &Item) -> Result<Header> {
     let Some(AttributeValue::S(token)) = item.get(VERSION) else { return Err(not_ours()) };
     let (deadline, cap) = life(item)?;
@@ -105,14 +105,14 @@ pub(crate) fn header(item: &Item) -> Result<Header> {
     Ok(Header { kind, deadline, cap, version: token_version(token)? })
 }
 
-/// The header of the item that an operation meets, if it is live: a ghost may be damaged.
+/// Returns the header of the item that an operation finds, if it is live. A ghost may be damaged.
 pub(crate) fn met(now: Now, item: Option<&Item>) -> Result<Option<Header>> {
     let Some(item) = item else { return Ok(None) };
     let (deadline, cap) = life(item)?;
     if deadline.min(cap).is_expired(now) { Ok(None) } else { header(item).map(Some) }
 }
 
-/// Deadline and cap.
+/// Decodes deadline and cap.
 fn life(item: &Item) -> Result<(Deadline, Deadline)> {
     Ok((instant(item, DEADLINE)?, instant(item, CAP)?))
 }
@@ -125,20 +125,20 @@ fn instant(item: &Item, name: &str) -> Result<Deadline> {
     }
 }
 
-/// The instant that a number of milliseconds is. Any number is one, because conditions compare any: a
-/// fraction lasts until the next whole millisecond, what lies before 1970 has passed, and what is beyond all
-/// clocks is the last instant.
+/// Converts a number of milliseconds to an instant. Every number has one, because conditions compare any
+/// number. A fraction counts until the next whole millisecond, a number before 1970 is in the past, and one
+/// beyond all clocks is the last instant.
 fn instant_of(millis: &str) -> Option<Deadline> {
     if let Ok(whole) = millis.parse() {
         return Some(Deadline::from_epoch_millis(whole));
     }
     let millis: f64 = millis.parse().ok().filter(|millis: &f64| millis.is_finite())?;
-    // The cast stays within the bounds of the type.
+    // The cast is within the bounds of the type.
     Some(Deadline::from_epoch_millis((millis.ceil() as u64).min(u64::MAX - 1)))
 }
 
-/// The header of the item that a write was applied to, if it was live. The condition of the write has been
-/// checked already: what is damaged beyond that makes no error of a write that was applied.
+/// Returns the header of the item that a write was applied to, if it was live. The write's condition was
+/// already checked, so further damage does not turn an applied write into an error.
 pub(crate) fn replaced(now: Now, item: Option<&Item>) -> Option<Header> {
     let item = item?;
     let (deadline, cap) = life(item).ok()?;
@@ -151,7 +151,7 @@ pub(crate) fn replaced(now: Now, item: Option<&Item>) -> Option<Header> {
     header.is_live(now).then_some(header)
 }
 
-/// The value of an item, as far as it is selected and was read.
+/// Decodes the value of an item, as far as it is selected and was read.
 pub(crate) fn value(item: &mut Item, projection: &Projection) -> Result<Option<Value>> {
     let blob = match item.remove(VALUE) {
         None => None,
@@ -161,7 +161,7 @@ pub(crate) fn value(item: &mut Item, projection: &Projection) -> Result<Option<V
     match (projection, blob) {
         (Projection::Nothing, _) | (Projection::Fields(_), Some(_)) => Ok(None),
         (Projection::All, Some(blob)) => Ok(Some(Value::Blob(Bytes::from(Vec::from(blob))))),
-        // A record without any of the fields that were asked for comes without the map.
+        // A record without any of the requested fields is returned without the map.
         (Projection::Fields(names), None) => match item.remove(FIELDS) {
             None => Ok(Some(Record::new().into())),
             Some(AttributeValue::M(mut map)) => {
@@ -177,14 +177,14 @@ pub(crate) fn value(item: &mut Item, projection: &Projection) -> Result<Option<V
     }
 }
 
-/// A record of these attributes.
+/// Decodes a record.
 pub(crate) fn record(fields: impl IntoIterator<Item = (String, AttributeValue)>) -> Result<Record> {
     let fields: Option<Vec<_>> =
         fields.into_iter().map(|(name, value)| Some((name, from_attribute(value)?))).collect();
     Record::from_fields(fields.ok_or_else(not_ours)?).map_err(|_| not_ours())
 }
 
-/// A value's attribute, and its name.
+/// Encodes a value. Returns its attribute's name and content.
 pub(crate) fn encode(value: &Value) -> (&'static str, AttributeValue) {
     match value {
         Value::Blob(bytes) => (VALUE, AttributeValue::B(Blob::new(bytes.to_vec()))),
@@ -192,13 +192,13 @@ pub(crate) fn encode(value: &Value) -> (&'static str, AttributeValue) {
     }
 }
 
-/// A record's fields.
+/// Encodes the fields of a record.
 pub(crate) fn fields(record: &Record) -> AttributeValue {
     let fields = record.iter().map(|(name, value)| (name.to_owned(), to_attribute(value)));
     AttributeValue::M(fields.collect())
 }
 
-/// A field's value in native types.
+/// Encodes a field's value in native types.
 pub(crate) fn to_attribute(value: &Json) -> AttributeValue {
     match value {
         Json::Null => AttributeValue::Null(true),
@@ -213,7 +213,7 @@ pub(crate) fn to_attribute(value: &Json) -> AttributeValue {
     }
 }
 
-/// A number in normal form: an `i64`, a `u64` or another finite `f64`.
+/// Encodes a number in normal form: an `i64`, a `u64` or another finite `f64`.
 pub(crate) fn number_attribute(number: &Number) -> AttributeValue {
     if let Some(integer) = number.as_i64() {
         return AttributeValue::N(integer.to_string());
@@ -230,7 +230,7 @@ pub(crate) fn number_attribute(number: &Number) -> AttributeValue {
     }
 }
 
-/// A field's value; `None` for what JSON does not have.
+/// Decodes a field's value. Returns `None` for types that JSON lacks.
 fn from_attribute(attribute: AttributeValue) -> Option<Json> {
     Some(match attribute {
         AttributeValue::Null(_) => Json::Null,
@@ -250,7 +250,7 @@ fn from_attribute(attribute: AttributeValue) -> Option<Json> {
     })
 }
 
-/// A number as DynamoDB writes it; digits beyond an `f64` are rounded.
+/// Decodes a number as DynamoDB writes it. Digits beyond an `f64` are rounded.
 pub(crate) fn parse_number(text: &str) -> Option<Number> {
     if let Ok(integer) = text.parse::<i64>() {
         return Some(integer.into());
@@ -265,7 +265,7 @@ fn parse_float(text: &str) -> Option<Number> {
     text.parse().ok().and_then(Number::from_f64)
 }
 
-/// Whether the name of a nested object is stored with a prefix.
+/// Returns whether the name of a nested object is stored with a prefix.
 pub(crate) fn is_escaped(name: &str) -> bool {
     name.is_empty() || name.starts_with(ESCAPE)
 }

@@ -1,15 +1,16 @@
-//! Sums of decimal numbers as DynamoDB makes them, to report what is stored.
+//! Adds decimal numbers as DynamoDB does, to report the stored sum.
 
 use serde_json::Number;
 
 use crate::codec::parse_number;
 
-/// The sum of two numbers as DynamoDB writes them; `None` if it has more digits than are kept here.
+/// Returns the sum of two numbers as DynamoDB writes them. `None` if it has more digits than this module
+/// keeps.
 pub(crate) fn sum(a: &str, b: &str) -> Option<Number> {
     let (a, b) = (Decimal::parse(a)?, Decimal::parse(b)?);
     let exponent = a.exponent.min(b.exponent).min(0);
     let digits = a.at(exponent)?.checked_add(b.at(exponent)?)?;
-    // With an exponent it would be read as a float, which rounds long integers.
+    // With an exponent the text would be read as a float, which rounds long integers.
     parse_number(&if exponent == 0 { digits.to_string() } else { format!("{digits}e{exponent}") })
 }
 

@@ -1,4 +1,4 @@
-//! Delete, and take: one `DeleteItem`.
+//! Delete and take: one `DeleteItem`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, DeleteStep};
@@ -12,7 +12,7 @@ use crate::put::ROUNDS;
 use crate::send::{Lost, Pinned, Reply};
 use crate::store::Inner;
 
-/// Anything that has not ended: what is not ours can be deleted, though not taken.
+/// Any item that has not ended: an item of another program can be deleted, but not taken.
 const UNENDED: &str = "attribute_exists(#k) AND (attribute_not_exists(#d) OR #d > :now OR NOT attribute_type(#d, :number)) AND (attribute_not_exists(#m) OR #m > :now OR NOT attribute_type(#m, :number))";
 
 impl Inner {
@@ -22,7 +22,7 @@ impl Inner {
         for round in 0..ROUNDS {
             let (now, reply) = match options.if_version {
                 None => self.write(key, &mut retries, build).await.map_err(Lost::into_error)?,
-                // A version does not come back, so this cannot delete what came after it.
+                // A version never recurs, so this cannot delete a later entry.
                 Some(_) => {
                     let sent = self.write_pinned(key, "", &mut retries, build).await;
                     match sent.map_err(Lost::into_error)? {
@@ -37,13 +37,13 @@ impl Inner {
                     let taken = taken(item, &options.projection);
                     return taken
                         .map(Outcome::Applied)
-                        .map_err(|_| answer_lost("what it took, a damaged field"));
+                        .map_err(|_| answer_lost("the taken entry, which has a damaged field"));
                 }
                 Reply::Failed(item) => {
                     match rules::delete(now, codec::met(now, item.as_ref())?.as_ref(), options)? {
                         DeleteStep::Absent => return Ok(Outcome::Absent),
                         DeleteStep::Refused => return Ok(Outcome::Refused(None)),
-                        // It cannot be read, or became what it is only after another condition had failed.
+                        // The item cannot be read, or became live only after another condition had failed.
                         DeleteStep::Remove => {
                             taken(item, &options.projection)?;
                             self.step_aside(round, &retries).await?;
@@ -66,7 +66,7 @@ fn request(now: Now, options: &DeleteOptions) -> Write {
     } else {
         Write::delete().demand_live(now, options.if_version.as_ref())
     };
-    // What is not handed out must not be taken away.
+    // A value that is not returned must not be removed.
     let write = match options.projection {
         Projection::Nothing => write,
         _ => write.demand_readable(),
@@ -81,7 +81,7 @@ fn of_type(name: &str) -> AttributeValue {
     AttributeValue::S(name.to_owned())
 }
 
-/// What was selected of the entry that is gone.
+/// Returns the selected part of the removed entry.
 fn taken(item: Option<Item>, projection: &Projection) -> Result<Option<Entry>> {
     match (projection, item) {
         (Projection::Nothing, _) | (_, None) => Ok(None),

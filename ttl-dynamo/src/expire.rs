@@ -51,10 +51,10 @@ struct Expire<'a> {
     options: &'a ExpireOptions,
 }
 
-/// What a request came upon.
+/// The result of a request.
 enum Met {
     Outcome(Outcome<ExpireResult>),
-    /// This, at that time: the request was not applied.
+    /// The request was not applied; this item was found at this time.
     Item(Now, Option<Item>),
 }
 
@@ -69,8 +69,7 @@ impl Expire<'_> {
         self.sent(self.store.write(self.key, retries, build).await)
     }
 
-    /// A request that decides as [`rules::expire`] for whatever it is applied to; none where nothing can
-    /// change.
+    /// Returns a request that decides as [`rules::expire`] for any item. `None` if nothing can change.
     fn first_request(&self, now: Now) -> Result<Option<Write>> {
         let live = |write: Write| write.demand_live(now, self.options.if_version.as_ref());
         let asked = match self.change {
@@ -88,7 +87,7 @@ impl Expire<'_> {
                 Guard::IfLater => None,
             }
         } else if asked.is_never() {
-            // An entry with a cap gets that for its deadline, which is not known here.
+            // An entry with a cap gets the cap as its deadline, which is not known yet.
             let write = Write::update().remove("#d").remove("#e");
             match guard {
                 Guard::Always | Guard::IfLater | Guard::IfExpiring => {
@@ -111,7 +110,7 @@ impl Expire<'_> {
         .map(live))
     }
 
-    /// Adds to the deadline that there is.
+    /// Adds to the existing deadline.
     fn extending(&self, now: Now, by: Ttl) -> Option<Write> {
         if matches!(self.options.guard, Guard::IfSooner | Guard::IfPersistent) {
             return None;
@@ -127,7 +126,7 @@ impl Expire<'_> {
         )
     }
 
-    /// Moves or ends the entry, if it still is as it was seen.
+    /// Moves the deadline or ends the entry, if it is unchanged since it was read.
     async fn over(&self, seen: &Header, retries: &mut Retries) -> Result<Met> {
         let build = |now| {
             let write = match rules::expire(now, Some(seen), self.change, self.options)? {
@@ -136,7 +135,7 @@ impl Expire<'_> {
                 }
                 ExpireStep::Move(deadline) => self.store.set_deadline(Write::update(), now, deadline),
                 ExpireStep::End(_) => Write::delete(),
-                // Time has gone on, and this is not to be done any more.
+                // Time has passed, and the change is no longer valid.
                 _ => return Ok(Write::nothing()),
             };
             Ok(write.demand_live(now, Some(&seen.version)).demand_deadline(seen.deadline))
@@ -151,7 +150,7 @@ impl Expire<'_> {
                 rules::expire(now, old.as_ref(), self.change, self.options).map(outcome).map(Met::Outcome)
             }
             Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
-            // It leaves no trace of its own.
+            // The write leaves no trace of its own.
             Err(lost) => Err(lost.into_error()),
         }
     }

@@ -1,4 +1,4 @@
-//! Expressions: what a write sets, removes and demands, with the names and values that they refer to.
+//! Expressions: the changes and conditions of a write, with the names and values that they refer to.
 
 use std::collections::HashMap;
 
@@ -8,20 +8,20 @@ use ttl_core::{Deadline, Now, Returning, Version};
 use crate::codec::{self, Item};
 use crate::names::Names;
 
-/// There is an entry of ours, and it is live.
+/// The item is a live entry of this driver.
 const LIVE: &str = "attribute_type(#v, :text) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
-/// The same of a certain version.
+/// The item is a live entry with a certain version.
 const LIVE_VERSION: &str =
     "#v = :seen AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
-/// A value that can be handed out: bytes, or a map of fields. What is within the fields is seen only when
-/// they are here.
+/// The value can be returned: bytes, or a map of fields. The content of the fields is checked only after
+/// reading.
 const READABLE: &str = "attribute_type(#b, :bytes) OR attribute_type(#f, :map)";
-/// The type of what is named `:text` in a condition.
+/// The type that `:text` names in a condition.
 const TEXT: &str = "S";
 /// Nothing is stored, or a ghost.
 const FREE: &str = "attribute_not_exists(#k) OR #d <= :now OR #m <= :now";
 
-/// How many names and values a write has, usually: their tables then need not grow.
+/// The usual number of names and values of a write, which avoids growing their tables.
 const USUAL: usize = 9;
 
 /// A conditional write of one item.
@@ -30,13 +30,13 @@ pub(crate) struct Write {
     pub(crate) action: Action,
     pub(crate) condition: String,
     pub(crate) values: Item,
-    /// Names of fields, by placeholder; those of attributes are found in the texts.
+    /// The names of fields, by placeholder; those of attributes are found in the texts.
     pub(crate) fields: HashMap<String, String>,
-    /// Answer with the item as it became, not as it was.
+    /// Return the item after the write instead of before.
     pub(crate) answer_new: bool,
 }
 
-/// What a write does.
+/// The type of a write.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Replace the whole item.
@@ -71,12 +71,12 @@ impl Write {
         Self::new(Action::Delete)
     }
 
-    /// A write that is never applied, but says what stands there.
+    /// Creates a write that is never applied, but returns the stored item.
     pub(crate) fn nothing() -> Self {
         Self::delete().demand("attribute_exists(#k) AND attribute_not_exists(#k)")
     }
 
-    /// Demands this too.
+    /// Adds a condition.
     pub(crate) fn demand(mut self, condition: &str) -> Self {
         self.condition.reserve(condition.len() + " AND ()".len());
         if !self.condition.is_empty() {
@@ -92,7 +92,7 @@ impl Write {
         }
     }
 
-    /// Demands a live entry, of this version if one is named.
+    /// Requires a live entry, with this version if one is given.
     pub(crate) fn demand_live(self, now: Now, version: Option<&Version>) -> Self {
         match version {
             None => self.demand(LIVE),
@@ -101,32 +101,32 @@ impl Write {
         .now(now)
     }
 
-    /// Demands a value that can be handed out, beside life.
+    /// Requires a value that can be returned, in addition to liveness.
     pub(crate) fn demand_readable(self) -> Self {
         let of_type = |name: &str| AttributeValue::S(name.to_owned());
         self.demand(READABLE).value(":bytes", of_type("B")).value(":map", of_type("M"))
     }
 
-    /// Demands a creation that can be handed out, if it is wanted.
+    /// Requires a readable time of creation, if the caller asked for it.
     pub(crate) fn demand_created_at(self, returning: Returning) -> Self {
         if !returning.contains(Returning::CREATED_AT) {
             return self;
         }
-        // Between values of different types it is false.
+        // A comparison of different types is false.
         self.demand("#c >= :since").value(":since", AttributeValue::N("0".to_owned()))
     }
 
-    /// Demands that nothing is stored, or a ghost.
+    /// Requires that nothing or only a ghost is stored.
     pub(crate) fn demand_free(self, now: Now) -> Self {
         self.demand(FREE).now(now)
     }
 
-    /// Demands that the deadline is still this one.
+    /// Requires this deadline.
     pub(crate) fn demand_deadline(self, deadline: Deadline) -> Self {
         if deadline.is_never() {
             self.demand("attribute_not_exists(#d)")
         } else {
-            // A foreign fraction lies between.
+            // A fraction from another program is between the two bounds.
             let under = Deadline::from_epoch_millis(deadline.as_epoch_millis().saturating_sub(1));
             self.demand("#d > :under AND #d <= :before")
                 .value(":under", codec::deadline_attribute(under))
@@ -134,7 +134,7 @@ impl Write {
         }
     }
 
-    /// A value for the expressions; each has to be used in one of them.
+    /// Adds a value for the expressions; each must be used in one of them.
     pub(crate) fn value(mut self, name: &str, value: AttributeValue) -> Self {
         self.values.insert(name.to_owned(), value);
         self
@@ -144,7 +144,7 @@ impl Write {
         self.value(":now", AttributeValue::N(now.as_epoch_millis().to_string()))
     }
 
-    /// Sets something, as `#a = :b`. Only of an update.
+    /// Adds a change, such as `#a = :b`. For updates only.
     pub(crate) fn set(mut self, text: &str) -> Self {
         if let Action::Update { set, .. } = &mut self.action {
             join(set, text);
@@ -152,7 +152,7 @@ impl Write {
         self
     }
 
-    /// Removes something. Only of an update.
+    /// Removes an attribute. For updates only.
     pub(crate) fn remove(mut self, text: &str) -> Self {
         if let Action::Update { remove, .. } = &mut self.action {
             join(remove, text);
@@ -160,18 +160,18 @@ impl Write {
         self
     }
 
-    /// Sets something to this value.
+    /// Adds a change with its value.
     pub(crate) fn set_value(self, text: &str, name: &str, value: AttributeValue) -> Self {
         self.set(text).value(name, value)
     }
 
-    /// Answers with the item as it became.
+    /// Makes the write return the item after the write.
     pub(crate) fn answering_new(mut self) -> Self {
         self.answer_new = true;
         self
     }
 
-    /// The names that a text with these placeholders refers to.
+    /// Returns the names that a text with these placeholders refers to.
     pub(crate) fn take_names(&mut self, names: &Names) -> HashMap<String, String> {
         let mut used = std::mem::take(&mut self.fields);
         used.reserve(USUAL);

@@ -1,4 +1,4 @@
-//! Get: `GetItem`, and `UpdateItem` where reading prolongs life.
+//! Get: `GetItem`, or `UpdateItem` if the read refreshes the entry.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use crate::expression::Write;
 use crate::send::{Lost, Reply, Retries};
 use crate::store::Inner;
 
-/// So many fields are named one by one; beyond, the expression could become longer than DynamoDB takes.
+/// The maximum number of fields in a projection. With more, the expression could exceed DynamoDB's limit.
 const MAX_NAMED: usize = 300;
 
-/// The part of an item that a read asks for.
+/// The part of an item that a read requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Attributes {
     pub(crate) expression: String,
@@ -23,7 +23,7 @@ pub(crate) struct Attributes {
 }
 
 impl Inner {
-    /// The part of an item that answers a get; `None` is all of it.
+    /// Returns the part of an item that a get needs; `None` is the whole item.
     pub(crate) fn attributes(
         &self,
         projection: &Projection,
@@ -39,7 +39,7 @@ impl Inner {
             Projection::All => return None,
             Projection::Fields(fields) if fields.len() > MAX_NAMED => return None,
             Projection::Fields(fields) => {
-                // The bytes tell a blob from a record that has none of the fields.
+                // The bytes distinguish a blob from a record without any of the fields.
                 expression.push_str(", #b");
                 for (number, field) in fields.iter().enumerate() {
                     let placeholder = format!("#{number}");
@@ -59,26 +59,27 @@ impl Inner {
         match &options.refresh {
             None => self.peek(key, options).await,
             Some(refresh) if refresh.slack.is_some() => self.look_and_refresh(key, options, refresh).await,
-            // What could not be read the last time is not kept alive by reading it.
+            // An entry that could not be read the last time is not kept alive by reading it.
             Some(refresh) if self.unreadable.has(key) => {
                 let entry = self.look_and_refresh(key, options, refresh).await?;
                 self.unreadable.forget(key);
                 Ok(entry)
             }
-            // One request: whether the refresh is due is part of the condition.
+            // One request: the condition checks whether the refresh is due.
             Some(refresh) => self.get_refreshing(key, options, refresh).await,
         }
     }
 
-    /// A read that refreshes nothing.
+    /// Reads without a refresh.
     async fn peek(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
         let (now, item) = self.look_at(key, options, &mut self.retries()).await?;
         let hit = judge(now, item.as_ref(), options)?;
         answer(hit, item, options)
     }
 
-    /// Reads an item and says when it is to be judged: after the answer came, so that a slow one shows
-    /// nothing that has ended. What ended meanwhile may have been prolonged in time, and is read again.
+    /// Reads an item, and returns the time at which to judge it. This is after the response, so a slow read
+    /// returns no expired entry. An entry that ended meanwhile may have been extended in time, and is read
+    /// again.
     async fn look_at(
         &self,
         key: &Key,
@@ -111,7 +112,7 @@ impl Inner {
                 let hit = judge(now, item.as_ref(), options)?;
                 answer(hit, item, options).inspect_err(|_| self.unreadable.note(key))
             }
-            // Not due, or not what was asked for: the answer is in what stands there.
+            // The refresh is not due, or the entry does not match: the result follows from the returned item.
             Ok((now, Reply::Failed(item))) => {
                 let hit = judge(now, item.as_ref(), options)?;
                 answer(hit, item, options)
@@ -126,7 +127,7 @@ impl Inner {
         }
     }
 
-    /// Reads, and then refreshes what was read if that is due.
+    /// Reads, and then refreshes the entry if that is due.
     async fn look_and_refresh(
         &self,
         key: &Key,
@@ -154,12 +155,12 @@ impl Inner {
             Ok((now, Reply::Done(_))) if wanted => {
                 entry.with_deadline(rules::refreshed(now, &header, refresh))
             }
-            // Somebody was faster with the same value: what they did stands.
+            // Another caller was faster with the same value: its refresh counts.
             Ok((now, Reply::Failed(Some(item)))) => match codec::met(now, Some(&item)) {
                 Ok(Some(found)) if found.version == header.version && wanted => {
                     entry.with_deadline(found.ends())
                 }
-                // This is what was read.
+                // The item is the one that was read.
                 _ => entry,
             },
             Ok(_) => entry,
@@ -167,17 +168,17 @@ impl Inner {
         }))
     }
 
-    /// Moves the deadline of a live entry, if that is due; never of another version than the one that was
-    /// read (R6).
+    /// Moves the deadline of a live entry, if that is due. Never moves that of another version than the one
+    /// that was read (R6).
     fn refresh(&self, now: Now, refresh: &Refresh, seen: Option<&Version>, options: &GetOptions) -> Write {
         let write = self.set_deadline(Write::update(), now, ttl_core::Deadline::after(now, refresh.ttl));
         let write = write.demand_live(now, seen);
         let write = match refresh.mode {
             RefreshMode::Reset => write,
-            // A cap that has been reached leaves nothing to prolong.
+            // A deadline at the cap cannot be extended.
             RefreshMode::ExtendOnly => write.demand("#d < :d AND (attribute_not_exists(#m) OR #d < #m)"),
         };
-        // What cannot be read is not kept alive by reading it.
+        // An unreadable entry is not kept alive by reading it.
         let write = if options.projection == Projection::Nothing { write } else { write.demand_readable() };
         let write = write.demand_created_at(options.returning);
         match expected(options) {
@@ -187,7 +188,7 @@ impl Inner {
     }
 }
 
-/// The condition for a kind.
+/// Returns the condition for a kind.
 pub(crate) fn of_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Blob => "attribute_exists(#b)",
@@ -199,12 +200,12 @@ fn expected(options: &GetOptions) -> Option<Kind> {
     if matches!(options.projection, Projection::Fields(_)) { Some(Kind::Record) } else { options.kind }
 }
 
-/// What a get means for an item: [`rules::get`].
+/// Judges an item for a get: [`rules::get`].
 pub(crate) fn judge(now: Now, item: Option<&Item>, options: &GetOptions) -> Result<Option<Hit>> {
     rules::get(now, codec::met(now, item)?.as_ref(), options)
 }
 
-/// The entry of a hit.
+/// Returns the entry of a hit.
 pub(crate) fn answer(hit: Option<Hit>, item: Option<Item>, options: &GetOptions) -> Result<Option<Entry>> {
     let (Some(hit), Some(mut item)) = (hit, item) else { return Ok(None) };
     let returning = options.returning;

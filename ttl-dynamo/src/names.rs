@@ -1,20 +1,20 @@
-//! The names of an item's attributes, and the placeholders that stand for them in expressions.
+//! The names of an item's attributes, and their placeholders in expressions.
 
 use std::collections::HashMap;
 
 use crate::config::DynamoConfig;
 
-/// The partition key, unless said otherwise.
+/// The default name of the partition key.
 pub(crate) const KEY: &str = "ttl:key";
-/// The table's TTL attribute in whole seconds, unless said otherwise: garbage collection only.
+/// The default name of the table's TTL attribute, in whole seconds. For garbage collection only.
 pub(crate) const EPOCH: &str = "ttl:epoch";
-/// When the entry ends, in milliseconds; absent if it is persistent.
+/// The end of the entry, in milliseconds; absent for a persistent entry.
 pub(crate) const DEADLINE: &str = "ttl:deadline";
 /// The cap in milliseconds; absent without one.
 pub(crate) const CAP: &str = "ttl:cap";
 /// A random token, new at every write of the value.
 pub(crate) const VERSION: &str = "ttl:version";
-/// When the value was put, or its record created, in milliseconds.
+/// The time at which the value was put, or its record created, in milliseconds.
 pub(crate) const CREATED: &str = "ttl:created";
 /// A blob's bytes.
 pub(crate) const VALUE: &str = "ttl:value";

@@ -1,5 +1,4 @@
-//! Tells an answer of DynamoDB from one of a proxy, a gateway or a login page between the program and
-//! DynamoDB.
+//! Distinguishes responses of DynamoDB from those of a proxy, a gateway or a login page in between.
 
 use std::fmt;
 
@@ -9,13 +8,13 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use serde::Deserialize;
 
-/// What DynamoDB says of each of its answers, and no intermediary of its own.
+/// The media type of every response of DynamoDB, which no intermediary uses.
 const MEDIA_TYPE: &str = "application/x-amz-json-1.0";
 
-/// Makes an error of each answer that is not DynamoDB's own.
+/// Turns every response that does not come from DynamoDB into an error.
 ///
-/// The SDK reads an empty body as `{}`, which is what a missing item and a write that was applied look like,
-/// and takes any status for a refusal.
+/// The SDK reads an empty body as `{}`, which is also the body for a missing item and for an applied write.
+/// It treats any error status as a rejection.
 #[derive(Debug)]
 pub(crate) struct OwnAnswers;
 
@@ -33,20 +32,20 @@ impl Intercept for OwnAnswers {
     ) -> Result<(), BoxError> {
         let answer = context.response();
         let header = |name: &str| answer.headers().get(name);
-        // One that broke off is an error already.
+        // A truncated response is already an error.
         let Some(body) = answer.body().bytes() else { return Ok(()) };
         check(answer.status().is_success(), header("content-type"), header("x-amz-crc32"), body)
             .map_err(Into::into)
     }
 }
 
-/// What is not right with an answer. It holds nothing of the answer itself.
+/// The defect of a response. Contains nothing of the response itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotOwn {
     MediaType,
     Empty,
     Checksum,
-    /// A refusal that names no error.
+    /// A rejection without an error name.
     NoCode,
 }
 
@@ -55,7 +54,7 @@ impl fmt::Display for NotOwn {
         f.write_str(match self {
             Self::MediaType => "its media type is not application/x-amz-json-1.0",
             Self::Empty => "its body is empty",
-            Self::Checksum => "its body does not have the checksum that x-amz-crc32 says",
+            Self::Checksum => "its body does not match the checksum in x-amz-crc32",
             Self::NoCode => "its body names no error (__type)",
         })
     }
@@ -63,7 +62,7 @@ impl fmt::Display for NotOwn {
 
 impl std::error::Error for NotOwn {}
 
-/// The only field of a refusal that is looked at; an item beside it is skipped.
+/// The only field of a rejection that is read; an item next to it is skipped.
 #[derive(Deserialize)]
 struct Refusal {
     __type: String,
@@ -77,7 +76,7 @@ fn check(success: bool, media_type: Option<&str>, crc: Option<&str>, body: &[u8]
     if body.is_empty() {
         return Err(NotOwn::Empty);
     }
-    // Other servers that speak this protocol, such as ScyllaDB, send none.
+    // Other servers with this protocol, such as ScyllaDB, send no checksum.
     if crc.is_some_and(|said| said.parse() != Ok(crc32fast::hash(body))) {
         return Err(NotOwn::Checksum);
     }

@@ -1,5 +1,5 @@
-//! Patch: one update expression, or a change made here and written if the version is still the one that was
-//! read.
+//! Patch: one update expression, or a change that the driver makes and writes if the version is unchanged
+//! since it was read.
 
 use std::time::SystemTime;
 
@@ -31,11 +31,11 @@ impl Inner {
     ) -> Result<Outcome<PatchResult>> {
         let operations = patch.operations()?;
         if let Some(create) = &options.create {
-            // Bad input is refused whatever is stored.
+            // Invalid input is rejected, whatever is stored.
             create.lifespan.expiry.resolve(self.now_millis())?;
         }
         let patching = Patching { store: self, key, patch, operations, options, token: codec::new_token() };
-        // DynamoDB limits items, and measures no record.
+        // DynamoDB limits items, but does not measure records.
         let one = OneRequest::of(operations).filter(|_| self.config.max_value_bytes.is_none());
         patching.run(one, &mut self.retries()).await
     }
@@ -51,14 +51,14 @@ struct Patching<'a> {
     token: String,
 }
 
-/// What a request came upon.
+/// The result of a request.
 enum Met {
     Outcome(Outcome<PatchResult>),
-    /// This, at that time: the request was not applied.
+    /// The request was not applied; this item was found at this time.
     Item(Now, Option<Item>),
 }
 
-/// What a patch does next.
+/// The next step of a patch.
 enum Step {
     One(Form),
     Read,
@@ -67,10 +67,10 @@ enum Step {
 }
 
 impl Patching<'_> {
-    /// Patches by one request wherever that can be right, and by a read and a swap where it cannot.
+    /// Patches with one request wherever that can be correct, otherwise with a read and a swap.
     async fn run(&self, mut one: Option<OneRequest>, retries: &mut Retries) -> Result<Outcome<PatchResult>> {
         let mut step = if one.is_some() { Step::One(Form::Moving) } else { Step::Read };
-        // The form that a live record did not take: what is in its way is in the record.
+        // The form that was rejected for a live record: the record itself contains the reason.
         let mut refused = None;
         let mut swaps = 0_u32;
         for _ in 0..ROUNDS {
@@ -90,7 +90,8 @@ impl Patching<'_> {
                     swaps += 1;
                     self.over(&seen, item, retries).await?
                 }
-                // Who loses this race goes back to the one request: swaps would make all the others wait.
+                // A caller that loses this race returns to the one request. With swaps, all others would have
+                // to wait.
                 (Step::Create(now), _) => {
                     refused = None;
                     self.create(now, retries).await?
@@ -126,7 +127,8 @@ impl Patching<'_> {
         Err(contention())
     }
 
-    /// What is there, if the patch's bounds refuse it: a request that was not applied says so at once.
+    /// Returns the stored entry if the patch's bounds reject it. A request that was not applied shows this at
+    /// once.
     fn refusal(&self, seen: &Header, item: &Item) -> Result<Option<PatchResult>> {
         if !self.patch.has_bounds() {
             return Ok(None);
@@ -142,7 +144,7 @@ impl Patching<'_> {
         Ok(Some(PatchResult::new(meta, before, Vec::new())))
     }
 
-    /// The form of the one request that is right for this entry.
+    /// Returns the form of the one request that is correct for this entry.
     fn form(&self, now: Now, seen: &Header) -> Form {
         match &self.options.refresh {
             Some(refresh) if refresh.mode == RefreshMode::ExtendOnly => {
@@ -153,7 +155,7 @@ impl Patching<'_> {
         }
     }
 
-    /// All in one request; `None` if DynamoDB does not take it.
+    /// Sends the whole patch in one request. Returns `None` if DynamoDB rejects the expression.
     async fn one(&self, request: &OneRequest, form: Form, retries: &mut Retries) -> Result<Option<Met>> {
         let build = |now| request.request(self.store, now, &self.token, self.options, form);
         let sent = match self.options.if_version {
@@ -164,13 +166,13 @@ impl Patching<'_> {
             Some(_) => self.store.write_pinned(self.key, &self.token, retries, build).await,
         };
         Ok(Some(match sent {
-            // It was applied, so that nothing of what follows may say otherwise.
+            // The write was applied, so nothing below may report otherwise.
             Ok((now, Pinned::Done(old))) => {
-                Met::Outcome(self.done(now, old).map_err(|_| answer_lost("what it changed"))?)
+                Met::Outcome(self.done(now, old).map_err(|_| answer_lost("the changed fields"))?)
             }
             Ok((now, Pinned::Failed(item))) => Met::Item(now, item),
             Ok((_, Pinned::Own(sent, item))) => Met::Outcome(self.own(&sent, form, item)?),
-            // A limit of expressions that is not known here.
+            // DynamoDB has a limit of expressions that this driver does not know.
             Err(Lost::Invalid(_)) => return Ok(None),
             Err(Lost::Unknown(now, error)) if self.options.if_version.is_none() => {
                 match self.store.look(self.key, &self.token, retries).await {
@@ -182,7 +184,7 @@ impl Patching<'_> {
         }))
     }
 
-    /// The outcome of one request that was applied over this item.
+    /// Returns the outcome of one request that was applied over this item.
     fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<PatchResult>> {
         let header = codec::replaced(now, old.as_ref());
         let step = rules::patch(now, header.as_ref(), self.options)?;
@@ -190,7 +192,7 @@ impl Patching<'_> {
         let mut old = old.ok_or_else(not_ours)?;
         let created_at = self.created_at(&old)?;
         let Some(AttributeValue::M(mut map)) = old.remove(FIELDS) else { return Err(not_ours()) };
-        // Of the old fields only those that the answer tells of, or is made from.
+        // Only those old fields that the response reports, or is computed from.
         let mut sums = Vec::new();
         let mut old = Vec::new();
         for FieldOperation { field, change, .. } in self.operations {
@@ -216,15 +218,15 @@ impl Patching<'_> {
         self.outcome(false, deadline, created_at, &record, effects, true).map(Outcome::Applied)
     }
 
-    /// The outcome of one request whose answer was lost and that was found to be applied, by one of the
-    /// attempts that were sent at these times.
+    /// Returns the outcome of one request whose response was lost, but which was applied by one of the
+    /// attempts sent at these times.
     fn own(&self, sent: &[Now], form: Form, mut item: Item) -> Result<Outcome<PatchResult>> {
         if self.operations.iter().any(|operation| matches!(operation.change, Change::PopFront)) {
-            return Err(answer_lost("what was taken out"));
+            return Err(answer_lost("the removed elements"));
         }
         let cap = codec::header(&item)?.cap;
         let written: Vec<_> = match &self.options.refresh {
-            // It left the deadline that there was.
+            // It left the existing deadline.
             None => Vec::new(),
             Some(_) if form == Form::Resting => Vec::new(),
             Some(refresh) => sent
@@ -241,12 +243,12 @@ impl Patching<'_> {
         self.outcome(false, deadline, created_at, &record, effects, true).map(Outcome::Applied)
     }
 
-    /// When the item was created, if that is wanted.
+    /// Returns the item's time of creation, if the caller asked for it.
     fn created_at(&self, item: &Item) -> Result<Option<SystemTime>> {
         codec::created_at(self.options.returning, item)
     }
 
-    /// The deadline that a write left whose answer was lost, if it is wanted.
+    /// Returns the deadline after a write whose response was lost, if the caller asked for it.
     fn own_deadline(&self, written: &[Written], item: &Item) -> Result<Deadline> {
         match deadline_of(written, item)? {
             Some(deadline) => Ok(deadline),
@@ -271,12 +273,12 @@ impl Patching<'_> {
         Ok(PatchResult::new(meta, record.project(&self.patch.to_fields()?), effects))
     }
 
-    /// Changes the record here, and writes it if it still is what was met.
+    /// Changes the record in the driver, and writes it if the entry is unchanged.
     async fn over(&self, seen: &Header, mut item: Item, retries: &mut Retries) -> Result<Met> {
         let created_at = self.created_at(&item)?;
         let value = codec::value(&mut item, &Projection::All)?;
         let mut record = value.map(Value::into_record).transpose()?.unwrap_or_default();
-        // What the bounds refuse was told before this was called.
+        // Rejections by the bounds were handled before this call.
         let effects = rules::apply(&mut record, self.patch)?.ok_or_else(contention)?;
         let value = Value::Record(record.clone());
         size::check(self.key, &value, self.store)?;
@@ -302,7 +304,7 @@ impl Patching<'_> {
                 let written: Vec<_> = self.options.refresh.as_ref().map(written).unwrap_or_default();
                 self.own_deadline(&written, &item)?
             }
-            // Without a refresh somebody else may have moved it since it was seen.
+            // Without a refresh, another caller may have moved the deadline since it was read.
             (now, Pinned::Done(old)) => {
                 let old = codec::replaced(now, old.as_ref());
                 let old = old.as_ref().unwrap_or(seen);

@@ -1,4 +1,4 @@
-//! The first request of a patch: its operations as one update expression, where DynamoDB has them.
+//! The first request of a patch: its operations as one update expression, where DynamoDB supports them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,15 +11,16 @@ use crate::expression::Write;
 use crate::size;
 use crate::store::Inner;
 
-/// DynamoDB takes expressions of up to 4096 bytes with up to 300 operators. What comes from elsewhere (life,
-/// version, deadline) is within what is left.
+/// DynamoDB accepts expressions of up to 4096 bytes with up to 300 operators. The other parts (liveness,
+/// version, deadline) fit into the remainder.
 const MAX_TEXT_BYTES: usize = 3_600;
 const MAX_OPERATORS: usize = 260;
-/// Larger values are added to the record here before it is written. Smaller ones can make it larger than
-/// declared only where its text is longer than what DynamoDB stores, and DynamoDB limits that.
+/// Larger values are added to the record by the driver before it is written. Smaller values can exceed the
+/// declared limit only where the record's text is longer than DynamoDB's representation, which DynamoDB
+/// limits.
 const MAX_VALUE_BYTES: usize = 64 * 1024;
-/// Fractions are added here to numbers of at most this size, and have themselves at most so many decimals:
-/// the sum has no more digits than DynamoDB keeps.
+/// Fractions are added by the server only to numbers of at most this size, and must have at most this many
+/// decimals: the sum then has no more digits than DynamoDB keeps.
 const MAX_WHOLE: i64 = 1_000_000_000_000_000;
 const MIN_FRACTION: f64 = 1e-6;
 
@@ -36,17 +37,17 @@ struct Fields {
     value_bytes: usize,
 }
 
-/// A patch's operations as one request, if they fit into one: each field once, and nothing that needs to be
-/// read before.
+/// A patch's operations as one request, if they fit into one: each field once, and no operation that must
+/// read first.
 #[derive(Debug)]
 pub(crate) struct OneRequest(Fields);
 
-/// What the one request does to the deadline.
+/// The effect of the one request on the deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// It moves it as the refresh says, if there is one.
+    /// The request moves the deadline according to the refresh, if there is one.
     Moving,
-    /// It leaves it: the refresh would not make it later.
+    /// The request leaves the deadline: the refresh would not extend it.
     Resting,
 }
 
@@ -71,7 +72,7 @@ impl OneRequest {
         Some(Self(fields))
     }
 
-    /// The request for a live record.
+    /// Returns the request for a live record.
     pub(crate) fn request(
         &self,
         store: &Inner,
@@ -104,7 +105,7 @@ impl OneRequest {
             };
         }
         write = write.demand_live(now, options.if_version.as_ref()).demand("attribute_type(#f, :map)");
-        // What cannot be reported is not changed.
+        // A field that cannot be reported is not changed.
         write = write.demand_created_at(options.returning);
         for condition in &fields.conditions {
             write = write.demand(condition);
@@ -136,7 +137,7 @@ impl Fields {
                 self.demand(&format!("attribute_not_exists({path}) OR attribute_type({path}, :list)"), 4);
                 self.list();
             }
-            // An empty or missing list is told by the condition, because removing from it is an error.
+            // The condition detects an empty or missing list, because removing from it is an error.
             Change::PopFront => {
                 self.removes(&format!("{path}[0]"));
                 self.demand(&format!("attribute_exists({path}[0]) AND attribute_type({path}, :list)"), 4);
@@ -152,8 +153,8 @@ impl Fields {
             Change::Increment(by) => {
                 self.increment(number, &path, by, summands(by)?, true);
             }
-            // The server's decimal sum of an integer is not within the bounds unless that of the rules is. Of
-            // two fractions the sums may differ, and so lie on either side of a bound.
+            // The server's decimal sum of an integer is within the bounds only if that of the rules is. The
+            // sums of two fractions can differ, and so fall on different sides of a bound.
             Change::IncrementWithin { by, bounds } => {
                 let whole = i128::from(by.as_i64()?);
                 let (low, high) = summands(by)?;
@@ -167,7 +168,7 @@ impl Fields {
         Some(())
     }
 
-    /// Adds to a field that is a number between these, or starts it, if it may be missing.
+    /// Adds to a field that is a number between these bounds, or creates it if it may be missing.
     fn increment(&mut self, number: usize, path: &str, by: &Number, within: (i128, i128), starts: bool) {
         self.set(&format!("{path} = if_not_exists({path}, :zero) + :{number}"), 3);
         self.value(format!(":{number}"), codec::number_attribute(by));
@@ -189,7 +190,7 @@ impl Fields {
     }
 
     fn demand(&mut self, text: &str, operators: usize) {
-        // Each on its own: DynamoDB refuses a pair of parentheses around another one.
+        // Each condition has its own parentheses: DynamoDB rejects nested pairs around another pair.
         self.condition_bytes += text.len() + "() AND ".len();
         self.conditions.push(text.to_owned());
         self.operators += operators;
@@ -208,8 +209,8 @@ impl Fields {
     }
 }
 
-/// Between which numbers a field may be so that the server's sum is that of the rules; `None` for amounts
-/// that are only added here.
+/// Returns the bounds of a field within which the server's sum equals that of the rules. `None` for amounts
+/// that only the driver can add.
 fn summands(by: &Number) -> Option<(i128, i128)> {
     if let Some(by) = by.as_i64() {
         let by = i128::from(by);

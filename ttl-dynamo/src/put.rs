@@ -1,4 +1,5 @@
-//! Put: one request that is right for most states of the key, and another pinned on what that one met.
+//! Put: one request that is correct for most states of the key, and a second one pinned to the item that the
+//! first request found.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::rules::{self, Header, PutStep};
@@ -15,7 +16,7 @@ use crate::send::{Lost, Pinned, Reply, Retries, Written, deadline_of};
 use crate::size;
 use crate::store::Inner;
 
-/// How often a write that was decided here is tried again after somebody else was faster.
+/// The maximum number of attempts after conflicts, for a write that the driver decides itself.
 pub(crate) const ROUNDS: u32 = 64;
 
 /// A put of one key.
@@ -43,7 +44,7 @@ impl Inner {
 impl Put<'_> {
     async fn run(&self) -> Result<Outcome<PutResult>> {
         let mut retries = self.store.retries();
-        // Bad input is refused whatever is stored.
+        // Invalid input is rejected, whatever is stored.
         self.options.lifespan.expiry.resolve(self.store.now_millis())?;
         let met = match self.options.condition {
             Condition::IfVersion(_) => self.first_of_version(&mut retries).await?,
@@ -61,7 +62,7 @@ impl Put<'_> {
         match self.store.write(self.key, retries, |now| self.first_request(now)).await {
             Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
             Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
-            // Whether it created cannot be told any more, unless only a put that creates is applied.
+            // It is unknown whether the put created the entry, unless only a creating put is applied.
             Err(lost) => {
                 let created = self.options.condition == Condition::IfAbsent;
                 let written = |now, cap| self.first_deadline(now, cap);
@@ -82,7 +83,7 @@ impl Put<'_> {
         }
     }
 
-    /// The deadline that the first request writes at this time where the cap is this.
+    /// Returns the deadline that the first request writes at this time with this cap.
     fn first_deadline(&self, now: Now, cap: Deadline) -> Result<Written> {
         let asked = self.options.lifespan.expiry.resolve(now)?;
         let creates_only = self.options.condition == Condition::IfAbsent;
@@ -94,7 +95,7 @@ impl Put<'_> {
         Ok(Written { deadline: deadline.min(cap), certain })
     }
 
-    /// An update of value, version and creation, which leaves nothing of the other kind.
+    /// Returns an update of value, version and creation that removes the attribute of the other kind.
     pub(crate) fn content(&self, now: Now) -> Write {
         let (_, value) = codec::encode(self.value);
         let write = match self.value.kind() {
@@ -108,12 +109,12 @@ impl Put<'_> {
         )
     }
 
-    /// An item of its own.
+    /// Returns a write of the complete item.
     pub(crate) fn whole(&self, now: Now, deadline: Deadline, cap: Option<Deadline>) -> Write {
         Write::put(self.store.new_item(now, self.value, &self.token, deadline, cap))
     }
 
-    /// The outcome of a request that was applied over this item.
+    /// Returns the outcome of a request that was applied over this item.
     fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<PutResult>> {
         let header = codec::replaced(now, old.as_ref());
         let meta = match rules::put(now, header.as_ref(), self.options)? {
@@ -125,11 +126,11 @@ impl Put<'_> {
             PutStep::Erase { deadline, created } => self.meta(created, deadline, false)?,
         };
         let previous = self.previous(now, header.as_ref(), old);
-        let previous = previous.map_err(|_| answer_lost("what it replaced, a damaged value"))?;
+        let previous = previous.map_err(|_| answer_lost("the replaced value, which is damaged"))?;
         Ok(Outcome::Applied(meta.with_previous(previous)))
     }
 
-    /// The value of the entry that was met, if it is to be handed back.
+    /// Returns the value of the previous entry, if the caller asked for it.
     fn previous(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Option<Value>> {
         match (rules::live(now, header), item) {
             (Some(_), Some(mut item)) if self.options.previous => codec::value(&mut item, &Projection::All),
@@ -137,7 +138,7 @@ impl Put<'_> {
         }
     }
 
-    /// The outcome of a put that this entry refuses.
+    /// Returns the outcome of a put that this entry refuses.
     fn refused(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Outcome<PutResult>> {
         let Some(seen) = header.filter(|_| self.options.previous) else { return Ok(Outcome::Refused(None)) };
         let created_at =
@@ -147,8 +148,8 @@ impl Put<'_> {
         Ok(Outcome::Refused(Some(meta.with_previous(self.previous(now, header, item)?))))
     }
 
-    /// The outcome of a write whose answer was lost and that was found to be applied, by one of the attempts
-    /// that were sent at these times.
+    /// Returns the outcome of a write whose response was lost, but which was applied by one of the attempts
+    /// sent at these times.
     fn own(
         &self,
         sent: &[Now],
@@ -157,14 +158,14 @@ impl Put<'_> {
         written: impl Fn(Now, Deadline) -> Result<Written>,
     ) -> Result<Outcome<PutResult>> {
         if self.options.previous && !created {
-            return Err(answer_lost("what it replaced"));
+            return Err(answer_lost("the replaced value"));
         }
         let cap = codec::header(item)?.cap;
         let written = sent.iter().map(|now| written(*now, cap)).collect::<Result<Vec<_>>>()?;
         let deadline = match deadline_of(&written, item)? {
             Some(deadline) => deadline,
             None if self.options.returning.contains(Returning::DEADLINE) => {
-                return Err(answer_lost("the deadline that it kept"));
+                return Err(answer_lost("the kept deadline"));
             }
             None => Deadline::NEVER,
         };
@@ -193,14 +194,15 @@ impl Put<'_> {
         codec::meta(self.options.returning, created, deadline, stored.then_some(&self.token))
     }
 
-    /// Decides here by what was met, and writes if that still stands.
+    /// Decides by the item that was found, and writes if it is unchanged.
     async fn decided(
         &self,
         mut now: Now,
         mut item: Option<Item>,
         retries: &mut Retries,
     ) -> Result<Outcome<PutResult>> {
-        // Who loses the race to create goes back to the first request: swaps would make all the others wait.
+        // A caller that loses the race to create returns to the first request. With swaps, all others would
+        // have to wait.
         let mut lost_race = false;
         for round in 0..ROUNDS {
             let met = codec::met(now, item.as_ref())?;
@@ -229,7 +231,7 @@ impl Put<'_> {
         Err(contention())
     }
 
-    /// Creates, where nothing is stored or a ghost.
+    /// Creates the entry where nothing or only a ghost is stored.
     fn fresh(&self, now: Now) -> Result<Write> {
         Ok(match rules::put(now, None, self.options)? {
             PutStep::Write { deadline, cap, .. } => {
@@ -241,7 +243,7 @@ impl Put<'_> {
         .demand_free(now))
     }
 
-    /// Replaces a live entry, if it still is as it was seen.
+    /// Replaces a live entry, if it is unchanged since it was read.
     async fn over(&self, seen: &Header, retries: &mut Retries) -> Result<Met> {
         let build = |now| {
             let write = match rules::put(now, Some(seen), self.options)? {
@@ -258,7 +260,7 @@ impl Put<'_> {
                     }
                 }
                 PutStep::Erase { .. } => Write::delete(),
-                // It has ended meanwhile.
+                // The entry has expired meanwhile.
                 _ => return Ok(Write::nothing()),
             };
             Ok(write.demand_live(now, Some(&seen.version)).demand_deadline(seen.deadline))
@@ -283,24 +285,24 @@ impl Put<'_> {
         }
     }
 
-    /// The deadline that a put which was decided here writes at this time.
+    /// Returns the deadline that a put decided by the driver writes at this time.
     fn decided_deadline(&self, now: Now, seen: Option<&Header>) -> Result<Written> {
         match rules::put(now, seen, self.options)? {
             PutStep::Write { deadline, .. } => Ok(Written { deadline, certain: true }),
-            _ => Err(answer_lost("the deadline that it wrote")),
+            _ => Err(answer_lost("the written deadline")),
         }
     }
 }
 
-/// What a request came upon.
+/// The result of a request.
 enum Met {
     Outcome(Outcome<PutResult>),
-    /// This, at that time: the request was not applied.
+    /// The request was not applied; this item was found at this time.
     Item(Now, Option<Item>),
 }
 
 impl Inner {
-    /// An item without its key.
+    /// Returns an item without its key.
     pub(crate) fn new_item(
         &self,
         now: Now,

@@ -1,4 +1,4 @@
-//! The first request of a put: right for most states of the key, and refused by the rest.
+//! The first request of a put: correct for most states of the key, and rejected for the others.
 
 use ttl_core::{Condition, Deadline, ExistingDeadline, Now, Refresh, RefreshMode, Result};
 
@@ -6,25 +6,26 @@ use crate::codec;
 use crate::expression::Write;
 use crate::put::Put;
 
-/// Nothing, or any entry of ours but a ghost with a cap, which would survive. What is not ours is left alone.
+/// Nothing is stored, or an entry of this driver other than a ghost with a cap, which would survive. An item
+/// of another program is left alone.
 const REPLACEABLE: &str = "attribute_not_exists(#k) OR (attribute_type(#v, :text) AND (attribute_not_exists(#m) OR (#d > :now AND #m > :now)))";
-/// Nothing, or an entry of ours without a cap.
+/// Nothing is stored, or an entry of this driver without a cap.
 const UNCAPPED: &str = "attribute_not_exists(#k) OR (attribute_type(#v, :text) AND attribute_not_exists(#m))";
-/// Nothing, or a live entry.
+/// Nothing is stored, or a live entry.
 const LIVE_OR_NOTHING: &str = "attribute_not_exists(#k) OR (attribute_type(#v, :text) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now))";
 
-/// Where else than over a live entry an update is right.
+/// The states besides a live entry for which an update is correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Elsewhere {
     Nowhere,
-    /// Where nothing is stored.
+    /// Nothing is stored.
     Nothing,
-    /// There, and over a ghost without a cap.
+    /// Nothing is stored, or a ghost without a cap.
     Ghosts,
 }
 
 impl Put<'_> {
-    /// Decides as [`rules::put`](ttl_core::rules::put) for whatever it is applied to.
+    /// Returns the request. Applied to any item, it decides as [`rules::put`](ttl_core::rules::put).
     pub(crate) fn first_request(&self, now: Now) -> Result<Write> {
         let asked = self.options.lifespan.expiry.resolve(now)?;
         let cap = self.options.lifespan.max_lifetime.map(|max| Deadline::after(now, max));
@@ -46,7 +47,7 @@ impl Put<'_> {
         if let Some(cap) = cap {
             write = write.set_value("#m = if_not_exists(#m, :m)", ":m", codec::deadline_attribute(cap));
         } else if asked.is_never() && self.options.existing_deadline == ExistingDeadline::Replace {
-            // An entry with a cap has a deadline, which is not known here.
+            // An entry with a cap has a deadline, which is not known yet.
             let write = write.remove("#d").remove("#e");
             return Ok(if always {
                 write.demand(UNCAPPED)
@@ -71,7 +72,7 @@ impl Put<'_> {
 
     fn replacing(&self, write: Write, now: Now, asked: Deadline, cap: Option<Deadline>) -> Write {
         match cap {
-            // It ends with its cap; this is right as long as an older cap is no later.
+            // The entry ends with its cap; this is correct as long as an older cap is not later.
             Some(cap) if asked.is_never() => {
                 self.store.set_deadline(write, now, cap).demand("attribute_not_exists(#m) OR #m <= :m")
             }
@@ -79,7 +80,7 @@ impl Put<'_> {
         }
     }
 
-    /// Leaves the deadline of a live entry, and sets that of a new one.
+    /// Leaves the deadline of a live entry, and sets the deadline of a new one.
     fn keeping(
         &self,
         write: Write,
@@ -89,7 +90,7 @@ impl Put<'_> {
         creates: bool,
     ) -> (Write, Elsewhere) {
         let cap = cap.unwrap_or(Deadline::NEVER);
-        // A persistent entry that gets a cap gets a deadline too.
+        // A persistent entry that gets a cap also gets a deadline.
         let missing = if creates { asked.min(cap) } else { cap };
         if missing.is_never() {
             return (write, Elsewhere::Nothing);
@@ -98,15 +99,15 @@ impl Put<'_> {
             .set_value("#d = if_not_exists(#d, :d)", ":d", codec::deadline_attribute(missing))
             .set_value("#e = if_not_exists(#e, :e)", ":e", self.store.epoch(now, missing));
         if creates && !asked.is_never() {
-            // A persistent entry would get the deadline of a new one, and one without the table's TTL its
-            // collection.
+            // A persistent entry would get the deadline of a new one, and an entry without the table's TTL
+            // would get one.
             let both = "attribute_not_exists(#k) OR (attribute_exists(#d) AND attribute_exists(#e))";
             return (write.demand(both), Elsewhere::Nothing);
         }
         (write, Elsewhere::Nothing)
     }
 
-    /// Moves the deadline as the refresh says, which a new entry's may be as well.
+    /// Moves the deadline according to the refresh, which is also valid for a new entry.
     fn refreshing(
         &self,
         write: Write,

@@ -1,4 +1,4 @@
-//! Scan: pages that are full, although whole pages of DynamoDB's are ghosts or nothing at all.
+//! Scan: full pages, even if whole pages of DynamoDB contain only ghosts or nothing.
 
 use std::collections::HashMap;
 
@@ -11,14 +11,14 @@ use crate::codec::{self, Item};
 use crate::error::failure;
 use crate::store::Inner;
 
-/// What DynamoDB is asked to look at, at least and at most, in one request of a segment. It stops at 1 MB.
+/// The minimum and maximum number of items that one request of a segment examines. DynamoDB stops at 1 MB.
 const LEAST: usize = 16;
 const MOST: usize = 10_000;
 
-/// What has not ended for sure: live items, and those whose deadline cannot be read.
+/// Items that have not certainly ended: live items, and items with an unreadable deadline.
 const NOT_ENDED: &str = "NOT (#d <= :now OR #m <= :now)";
 
-/// Where a segment of the table stands.
+/// The position of a segment of the table.
 #[derive(Clone, Debug, PartialEq)]
 enum Place {
     Start,
@@ -27,8 +27,8 @@ enum Place {
     End,
 }
 
-/// What one request found: live entries and unreadable ones with their stored keys, and where the segment
-/// goes on.
+/// The result of one request: live and unreadable entries with their stored keys, and the segment's next
+/// position.
 struct Step {
     found: Vec<(String, PageItem)>,
     next: Place,
@@ -53,7 +53,8 @@ impl Inner {
             let steps = try_join_all(steps).await?;
             for (place, step) in places.iter_mut().zip(steps) {
                 let room = limit - items.len();
-                // What does not fit is found again by the next page, from the last one that did.
+                // Entries that do not fit are found again by the next page, which starts after the last one
+                // that did.
                 *place = match step.found.len() {
                     found if found <= room => step.next,
                     _ => step.found[..room]
@@ -62,14 +63,14 @@ impl Inner {
                 };
                 items.extend(step.found.into_iter().take(room).map(|(_, item)| item));
             }
-            // Where few entries match, look at more at a time.
+            // If few entries match, examine more at a time.
             count = (count * 2).min(MOST);
         }
         let more = places.iter().any(|place| *place != Place::End);
         Ok(Page::new(items, more.then(|| Cursor::seal(&config.cursor_secret, &scope, &encode(&places)))))
     }
 
-    /// One request, or none where a segment has ended.
+    /// Sends one request, or none if the segment has ended.
     async fn scan_step(
         &self,
         options: &ScanOptions,
@@ -91,7 +92,7 @@ impl Inner {
         } else {
             format!("begins_with(#k, :p) AND {NOT_ENDED}")
         };
-        // Which kind an entry is of does not matter; without values neither is read.
+        // The kind of an entry does not matter; without values neither attribute is read.
         let attributes = self.attributes(&options.projection, None, options.returning);
         let (part, mut names) =
             attributes.map_or_else(Default::default, |part| (Some(part.expression), part.names));
@@ -131,7 +132,7 @@ impl Inner {
         }
     }
 
-    /// Returns those of the items that are live, now that they are here, or that cannot be read.
+    /// Returns the items that are live now that they have arrived, or that cannot be read.
     fn found(&self, items: Vec<Item>, options: &ScanOptions) -> Vec<(String, PageItem)> {
         let now = self.now_millis();
         let mut found = Vec::with_capacity(items.len());
@@ -156,7 +157,7 @@ impl Inner {
     }
 }
 
-/// Returns what a scan tells of an item; `None` for one that has ended.
+/// Returns the scan's result for an item; `None` for an expired one.
 fn entry(now: Now, mut item: Item, options: &ScanOptions) -> Result<Option<Entry>> {
     let Some(header) = codec::met(now, Some(&item))? else { return Ok(None) };
     let created_at = codec::created_at(options.returning, &item)?;
@@ -170,10 +171,10 @@ fn entry(now: Now, mut item: Item, options: &ScanOptions) -> Result<Option<Entry
 }
 
 fn unusable() -> Error {
-    Error::new(ErrorKind::Backend, "DynamoDB answered a scan with a place that is no key of this table")
+    Error::new(ErrorKind::Backend, "DynamoDB returned a scan position that is not a key of this table")
 }
 
-/// The number of segments, and each one's place.
+/// The number of segments, and the position of each.
 fn encode(places: &[Place]) -> Vec<u8> {
     let mut bytes = vec![places.len() as u8];
     for place in places {
@@ -193,7 +194,7 @@ fn encode(places: &[Place]) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> Result<Vec<Place>> {
     parse(bytes).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidCursor, "the cursor holds no position; start the scan again")
+        Error::new(ErrorKind::InvalidCursor, "invalid cursor: it has no position; start the scan again")
     })
 }
 

@@ -1,4 +1,4 @@
-//! Requests: sent once, or again where that cannot apply anything twice.
+//! Requests: sent once, or again if that cannot apply a write twice.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ macro_rules! conditional {
     };
 }
 
-/// An answer without the SDK's error: one that says that a condition failed holds the item, and prints it.
+/// A response without the SDK's error: the error of a failed condition contains the item, and prints it.
 macro_rules! reply {
     ($sent:expr, $errors:ident, $action:literal, $config:ident) => {
         match $sent {
@@ -43,28 +43,28 @@ macro_rules! reply {
     };
 }
 
-/// What became of a conditional write.
+/// The outcome of a conditional write.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// It was applied; the item as it was before, or as it is now if that was asked for.
+    /// The write was applied. Contains the item before the write, or after it if that was requested.
     Done(Option<Item>),
-    /// The condition did not hold, for this item.
+    /// The condition did not hold for this item.
     Failed(Option<Item>),
 }
 
-/// What became of a write that was not answered.
+/// The outcome of a write without a response.
 #[derive(Debug)]
 pub(crate) enum Lost {
     /// Nothing was applied.
     Refused(Error),
-    /// Nothing was applied, and DynamoDB does not take a request of this form.
+    /// Nothing was applied: DynamoDB rejects this form of request.
     Invalid(Error),
-    /// It may have been applied, or be applied yet; it was built at this time.
+    /// The write may have been applied, or may be applied later. It was built at this time.
     Unknown(Now, Error),
 }
 
 impl Lost {
-    /// Where nothing can be proved.
+    /// Returns the error if the outcome cannot be determined.
     pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Refused(error) | Self::Invalid(error) => error,
@@ -73,16 +73,16 @@ impl Lost {
     }
 }
 
-/// What became of a write that can be sent again.
+/// The outcome of a write that can be sent again.
 #[derive(Debug)]
 pub(crate) enum Pinned {
     Done(Option<Item>),
     Failed(Option<Item>),
-    /// An attempt without an answer was applied: this is the item, and these are the times of such attempts.
+    /// An attempt without a response was applied. Contains the item, and the times of such attempts.
     Own(Vec<Now>, Item),
 }
 
-/// The attempts of one operation: how many are left, and for how long.
+/// The remaining attempts of one operation, and its time limit.
 #[derive(Debug)]
 pub(crate) struct Retries {
     made: u32,
@@ -90,7 +90,7 @@ pub(crate) struct Retries {
 }
 
 impl Retries {
-    /// As many attempts again, in the time that is left.
+    /// Restores the number of attempts, within the remaining time.
     pub(crate) fn anew(&self) -> Self {
         Self { made: 0, ends: self.ends }
     }
@@ -101,7 +101,7 @@ impl Inner {
         Retries { made: 0, ends: Instant::now() + self.config.timeout }
     }
 
-    /// Waits until the next attempt, or hands the error back if there is none.
+    /// Waits until the next attempt, or returns the error if no attempt is left.
     pub(crate) async fn again(&self, retries: &mut Retries, failure: Failure) -> Result<()> {
         retries.made += 1;
         if !failure.again || retries.made >= self.config.attempts {
@@ -115,7 +115,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Leaves the others time, once it is clear that there are many, as long as the operation has any.
+    /// Waits for other writers if there are many conflicts, as long as the operation has time left.
     pub(crate) async fn step_aside(&self, round: u32, retries: &Retries) -> Result<()> {
         let pause = if round > 0 { self.pause(round.min(4) - 1) } else { Duration::ZERO };
         if Instant::now() + pause >= retries.ends {
@@ -125,7 +125,7 @@ impl Inner {
         Ok(())
     }
 
-    /// A random time up to one that doubles, so that those who collided do not do so again.
+    /// Returns a random wait with a doubling bound, so that callers in conflict do not collide again.
     pub(crate) fn pause(&self, attempt: u32) -> Duration {
         let longest = self.config.backoff.saturating_mul(1 << attempt.min(16)).min(self.config.max_backoff);
         longest.mul_f64(rand::rng().random())
@@ -135,12 +135,12 @@ impl Inner {
         Now::from(self.time())
     }
 
-    /// The partition key of an item.
+    /// Returns the partition key of an item.
     pub(crate) fn item_key(&self, key: &Key) -> AttributeValue {
         AttributeValue::S([&*self.prefix, key.as_str()].concat())
     }
 
-    /// Reads an item, or the part of it that the expression names.
+    /// Reads an item, or the part of it in the expression.
     pub(crate) async fn read(
         &self,
         key: &Key,
@@ -167,13 +167,14 @@ impl Inner {
         }
     }
 
-    /// Waits for the client, which the first request makes: a request is no older than its attempt.
+    /// Waits for the client, which the first request builds. A request is therefore no older than its
+    /// attempt.
     async fn ready(&self) -> Result<()> {
         self.client.get(&self.config).await.map(|_| ())
     }
 
-    /// Sends a write until it is executed. It is built anew for each attempt, with the time of that attempt,
-    /// and sent again only if it was certainly not executed.
+    /// Sends a write until it is executed. Each attempt is built anew with the current time. A retry happens
+    /// only if the write was certainly not executed.
     pub(crate) async fn write(
         &self,
         key: &Key,
@@ -193,8 +194,8 @@ impl Inner {
         }
     }
 
-    /// Sends a write whose condition names a version that was seen and that it replaces by this token: it
-    /// cannot apply twice, so it is also sent again when its answer was lost.
+    /// Sends a write whose condition contains a version that was read, and which replaces that version by
+    /// this token. It cannot apply twice, so it is also retried after a lost response.
     pub(crate) async fn write_pinned(
         &self,
         key: &Key,
@@ -240,7 +241,7 @@ impl Inner {
         }
     }
 
-    /// The item, if it is the one that was written with this token.
+    /// Returns the item, if it was written with this token.
     pub(crate) async fn look(&self, key: &Key, token: &str, retries: &Retries) -> Option<Item> {
         let item = self.read(key, None, true, &mut retries.anew()).await;
         item.ok().flatten().filter(|item| is_own(item, token))
@@ -284,16 +285,16 @@ impl Inner {
     }
 }
 
-/// A deadline that an attempt without an answer wrote if it was applied.
+/// The deadline that an attempt without a response wrote, if it was applied.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Written {
     pub(crate) deadline: Deadline,
-    /// It wrote this one; otherwise it left the one that was there, if there was one.
+    /// The attempt wrote this deadline, or left the existing one, if there was one.
     pub(crate) certain: bool,
 }
 
-/// The deadline that the write left whose item this is. Another operation may have moved it since: then it is
-/// known only if all attempts that may have been applied wrote the same one.
+/// Returns the deadline after the write that left this item. Another operation may have moved it since, so it
+/// is known only if all attempts that may have been applied wrote the same one.
 pub(crate) fn deadline_of(written: &[Written], item: &Item) -> Result<Option<Deadline>> {
     let found = codec::header(item)?.ends();
     if written.iter().any(|written| written.deadline == found) {

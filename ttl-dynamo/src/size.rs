@@ -1,4 +1,4 @@
-//! What an item counts as, as DynamoDB counts it: names and values, to the byte.
+//! The size of an item, as DynamoDB counts it: names and values, to the byte.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Number, Value as Json};
@@ -9,32 +9,32 @@ use crate::config::DynamoConfig;
 use crate::names::{CAP, CREATED, DEADLINE, FIELDS, VALUE, VERSION};
 use crate::store::Inner;
 
-/// The largest item.
+/// The maximum size of an item.
 const MAX_ITEM_BYTES: usize = 400 * 1024;
-/// What a list or a map counts beside its elements, and each element beside itself.
+/// The overhead of a list or a map, and of each of its elements.
 const CONTAINER_BYTES: usize = 3;
 const ELEMENT_BYTES: usize = 1;
-/// A token of ours.
+/// The length of a version token.
 const TOKEN_BYTES: usize = 22;
-/// The longest that an instant of this era can count: 14 digits in milliseconds.
+/// The maximum size of a current instant: 14 digits in milliseconds.
 const INSTANT_BYTES: usize = 8;
-/// No record's text is longer than its attribute by more than this factor: `\u0000` is one character.
+/// The maximum ratio of a record's text to its attribute: `\u0000` is one character.
 const TEXT_FACTOR: usize = 8;
 
-/// The largest blob whose item is never too large, whatever its key, deadline and cap are.
+/// Returns the size of the largest blob whose item always fits, whatever its key, deadline and cap are.
 pub(crate) fn max_value_bytes(config: &DynamoConfig) -> u64 {
     let key = config.prefix().len() + Key::MAX_BYTES;
     (MAX_ITEM_BYTES - fixed_bytes(config) - key - VALUE.len()) as u64
 }
 
-/// Refuses what would be too large an item, or too large a value, before anything is sent.
+/// Rejects an item or a value that would be too large, before anything is sent.
 pub(crate) fn check(key: &Key, value: &Value, store: &Inner) -> Result<()> {
     let bytes = store.prefix.len() + key.as_str().len() + value_bytes(value) + fixed_bytes(&store.config);
     if bytes > MAX_ITEM_BYTES {
         return Err(Error::new(
             ErrorKind::TooLarge,
             format!(
-                "an item of DynamoDB has at most {MAX_ITEM_BYTES} bytes, names included; this one would have {bytes}"
+                "a DynamoDB item has at most {MAX_ITEM_BYTES} bytes, names included; this one would have {bytes}"
             ),
         ));
     }
@@ -45,14 +45,14 @@ pub(crate) fn check(key: &Key, value: &Value, store: &Inner) -> Result<()> {
     }
 }
 
-/// What an item counts beside key and value, with a deadline and a cap.
+/// Returns the size of an item without key and value, with a deadline and a cap.
 fn fixed_bytes(config: &DynamoConfig) -> usize {
     let names = config.key_attribute.len() + config.ttl_attribute.len();
     let instants = DEADLINE.len() + CAP.len() + CREATED.len() + 4 * INSTANT_BYTES;
     names + instants + VERSION.len() + TOKEN_BYTES
 }
 
-/// What a value counts as, with its attribute's name.
+/// Returns the size of a value with its attribute's name.
 fn value_bytes(value: &Value) -> usize {
     match value {
         Value::Blob(bytes) => VALUE.len() + bytes.len(),
@@ -62,12 +62,12 @@ fn value_bytes(value: &Value) -> usize {
     }
 }
 
-/// What a field counts as, in a record or an object.
+/// Returns the size of a field in a record or an object.
 fn field_bytes((name, value): (&str, &Json)) -> usize {
     ELEMENT_BYTES + name.len() + json_bytes(value)
 }
 
-/// What a field's value counts as, without its name.
+/// Returns the size of a field's value without its name.
 pub(crate) fn json_bytes(value: &Json) -> usize {
     match value {
         Json::Null | Json::Bool(_) => 1,
@@ -86,8 +86,8 @@ pub(crate) fn json_bytes(value: &Json) -> usize {
     }
 }
 
-/// A byte for every two significant digits, and one more; a negative number one more again. Bytes count as
-/// such.
+/// Returns the size of a number: one byte per two significant digits plus one, and one more if it is
+/// negative. Bytes count as they are.
 fn number_bytes(number: &Number) -> usize {
     let digits = |mut integer: u64| {
         while integer != 0 && integer.is_multiple_of(10) {

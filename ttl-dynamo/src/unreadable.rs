@@ -1,4 +1,5 @@
-//! Which entries a read has moved the deadline of and then could not make sense of: the next one looks first.
+//! Remembers entries whose deadline a read moved before it found them unreadable. The next read of such an
+//! entry reads before it writes.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -7,15 +8,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ttl_core::Key;
 
-/// So many are remembered, the newest ones. Where nothing is damaged there are none.
+/// The number of remembered entries; the newest ones are kept. Without damage there are none.
 const MOST: usize = 256;
 
-/// Keys, by their hashes: one that only looks like another costs a request and nothing else.
+/// The hashes of the keys. A collision only costs a request.
 #[derive(Debug, Default)]
 pub(crate) struct Unreadable {
     hasher: RandomState,
     hashes: Mutex<VecDeque<u64>>,
-    /// How many there are, for those who need not ask further.
+    /// The number of keys, which avoids the lock while it is zero.
     count: AtomicUsize,
 }
 
@@ -33,7 +34,7 @@ impl Unreadable {
         self.count.store(hashes.len(), Ordering::Relaxed);
     }
 
-    /// It can be read.
+    /// Removes a key whose entry can be read.
     pub(crate) fn forget(&self, key: &Key) {
         if self.count.load(Ordering::Relaxed) > 0 {
             let (hash, mut hashes) = (self.hasher.hash_one(key), self.hashes());

@@ -242,7 +242,7 @@ mod tests {
         check_mark("ttl-store layout 1, mode strict", &config()).unwrap();
         check_mark("ttl-store layout 1, mode strict (the shop's)", &config()).unwrap();
         for (comment, word) in [
-            ("ttl-store layout 1, mode lww", "for life"),
+            ("ttl-store layout 1, mode lww", "whole life"),
             ("ttl-store layout 1, mode new", "update"),
             ("ttl-store layout 2, mode strict", "ALTER TABLE"),
             ("", "ALTER TABLE"),
