@@ -50,7 +50,9 @@ impl DynamoConfig {
         if let Some(endpoint) = &self.endpoint {
             let url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
             let Some(url) = url else {
-                return Err(invalid("invalid value for `endpoint`: expected an address such as http://localhost:8000"));
+                return Err(invalid(
+                    "invalid value for `endpoint`: expected an address such as http://localhost:8000",
+                ));
             };
             if endpoint.contains('@') {
                 return Err(no_credentials("the endpoint"));
@@ -86,7 +88,9 @@ impl DynamoConfig {
             }
         }
         if key == ttl {
-            return Err(invalid("the key attribute and the TTL attribute have the same name; name them differently"));
+            return Err(invalid(
+                "the key attribute and the TTL attribute have the same name; name them differently",
+            ));
         }
         Ok(())
     }
@@ -122,7 +126,11 @@ fn within(what: &str, bounds: std::ops::RangeInclusive<u64>, value: u64) -> Resu
     if bounds.contains(&value) {
         return Ok(());
     }
-    Err(invalid(format!("invalid value `{value}` for `{what}`: expected {} to {}", bounds.start(), bounds.end())))
+    Err(invalid(format!(
+        "invalid value `{value}` for `{what}`: expected {} to {}",
+        bounds.start(),
+        bounds.end()
+    )))
 }
 
 #[cfg(test)]

@@ -123,7 +123,9 @@ pub(crate) fn no_credentials(error: &CredentialsError) -> Error {
             "no AWS credentials found in the environment, the profile, web identity, the container or the \
              instance; {SET}"
         )),
-        _ => denied(format!("the AWS credentials could not be loaded; log in again if they have expired, or {SET}")),
+        _ => denied(format!(
+            "the AWS credentials could not be loaded; log in again if they have expired, or {SET}"
+        )),
     }
     .with_source(Cause::new(error))
 }

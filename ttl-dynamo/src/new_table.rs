@@ -91,7 +91,9 @@ impl NewTable {
         if let Billing::Provisioned { read_units, write_units } = self.billing
             && (read_units == 0 || write_units == 0)
         {
-            return Err(invalid("invalid provisioned capacity: expected at least one read unit and one write unit"));
+            return Err(invalid(
+                "invalid provisioned capacity: expected at least one read unit and one write unit",
+            ));
         }
         if matches!(&self.encryption, Encryption::Key(key) if key.is_empty()) {
             return Err(invalid("invalid encryption key: expected an id, an ARN or an alias"));

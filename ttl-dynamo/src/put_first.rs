@@ -99,8 +99,8 @@ impl Put<'_> {
             .set_value("#d = if_not_exists(#d, :d)", ":d", codec::deadline_attribute(missing))
             .set_value("#e = if_not_exists(#e, :e)", ":e", self.store.epoch(now, missing));
         if creates && !asked.is_never() {
-            // A persistent entry would get the deadline of a new one, and an entry without the table's TTL
-            // would get one.
+            // A persistent entry would get the deadline of a new one. An entry without the TTL attribute
+            // would get one, and DynamoDB would delete it.
             let both = "attribute_not_exists(#k) OR (attribute_exists(#d) AND attribute_exists(#e))";
             return (write.demand(both), Elsewhere::Nothing);
         }

@@ -78,9 +78,7 @@ pub(crate) fn misfits(table: &TableDescription, config: &DynamoConfig) -> Vec<St
 
 pub(crate) fn other_ttl_attribute(name: &str, config: &DynamoConfig) -> String {
     let own = &config.ttl_attribute;
-    format!(
-        "its TTL attribute is {name:?} and not {own:?}; set ttl_attribute={name} to use that attribute"
-    )
+    format!("its TTL attribute is {name:?} and not {own:?}; set ttl_attribute={name} to use that attribute")
 }
 
 pub(crate) fn ttl_is_off(config: &DynamoConfig) -> String {

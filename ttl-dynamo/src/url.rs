@@ -49,10 +49,7 @@ impl DynamoConfig {
         let url = Url::parse(text)
             .map_err(|error| invalid(format!("invalid URL ({error}): expected dynamodb://TABLE")))?;
         if url.scheme() != "dynamodb" {
-            return Err(invalid(format!(
-                "invalid scheme {:?}: expected dynamodb",
-                url.scheme()
-            )));
+            return Err(invalid(format!("invalid scheme {:?}: expected dynamodb", url.scheme())));
         }
         // The text around a stray '@' may be part of a password, so no error repeats it.
         if text.split(['?', '#']).next().unwrap_or_default().contains('@') {

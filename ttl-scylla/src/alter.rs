@@ -1,4 +1,4 @@
-//! Expire and delete in strict mode: one transaction where the row need not be seen before.
+//! Expire and delete in strict mode: one transaction if the row need not be read first.
 
 use ttl_core::rules::{self, DeleteStep, ExpireStep};
 use ttl_core::{
@@ -33,7 +33,7 @@ impl Strict {
             };
             let (to, ends) = match rules::expire(now, row.header(now)?.as_ref(), change, options)? {
                 ExpireStep::Absent if self.confirm_ended(key, &mut row).await? => return Ok(Outcome::Absent),
-                // It was moved while it lived.
+                // The deadline was moved while the entry was live.
                 ExpireStep::Absent => {
                     self.pause(attempt).await;
                     continue;
@@ -63,8 +63,8 @@ impl Strict {
         Err(error::contention())
     }
 
-    /// An expire to an instant as one transaction, if the row's cells reach so far. Answers what is stored if
-    /// that could not be done, where it is known.
+    /// Moves the deadline to an instant in one transaction, if the row's cells last long enough. If that
+    /// failed, returns the stored row, where it is known.
     async fn expire_within(
         &self,
         key: &Key,
@@ -105,8 +105,8 @@ impl Strict {
         })
     }
 
-    /// Moves the deadline together with all other cells, whose value is read for it. `None`: it is not that
-    /// row any more.
+    /// Moves the deadline by writing all cells, after reading the value. Returns `None` if the row has
+    /// changed.
     async fn move_whole(&self, key: &Key, seen: &Row, to: To) -> Result<Option<Swap>> {
         let (now, mut row) = self.common.read(key, true).await?;
         if row.version != seen.version || row.deadline != seen.deadline || !row.is_live(now) {
@@ -121,8 +121,7 @@ impl Strict {
         let asked = options.if_version.as_ref().map(to_uuid);
         let blind =
             options.projection == Projection::Nothing && options.kind.is_none() && asked != Some(None);
-        // What is live and was refused all the same: it is damaged, and only what it is like can be said of
-        // it.
+        // A live row whose transaction was rejected is damaged. Only the damage can be reported.
         let mut damaged: Option<Row> = None;
         for attempt in 0..ATTEMPTS {
             let (version, taken) = if blind {
@@ -134,7 +133,7 @@ impl Strict {
                     DeleteStep::Absent if self.confirm_ended(key, &mut row).await? => {
                         return Ok(Outcome::Absent);
                     }
-                    // It was moved while it lived.
+                    // The deadline was moved while the entry was live.
                     DeleteStep::Absent => {
                         self.pause(attempt).await;
                         continue;
@@ -150,7 +149,8 @@ impl Strict {
             let present = self.common.now();
             let now = now_column(present);
             let seen = damaged.take().filter(|row| row.is_live(present));
-            // A lost answer stays unknown: no row tells who has deleted it, and this could meet the next one.
+            // A lost response remains unknown: no row shows which caller deleted it, and a retry could delete
+            // the next entry.
             let swap = match (seen, version) {
                 (Some(row), _) => self.delete_seen(key, &row).await?,
                 (None, Some(version)) => {

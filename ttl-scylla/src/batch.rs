@@ -1,15 +1,14 @@
-//! Batches: many requests under way at once, but no two for the same key.
+//! Batches: many concurrent requests, but never two for the same key.
 
 use std::collections::HashMap;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use ttl_core::{BoxFuture, Key};
 
-/// How many requests of one batch are under way at once.
+/// The maximum number of concurrent requests of a batch.
 const AT_ONCE: usize = 64;
 
-/// One result for each key, in the order of the keys. Keys that stand several times are done one after
-/// another.
+/// Returns one result per key, in the order of the keys. Items with the same key run one after another.
 pub(crate) async fn each<'a, T: Send + 'a>(
     keys: impl IntoIterator<Item = &'a Key>,
     run: impl Fn(usize) -> BoxFuture<'a, T> + Send + Sync,
@@ -44,6 +43,6 @@ pub(crate) async fn each<'a, T: Send + 'a>(
             running.push(one(group));
         }
     }
-    // Every place is in one group.
+    // Every index is in exactly one group.
     results.into_iter().flatten().collect()
 }

@@ -17,34 +17,34 @@ use ttl_core::{Error, ErrorKind, Key, Result};
 use crate::error::{self, Fate};
 use crate::row::{self, Row};
 
-/// How often a statement is sent that the server has forgotten: its store of statements is limited, and one
-/// that is full may forget a statement as soon as it has learned it.
+/// The maximum number of times a statement is sent that the server has forgotten. The server's cache of
+/// statements is limited, and a full one may evict a statement immediately.
 const LEARNINGS: usize = 8;
 
-/// How long to wait for a server at most, the first time and after many, before it is asked again.
+/// The maximum waits before a retry: the first one, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(160));
 
-/// A session on which each request is sent once, by this driver's decision alone.
+/// A session on which only this driver decides about retries.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) session: Arc<Session>,
-    /// What writes are committed with.
+    /// The consistency of writes.
     pub(crate) commit: Consistency,
-    /// How long a request takes at most.
+    /// The timeout of a request.
     pub(crate) timeout: Duration,
 }
 
-/// What a lightweight transaction did.
+/// The outcome of a lightweight transaction.
 #[derive(Debug)]
 pub(crate) enum Swap {
     Done,
-    /// Nothing; this is what is stored.
+    /// The transaction was rejected. Contains the stored row.
     Refused(Row),
 }
 
 impl Client {
-    /// Sends a statement. One that the server has forgotten was not executed, so it is learned and sent
-    /// again.
+    /// Sends a statement. If the server has forgotten it, the statement was not executed, so it is prepared
+    /// and sent again.
     async fn execute(
         &self,
         statement: &PreparedStatement,
@@ -60,13 +60,13 @@ impl Client {
         }
     }
 
-    /// A row of one key; an empty one where there is none.
+    /// Reads the row of a key; an empty row if there is none.
     pub(crate) async fn read(&self, statement: &PreparedStatement, key: &Key) -> Result<Row> {
         let result = self.execute(statement, &(key.as_str(),)).await.map_err(error::read)?;
         row::one(result)
     }
 
-    /// One page of rows; also says of a failure whether a smaller range of tokens may do better.
+    /// Reads one page of rows. A failure also says whether a smaller range of tokens may succeed.
     pub(crate) async fn page(
         &self,
         statement: &PreparedStatement,
@@ -88,7 +88,7 @@ impl Client {
         Ok((row::all(result).map_err(|error| (error, false))?, next))
     }
 
-    /// A lightweight transaction, sent once.
+    /// Sends a lightweight transaction once.
     pub(crate) async fn swap(
         &self,
         statement: &PreparedStatement,
@@ -96,7 +96,7 @@ impl Client {
     ) -> Result<Swap, Fate> {
         let result = self.execute(statement, values).await;
         let result = result.map_err(|failed| error::write(failed, self.commit, true))?;
-        // The server has done it or has not; an answer that cannot be read leaves that open.
+        // The transaction was applied or not; a response that cannot be read leaves that open.
         match row::swapped(result) {
             Ok((_, true)) => Ok(Swap::Done),
             Ok((row, false)) => Ok(Swap::Refused(row)),
@@ -104,8 +104,8 @@ impl Client {
         }
     }
 
-    /// A plain write that carries its own timestamp: sending it again changes nothing more, so when its
-    /// answer is lost it is sent once more, if it still may.
+    /// Sends a plain write with its own timestamp. Sending it again has no further effect, so after a lost
+    /// response it is sent once more, as long as `may` returns true.
     pub(crate) async fn write(
         &self,
         statement: &PreparedStatement,
@@ -141,7 +141,7 @@ impl Client {
     ) -> Result<(), Fate> {
         let sent = self.execute(statement, values).await;
         let answer = sent.map_err(|failed| error::write(failed, self.commit, false))?;
-        // Rows are no answer to a plain write.
+        // A plain write never returns rows.
         if answer.is_rows() {
             return Err(Fate::Unknown(error::unreadable()));
         }
@@ -149,8 +149,8 @@ impl Client {
     }
 }
 
-/// What is to be sent once more waits for the connection that has broken, or for the server that has too much
-/// to do: longer each time, and not in step with others whose answers were lost at the same moment.
+/// The random waits before a retry, for a broken connection or an overloaded server. They grow, and keep
+/// callers whose responses were lost together from retrying together.
 pub(crate) struct Pauses {
     longest: Duration,
 }
@@ -160,7 +160,7 @@ impl Pauses {
         Self { longest: PAUSES.0 }
     }
 
-    /// Returns after a while if what failed so may soon succeed, else at once; and whether it may.
+    /// Returns whether a request that failed with this error may soon succeed. If so, waits first.
     pub(crate) async fn wait_after(&mut self, error: &Error) -> bool {
         let may_succeed = error.kind() == ErrorKind::Unavailable;
         if may_succeed {

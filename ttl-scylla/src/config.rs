@@ -294,10 +294,14 @@ impl ScyllaConfig {
             return Err(invalid("invalid value for `timeout`: expected at most a day"));
         }
         if self.datacenter.as_ref().is_some_and(String::is_empty) {
-            return Err(invalid("invalid value for `datacenter`: expected a name; omit it to use all datacentres"));
+            return Err(invalid(
+                "invalid value for `datacenter`: expected a name; omit it to use all datacentres",
+            ));
         }
         if self.max_value_bytes > MAX_VALUE_BYTES {
-            return Err(invalid(format!("invalid value for `max_value_bytes`: expected at most {MAX_VALUE_BYTES} (15 MiB)")));
+            return Err(invalid(format!(
+                "invalid value for `max_value_bytes`: expected at most {MAX_VALUE_BYTES} (15 MiB)"
+            )));
         }
         if self.clock_skew > Duration::from_secs(86_400) {
             return Err(invalid("invalid value for `clock_skew`: expected at most a day"));

@@ -1,4 +1,4 @@
-//! The session: made from a configuration, or handed in; and how statements are sent on it.
+//! The session: created from a configuration or passed in; and how statements are sent on it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -19,23 +19,23 @@ use crate::config::ScyllaConfig;
 use crate::statements::Sending;
 use crate::{Mode, error};
 
-/// The client library takes anything at or below a second for a mistake, and warns.
+/// The client library warns about an interval of one second or less.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_millis(1_001);
-/// The client library's own.
+/// The client library's default.
 const LONGEST_KEEPALIVE: Duration = Duration::from_secs(30);
 
-/// Connects to the cluster, in the configuration's time limit.
+/// Connects to the cluster within the configured timeout.
 pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
     let mut builder = SessionBuilder::new()
         .known_nodes(config.nodes.iter().map(|node| with_port(node)))
         .connection_timeout(config.timeout)
         .hostname_resolution_timeout(Some(config.timeout))
         .compression(config.compression)
-        // A connection whose peer is gone without a word is given up half a time limit after the first
-        // request that fails for it, and one that is fed an endless answer as well.
+        // A connection whose peer has vanished silently is closed half a timeout after its first failed
+        // request, and so is one with an endless response.
         .keepalive_interval((config.timeout / 2).clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE))
         .keepalive_timeout(config.timeout.clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE))
-        // Nothing of other keyspaces is asked for.
+        // Metadata of other keyspaces is not needed.
         .keyspaces_to_fetch([&config.keyspace]);
     if let (Some(username), Some(password)) = (&config.username, &config.password) {
         builder = builder.user(username, password);
@@ -50,12 +50,12 @@ pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
     }
 }
 
-/// The client library adds its port to names and bare addresses only.
+/// Adds the port to an IPv6 address, because the client library does so only for names and bare addresses.
 fn with_port(node: &str) -> Cow<'_, str> {
     if node.starts_with('[') && node.ends_with(']') { format!("{node}:9042").into() } else { node.into() }
 }
 
-/// How the statements of a store are sent, whoever made the session.
+/// Returns how the store's statements are sent, on any session.
 pub(crate) fn sending(session: &Session, config: &ScyllaConfig) -> Sending {
     let mut profile = session
         .get_default_execution_profile_handle()
@@ -63,7 +63,7 @@ pub(crate) fn sending(session: &Session, config: &ScyllaConfig) -> Sending {
         .request_timeout(Some(config.timeout))
         .consistency(config.consistency)
         .serial_consistency(Some(config.serial_consistency))
-        // The library's own policy sends writes again.
+        // The library's default policy retries writes.
         .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
         .speculative_execution_policy(config.speculative_delay.map(|delay| {
             let policy = SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: delay };
@@ -83,7 +83,7 @@ pub(crate) fn sending(session: &Session, config: &ScyllaConfig) -> Sending {
     Sending { profile: profile.into_handle(), read, scan: config.consistency, until }
 }
 
-/// Refuses a datacentre that the cluster does not have: no request would find a node.
+/// Returns an error for a datacentre that the cluster does not have: no request would find a node.
 pub(crate) fn check_datacenter(session: &Session, config: &ScyllaConfig) -> Result<()> {
     let Some(wanted) = &config.datacenter else { return Ok(()) };
     let cluster = session.get_cluster_state();

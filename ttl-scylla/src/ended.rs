@@ -1,11 +1,11 @@
-//! Entries that have ended stay so, whatever is still on its way.
+//! Keeps expired entries expired, even if late requests arrive.
 //!
 //! A request that moves a deadline is checked against the clock when it is sent, and can be applied after its
-//! entry has ended. No condition of a lightweight transaction asks for the time at which it is applied. So
-//! the first who finds an entry ended marks its row before answering: by a new version, and by cells that end
-//! before the deadline. Every transaction that was sent while the entry lived is pinned on the old version or
-//! on cells that reach further, and is refused from then on. Nothing is deleted: a program whose clock is
-//! ahead takes nothing from the others.
+//! entry has ended. No condition of a lightweight transaction checks the time at which it is applied. The
+//! first operation that finds an entry expired therefore marks its row before it returns: with a new version,
+//! and with cells that end before the deadline. Every transaction that was sent while the entry was live
+//! expects the old version or cells that last longer, and is rejected from then on. Nothing is deleted: a
+//! program whose clock is ahead does not affect the others.
 
 use ttl_core::{ErrorKind, Key, Result, Version};
 
@@ -16,21 +16,21 @@ use crate::row::{Row, own_uuid};
 use crate::strict::Strict;
 
 impl Strict {
-    /// Marks a row that has ended, if it is not marked yet; `row` is as it is stored then. Returns `false` if
-    /// the row has changed meanwhile.
+    /// Marks an expired row, if it is not marked yet; `row` is the stored state afterwards. Returns `false`
+    /// if the row has changed meanwhile.
     ///
-    /// A program that may not write goes by its clock alone.
+    /// A program without write permission relies on its clock alone.
     pub(crate) async fn confirm_ended(&self, key: &Key, row: &mut Row) -> Result<bool> {
         let (Some(deadline), Some(covers)) = (row.deadline, row.covers) else { return Ok(true) };
         if row.is_marked_ended() {
             return Ok(true);
         }
-        // As long as the other cells are there: the row goes as a whole.
+        // The mark lasts as long as the other cells: the row ends as a whole.
         let ttl = Reach::until(covers, self.common.now(), self.common.skew).ttl;
         let version = own_uuid(&Version::random());
         let marked = deadline.saturating_sub(1);
         let values = (ttl, marked, version, key.as_str(), row.version, deadline, covers);
-        // In a box of its own: what seldom runs would else make every read's future larger.
+        // Boxed, because rare code would otherwise enlarge every read's future.
         match Box::pin(self.common.client.swap(&self.writes.mark_ended, &values)).await {
             Ok(Swap::Done) => {
                 (row.version, row.covers) = (Some(version), Some(marked));
@@ -39,7 +39,7 @@ impl Strict {
             Ok(Swap::Refused(_)) => Ok(false),
             Err(Fate::NotApplied(error)) if error.kind() == ErrorKind::PermissionDenied => Ok(true),
             Err(Fate::NotApplied(error)) => Err(error),
-            // It changes nothing that anybody sees.
+            // The mark changes nothing visible.
             Err(Fate::Unknown(_)) => Err(error::timed_out()),
         }
     }

@@ -145,9 +145,9 @@ fn is_broken(attempt: &RequestAttemptError) -> bool {
 /// Maps a failure of a request that was not passed to any connection.
 fn not_sent(failed: ExecutionError) -> Error {
     match &failed {
-        ExecutionError::EmptyPlan => unavailable(
-            "no node is available: all are down, or none is in the configured datacentre",
-        ),
+        ExecutionError::EmptyPlan => {
+            unavailable("no node is available: all are down, or none is in the configured datacentre")
+        }
         ExecutionError::ConnectionPoolError(error) => pool(error),
         ExecutionError::PrepareError(error) => not_prepared(error),
         ExecutionError::LastAttemptError(RequestAttemptError::UnableToAllocStreamId) => {
@@ -251,7 +251,8 @@ pub(crate) fn not_connected(failed: NewSessionError) -> Error {
         }
         NewSessionError::MetadataError(MetadataError::ConnectionPoolError(error)) => pool(error),
         NewSessionError::IllegalConfig(_) | NewSessionError::EmptyKnownNodesList => {
-            new(ErrorKind::InvalidConfig, "the connection cannot be set up with this configuration").with_source(failed)
+            new(ErrorKind::InvalidConfig, "the connection cannot be set up with this configuration")
+                .with_source(failed)
         }
         _ => unavailable("the cluster responds incorrectly; check the addresses, or try again later")
             .with_source(failed),
@@ -319,7 +320,10 @@ fn unavailable(message: impl Into<Cow<'static, str>>) -> Error {
 }
 
 pub(crate) fn timed_out() -> Error {
-    new(ErrorKind::Timeout, "no response in time; the value did not change, try again or increase the timeout")
+    new(
+        ErrorKind::Timeout,
+        "no response in time; the value did not change, try again or increase the timeout",
+    )
 }
 
 fn unknown(what: &str) -> Error {

@@ -1,4 +1,4 @@
-//! Get in strict mode: one read, and a write where a refresh is due.
+//! Get in strict mode: one read, and a write if a refresh is due.
 
 use ttl_core::rules::{self, Header};
 use ttl_core::{
@@ -11,12 +11,12 @@ use crate::lifetime::{from_column, to_column};
 use crate::row::Row;
 use crate::strict::{ATTEMPTS, Strict, To};
 
-/// Whether the value has to be read.
+/// Returns whether the value must be read.
 fn needs_value(projection: &Projection) -> bool {
     *projection != Projection::Nothing
 }
 
-/// The selected part of a row that was read as far as the selection needs it.
+/// Returns the selected part of a row that was read as far as the projection needs it.
 pub(crate) fn selected(row: &mut Row, kind: Kind, projection: &Projection) -> Result<Option<Value>> {
     if needs_value(projection) { Ok(row.take_value(kind)?.project(projection)) } else { Ok(None) }
 }
@@ -31,7 +31,7 @@ impl Strict {
                 if self.confirm_ended(key, &mut row).await? {
                     return Ok(None);
                 }
-                // It was moved while it lived.
+                // The deadline was moved while the entry was live.
                 last = None;
                 self.pause(attempt).await;
                 continue;
@@ -45,13 +45,13 @@ impl Strict {
             let Some(to) = hit.refresh else { return Ok(Some(entry)) };
             let stored = value.map(|value| row.entry(value, &header));
             let extends = options.refresh.is_some_and(|refresh| refresh.mode == RefreshMode::ExtendOnly);
-            // In a box of its own: what seldom runs would else make every read's future larger.
+            // Boxed, because rare code would otherwise enlarge every read's future.
             match Box::pin(self.refresh(key, &row, &header, to_column(to), stored, extends)).await {
                 Ok(Some(at)) => {
                     let shown = entry.deadline.map(|_| from_column(at));
                     return Ok(Some(entry.with_deadline(shown)));
                 }
-                // The read succeeded, its refresh did not (R9).
+                // The read succeeded, but its refresh failed (R9).
                 Err(error) => return Ok(Some(entry.with_refresh_error(named(error, key)))),
                 Ok(None) => last = Some(entry),
             }
@@ -61,8 +61,8 @@ impl Strict {
         Ok(Some(last.with_refresh_error(named(error::contention(), key))))
     }
 
-    /// Moves the deadline of the row that was read; `None` if it is not that row any more. Answers where the
-    /// deadline stands: another read's refresh may have moved it further.
+    /// Moves the deadline of the row that was read. Returns the resulting deadline, which another read's
+    /// refresh may have moved further, or `None` if the row has changed.
     async fn refresh(
         &self,
         key: &Key,
@@ -74,14 +74,14 @@ impl Strict {
     ) -> Result<Option<i64>> {
         let mut stored = stored;
         let swap = loop {
-            // It may have ended since it was read: then it is dead for everybody (R3).
+            // The entry may have ended since it was read. It then counts as expired (R3).
             if !row.is_live(self.common.now()) {
                 return Ok(None);
             }
             if let Some(swap) = self.move_deadline(key, row, To::Instant(to), stored.as_ref()).await? {
                 break swap;
             }
-            // The value has to be written again and was not asked for.
+            // The value must be written again, but was not requested.
             let (now, mut whole) = self.common.read(key, true).await?;
             if whole.version != row.version || whole.deadline != row.deadline {
                 return Ok(None);

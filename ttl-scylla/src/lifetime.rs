@@ -1,20 +1,20 @@
-//! Native TTLs: how long the servers keep cells, and how far a row's cells reach together.
+//! Native TTLs: how long the servers keep cells, and until when a row is complete.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ttl_core::Deadline;
 
-/// What stands for "never" in the columns: `deadline > :now` is then the whole test of life.
+/// The column value for "never": with it, `deadline > :now` is the complete test of liveness.
 pub(crate) const NEVER: i64 = i64::MAX;
 
 /// The longest native TTL: 20 years of 365 days.
 const MAX_TTL_SECONDS: i64 = 630_720_000;
 
-/// The last second that servers can expire a cell at (2038-01-19T03:14:06Z, less a day for their clocks):
-/// some take later ones, but none says so.
+/// The last second at which servers can expire a cell (2038-01-19T03:14:06Z, less a day for their clocks).
+/// Some accept later times, but none reports so.
 const LAST_EXPIRY_SECOND: i64 = 2_147_483_646 - 86_400;
 
-/// A deadline as it stands in a column.
+/// Converts a deadline to a column value.
 pub(crate) fn to_column(deadline: Deadline) -> i64 {
     if deadline.is_never() {
         NEVER
@@ -23,7 +23,7 @@ pub(crate) fn to_column(deadline: Deadline) -> i64 {
     }
 }
 
-/// A column as a deadline; what lies before 1970 is past.
+/// Converts a column value to a deadline. A value before 1970 is in the past.
 pub(crate) fn from_column(millis: i64) -> Deadline {
     if millis == NEVER {
         Deadline::NEVER
@@ -32,27 +32,27 @@ pub(crate) fn from_column(millis: i64) -> Deadline {
     }
 }
 
-/// An instant as it is compared with columns.
+/// Converts an instant to a value that can be compared with columns.
 pub(crate) fn now_column(now: SystemTime) -> i64 {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_millis()).unwrap_or(NEVER - 1).min(NEVER - 1)
 }
 
-/// How cells are written that are to be there until an instant.
+/// The native TTL of cells that must exist until an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
-    /// Until when they are there, at least; [`NEVER`] without a native TTL.
+    /// The instant until which the cells exist, at least; [`NEVER`] without a native TTL.
     pub(crate) covers: i64,
-    /// `USING TTL`. Zero, which the servers take for "no TTL", stands for nothing else here.
+    /// The operand of `USING TTL`. Zero, which means "no TTL" to the servers, is used only for that.
     pub(crate) ttl: i32,
 }
 
 impl Reach {
-    /// Cells that the servers never delete.
+    /// Returns the lifetime of cells that the servers never delete.
     const FOREVER: Self = Self { covers: NEVER, ttl: 0 };
 
-    /// Cells that are there until `millis`, and no longer than the clocks' skew needs, where the servers can
-    /// count so far.
+    /// Returns the lifetime of cells that exist until `millis`, and no longer than the clock skew requires,
+    /// where the servers support such a TTL.
     pub(crate) fn until(millis: i64, now: SystemTime, skew: Duration) -> Self {
         match native_ttl(millis, now_column(now), skew, wall_clock_second()) {
             Some(ttl) => Self { covers: millis, ttl },
@@ -60,8 +60,8 @@ impl Reach {
         }
     }
 
-    /// Cells that are there for twice as long as `millis` asks, though not beyond the cap: the refreshes that
-    /// follow then write the deadline alone.
+    /// Returns a lifetime twice as long as `millis` requires, but not beyond the cap. The following refreshes
+    /// then write only the deadline.
     pub(crate) fn beyond(millis: i64, cap: i64, now: SystemTime, skew: Duration) -> Self {
         let ahead = millis.saturating_sub(now_column(now)).max(0);
         let far = millis.saturating_add(ahead).min(cap).max(millis);
@@ -69,15 +69,15 @@ impl Reach {
         if reach == Self::FOREVER { Self::until(millis, now, skew) } else { reach }
     }
 
-    /// The native TTL of a deadline's cell alone, next to cells that reach until `covers`: `None` if it would
-    /// be there without them, or they without it.
+    /// Returns the native TTL of a deadline cell next to cells that exist until `covers`. `None` if either
+    /// could exist without the other.
     pub(crate) fn within(covers: i64, millis: i64, now: SystemTime, skew: Duration) -> Option<i32> {
         let alone = Self::until(millis, now, skew);
         (covers >= millis && (covers == NEVER) == (alone.covers == NEVER)).then_some(alone.ttl)
     }
 }
 
-/// Whole seconds, never early, never zero; `None` where the servers cannot count so far.
+/// Returns whole seconds, rounded up and at least one; `None` if the servers do not support such a TTL.
 fn native_ttl(millis: i64, now_millis: i64, skew: Duration, wall_second: i64) -> Option<i32> {
     if millis == NEVER {
         return None;
@@ -91,7 +91,7 @@ fn native_ttl(millis: i64, now_millis: i64, skew: Duration, wall_second: i64) ->
     i32::try_from(ttl).ok()
 }
 
-/// The servers count from their own clocks, whatever the store's clock says.
+/// The servers count from their own clocks, independent of the store's clock.
 fn wall_clock_second() -> i64 {
     now_column(SystemTime::now()).div_euclid(1000)
 }

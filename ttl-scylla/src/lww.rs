@@ -1,4 +1,4 @@
-//! Lww mode: plain writes, of which the one with the latest timestamp wins.
+//! Lww mode: plain writes. The write with the latest timestamp wins.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::statements::Lww as Statements;
 use crate::strict::Common;
 use crate::timestamps::{EXPIRE, REFRESH, Timestamps};
 
-/// Rows changed by plain writes.
+/// The store of rows that plain writes change.
 #[derive(Clone)]
 pub(crate) struct Lww {
     pub(crate) common: Common,
@@ -44,7 +44,7 @@ impl Lww {
                 let shown = entry.deadline.map(|_| to);
                 entry = entry.with_deadline(shown);
             }
-            // Somebody has written meanwhile: there is nothing to refresh.
+            // Another writer has changed the entry meanwhile: there is nothing to refresh.
             Ok(false) => {}
             Err(error) => {
                 let error = error.with_operation("get").with_backend(crate::BACKEND).with_key(key);
@@ -62,7 +62,7 @@ impl Lww {
     ) -> Result<Outcome<PutResult>> {
         self.common.capabilities.check_put(options).map_err(error::not_in_lww)?;
         self.common.capabilities.check_size(value.size_bytes())?;
-        // Whether it creates, and how late what it overwrites was written.
+        // The read shows whether the put creates, and the timestamp of the overwritten row.
         let (now, row) = self.common.read(key, false).await?;
         match rules::put(now, row.header(now)?.as_ref(), options)? {
             PutStep::Absent => Ok(Outcome::Absent),
@@ -101,7 +101,7 @@ impl Lww {
                 to
             }
             ExpireStep::Move(to) if self.move_deadline(key, &row, to_column(to), None, EXPIRE).await? => to,
-            // It ended, or was replaced, while its value was read: the newer write stands.
+            // The entry ended or was replaced while its value was read: the newer write counts.
             ExpireStep::Move(_) => return Err(error::contention()),
         };
         Ok(Outcome::Applied(ExpireResult::new(to, true)))
@@ -110,7 +110,7 @@ impl Lww {
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
         self.common.capabilities.check_delete(options).map_err(error::not_in_lww)?;
         let (now, row) = self.common.read(key, false).await?;
-        // What is not ours can be deleted as well.
+        // A row of another program can also be deleted.
         let header = row.header(now);
         if let Ok(header) = header
             && rules::delete(now, header.as_ref(), options)? == DeleteStep::Absent
@@ -121,8 +121,8 @@ impl Lww {
         Ok(Outcome::Applied(None))
     }
 
-    /// Moves the deadline, alone where the row's cells allow it, else with all of them. `false`: the row is
-    /// another one by now.
+    /// Moves the deadline. Writes only the deadline if the cells allow it, otherwise all cells. Returns
+    /// `false` if the row has changed.
     async fn move_deadline(
         &self,
         key: &Key,
@@ -132,7 +132,7 @@ impl Lww {
         later: i64,
     ) -> Result<bool> {
         let (now, skew) = (self.common.now(), self.common.skew);
-        // It may have ended since it was read: then it is dead for everybody (R3).
+        // The entry may have ended since it was read. It then counts as expired (R3).
         if !row.is_live(now) {
             return Ok(false);
         }
@@ -180,7 +180,7 @@ impl Lww {
         self.common.client.write(&self.writes.write, values, may).await
     }
 
-    /// Of a put or a delete over this row.
+    /// Returns the timestamp of a put or a delete over this row.
     fn timestamp(&self, row: &Row) -> i64 {
         self.timestamps.next(row.written, self.common.skew)
     }

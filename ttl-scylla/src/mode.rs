@@ -1,9 +1,11 @@
-//! The two ways of writing.
+//! The two modes of writing.
 
 use std::fmt;
 
-/// How a store writes. A table is in one mode for life, because writes of the two do not see each other: the
-/// mode is recorded in the table's comment, and the other one is refused when connecting.
+/// The mode in which a store writes.
+///
+/// A table has one mode for its whole life, because writes of the two modes do not see each other. The
+/// table's comment records the mode, and connecting in the other mode fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mode {

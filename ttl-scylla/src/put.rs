@@ -1,5 +1,4 @@
-//! Put in strict mode: one transaction where nothing is stored or the version is known, two where something
-//! is.
+//! Put in strict mode: one transaction if nothing is stored or the version is known, otherwise two.
 
 use ttl_core::rules::{self, Header, PutStep};
 use ttl_core::{
@@ -23,10 +22,9 @@ impl Strict {
         self.common.capabilities.check_put(options)?;
         self.common.capabilities.check_size(value.size_bytes())?;
         let version = Version::random();
-        // What is stored, where it is known or worth a guess: a transaction that meets something else says
-        // what.
+        // The expected row, if it is known or worth a guess. A transaction that finds another row returns it.
         let mut known = match options.condition {
-            // What is handed back has to be read.
+            // A value that is returned must be read first.
             _ if options.previous => None,
             Condition::Always | Condition::IfAbsent => Some(Row::default()),
             Condition::IfVersion(seen) if options.existing_deadline == ExistingDeadline::Replace => {
@@ -43,11 +41,11 @@ impl Strict {
                 Some(row) => (self.common.now(), row),
                 None => self.common.read(key, options.previous).await?,
             };
-            // A value that cannot be read stays: it could not be handed back.
+            // An unreadable value is not replaced: it could not be returned.
             let met = if options.previous && row.is_live(now) { row.stored(now)? } else { None };
             let swap = match rules::put(now, row.header(now)?.as_ref(), options)? {
                 PutStep::Absent if self.confirm_ended(key, &mut row).await? => return Ok(Outcome::Absent),
-                // It was moved while it lived.
+                // The deadline was moved while the entry was live.
                 PutStep::Absent => {
                     self.pause(attempt).await;
                     continue;
@@ -67,7 +65,7 @@ impl Strict {
                         .with_created_at(rules::created_at(now, options.returning));
                     (self.replace(key, &row, &cells, reach).await?, meta)
                 }
-                // Nothing is to be left; whether something is there has to be seen.
+                // The put leaves no entry. A read must show whether there was one.
                 PutStep::Erase { .. } if guessed => continue,
                 PutStep::Erase { deadline, created } => {
                     let meta = PutResult::returning(options.returning, created, deadline, None);
@@ -85,15 +83,15 @@ impl Strict {
             }
             if !guessed {
                 self.pause(attempt).await;
-                // What the refusal showed is old by now.
+                // The row in the rejection is outdated by now.
                 known = None;
             }
         }
         Err(error::contention())
     }
 
-    /// A put over one version, as if it had no cap. Answers what is stored if it cannot be done like this,
-    /// where that is known.
+    /// Puts over one version, as if it had no cap. If that is impossible, returns the stored row, where it is
+    /// known.
     async fn put_over_version(
         &self,
         key: &Key,

@@ -1,4 +1,4 @@
-//! A row of the table as an entry, and the reverse.
+//! Converts rows of the table to entries, and entries to rows.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::error;
 use crate::lifetime::{NEVER, from_column, now_column, to_column};
 
-/// A row as far as it was read; a cell that is gone or was not asked for is `None`.
+/// A row as far as it was read. A missing or unrequested cell is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Row {
     pub(crate) kind: Option<i8>,
@@ -23,28 +23,28 @@ pub(crate) struct Row {
     pub(crate) value: Option<Bytes>,
     /// In epoch milliseconds.
     pub(crate) created: Option<i64>,
-    /// The newest of the timestamps that were asked for, in microseconds.
+    /// The newest of the requested timestamps, in microseconds.
     pub(crate) written: Option<i64>,
-    /// Of the key, in a scan.
+    /// The token of the key, in a scan.
     pub(crate) token: Option<i64>,
     pub(crate) key: Option<String>,
 }
 
 impl Row {
-    /// Whether there is nothing that counts as stored. Cells that outlived the deadline's are nothing.
+    /// Returns whether no entry is stored. Cells that outlived the deadline's cell do not count.
     pub(crate) fn is_empty(&self) -> bool {
         self.deadline.is_none()
     }
 
-    /// When the row ends: with its deadline or its cap, or as soon as its other cells may be gone.
+    /// Returns the end of the row: its deadline or its cap, or the instant after which its other cells may be
+    /// missing.
     fn ends(&self) -> i64 {
         let is_capped = self.kind.and_then(kind_of).is_some_and(|(_, capped)| capped);
         let cap = self.cap.filter(|_| is_capped).unwrap_or(NEVER);
         self.deadline.unwrap_or(0).min(self.covers.unwrap_or(0)).min(cap)
     }
 
-    /// Whether somebody has found the row ended: no request that was sent before can move its deadline any
-    /// more.
+    /// Returns whether the row is marked as expired: no request that was sent before can move its deadline.
     pub(crate) fn is_marked_ended(&self) -> bool {
         self.covers < self.deadline
     }
@@ -53,7 +53,7 @@ impl Row {
         self.ends() > now_column(now)
     }
 
-    /// The row as the rules see it. What has ended need not be readable: its deadline is all that counts.
+    /// Returns the row as the rules see it. An expired row need not be readable: only its deadline counts.
     pub(crate) fn header(&self, now: SystemTime) -> Result<Option<Header>> {
         if self.is_empty() {
             return Ok(None);
@@ -73,19 +73,19 @@ impl Row {
         Ok(Some(Header { kind, deadline, cap: from_column(cap), version: from_uuid(version) }))
     }
 
-    /// The value of a row that was read whole.
+    /// Decodes the value of a row that was read completely.
     pub(crate) fn take_value(&mut self, kind: Kind) -> Result<Value> {
         let bytes = self.value.take().ok_or_else(|| error::not_ours("it lacks its value"))?;
         match kind {
             Kind::Blob => Ok(Value::Blob(bytes)),
             Kind::Record => match Record::from_json_text(&bytes) {
                 Ok(record) => Ok(record.into()),
-                Err(_) => Err(error::not_ours("its record is no JSON object")),
+                Err(_) => Err(error::not_ours("its record is not a JSON object")),
             },
         }
     }
 
-    /// The entry of a row that was read whole; one that has ended comes without a value.
+    /// Returns the entry of a row that was read completely. An expired entry has no value.
     pub(crate) fn stored(&mut self, now: SystemTime) -> Result<Option<Stored>> {
         let live = self.is_live(now);
         let Some(header) = self.header(now)? else { return Ok(None) };
@@ -93,13 +93,13 @@ impl Row {
         Ok(Some(self.entry(value, &header)))
     }
 
-    /// The entry of this row, whose value was taken out of it.
+    /// Returns the entry of this row, whose value was taken out.
     pub(crate) fn entry(&self, value: Value, header: &Header) -> Stored {
         Stored::new(value, header.deadline, header.cap, header.version)
             .with_created_at(self.readable_creation())
     }
 
-    /// When a live entry was created, if that is wanted. Nobody else looks at it.
+    /// Returns the time of creation of a live entry, if the caller asked for it. Otherwise it is not checked.
     pub(crate) fn created_at(&self, returning: Returning) -> Result<Option<SystemTime>> {
         if !returning.contains(Returning::CREATED_AT) {
             return Ok(None);
@@ -114,13 +114,13 @@ impl Row {
         Deadline::from_epoch_millis(millis).to_system_time()
     }
 
-    /// The key of a scanned row; `None` for one that no key of ours can be.
+    /// Returns the key of a scanned row; `None` if it is not a valid key.
     pub(crate) fn take_key(&mut self) -> Option<Key> {
         self.key.take().and_then(|key| Key::new(key).ok())
     }
 
-    /// Takes a column by its name: servers answer with different ones. `[applied]`, where there is one, is
-    /// answered.
+    /// Reads a column by its name, because servers return different columns. Returns the value of
+    /// `[applied]`, if present.
     fn set(&mut self, column: &RawColumn<'_, '_>) -> Result<Option<bool>> {
         match column.spec.name() {
             "kind" => self.kind = cell(column)?,
@@ -146,18 +146,18 @@ fn cell<'f, T: DeserializeValue<'f, 'f>>(column: &RawColumn<'f, 'f>) -> Result<O
     checked.and_then(|()| <Option<T>>::deserialize(kind, column.slice).map_err(|_| error::unexpected()))
 }
 
-/// The row that a read of one key answered; an empty one where there is none.
+/// Returns the row of a read of one key; an empty row if there is none.
 pub(crate) fn one(result: QueryResult) -> Result<Row> {
     let result = rows(result, "deadline")?;
     let columns = result.maybe_first_row::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
     columns.map_or_else(|| Ok(Row::default()), |columns| Ok(decode(columns)?.0))
 }
 
-/// What a transaction answered: whether it was applied, and, if not, the row as far as it was compared.
+/// Returns whether a transaction was applied, and, if not, the compared columns of the row.
 pub(crate) fn swapped(result: QueryResult) -> Result<(Row, bool)> {
     let result = rows(result, "[applied]")?;
     let columns = result.first_row::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
-    // Where no row is, nothing but the flag is answered.
+    // Without a row, the response contains only the flag.
     if result.column_specs().len() > 1 && result.column_specs().get_by_name("deadline").is_none() {
         return Err(error::unexpected());
     }
@@ -165,14 +165,14 @@ pub(crate) fn swapped(result: QueryResult) -> Result<(Row, bool)> {
     Ok((row, applied.ok_or_else(error::unexpected)?))
 }
 
-/// The rows of a page.
+/// Returns the rows of a page.
 pub(crate) fn all(result: QueryResult) -> Result<Vec<Row>> {
     let result = rows(result, "position")?;
     let rows = result.rows::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
     rows.map(|columns| Ok(decode(columns.map_err(|_| error::unexpected())?)?.0)).collect()
 }
 
-/// Rows which have this column: those of another statement would look like cells that are not there.
+/// Returns rows that have this column: rows of another statement would look like missing cells.
 fn rows(result: QueryResult, column: &str) -> Result<QueryRowsResult> {
     let result = result.into_rows_result().map_err(|_| error::unexpected())?;
     if result.column_specs().get_by_name(column).is_none() {
@@ -189,7 +189,7 @@ fn decode(columns: ColumnIterator<'_, '_>) -> Result<(Row, Option<bool>)> {
     Ok((row, applied))
 }
 
-/// `kind` of an entry: what it is, and whether it has a cap.
+/// Returns the `kind` column of an entry: its type, and whether it has a cap.
 pub(crate) const fn kind_code(kind: Kind, cap: Deadline) -> i8 {
     match (kind, cap.is_never()) {
         (Kind::Blob, true) => 1,
@@ -209,13 +209,13 @@ const fn kind_of(code: i8) -> Option<(Kind, bool)> {
     }
 }
 
-/// A version that is asked for. Those of this driver have the 16 bytes of a UUID; another store's is that of
-/// no row.
+/// Converts an expected version. Versions of this driver have the 16 bytes of a UUID; a version of another
+/// store matches no row.
 pub(crate) fn to_uuid(version: &Version) -> Option<Uuid> {
     Uuid::from_slice(version.as_bytes()).ok()
 }
 
-/// A version that this driver has made.
+/// Converts a version that this driver has created.
 pub(crate) fn own_uuid(version: &Version) -> Uuid {
     to_uuid(version).unwrap_or_default()
 }
@@ -224,7 +224,7 @@ pub(crate) const fn from_uuid(version: Uuid) -> Version {
     Version::from_u128(version.as_u128())
 }
 
-/// Every cell of an entry, as it is bound.
+/// Every cell of an entry, as bound values.
 #[derive(Clone, Debug)]
 pub(crate) struct Cells {
     pub(crate) kind: i8,
@@ -232,12 +232,12 @@ pub(crate) struct Cells {
     pub(crate) deadline: i64,
     pub(crate) cap: i64,
     pub(crate) version: Uuid,
-    /// What was missing, or could not be read, is missing again.
+    /// A missing or unreadable cell is written as missing again.
     pub(crate) created: Option<i64>,
 }
 
 impl Cells {
-    /// Those of what is stored.
+    /// Returns the cells of a stored row.
     pub(crate) fn of(stored: &Stored) -> Self {
         let Stored { value, deadline, cap, version, created_at, .. } = stored;
         Self {
@@ -246,7 +246,7 @@ impl Cells {
         }
     }
 
-    /// Those of what is created now.
+    /// Returns the cells of a new entry.
     pub(crate) fn fresh(
         now: SystemTime,
         value: &Value,

@@ -1,4 +1,4 @@
-//! Scan: by token ranges, with a cursor of our own; ghosts are left out by the servers.
+//! Scan: by token ranges, with the driver's own cursor. The servers skip ghosts.
 
 use scylla::response::PagingState;
 use std::ops::ControlFlow;
@@ -11,8 +11,7 @@ use crate::lifetime::now_column;
 use crate::row::Row;
 use crate::strict::Common;
 
-/// The last key that a page held, or nothing: keys stand in the order of their tokens, and of their bytes
-/// where tokens are equal.
+/// The last key of a page, or nothing. Keys are ordered by token, and by their bytes if tokens are equal.
 #[derive(Debug, PartialEq)]
 struct Position {
     token: i64,
@@ -33,11 +32,11 @@ impl Position {
             Some(Self { token: i64::from_be_bytes(*token), key })
         };
         parse().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidCursor, "the cursor holds no position; start the scan again")
+            Error::new(ErrorKind::InvalidCursor, "invalid cursor: it has no position; start the scan again")
         })
     }
 
-    /// Whether a row was on an earlier page.
+    /// Returns whether a row was on an earlier page.
     fn is_past(&self, token: i64, key: &str) -> bool {
         (token, key.as_bytes()) <= (self.token, self.key.as_bytes())
     }
@@ -61,7 +60,7 @@ impl Common {
                     return Ok(Page::new(items, next));
                 }
                 Ok(ControlFlow::Continue(())) => range.done(to),
-                // A timeout costs the caller a whole time limit: the fifth in a row is the scan's.
+                // Each timeout costs the caller a whole time limit, so the scan fails at the fifth in a row.
                 Err((error, true)) if range.halve(if error.kind() == ErrorKind::Timeout { 4 } else { 1 }) => {
                 }
                 Err((error, _)) => return Err(error),
@@ -70,8 +69,8 @@ impl Common {
         Ok(Page::new(items, None))
     }
 
-    /// Adds the live entries and the unreadable ones of a range of tokens that come after `after`, which
-    /// follows them. Breaks when it is known that more follow than the page holds.
+    /// Adds the live and the unreadable entries of a range of tokens that come after `after`, and updates
+    /// `after`. Breaks once more entries are known to follow than the page holds.
     async fn scan_range(
         &self,
         from: i64,
@@ -83,14 +82,14 @@ impl Common {
     ) -> Result<ControlFlow<()>, (Error, bool)> {
         let whole = options.projection != Projection::Nothing;
         let statement = if whole { &self.reads.scan_rows } else { &self.reads.scan_heads };
-        // Values may be large: no more of them at a time than the page can take.
+        // Values may be large, so a request reads no more of them than fit into the page.
         let mut statement = statement.clone();
         let rows = limit.saturating_add(1).min(if whole { 100 } else { 1_000 });
         statement.set_page_size(i32::try_from(rows.max(10)).unwrap_or(i32::MAX));
         let mut state = PagingState::start();
         loop {
-            // Entries that end while the page is under way are gone when it comes; what lives throughout is
-            // there.
+            // Entries that end while the page is read are skipped; entries that are live throughout are
+            // included.
             let values = (from, to, now_column(self.now()));
             let (rows, next) = self.client.page(&statement, values, state).await?;
             let now = self.now();
@@ -104,7 +103,7 @@ impl Common {
                 }
                 let mut at = now;
                 if !row.is_live(now) {
-                    // Its deadline fell on the way, and may have been moved in time.
+                    // Its deadline passed during the read, and may have been moved in time.
                     (at, row) = self.read(&key, whole).await.map_err(|error| (error, false))?;
                     if !row.is_live(at) {
                         continue;
@@ -135,15 +134,15 @@ fn scanned(row: &mut Row, header: &ttl_core::rules::Header, options: &ScanOption
         .with_version(options.returning.contains(Returning::VERSION).then_some(header.version)))
 }
 
-/// The ranges of tokens that a scan asks for: the whole rest, unless that is too much for the servers.
+/// The ranges of tokens that a scan requests: the complete rest, unless that is too much for the servers.
 struct Range {
-    /// `None` when all are done.
+    /// `None` when all ranges are done.
     from: Option<i64>,
     width: u64,
     halvings: u32,
 }
 
-/// How often a range is halved before its failure is the scan's.
+/// The number of times a range is halved before the scan fails.
 const MOST_HALVINGS: u32 = 16;
 
 impl Range {
@@ -155,7 +154,7 @@ impl Range {
         self.from.map(|from| (from, from.saturating_add_unsigned(self.width)))
     }
 
-    /// Goes on after a range, with twice its width.
+    /// Continues after a range, with twice its width.
     fn done(&mut self, to: i64) {
         self.from = to.checked_add(1);
         self.halvings = self.halvings.saturating_sub(1);

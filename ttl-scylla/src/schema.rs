@@ -92,8 +92,7 @@ fn no_table(config: &ScyllaConfig, has_keyspace: bool) -> String {
         return format!("the table {name} does not exist; create it with: {table}; or set ensure_schema");
     }
     let keyspace = keyspace_cql(config, config.replication.as_ref().unwrap_or(&Replication::everywhere(3)));
-    let copies =
-        if config.replication.is_some() { "" } else { " (with the number of copies that you need)" };
+    let copies = if config.replication.is_some() { "" } else { " (with the number of copies that you need)" };
     format!(
         "the keyspace {:?} does not exist; create it and the table with{copies}: {keyspace}; {table}; or set ensure_schema \
          and the replication",
@@ -164,7 +163,9 @@ fn check_columns(found: &[(String, String, String)]) -> Result<()> {
     }
     let keys = found.iter().filter(|(_, _, place)| place == "partition_key" || place == "clustering").count();
     if keys > 1 {
-        return Err(invalid("the table has another layout: its key has several columns; choose another table"));
+        return Err(invalid(
+            "the table has another layout: its key has several columns; choose another table",
+        ));
     }
     Ok(())
 }
@@ -178,9 +179,9 @@ fn check_mark(comment: &str, config: &ScyllaConfig) -> Result<()> {
              writes of the two modes do not see each other",
             config.mode
         ))),
-        Some(_) => {
-            Err(invalid("the table is in a mode that this release of the driver does not support; update the driver"))
-        }
+        Some(_) => Err(invalid(
+            "the table is in a mode that this release of the driver does not support; update the driver",
+        )),
         None => Err(invalid(format!(
             "the table's comment has no mode; if all programs that wrote to it used {}, set it with: ALTER TABLE {} WITH \
              comment = '{MARK}{}'",

@@ -1,4 +1,4 @@
-//! Lightweight transactions, and what became of those whose answer is lost.
+//! Lightweight transactions, and the recovery after a lost response.
 
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
@@ -9,24 +9,24 @@ use crate::error::{self, Fate};
 use crate::row::Row;
 use crate::strict::Strict;
 
-/// Whether a row shows that a transaction was applied.
+/// Returns whether a row shows that a transaction was applied.
 pub(crate) type Own<'a> = &'a (dyn Fn(&Row) -> bool + Sync);
 
-/// What can be done about a lost answer. The request may still arrive, at any time.
+/// The recovery after a lost response. The request may still arrive at any time.
 pub(crate) enum Lost<'a, V> {
-    /// Nothing: what is stored does not tell who has done it.
+    /// None: the stored row does not show which caller made the change.
     Unknown,
-    /// What is stored is read. It is not sent again: what it is pinned on may come back, and then both would
+    /// The row is read. The request is not sent again: the state in its condition may recur, and both would
     /// be applied.
     Look(Own<'a>),
-    /// It is sent once more, with these values: it is pinned on a version, which it replaces and which never
-    /// comes back, so only one of the two can be applied, whenever they arrive. Without values it is too late
-    /// for that, and what is stored is read.
+    /// The request is sent once more, with these values. Its condition contains a version, which it replaces
+    /// and which never recurs, so only one of the two can be applied. Without values it is too late to send,
+    /// and the row is read.
     Again(Own<'a>, &'a (dyn Fn() -> Option<V> + Sync)),
 }
 
 impl Strict {
-    /// A lightweight transaction.
+    /// Executes a lightweight transaction.
     pub(crate) async fn swap<V: SerializeRow + Send + Sync>(
         &self,
         key: &Key,
@@ -40,7 +40,7 @@ impl Strict {
             Err(Fate::NotApplied(error)) => return Err(error),
             Err(Fate::Unknown(error)) => error,
         };
-        // In a box of its own: what seldom runs would else make every write's future larger.
+        // Boxed, because rare code would otherwise enlarge every write's future.
         let settled = Box::pin(self.settle(key, statement, lost));
         match tokio::time::timeout(client.timeout, settled).await {
             Ok(Some(settled)) => settled,
@@ -48,7 +48,7 @@ impl Strict {
         }
     }
 
-    /// `None` if it is as unknown as it was.
+    /// Returns `None` if the outcome remains unknown.
     async fn settle<V: SerializeRow + Send + Sync>(
         &self,
         key: &Key,

@@ -1,4 +1,4 @@
-//! Every statement the driver sends, each prepared once.
+//! Every statement of the driver, each prepared once.
 
 use std::time::Duration;
 
@@ -12,55 +12,55 @@ use ttl_core::Result;
 
 use crate::error;
 
-/// How many rows the server hands over at a time.
+/// The number of rows per page of the server.
 const PAGE_ROWS: i32 = 500;
 
-/// How long to wait until a table that is being made is asked for again.
+/// The wait before the next attempt for a table that is being created.
 const MAKING: Duration = Duration::from_millis(20);
 
-/// What statements whose refusals are looked at compare beside what matters to them: true of any row of ours,
-/// of none, and of damaged ones as far as can be, so that a server which answers a refusal with the compared
-/// columns answers with all that tells why.
+/// Extra comparisons in statements whose rejections are evaluated. They are true for every row of this
+/// driver, for an absent row, and as far as possible for damaged rows. A server that returns only the
+/// compared columns of a rejected transaction then returns everything that explains the rejection.
 const SHOW: &str = "kind != -128 AND covers != -9223372036854775808 AND cap != -9223372036854775808";
 const SHOW_KIND: &str = "kind != -128";
-/// Nobody's: drawn at random. Damage leaves the nil one sooner than this.
+/// A random version that no entry has. Damage is less likely to produce it than the nil version.
 const SHOW_VERSION: &str = "version != 0ba1f9d7-5b27-4e0c-9a3e-61c7d84f2b90";
 
 const SET_ALL: &str = "SET kind = ?, value = ?, deadline = ?, covers = ?, cap = ?, version = ?, created = ?";
 
-/// Reads, in both modes.
+/// Statements for reads, in both modes.
 #[derive(Debug)]
 pub(crate) struct Reads {
-    /// A row, whole.
+    /// Reads a complete row.
     pub(crate) row: PreparedStatement,
-    /// A row without its value.
+    /// Reads a row without its value.
     pub(crate) head: PreparedStatement,
-    /// Rows by token that have not ended, whole.
+    /// Reads complete rows by token, without expired ones.
     pub(crate) scan_rows: PreparedStatement,
-    /// The same without values.
+    /// Reads the same rows without values.
     pub(crate) scan_heads: PreparedStatement,
 }
 
-/// Lightweight transactions.
+/// Statements for lightweight transactions.
 #[derive(Debug)]
 pub(crate) struct Strict {
-    /// Every cell, where there is no deadline.
+    /// Writes every cell, if there is no deadline.
     pub(crate) create: PreparedStatement,
-    /// The same over cells that were left there, whatever they are like.
+    /// Writes every cell over remaining cells of any content, if there is no deadline.
     pub(crate) create_over: PreparedStatement,
-    /// Every cell, over the state that was seen.
+    /// Writes every cell, over the state that was read.
     pub(crate) replace: PreparedStatement,
-    /// Every cell, over a live entry of this version that has no cap.
+    /// Writes every cell, over a live entry of this version without a cap.
     pub(crate) replace_version: PreparedStatement,
-    /// The deadline alone, over the state that was seen.
+    /// Writes the deadline, over the state that was read.
     pub(crate) move_seen: PreparedStatement,
-    /// The deadline alone, within bounds.
+    /// Writes the deadline, within bounds.
     pub(crate) move_any: PreparedStatement,
-    /// The same for one version.
+    /// Writes the deadline, within bounds and for one version.
     pub(crate) move_version: PreparedStatement,
-    /// Another version, and cells that end before the deadline, over the state that was seen.
+    /// Writes another version, and cells that end before the deadline, over the state that was read.
     pub(crate) mark_ended: PreparedStatement,
-    /// Deletes the state that was seen.
+    /// Deletes the state that was read.
     pub(crate) delete_seen: PreparedStatement,
     /// Deletes a live entry.
     pub(crate) delete_any: PreparedStatement,
@@ -68,27 +68,27 @@ pub(crate) struct Strict {
     pub(crate) delete_version: PreparedStatement,
 }
 
-/// Plain writes with timestamps.
+/// Statements for plain writes with timestamps.
 #[derive(Debug)]
 pub(crate) struct Lww {
-    /// Every cell.
+    /// Writes every cell.
     pub(crate) write: PreparedStatement,
-    /// The deadline alone.
+    /// Writes the deadline.
     pub(crate) move_deadline: PreparedStatement,
-    /// The whole row.
+    /// Deletes the row.
     pub(crate) delete: PreparedStatement,
 }
 
-/// How statements are sent.
+/// The settings with which statements are sent.
 #[derive(Debug)]
 pub(crate) struct Sending {
-    /// For all: never sent again by the client library.
+    /// The profile of all statements, without retries by the client library.
     pub(crate) profile: ExecutionProfileHandle,
-    /// Of reads of one row.
+    /// The consistency of reads of one row.
     pub(crate) read: Consistency,
-    /// Of scans.
+    /// The consistency of scans.
     pub(crate) scan: Consistency,
-    /// How long to wait for a table that is being made.
+    /// The time limit for a table that is being created.
     pub(crate) until: Instant,
 }
 
@@ -100,7 +100,7 @@ impl Reads {
         times: bool,
     ) -> Result<Self> {
         let head = "kind, deadline, covers, cap, version, created";
-        // What a newer write must not be older than.
+        // The timestamps that a newer write must exceed.
         let times = if times {
             ", WRITETIME(deadline) AS deadline_written, WRITETIME(version) AS version_written"
         } else {
@@ -112,7 +112,7 @@ impl Reads {
         let read = async |text: String, consistency: Consistency| {
             let mut statement = prepare(session, &text, sending).await?;
             statement.set_consistency(consistency);
-            // Asking a second node does no harm.
+            // Sending a read to a second node is harmless.
             statement.set_is_idempotent(true);
             Ok::<_, ttl_core::Error>(statement)
         };
@@ -176,7 +176,7 @@ impl Lww {
     }
 }
 
-/// Whether the nodes do not know the table yet, or know it in part.
+/// Returns whether the nodes do not know the table yet, or only partly.
 fn is_being_made(failed: &PrepareError) -> bool {
     let PrepareError::AllAttemptsFailed { first_attempt: RequestAttemptError::DbError(answer, text) } =
         failed
@@ -191,7 +191,7 @@ fn is_being_made(failed: &PrepareError) -> bool {
 }
 
 async fn prepare(session: &Session, text: &str, sending: &Sending) -> Result<PreparedStatement> {
-    // A table that another client has just made stands in the schema before nodes can use it.
+    // A new table appears in the schema before the nodes can use it.
     let mut statement = loop {
         match session.prepare(text).await {
             Err(failed) if is_being_made(&failed) && Instant::now() < sending.until => {

@@ -1,5 +1,5 @@
-//! Strict mode beneath the operations: rows are read serially and changed by lightweight transactions. Also
-//! the cell that patches run on.
+//! The base of strict mode: rows are read serially and changed by lightweight transactions. Also the backend
+//! of patches.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::row::{Cells, Row, own_uuid};
 use crate::settle::Lost;
 use crate::statements::{Reads, Strict as Statements};
 
-/// How often an operation tries again after another writer was faster.
+/// The maximum number of retries after conflicts.
 pub(crate) const ATTEMPTS: usize = 64;
 
-/// What both modes go by.
+/// The parts that both modes share.
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) client: Client,
@@ -29,7 +29,7 @@ pub(crate) struct Common {
     pub(crate) skew: Duration,
     pub(crate) capabilities: Capabilities,
     pub(crate) cursor_secret: CursorSecret,
-    /// Keyspace and table, which scan cursors are bound to.
+    /// Keyspace and table; scan cursors are bound to them.
     pub(crate) table: Arc<str>,
 }
 
@@ -38,9 +38,9 @@ impl Common {
         self.clock.now()
     }
 
-    /// A row, with or without its value, and the instant at which it is judged: after it was read, so that a
-    /// slow read revives nothing. One whose deadline fell meanwhile may have been moved in time, so it is
-    /// read again.
+    /// Reads a row, with or without its value. Returns it with the instant at which to judge it, which is
+    /// after the read, so a slow read revives nothing. If the deadline passed meanwhile, it may have been
+    /// moved in time, so the row is read again.
     pub(crate) async fn read(&self, key: &Key, whole: bool) -> Result<(SystemTime, Row)> {
         let statement = if whole { &self.reads.row } else { &self.reads.head };
         let mut before = Some(self.now());
@@ -55,17 +55,17 @@ impl Common {
     }
 }
 
-/// Where a deadline is moved.
+/// The target of a moved deadline.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum To {
-    /// To an instant: it is there, whoever has moved it.
+    /// An instant: if the deadline is there, any caller may have moved it.
     Instant(i64),
-    /// By a step, to here: two who take the same step from the same deadline want the same instant, and both
-    /// are to count.
+    /// A step, to this instant. Two callers with the same step from the same deadline get the same instant,
+    /// and both must count.
     Step(i64),
 }
 
-/// Rows changed by lightweight transactions.
+/// The store of rows that lightweight transactions change.
 #[derive(Clone)]
 pub(crate) struct Strict {
     pub(crate) common: Common,
@@ -73,11 +73,11 @@ pub(crate) struct Strict {
 }
 
 impl Strict {
-    /// Writes a new value with all its cells, if the row still is as it was seen.
+    /// Writes a new value with all its cells, if the row is unchanged since it was read.
     pub(crate) async fn replace(&self, key: &Key, seen: &Row, cells: &Cells, reach: Reach) -> Result<Swap> {
         let Reach { covers, ttl } = reach;
         let Cells { kind, value, deadline, cap, version, created } = cells;
-        // A version is new with every value.
+        // Every value has a new version.
         let own = |row: &Row| row.version == Some(cells.version);
         if seen.is_empty() {
             let values = (ttl, kind, value, deadline, covers, cap, version, created, key.as_str());
@@ -100,15 +100,16 @@ impl Strict {
                 seen.deadline,
             )
         };
-        // What was for a live entry is not for a dead one.
+        // A write for a live entry must not be applied to an expired one.
         let lived = seen.is_live(self.common.now());
         let again = || (!lived || seen.is_live(self.common.now())).then(values);
         let lost = if seen.version.is_some() { Lost::Again(&own, &again) } else { Lost::Look(&own) };
         self.swap(key, &self.writes.replace, values(), lost).await
     }
 
-    /// Writes the deadline, if the row still is as it was seen: alone where its cells allow it, else with all
-    /// of them, for which `whole` must hold the value. `None` if it does not.
+    /// Writes the deadline, if the row is unchanged since it was read. Writes only the deadline if the cells
+    /// allow it, otherwise all cells, which requires the value in `whole`. Returns `None` if the value is
+    /// missing.
     pub(crate) async fn move_deadline(
         &self,
         key: &Key,
@@ -151,14 +152,15 @@ impl Strict {
         self.swap(key, &self.writes.replace, values, lost).await.map(Some)
     }
 
-    /// Deletes the row, if it still is as it was seen. What it leaves cannot be told from another's delete.
+    /// Deletes the row, if it is unchanged since it was read. The result cannot be distinguished from another
+    /// caller's delete.
     pub(crate) async fn delete_seen(&self, key: &Key, seen: &Row) -> Result<Swap> {
         let values = (key.as_str(), seen.version, seen.deadline);
         self.swap(key, &self.writes.delete_seen, values, Lost::Unknown).await
     }
 
-    /// A pause of random length, longer from attempt to attempt: of many writers, a lightweight transaction
-    /// lets the one through that the others leave alone.
+    /// Waits for a random time that grows with each attempt. Of many writers, a lightweight transaction lets
+    /// one through only if the others pause.
     pub(crate) async fn pause(&self, attempt: usize) {
         let most = 1_000_u64 << attempt.min(6);
         let pause = Duration::from_micros(rand::rng().random_range(0..most));
@@ -167,7 +169,7 @@ impl Strict {
 }
 
 impl Strict {
-    /// A whole row; one that has ended has been confirmed to.
+    /// Reads a complete row. An expired row has been marked.
     async fn read_settled(&self, key: &Key) -> Result<(SystemTime, Row)> {
         for attempt in 0..ATTEMPTS {
             let (now, mut row) = self.common.read(key, true).await?;
@@ -195,12 +197,12 @@ impl fmt::Debug for Strict {
     }
 }
 
-/// A state of a row.
+/// The state of a row.
 #[derive(Debug)]
 pub(crate) struct Stamp {
-    /// Without its value.
+    /// The row without its value.
     row: Row,
-    /// Whether it was live when it was loaded.
+    /// Whether the row was live when it was loaded.
     live: bool,
 }
 
@@ -230,7 +232,7 @@ impl CasBackend for Strict {
 
     async fn swap(&self, key: &Key, seen: Option<&Stamp>, next: Option<&Stored>) -> Result<bool> {
         let (now, nothing) = (self.common.now(), Row::default());
-        // What has ended since it was loaded is dead for everybody, and is to be judged anew.
+        // An entry that ended since it was loaded counts as expired, and is judged again.
         if seen.is_some_and(|seen| seen.live && !seen.row.is_live(now)) {
             return Ok(false);
         }
@@ -252,9 +254,9 @@ impl CasBackend for Strict {
         Ok(matches!(swap, Swap::Done))
     }
 
-    /// Tables have no order of keys: scans go by token, without this.
+    /// Tables have no order of keys. Scans use tokens instead of this method.
     async fn list(&self, _: &str, _: Option<&Key>, _: usize) -> Result<Vec<(Key, Result<Stored>)>> {
-        Err(Error::new(ErrorKind::Unsupported, "a table lists its keys by token, not by name"))
+        Err(Error::new(ErrorKind::Unsupported, "tables list their keys by token, not by name"))
     }
 
     async fn back_off(&self, attempt: usize) {
@@ -262,8 +264,7 @@ impl CasBackend for Strict {
     }
 }
 
-/// The bounds that a moved deadline's row must be within, as they are bound: cells that reach far enough and
-/// end.
+/// Returns the bound values for the row of a moved deadline: cells that last long enough and end.
 pub(crate) fn bounds(to: i64, reach: Reach) -> (i64, i64) {
     if reach.covers == NEVER { (NEVER, NEVER) } else { (to, NEVER - 1) }
 }

@@ -1,15 +1,15 @@
-//! Timestamps of plain writes, in microseconds: of two writes of a cell the one with the later timestamp
-//! stays.
+//! Timestamps of plain writes, in microseconds. Of two writes of a cell, the one with the later timestamp
+//! wins.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How much later a refresh is than what it refreshes: by so little that any newer write wins.
+/// The advance of a refresh over the refreshed entry: so small that any newer write wins.
 pub(crate) const REFRESH: i64 = 1;
-/// The same of an expire: more than several refreshes that follow each other while it is under way.
+/// The advance of an expire: more than several successive refreshes that run at the same time.
 pub(crate) const EXPIRE: i64 = 10;
-/// The same of a put or a delete, at least: more than any refresh and expire of what it overwrites, where
-/// that was written by a clock which is ahead.
+/// The minimum advance of a put or a delete: more than any refresh and expire of an overwritten entry from a
+/// clock that is ahead.
 const WRITE: i64 = 1_000;
 
 /// The timestamps of a store's puts and deletes.
@@ -19,33 +19,34 @@ pub(crate) struct Timestamps {
 }
 
 impl Timestamps {
-    /// Later than all that the store has used and than what the write goes over, `seen`, so that a put after
-    /// a delete stays although a clock is ahead. What was written by a clock that is ahead by more than
-    /// `skew` is gone over all the same, and not remembered: one such entry would carry all others with it.
+    /// Returns a timestamp later than all that the store has used, and later than that of the overwritten
+    /// row, `seen`. A put after a delete then remains, even if a clock is ahead. A row whose clock is ahead
+    /// by more than `skew` is also overwritten, but not remembered: otherwise one such entry would advance
+    /// all others.
     pub(crate) fn next(&self, seen: Option<i64>, skew: Duration) -> i64 {
         let now = now();
         let least = now.max(seen.map_or(now, |seen| seen.saturating_add(WRITE)));
         let skew = i64::try_from(skew.as_micros()).unwrap_or(i64::MAX);
         if least > now.saturating_add(skew).saturating_add(WRITE) {
-            // Two who go over the same entry use different ones.
+            // Two writers over the same entry use different timestamps.
             return least.saturating_add(now % WRITE);
         }
         later(&self.last, least)
     }
 }
 
-/// By the system's clock, whatever the store's says: other programs' timestamps are. No two stores of a
-/// process get the same.
+/// Returns the time of the system clock, independent of the store's clock, because other programs use it too.
+/// No two stores of a process get the same value.
 fn now() -> i64 {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     later(&LAST, i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// At least so much, and more than ever before.
+/// Returns at least this value, and more than ever before.
 fn later(last: &AtomicI64, least: i64) -> i64 {
     let next = |last: i64| least.max(last.saturating_add(1));
-    // Relaxed: only this one number is shared, and its own history is ordered.
+    // Relaxed ordering is sufficient: only this number is shared, and its own history is ordered.
     let before = last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
     next(before.unwrap_or_else(|before| before))
 }

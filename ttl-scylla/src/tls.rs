@@ -10,7 +10,7 @@ use ttl_core::{Error, Result};
 
 use crate::config::{Certificates, invalid};
 
-/// Trusts the configuration's authorities, else the system's.
+/// Builds the TLS configuration. Trusts the configured authorities, or the system's if there are none.
 pub(crate) fn context(certificates: &Certificates) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     match &certificates.roots {
@@ -20,11 +20,11 @@ pub(crate) fn context(certificates: &Certificates) -> Result<Arc<ClientConfig>> 
             }
         }
         None => {
-            // Some of the system's may be of no use; that none is shows when connecting.
+            // Some of the system's certificates may be unusable. If all are, connecting fails.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
-    // The process's provider, if it has chosen one.
+    // The provider of the process, if one is installed.
     let provider = CryptoProvider::get_default()
         .cloned()
         .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
@@ -52,9 +52,9 @@ fn chain(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>> {
     }
 }
 
-/// The texts are not quoted: one of them is a secret.
+/// Returns the error for an invalid PEM text. The text is not quoted, because it may be a secret.
 fn bad(what: &str) -> Error {
-    invalid(format!("{what}: this is no PEM text of what it should be"))
+    invalid(format!("invalid value for {what}: expected a certificate or a key in PEM"))
 }
 
 #[cfg(test)]

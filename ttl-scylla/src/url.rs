@@ -101,9 +101,7 @@ fn node(text: &str) -> Result<String> {
         _ => (text, None),
     };
     if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-        return Err(invalid(
-            "invalid port: expected host:9042; write ':' in a password as %3A",
-        ));
+        return Err(invalid("invalid port: expected host:9042; write ':' in a password as %3A"));
     }
     if host.is_empty() {
         return Err(invalid("the URL has no host: expected scylla://host:9042/KEYSPACE/TABLE"));
