@@ -72,7 +72,7 @@ pub enum OnConnect {
 /// # Ok::<(), ttl_core::Error>(())
 /// ```
 #[derive(Clone)]
-#[must_use = "a configuration does nothing until a store is made of it"]
+#[must_use = "a configuration does nothing until a store is created with it"]
 pub struct DynamoConfig {
     pub(crate) table: String,
     pub(crate) region: Option<String>,

@@ -150,7 +150,7 @@ impl Expire<'_> {
                 rules::expire(now, old.as_ref(), self.change, self.options).map(outcome).map(Met::Outcome)
             }
             Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
-            // The write leaves no trace of its own.
+            // The stored item does not show this write.
             Err(lost) => Err(lost.into_error()),
         }
     }

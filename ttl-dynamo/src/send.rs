@@ -173,7 +173,7 @@ impl Inner {
         self.client.get(&self.config).await.map(|_| ())
     }
 
-    /// Sends a write until it is executed. Each attempt is built anew with the current time. A retry happens
+    /// Sends a write until it is executed. Each attempt is rebuilt with the current time. A retry happens
     /// only if the write was certainly not executed.
     pub(crate) async fn write(
         &self,

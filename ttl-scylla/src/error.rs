@@ -376,7 +376,7 @@ mod tests {
     const COMMIT: Consistency = Consistency::Quorum;
 
     fn answered(answer: DbError) -> ExecutionError {
-        // The server quotes what was bound.
+        // The server quotes bound values.
         ExecutionError::LastAttemptError(RequestAttemptError::DbError(answer, "s3cret".to_owned()))
     }
 

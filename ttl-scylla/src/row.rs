@@ -371,7 +371,7 @@ mod tests {
                 assert_eq!(Cells::of(&expected).created, Some(7));
             }
         }
-        // A version of another store is no version of ours.
+        // A version of another store matches no version of this one.
         let foreign = Version::from_bytes(b"short").unwrap();
         assert_eq!(to_uuid(&foreign), None);
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The advance of a refresh over the refreshed entry: so small that any newer write wins.
 pub(crate) const REFRESH: i64 = 1;
-/// The advance of an expire: more than several successive refreshes that run at the same time.
+/// The advance of an expire: more than several successive refreshes that run during the expire.
 pub(crate) const EXPIRE: i64 = 10;
 /// The minimum advance of a put or a delete: more than any refresh and expire of an overwritten entry from a
 /// clock that is ahead.
