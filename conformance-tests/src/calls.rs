@@ -1,5 +1,5 @@
-//! Counts the calls of one case and those that were repeated. Notes whether a call's outcome is unknown, and which call
-//! never returned.
+//! Counts the calls of one case and the repeated calls. Records whether the outcome of a call is unknown, and
+//! which call never returned.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,39 +11,40 @@ use ttl_core::ErrorKind;
 
 use crate::Failure;
 
-/// Failed calls that a short case may repeat whatever their share: one stall of a server ends several calls.
+/// Failed calls that a case may repeat whatever their share: one stall of a server can fail several calls.
 const FREE: u64 = 5;
 
-/// One call in so many may fail because the server was too slow or away.
+/// One call in this many may fail because the server was slow or unavailable.
 const SHARE: u64 = 10;
 
-/// How many calls of a case failed with a retryable error and were made again.
+/// The numbers of calls of a case that failed with a retryable error and were repeated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retried {
     /// All calls of the case, repeated ones included.
     pub calls: u64,
-    /// Calls that answered [`ErrorKind::Contention`].
+    /// Calls that returned [`ErrorKind::Contention`].
     pub contention: u64,
-    /// Calls that answered [`ErrorKind::Timeout`].
+    /// Calls that returned [`ErrorKind::Timeout`].
     pub timeout: u64,
-    /// Calls that answered [`ErrorKind::Unavailable`], and refreshes that failed with another retryable error.
+    /// Calls that returned [`ErrorKind::Unavailable`], and refreshes that failed with another retryable
+    /// error.
     pub unavailable: u64,
 }
 
 impl Retried {
-    /// Returns the number of calls that were made again.
+    /// Returns the number of repeated calls.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.contention + self.timeout + self.unavailable
     }
 
-    /// Returns the failure of a store that is slow or away too often to be tested.
+    /// Returns a failure if the store was slow or unavailable too often to be tested.
     pub(crate) fn excess(&self) -> Option<Failure> {
         let failed = self.timeout + self.unavailable;
         (failed > FREE + self.calls / SHARE).then(|| {
             Failure::new(
-                format!("at most one call in {SHARE} that answers Timeout or Unavailable"),
+                format!("at most one call in {SHARE} that returns Timeout or Unavailable"),
                 format!("{failed} of {} calls", self.calls),
             )
         })
@@ -64,12 +65,12 @@ impl fmt::Display for Retried {
     }
 }
 
-/// What the stores of one case share.
+/// The state that the stores of one case share.
 #[derive(Debug)]
 pub(crate) struct Calls {
     /// The case's name, for notices.
     pub(crate) case: String,
-    /// How long a call may take.
+    /// The time limit of a call.
     pub(crate) limit: Duration,
     made: AtomicU64,
     contention: AtomicU64,
@@ -108,12 +109,12 @@ impl Calls {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Notes that a call answered [`ErrorKind::OutcomeUnknown`].
+    /// Records that a call returned [`ErrorKind::OutcomeUnknown`].
     pub(crate) fn note_unknown(&self) {
         self.unknown.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether a call answered [`ErrorKind::OutcomeUnknown`].
+    /// Returns whether a call returned [`ErrorKind::OutcomeUnknown`].
     pub(crate) fn has_unknown(&self) -> bool {
         self.unknown.load(Ordering::Relaxed)
     }
@@ -127,13 +128,13 @@ impl Calls {
         }
     }
 
-    /// Notes that this operation did not return within the limit.
+    /// Records that this operation did not return within the limit.
     pub(crate) fn note_hang(&self, operation: &'static str) {
         self.hung.lock().get_or_insert(operation);
         self.hang.notify_one();
     }
 
-    /// Waits until an operation did not return within the limit; returns the failure.
+    /// Waits until an operation exceeds the limit, and returns the failure.
     pub(crate) async fn hung(&self) -> Failure {
         self.hang.notified().await;
         let operation = self.hung.lock().unwrap_or("a call");

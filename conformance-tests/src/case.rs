@@ -1,4 +1,4 @@
-//! Cases: what they are called, which clauses they check, what they need.
+//! Cases: their names, the clauses that they check, and their needs.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,33 +12,34 @@ use crate::{Check, Test};
 #[doc(hidden)]
 pub type CaseFuture = Pin<Box<dyn Future<Output = Check> + Send>>;
 
-/// One behaviour that the contract demands.
+/// A test of one behaviour that the contract requires.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Case {
-    /// The file that it stands in, such as `"expiry"`.
+    /// The name of the case's file, such as `"expiry"`.
     pub group: &'static str,
-    /// That file's path in the project.
+    /// The path of that file in the project.
     pub file: &'static str,
     /// The behaviour, such as `"a_deadline_is_never_early"`. Unique among all cases.
     pub name: &'static str,
-    /// The doc comment: clauses, a colon, what is demanded.
+    /// The doc comment: the clauses, a colon, the requirement.
     pub doc: &'static str,
-    /// What a store (or its harness) must offer for the case to mean anything.
+    /// The capabilities that the case requires from a store or its harness.
     pub needs: &'static [Need],
     #[doc(hidden)]
     pub run: fn(Test) -> CaseFuture,
 }
 
 impl Case {
-    /// The clauses that the case checks, such as `["E1", "E3"]`: what stands before the doc comment's colon.
+    /// Returns the clauses that the case checks, such as `["E1", "E3"]`: the part of the doc comment before
+    /// the colon.
     #[must_use]
     pub fn clauses(&self) -> Vec<&'static str> {
         let before = self.doc.split_once(':').map_or("", |(before, _)| before);
         before.split(',').map(str::trim).filter(|clause| !clause.is_empty()).collect()
     }
 
-    /// What is demanded, in one sentence: what stands after the doc comment's colon.
+    /// Returns the requirement in one sentence: the part of the doc comment after the colon.
     #[must_use]
     pub fn demand(&self) -> &'static str {
         self.doc.split_once(':').map_or(self.doc, |(_, after)| after).trim()
@@ -51,7 +52,7 @@ impl fmt::Debug for Case {
     }
 }
 
-/// A capability that a case needs; where it is missing, the case is skipped and the skip is printed.
+/// A capability that a case requires. If it is missing, the suite skips the case and prints the skip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(non_camel_case_types)]
@@ -68,34 +69,35 @@ pub enum Need {
     created_at,
     /// [`Capabilities::unique_versions`].
     unique_versions,
-    /// [`Capabilities::max_value_bytes`] of at most 64 MiB, so that the limit can be tried.
+    /// [`Capabilities::max_value_bytes`] of at most 64 MiB, so that the limit can be tested.
     size_limit,
-    /// [`Capabilities::scan`] is denied.
+    /// No [`Capabilities::scan`].
     no_scan,
-    /// [`Capabilities::conditions`] are denied.
+    /// No [`Capabilities::conditions`].
     no_conditions,
-    /// [`Capabilities::caps`] are denied.
+    /// No [`Capabilities::caps`].
     no_caps,
-    /// [`Capabilities::patch`] is denied.
+    /// No [`Capabilities::patch`].
     no_patch,
-    /// [`Capabilities::created_at`] is denied.
+    /// No [`Capabilities::created_at`].
     no_created_at,
-    /// [`Capabilities::resolution`] of a millisecond: every deadline has one right answer.
+    /// A [`Capabilities::resolution`] of one millisecond: every deadline has one correct value.
     exact_deadlines,
-    /// [`Capabilities::reclaims_within`] is declared, and the harness can count what is stored.
+    /// A declared [`Capabilities::reclaims_within`], and a harness that can count the stored entries.
     reclaims,
-    /// The harness can plant ghosts beneath the store.
+    /// A harness that can plant ghosts in the backend.
     ghosts,
-    /// The harness can corrupt entries beneath the store.
+    /// A harness that can corrupt entries in the backend.
     corruption,
-    /// The harness moves a clock by hand.
+    /// A harness with a manual clock.
     manual_clock,
-    /// The harness puts a proxy between the store and its server.
+    /// A harness that can place a proxy between the store and its server.
     network,
 }
 
 impl Need {
-    /// Whether a store with these capabilities offers it; what the harness must offer is asked when the case runs.
+    /// Returns whether a store with these capabilities satisfies the need. Needs of the harness are checked
+    /// when the case runs.
     #[must_use]
     pub fn is_met(self, capabilities: &Capabilities) -> bool {
         match self {
@@ -119,7 +121,7 @@ impl Need {
 }
 
 impl fmt::Display for Need {
-    /// What is missing where a case is skipped for it.
+    /// Writes the missing capability, for a skipped case.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::conditions => "the capability `conditions`",
@@ -144,11 +146,12 @@ impl fmt::Display for Need {
     }
 }
 
-/// Declares the cases of a file: `basics, each_basics ($);` and then async functions of a [`Test`](crate::Test), each
-/// with a doc comment `/// E1, E3: what is demanded.` and, after it, what it needs: `#[needs(conditions, caps)]`.
+/// Declares the cases of a file: `basics, each_basics ($);` and then async functions that take a
+/// [`Test`](crate::Test). Each has a doc comment `/// E1, E3: the requirement.`, followed by its needs:
+/// `#[needs(conditions, caps)]`.
 ///
-/// The second name is that of a macro which hands the names of the cases to
-/// [`conformance_tests!`](crate::conformance_tests); the dollar is what that macro is written with.
+/// The second name is that of a macro which passes the names of the cases to
+/// [`conformance_tests!`](crate::conformance_tests); the body of that macro needs the dollar sign.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! cases {

@@ -1,33 +1,33 @@
-//! How a case says what it expected and what it saw.
+//! The result of a case: the expected and the actual behaviour.
 
 use std::fmt;
 
 use crate::Need;
 
-/// What a case answers.
+/// The result of a case or of one of its checks.
 pub type Check<T = ()> = Result<T, Failure>;
 
 /// Why a case failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
-    /// What the contract demands.
+    /// The behaviour that the contract requires.
     pub expected: String,
-    /// What the store did.
+    /// The actual behaviour of the store.
     pub seen: String,
     missing: Option<Need>,
     inconclusive: bool,
 }
 
 impl Failure {
-    /// No failure, but something that the harness turned out not to offer: a case that names it in its needs is
-    /// skipped.
+    /// Returns a value that reports a missing capability of the harness. A case that lists it in its needs is
+    /// skipped, not failed.
     #[must_use]
     pub fn missing(need: Need) -> Self {
         Self { missing: Some(need), ..Self::new(format!("{need}"), "none") }
     }
 
-    /// Returns no failure, but that the case could not be judged, and why.
+    /// Returns a value that reports that the case could not be judged, with the reason.
     #[must_use]
     pub fn inconclusive(why: impl Into<String>) -> Self {
         Self { inconclusive: true, ..Self::new("a verdict", why) }
@@ -41,7 +41,7 @@ impl Failure {
         self.missing == Some(need)
     }
 
-    /// A failure.
+    /// Creates a failure from the expected and the actual behaviour.
     #[must_use]
     pub fn new(expected: impl Into<String>, seen: impl Into<String>) -> Self {
         Self { expected: expected.into(), seen: seen.into(), missing: None, inconclusive: false }

@@ -1,4 +1,5 @@
-//! What a driver's tests tell the suite: how to make a fresh store, how time passes, what lies beneath.
+//! The interface between a driver's tests and the suite: fresh stores, their time, and access to their
+//! backend.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use ttl_core::{Key, ManualClock, Result, TtlStore, Value, async_trait};
 
 use crate::FaultProxy;
 
-/// Makes stores for cases to run on. One for each driver (and mode of it).
+/// Creates the stores that cases run on. A driver has one harness for each of its modes.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -28,87 +29,88 @@ use crate::FaultProxy;
 /// ```
 #[async_trait]
 pub trait Harness: fmt::Debug + Send + Sync + 'static {
-    /// A store that is empty and that shares nothing with the stores of other cases, which run at the same time:
-    /// a namespace, table or keyspace of its own.
+    /// Creates an empty store that shares nothing with the stores of other cases, which run at the same time.
+    /// It has its own namespace, table or keyspace.
     ///
     /// # Errors
-    /// The driver's, if its backend cannot be reached; the case fails.
+    /// The error of the driver, if its backend is unreachable; the case fails.
     async fn fresh(&self) -> Result<Fixture>;
 
-    /// What the stores are on, for reports: a server's name and its version as it tells them, such as
-    /// `"Redis 7.0.15"`. Provided: nothing is known.
+    /// Returns the name and version that the server reports, such as `"Redis 7.0.15"`, for reports. Defaults
+    /// to `None`.
     ///
     /// # Errors
-    /// The driver's, if its backend cannot be asked.
+    /// The error of the driver, if the query fails.
     async fn backend_version(&self) -> Result<Option<String>> {
         Ok(None)
     }
 
-    /// Returns the server's address as `host:port`, for the cases of outages, which put a [`FaultProxy`] in front of it.
-    /// Provided: `None`, which skips them, for a store without a network.
+    /// Returns the server's address as `host:port`, for the cases of outages, which place a [`FaultProxy`] in
+    /// front of it. Defaults to `None`, for a store without a network, which skips these cases.
     fn upstream(&self) -> Option<String> {
         None
     }
 
-    /// Makes a fixture as [`Harness::fresh`] does, whose `store` reaches the server through this proxy and whose `second`
-    /// goes straight to the server.
+    /// Creates a fixture like [`Harness::fresh`], whose `store` connects to the server through this proxy and
+    /// whose `second` connects directly.
     ///
-    /// Give the `store` a time limit of about one second, because cases wait for it to pass, and connect it before
-    /// this returns or at its first call. Answer `None` where the server cannot be reached through a proxy, such as by TLS
-    /// under another name. Provided: `None`.
+    /// Give the `store` a timeout of about one second, because cases wait for it. Connect it before this
+    /// method returns or at its first call. Return `None` if the server cannot be reached through a proxy,
+    /// such as by TLS under another name. Defaults to `None`.
     ///
     /// # Errors
-    /// The driver's, if its backend cannot be reached; the case fails.
+    /// The error of the driver, if its backend is unreachable; the case fails.
     async fn fresh_through(&self, proxy: &FaultProxy) -> Result<Option<Fixture>> {
         let _ = proxy;
         Ok(None)
     }
 
-    /// Returns how long one call of the store may take. Provided: two minutes.
+    /// Returns the time limit of one call of the store. Defaults to two minutes.
     fn call_limit(&self) -> Duration {
         Duration::from_secs(120)
     }
 
-    /// Returns how long one case may take. Provided: five minutes.
+    /// Returns the time limit of one case. Defaults to five minutes.
     fn time_limit(&self) -> Duration {
         Duration::from_secs(300)
     }
 
-    /// Removes from the backend what stores have used one after another. Called when the last case has ended, whatever
-    /// came of it. Provided: nothing is kept from one case to the next.
+    /// Removes the resources that several stores have used in turn from the backend. The suite calls it after
+    /// the last case, whatever its verdict. Defaults to no action, for a harness that keeps nothing from one
+    /// case to the next.
     async fn finish(&self) {}
 }
 
-/// One case's store, and what can be done around it.
+/// The store of one case, with its second handle, its time and the access to its backend.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Fixture {
     /// The store.
     pub store: Arc<dyn TtlStore>,
-    /// Another handle on the same entries, as another process would have; the same one again if the driver cannot
-    /// make one.
+    /// Another handle on the same entries, as another process would have; the same handle if the driver
+    /// cannot create another one.
     pub second: Arc<dyn TtlStore>,
     /// How time passes.
     pub time: Time,
-    /// What can be done to the backend behind the store's back.
+    /// The direct access to the backend, if there is any.
     pub beneath: Option<Arc<dyn Beneath>>,
 }
 
 impl Fixture {
-    /// A fixture with one handle and nothing beneath.
+    /// Creates a fixture with one handle and without access to the backend.
     #[must_use]
     pub fn new(store: Arc<dyn TtlStore>, time: Time) -> Self {
         Self { second: Arc::clone(&store), store, time, beneath: None }
     }
 
-    /// With another handle on the same entries.
+    /// Sets another handle on the same entries; defaults to the store itself.
     #[must_use]
     pub fn with_second(mut self, second: Arc<dyn TtlStore>) -> Self {
         self.second = second;
         self
     }
 
-    /// With access beneath the store.
+    /// Sets the direct access to the backend; defaults to none.
     #[must_use]
     pub fn with_beneath(mut self, beneath: Arc<dyn Beneath>) -> Self {
         self.beneath = Some(beneath);
@@ -120,42 +122,45 @@ impl Fixture {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Time {
-    /// It stands still until the suite moves this clock, which decides what has expired.
+    /// Time stops until the suite moves this clock, which decides which entries have expired.
     Manual(Arc<ManualClock>),
-    /// It passes by itself; the suite waits.
+    /// Real time: the suite waits.
     Real,
 }
 
-/// Access to the backend behind the store's back. Each method may answer `Ok(false)`: this cannot be done here.
+/// Direct access to the backend, past the store. Each method may return `Ok(false)`, which means that the
+/// harness does not support it.
 #[async_trait]
 pub trait Beneath: fmt::Debug + Send + Sync + 'static {
-    /// Leaves an entry in the backend that expired `dead_for` ago and that the backend has not deleted.
+    /// Writes an entry to the backend that expired `dead_for` ago and that the backend has not deleted.
     ///
     /// # Errors
-    /// The backend's.
+    /// The error of the backend.
     async fn plant_ghost(&self, key: &Key, value: &Value, dead_for: Duration) -> Result<bool> {
         let _ = (key, value, dead_for);
         Ok(false)
     }
 
-    /// Overwrites what is stored under the key by something that the driver cannot have written, to live for a
+    /// Overwrites the stored entry with content that the driver cannot have written, with a TTL of one
     /// minute.
     ///
     /// # Errors
-    /// The backend's.
+    /// The error of the backend.
     async fn corrupt(&self, key: &Key) -> Result<bool> {
         let _ = key;
         Ok(false)
     }
 
-    /// Returns how many entries of the store the backend holds, expired ones included; `None` if it does not tell.
+    /// Returns the number of entries of the store in the backend, expired ones included; `None` if it is
+    /// unknown.
     ///
     /// # Errors
-    /// The backend's.
+    /// The error of the backend.
     async fn count_stored(&self) -> Result<Option<usize>> {
         Ok(None)
     }
 
-    /// Removes what the case left in the backend. Called after every case, failed ones included.
+    /// Removes the entries that the case left in the backend. The suite calls it after every case, failed
+    /// ones included.
     async fn clean_up(&self) {}
 }

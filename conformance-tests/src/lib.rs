@@ -1,51 +1,56 @@
-//! The ttl-store contract as a library of named cases, and a program that runs them.
+//! The ttl-store contract as a library of named test cases, and a program that runs them.
 //!
-//! A driver implements [`Harness`] and gets every case of the suite as a test of its own. Cases are chosen by what
-//! a store declares, never by its name; what is skipped is printed with the capability that is missing.
+//! A driver implements [`Harness`] and gets every case of the suite as a separate test. The suite selects
+//! cases by the declared capabilities of a store, never by its name. It prints each skipped case with the
+//! missing capability.
 //!
-//! * [`Harness`] says how to make a fresh store, how time passes, and what can be done beneath it and between it and its
-//!   server.
-//! * [`conformance_tests!`] makes one `#[tokio::test]` for each case; [`run`] and [`run_all`] are for other runners.
-//! * The program runs the suite on a store that is there: `cargo run -p ttl-conformance -- redis://localhost`. With
-//!   [`program::main`] a driver has the same program for its own URLs.
+//! * [`Harness`] creates fresh stores, defines how time passes, and gives access to the backend and to the
+//!   connection between a store and its server.
+//! * [`conformance_tests!`] creates one `#[tokio::test]` for each case; [`run`] and [`run_all`] are for other
+//!   runners.
+//! * The program runs the suite on an existing store: `cargo run -p ttl-conformance -- redis://localhost`.
+//!   With [`program::main`] a driver provides the same program for its own URLs.
 //!
 //! # Random cases
 //!
-//! The cases of the groups `model` (random sequences against a reference model) and `histories` (concurrent calls,
-//! checked for linearizability) choose alike in every run. Two variables change that:
+//! The cases of the groups `model` (random sequences against a reference model) and `histories` (concurrent
+//! calls, checked for linearizability) make the same choices in every run. Two environment variables change
+//! that:
 //!
-//! | variable | what it sets | default |
+//! | variable | meaning | default |
 //! |---|---|---|
-//! | `TTL_CONFORMANCE_SEED` | what random choices are made from, a number | 1 |
-//! | `TTL_CONFORMANCE_STEPS` | about how many steps each case of `model` takes | 4,000 on a manual clock, else 1,600 |
+//! | `TTL_CONFORMANCE_SEED` | the seed of the random choices, a number | 1 |
+//! | `TTL_CONFORMANCE_STEPS` | the approximate number of steps of each case of `model` | 4,000 on a manual clock, else 1,600 |
 //!
-//! On a server, where steps wait, more seeds reach further than more steps.
+//! On a server, where steps wait, more seeds find more than more steps.
 //!
 //! # Verdicts
 //!
-//! * A call that answers a retryable error (`Timeout`, `Unavailable`, and `Contention` where tasks race) is made again,
-//!   within a bound. The verdict tells how often; a case fails if more than one call in ten did.
-//! * A case that fails after a write of its own answered `OutcomeUnknown` is run again on a fresh store, up to three
-//!   times. The verdict tells how often.
-//! * A call that does not return is named after 10 s, and fails its case after [`Harness::call_limit`]. A case fails
-//!   after [`Harness::time_limit`].
-//! * A case that a slow store, or a write of unknown fate, did not let judge is [`Verdict::Inconclusive`], which is not passed.
+//! * The suite repeats a call that returns a retryable error (`Timeout`, `Unavailable`, and `Contention`
+//!   where tasks race), within a limit. The verdict reports how often. A case fails if more than one call in
+//!   ten did.
+//! * A case that fails after one of its writes returned `OutcomeUnknown` is run again on a fresh store, up to
+//!   three times. The verdict reports how often.
+//! * A call that does not return is reported after 10 s, and fails its case after [`Harness::call_limit`]. A
+//!   case fails after [`Harness::time_limit`].
+//! * A case that cannot be judged because of a slow store or an unknown outcome of a write is
+//!   [`Verdict::Inconclusive`], which does not count as passed.
 //!
 //! # Outages
 //!
-//! With [`Harness::upstream`] and [`Harness::fresh_through`] the cases of the groups `outages` and `fates` put a
-//! [`FaultProxy`] between the store and its server. It refuses and cuts connections, loses answers, and holds requests and
-//! answers back. The cases compare what the store answered with what the server holds, which they read by the second
-//! handle, then and for a while afterwards. A case whose fault met no request is inconclusive. A harness without a network
-//! skips them.
+//! With [`Harness::upstream`] and [`Harness::fresh_through`], the cases of the groups `outages` and `fates`
+//! place a [`FaultProxy`] between the store and its server. The proxy refuses and cuts connections, drops
+//! answers, and delays requests and answers. The cases compare the results of the store with the entries on
+//! the server. They read these through the second handle, at once and for a while afterwards. A case whose
+//! fault affected no request is inconclusive. A harness without a network skips these cases.
 //!
 //! # Features
 //!
-//! | feature | what it adds |
+//! | feature | adds |
 //! |---|---|
-//! | `cli` (default) | what the program `ttl-conformance` needs |
-//! | `memory` (default), `redis` (default) | the drivers that the program knows, see [`drivers`] |
-//! | `servers` | servers for a driver's own tests: named by URL, or started in containers |
+//! | `cli` (default) | the dependencies of the program `ttl-conformance` |
+//! | `memory` (default), `redis` (default) | the drivers that the program supports, see [`drivers`] |
+//! | `servers` | servers for a driver's own tests: given by URL, or started in containers |
 
 mod calls;
 mod case;

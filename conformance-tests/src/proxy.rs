@@ -1,4 +1,4 @@
-//! A TCP proxy between a store and its server that knows no protocol and fails when a case tells it to.
+//! A TCP proxy between a store and its server that knows no protocol and injects the faults that a case sets.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,38 +11,38 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What is read at once: larger than any request of the cases that use the proxy.
+/// The size of a read: larger than any request of the cases that use the proxy.
 const PIECE: usize = 64 << 10;
 
-/// What a [`FaultProxy`] does to the connections that it carries.
+/// A fault that a [`FaultProxy`] injects into its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Closes every connection, and each new one as soon as it is made. The port stays taken.
+    /// Closes every connection, and each new one immediately. The port remains in use.
     Refuse,
-    /// Carries so many more requests, drops the one after them, and closes its connection. Then all goes well.
+    /// Forwards `after` more requests, drops the next one, and closes its connection. Then the fault ends.
     CutRequest {
-        /// How many requests are carried before.
+        /// The number of requests that are forwarded before.
         after: usize,
     },
-    /// Carries so many more answers, drops the one after them, and closes its connection. Then all goes well. The server
-    /// has done what it was asked.
+    /// Forwards `after` more answers, drops the next one, and closes its connection. Then the fault ends. The
+    /// server has executed the request.
     LoseAnswer {
-        /// How many answers are carried before.
+        /// The number of answers that are forwarded before.
         after: usize,
     },
-    /// Holds back what clients and servers send. Connections stay open, and new ones are made. What was held back is
-    /// delivered when the fault ends, even if the client has given up meanwhile.
+    /// Holds back the data of clients and servers. Connections stay open, and new ones are accepted. The data
+    /// is delivered when the fault ends, even if the client has given up.
     Stall,
-    /// Carries requests and holds back answers, otherwise as [`Fault::Stall`].
+    /// Forwards requests and holds back answers, otherwise like [`Fault::Stall`].
     StallAnswers,
 }
 
-/// A TCP proxy in front of one server, for cases and tests of outages. It ends, with its connections, when it is dropped.
+/// A TCP proxy in front of one server, for cases and tests of outages. Dropping it closes its connections.
 ///
-/// It knows no protocol: what arrives in one piece counts as one request or one answer, on whichever connection. So a
-/// client's handshake or heartbeat can meet a fault that was meant for a call. Let a call succeed first, look at
-/// [`FaultProxy::hits`], and judge by what the server holds afterwards.
+/// The proxy knows no protocol: data that arrives in one piece counts as one request or one answer, on any
+/// connection. So a fault that is intended for a call can affect a client's handshake or heartbeat. Let a
+/// call succeed first, check [`FaultProxy::hits`], and judge by the entries on the server afterwards.
 ///
 /// ```no_run
 /// use ttl_conformance::{Fault, FaultProxy};
@@ -51,7 +51,7 @@ pub enum Fault {
 /// let proxy = FaultProxy::start("127.0.0.1:6379").await?;
 /// let url = format!("redis://{}", proxy.address());
 /// proxy.set(Fault::LoseAnswer { after: 0 });
-/// // A write through `url` may have been applied now, and its caller must not be told that it was not.
+/// // A write through `url` may have been applied, and must not report that it was not.
 /// proxy.heal();
 /// # Ok(())
 /// # }
@@ -64,10 +64,11 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Starts a proxy on a free port of the loopback address to the server at `upstream`, such as `127.0.0.1:6379`.
+    /// Starts a proxy on a free port of the loopback address to the server at `upstream`, such as
+    /// `127.0.0.1:6379`.
     ///
     /// # Errors
-    /// The system's, if no port can be opened. The server is not asked.
+    /// The error of the system, if no port can be opened. The server is not contacted.
     pub async fn start(upstream: impl Into<String>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -82,35 +83,35 @@ impl FaultProxy {
         Ok(Self { address, shared, task })
     }
 
-    /// Returns where the proxy listens.
+    /// Returns the address that the proxy listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Lets this fault happen from now on, in place of another one.
+    /// Sets the fault to inject from now on, in place of any other.
     pub fn set(&self, fault: Fault) {
         self.shared.fault.send_replace(Some(fault));
     }
 
-    /// Lets nothing fail from now on, and delivers what was held back.
+    /// Ends the fault, and delivers the data that was held back.
     pub fn heal(&self) {
         self.shared.fault.send_replace(None);
     }
 
-    /// Returns how many connections, requests and answers have met a fault so far.
+    /// Returns the number of connections, requests and answers that a fault has affected so far.
     #[must_use]
     pub fn hits(&self) -> usize {
         self.shared.hits.load(Ordering::SeqCst)
     }
 
-    /// Returns how many connections clients have made so far.
+    /// Returns the number of connections that clients have opened so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Returns how many connections are open.
+    /// Returns the number of open connections.
     #[must_use]
     pub fn open_connections(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
@@ -132,14 +133,14 @@ struct Shared {
     open: AtomicUsize,
 }
 
-/// Which way a piece goes.
+/// The direction of a piece of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Request,
     Answer,
 }
 
-/// A connection is to be closed, both sides of it.
+/// A signal to close both sides of a connection.
 #[derive(Debug)]
 struct Cut;
 
@@ -148,7 +149,7 @@ impl Shared {
         self.hits.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Counts a piece, and says whether it is the one to be dropped.
+    /// Counts a piece, and returns whether to drop it.
     fn drops(&self, way: Way) -> bool {
         let mut dropped = false;
         self.fault.send_if_modified(|fault| {
@@ -166,7 +167,7 @@ impl Shared {
         dropped
     }
 
-    /// Returns when nothing holds back what goes this way.
+    /// Waits until no fault holds back data in this direction.
     async fn pass(&self, way: Way) {
         let holds = |fault: Option<Fault>| {
             fault == Some(Fault::Stall) || (way == Way::Answer && fault == Some(Fault::StallAnswers))
@@ -205,7 +206,7 @@ async fn attend(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Carries bytes until both sides have ended, or a fault cuts the connection; then both are dropped.
+/// Forwards bytes until both sides have ended or a fault cuts the connection. Then drops both.
 async fn carry(client: TcpStream, shared: &Shared) {
     let Ok(server) = TcpStream::connect(&*shared.upstream).await else { return };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
@@ -217,8 +218,8 @@ async fn carry(client: TcpStream, shared: &Shared) {
     );
 }
 
-/// Carries pieces one way until their sender ends. Who takes none any more does not keep the other side from hearing the
-/// rest: a client that gives a call up does not take back what it has sent.
+/// Forwards pieces in one direction until the sender ends. If the receiver has closed, the rest is still
+/// read: a client that gives up a call has already sent its request.
 async fn pump(mut from: OwnedReadHalf, to: OwnedWriteHalf, way: Way, shared: &Shared) -> Result<(), Cut> {
     let (mut piece, mut to) = (vec![0; PIECE], Some(to));
     loop {

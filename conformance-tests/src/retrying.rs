@@ -1,8 +1,8 @@
-//! The store that cases call: it makes calls again that failed with a retryable error, within a bound.
+//! The store that cases call. It repeats calls that failed with a retryable error, within a limit.
 //!
-//! `Timeout`, `Unavailable` and `Contention` promise that nothing changed. An overloaded server that answers so breaks
-//! no clause, so a case goes on; the calls are counted and printed with the case's verdict. `OutcomeUnknown` is returned to
-//! the case and noted: a case that fails after it is run again.
+//! `Timeout`, `Unavailable` and `Contention` promise that nothing changed. They are allowed for an overloaded
+//! server, so the case goes on. The calls are counted and printed with the verdict of the case.
+//! `OutcomeUnknown` is returned to the case and recorded: a case that fails after it is run again.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use ttl_core::{
 use crate::calls::Calls;
 use crate::watch;
 
-/// How often a call is made, at most.
+/// The maximum number of attempts of a call.
 const ATTEMPTS: u32 = 200;
 
-/// How long a call is made again, at most.
+/// The maximum time for which a call is repeated.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The longest wait between two attempts.
+/// The maximum wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_millis(64);
 
 /// A store under test.
@@ -34,14 +34,14 @@ pub(crate) struct RetryingStore {
     again: Again,
 }
 
-/// Which calls are made again.
+/// The calls that are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
-    /// None: the case looks at errors itself, and expects writes of unknown fate.
+    /// None: the case checks errors itself, and expects writes with an unknown outcome.
     Never,
-    /// Those that a busy server ends.
+    /// Calls that fail because the server is busy.
     Alone,
-    /// These, and those that answer `Contention`, which a store is allowed to do only while others write at the same time.
+    /// These, and calls that return `Contention`, which is allowed only during concurrent writes.
     Racing,
 }
 
@@ -50,7 +50,7 @@ impl RetryingStore {
         Self { inner: Arc::clone(inner), calls: Arc::clone(calls), again }
     }
 
-    /// Whether a call that failed like this is made again.
+    /// Returns whether a call that failed with this error is repeated.
     fn repeats(&self, error: &Error) -> bool {
         match self.again {
             Again::Never => false,
@@ -59,8 +59,8 @@ impl RetryingStore {
         }
     }
 
-    /// Whether a read is made again because of its refresh. The fate of a refresh that may have been applied does not
-    /// matter to whoever reads and refreshes again.
+    /// Returns the error kind if a read is repeated because its refresh failed. The refresh may have been
+    /// applied, which does not matter, because the repeated read refreshes again.
     fn repeats_refresh(&self, entry: Option<&Entry>) -> Option<ErrorKind> {
         let error = entry?.refresh_error.as_ref()?;
         let unknown = error.kind() == ErrorKind::OutcomeUnknown && self.again != Again::Never;
@@ -82,14 +82,15 @@ impl RetryingStore {
         self.repeats(error).then(|| error.kind())
     }
 
-    /// Makes one call. A call that takes longer than the limit fails the case and never returns.
+    /// Makes one call. A call that exceeds the limit fails the case and never returns.
     async fn once<T>(&self, operation: &'static str, call: impl Future<Output = T>) -> T {
         let _watched = watch::begin(&self.calls.case, operation);
         self.calls.count_call();
         match tokio::time::timeout(self.calls.limit, call).await {
             Ok(answer) => {
                 if self.again == Again::Racing {
-                    // A store in memory never waits: without this, one task would end before the next one begins.
+                    // A store in memory never waits. Without this, one task would end before the next one
+                    // begins.
                     tokio::task::yield_now().await;
                 }
                 answer
@@ -101,7 +102,7 @@ impl RetryingStore {
         }
     }
 
-    /// Makes a call until it does not fail as `failed` says, or the patience is over.
+    /// Repeats a call until `failed` returns `None` or the limit is reached.
     async fn one<T, F>(
         &self,
         operation: &'static str,
@@ -121,7 +122,7 @@ impl RetryingStore {
         }
     }
 
-    /// Makes a batch, and then the items that failed, in their order, as [`RetryingStore::one`] does a call.
+    /// Makes a batch call, and repeats the failed items in their order, like [`RetryingStore::one`].
     async fn many<I: Clone, T, F>(
         &self,
         operation: &'static str,
@@ -134,7 +135,7 @@ impl RetryingStore {
     {
         let mut results = self.once(operation, call(items.to_vec())).await;
         let mut patience = Patience::new();
-        // A batch that answers another number of results fails by that.
+        // A batch that returns another number of results fails the case.
         while results.len() == items.len() {
             let failures = results.iter().enumerate().filter_map(|(at, result)| Some((at, failed(result)?)));
             let failures: Vec<(usize, ErrorKind)> = failures.collect();
@@ -155,7 +156,7 @@ impl RetryingStore {
     }
 }
 
-/// How often and how long a call is made again.
+/// The limits on repeating a call.
 #[derive(Debug)]
 struct Patience {
     since: Instant,
@@ -167,7 +168,7 @@ impl Patience {
         Self { since: Instant::now(), attempts: 1 }
     }
 
-    /// Waits longer each time; returns false without a wait when the patience is over.
+    /// Waits, longer each time. Returns false without a wait if the limit is reached.
     async fn wait(&mut self) -> bool {
         if self.attempts >= ATTEMPTS || self.since.elapsed() >= PATIENCE {
             return false;

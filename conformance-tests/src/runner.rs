@@ -1,4 +1,4 @@
-//! Runs cases on a harness: each on a fresh store, side by side; panics and endless waits are failures.
+//! Runs cases on a harness, concurrently and each on a fresh store. Panics and endless waits are failures.
 
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
@@ -13,54 +13,57 @@ use ttl_core::{Error, ErrorKind, Result};
 use crate::calls::Calls;
 use crate::{Case, Failure, FaultProxy, Fixture, Harness, Need, Retried, Test, watch};
 
-/// Where in its second a manual clock stands when a case begins.
+/// The offset of a manual clock within its second when a case begins.
 const OFF_THE_SECOND: Duration = Duration::from_millis(457);
 
-/// How often a case is run, at most, until no write of unknown fate stands between it and a verdict.
+/// The maximum number of runs of a case whose verdict depends on a write with an unknown outcome.
 const RUNS: u32 = 4;
 
-/// What became of a case.
+/// The verdict on a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The store does what the case demands.
+    /// The store satisfies the requirement of the case.
     Passed,
-    /// It does not.
+    /// The store does not satisfy the requirement.
     Failed(Failure),
-    /// The store or its harness does not offer what the case needs.
+    /// The store or its harness lacks a capability that the case needs.
     Skipped(Need),
-    /// The store was too slow to be judged, or the fate of a write stayed unknown, and how. This is not passed.
+    /// The case could not be judged, because the store was too slow or the outcome of a write remained
+    /// unknown; with the reason. It does not count as passed.
     Inconclusive(String),
 }
 
-/// What a case came to, and how long it took.
+/// The result of a case: its verdict, duration and retries.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Ran {
     /// The case.
     pub case: Case,
-    /// What became of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// How long that took, the making of the store and the clean-up included.
+    /// The duration, including the creation of the store and the clean-up.
     pub took: Duration,
-    /// How many of its calls failed with a retryable error and were made again, in its last run.
+    /// The numbers of calls that failed with a retryable error and were repeated, in the last run.
     pub retried: Retried,
-    /// How often it was run: again, on a fresh store, where it failed and one of its writes had answered `OutcomeUnknown`.
+    /// The number of runs. A case that fails after one of its writes returned `OutcomeUnknown` is run again
+    /// on a fresh store.
     pub runs: u32,
 }
 
 impl Ran {
-    /// Returns what the server's troubles cost, in words; `None` if there were none.
+    /// Returns a text about repeated calls and runs; `None` if there were none.
     pub(crate) fn troubles(&self) -> Option<String> {
         let retried = (self.retried.total() > 0).then(|| self.retried.to_string());
-        let again = (self.runs > 1).then(|| format!("run {} times, a write's fate being unknown", self.runs));
+        let again = (self.runs > 1).then(|| format!("run {} times because the outcome of a write was unknown", self.runs));
         let troubles: Vec<String> = retried.into_iter().chain(again).collect();
         (!troubles.is_empty()).then(|| troubles.join("; "))
     }
 }
 
-/// Runs cases side by side, `jobs` at a time, each as a task of this runtime; hands each on when it ends. `next` is
-/// asked for one case after another: who answers `None` has the running ones end and no new one begin.
+/// Runs cases concurrently, `jobs` at a time, each as a task of this runtime. It calls `next` for each case
+/// to run, and `ended` with each result. After `next` returns `None`, no new case starts, and the running
+/// cases end.
 pub async fn run_all(
     harness: &Arc<dyn Harness>,
     jobs: NonZeroUsize,
@@ -77,14 +80,15 @@ pub async fn run_all(
         }
         match running.join_next().await {
             Some(Ok(ran)) => ended(ran),
-            // A panic of a case is caught within: this one is the runner's.
+            // Panics of a case are caught inside `run`, so this is a panic of the runner.
             Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
             None => return,
         }
     }
 }
 
-/// Runs one case on a fresh store; once more, within a bound, where the fate of a write left it without a verdict.
+/// Runs one case on a fresh store, and again, up to a limit, if an unknown outcome of a write prevents a
+/// verdict.
 pub async fn run(harness: &Arc<dyn Harness>, case: &Case) -> Ran {
     let started = Instant::now();
     let mut runs = 1;
@@ -114,7 +118,7 @@ async fn verdict(harness: &Arc<dyn Harness>, case: &Case, calls: &Arc<Calls>) ->
         }
     };
     if let crate::Time::Manual(clock) = &fixture.time {
-        // Off the whole second, so that whoever rounds to seconds is found.
+        // Not on a whole second, so that a store that rounds to seconds fails.
         clock.advance(OFF_THE_SECOND);
     }
     let capabilities = fixture.store.capabilities();
@@ -134,20 +138,20 @@ async fn verdict(harness: &Arc<dyn Harness>, case: &Case, calls: &Arc<Calls>) ->
     let others = std::mem::take(&mut *others.lock());
     for beneath in fixture.beneath.iter().chain(&others) {
         let _watched = watch::begin(&calls.case, "Beneath::clean_up");
-        // What is left behind then, the backend's owner can see.
+        // The owner of the backend can see the entries that remain after a timeout.
         let _ = tokio::time::timeout(harness.time_limit(), beneath.clean_up()).await;
     }
     verdict
 }
 
-/// A store of the case's own, behind a proxy if the case needs one; `None` if the harness has no network.
+/// Creates the store of a case, behind a proxy if the case needs one; `None` if the harness has no network.
 async fn fresh(harness: &Arc<dyn Harness>, case: &Case) -> Result<Option<(Fixture, Option<FaultProxy>)>> {
     if !case.needs.contains(&Need::network) {
         return harness.fresh().await.map(|fixture| Some((fixture, None)));
     }
     let Some(upstream) = harness.upstream() else { return Ok(None) };
     let proxy = FaultProxy::start(upstream).await.map_err(|error| {
-        Error::new(ErrorKind::Unavailable, "the proxy for outages does not start").with_source(error)
+        Error::new(ErrorKind::Unavailable, "the proxy for outages could not be started").with_source(error)
     })?;
     let fixture = harness.fresh_through(&proxy).await?;
     Ok(fixture.map(|fixture| (fixture, Some(proxy))))

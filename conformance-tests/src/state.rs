@@ -1,19 +1,19 @@
-//! An entry as a case compares it before and after, and values as a failure shows them.
+//! The state of an entry, for comparison before and after an operation, and the text of a value in a failure.
 
 use std::fmt;
 
 use ttl_core::{Deadline, Value, Version};
 
-/// The longest piece of a value that a failure shows.
+/// The maximum number of characters of a value that a failure shows.
 const SHOWN: usize = 120;
 
-/// A live entry as it is seen: equal states mean that nothing happened to it.
+/// The state of a live entry. Equal states mean that the entry has not changed.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct State {
     /// The whole value.
     pub value: Value,
-    /// When it ends.
+    /// The deadline.
     pub deadline: Deadline,
     /// The value's version.
     pub version: Version,
@@ -25,7 +25,7 @@ impl fmt::Debug for State {
     }
 }
 
-/// The value itself, cut: what the suite stores is no secret.
+/// Returns the value as text, truncated. The values of the suite are not secret.
 pub(crate) fn show(value: &Value) -> String {
     let (kind, text) = match value {
         Value::Blob(bytes) => ("the blob", bytes.escape_ascii().to_string()),

@@ -1,4 +1,4 @@
-//! What a case is handed: a store of its own, time that it can let pass, and the everyday moves.
+//! The argument of a case: its own store, control of the time, and common operations.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,10 +14,10 @@ use crate::retrying::{Again, RetryingStore};
 use crate::state::show;
 use crate::{Beneath, Check, Failure, FaultProxy, Fixture, Harness, Need, Retried, State, Time};
 
-/// A TTL that no case outlives: deadlines made of it can be compared at leisure.
+/// A TTL longer than any case, for deadlines that are only compared.
 pub const LONG: Ttl = Ttl::hours(1);
 
-/// A TTL that is waited for.
+/// A short TTL, for entries whose expiry a case waits for.
 pub const SHORT: Ttl = Ttl::millis(60);
 
 /// A case's store and its surroundings.
@@ -30,12 +30,12 @@ pub struct Test {
     pub(crate) time: Time,
     beneath: Option<Arc<dyn Beneath>>,
     harness: Arc<dyn Harness>,
-    /// What lies beneath the other stores that the case made: to be cleaned up after it.
+    /// The backends of the other stores that the case created, for the clean-up after it.
     others: Arc<Mutex<Vec<Arc<dyn Beneath>>>>,
-    /// The handles as the driver made them.
+    /// The handles as the driver created them.
     handles: [Arc<dyn TtlStore>; 2],
     calls: Arc<Calls>,
-    /// Between the store and its server, in cases that need `network`.
+    /// The proxy between the store and its server, in cases that need `network`.
     proxy: Option<FaultProxy>,
 }
 
@@ -64,47 +64,49 @@ impl Test {
         self
     }
 
-    /// The proxy between the store and its server; the case needs `network`.
+    /// Returns the proxy between the store and its server; the case needs `network`.
     pub fn proxy(&self) -> Check<&FaultProxy> {
         self.proxy.as_ref().ok_or_else(|| Failure::missing(Need::network))
     }
 
-    /// The store as its users have it: calls that fail are not made again, and writes may be of unknown fate.
+    /// Returns the store without retries: the case sees every error, and the outcome of a write may be
+    /// unknown.
     #[must_use]
     pub(crate) fn bare(&self) -> Arc<dyn TtlStore> {
         Arc::new(RetryingStore::new(&self.handles[0], &self.calls, Again::Never))
     }
 
-    /// A store of its own on the same backend, as another namespace, table or keyspace would be.
+    /// Creates a separate store on the same backend, with its own namespace, table or keyspace.
     pub async fn another_store(&self) -> Check<Arc<dyn TtlStore>> {
         let fixture = self.harness.fresh().await?;
         self.others.lock().extend(fixture.beneath);
         Ok(Arc::new(RetryingStore::new(&fixture.store, &self.calls, Again::Alone)))
     }
 
-    /// Returns how many calls the case has made, and made again.
+    /// Returns how many calls the case has made and repeated.
     pub(crate) fn retried(&self) -> Retried {
         self.calls.retried()
     }
 
-    /// Returns one of the two handles, in turn, for a task that writes while others do: `Contention` is made again.
+    /// Returns one of the two handles, in turn, for a task that writes concurrently with others. It also
+    /// repeats calls that return `Contention`.
     pub(crate) fn racing(&self, task: usize) -> Arc<dyn TtlStore> {
         Arc::new(RetryingStore::new(&self.handles[task % 2], &self.calls, Again::Racing))
     }
 
-    /// What the store promises.
+    /// Returns the declared capabilities of the store.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.store.capabilities()
     }
 
-    /// Whether time is moved by hand: then nothing expires between two lines of a case.
+    /// Returns whether the clock is manual. If so, no entry expires between two lines of a case.
     #[must_use]
     pub fn is_manual(&self) -> bool {
         matches!(self.time, Time::Manual(_))
     }
 
-    /// The time as this process sees it: the manual clock's, else the system's.
+    /// Returns the time of this process: that of the manual clock, else the system time.
     #[must_use]
     pub fn local_now(&self) -> SystemTime {
         match &self.time {
@@ -113,7 +115,7 @@ impl Test {
         }
     }
 
-    /// Lets so much time pass.
+    /// Advances the manual clock by this duration, or waits for it.
     pub async fn pass(&self, duration: Duration) {
         match &self.time {
             Time::Manual(clock) => clock.advance(duration),
@@ -121,32 +123,33 @@ impl Test {
         }
     }
 
-    /// Lets time pass until what was written just now with this TTL is over, the declared lateness included.
+    /// Lets time pass until an entry that was just written with this TTL has expired, including the declared
+    /// resolution.
     pub async fn outlive(&self, ttl: Ttl) {
         let late = self.capabilities().resolution + self.clock_error();
         self.pass(ttl.as_duration() + late).await;
     }
 
-    /// The metadata of a live entry, read without refreshing it; `None` is a miss.
+    /// Reads the metadata of a live entry without a refresh; `None` is a miss.
     pub async fn peek(&self, key: &Key) -> Check<Option<Entry>> {
         let peek = GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION);
         Ok(self.store.get(key, peek).await?)
     }
 
-    /// The deadline of an entry that must be live.
+    /// Reads the deadline of an entry that must be live.
     pub async fn deadline(&self, key: &Key) -> Check<Deadline> {
         let entry = self.peek(key).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
         entry.deadline.ok_or_else(|| Failure::new("the deadline that was wanted", "none reported"))
     }
 
-    /// The version of an entry that must be live.
+    /// Reads the version of an entry that must be live.
     pub async fn version(&self, key: &Key) -> Check<Version> {
         let entry = self.peek(key).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
         entry.version.ok_or_else(|| Failure::new("the version that was wanted", "none reported"))
     }
 
-    /// The value, the deadline and the version of an entry that must be live, read at once and without refreshing
-    /// it.
+    /// Reads the value, the deadline and the version of an entry that must be live, in one call and without a
+    /// refresh.
     pub async fn state(&self, key: &Key) -> Check<State> {
         let whole = GetOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION);
         match self.store.get(key, whole).await? {
@@ -158,7 +161,7 @@ impl Test {
         }
     }
 
-    /// The value, read without refreshing it; `None` is a miss.
+    /// Reads the value without a refresh; `None` is a miss.
     pub async fn value(&self, key: &Key) -> Check<Option<Value>> {
         match self.store.get(key, GetOptions::new()).await? {
             None => Ok(None),
@@ -167,7 +170,7 @@ impl Test {
         }
     }
 
-    /// Fails unless this value is live under the key.
+    /// Fails unless the key has a live entry with this value.
     pub async fn expect_value(&self, key: &Key, expected: impl Into<Value>, about: &str) -> Check {
         let (expected, seen) = (expected.into(), self.value(key).await?);
         if seen.as_ref() == Some(&expected) {
@@ -177,7 +180,7 @@ impl Test {
         Err(Failure::new(format!("{about}: {}", show(&expected)), seen))
     }
 
-    /// Fails unless nothing is live under the key.
+    /// Fails if the key has a live entry.
     pub async fn expect_miss(&self, key: &Key, about: &str) -> Check {
         match self.value(key).await? {
             None => Ok(()),
@@ -190,7 +193,7 @@ impl Test {
         self.put_meta(key, value, options).await.map(|_| ())
     }
 
-    /// As [`Test::put`]; what the put reports as wanted.
+    /// Puts a value like [`Test::put`], and returns the result of the put.
     pub async fn put_meta(
         &self,
         key: &Key,
@@ -200,7 +203,7 @@ impl Test {
         applied(self.store.put(key, value.into(), options).await?)
     }
 
-    /// Puts a value; the version that the put reports.
+    /// Puts a value, and returns its version.
     pub async fn put_version(
         &self,
         key: &Key,
@@ -221,9 +224,9 @@ impl Test {
         applied(self.store.delete(key, DeleteOptions::new()).await?).map(|_| ())
     }
 
-    /// Leaves a ghost of this value under the key: an entry that lived and is over. Where the harness can plant
-    /// one beneath the store it does, so that no clean-up of the backend hides a missing check; else one is put
-    /// and outlived.
+    /// Creates a ghost with this value under the key: an expired entry that is still stored. If the harness
+    /// can plant a ghost in the backend, it does, so no clean-up of the backend hides a missing check.
+    /// Otherwise this method puts an entry and waits until it has expired.
     pub async fn ghost(&self, key: &Key, value: impl Into<Value>) -> Check {
         let value = value.into();
         if let Some(beneath) = &self.beneath
@@ -236,7 +239,7 @@ impl Test {
         Ok(())
     }
 
-    /// As [`Test::ghost`], but only where it can be planted beneath the store; the case needs `ghosts`.
+    /// Plants a ghost like [`Test::ghost`], but only directly in the backend; the case needs `ghosts`.
     pub async fn planted_ghost(&self, key: &Key, value: impl Into<Value>) -> Check {
         if let Some(beneath) = &self.beneath
             && beneath.plant_ghost(key, &value.into(), self.dead_for()).await?
@@ -246,12 +249,12 @@ impl Test {
         Err(Failure::missing(Need::ghosts))
     }
 
-    /// How long a planted ghost has been dead: by more than the time that the store may show it for.
+    /// Returns how long ago a planted ghost expired: longer than the store may still show it.
     fn dead_for(&self) -> Duration {
         Duration::from_millis(4) + self.capabilities().resolution
     }
 
-    /// Returns how many entries the backend holds, expired ones included; the case needs `reclaims`.
+    /// Returns the number of entries in the backend, expired ones included; the case needs `reclaims`.
     pub async fn count_stored(&self) -> Check<usize> {
         let counted = match &self.beneath {
             Some(beneath) => beneath.count_stored().await?,
@@ -260,7 +263,7 @@ impl Test {
         counted.ok_or_else(|| Failure::missing(Need::reclaims))
     }
 
-    /// Damages the entry beneath the store; the case needs `corruption`.
+    /// Damages the entry directly in the backend; the case needs `corruption`.
     pub async fn corrupt(&self, key: &Key) -> Check {
         if let Some(beneath) = &self.beneath
             && beneath.corrupt(key).await?
@@ -271,7 +274,7 @@ impl Test {
     }
 }
 
-/// What a write did that must have been applied.
+/// Returns the result of a write that must have been applied.
 pub fn applied<T: std::fmt::Debug>(outcome: Outcome<T>) -> Check<T> {
     match outcome {
         Outcome::Applied(done) => Ok(done),
@@ -279,10 +282,10 @@ pub fn applied<T: std::fmt::Debug>(outcome: Outcome<T>) -> Check<T> {
     }
 }
 
-/// A key that is known to be right.
+/// Creates a key that is known to be valid.
 ///
 /// # Panics
-/// If it is not.
+/// If the text is not a valid key.
 #[must_use]
 pub fn key(text: &str) -> Key {
     match Key::new(text) {
@@ -291,7 +294,7 @@ pub fn key(text: &str) -> Key {
     }
 }
 
-/// A record of one field, for cases to whom the value does not matter.
+/// Creates a record of one field, for cases in which the value does not matter.
 #[must_use]
 pub fn record() -> Record {
     Record::new().with("n", 1)

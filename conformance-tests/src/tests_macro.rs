@@ -1,15 +1,14 @@
-//! One `#[tokio::test]` for each case, and the trials of a target with `harness = false`.
+//! One `#[tokio::test]` for each case, and the texts of verdicts.
 
 use std::sync::Arc;
 
 use crate::watch::notice;
 use crate::{Harness, Ran, Verdict, all, run};
 
-/// Makes one `#[tokio::test]` for each case of the suite, on the harness that the expression makes.
+/// Creates one `#[tokio::test]` for each case of the suite, on the harness that the expression creates.
 ///
-/// It is for drivers that need no server; those that do run `servers::conformance_trials`
-/// (feature `servers`) on one that `main` owns. Call it in
-/// `tests/conformance.rs`:
+/// It is for drivers that need no server. Drivers with a server run `servers::conformance_trials` (feature
+/// `servers`) on a server that `main` owns. Call it in `tests/conformance.rs`:
 ///
 /// ```ignore
 /// ttl_conformance::conformance_tests!(MyDriver);
@@ -21,7 +20,7 @@ macro_rules! conformance_tests {
     };
 }
 
-/// Hands the names of every file's cases to a macro.
+/// Passes the names of the cases of each file to a macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __each_group {
@@ -91,10 +90,10 @@ macro_rules! __group_tests {
     };
 }
 
-/// Runs the case of this name; writes a skip to standard error, which tests do not keep back, and panics on a failure.
+/// Runs the case with this name. Writes a skip to standard error, which tests do not capture.
 ///
 /// # Panics
-/// If the case fails, cannot be judged or does not exist.
+/// If the case fails, is inconclusive or does not exist.
 #[doc(hidden)]
 pub async fn check_case(harness: Arc<dyn Harness>, group: &str, name: &str) {
     let case = all().into_iter().find(|case| case.group == group && case.name == name);
@@ -108,7 +107,7 @@ pub async fn check_case(harness: Arc<dyn Harness>, group: &str, name: &str) {
     }
 }
 
-/// What a reader of the output must know although the case did not fail.
+/// Returns a note for the output about a case that did not fail: a skip, or retries.
 pub(crate) fn remark(ran: &Ran) -> Option<String> {
     match &ran.verdict {
         Verdict::Skipped(need) => Some(format!("{:?} skipped: it needs {need}", ran.case)),
@@ -116,12 +115,13 @@ pub(crate) fn remark(ran: &Ran) -> Option<String> {
     }
 }
 
-/// A failure is the error, with clauses, what was expected and what was seen; so is what could not be judged.
+/// Returns the text of a failure, with the clauses, the expected and the actual result, or of an inconclusive
+/// case.
 pub(crate) fn verdict_text(ran: &Ran) -> Result<(), String> {
     let case = &ran.case;
     match &ran.verdict {
         Verdict::Passed | Verdict::Skipped(_) => Ok(()),
-        Verdict::Inconclusive(why) => Err(format!("{case:?} is inconclusive, which is not passed: {why}")),
+        Verdict::Inconclusive(why) => Err(format!("{case:?} is inconclusive, which does not count as passed: {why}")),
         Verdict::Failed(failure) => {
             let clauses = case.clauses().join(", ");
             Err(format!(

@@ -1,4 +1,4 @@
-//! Judging by the clock: by instants taken around a call, never by how little time has probably passed.
+//! Checks of time. They use instants taken before and after a call, and never assume that a call is fast.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
@@ -7,31 +7,31 @@ use ttl_core::{Deadline, Ttl};
 
 use crate::{Check, Failure, Test, Time};
 
-/// How far a store's estimate of a server's clock may be from that clock.
+/// The maximum error of a store's estimate of a server's clock.
 const CLOCK_ERROR: Duration = Duration::from_millis(5);
 
-/// The longest time that a case watches an entry for.
+/// The maximum time for which a case watches an entry.
 const WATCH_LIMIT: Duration = Duration::from_secs(60);
 
-/// The instants between which a call was decided, the error of the clock included.
+/// The interval in which a call was decided, including the clock error.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     from: SystemTime,
     to: SystemTime,
-    /// By how much later than asked a store may set a deadline.
+    /// The time by which a store may set a deadline later than requested.
     rounding: Duration,
-    /// How far the clock that decides may be from what was read of it.
+    /// The maximum error of the reading of the clock that decides.
     error: Duration,
 }
 
 impl Span {
-    /// The deadlines that the call may have set if it set one `ttl` after it was decided.
+    /// Returns the deadlines that the call may have set with this TTL.
     #[must_use]
     pub fn after(&self, ttl: Ttl) -> RangeInclusive<Deadline> {
         Deadline::after(self.from, ttl)..=Deadline::after(self.to + self.rounding, ttl)
     }
 
-    /// Fails unless the deadline lies `ttl` after the call.
+    /// Fails unless the deadline is `ttl` after the call.
     pub fn check(&self, deadline: Deadline, ttl: Ttl, about: &str) -> Check {
         let expected = self.after(ttl);
         if expected.contains(&deadline) {
@@ -53,20 +53,22 @@ impl Span {
 }
 
 impl Test {
-    /// How far the time that the store tells may be from the time that decides: nothing on a manual clock.
+    /// Returns the maximum difference between the time of the store and the clock that decides; zero on a
+    /// manual clock.
     #[must_use]
     pub fn clock_error(&self) -> Duration {
         if self.is_manual() { Duration::ZERO } else { CLOCK_ERROR }
     }
 
-    /// An instant so long from now, on a whole millisecond, so that every store can set it exactly.
+    /// Returns the instant at this TTL from now, on a whole millisecond, so that every store can set it
+    /// exactly.
     #[must_use]
     pub fn instant(&self, ttl: Ttl) -> SystemTime {
         let deadline = Deadline::after(self.store.now(), ttl);
         deadline.to_system_time().unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// Makes a call and takes the time before and after it.
+    /// Makes a call, and returns its result with the interval in which it was decided.
     pub async fn span<T>(&self, call: impl Future<Output = T>) -> (T, Span) {
         let from = self.store.now() - self.clock_error();
         let answer = call.await;
@@ -74,7 +76,7 @@ impl Test {
         (answer, Span { from, to, rounding: self.rounding(), error: self.clock_error() })
     }
 
-    /// Fails unless the deadline is the one that was asked for, rounded up by less than the store's resolution.
+    /// Fails unless the deadline is the requested one, rounded up by less than the store's resolution.
     pub fn expect_deadline(&self, seen: Deadline, asked: SystemTime, about: &str) -> Check {
         self.expect_rounded(seen, Deadline::at(asked), about)
     }
@@ -90,9 +92,9 @@ impl Test {
         Err(Failure::new(format!("{about}: {first:?}{allowed}"), format!("{seen:?}")))
     }
 
-    /// Looks at an entry until it is gone. `look` says whether it is visible; each look is judged by the time
-    /// before and after it: visible only before the deadline (or within the resolution after it), gone only from
-    /// the deadline on.
+    /// Watches an entry until it is no longer visible. `look` returns whether the entry is visible. Each
+    /// result is compared with the time before and after the look: an entry may be visible only before the
+    /// deadline (or within the resolution after it), and invisible only from the deadline on.
     pub async fn watch<L>(&self, deadline: Deadline, look: impl Fn() -> L) -> Check
     where
         L: Future<Output = Check<bool>>,
@@ -156,13 +158,14 @@ impl Test {
                     format!("a live entry {:?} later", late + resolution + error),
                 ));
             }
-            // Seldom at first, every millisecond at the end.
+            // Rarely at first, every millisecond near the end.
             let left = ends.duration_since(after).unwrap_or_default();
             self.pass((left / 2).max(Duration::from_millis(1))).await;
         }
     }
 
-    /// By how much later than asked the store may set a deadline: a store of milliseconds not at all.
+    /// Returns the time by which the store may set a deadline later than requested; zero for a resolution of
+    /// 1 ms.
     fn rounding(&self) -> Duration {
         self.capabilities().resolution.saturating_sub(Duration::from_millis(1))
     }

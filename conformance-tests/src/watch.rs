@@ -1,5 +1,5 @@
-//! Names calls that do not return while they are still running: a store that blocks its thread can be found in no
-//! other way.
+//! Reports calls that have not returned while they are still running. There is no other way to detect a store
+//! that blocks its thread.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// A call that takes longer is named.
+/// The time after which a running call is reported.
 const LONG: Duration = Duration::from_secs(10);
 
-/// How often the running calls are looked at.
+/// The interval between checks of the running calls.
 const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ struct Watch {
     running: BTreeMap<u64, Running>,
 }
 
-/// A running call. It ends when this is dropped.
+/// A running call. Dropping the value marks the call as ended.
 #[derive(Debug)]
 pub(crate) struct Watched(u64);
 
@@ -39,7 +39,7 @@ impl Drop for Watched {
     }
 }
 
-/// Notes that a case makes this call.
+/// Records that a case makes this call.
 pub(crate) fn begin(case: &str, operation: &'static str) -> Watched {
     let mut watch = watch().lock();
     let number = watch.next;
@@ -52,7 +52,7 @@ pub(crate) fn begin(case: &str, operation: &'static str) -> Watched {
 fn watch() -> &'static Mutex<Watch> {
     static WATCH: OnceLock<Mutex<Watch>> = OnceLock::new();
     WATCH.get_or_init(|| {
-        // Without the thread nothing is named, and nothing else changes.
+        // Without the thread no call is reported, and nothing else changes.
         let _ = thread::Builder::new().name("ttl-conformance watch".to_owned()).spawn(look);
         Mutex::default()
     })
@@ -67,7 +67,7 @@ fn look() {
     }
 }
 
-/// The texts about calls that have run for long and were not named before.
+/// Returns the texts about calls that exceed the time and were not reported before.
 fn notices(watch: &mut Watch, now: Instant) -> Vec<String> {
     let long = watch.running.values_mut().filter(|call| !call.named && now - call.since > LONG);
     long.map(|call| {
@@ -77,9 +77,9 @@ fn notices(watch: &mut Watch, now: Instant) -> Vec<String> {
     .collect()
 }
 
-/// Writes a line to standard error. A test's output is kept back until it fails; what is written here is not.
+/// Writes a line to standard error directly, so that the test runner does not capture it.
 pub(crate) fn notice(text: &str) {
-    // Nowhere is left to report this to.
+    // There is no other place to report a failed write.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
