@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use lexopt::ValueExt;
 
-/// What `--help` prints for a program that reads these URLs.
+/// Returns the text of `--help` for a program that supports these URLs.
 pub(crate) fn help(urls: &str) -> String {
     HELP.replace("{URLS}", urls)
 }
 
 const HELP: &str = "\
-Runs the conformance suite of ttl-store on a store and says which clauses of the contract it keeps.
+Runs the conformance suite of ttl-store on a store and reports which clauses of the contract it keeps.
 
 Usage: ttl-conformance [OPTIONS] URL
        ttl-conformance --list [--filter TEXT]
@@ -20,29 +20,29 @@ Usage: ttl-conformance [OPTIONS] URL
 
   URL              {URLS}
 
-  --filter TEXT    only cases whose name (group::name) contains TEXT, or that check the clause TEXT;
-                   given several times: cases that match one of them
-  --jobs N         how many cases run at the same time (default: 4 for each processor, 16 at most)
-  --call-limit SECONDS   a call that takes longer fails its case (default: 120)
-  --time-limit SECONDS   a case that takes longer fails (default: 300)
-  --json FILE      writes what became of each case
-  --server TEXT    name and version of the server, for that file, where the server does not tell them
-  --list           prints the cases, their clauses and what they need, and runs none
-  --clauses        prints the clauses of the contract and how many cases check each
-  --help           prints this
+  --filter TEXT    run only cases whose name (group::name) contains TEXT, or that check the clause TEXT;
+                   if repeated: cases that match any of them
+  --jobs N         number of concurrent cases (default: 4 per processor, at most 16)
+  --call-limit SECONDS   time limit of a call, after which its case fails (default: 120)
+  --time-limit SECONDS   time limit of a case, after which it fails (default: 300)
+  --json FILE      write the result of each case to FILE
+  --server TEXT    name and version of the server for that file, if the server does not report them
+  --list           print the cases with their clauses and needs, and run none
+  --clauses        print the clauses of the contract with the number of cases that check each
+  --help           print this help
 
-The environment variables TTL_CONFORMANCE_SEED and TTL_CONFORMANCE_STEPS make the cases of the group `model` choose
-other sequences and more of them.
+The environment variables TTL_CONFORMANCE_SEED and TTL_CONFORMANCE_STEPS set the seed and the number of steps of the
+random cases in the group `model`.
 
-A call that answers a retryable error is made again, within a bound, and counted. A case that fails after a write of
-unknown fate is run again, within a bound, and counted. A case is inconclusive if the store was too slow to be judged,
-or the fate of a write stayed unknown.
+A call that returns a retryable error is repeated, within a limit, and counted. A case that fails after a write with an
+unknown outcome is run again, within a limit, and counted. A case is inconclusive if the store was too slow to be judged,
+or if the outcome of a write remained unknown.
 
-The last line of a run is `N passed, N failed, N skipped`, with `, N inconclusive` where there are any. Exit status: 0
-if no case failed or is inconclusive, 1 if one did or is, 2 if they could not be run.
+The last line of a run is `N passed, N failed, N skipped`, followed by `, N inconclusive` if there are any. Exit status:
+0 if all cases passed or were skipped, 1 if a case failed or was inconclusive, 2 if the cases could not be run.
 ";
 
-/// What to do.
+/// The parsed command line.
 #[derive(Debug)]
 pub(crate) struct Args {
     pub(crate) command: Command,
@@ -111,7 +111,7 @@ fn seconds(number: NonZeroU32) -> Duration {
     Duration::from_secs(number.get().into())
 }
 
-/// Most cases wait most of the time.
+/// Returns the default number of concurrent cases, which mostly wait.
 fn default_jobs() -> NonZeroUsize {
     const MOST: NonZeroUsize = NonZeroUsize::new(16).unwrap();
     let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);

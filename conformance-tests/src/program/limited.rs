@@ -1,4 +1,4 @@
-//! A harness with the limits of the command line.
+//! A harness with the limits from the command line.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) struct Limited {
 }
 
 impl Limited {
-    /// Returns the harness with these limits; where one is missing it keeps its own.
+    /// Returns the harness with these limits. A missing limit defaults to that of the harness.
     pub(crate) fn around(
         inner: Arc<dyn Harness>,
         call: Option<Duration>,

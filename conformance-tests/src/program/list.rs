@@ -1,10 +1,10 @@
-//! What `--list` and `--clauses` print.
+//! The output of `--list` and `--clauses`.
 
 use std::fmt::Write;
 
 use crate::{Case, clauses};
 
-/// The cases, one a line: name, clauses, what is demanded, what it needs.
+/// Returns the cases, one per line: name, clauses, requirement, needs.
 pub(crate) fn cases(cases: &[Case]) -> String {
     let mut text = String::new();
     for case in cases {
@@ -19,7 +19,7 @@ pub(crate) fn cases(cases: &[Case]) -> String {
     text
 }
 
-/// The clauses, one a line, with the number of these cases that check each.
+/// Returns the clauses, one per line, with the number of these cases that check each.
 pub(crate) fn clauses(cases: &[Case]) -> String {
     let mut text = String::new();
     for clause in clauses::clauses() {

@@ -1,6 +1,6 @@
-//! The conformance suite as a program: says which clauses of the contract a store keeps.
+//! The conformance suite as a program, which reports which clauses of the contract a store keeps.
 //!
-//! A driver outside of this workspace has the same program for its own URLs:
+//! A driver outside of this workspace can provide the same program for its own URLs:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -38,11 +38,11 @@ use ttl_core::Result;
 
 use crate::{Case, Harness, all, run_all};
 
-/// The cases could not be run: bad arguments, no such store, no server.
+/// The exit status if the cases could not be run: invalid arguments, no such store, no server.
 const CANNOT_RUN: u8 = 2;
 
-/// Runs the suite as the command line says, and returns the exit status. `urls` says in `--help` which URLs there are;
-/// `harness` makes a harness of the one that is given.
+/// Runs the suite according to the command line, and returns the exit status. `urls` describes the supported
+/// URLs in `--help`; `harness` creates a harness from the given URL.
 pub fn main(urls: &str, harness: impl FnOnce(&str) -> Result<Arc<dyn Harness>>) -> ExitCode {
     let args = match Args::read() {
         Ok(args) => args,
@@ -51,7 +51,7 @@ pub fn main(urls: &str, harness: impl FnOnce(&str) -> Result<Arc<dyn Harness>>) 
     let mut cases = all();
     cases.retain(|case| args.filters.is_empty() || args.filters.iter().any(|filter| matches(case, filter)));
     if cases.is_empty() {
-        return cannot_run("no case matches the filter; --list shows them all");
+        return cannot_run("no case matches the filter; --list shows all cases");
     }
     match args.command {
         Command::Help => print!("{}", args::help(urls)),
@@ -62,7 +62,7 @@ pub fn main(urls: &str, harness: impl FnOnce(&str) -> Result<Arc<dyn Harness>>) 
     ExitCode::SUCCESS
 }
 
-/// Whether a part of the case's name is this text, or one of its clauses.
+/// Returns whether the name of the case contains this text, or the text is one of its clauses.
 fn matches(case: &Case, filter: &str) -> bool {
     format!("{case:?}").contains(filter)
         || case.clauses().iter().any(|clause| clause.eq_ignore_ascii_case(filter))
@@ -80,7 +80,7 @@ fn run_cases(
     let harness = Limited::around(harness, run.call_limit, run.time_limit);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return cannot_run(&format!("no threads to run on: {error}")),
+        Err(error) => return cannot_run(&format!("the runtime could not be started: {error}")),
     };
     runtime.block_on(async {
         let capabilities = match tokio::time::timeout(harness.call_limit(), reach(&harness)).await {
@@ -91,7 +91,7 @@ fn run_cases(
                 return cannot_run(&format!("the store did not answer its first call within {limit:?}"));
             }
         };
-        // Just for the report: a server that does not tell is tested all the same.
+        // Only for the report: a server without a version is tested too.
         let server = harness.backend_version().await.unwrap_or_default().or_else(|| run.server.clone());
         let mut report = Report::new(capabilities, server, cases.len(), std::io::stderr().is_terminal());
         let stopped = Arc::new(AtomicBool::new(false));
@@ -114,7 +114,7 @@ fn run_cases(
     })
 }
 
-/// Makes a store and reads from it, so that a store that is not there is one line and not hundreds of failures.
+/// Creates a store and reads from it, so that an unreachable store is one error and not hundreds of failures.
 async fn reach(harness: &Arc<dyn Harness>) -> Result<ttl_core::Capabilities> {
     let fixture = harness.fresh().await?;
     let key = ttl_core::Key::new("k")?;
@@ -125,7 +125,8 @@ async fn reach(harness: &Arc<dyn Harness>) -> Result<ttl_core::Capabilities> {
     read.map(|_| fixture.store.capabilities())
 }
 
-/// The first Ctrl-C lets the running cases end and clean up; the second one ends the program.
+/// Stops the run on Ctrl-C. At the first one the running cases end and clean up; the second one ends the
+/// program.
 async fn stop_on_ctrl_c(stopped: Arc<AtomicBool>) {
     while tokio::signal::ctrl_c().await.is_ok() {
         if stopped.swap(true, Ordering::Relaxed) {
@@ -139,7 +140,7 @@ fn cannot_run(text: &str) -> ExitCode {
     ExitCode::from(CANNOT_RUN)
 }
 
-/// The error and its causes in one line.
+/// Returns the error and its causes in one line.
 fn chain(error: &ttl_core::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);

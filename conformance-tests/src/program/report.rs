@@ -1,4 +1,4 @@
-//! What a run prints while it goes on and at its end, and what it writes as JSON.
+//! The output of a run, during it and at its end, and its report as JSON.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value as Json, json};
 use ttl_core::Capabilities;
 
-/// What became of the cases so far.
+/// The results of the cases so far.
 #[derive(Debug)]
 pub(crate) struct Report {
     capabilities: Capabilities,
     server: Option<String>,
-    /// On a terminal; elsewhere each case is a line.
+    /// The progress bar on a terminal. Otherwise each case is printed as a line.
     bar: Option<ProgressBar>,
     ran: Vec<Ran>,
 }
@@ -26,21 +26,21 @@ impl Report {
     ) -> Self {
         let bar = terminal.then(|| {
             let bar = ProgressBar::with_draw_target(Some(cases as u64), ProgressDrawTarget::stderr());
-            // A template that is part of the program: the default where it were wrong.
+            // The template is constant; if it were invalid, the default applies.
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         Self { capabilities, server, bar, ran: Vec::with_capacity(cases) }
     }
 
-    /// Takes note of a case that has ended.
+    /// Adds the result of a case.
     pub(crate) fn add(&mut self, ran: Ran) {
         match &self.bar {
             Some(bar) => {
                 bar.inc(1);
                 bar.set_message(format!("{:?}", ran.case));
             }
-            // What is skipped is listed at the end, with what is missing.
+            // Skipped cases are listed at the end, with the missing capability.
             None if word(&ran.verdict) == "skipped" => {}
             None => match ran.troubles() {
                 Some(troubles) => println!("{} {:?} ({troubles})", word(&ran.verdict), ran.case),
@@ -50,7 +50,7 @@ impl Report {
         self.ran.push(ran);
     }
 
-    /// Whether a case failed or could not be judged.
+    /// Returns whether a case failed or was inconclusive.
     pub(crate) fn has_failed(&self) -> bool {
         self.count("failed") + self.count("inconclusive") > 0
     }
@@ -59,7 +59,7 @@ impl Report {
         self.ran.iter().filter(|ran| word(&ran.verdict) == verdict).count()
     }
 
-    /// Prints skips, failures and the sums, which are the last line.
+    /// Prints skips, failures and, as the last line, the totals.
     pub(crate) fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -86,11 +86,11 @@ impl Report {
         let retried: u64 = self.ran.iter().map(|ran| ran.retried.total()).sum();
         if retried > 0 {
             let cases = self.ran.iter().filter(|ran| ran.retried.total() > 0).count();
-            println!("{retried} calls of {cases} cases were made again after a retryable error");
+            println!("{retried} calls of {cases} cases were repeated after a retryable error");
         }
         let again = self.ran.iter().filter(|ran| ran.runs > 1).count();
         if again > 0 {
-            println!("{again} cases were run again, because the fate of a write was unknown");
+            println!("{again} cases were run again because the outcome of a write was unknown");
         }
         let inconclusive = match self.count("inconclusive") {
             0 => String::new(),
@@ -104,7 +104,8 @@ impl Report {
         );
     }
 
-    /// The whole run, one object a case. It names no URL, because URLs hold passwords.
+    /// Returns the whole run as JSON, with one object per case. It contains no URL, because URLs contain
+    /// passwords.
     pub(crate) fn json(&self) -> String {
         let cases: Vec<Json> = self.ran.iter().map(case_json).collect();
         let run = json!({

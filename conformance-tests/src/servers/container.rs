@@ -1,4 +1,4 @@
-//! A server in a container that goes away with the value that holds it.
+//! A server in a container that is removed when its value is dropped.
 
 use std::{
     error::Error,
@@ -23,40 +23,41 @@ use tokio::{
 
 use super::ServerKind;
 
-/// A daemon that runs answers at once.
+/// The time limit of an answer of the daemon, which answers immediately if it runs.
 const ANSWER: Duration = Duration::from_secs(5);
-/// An image may have to be pulled before the container starts.
+/// The time limit of a start, in which the image may have to be pulled first.
 const PULL_AND_START: Duration = Duration::from_secs(180);
-/// From when it says that it is ready, or has been started.
+/// The time limit of the first answer after the server is ready or started.
 const ANSWERING: Duration = Duration::from_secs(180);
 
-/// A running container. It is removed by its name, which is known before the container exists: so nothing stays
-/// behind either when the start fails or is interrupted half way.
+/// A running container. It is removed by its name, which is known before the container exists. So it is also
+/// removed when the start fails or is interrupted.
 #[derive(Debug)]
 pub(super) struct Container {
     name: String,
     url: String,
-    /// Its connections to the daemon live as long as this runtime. `None` only while it is dropped.
+    /// The runtime of the connections to the daemon. `None` only during the drop.
     runtime: Option<Runtime>,
 }
 
 impl Container {
-    /// Starts one and waits until it is ready. An error is one line.
+    /// Starts a container and waits until it is ready. An error is one line.
     pub(super) fn start(kind: ServerKind, image: &str) -> Result<Self, String> {
-        // A thread of its own, because the caller may be inside of a runtime, where blocking on another one panics.
+        // On a separate thread, because the caller may be inside a runtime, where blocking on another one
+        // panics.
         apart(|| {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
                 .enable_all()
                 .build()
-                .map_err(|error| format!("the runtime for Docker did not start: {error}"))?;
+                .map_err(|error| format!("the runtime for Docker could not be started: {error}"))?;
             runtime.block_on(daemon())?;
 
             let name = new_name(kind);
             #[cfg(unix)]
             super::signals::remove_on_signal(&name)
-                .map_err(|error| format!("signals cannot be handled: {error}"))?;
-            // From here on the drop cleans up.
+                .map_err(|error| format!("the signal handlers could not be installed: {error}"))?;
+            // From here on, the drop cleans up.
             let mut this = Self { name, url: String::new(), runtime: Some(runtime) };
             let start = run(kind, image, this.name.clone());
             this.url = this
@@ -86,7 +87,7 @@ impl Drop for Container {
     }
 }
 
-/// Removes a container, running or not, with its volumes. One that is not there is fine.
+/// Removes a container, running or not, with its volumes. A missing container is not an error.
 pub(super) async fn remove(name: &str) -> Result<(), String> {
     let docker = docker_client_instance().await.map_err(one_line)?;
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
@@ -96,7 +97,7 @@ pub(super) async fn remove(name: &str) -> Result<(), String> {
     }
 }
 
-/// The daemon, if it answers.
+/// Returns a client of the daemon, if the daemon answers.
 async fn daemon() -> Result<Docker, String> {
     let docker = docker_client_instance()
         .await
@@ -108,7 +109,7 @@ async fn daemon() -> Result<Docker, String> {
     }
 }
 
-/// Starts the container and answers with the server's URL.
+/// Starts the container and returns the server's URL.
 async fn run(kind: ServerKind, image: &str, name: String) -> Result<String, String> {
     let (repository, tag) = split(image);
     let mut request = GenericImage::new(repository, tag)
@@ -124,16 +125,17 @@ async fn run(kind: ServerKind, image: &str, name: String) -> Result<String, Stri
         .map_err(|_| format!("not ready within {PULL_AND_START:?}"))?
         .map_err(one_line)?;
     let address = address(&container, kind.port).await.map_err(one_line);
-    // `Container` removes it, by name; this handle would remove it now.
+    // `Container` removes it by name. Dropping this handle would remove it now.
     std::mem::forget(container);
     let address = address?;
     timeout(ANSWERING, answers(&address, kind.question))
         .await
-        .map_err(|_| format!("it does not answer within {ANSWERING:?}"))?;
+        .map_err(|_| format!("it did not answer within {ANSWERING:?}"))?;
     Ok((kind.url)(&address))
 }
 
-/// Returns when the server has anything to say, or takes a connection where there is nothing to ask. A mapped port takes connections even when nobody listens behind it.
+/// Waits until the server answers the question, or accepts a connection if there is no question. A mapped
+/// port accepts connections even if no process listens behind it.
 async fn answers(address: &str, question: &[u8]) {
     while ask(address, question).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -154,12 +156,12 @@ async fn address(
     port: u16,
 ) -> testcontainers::core::error::Result<String> {
     let port = container.get_host_port_ipv4(port).await?;
-    // "localhost" may mean ::1 first, and the port on ::1 is another one.
+    // "localhost" may resolve to ::1 first, and the port on ::1 is a different one.
     let host = container.get_host().await?.to_string().replace("localhost", "127.0.0.1");
     Ok(format!("{host}:{port}"))
 }
 
-/// An image's name and tag. A colon before the last slash belongs to a registry's port.
+/// Returns the name and the tag of an image. A colon before the last slash belongs to the port of a registry.
 pub(super) fn split(image: &str) -> (&str, &str) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),
@@ -177,7 +179,7 @@ fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// An error and its causes, each once, in one line.
+/// Returns an error and its causes in one line, each once.
 fn one_line(error: impl Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,5 +1,5 @@
-//! Gives this process what a driver wants to find in the environment: by starting it again, since a running process can
-//! change its environment only by unsafe code.
+//! Sets the environment variables that a driver needs, by restarting the process: a running process can
+//! change its environment only with unsafe code.
 
 use std::{
     env,
@@ -8,8 +8,8 @@ use std::{
 
 use super::{ServerKind, kind::Source};
 
-/// Does not return where something was lacking and the process could be replaced. With a URL nothing is added: the
-/// server may be a real one, and whoever named it says as whom to use it.
+/// Restarts the process with the missing variables; does not return if that succeeds. With a URL it adds
+/// none: the server may be a real one, and its owner provides the credentials.
 pub(super) fn complete(kind: ServerKind) -> Result<(), ExitCode> {
     let environment = |name: &str| env::var(name).ok();
     let lacks = kind.lacks(environment);
@@ -22,7 +22,7 @@ pub(super) fn complete(kind: ServerKind) -> Result<(), ExitCode> {
     Err(replace(&mut again))
 }
 
-/// With the same process id, so that signals reach it.
+/// Replaces the process under the same process id, so that signals reach it.
 #[cfg(unix)]
 fn replace(again: &mut Command) -> ExitCode {
     failed(&std::os::unix::process::CommandExt::exec(again))
@@ -37,6 +37,6 @@ fn replace(again: &mut Command) -> ExitCode {
 }
 
 fn failed(error: &std::io::Error) -> ExitCode {
-    eprintln!("error: the tests could not start themselves again with another environment: {error}");
+    eprintln!("error: the tests could not be restarted with another environment: {error}");
     ExitCode::from(101)
 }

@@ -1,4 +1,4 @@
-//! Runs a driver's tests on a server that `main` owns, so that the server goes away before the process ends.
+//! Runs a driver's tests on a server that `main` owns, so that the server is removed before the process ends.
 
 use std::{
     fmt,
@@ -10,21 +10,21 @@ use libtest_mimic::{Arguments, Completion, Trial};
 
 use super::{Missing, Server, ServerKind, environment, required};
 
-/// The server's URL, known from when the first trial runs.
+/// The server's URL, which is available once the first trial runs.
 ///
-/// Trials are made before there is a server: their names are needed to list them, and to say which are ignored when
-/// there is none.
+/// Trials are created before the server exists, because their names are needed to list them, and to report
+/// them as ignored if there is no server.
 #[derive(Clone)]
 pub struct ServerUrl(Arc<OnceLock<String>>);
 
 impl ServerUrl {
-    /// The URL.
+    /// Returns the URL.
     ///
     /// # Panics
-    /// When it is called while trials are made, rather than inside of one that runs.
+    /// If it is called while trials are created, and not inside a running trial.
     #[must_use]
     pub fn url(&self) -> &str {
-        self.0.get().expect("the server's URL is known only inside of a running trial")
+        self.0.get().expect("the server's URL is available only inside a running trial")
     }
 }
 
@@ -34,7 +34,8 @@ impl fmt::Debug for ServerUrl {
     }
 }
 
-/// An asynchronous test as a trial: it passes if it ends without a panic. Each has a multi-thread runtime of its own.
+/// Creates a trial from an asynchronous test, which passes if it ends without a panic. Each trial has its own
+/// multi-thread runtime.
 pub fn trial(name: impl Into<String>, test: impl Future<Output = ()> + Send + 'static) -> Trial {
     Trial::test(name, || {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(test);
@@ -42,14 +43,15 @@ pub fn trial(name: impl Into<String>, test: impl Future<Output = ()> + Send + 's
     })
 }
 
-/// The `main` of a test target with `harness = false`: makes the trials, starts the server, runs them as `cargo test`'s
-/// arguments say and removes the server, whatever came of them.
+/// Runs a test target with `harness = false`; call it from `main`. It creates the trials, starts the server,
+/// runs the trials that the arguments of `cargo test` select, and removes the server, whatever the result.
 ///
-/// No server is started to list trials, nor when the arguments select none. Without a server all that are selected are
-/// reported as ignored and one line says why; with `TTL_TEST_REQUIRE=1` that line is an error and the run fails.
+/// No server is started to list trials, or if the arguments select none. Without a server, the selected
+/// trials are reported as ignored, with one line that states the reason. With `TTL_TEST_REQUIRE=1` that line
+/// is an error, and the run fails.
 ///
-/// For a container whose clients need something in the environment, such as credentials, the process is started again
-/// with what is not set: call this before anything else that should not happen twice.
+/// If a server in a container requires environment variables, such as credentials, that are not set, the
+/// process is restarted with them. Call this function before any action that must not happen twice.
 pub fn run_tests(kind: ServerKind, trials: impl FnOnce(ServerUrl) -> Vec<Trial>) -> ExitCode {
     let arguments = Arguments::from_args();
     let url = ServerUrl(Arc::default());
@@ -62,7 +64,7 @@ pub fn run_tests(kind: ServerKind, trials: impl FnOnce(ServerUrl) -> Vec<Trial>)
     if let Err(end) = environment::complete(kind) {
         return end;
     }
-    // Held to the end of this function: dropping it removes the container.
+    // Kept until the end of this function: dropping it removes the container.
     let server = match Server::start(kind) {
         Ok(server) => server,
         Err(missing) if required() => {
@@ -87,13 +89,14 @@ fn say_ignored(missing: &Missing) {
     println!("ignored: {missing}; `./scripts/test` finds or starts one");
 }
 
-/// The same trial, not to be run, not even with `--include-ignored`.
+/// Returns the same trial, which is never run, not even with `--include-ignored`.
 fn ignored(trial: &Trial) -> Trial {
     let same = Trial::ignorable_test(trial.name(), || Ok(Completion::ignored()));
     same.with_kind(trial.kind()).with_ignored_flag(trial.has_ignored_flag())
 }
 
-/// Test output is kept and passed on, so it must not hold a password.
+/// Returns the URL without its credentials. Test output is stored and shared, so it must not contain a
+/// password.
 pub(super) fn without_password(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://...@{rest}"),

@@ -1,11 +1,12 @@
-//! What differs from one kind of server to the next: the project's own kinds, and those that others make.
+//! The kinds of servers: those of the project, and those that other crates define.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// A kind of server that tests can ask for: where one is named by URL, and how one is started in a container.
+/// A kind of server for tests: the variable with the URL of an existing server, and the settings of a
+/// container.
 ///
-/// A driver outside of this workspace makes one for its own server:
+/// A driver outside of this workspace defines a kind for its own server:
 ///
 /// ```
 /// use ttl_conformance::servers::ServerKind;
@@ -22,26 +23,26 @@ use std::hash::{Hash, Hasher};
 /// assert_eq!(POSTGRES.image_variable(), "TTL_TEST_POSTGRES_IMAGE");
 /// ```
 ///
-/// Two kinds are equal if their variables are.
+/// Two kinds are equal if their variables are equal.
 #[derive(Clone, Copy)]
 #[must_use = "a kind does nothing until a server of it is started"]
 pub struct ServerKind {
-    /// As people write it.
+    /// The display name.
     name: &'static str,
-    /// As it stands in `TTL_TEST_<NAME>_URL`.
+    /// The name in `TTL_TEST_<NAME>_URL`.
     pub(super) variable: &'static str,
-    /// Taken where `TTL_TEST_<NAME>_IMAGE` does not say otherwise.
+    /// The image, unless `TTL_TEST_<NAME>_IMAGE` is set.
     image: &'static str,
     pub(super) command: &'static [&'static str],
     pub(super) port: u16,
     pub(super) ready: Option<&'static str>,
-    /// Nothing: a connection is enough.
+    /// The bytes to send; if empty, a connection is enough.
     pub(super) question: &'static [u8],
     pub(super) url: fn(&str) -> String,
     environment: &'static [(&'static str, &'static str)],
 }
 
-/// Where a server is to come from.
+/// The source of a server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Url(String),
@@ -50,9 +51,9 @@ pub(super) enum Source {
 
 impl ServerKind {
     /// Amazon DynamoDB, or DynamoDB Local.
-    // The scripts read the files of the images, too.
+    // The scripts also read the files with the images.
     pub const DYNAMODB: Self = Self::new("DynamoDB", "DYNAMODB", include_str!("dynamodb.image"))
-        // What follows `java`, in the folder of DynamoDBLocal.jar. Native code is for its tables in memory.
+        // The arguments of `java`, in the folder of DynamoDBLocal.jar. The tables in memory need native code.
         .with_command(&[
             "-Xmx256m",
             "-XX:+UseSerialGC",
@@ -70,12 +71,12 @@ impl ServerKind {
         .with_url(|address| {
             format!("dynamodb://ttl-store-test?endpoint=http://{address}&region=us-east-1&table=ensure")
         })
-        // It takes any; without, the client sends nothing.
+        // The server accepts any credentials; without them, the client sends no request.
         .with_environment(&[("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
 
     /// Redis or Valkey.
     pub const REDIS: Self = Self::new("Redis", "REDIS", include_str!("redis.image"))
-        // Nothing is to be kept, and a container's port is reached from outside of it.
+        // No data is saved, and the port is accessed from outside the container.
         .with_command(&["redis-server", "--save", "", "--bind", "0.0.0.0", "--protected-mode", "no"])
         .with_port(6379)
         .with_ready("Ready to accept connections")
@@ -84,7 +85,8 @@ impl ServerKind {
 
     /// ScyllaDB or Apache Cassandra.
     pub const SCYLLA: Self = Self::new("ScyllaDB", "SCYLLA", include_str!("scylla.image"))
-        // ScyllaDB's image understands them. Another must drop them, as that of Cassandra does which the scripts build.
+        // Options of ScyllaDB's image. Other images must ignore them, like the image of Cassandra that the
+        // scripts build.
         .with_command(&["--smp", "1", "--memory", "1G", "--overprovisioned", "1", "--developer-mode", "1"])
         .with_port(9042)
         // An OPTIONS frame.
@@ -93,14 +95,14 @@ impl ServerKind {
             format!("scylla://{address}/ttl_store_test/entries?ensure_schema=true&replication=1")
         });
 
-    /// Creates a kind from its name as people write it, its name in the variables `TTL_TEST_<NAME>_URL` and
-    /// `TTL_TEST_<NAME>_IMAGE` (capital letters, digits and underscores), and the image that a container is started from
-    /// (with a full version as its tag; white space around it is ignored).
+    /// Creates a kind from its display name, its name in the variables `TTL_TEST_<NAME>_URL` and
+    /// `TTL_TEST_<NAME>_IMAGE` (capital letters, digits and underscores), and the image of its container
+    /// (with a full version as the tag; surrounding white space is ignored).
     ///
-    /// Until the builder says otherwise the image's own command runs, on port 80, and the URL is the address.
+    /// By default the container runs the image's own command, the port is 80, and the URL is the address.
     ///
     /// # Panics
-    /// If `variable` is empty or holds another character; at compile time for a constant.
+    /// If `variable` is empty or contains other characters; at compile time for a constant.
     pub const fn new(name: &'static str, variable: &'static str, image: &'static str) -> Self {
         assert!(is_variable(variable), "invalid variable: expected capital letters, digits and underscores");
         Self {
@@ -116,57 +118,58 @@ impl ServerKind {
         }
     }
 
-    /// Sets the container's command; by default the image's own.
+    /// Sets the container's command; defaults to the image's own.
     pub const fn with_command(mut self, command: &'static [&'static str]) -> Self {
         self.command = command;
         self
     }
 
-    /// Sets the TCP port that the server listens on inside of its container.
+    /// Sets the TCP port that the server listens on inside its container; defaults to 80.
     pub const fn with_port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// Waits for a line on the container's standard output that contains this text; by default for none.
+    /// Sets the text of the line on the container's standard output that reports readiness; by default the
+    /// tests do not wait for a line.
     pub const fn with_ready(mut self, text: &'static str) -> Self {
         self.ready = Some(text);
         self
     }
 
-    /// Sends this to the server until it answers anything; by default a connection is enough, which a container's port may
-    /// take before the server does.
+    /// Sets the bytes that are sent to the server until it answers. By default a connection is enough, which
+    /// a container's port may accept before the server does.
     pub const fn with_question(mut self, question: &'static [u8]) -> Self {
         self.question = question;
         self
     }
 
-    /// Makes the driver's URL from `host:port` by this function.
+    /// Sets the function that returns the driver's URL for `host:port`; by default the address itself.
     pub const fn with_url(mut self, url: fn(&str) -> String) -> Self {
         self.url = url;
         self
     }
 
-    /// Gives the tests these variables if a container is started and they are not set, such as credentials for a server
-    /// that takes any.
+    /// Sets the environment variables of the tests that are added if a container is started and they are not
+    /// set, such as credentials for a server that accepts any; defaults to none.
     pub const fn with_environment(mut self, variables: &'static [(&'static str, &'static str)]) -> Self {
         self.environment = variables;
         self
     }
 
-    /// Returns the variable that names a server which is already there, such as `TTL_TEST_REDIS_URL`.
+    /// Returns the variable with the URL of an existing server, such as `TTL_TEST_REDIS_URL`.
     #[must_use]
     pub fn url_variable(self) -> String {
         format!("TTL_TEST_{}_URL", self.variable)
     }
 
-    /// Returns the variable that names another image, such as `TTL_TEST_REDIS_IMAGE`.
+    /// Returns the variable with the name of another image, such as `TTL_TEST_REDIS_IMAGE`.
     #[must_use]
     pub fn image_variable(self) -> String {
         format!("TTL_TEST_{}_IMAGE", self.variable)
     }
 
-    /// The variables that a container of this kind wants its clients to have, where `environment` has none of them.
+    /// Returns the variables that clients of a container of this kind need and that `environment` lacks.
     pub(super) fn lacks(
         self,
         environment: impl Fn(&str) -> Option<String>,
@@ -175,7 +178,7 @@ impl ServerKind {
         self.environment.iter().filter(lacking).copied().collect()
     }
 
-    /// A variable that is set and empty counts as not set.
+    /// Returns the source of the server. An empty variable counts as not set.
     pub(super) fn source(self, environment: impl Fn(&str) -> Option<String>) -> Source {
         let set = |name: String| environment(&name).filter(|value| !value.is_empty());
         if let Some(url) = set(self.url_variable()) {

@@ -1,13 +1,14 @@
-//! The servers that a driver's tests run on: one named by URL, else a container, else a word why there is none.
+//! The servers for a driver's tests: a server given by URL, else a container, else an error with the reason.
 //!
-//! For each [`ServerKind`], with `REDIS` standing for its name (a driver elsewhere makes a kind of its own):
+//! Each [`ServerKind`] has these variables, here with the name `REDIS` (other crates can define their own
+//! kinds):
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `TTL_TEST_REDIS_URL` | a server that is already there: used as it is |
-//! | `TTL_TEST_REDIS_IMAGE` | the image to start a container from, instead of the pinned one |
-//! | `TTL_TEST_REQUIRE=1` | a missing server is a failure, not a reason to ignore its tests |
-//! | `TTL_TEST_RUN` | put on every container as the label `ttl-store-test.run`, so that a script can find what is left |
+//! | `TTL_TEST_REDIS_URL` | the URL of an existing server, which is used unchanged |
+//! | `TTL_TEST_REDIS_IMAGE` | the image of the container, instead of the pinned one |
+//! | `TTL_TEST_REQUIRE=1` | a missing server is a failure; otherwise its tests are ignored |
+//! | `TTL_TEST_RUN` | the value of the label `ttl-store-test.run` of every container, by which a script finds those that are left |
 //!
 //! A driver's `tests/integration.rs`, built with `harness = false`, is a `main` that calls [`run_tests`]:
 //!
@@ -45,14 +46,14 @@ pub use kind::ServerKind;
 pub use ports::free_port;
 pub use trials::conformance_trials;
 
-/// A server to test on. Dropping it removes its container, if one was started for it.
+/// A server for tests. Dropping it removes its container, if one was started.
 ///
-/// A driver may need more than the URL: that of DynamoDB looks for credentials in the environment. [`run_tests`] sees to
-/// it that there are some; who starts a container without it has to.
+/// A driver may need more than the URL: the DynamoDB driver reads credentials from the environment.
+/// [`run_tests`] sets them. Callers that start a container without it must set them themselves.
 ///
-/// The container is also removed on a panic that unwinds and on SIGINT, SIGTERM, SIGQUIT and SIGHUP; after one of
-/// these the process ends with 128 + the signal's number. Keep it in `main` and return from there: neither a
-/// `static` nor `process::exit` runs destructors.
+/// The container is also removed on a panic that unwinds and on SIGINT, SIGTERM, SIGQUIT and SIGHUP. After
+/// one of these signals, the process exits with 128 + the signal's number. Keep the value in `main` and
+/// return from there: neither a `static` nor `process::exit` runs destructors.
 #[derive(Debug)]
 pub struct Server {
     url: String,
@@ -60,10 +61,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Finds or starts a server; returns when it accepts connections. It blocks, and may be called from anywhere.
+    /// Finds or starts a server, and waits until it accepts connections. This blocks, and may be called
+    /// inside or outside of a runtime.
     ///
     /// # Errors
-    /// [`Missing`] when no URL is given and no container can be started.
+    /// [`Missing`] if no URL is given and no container can be started.
     pub fn start(kind: ServerKind) -> Result<Self, Missing> {
         match kind.source(|name| std::env::var(name).ok()) {
             Source::Url(url) => Ok(Self { url, container: None }),
@@ -74,24 +76,24 @@ impl Server {
         }
     }
 
-    /// Where it listens, as the driver's URL.
+    /// Returns the server's address as the driver's URL.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Whether it is a container started for this value.
+    /// Returns whether the server is a container that was started for this value.
     #[must_use]
     pub fn is_container(&self) -> bool {
         self.container.is_some()
     }
 }
 
-/// No server of this kind, and why. `Display` is one line.
+/// The error for a missing server, with the reason. `Display` is one line.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Missing {
-    /// The kind that was asked for.
+    /// The requested kind.
     pub kind: Box<ServerKind>,
     /// The reason, one line.
     pub why: String,
@@ -105,7 +107,7 @@ impl fmt::Display for Missing {
 
 impl Error for Missing {}
 
-/// Whether a missing server is a failure: `TTL_TEST_REQUIRE=1`.
+/// Returns whether a missing server is a failure: `TTL_TEST_REQUIRE=1`.
 #[must_use]
 pub fn required() -> bool {
     std::env::var("TTL_TEST_REQUIRE").is_ok_and(|value| value == "1")

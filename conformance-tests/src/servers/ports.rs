@@ -1,4 +1,4 @@
-//! Ports for servers that a test starts by itself.
+//! Ports for servers that a test starts itself.
 
 use std::{
     collections::hash_map::RandomState,
@@ -11,18 +11,20 @@ use std::{
     },
 };
 
-/// Below the ports that systems give to connections that go out.
+/// The range of ports, below those that systems assign to outgoing connections.
 const PORTS: Range<u16> = 10_000..20_000;
 
-/// Where the next search begins: elsewhere in each process, and behind the port that was given last.
+/// The start of the next search: random in each process, and after the last returned port.
 static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(RandomState::new().hash_one(()) as u16));
 
-/// A TCP port that is free on every one of these addresses, for a server that a test starts or stops itself. Port 0 would not
-/// do: the port it gives may go to any connection while the server is not listening, and a client that tries it then may
-/// be connected to itself.
+/// Returns a TCP port that is free on all of these addresses, for a server that a test starts or stops
+/// itself.
+///
+/// Port 0 is not suitable: its port may be assigned to any connection while the server is not listening, and
+/// a client that tries to connect then may be connected to itself.
 ///
 /// # Panics
-/// When none of 10,000 ports is free on all addresses.
+/// If none of 10,000 ports is free on all addresses.
 #[must_use]
 pub fn free_port(addresses: &[Ipv4Addr]) -> u16 {
     let listens = |port| addresses.iter().all(|address| TcpListener::bind((*address, port)).is_ok());

@@ -1,7 +1,7 @@
-//! Removes the running containers when a signal ends the process.
+//! Removes the running containers if a signal ends the process.
 //!
-//! The watchdog of `testcontainers` does nearly this. It learns of a container only after it was created, however, and
-//! when a container is gone already it panics and the signal no longer ends the process.
+//! The watchdog of `testcontainers` is similar. However, it knows a container only after its creation. If a
+//! container has already been removed, it panics, and the signal no longer ends the process.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-/// A daemon that does not answer must not keep the process from ending.
+/// The time limit of a removal, so that a daemon that does not answer cannot keep the process from ending.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 struct Watch {
@@ -27,7 +27,7 @@ struct Watch {
 
 static WATCH: Mutex<Watch> = Mutex::new(Watch { running: false, names: BTreeSet::new() });
 
-/// From now on a signal removes the container of this name, if there is one, and ends the process.
+/// Registers the container with this name, so that a signal removes it, if it exists, and ends the process.
 pub(super) fn remove_on_signal(name: &str) -> io::Result<()> {
     let mut watch = watch();
     if !watch.running {
@@ -48,7 +48,7 @@ pub(super) fn remove_on_signal(name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// The container of this name is gone.
+/// Removes the registration of the container with this name.
 pub(super) fn forget(name: &str) {
     watch().names.remove(name);
 }
@@ -66,7 +66,7 @@ fn wait(runtime: &Runtime, [mut int, mut term, mut quit, mut hup]: [Signal; 4]) 
             _ = hup.recv() => 1,
         }
     });
-    // A copy: the lock would stop a drop that is under way.
+    // A copy, because the lock would block a concurrent drop.
     let names = watch().names.clone();
     runtime.block_on(async {
         for name in names {

@@ -1,4 +1,4 @@
-//! Where a server is taken from, without any server.
+//! Tests of the source of a server, without any server.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -47,7 +47,7 @@ fn what_is_set_in_the_environment_stays() {
     assert_eq!(ServerKind::REDIS.lacks(environment(&[])), []);
 }
 
-/// As a driver outside of this workspace makes one.
+/// A kind as a driver outside of this workspace defines it.
 const OWN: ServerKind = ServerKind::new("Own Server", "OWN_2", " own/server:1.2.3\n")
     .with_command(&["serve"])
     .with_port(7)
@@ -112,7 +112,7 @@ fn a_free_port_is_free_on_every_address() {
     let addresses = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)];
     let taken = free_port(&addresses);
     let _server = TcpListener::bind((addresses[1], taken)).unwrap();
-    // Enough to come by all of them.
+    // Enough to try all of them.
     for _ in 0..10_000 {
         assert_ne!(free_port(&addresses), taken);
     }

@@ -1,4 +1,4 @@
-//! The suite on a server that `main` owns: one trial for each case.
+//! The suite on a server that `main` owns, with one trial for each case.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,8 +8,9 @@ use ttl_core::Result;
 use super::ServerUrl;
 use crate::{Harness, Verdict, all, run};
 
-/// One trial for each case, named `conformance::group::name`, on the harness that `make` makes of the server's URL.
-/// A case that the store does not offer enough for is reported as ignored, with what is missing.
+/// Creates one trial for each case, named `conformance::group::name`, on the harness that `make` returns for
+/// the server's URL. A case that needs a missing capability is reported as ignored, with the name of the
+/// capability.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -61,14 +62,14 @@ pub fn conformance_trials(
     all().into_iter().map(trial).collect()
 }
 
-/// Held by the trials that are to run: when it is dropped, the last has ended, and a harness finishes.
+/// The last harness, shared by the trials. It is dropped after the last trial, and finishes the harness.
 #[derive(Default)]
 struct Last(OnceLock<Arc<dyn Harness>>);
 
 impl Drop for Last {
     fn drop(&mut self) {
         let Some(harness) = self.0.take() else { return };
-        // What is left behind then, the server's owner can see.
+        // Without a runtime, the owner of the server can see the entries that remain.
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(harness.finish());
     }
