@@ -53,7 +53,7 @@ impl Retried {
 
 impl fmt::Display for Retried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {} calls made again:", self.total(), self.calls)?;
+        write!(f, "{} of {} calls repeated:", self.total(), self.calls)?;
         let kinds =
             [("Contention", self.contention), ("Timeout", self.timeout), ("Unavailable", self.unavailable)];
         let mut separator = " ";

@@ -1,5 +1,5 @@
-//! The DynamoDB driver on a table that is there: a random namespace for each case, emptied afterwards, and a clock that
-//! the cases move.
+//! The harness of the DynamoDB driver on an existing table, with a manual clock and a random namespace for
+//! each case, which is emptied afterwards.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,7 +19,7 @@ use ttl_dynamo::{DynamoConfig, DynamoStore};
 use super::{HASTE, place};
 use crate::{Beneath, FaultProxy, Fixture, Harness, Time};
 
-/// Long enough for a machine on which much else runs.
+/// Timeouts that are long enough for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -28,23 +28,23 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct DynamoHarness {
     config: DynamoConfig,
     table_ttl: bool,
-    /// Looked at, or made, as the configuration says.
+    /// Set once the table has been checked or created, according to the configuration.
     table: OnceCell<()>,
 }
 
 impl DynamoHarness {
-    /// The table at this URL, as [`DynamoConfig::from_url`] reads it; each case has a namespace of its own, so the
-    /// URL's does not count.
+    /// Creates a harness for the table of this URL, parsed by [`DynamoConfig::from_url`]. Each case has its
+    /// own namespace, so the namespace of the URL is ignored.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for a URL that is none of this driver's.
+    /// [`ErrorKind::InvalidConfig`] for a URL that is invalid for this driver.
     pub fn new(url: &str) -> Result<Self> {
         let config = DynamoConfig::from_url(url)?.with_timeout(TIMEOUT).with_attempt_timeout(ATTEMPT_TIMEOUT);
         Ok(Self { config, table_ttl: true, table: OnceCell::new() })
     }
 
-    /// On another table, named like that of the URL and `-without-ttl`, whose TTL is off and which is made if it is not
-    /// there: so DynamoDB deletes nothing that the driver forgets to look at.
+    /// Uses another table, with the name of the URL's table and `-without-ttl`. Its TTL is off, and it is
+    /// created if it does not exist. So DynamoDB never hides an expired entry that the driver fails to check.
     #[must_use]
     pub fn without_table_ttl(mut self) -> Self {
         let table = format!("{}-without-ttl", self.config.table());
@@ -84,7 +84,7 @@ impl DynamoHarness {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        Err(Error::new(ErrorKind::Timeout, "the table without TTL is not active within a minute"))
+        Err(Error::new(ErrorKind::Timeout, "the table without TTL did not become active within a minute"))
     }
 }
 
@@ -94,7 +94,7 @@ impl Harness for DynamoHarness {
         self.fixture(self.config.clone()).await
     }
 
-    /// Only by HTTP: a certificate is of the server's own name.
+    /// Returns the server only for HTTP, because a certificate contains the server's own name.
     fn upstream(&self) -> Option<String> {
         self.config
             .endpoint()
@@ -111,12 +111,12 @@ impl Harness for DynamoHarness {
 }
 
 impl DynamoHarness {
-    /// A fixture whose store is as this configuration says, but for the namespace and the clock.
+    /// Creates a fixture whose store has this configuration, except for the namespace and the clock.
     async fn fixture(&self, config: DynamoConfig) -> Result<Fixture> {
         self.table.get_or_try_init(|| self.prepare()).await?;
         let prefix = format!("suite-{}", Version::random());
-        // The table's own deletion goes by the server's clock: a case that begins in the past would lose what lives.
-        // It begins on a whole second, as cases that look at the nanosecond expect.
+        // The table's TTL uses the server's clock: a case that begins in the past would lose live entries. It
+        // begins on a whole second, because cases that check the nanosecond expect that.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let clock = Arc::new(ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(since.as_secs())));
         let store = DynamoStore::new(config.with_namespace(&*prefix).with_clock(clock.clone()))?;
@@ -136,7 +136,7 @@ impl DynamoHarness {
     }
 }
 
-/// A namespace without the driver.
+/// Direct access to a namespace, without the driver.
 #[derive(Debug)]
 struct DynamoBeneath {
     config: DynamoConfig,
@@ -160,7 +160,7 @@ impl Beneath for DynamoBeneath {
         Ok(put.is_applied())
     }
 
-    /// An item without a version.
+    /// Writes an item without a version.
     async fn corrupt(&self, key: &Key) -> Result<bool> {
         let put = self
             .raw
@@ -193,5 +193,5 @@ impl Beneath for DynamoBeneath {
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Backend, "the client around the driver failed").with_source(error)
+    Error::new(ErrorKind::Backend, "the direct client of the harness failed").with_source(error)
 }

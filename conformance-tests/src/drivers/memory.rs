@@ -1,4 +1,4 @@
-//! The memory driver with a clock that the cases move.
+//! The harness of the memory driver, with a manual clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 use crate::{Beneath, Fixture, Harness, Time};
 
-/// Small enough for the suite to try the limit.
+/// A limit that is small enough to be tested by the suite.
 const MAX_VALUE_BYTES: u64 = 1 << 20;
 
-/// Stores in this process, each with a clock of its own.
+/// Stores in this process, each with its own clock.
 #[derive(Clone, Debug)]
 pub struct MemoryHarness {
     config: MemoryConfig,
 }
 
 impl MemoryHarness {
-    /// Stores with the settings of this URL, as [`MemoryConfig::from_url`] reads it, but for three: the clock is
-    /// the cases' own, values have 1 MiB at most so that the limit can be tried, and expired entries stay until a
-    /// put comes by, so that the cases meet ghosts.
+    /// Creates a harness for stores with the settings of this URL, parsed by [`MemoryConfig::from_url`].
+    /// Three settings differ: the clock is manual, values have at most 1 MiB so that the limit can be tested,
+    /// and expired entries remain until a put reclaims them, so that the cases encounter ghosts.
     ///
     /// # Errors
-    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) for a URL that is none of this driver's.
+    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) for a URL that is invalid for this driver.
     pub fn new(url: &str) -> Result<Self> {
         let config = MemoryConfig::from_url(url)?;
         Ok(Self { config: config.with_max_value_bytes(MAX_VALUE_BYTES).with_reclaim(Reclaim::Manual) })
@@ -46,8 +46,8 @@ impl Harness for MemoryHarness {
     }
 }
 
-/// The store's table, which keeps what has expired. It holds values and not their encodings, so that nothing in it
-/// can be corrupted.
+/// Direct access to the store's table, which keeps expired entries. It contains values and not their
+/// encodings, so it cannot be corrupted.
 #[derive(Debug)]
 struct MemoryBeneath {
     store: MemoryStore,

@@ -1,4 +1,4 @@
-//! The project's own drivers, as the suite meets them: one feature each.
+//! Harnesses for the project's own drivers, with one feature for each driver.
 
 #[cfg(feature = "dynamodb")]
 pub mod dynamo;
@@ -19,7 +19,7 @@ use ttl_core::{Error, ErrorKind, Result};
 
 use crate::Harness;
 
-/// How long a store waits in cases of outages, which wait for it.
+/// The timeout of a store in cases of outages, which wait for it.
 #[cfg(any(feature = "dynamodb", feature = "redis", feature = "scylla"))]
 const HASTE: Duration = Duration::from_secs(1);
 
@@ -34,20 +34,20 @@ const SCHEMES: [(&str, &str); 7] = [
     ("cassandra", "scylla"),
 ];
 
-/// A harness of the driver that the URL's scheme names. Nothing is connected yet.
+/// Creates a harness of the driver for the URL's scheme. It does not connect yet.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidConfig`] for a scheme that no driver has, for one whose feature is not compiled in (the text
-/// names the feature), and for a URL that its driver refuses.
+/// [`ErrorKind::InvalidConfig`] for an unknown scheme, for a scheme whose feature is not enabled (the text
+/// names the feature), and for a URL that is invalid for its driver.
 pub fn harness(url: &str) -> Result<Arc<dyn Harness>> {
     let invalid = |text: String| Error::new(ErrorKind::InvalidConfig, text);
     let Some((scheme, _)) = url.split_once(':') else {
-        return Err(invalid("this is no URL; write memory: or redis://host:6379".to_owned()));
+        return Err(invalid("invalid URL: expected a scheme, such as memory: or redis://host:6379".to_owned()));
     };
     let Some((_, feature)) = SCHEMES.iter().find(|(known, _)| *known == scheme) else {
         let known: Vec<&str> = SCHEMES.iter().map(|(known, _)| *known).collect();
         return Err(invalid(format!(
-            "no driver has the scheme {scheme:?}; the schemes are {}",
+            "unknown scheme {scheme:?}: expected one of {}",
             known.join(", ")
         )));
     };
@@ -61,7 +61,7 @@ pub fn harness(url: &str) -> Result<Arc<dyn Harness>> {
         #[cfg(feature = "scylla")]
         "scylla" => Ok(Arc::new(scylla::ScyllaHarness::new(url)?)),
         feature => Err(invalid(format!(
-            "the scheme {scheme:?} is not compiled in; build with the feature {feature:?}"
+            "the scheme {scheme:?} is not enabled: build with the feature {feature:?}"
         ))),
     }
 }

@@ -1,8 +1,9 @@
-//! The server of a URL, and the same URL with a proxy in the server's place.
+//! The server of a URL, and the same URL with a proxy in place of the server.
 
 use std::net::SocketAddr;
 
-/// The parts of `scheme://user@hosts/path?query` before the hosts, the hosts, and the parts after them.
+/// Splits `scheme://user@hosts/path?query` into the part before the hosts, the hosts, and the part after
+/// them.
 fn parts(url: &str) -> Option<(&str, &str, &str)> {
     let start = url.find("://")? + 3;
     let end = url[start..].find(['/', '?']).map_or(url.len(), |at| start + at);
@@ -10,7 +11,7 @@ fn parts(url: &str) -> Option<(&str, &str, &str)> {
     Some((&url[..start], &url[start..end], &url[end..]))
 }
 
-/// Host and port of a URL that names one host; `None` for any other.
+/// Returns the host and the port of a URL with one host; `None` for any other URL.
 pub(super) fn upstream(url: &str, default_port: u16) -> Option<String> {
     let (_, host, _) = parts(url)?;
     if host.is_empty() || host.contains(',') {
@@ -20,7 +21,7 @@ pub(super) fn upstream(url: &str, default_port: u16) -> Option<String> {
     Some(port.map_or_else(|| format!("{host}:{default_port}"), |_| host.to_owned()))
 }
 
-/// The URL with this address in its hosts' place.
+/// Returns the URL with this address in place of its hosts.
 pub(super) fn through(url: &str, proxy: SocketAddr) -> String {
     parts(url).map_or_else(|| url.to_owned(), |(before, _, after)| format!("{before}{proxy}{after}"))
 }

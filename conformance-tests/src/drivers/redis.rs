@@ -1,4 +1,5 @@
-//! The Redis driver on a server that is there: a random namespace for each case, emptied afterwards.
+//! The harness of the Redis driver on an existing server, with a random namespace for each case, which is
+//! emptied afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +12,10 @@ use ttl_redis::{RedisConfig, RedisStore};
 use super::{HASTE, place};
 use crate::{Beneath, FaultProxy, Fixture, Harness, Time};
 
-/// Small enough for the suite to try the limit.
+/// A limit that is small enough to be tested by the suite.
 const MAX_VALUE_BYTES: u64 = 1 << 20;
 
-/// Long enough for a machine on which much else runs.
+/// A timeout that is long enough for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Stores on one server.
@@ -22,23 +23,23 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct RedisHarness {
     url: String,
     config: RedisConfig,
-    /// The same server, for a connection that goes around the driver.
+    /// A client of the same server, for connections without the driver.
     client: redis::Client,
 }
 
 impl RedisHarness {
-    /// The server at this URL, as [`RedisConfig::from_url`] reads it; each case has a namespace of its own, so the
-    /// URL's counts only as its beginning.
+    /// Creates a harness for the server of this URL, parsed by [`RedisConfig::from_url`]. Each case has its
+    /// own namespace, which replaces that of the URL.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for a URL that is none of this driver's.
+    /// [`ErrorKind::InvalidConfig`] for a URL that is invalid for this driver.
     pub fn new(url: &str) -> Result<Self> {
         let config = RedisConfig::from_url(url)?.with_max_value_bytes(MAX_VALUE_BYTES).with_timeout(TIMEOUT);
         let client = redis::Client::open(plain(url)).map_err(failed)?;
         Ok(Self { url: url.to_owned(), config, client })
     }
 
-    /// A fixture whose store is as this configuration says, but for the namespace.
+    /// Creates a fixture whose store has this configuration, except for the namespace.
     async fn fixture(&self, config: RedisConfig) -> Result<Fixture> {
         let namespace = format!("suite-{}", Version::random());
         let store = RedisStore::connect(&config.with_namespace(&*namespace)).await?;
@@ -61,7 +62,7 @@ impl Harness for RedisHarness {
         self.fixture(self.config.clone()).await
     }
 
-    /// Only by plain TCP: a certificate is of the server's own name.
+    /// Returns the server only for plain TCP, because a certificate contains the server's own name.
     fn upstream(&self) -> Option<String> {
         self.url.starts_with("redis://").then(|| place::upstream(&self.url, 6379)).flatten()
     }
@@ -72,7 +73,8 @@ impl Harness for RedisHarness {
         self.fixture(config).await.map(Some)
     }
 
-    /// Valkey tells the version of Redis that it is compatible with, and its own.
+    /// Returns the name and version of the server. Valkey reports both its own version and that of the
+    /// compatible Redis.
     async fn backend_version(&self) -> Result<Option<String>> {
         let mut raw = self.client.get_multiplexed_async_connection().await.map_err(failed)?;
         let info: String = redis::cmd("INFO").arg("server").query_async(&mut raw).await.map_err(failed)?;
@@ -82,13 +84,13 @@ impl Harness for RedisHarness {
     }
 }
 
-/// A namespace without the driver.
+/// Direct access to a namespace, without the driver.
 #[derive(Debug)]
 struct RedisBeneath {
     prefix: String,
     store: RedisStore,
     raw: MultiplexedConnection,
-    /// The server's own deletion was switched off for a ghost.
+    /// Whether the server's active expiry was switched off for a ghost.
     planted: AtomicBool,
 }
 
@@ -105,7 +107,8 @@ impl RedisBeneath {
 
 #[async_trait]
 impl Beneath for RedisBeneath {
-    /// Only where the server lets its own deletion of expired keys be switched off (`enable-debug-command`).
+    /// Plants a ghost only if the server allows its active expiry to be switched off
+    /// (`enable-debug-command`).
     async fn plant_ghost(&self, key: &Key, value: &Value, dead_for: Duration) -> Result<bool> {
         if self.delete_expired_by_itself(false).await.is_err() {
             return Ok(false);
@@ -117,7 +120,7 @@ impl Beneath for RedisBeneath {
         Ok(put.is_applied())
     }
 
-    /// A hash with a version that the driver does not write.
+    /// Writes a hash with a version that the driver does not write.
     async fn corrupt(&self, key: &Key) -> Result<bool> {
         let key = self.key(key);
         let mut hash = redis::pipe();
@@ -127,8 +130,8 @@ impl Beneath for RedisBeneath {
     }
 
     async fn clean_up(&self) {
-        // The server may be somebody's own. A ghost that another case has planted meanwhile may be deleted then, which
-        // no case minds.
+        // The server may be shared, so its setting is restored. This may delete a ghost that another case has
+        // planted meanwhile, which affects no verdict.
         if self.planted.load(Ordering::Relaxed) {
             let _ = self.delete_expired_by_itself(true).await;
         }
@@ -149,7 +152,8 @@ impl Beneath for RedisBeneath {
     }
 }
 
-/// The same server in the client library's words, which does not know the driver's own query keys.
+/// Returns the URL of the same server for the client library, which does not know the driver's own query
+/// keys.
 fn plain(url: &str) -> String {
     let (server, query) = url.split_once('?').unwrap_or((url, ""));
     let known = query.split('&').filter_map(|pair| match pair.split_once('=')? {
@@ -162,7 +166,7 @@ fn plain(url: &str) -> String {
 }
 
 fn failed(error: redis::RedisError) -> Error {
-    Error::new(ErrorKind::Backend, "the connection around the driver failed").with_source(error)
+    Error::new(ErrorKind::Backend, "the direct connection of the harness failed").with_source(error)
 }
 
 #[cfg(test)]

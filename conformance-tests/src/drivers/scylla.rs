@@ -1,5 +1,5 @@
-//! The CQL driver on a cluster that is there: a table for each case, emptied afterwards, used again and dropped at the end,
-//! with a clock that the cases move.
+//! The harness of the CQL driver on an existing cluster, with a manual clock and a table for each case. A
+//! table is emptied afterwards, reused, and dropped at the end.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,17 +13,18 @@ use ttl_scylla::{Replication, ScyllaConfig, ScyllaStore};
 use super::{HASTE, place};
 use crate::{Beneath, FaultProxy, Fixture, Harness, Time};
 
-/// Small enough for the suite to try the limit.
+/// A limit that is small enough to be tested by the suite.
 const MAX_VALUE_BYTES: u64 = 1 << 20;
 
-/// Long enough for a machine on which much else runs.
+/// A timeout that is long enough for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The servers' clocks go on while the cases' stands still: what lives by the cases' must not be deleted.
+/// The clock skew: the servers' clocks go on while the manual clock stops, and entries that are live by the
+/// manual clock must not be deleted.
 const CLOCK_SKEW: Duration = Duration::from_secs(3_600);
 
-/// Tables of this process that no case uses, by the place of the cluster that they are in. Each makes a table of its own
-/// only where all others are in use.
+/// The free tables of this process, by the URL of their cluster. A case creates a new table only if all
+/// others are in use.
 static FREE_TABLES: Mutex<Option<HashMap<String, Vec<String>>>> = Mutex::new(None);
 
 /// Stores in one keyspace.
@@ -35,17 +36,18 @@ pub struct ScyllaHarness {
 }
 
 impl ScyllaHarness {
-    /// The keyspace of this URL, as [`ScyllaConfig::from_url`] reads it, which is made if it is missing (with one copy, if
-    /// the URL has no `replication`); each case has a table of its own, so the URL's does not count. Their names begin
-    /// with `suite_`; a process that is killed leaves those that it has made.
+    /// Creates a harness for the keyspace of this URL, parsed by [`ScyllaConfig::from_url`]. A missing
+    /// keyspace is created (with one copy, if the URL has no `replication`). Each case has its own table, so
+    /// the table of the URL is ignored. The names of the tables begin with `suite_`. A process that is killed
+    /// leaves its tables.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for a URL that is none of this driver's.
+    /// [`ErrorKind::InvalidConfig`] for a URL that is invalid for this driver.
     pub fn new(url: &str) -> Result<Self> {
         Ok(Self { config: config(url)?, place: url.to_owned() })
     }
 
-    /// What goes straight to the cluster is that of `second`.
+    /// Creates a fixture. Its direct access to the cluster uses the session of `second`.
     fn fixture(
         &self,
         store: ScyllaStore,
@@ -65,7 +67,7 @@ impl ScyllaHarness {
         let mut free = FREE_TABLES.lock();
         let free = free.get_or_insert_default().entry(self.place.clone()).or_default();
         free.pop().unwrap_or_else(|| {
-            // Names of tables have 48 bytes at most.
+            // Table names have at most 48 bytes.
             let unique = Version::random().to_string();
             format!("suite_{}", &unique[..16])
         })
@@ -103,7 +105,8 @@ impl Harness for ScyllaHarness {
         Ok(self.fixture(store, second, &config, table))
     }
 
-    /// Only a cluster of one node without TLS: the client library goes to other nodes by their own addresses.
+    /// Returns the server only for a cluster of one node without TLS, because the client library connects to
+    /// other nodes by their own addresses.
     fn upstream(&self) -> Option<String> {
         (!self.place.contains("tls")).then(|| place::upstream(&self.place, 9042)).flatten()
     }
@@ -117,14 +120,14 @@ impl Harness for ScyllaHarness {
             return Ok(None);
         }
         let config = config(&place::through(&self.place, proxy.address()))?.with_table(&*table);
-        // Patiently: a time limit for a call is short for making connections and preparing statements.
+        // With the long timeout: that of a call is too short to connect and to prepare statements.
         let session = ScyllaStore::connect(&config).await?.session();
         let store = ScyllaStore::with_session(session, &config.with_timeout(HASTE)).await?;
         Ok(Some(self.fixture(store, second, &straight, table)))
     }
 
-    /// ScyllaDB tells the version of Cassandra that it is compatible with, and its own in a table that Cassandra does not
-    /// have.
+    /// Returns the name and version of the server. ScyllaDB reports the version of the compatible Cassandra,
+    /// and its own version in a table that Cassandra does not have.
     async fn backend_version(&self) -> Result<Option<String>> {
         let table = self.take_table();
         let store = ScyllaStore::connect(&self.config.clone().with_table(&*table)).await?;
@@ -146,7 +149,7 @@ impl Harness for ScyllaHarness {
         let tables = self.take_free_tables();
         let Some(first) = tables.first() else { return };
         let config = self.config.clone().with_table(&**first);
-        // A cluster that has gone meanwhile has nothing to be removed from.
+        // If the cluster is no longer reachable, there is nothing to remove.
         let Ok(store) = ScyllaStore::connect(&config).await else { return };
         for table in tables {
             let name = config.clone().with_table(table).table_name();
@@ -155,10 +158,10 @@ impl Harness for ScyllaHarness {
     }
 }
 
-/// A table without the driver.
+/// Direct access to a table, without the driver.
 #[derive(Debug)]
 struct ScyllaBeneath {
-    /// As CQL names it.
+    /// The name of the table in CQL.
     table: String,
     place: (String, String),
     session: Arc<Session>,
@@ -188,7 +191,8 @@ impl ScyllaBeneath {
         rows.rows().map_err(failed)?.map(|row| row.map_err(failed)).collect()
     }
 
-    /// Whether nothing is left: a row written with a timestamp ahead of the servers' clocks stays.
+    /// Deletes all rows, and returns whether the table is empty. A row that was written with a timestamp
+    /// ahead of the servers' clocks remains.
     async fn empty(&self) -> Result<bool> {
         let delete = format!("DELETE FROM {} WHERE key = ?", self.table);
         for key in self.keys().await? {
@@ -200,7 +204,7 @@ impl ScyllaBeneath {
 
 #[async_trait]
 impl Beneath for ScyllaBeneath {
-    /// A row that the servers keep for an hour.
+    /// Writes an expired row that the servers keep for an hour.
     async fn plant_ghost(&self, key: &Key, value: &Value, dead_for: Duration) -> Result<bool> {
         let (kind, bytes) = match value {
             Value::Blob(bytes) => (1, bytes.to_vec()),
@@ -211,7 +215,7 @@ impl Beneath for ScyllaBeneath {
         Ok(true)
     }
 
-    /// A record that is no JSON, of a kind that the driver does not know.
+    /// Writes a record of an unknown kind that is not JSON.
     async fn corrupt(&self, key: &Key) -> Result<bool> {
         self.write(key, 99, b"{", self.millis() + 60_000).await?;
         Ok(true)
@@ -228,5 +232,5 @@ impl Beneath for ScyllaBeneath {
 }
 
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Backend, "the session around the driver failed").with_source(error)
+    Error::new(ErrorKind::Backend, "the direct session of the harness failed").with_source(error)
 }

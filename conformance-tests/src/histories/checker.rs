@@ -1,14 +1,14 @@
-//! Whether a concurrent history has a sequential explanation: the search of Wing and Gong, with a memory of what
-//! has been tried.
+//! Checks whether a concurrent history has a sequential explanation, by the search of Wing and Gong with a
+//! memory of the states that have been tried.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 
-/// The most operations that one search takes.
+/// The maximum number of operations of one search.
 pub(super) const MOST: usize = 128;
 
-/// One operation, when it was called, and when it was answered: `None` if never, so that it may have happened at
-/// any time since, or not at all.
+/// One operation, with the times of its call and of its answer. The answer is `None` if it never came: the
+/// operation may then have happened at any time since the call, or not at all.
 #[derive(Clone, Debug)]
 pub(super) struct Operation<O> {
     pub(super) what: O,
@@ -16,24 +16,24 @@ pub(super) struct Operation<O> {
     pub(super) answered: Option<u64>,
 }
 
-/// What operations do one after the other.
+/// The sequential effect of an operation.
 pub(super) trait Meaning: Sized {
     type State: Clone + Eq + Hash;
 
-    /// The state after it, if it can have been answered like this in this state.
+    /// Returns the state after the operation, if this answer is possible in this state.
     fn after(&self, state: &Self::State) -> Option<Self::State>;
 }
 
-/// The furthest that a search came without an explanation of the whole.
+/// The longest partial explanation of a search that failed.
 #[derive(Debug)]
 pub(super) struct Stuck<S> {
-    /// Positions of the operations that were explained, in the explanation's order.
+    /// The positions of the explained operations, in the order of the explanation.
     pub(super) explained: Vec<usize>,
     pub(super) state: S,
 }
 
-/// Looks for an order of all answered operations that explains every answer and in which nothing stands before
-/// what was answered before it was called.
+/// Searches for an order of all answered operations that explains every answer. In this order, no operation
+/// comes before an operation that was answered before its call.
 pub(super) fn explain<O: Meaning>(history: &[Operation<O>], start: &O::State) -> Result<(), Stuck<O::State>> {
     let furthest = Stuck { explained: Vec::new(), state: start.clone() };
     let mut search = Search { history, tried: HashSet::new(), order: Vec::new(), furthest };
@@ -54,7 +54,7 @@ impl<O: Meaning> Search<'_, O> {
         }
         let left = |at: &usize| done & (1 << at) == 0;
         let open = (0..self.history.len()).filter(left);
-        // What is called after this was answered cannot come before it.
+        // An operation that was called after this answer cannot come before it.
         let Some(first_answer) = open.clone().filter_map(|at| self.history[at].answered).min() else {
             return true;
         };

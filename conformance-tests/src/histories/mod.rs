@@ -1,5 +1,5 @@
-//! Concurrent histories: several tasks on two handles, and a search for the sequential order that explains what
-//! they were answered (linearizability, key by key).
+//! Concurrent histories: several tasks on two handles, and a search for a sequential order that explains all
+//! answers (linearizability, key by key).
 
 mod checker;
 mod register;
@@ -15,13 +15,14 @@ use self::register::Done;
 use self::tasks::Worker;
 use crate::{Check, Failure, Test, cases};
 
-/// Keys that the tasks of a round meet on.
+/// The number of keys that the tasks of a round share.
 const KEYS: usize = 2;
 
-/// Tasks of a round.
+/// The number of tasks of a round.
 const TASKS: usize = 6;
 
-/// Operations of each task. All operations of a round must fit one search, even if all meet on one key.
+/// The number of operations of each task. All operations of a round must fit one search, even if all use one
+/// key.
 const OPERATIONS: usize = 14;
 const _: () = assert!(TASKS * OPERATIONS <= checker::MOST);
 

@@ -1,14 +1,14 @@
-//! What one key does under operations that stand one after the other.
+//! The sequential behaviour of one key.
 //!
-//! Deadlines are instants of a day ahead, so that no answer depends on the time; what is stored under a key at first
-//! is nothing, or a ghost, which is the same.
+//! Deadlines are about a day ahead, so no answer depends on the time. At first a key has no entry, or a
+//! ghost, which is equivalent.
 
 use serde_json::Value as Json;
 use ttl_core::{Deadline, Guard, Record, Ttl, Value, Version};
 
 use super::checker::Meaning;
 
-/// An operation and what was answered to it.
+/// An operation and its answer.
 #[derive(Clone, Debug)]
 pub(super) struct Done {
     pub(super) asked: Asked,
@@ -17,7 +17,7 @@ pub(super) struct Done {
 
 #[derive(Clone, Debug)]
 pub(super) enum Asked {
-    /// Reads; with a refresh the deadline that is reported is the new one.
+    /// Reads. With a refresh, the reported deadline is the new one.
     Get {
         refresh: Option<Moves>,
     },
@@ -25,10 +25,10 @@ pub(super) enum Asked {
         text: Text,
         when: When,
         deadline: Deadline,
-        /// Whether a deadline that is there stays.
+        /// Whether an existing deadline is kept.
         keep: bool,
     },
-    /// Adds one to `n`; creates with this deadline if there is one.
+    /// Adds one to `n`. Creates a missing entry with this deadline, if any.
     Increment {
         create: Option<Deadline>,
     },
@@ -106,7 +106,7 @@ pub(super) fn text(value: &Value) -> Text {
     }
 }
 
-/// An entry; version and deadline are not known where what made them was not answered.
+/// An entry. Its version and deadline are unknown if the write that set them was not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Live {
     text: Text,
@@ -114,7 +114,7 @@ pub(super) struct Live {
     deadline: Option<Deadline>,
 }
 
-/// What is stored.
+/// The stored entry, if any.
 pub(super) type State = Option<Live>;
 
 impl Meaning for Done {
@@ -139,7 +139,7 @@ impl Meaning for Done {
                 let ends = stays.map_or(Some(*deadline), |live| live.deadline);
                 match holds(state, *when) {
                     Some(holds) => self.written(state, holds, text, ends),
-                    // Either answer is right while the version is not known.
+                    // Either answer is correct while the version is unknown.
                     None => self.written(state, !matches!(answer, Answer::Refused), text, ends),
                 }
             }
@@ -179,13 +179,14 @@ impl Meaning for Done {
     }
 }
 
-/// Whether the entry has this version: always if none is named; not known if the entry's is not.
+/// Returns whether the entry has this version: true without a version, `None` if that of the entry is
+/// unknown.
 fn is_version(live: &Live, version: Option<Version>) -> Option<bool> {
     let Some(version) = version else { return Some(true) };
     live.version.map(|known| known == version)
 }
 
-/// Whether the condition of a put holds, if that is known.
+/// Returns whether the condition of a put holds; `None` if that is unknown.
 fn holds(state: &State, when: When) -> Option<bool> {
     match (when, state) {
         (When::Always, _) => Some(true),

@@ -1,4 +1,4 @@
-//! One of many that work on the same keys, and what it was answered.
+//! One of several concurrent tasks on the same keys, and its answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,7 +17,7 @@ use crate::{Check, Failure};
 
 const WANT: Returning = Returning::DEADLINE.union(Returning::VERSION);
 
-/// A call: an operation on one key, or the same on several at once.
+/// A call: an operation on one key, or the same operation on several keys.
 enum Call {
     One(usize, Asked),
     Many(Vec<(usize, Asked)>),
@@ -28,10 +28,10 @@ pub(super) struct Worker {
     keys: Vec<Key>,
     kind: Kind,
     begun: Instant,
-    /// The instant that deadlines are counted from, on a whole second.
+    /// The base of all deadlines, on a whole second.
     base: SystemTime,
     random: u64,
-    /// The version of each key that it met last.
+    /// The last version of each key that the task has seen.
     versions: Vec<Option<Version>>,
 }
 
@@ -48,7 +48,7 @@ impl Worker {
         Self { store, keys, kind, begun, base, random, versions }
     }
 
-    /// Does so many random operations; each with the key that it was on.
+    /// Performs this number of random operations, and returns each with its key.
     pub(super) async fn run(mut self, operations: usize) -> Check<Vec<(usize, Operation<Done>)>> {
         let mut done = Vec::new();
         while done.len() < operations {
@@ -90,7 +90,8 @@ impl Worker {
         u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// A random number below this; splitmix64, so that a seed makes the same choices everywhere.
+    /// Returns a random number below the bound. It uses splitmix64, so that a seed makes the same choices
+    /// everywhere.
     fn below(&mut self, bound: u64) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.random;
@@ -99,7 +100,8 @@ impl Worker {
         (bits ^ (bits >> 31)) % bound
     }
 
-    /// A call of at most so many operations. Keys of a batch differ, and all of it is of one kind.
+    /// Chooses a call of at most this number of operations. The keys of a batch differ, and its operations
+    /// are of one kind.
     fn choose(&mut self, most: usize) -> Call {
         let key = usize::from(self.below(4) == 0);
         if most < self.keys.len() || self.below(5) != 0 {
@@ -171,12 +173,12 @@ impl Worker {
         if self.below(3) == 0 { self.versions[key] } else { None }
     }
 
-    /// About a day ahead, on a whole second.
+    /// Chooses a deadline about a day ahead, on a whole second.
     fn deadline(&mut self) -> Deadline {
         Deadline::at(self.base + Duration::from_secs(86_400 + self.below(10_000)))
     }
 
-    /// A value that nobody else writes.
+    /// Creates a value that no other operation writes.
     fn value(&mut self) -> Value {
         let unique = self.below(u64::MAX);
         match self.kind {
@@ -218,7 +220,7 @@ impl Worker {
         }
     }
 
-    /// Asks the same of several keys in one call.
+    /// Performs the same operation on several keys in one call.
     async fn ask_many(&mut self, items: &[(usize, Asked)]) -> Check<Vec<Result<Answer>>> {
         let store = Arc::clone(&self.store);
         let keys: Vec<Key> = items.iter().map(|(key, _)| self.keys[*key].clone()).collect();
@@ -239,9 +241,10 @@ impl Worker {
         }
     }
 
-    /// A refresh is a write of its own, which must not touch what others have written since.
+    /// Returns the options of a read. Its refresh is a separate write, which must not affect later writes of
+    /// other tasks.
     fn get_options(&mut self, refresh: Option<Moves>) -> GetOptions {
-        // Deadlines lie about a day ahead: some refreshes extend and some do not.
+        // Deadlines are about a day ahead: some refreshes extend and some do not.
         let ttl = Ttl::seconds(80_000 + self.below(20_000));
         GetOptions::new().with_returning(WANT).with_refresh(refresh.map(|moves| match moves {
             Moves::Anywhere => Refresh::reset(ttl),
@@ -333,5 +336,5 @@ fn unless_applied<T>(
 }
 
 fn told<T>(what: Option<T>) -> Check<T> {
-    what.ok_or_else(|| Failure::new("the value, version and deadline that were wanted", "an answer without"))
+    what.ok_or_else(|| Failure::new("the requested value, version and deadline", "an answer without them"))
 }

@@ -1,14 +1,14 @@
-//! What a patch makes of a record, by the model: one field operation after the other on a plain map.
+//! The effect of a patch on a record in the model: one field operation after the other on a plain map.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Number, Value as Json};
 use ttl_core::{Change, Effect, ErrorKind, Patch, Record};
 
-/// Why a patch is not applied.
+/// The reason why a patch is not applied.
 #[derive(Debug)]
 pub(super) enum Unfit {
-    /// The sum of an increment would leave its bounds.
+    /// The sum of an increment would be outside its bounds.
     Outside,
     Failed(ErrorKind),
 }
@@ -19,7 +19,8 @@ impl From<ErrorKind> for Unfit {
     }
 }
 
-/// The record afterwards and one effect for each operation; if any of them does not fit nothing was done.
+/// Returns the record after the patch and one effect for each operation. If any operation fails, none is
+/// applied.
 pub(super) fn patched(before: &Record, patch: &Patch) -> Result<(Record, Vec<Effect>), Unfit> {
     let mut fields: BTreeMap<String, Json> =
         before.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
@@ -98,7 +99,7 @@ fn sum(old: Option<&Json>, by: &Number) -> Result<Number, ErrorKind> {
         return i64::try_from(old + i128::from(by)).map(Number::from).map_err(|_| ErrorKind::Overflow);
     }
     let float = old.as_f64().unwrap_or(f64::NAN) + by.as_f64().unwrap_or(f64::NAN);
-    // Core's normal form; it refuses what is not finite.
+    // The normal form of ttl-core, which refuses numbers that are not finite.
     match Record::new().try_with("sum", float).ok().and_then(|record| record.get("sum").cloned()) {
         Some(Json::Number(sum)) => Ok(sum),
         _ => Err(ErrorKind::Overflow),

@@ -1,8 +1,8 @@
 //! Random sequences of operations, compared step by step with a plain reference model.
 //!
-//! The sequences are the same in every run. `TTL_CONFORMANCE_SEED` (a number, by default 1) picks others, and
-//! `TTL_CONFORMANCE_STEPS` says about how many steps each case takes, for longer runs. A failure shows the seed
-//! and the shortest failing sequence that was found.
+//! The sequences are the same in every run. `TTL_CONFORMANCE_SEED` (a number, 1 by default) selects others,
+//! and `TTL_CONFORMANCE_STEPS` sets the approximate number of steps of each case, for longer runs. A failure
+//! shows the seed and the shortest failing sequence that was found.
 
 mod fields;
 mod reference;
@@ -21,16 +21,16 @@ use self::run::{Run, Stop};
 use self::steps::{Pace, Step};
 use crate::{Check, Failure, Test, cases};
 
-/// The seed variable.
+/// The variable with the seed.
 const SEED: &str = "TTL_CONFORMANCE_SEED";
 
-/// The variable for how many steps a case takes.
+/// The variable with the number of steps of a case.
 const STEPS: &str = "TTL_CONFORMANCE_STEPS";
 
-/// How often a sequence is made that a slow store does not let judge.
+/// The maximum number of attempts at a sequence that a slow store prevents from being judged.
 const ATTEMPTS: u32 = 5;
 
-/// The longest sequence.
+/// The maximum length of a sequence.
 const LENGTH: usize = 30;
 
 cases! {
@@ -50,7 +50,7 @@ cases! {
     }
 }
 
-/// What lies under the keys when a sequence starts.
+/// The state of the keys when a sequence starts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start {
     Empty,
@@ -59,7 +59,7 @@ enum Start {
 
 async fn agree(test: Test, name: &'static str, start: Start) -> Check {
     let seed = seed()?;
-    // Where time passes by itself most of it is spent waiting, which several searches can do side by side.
+    // In real time, most of the time is spent waiting, so several searches run concurrently.
     let (lanes, steps) = if test.is_manual() { (1, 4_000) } else { (4, 1_600) };
     let steps = variable(STEPS)?.unwrap_or(steps) / lanes;
     let test = Arc::new(test);
@@ -67,7 +67,7 @@ async fn agree(test: Test, name: &'static str, start: Start) -> Check {
         .map(|lane| {
             let (runtime, test) = (Handle::current(), Arc::clone(&test));
             let name = format!("{name}{lane}-");
-            // Proptest drives from outside: each search has a thread of its own.
+            // Proptest is synchronous, so each search has its own thread.
             tokio::task::spawn_blocking(move || {
                 search(&runtime, &test, &name, start, seed.wrapping_add(lane), steps)
             })
@@ -82,7 +82,7 @@ async fn agree(test: Test, name: &'static str, start: Start) -> Check {
     judged.check()
 }
 
-/// How many sequences a search made, and how many of them a slow store did not let it judge.
+/// The number of sequences of a search, and of those that could not be judged because the store was slow.
 #[derive(Clone, Copy, Debug, Default)]
 struct Judged {
     sequences: u32,
@@ -90,13 +90,13 @@ struct Judged {
 }
 
 impl Judged {
-    /// Passes if at least half of the sequences could be judged.
+    /// Checks that at least half of the sequences could be judged.
     fn check(self) -> Check {
         if self.too_slow * 2 <= self.sequences {
             return Ok(());
         }
         Err(Failure::inconclusive(format!(
-            "{} of {} sequences had a call of more than {:?} at each of {ATTEMPTS} attempts, so that nobody knows \
+            "{} of {} sequences had a call of more than {:?} in each of {ATTEMPTS} attempts, so it is unknown \
              before which deadlines it was decided",
             self.too_slow,
             self.sequences,
@@ -105,11 +105,11 @@ impl Judged {
     }
 }
 
-/// Looks for a sequence that fails, and for the shortest.
+/// Searches for a failing sequence, and for the shortest one.
 fn search(runtime: &Handle, test: &Test, name: &str, start: Start, seed: u64, steps: u64) -> Check<Judged> {
     let length = LENGTH.min(usize::try_from(steps).unwrap_or(LENGTH)).max(1);
     let config = Config {
-        // Sequences have half of the length on average.
+        // On average, sequences have half of the maximum length.
         cases: u32::try_from(steps * 2 / length as u64).unwrap_or(u32::MAX),
         failure_persistence: None,
         max_shrink_iters: 600,
@@ -134,7 +134,7 @@ fn search(runtime: &Handle, test: &Test, name: &str, start: Start, seed: u64, st
     match outcome {
         Ok(()) => Ok(judged.get()),
         Err(TestError::Fail(reason, steps)) => {
-            // The latest failure is that of the shortest sequence.
+            // The latest failure belongs to the shortest sequence.
             let failure = latest.take().unwrap_or_else(|| Failure::new("no failure", reason.to_string()));
             let steps: String = steps.iter().map(|step| format!("\n    {step:?}")).collect();
             let seen = format!("{}, with {SEED}={seed}, handles in turns:{steps}", failure.seen);
@@ -144,7 +144,7 @@ fn search(runtime: &Handle, test: &Test, name: &str, start: Start, seed: u64, st
     }
 }
 
-/// One sequence on keys of its own, again if the store was too slow to judge it; returns whether it was judged.
+/// Runs one sequence on its own keys, and again if the store was too slow. Returns whether it was judged.
 async fn attempt(test: &Test, name: &str, start: Start, steps: &[Step]) -> Check<bool> {
     for again in 0..ATTEMPTS {
         let mut run = Run::new(test, &format!("{name}/{again}"));
@@ -168,7 +168,7 @@ fn rng(seed: u64) -> TestRng {
     TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
 }
 
-/// What the random choices of a run are made from.
+/// Returns the seed of the random choices of a run.
 pub(crate) fn seed() -> Check<u64> {
     Ok(variable(SEED)?.unwrap_or(1))
 }

@@ -1,4 +1,5 @@
-//! The contract once more, written apart from `ttl_core::rules` in the plainest way: a map and ifs.
+//! A second implementation of the contract, independent of `ttl_core::rules` and as simple as possible: a map
+//! and ifs.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +11,13 @@ use ttl_core::{
 
 use super::fields::{self, Unfit};
 
-/// A deadline in epoch milliseconds; the largest is none.
+/// The deadline of a persistent entry; deadlines are in epoch milliseconds.
 pub(super) const NEVER: u64 = u64::MAX;
 
 /// An instant in epoch nanoseconds.
 pub(super) type Instant = u128;
 
-/// One call with everything that the store is told.
+/// One call with all of its arguments.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
     Get(Key, GetOptions),
@@ -24,7 +25,7 @@ pub(super) enum Call {
     Patch(Key, Patch, PatchOptions),
     Expire(Key, ExpiryChange, ExpireOptions),
     Delete(Key, DeleteOptions),
-    /// What a scan shows of one key.
+    /// The result of a scan for one key.
     Show(Key, Projection, Returning),
 }
 
@@ -46,23 +47,23 @@ pub(super) enum Answer {
     Miss,
     Hit,
     Applied,
-    /// Applied, and an entry was handed back.
+    /// Applied, with the removed entry.
     Taken,
     Absent,
     Refused,
-    /// One of these errors; a store answers one.
+    /// One of these errors; a store may return any of them.
     Failed(Vec<ErrorKind>),
 }
 
-/// What a store answers, as far as the call asked for it.
+/// The answer of a store, with the requested metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reply {
     pub(super) answer: Answer,
     pub(super) value: Option<Value>,
     pub(super) deadline: Option<u64>,
-    /// Whether a version is reported. Which one the model cannot know.
+    /// Whether a version is reported; the model cannot know its value.
     pub(super) version: bool,
-    /// When the entry was created, in epoch milliseconds.
+    /// The creation time of the entry, in epoch milliseconds.
     pub(super) created_at: Option<u64>,
     pub(super) created: Option<bool>,
     pub(super) changed: Option<bool>,
@@ -89,7 +90,8 @@ impl Reply {
         Self::of(Answer::Failed(vec![kind]))
     }
 
-    /// Reports what is wanted of an entry that is there, created at this time, or of one that is over already.
+    /// Adds the requested metadata of an entry: a live one, created at this time, or one that has already
+    /// expired.
     fn reporting(mut self, returning: Returning, deadline: u64, created_at: Option<u64>) -> Self {
         self.deadline = returning.contains(Returning::DEADLINE).then_some(deadline);
         self.version = created_at.is_some() && returning.contains(Returning::VERSION);
@@ -103,14 +105,14 @@ pub(super) struct Row {
     pub(super) value: Value,
     pub(super) deadline: u64,
     pub(super) cap: u64,
-    /// In epoch milliseconds.
+    /// The creation time, in epoch milliseconds.
     pub(super) created_at: u64,
-    /// The version, once the store has told it.
+    /// The version, once the store has reported it.
     pub(super) version: Option<Version>,
 }
 
 impl Row {
-    /// An entry whose version the store has not told yet.
+    /// Creates an entry whose version the store has not reported yet.
     fn new(value: Value, deadline: u64, cap: u64, created_at: u64) -> Self {
         Self { value, deadline, cap, created_at, version: None }
     }
@@ -126,16 +128,16 @@ impl Row {
     }
 }
 
-/// What must be stored.
+/// The expected entries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Model {
     pub(super) rows: BTreeMap<Key, Row>,
 }
 
 impl Model {
-    /// Does the call at this instant and says what a store must answer.
+    /// Applies the call at this instant, and returns the expected answer of a store.
     pub(super) fn call(&mut self, now: Instant, offers: &Capabilities, call: &Call) -> Reply {
-        // The dead go first: nothing below can meet a ghost.
+        // Expired entries are removed first, so the code below never sees a ghost.
         self.rows.retain(|_, row| u128::from(row.deadline) > now / 1_000_000);
         let errors = bad_input(now, offers, call);
         if !errors.is_empty() {
@@ -150,7 +152,7 @@ impl Model {
             Call::Show(key, projection, returning) => self.show(key, projection, *returning),
         };
         if !offers.created_at {
-            // What no store tells must not tell states apart.
+            // A value that no store reports must not distinguish states.
             self.rows.values_mut().for_each(|row| row.created_at = 0);
         }
         reply
@@ -296,7 +298,7 @@ impl Model {
         Reply { value, ..Reply::of(answer) }
     }
 
-    /// Stores what is not over already; says when that was created.
+    /// Stores the entry unless it has already expired; returns its creation time if it is stored.
     fn store(&mut self, now: Instant, key: &Key, row: Row) -> Option<u64> {
         self.rows.remove(key);
         let lives = u128::from(row.deadline) > now / 1_000_000;
@@ -308,7 +310,7 @@ impl Model {
     }
 }
 
-/// Everything that is wrong with a call whatever is stored; a store may name any of it.
+/// Returns all errors of a call that are independent of the stored entries; a store may return any of them.
 fn bad_input(now: Instant, offers: &Capabilities, call: &Call) -> Vec<ErrorKind> {
     let mut errors = Vec::new();
     let (mut lifespan, mut conditional) = (None, false);
@@ -329,7 +331,7 @@ fn bad_input(now: Instant, offers: &Capabilities, call: &Call) -> Vec<ErrorKind>
             }
             conditional = options.if_version.is_some();
         }
-        // Plain is what removes whatever is there.
+        // A delete with default options is unconditional.
         Call::Delete(_, options) => conditional = *options != DeleteOptions::new(),
         Call::Get(..) | Call::Show(..) => {}
     }
@@ -343,7 +345,7 @@ fn bad_input(now: Instant, offers: &Capabilities, call: &Call) -> Vec<ErrorKind>
     errors
 }
 
-/// The fields that a patch names, as a record has them.
+/// Returns the fields of a record that a patch names.
 fn touched(record: &Record, patch: &Patch) -> Option<Record> {
     let named = patch.fields();
     let touched = record.iter().filter(|(name, _)| named.contains(name));
@@ -383,7 +385,7 @@ fn asked(now: Instant, expiry: Expiry) -> u64 {
         Expiry::After(ttl) => millis_up(now) + ttl.as_millis(),
         Expiry::At(instant) => {
             let at = instant.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
-            // What is past stays past, although deadlines are rounded up.
+            // A past instant remains past, although deadlines are rounded up.
             if at <= now { millis_up(at).min(millis_up(now - now % 1_000_000)) } else { millis_up(at) }
         }
     }
@@ -394,6 +396,6 @@ fn millis_down(instant: Instant) -> u64 {
 }
 
 fn millis_up(instant: Instant) -> u64 {
-    // 64 bits of milliseconds last longer than any instant that can be asked for.
+    // 64 bits of milliseconds exceed any instant that can be requested.
     u64::try_from(instant.div_ceil(1_000_000)).unwrap_or(NEVER - 1)
 }

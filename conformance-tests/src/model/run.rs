@@ -1,9 +1,9 @@
-//! Runs a sequence on a store and on the model, and says where they part.
+//! Runs a sequence on a store and on the model, and reports where they differ.
 //!
-//! The model is exact about time, a call is not: it was decided at some instant between its start and its end. So
-//! the model is asked for every instant that it can have been, and what the store answered tells which of the
-//! states that come out are possible. On a manual clock there is one instant and one state; on a real one no
-//! answer near a deadline is ever held against a store that was merely slow.
+//! The model needs an exact time, but a call is decided at an unknown instant between its start and its end.
+//! So the run evaluates the model at every possible instant, and keeps the resulting states that agree with
+//! the store's answer. On a manual clock there is one instant and one state. In real time, an answer near a
+//! deadline never fails a store that was merely slow.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,17 +15,18 @@ use super::steps::{KEYS, NAMES, Step};
 use super::translate::Translator;
 use crate::{Failure, Test};
 
-/// How far the clock that decides may be from what this process takes for it.
+/// The maximum error of this process's estimate of the clock that decides.
 const SKEW: Duration = Duration::from_millis(5);
 
-/// Calls that took longer say too little about when they were decided; the sequence is run again.
+/// The maximum duration of a call. The instant of a longer call is too uncertain, so the sequence is run
+/// again.
 pub(super) const SLOW: Duration = Duration::from_millis(150);
 
-/// Why a sequence did not come to its end.
+/// The reason why a sequence ended early.
 pub(super) enum Stop {
-    /// Store and model differ.
+    /// The store and the model differ.
     Failed(Failure),
-    /// The machine was too slow to tell.
+    /// The store was too slow to be judged.
     Slow,
 }
 
@@ -35,14 +36,14 @@ impl From<Failure> for Stop {
     }
 }
 
-/// One sequence on keys of its own.
+/// One sequence on its own keys.
 pub(super) struct Run<'a> {
     test: &'a Test,
     prefix: String,
     keys: Vec<Key>,
-    /// Every state that agrees with all that was answered.
+    /// Every state that agrees with all answers so far.
     states: Vec<Model>,
-    /// Every version that was told, and of which value.
+    /// Every reported version with its value.
     told: Vec<(Key, Version, Value)>,
 }
 
@@ -57,7 +58,7 @@ impl<'a> Run<'a> {
         &self.keys
     }
 
-    /// Takes the steps, every other one on the second handle, and in the end looks at all that is there.
+    /// Runs the steps, every other one on the second handle, and finally checks all keys.
     pub(super) async fn sequence(&mut self, steps: &[Step]) -> Result<(), Stop> {
         for (at, step) in steps.iter().enumerate() {
             let store = if at % 2 == 0 { &self.test.store } else { &self.test.second };
@@ -97,7 +98,7 @@ impl<'a> Run<'a> {
         for (call, seen) in &seen {
             self.settle(window, call, seen)?;
         }
-        // Where time is uncertain the instants that were written tell what happened, while it still matters.
+        // If several states are possible, the stored instants show which one is right.
         for at in 0..KEYS {
             if self.states.len() > 1 {
                 let peek = GetOptions::nothing().with_returning(self.offered());
@@ -107,7 +108,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// One call that is no step of the sequence.
+    /// Makes one call that is not a step of the sequence.
     async fn one(&mut self, store: &dyn TtlStore, call: Call) -> Result<(), Stop> {
         let Call::Get(key, options) = &call else { return Ok(()) };
         let from = self.now();
@@ -116,7 +117,7 @@ impl<'a> Run<'a> {
         self.settle(window, &call, &seen)
     }
 
-    /// Sees to it that the version of a live entry is known.
+    /// Reads the version of a live entry if it is unknown.
     async fn learn_version(&mut self, store: &dyn TtlStore, key: usize) -> Result<(), Stop> {
         let key = self.keys[key].clone();
         let unknown = |state: &Model| state.rows.get(&key).is_some_and(|row| row.version.is_none());
@@ -126,7 +127,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The instants that the store tells of an entry.
+    /// Returns the instants that the store can report of an entry.
     fn offered(&self) -> Returning {
         if self.test.capabilities().created_at {
             Returning::DEADLINE | Returning::CREATED_AT
@@ -135,7 +136,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The present version of each key, and one that it had before.
+    /// Returns the current version of each key, and an earlier one.
     fn versions(&self) -> Vec<(Option<Version>, Option<Version>)> {
         let current = |key: &Key| self.states.iter().find_map(|state| state.rows.get(key)?.version);
         let earlier = |key: &Key| self.told.iter().find(|(of, ..)| of == key).map(|(_, version, _)| *version);
@@ -146,7 +147,7 @@ impl<'a> Run<'a> {
         if self.test.is_manual() { self.test.local_now() } else { self.test.store.now() }
     }
 
-    /// The instants between which a call was decided that began then and has just ended.
+    /// Returns the interval in which a call was decided that began at this time and has just ended.
     fn since(&self, from: SystemTime) -> Result<(Instant, Instant), Stop> {
         let now = self.now();
         if self.test.is_manual() {
@@ -155,12 +156,12 @@ impl<'a> Run<'a> {
         if now.duration_since(from).unwrap_or_default() > SLOW {
             return Err(Stop::Slow);
         }
-        // What is seen that late is still in time (E2).
+        // An entry that is visible that late is allowed (E2).
         let late = SKEW + self.test.capabilities().resolution;
         Ok((nanos(from - late), nanos(now + SKEW)))
     }
 
-    /// Keeps the states that answer as the store did.
+    /// Keeps the states that agree with the store's answer.
     fn settle(&mut self, window: (Instant, Instant), call: &Call, seen: &Seen) -> Result<(), Stop> {
         let offers = self.test.capabilities();
         let mut possible: Vec<Model> = Vec::new();
@@ -193,7 +194,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Takes the version that was told as that of the row, if it can be.
+    /// Sets the version of the row to the reported one, if that is possible.
     fn name_version(&self, after: &mut Model, call: &Call, seen: &Seen) -> Result<(), &'static str> {
         let (Some(version), Some(row)) = (seen.version, after.rows.get_mut(call.key())) else {
             return Ok(());
@@ -225,8 +226,8 @@ fn agree(expected: &Reply, seen: &Seen) -> Result<(), &'static str> {
     if agrees { Ok(()) } else { Err("the model's answer") }
 }
 
-/// Every instant of a window that can make a difference: whole milliseconds, what lies between them, and their last
-/// moment, which is after whatever was asked for within them.
+/// Returns every relevant instant of a window: whole milliseconds, instants between them, and the last
+/// nanosecond of each, which is after any instant requested within it.
 fn instants((from, to): (Instant, Instant)) -> impl Iterator<Item = Instant> {
     const IN_EACH: [Instant; 3] = [0, 500_000, 999_999];
     let alone = from == to;

@@ -1,4 +1,4 @@
-//! Does requests on a store and writes down what it answered, in the model's words.
+//! Sends requests to a store and converts its answers into the types of the model.
 
 use std::time::SystemTime;
 
@@ -11,17 +11,17 @@ use super::reference::{Answer, Call, Reply};
 use super::run::describe;
 use crate::{Check, Failure};
 
-/// What a step asks of the store.
+/// The request of a step.
 pub(super) enum Request {
     One(Call),
     GetMany(Vec<Key>, GetOptions),
     PutMany(Vec<PutItem>),
     DeleteMany(Vec<Key>, DeleteOptions),
-    /// A whole scan; these are the keys that can be met.
+    /// A whole scan, with the keys that it can return.
     Scan(ScanOptions, Vec<Key>),
 }
 
-/// What a store answered to one call.
+/// The answer of a store to one call.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) reply: Reply,
@@ -41,12 +41,12 @@ impl Seen {
         version: Option<Version>,
         created_at: Option<SystemTime>,
     ) -> Self {
-        // What was not asked for does not matter.
+        // Metadata that was not requested is ignored.
         self.reply.deadline =
             deadline.filter(|_| returning.contains(Returning::DEADLINE)).map(Deadline::as_epoch_millis);
         self.version = version.filter(|_| returning.contains(Returning::VERSION));
         self.reply.version = self.version.is_some();
-        // Rounded up: what is no whole millisecond agrees with no instant at its start.
+        // Rounded up, so that a time that is not a whole millisecond agrees with no instant of the model.
         let created_at = created_at.filter(|_| returning.contains(Returning::CREATED_AT));
         self.reply.created_at = created_at.map(|at| Deadline::at(at).as_epoch_millis());
         self
@@ -58,7 +58,7 @@ impl Seen {
     }
 }
 
-/// Does a request: the calls that it amounts to, in order, and what was answered to each.
+/// Sends a request, and returns its calls in order with their answers.
 pub(super) async fn perform(store: &dyn TtlStore, request: Request) -> Check<Vec<(Call, Seen)>> {
     match request {
         Request::One(call) => {
@@ -123,7 +123,7 @@ fn got(result: Result<Option<Entry>>, returning: Returning) -> Check<Seen> {
 
 fn shown(entry: Entry, returning: Returning) -> Check<Seen> {
     if let Some(error) = entry.refresh_error {
-        return Err(Failure::new("a refresh that succeeds, since nobody else writes", format!("{error:?}")));
+        return Err(Failure::new("a refresh that succeeds, because there are no other writers", format!("{error:?}")));
     }
     let mut seen = Seen::of(Answer::Hit).told(returning, entry.deadline, entry.version, entry.created_at);
     seen.reply.value = entry.value;
@@ -200,7 +200,7 @@ async fn scan(store: &dyn TtlStore, options: ScanOptions, keys: &[Key]) -> Check
     let show = |key: &Key| Call::Show(key.clone(), projection.clone(), returning);
     let mut calls = Vec::new();
     let mut cursor = None;
-    // Many times the pages that these keys can fill, so that a scan that never ends is found.
+    // Many times the pages that these keys can fill, to detect a scan that never ends.
     for _ in 0..keys.len() * 8 + 8 {
         let page = store.scan(options.clone().with_cursor(cursor)).await?;
         let found = page.items.len();

@@ -1,4 +1,4 @@
-//! What a random sequence is made of: steps without instants, versions or keys of their own, so that they shrink.
+//! The steps of a random sequence. They contain no instants, versions or keys, so that they can shrink.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use proptest::sample::select;
 use serde_json::{Value as Json, json};
 use ttl_core::{Bounds, Guard, Kind, Refresh, RefreshMode, Returning, Ttl};
 
-/// How many keys a sequence uses: few, so that its steps meet.
+/// The number of keys of a sequence: small, so that its steps interact.
 pub(super) const KEYS: usize = 3;
 
-/// What the keys end with. One is the beginning of another, one ends with what a glob would read.
+/// The endings of the keys. One is a prefix of another, and one ends with a glob character.
 pub(super) const NAMES: [&str; KEYS] = ["a", "ab", "a*"];
 
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ pub(super) struct Write {
     pub(super) existing_deadline: Live,
     pub(super) when: When,
     pub(super) returning: Returning,
-    /// Whether it asks for the value that it meets.
+    /// Whether it requests the previous value.
     pub(super) previous: bool,
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Life {
     pub(super) max: Option<Ttl>,
 }
 
-/// An expiry, instants counted from the call's.
+/// An expiry, with instants relative to that of the call.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Ends {
     Never,
@@ -94,7 +94,7 @@ pub(super) enum Ends {
     In {
         nanos: i64,
     },
-    /// So many milliseconds from what is just still allowed.
+    /// An offset in milliseconds from the latest allowed instant.
     NearLimit {
         millis: i64,
     },
@@ -122,11 +122,11 @@ pub(super) enum When {
     IfVersion(Pick),
 }
 
-/// Which version a conditional step names.
+/// The version that a conditional step names.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pick {
     Current,
-    /// One that this key had before.
+    /// An earlier version of this key.
     Earlier,
     Foreign,
 }
@@ -149,13 +149,13 @@ pub(super) enum Edit {
     Clear(&'static str),
     Unset(&'static str),
     Add(&'static str, i64),
-    /// Fractions that binary and decimal sums agree on.
+    /// Fractions whose binary and decimal sums are equal.
     AddQuarters(&'static str, i8),
     AddWithin(&'static str, i64, Bounds),
     AddQuartersWithin(&'static str, i8, Bounds),
 }
 
-/// The lengths of life and of waits that fit how time passes.
+/// The TTLs and waits for a kind of time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     ttls: &'static [Ttl],
@@ -163,7 +163,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// A clock that is moved by hand: deadlines are hit to the nanosecond.
+    /// For a manual clock: deadlines are reached to the nanosecond.
     pub(super) const MANUAL: Self = Self {
         ttls: &[
             Ttl::MIN,
@@ -186,14 +186,14 @@ impl Pace {
         ],
     };
 
-    /// Time that passes by itself: short waits.
+    /// For real time: short waits.
     pub(super) const REAL: Self = Self {
         ttls: &[Ttl::millis(25), Ttl::millis(60), Ttl::hours(1), Ttl::hours(2), Ttl::MAX],
         waits: &[Duration::from_millis(2), Duration::from_millis(30), Duration::from_millis(62)],
     };
 }
 
-/// Sequences of at most so many steps.
+/// Returns a strategy for sequences of at most this number of steps.
 pub(super) fn sequences(pace: Pace, steps: usize) -> impl Strategy<Value = Vec<Step>> {
     vec(step(pace), 1..=steps)
 }
@@ -222,7 +222,7 @@ fn step(pace: Pace) -> impl Strategy<Value = Step> {
 }
 
 fn key() -> impl Strategy<Value = usize> + Clone {
-    // The first is the commonest: that is where histories grow.
+    // The first key is the most frequent, so that it gets a long history.
     prop_oneof![3 => Just(0), 1 => 1..KEYS]
 }
 
@@ -249,7 +249,7 @@ fn part() -> impl Strategy<Value = Part> {
 
 fn read(pace: Pace) -> impl Strategy<Value = Read> {
     (part(), kind(), want(), refresh(pace)).prop_map(|(part, kind, returning, refresh)| {
-        // Fields of a blob make no sense, whatever the answer.
+        // Fields of a blob are meaningless, whatever the answer.
         let kind =
             if matches!(part, Part::Fields(_)) { kind.filter(|kind| *kind == Kind::Record) } else { kind };
         Read { part, kind, returning, refresh }
@@ -347,8 +347,8 @@ fn bounds() -> impl Strategy<Value = Bounds> {
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
-    // Mostly each operation on a field that it fits; the others are errors, of which a patch needs but one. The
-    // field of the fractions never holds large integers, whose sums with fractions are not exact.
+    // Mostly, each operation has a field of a suitable type. Others are errors, of which a patch needs only
+    // one. The field of the fractions never contains large integers, whose sums with fractions are not exact.
     let name =
         |usual: &'static str| prop_oneof![9 => Just(usual), 1 => select(&["i", "l", "x", "ttl:x"][..])];
     let element = || select(vec![json!(1), json!("two"), json!([2]), json!(null), json!(1.0)]);

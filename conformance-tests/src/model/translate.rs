@@ -1,4 +1,4 @@
-//! From steps to calls: names become keys, offsets become instants, picks become versions.
+//! Translates steps into calls: names into keys, offsets into instants, picks into versions.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,14 +19,14 @@ pub(super) struct Translator<'a> {
     pub(super) keys: &'a [Key],
     pub(super) prefix: &'a str,
     pub(super) now: SystemTime,
-    /// The present and an earlier version of each key.
+    /// The current and an earlier version of each key.
     pub(super) versions: Vec<(Option<Version>, Option<Version>)>,
-    /// The metadata that the store offers.
+    /// The metadata that the store can report.
     pub(super) offered: Returning,
 }
 
 impl Step {
-    /// The keys whose present version the step names.
+    /// Returns the keys whose current version the step names.
     pub(super) fn versioned(&self) -> Vec<usize> {
         let names = |write: &&Write| matches!(write.when, When::IfVersion(Pick::Current));
         match self {
@@ -72,7 +72,7 @@ impl Translator<'_> {
             }
             Step::Delete { key, part, kind, version } => {
                 let mut options = DeleteOptions::new().with_projection(select(part)?);
-                // Fields of a blob make no sense, whatever the answer.
+                // Fields of a blob are meaningless, whatever the answer.
                 options.kind = kind.filter(|_| !matches!(part, Part::Fields(_)));
                 options.if_version = self.version(*key, *version);
                 Request::One(Call::Delete(self.keys[*key].clone(), options))
@@ -126,7 +126,7 @@ impl Translator<'_> {
         Ok(PutItem::new(self.keys[write.key].clone(), value, options))
     }
 
-    /// The version to name; one that no store makes where there is none to pick.
+    /// Returns the version to name, or a version that no store creates if there is none to pick.
     fn version(&self, key: usize, pick: Option<Pick>) -> Option<Version> {
         let (current, earlier) = self.versions[key];
         let picked = match pick? {
