@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What every script here uses: plain words, packages, processes that are ours and no other.
+# Functions for all scripts: messages, packages, and processes that these scripts started.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# A root shell may come without them, and dockerd and debootstrap are there.
+# The PATH of a root shell may lack these folders, which contain dockerd and debootstrap.
 PATH=$PATH:/usr/sbin:/sbin
 
-# All words go to standard error: the output of `scripts/servers env` is for a shell to evaluate.
+# All messages go to standard error, because a shell evaluates the output of `scripts/servers env`.
 say() { printf '== %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 have() { type -P "$1" >/dev/null; }
@@ -15,7 +15,7 @@ is_root() { [[ $(id -u) == 0 ]]; }
 # Runs a function of a server's file: call redis ready
 call() { "$1_$2" "${@:3}"; }
 
-# One file per server; a new one joins by being there.
+# Loads one file per server; a new file needs no registration.
 server_names=()
 load_servers() {
   local file
@@ -26,7 +26,7 @@ load_servers() {
   done
 }
 
-# Removes a folder, and first what an interrupted build of an image left mounted in it.
+# Removes a folder. First unmounts file systems that an interrupted build of an image left in it.
 discard() {
   local mounted
   while read -r mounted; do umount "$mounted" || true; done < <(
@@ -42,7 +42,7 @@ install_allowed=
 # Whether packages may be installed on this machine: as root, in CI or when asked with --install.
 may_install() { is_root && have apt-get && { in_ci || [[ -n $install_allowed ]]; }; }
 
-# need WHY COMMAND PACKAGE...: makes sure that a command is there, or says how to get it and answers no.
+# need WHY COMMAND PACKAGE...: installs a missing command, or prints how to install it and fails.
 need() {
   local why=$1 command=$2
   shift 2
@@ -50,9 +50,9 @@ need() {
   if may_install; then
     say "Installing $* ($why)"
     install_packages "$@" && have "$command" && return
-    say "$command is still missing after that"
+    say "$command is still missing after the installation"
   else
-    say "$command is missing ($why). On Debian, as root: apt-get install $*; or run this as root with --install"
+    say "$command not found ($why). Install it on Debian with: apt-get install $*; or run this script as root with --install"
   fi
   return 1
 }
@@ -60,7 +60,7 @@ need() {
 install_packages() {
   local log policy=/usr/sbin/policy-rc.d ours='' status=0
   log=$(mktemp)
-  # A package's own start of its service would leave a process behind: refused while packages are installed.
+  # Packages must not start their services, which would leave processes behind.
   if [[ ! -e $policy ]]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy" && ours=1
   fi
@@ -74,12 +74,12 @@ install_packages() {
 
 # --- processes --------------------------------------------------------------------------------------------------------
 
-# When a process started, in words that another process of the same id would not have. Nothing for one that has ended
-# and still has its number, because nobody has waited for it.
+# Prints the start time of a process, which distinguishes it from a later process with the same id. Prints nothing for a
+# zombie.
 born() {
   local fields
   if [[ -e /proc/self/stat ]]; then
-    # The name, in brackets, may hold spaces; state and start are the 1st and the 20th field after it.
+    # The name, in brackets, may contain spaces; state and start are the 1st and the 20th field after it.
     read -ra fields < <(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) || return 0
     [[ ${fields[0]} == Z ]] || echo "${fields[19]}"
   else
@@ -87,7 +87,7 @@ born() {
   fi
 }
 
-# remember FILE PID / runs FILE / stop FILE: a process that we started, and no later one that got its number.
+# remember FILE PID / runs FILE / stop FILE: handle a process that a script started, and never a later one with its id.
 remember() { printf '%s\n%s\n' "$2" "$(born "$2")" >"$1"; }
 
 runs() {
@@ -102,14 +102,14 @@ stop() {
     read -r pid <"$file"
     kill -TERM "$pid" 2>/dev/null || true
     while runs "$file"; do
-      ((++tenths < 200)) || { say "Process $pid does not end: killing it"; kill -KILL "$pid" 2>/dev/null || true; break; }
+      ((++tenths < 200)) || { say "Process $pid did not end; killing it"; kill -KILL "$pid" 2>/dev/null || true; break; }
       sleep 0.1
     done
   fi
   rm -f "$file"
 }
 
-# start FILE LOG COMMAND...: starts it in the background, in a session of its own, so that Ctrl-C does not reach it.
+# start FILE LOG COMMAND...: starts it in the background, in its own session, so that Ctrl-C does not reach it.
 start() {
   local file=$1 log=$2
   shift 2
@@ -118,7 +118,7 @@ start() {
   remember "$file" $!
 }
 
-# wait_for SECONDS FILE COMMAND...: until the command succeeds; no if the process in FILE ends before.
+# wait_for SECONDS FILE COMMAND...: waits until the command succeeds; fails if the process in FILE ends first.
 wait_for() {
   local tenths=$(($1 * 10)) file=$2
   shift 2
@@ -130,7 +130,7 @@ wait_for() {
 
 port_is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Below the ports that systems hand out by themselves.
+# Chooses a port below those that systems assign automatically.
 free_port() {
   local port
   for _ in {1..100}; do

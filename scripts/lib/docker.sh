@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154
-# Docker: a client that fits the daemon, a daemon of our own where none runs, images by pull or from packages.
+# Docker: finds a client for the daemon, starts a daemon if none runs, and pulls images or builds them from packages.
 # (SC2016: apt-get expands $(..) itself. SC2034: docker_why is for the script that sources this. SC2154: server_names is
 # filled by load_servers.)
 
@@ -8,7 +8,7 @@ docker_why=
 
 docker() { timeout "${docker_patience:-60}" "$docker_client" "$@" </dev/null; }
 
-# A machine may have several clients, and one that is too new refuses an old daemon: the first that works is taken.
+# Selects the first client that works: a machine may have several, and a new client may refuse an old daemon.
 docker_answers() {
   local client
   while read -r client; do
@@ -20,42 +20,42 @@ docker_answers() {
   return 1
 }
 
-# docker_up DIR: makes a daemon answer, or says in docker_why why there is none. The process id of a daemon started here
-# is kept in DIR/dockerd.pid.
+# docker_up DIR: ensures that a daemon answers, or sets docker_why to the reason. The process id of a daemon started here
+# is stored in DIR/dockerd.pid.
 docker_up() {
   if docker_answers; then
     say "Docker: a daemon is running"
     return
   fi
   if [[ -n ${DOCKER_HOST:-} ]]; then docker_why="DOCKER_HOST=$DOCKER_HOST does not answer"; return 1; fi
-  if ! is_root; then docker_why="no daemon answers, and only root may start one"; return 1; fi
-  if ! need "tests run in containers" dockerd docker.io || ! need "tests run in containers" docker docker-cli; then
-    docker_why="it is not installed"
+  if ! is_root; then docker_why="no daemon answers, and only root can start one"; return 1; fi
+  if ! need "required for containers" dockerd docker.io || ! need "required for containers" docker docker-cli; then
+    docker_why="not installed"
     return 1
   fi
   if is_running dockerd; then
-    # Somebody is just starting it.
+    # Another process may be starting it.
     for _ in {1..20}; do docker_answers && return; sleep 1; done
-    docker_why="a daemon runs and does not answer"
+    docker_why="a daemon is running but does not answer"
     return 1
   fi
   clear_leftovers
-  say "Docker: starting dockerd in the background, to be stopped with the rest"
-  # With a pid file of our own, one that a killed daemon left cannot stop this one.
+  say "Docker: starting dockerd in the background; it is stopped with the servers"
+  # With its own pid file, this daemon ignores the pid file of a killed daemon.
   start "$1/dockerd.pid" "$1/dockerd.out" dockerd --pidfile "$1/dockerd.own.pid"
   if wait_for 60 "$1/dockerd.pid" docker_answers; then return; fi
-  docker_why="dockerd does not start: $(grep -v level=info "$1/dockerd.out" | tail -n 1)"
+  docker_why="dockerd did not start: $(grep -v level=info "$1/dockerd.out" | tail -n 1)"
   docker_down "$1"
   return 1
 }
 
 docker_down() {
   runs "$1/dockerd.pid" || return 0
-  say "Docker: stopping the dockerd that was started here"
+  say "Docker: stopping dockerd"
   stop "$1/dockerd.pid"
 }
 
-# Whether a process of this name runs.
+# Checks whether a process with this name runs.
 is_running() {
   local comm pid
   for comm in /proc/[0-9]*/comm; do
@@ -65,14 +65,14 @@ is_running() {
   return 1
 }
 
-# A containerd that was killed leaves a socket and a pid file. dockerd takes the one for a running containerd, and the
-# other too if its number belongs to any process by now; then it waits in vain.
+# Removes the socket and the pid file of a killed containerd. dockerd would take the socket for a running containerd, and
+# the pid file too if another process now has that id, and would wait forever.
 clear_leftovers() {
   local file
   if is_running containerd; then return; fi
   for file in /run/containerd/containerd.sock /run/docker/containerd/containerd.{pid,sock}; do
     if [[ -e $file ]]; then
-      say "Docker: removing $file, left by a containerd that no longer runs"
+      say "Docker: removing $file of a containerd that no longer runs"
       rm -f "$file"
     fi
   done
@@ -82,7 +82,7 @@ clear_leftovers() {
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# ensure_image SERVER DIR: sets `image` to one that is on this machine: the pinned one, pulled if need be, or one built
+# ensure_image SERVER DIR: sets `image` to an image on this machine: the pinned one, pulled if necessary, or one built
 # here.
 ensure_image() {
   local name=$1 dir=$2 variable pinned built
@@ -93,14 +93,14 @@ ensure_image() {
   if has_image "$image"; then return; fi
   say "Docker: pulling $pinned, for at most 60 s"
   if docker_patience=60 docker pull --quiet "$pinned" >/dev/null 2>"$dir/pull"; then return; fi
-  say "Docker: not pulled ($(tail -n 1 "$dir/pull"))"
+  say "Docker: the image could not be pulled ($(tail -n 1 "$dir/pull"))"
   [[ -z ${!variable:-} ]] || return 1
   image=$built
-  if has_image "$image"; then say "Docker: using $image, built here before"; return; fi
+  if has_image "$image"; then say "Docker: using $image from an earlier build"; return; fi
   call "$name" build_image "$image" "$dir"
 }
 
-# base_image DIR: sets `base` to an image with the packages that all servers need, so that there is one of them.
+# base_image DIR: sets `base` to one image with the packages of all servers.
 base_image() {
   local packages
   packages=$(for name in "${server_names[@]}"; do call "$name" image_packages; done | sort -u | paste -sd, -)
@@ -108,8 +108,8 @@ base_image() {
   has_image "$base" || image_from_packages "$base" "$1" "$packages"
 }
 
-# image_with_folder IMAGE DIR FOLDER PLACE OPTIONS: the base and in PLACE, where its command starts, what is in FOLDER.
-# OPTIONS are those of docker commit.
+# image_with_folder IMAGE DIR FOLDER PLACE OPTIONS: builds the base image with the content of FOLDER in PLACE, its working
+# directory. OPTIONS are those of docker commit.
 image_with_folder() {
   local image=$1 dir=$2 folder=$3 place=$4 base id status=0
   base_image "$dir" || return 1
@@ -120,17 +120,17 @@ image_with_folder() {
   return "$status"
 }
 
-# image_from_packages IMAGE DIR PACKAGES: a Debian of this machine's release with these packages (separated by commas),
-# from the mirror that this machine's apt uses.
+# image_from_packages IMAGE DIR PACKAGES: builds a Debian of this machine's release with these packages (separated by
+# commas), from the mirror that this machine's apt uses.
 image_from_packages() {
   local image=$1 tree=$2/image packages=$3 codename mirror components seconds=$SECONDS
-  is_root || { say "Only root can build $image from packages"; return 1; }
-  need "builds $image" debootstrap debootstrap debian-archive-keyring || return 1
+  is_root || { say "Docker: only root can build $image from packages"; return 1; }
+  need "required to build $image" debootstrap debootstrap debian-archive-keyring || return 1
   codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
   mirror=$(apt_targets "$codename" '$(REPO_URI)' | head -n 1)
   components=$(apt_targets "$codename" '$(COMPONENT)' | paste -sd, -)
-  [[ -n $mirror ]] || { say "apt names no mirror of $codename to build $image from"; return 1; }
-  say "Docker: building $image from packages of $mirror $codename, about a minute"
+  [[ -n $mirror ]] || { say "Docker: apt has no mirror of $codename, from which $image could be built"; return 1; }
+  say "Docker: building $image from packages of $mirror $codename, which takes about a minute"
   if ! debootstrap --variant=minbase --components="$components" --include="$packages" \
     "$codename" "$tree" "$mirror" >"$2/debootstrap" 2>&1 </dev/null; then
     say "debootstrap failed: $(tail -n 1 "$2/debootstrap")"
@@ -139,10 +139,10 @@ image_from_packages() {
   rm -rf "$tree"/var/cache/apt/archives/*.deb "$tree"/var/lib/apt/lists/*
   tar -C "$tree" -c . | timeout 120 "$docker_client" import - "$image" >/dev/null || return 1
   discard "$tree"
-  say "Docker: built $image in $((SECONDS - seconds)) s; it stays for the next run"
+  say "Docker: built $image in $((SECONDS - seconds)) s; later runs use it again"
 }
 
-# apt_targets RELEASE FORMAT: of the machine's own sources.
+# apt_targets RELEASE FORMAT: prints the index targets of this machine's sources.
 apt_targets() {
   apt-get indextargets --format "\$(RELEASE) $2" 'Identifier: Packages' |
     sed -n "s/^$1 //p" | sort -u
@@ -150,17 +150,17 @@ apt_targets() {
 
 # --- containers -------------------------------------------------------------------------------------------------------
 
-# Every container that the tests start has this run's label: whatever a killed test left is found by it.
+# Removes containers that killed tests left. They are found by the label of this run, which all containers have.
 sweep_containers() {
   local label=$1 ids
   [[ -n $docker_client ]] || return 0
-  # Tests that were interrupted remove their own; two removals at once would disturb each other.
+  # Interrupted tests remove their own containers; concurrent removals would disturb each other.
   for _ in {1..20}; do
     ids=$(docker ps --all --quiet --filter "label=$label" 2>/dev/null) || return 0
     [[ -n $ids ]] || return 0
     sleep 0.2
   done
-  say "Docker: removing containers that the tests left"
+  say "Docker: removing containers that tests left"
   # shellcheck disable=SC2086 # one word each
   docker rm --force --volumes $ids >/dev/null
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Redis for tests. (`command` belongs to the caller, `base` is set by base_image.)
 
-# Tests of faults start, kill and restart servers of their own, with certificates made by openssl.
+# Tests of faults start, kill and restart their own servers, with certificates created by openssl.
 redis_packages() { echo redis-server:redis-server openssl:openssl; }
 redis_crates() { echo ttl-redis redis; }
 
@@ -17,6 +17,6 @@ redis_built_image() { echo ttl-store-test/redis:7.0; }
 redis_image_packages() { echo redis-server; }
 redis_build_image() { base_image "$2" && docker tag "$base" "$1"; }
 
-# Nothing is to be kept, and a container's port is reached from outside of it.
+# No data is saved, and a container's port is accessed from outside the container.
 redis_container() { command=(redis-server --save '' --bind 0.0.0.0 --protected-mode no); }
 redis_plain() { command=(redis-server --port "$1" --dir "$2" --save '' --bind 127.0.0.1); }

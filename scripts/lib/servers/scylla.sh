@@ -1,32 +1,32 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# ScyllaDB for tests; Apache Cassandra stands in where its image cannot be pulled, since ScyllaDB is in no package registry.
+# ScyllaDB for tests. If its image cannot be pulled, Apache Cassandra replaces it: no package registry has ScyllaDB.
 # (`command` belongs to the caller, `folder` is set by maven_folder, `root` by common.sh.)
 
 # Tests of clusters start, stop and restart nodes of Cassandra.
 scylla_packages() { echo java:openjdk-17-jre-headless mvn:maven; }
 scylla_crates() { echo ttl-scylla scylla; }
 
-# The two log different lines; both answer only when they are ready.
+# The log lines of the two servers differ; both answer only when they are ready.
 scylla_ready() { echo; }
 # An OPTIONS frame.
 scylla_ask() { printf '\x04\0\0\0\x05\0\0\0\0'; }
 scylla_port() { echo 9042; }
-# Keyspace and table are made on the first connection.
+# The keyspace and the table are created on the first connection.
 scylla_url() { echo "scylla://127.0.0.1:$1/ttl_store_test/entries?ensure_schema=true&replication=1"; }
 scylla_environment() { :; }
-# The suite makes a table for each case, in the mode that the URL says.
+# The suite creates a table for each case, in the mode of the URL.
 scylla_columns() { printf '%s\n' "CQL strict=$1&mode=strict" "CQL lww=$1&mode=lww"; }
-# Each tells its own, this one and the one that stands in for it.
+# Both servers report their versions.
 scylla_version() { :; }
 
-# Named after what is copied into it too.
+# The name also contains a checksum of the files that are copied into the image.
 scylla_built_image() {
   local files
   files=$(cat "$root"/scripts/lib/servers/cassandra/* | cksum)
   echo "ttl-store-test/cassandra:$(maven_version cassandra)-${files%% *}"
 }
 scylla_image_packages() { echo openjdk-17-jre-headless; }
-# What follows `sh -c` is dropped: the command that containers are started with is for ScyllaDB's image.
+# Arguments after the `sh -c` script are ignored: the command of the containers is for ScyllaDB's image.
 scylla_build_image() {
   local image=$1 dir=$2
   maven_folder cassandra "$dir" || return 1
@@ -40,7 +40,7 @@ scylla_build_image() {
 scylla_container() { command=(--smp 1 --memory 1G --overprovisioned 1 --developer-mode 1); }
 scylla_plain() {
   local storage
-  need "Cassandra runs on it" java openjdk-17-jre-headless && maven_folder cassandra "$2" || return 1
+  need "required by Cassandra" java openjdk-17-jre-headless && maven_folder cassandra "$2" || return 1
   storage=$(free_port) || return 1
   command=("$root/scripts/lib/servers/cassandra/node" "$folder" "$2" 127.0.0.1 "127.0.0.1:$storage" "$1" "$storage")
 }
