@@ -55,7 +55,8 @@ impl Ran {
     /// Returns a text about repeated calls and runs; `None` if there were none.
     pub(crate) fn troubles(&self) -> Option<String> {
         let retried = (self.retried.total() > 0).then(|| self.retried.to_string());
-        let again = (self.runs > 1).then(|| format!("run {} times because the outcome of a write was unknown", self.runs));
+        let again = (self.runs > 1)
+            .then(|| format!("run {} times because the outcome of a write was unknown", self.runs));
         let troubles: Vec<String> = retried.into_iter().chain(again).collect();
         (!troubles.is_empty()).then(|| troubles.join("; "))
     }

@@ -121,7 +121,9 @@ pub(crate) fn verdict_text(ran: &Ran) -> Result<(), String> {
     let case = &ran.case;
     match &ran.verdict {
         Verdict::Passed | Verdict::Skipped(_) => Ok(()),
-        Verdict::Inconclusive(why) => Err(format!("{case:?} is inconclusive, which does not count as passed: {why}")),
+        Verdict::Inconclusive(why) => {
+            Err(format!("{case:?} is inconclusive, which does not count as passed: {why}"))
+        }
         Verdict::Failed(failure) => {
             let clauses = case.clauses().join(", ");
             Err(format!(

@@ -42,14 +42,13 @@ const SCHEMES: [(&str, &str); 7] = [
 pub fn harness(url: &str) -> Result<Arc<dyn Harness>> {
     let invalid = |text: String| Error::new(ErrorKind::InvalidConfig, text);
     let Some((scheme, _)) = url.split_once(':') else {
-        return Err(invalid("invalid URL: expected a scheme, such as memory: or redis://host:6379".to_owned()));
+        return Err(invalid(
+            "invalid URL: expected a scheme, such as memory: or redis://host:6379".to_owned(),
+        ));
     };
     let Some((_, feature)) = SCHEMES.iter().find(|(known, _)| *known == scheme) else {
         let known: Vec<&str> = SCHEMES.iter().map(|(known, _)| *known).collect();
-        return Err(invalid(format!(
-            "unknown scheme {scheme:?}: expected one of {}",
-            known.join(", ")
-        )));
+        return Err(invalid(format!("unknown scheme {scheme:?}: expected one of {}", known.join(", "))));
     };
     match *feature {
         #[cfg(feature = "dynamodb")]
@@ -60,8 +59,8 @@ pub fn harness(url: &str) -> Result<Arc<dyn Harness>> {
         "redis" => Ok(Arc::new(redis::RedisHarness::new(url)?)),
         #[cfg(feature = "scylla")]
         "scylla" => Ok(Arc::new(scylla::ScyllaHarness::new(url)?)),
-        feature => Err(invalid(format!(
-            "the scheme {scheme:?} is not enabled: build with the feature {feature:?}"
-        ))),
+        feature => {
+            Err(invalid(format!("the scheme {scheme:?} is not enabled: build with the feature {feature:?}")))
+        }
     }
 }

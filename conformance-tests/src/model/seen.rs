@@ -123,7 +123,10 @@ fn got(result: Result<Option<Entry>>, returning: Returning) -> Check<Seen> {
 
 fn shown(entry: Entry, returning: Returning) -> Check<Seen> {
     if let Some(error) = entry.refresh_error {
-        return Err(Failure::new("a refresh that succeeds, because there are no other writers", format!("{error:?}")));
+        return Err(Failure::new(
+            "a refresh that succeeds, because there are no other writers",
+            format!("{error:?}"),
+        ));
     }
     let mut seen = Seen::of(Answer::Hit).told(returning, entry.deadline, entry.version, entry.created_at);
     seen.reply.value = entry.value;
