@@ -139,13 +139,13 @@ impl Test {
     /// Reads the deadline of an entry that must be live.
     pub async fn deadline(&self, key: &Key) -> Check<Deadline> {
         let entry = self.peek(key).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-        entry.deadline.ok_or_else(|| Failure::new("the deadline that was wanted", "none reported"))
+        entry.deadline.ok_or_else(|| Failure::new("the requested deadline", "none reported"))
     }
 
     /// Reads the version of an entry that must be live.
     pub async fn version(&self, key: &Key) -> Check<Version> {
         let entry = self.peek(key).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-        entry.version.ok_or_else(|| Failure::new("the version that was wanted", "none reported"))
+        entry.version.ok_or_else(|| Failure::new("the requested version", "none reported"))
     }
 
     /// Reads the value, the deadline and the version of an entry that must be live, in one call and without a
@@ -156,7 +156,9 @@ impl Test {
             Some(Entry { value: Some(value), deadline: Some(deadline), version: Some(version), .. }) => {
                 Ok(State { value, deadline, version })
             }
-            Some(entry) => Err(Failure::new("value, deadline and version, as wanted", format!("{entry:?}"))),
+            Some(entry) => {
+                Err(Failure::new("the requested value, deadline and version", format!("{entry:?}")))
+            }
             None => Err(Failure::new("a live entry", "a miss")),
         }
     }
@@ -166,7 +168,7 @@ impl Test {
         match self.store.get(key, GetOptions::new()).await? {
             None => Ok(None),
             Some(Entry { value: Some(value), .. }) => Ok(Some(value)),
-            Some(_) => Err(Failure::new("the value that was selected", "an entry without one")),
+            Some(_) => Err(Failure::new("the selected value", "an entry without one")),
         }
     }
 
@@ -211,7 +213,7 @@ impl Test {
         options: PutOptions,
     ) -> Check<Version> {
         let meta = self.put_meta(key, value, options.with_returning(Returning::VERSION)).await?;
-        meta.version.ok_or_else(|| Failure::new("the version that was wanted", "none reported"))
+        meta.version.ok_or_else(|| Failure::new("the requested version", "none reported"))
     }
 
     /// Changes the deadline of an entry that must be live.
