@@ -111,7 +111,7 @@ impl<C: CasBackend> CasStore<C> {
             stored.deadline = deadline;
             match self.0.swap(key, stamp.as_ref(), Some(&stored)).await {
                 Ok(true) if options.returning.contains(Returning::DEADLINE) => {
-                    entry.deadline = Some(deadline)
+                    entry.deadline = Some(deadline);
                 }
                 Ok(true) => {}
                 Ok(false) => {

@@ -258,8 +258,8 @@ pub struct PatchResult {
 impl PatchResult {
     /// Creates a result from the metadata of an equivalent put, the fields and the effects.
     #[must_use]
-    pub fn new(written: PutResult, fields: Record, effects: Vec<Effect>) -> Self {
-        let PutResult { created, deadline, version, created_at, previous: _ } = written;
+    pub const fn new(written: &PutResult, fields: Record, effects: Vec<Effect>) -> Self {
+        let PutResult { created, deadline, version, created_at, previous: _ } = *written;
         Self { created, deadline, version, created_at, fields, effects }
     }
 
@@ -363,7 +363,7 @@ mod tests {
     fn debug_prints_no_values() {
         let fields = Record::new().with("token", "s3cret");
         let effects = vec![Effect::Done, Effect::Popped(Some("s3cret".into())), Effect::Removed(2)];
-        let done = PatchResult::new(PutResult::new(true), fields.clone(), effects);
+        let done = PatchResult::new(&PutResult::new(true), fields.clone(), effects);
         let entries = [Entry::new(Value::from("s3cret")), Entry::new(Value::from(fields))];
         let text = format!("{done:?} {entries:?}");
         assert!(text.contains("token") && text.contains("Removed(2)"), "{text}");

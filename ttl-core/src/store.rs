@@ -184,7 +184,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
                 };
                 let put = PutOptions::new(create.lifespan).with_condition(Condition::IfAbsent);
                 match self.put(key, record.clone().into(), put.with_returning(options.returning)).await? {
-                    Outcome::Applied(meta) => return outcome(meta, &record, effects, patch),
+                    Outcome::Applied(meta) => return outcome(&meta, &record, effects, patch),
                     Outcome::Absent | Outcome::Refused(_) => continue,
                 }
             };
@@ -199,7 +199,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
                     .with_created_at(created_at)
                     .with_deadline(deadline.filter(|_| options.returning.contains(Returning::DEADLINE)))
                     .with_version(options.returning.contains(Returning::VERSION).then_some(version));
-                let there = PatchResult::new(meta, record.project(&patch.to_fields()?), Vec::new());
+                let there = PatchResult::new(&meta, record.project(&patch.to_fields()?), Vec::new());
                 return Ok(Outcome::Refused(Some(there)));
             };
             // The lifespan is not used, because this put cannot create an entry.
@@ -210,7 +210,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
                 )
                 .with_returning(options.returning);
             match self.put(key, record.clone().into(), put).await? {
-                Outcome::Applied(meta) => return outcome(meta, &record, effects, patch),
+                Outcome::Applied(meta) => return outcome(&meta, &record, effects, patch),
                 Outcome::Absent | Outcome::Refused(_) => {}
             }
         }
@@ -325,7 +325,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
 }
 
 fn outcome(
-    meta: PutResult,
+    meta: &PutResult,
     record: &Record,
     effects: Vec<Effect>,
     patch: &Patch,

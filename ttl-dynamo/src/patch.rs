@@ -141,7 +141,7 @@ impl Patching<'_> {
         }
         let meta = PutResult::returning(self.options.returning, false, seen.ends(), seen.version)
             .with_created_at(self.created_at(item)?);
-        Ok(Some(PatchResult::new(meta, before, Vec::new())))
+        Ok(Some(PatchResult::new(&meta, before, Vec::new())))
     }
 
     /// Returns the form of the one request that is correct for this entry.
@@ -270,7 +270,7 @@ impl Patching<'_> {
     ) -> Result<PatchResult> {
         let meta = codec::meta(self.options.returning, created, deadline, stored.then_some(&self.token))?;
         let meta = meta.with_created_at(created_at.filter(|_| stored));
-        Ok(PatchResult::new(meta, record.project(&self.patch.to_fields()?), effects))
+        Ok(PatchResult::new(&meta, record.project(&self.patch.to_fields()?), effects))
     }
 
     /// Changes the record in the driver, and writes it if the entry is unchanged.

@@ -152,7 +152,7 @@ impl Table {
                 self.remove(at, trash);
                 let meta = self.meta(true, options.returning, deadline, None);
                 let fields = record.project(&patch.to_fields()?);
-                return Ok(Outcome::Applied(PatchResult::new(meta, fields, effects)));
+                return Ok(Outcome::Applied(PatchResult::new(&meta, fields, effects)));
             }
         };
         let created = record.is_none();
@@ -160,7 +160,7 @@ impl Table {
         let Some(effects) = rules::apply(&mut record, patch)? else {
             let there = stored.filter(|_| !created).map(|stored| {
                 let meta = self.there(place, &stored, options.returning);
-                Ok(PatchResult::new(meta, record.project(&patch.to_fields()?), Vec::new()))
+                Ok(PatchResult::new(&meta, record.project(&patch.to_fields()?), Vec::new()))
             });
             return Ok(Outcome::Refused(there.transpose()?));
         };
@@ -174,7 +174,7 @@ impl Table {
         let content = Content { cap, version: self.version(), created_at, value };
         let meta = self.meta(created, options.returning, deadline, Some(&content));
         self.write(at, place, content, deadline, trash);
-        Ok(Outcome::Applied(PatchResult::new(meta, fields, effects)))
+        Ok(Outcome::Applied(PatchResult::new(&meta, fields, effects)))
     }
 
     pub(crate) fn expire(

@@ -277,7 +277,7 @@ impl Request for Patching<'_> {
         let meta = self.meta(created, codec::next(&mut items)?, codec::next(&mut items)?)?;
         let fields = self.plan.fields(codec::array(codec::next(&mut items)?)?)?;
         let effects = self.plan.effects(codec::array(codec::next(&mut items)?)?)?;
-        done(Outcome::Applied(PatchResult::new(meta, fields, effects)))
+        done(Outcome::Applied(PatchResult::new(&meta, fields, effects)))
     }
 }
 
@@ -294,7 +294,7 @@ impl Patching<'_> {
     fn there(&self, deadline: Reply, rest: &mut std::vec::IntoIter<Reply>) -> Read<PatchResult> {
         let meta = self.meta(false, deadline, codec::next(rest)?)?;
         let fields = self.plan.fields(codec::array(codec::next(rest)?)?)?;
-        Ok(PatchResult::new(meta, fields, Vec::new()))
+        Ok(PatchResult::new(&meta, fields, Vec::new()))
     }
 
     /// Returns the error of a patch that was not applied. The letter is the cause; the number is a field or a

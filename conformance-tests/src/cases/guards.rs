@@ -170,7 +170,7 @@ async fn check(t: &Test, put: PutOptions, guard: Guard, change: ExpiryChange, mo
             ExpiryChange::Extend(by) => {
                 t.expect_rounded(after.deadline, before.deadline.plus(by), "the new deadline")?;
             }
-            _ => ensure_eq!(after.deadline, Deadline::NEVER, "the new deadline"),
+            ExpiryChange::Set(_) => ensure_eq!(after.deadline, Deadline::NEVER, "the new deadline"),
         }
     }
     Ok(())

@@ -217,7 +217,7 @@ fn expired(state: &State, to: To, guard: Guard, version: Option<Version>, answer
         Guard::IfSooner => new < before,
         Guard::IfPersistent => before.is_never(),
         Guard::IfExpiring => !before.is_never(),
-        _ => true,
+        Guard::Always => true,
     };
     let after = if lets { new } else { before };
     (*deadline == after && *changed == (after != before)).then(|| at(Some(after)))?

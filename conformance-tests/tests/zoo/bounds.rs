@@ -162,7 +162,7 @@ animals! {
             let ghost = self.right.cell().peek(key).and_then(|stored| stored.value.into_record().ok());
             Ok(match (outcome, ghost) {
                 (Outcome::Refused(None), Some(ghost)) if options.if_version.is_none() => {
-                    Outcome::Refused(Some(PatchResult::new(PutResult::new(false), ghost, Vec::new())))
+                    Outcome::Refused(Some(PatchResult::new(&PutResult::new(false), ghost, Vec::new())))
                 }
                 (outcome, _) => outcome,
             })
@@ -249,7 +249,7 @@ animals! {
             Ok(match (outcome, met(&self.right, key)) {
                 (Outcome::Refused(None), Some(there)) if options.if_version.is_some() => {
                     let there = there.project(&patch.to_fields()?);
-                    Outcome::Refused(Some(PatchResult::new(PutResult::new(false), there, Vec::new())))
+                    Outcome::Refused(Some(PatchResult::new(&PutResult::new(false), there, Vec::new())))
                 }
                 (outcome, _) => outcome,
             })
@@ -281,7 +281,7 @@ animals! {
                     .with_deadline(options.returning.contains(Returning::DEADLINE).then_some(stored.deadline))
                     .with_version(options.returning.contains(Returning::VERSION).then_some(stored.version));
                 let there = record.project(&patch.to_fields()?);
-                return Ok(Outcome::Refused(Some(PatchResult::new(meta, there, Vec::new()))));
+                return Ok(Outcome::Refused(Some(PatchResult::new(&meta, there, Vec::new()))));
             }
             self.right.patch(key, patch, options).await
         }

@@ -136,7 +136,7 @@ animals! {
     }
 
     /// A put keeps the version although it changes the value.
-    PutKeepsTheVersion breaks C2; also X8 R6: "a lost lease is told by its version" {
+    PutKeepsTheVersion breaks C2; also X8 R6 C5: "a lost lease, and a lost race, are known by the version" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let before = self.right.cell().live(key);

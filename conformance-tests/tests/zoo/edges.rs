@@ -94,7 +94,7 @@ animals! {
             self.right.cell().meddle(key, |stored| {
                 if let Some(stored) = stored { stored.value = value }
             });
-            Ok(meta.map(|meta| PatchResult::new(meta, record, effects)))
+            Ok(meta.map(|meta| PatchResult::new(&meta, record, effects)))
         }
     }
 

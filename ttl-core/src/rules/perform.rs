@@ -137,7 +137,7 @@ pub fn patch(
         let there = match stored {
             Some(stored) if !created => {
                 let meta = there(stored, options.returning)?;
-                Some(PatchResult::new(meta, record.project(&patch.to_fields()?), Vec::new()))
+                Some(PatchResult::new(&meta, record.project(&patch.to_fields()?), Vec::new()))
             }
             _ => None,
         };
@@ -158,7 +158,7 @@ pub fn patch(
     let meta = PutResult::returning(options.returning, created, deadline, left.map(|next| next.version))
         .with_created_at(left.map_or(Ok(None), |next| next.created_at(options.returning))?);
     let next = if elapsed { Next::Stays } else { Next::Becomes(next) };
-    Ok((next, Outcome::Applied(PatchResult::new(meta, fields, effects))))
+    Ok((next, Outcome::Applied(PatchResult::new(&meta, fields, effects))))
 }
 
 /// Performs an expire.

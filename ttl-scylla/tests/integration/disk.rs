@@ -125,7 +125,7 @@ async fn step(store: &ScyllaStore, mode: Mode, name: &str, step: Step) {
                 Record::new().into(),
                 PutOptions::new(seconds(1)).with_existing_deadline(ExistingDeadline::Keep),
             )
-            .await
+            .await;
         }
         Step::Refresh(ttl) => get(GetOptions::new().with_refresh(Refresh::extend_only(seconds(ttl)))).await,
         Step::Reset(ttl) => get(GetOptions::new().with_refresh(Refresh::reset(seconds(ttl)))).await,

@@ -121,7 +121,7 @@ fn existing_deadline(existing_deadline: ExistingDeadline) -> Option<Refresh> {
     match existing_deadline {
         ExistingDeadline::Refresh(refresh) => Some(refresh),
         ExistingDeadline::Keep => None,
-        other => panic!("a put that replaces the deadline: {other:?}"),
+        other @ ExistingDeadline::Replace => panic!("a put that replaces the deadline: {other:?}"),
     }
 }
 
