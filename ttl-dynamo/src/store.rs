@@ -41,7 +41,7 @@ impl DynamoStore {
     /// Creates a store that builds its client on first use. Sends nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if the configuration is invalid.
+    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) if the configuration is invalid.
     pub fn new(config: DynamoConfig) -> Result<Self> {
         Self::build(config, LazyClient::new())
     }
@@ -52,7 +52,7 @@ impl DynamoStore {
     /// configuration.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] if the configuration is invalid.
+    /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) if the configuration is invalid.
     pub fn with_client(client: &Client, config: DynamoConfig) -> Result<Self> {
         let client = LazyClient::given(client, &config);
         Self::build(config, client)

@@ -64,11 +64,11 @@ impl ScyllaStore {
     /// It works on any runtime, or without one: connections run on the driver's own thread.
     ///
     /// # Errors
-    /// * [`ErrorKind::InvalidConfig`] if the configuration is invalid, if the table is missing (the text
+    /// * [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) if the configuration is invalid, if the table is missing (the text
     ///   contains the CQL that creates it), has another layout or is in the other mode, if the cluster lacks
     ///   the configured datacentre, or if the port does not speak CQL, or TLS as configured.
-    /// * [`ErrorKind::Unavailable`] if the cluster cannot be reached.
-    /// * [`ErrorKind::PermissionDenied`] for wrong credentials.
+    /// * [`Unavailable`](ttl_core::ErrorKind::Unavailable) if the cluster cannot be reached.
+    /// * [`PermissionDenied`](ttl_core::ErrorKind::PermissionDenied) for wrong credentials.
     pub async fn connect(config: &ScyllaConfig) -> Result<Self> {
         let opened = async {
             config.check()?;

@@ -192,6 +192,6 @@ fn errors_name_the_type_that_was_found() {
         (json!([]), "a list"),
     ] {
         let error = Record::from_serialize(&value).unwrap_err();
-        assert!(error.to_string().contains(&format!("this is {name};")), "{error}");
+        assert!(error.to_string().contains(&format!("found {name};")), "{error}");
     }
 }
