@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Fixture, Harness};
+use crate::{FaultProxy, Fixture, Harness};
 use ttl_core::{Result, async_trait};
 
 #[derive(Debug)]
@@ -26,6 +26,8 @@ impl Limited {
     }
 }
 
+// A method that is not forwarded skips the cases that need it.
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Harness for Limited {
     async fn fresh(&self) -> Result<Fixture> {
@@ -34,6 +36,14 @@ impl Harness for Limited {
 
     async fn backend_version(&self) -> Result<Option<String>> {
         self.inner.backend_version().await
+    }
+
+    fn upstream(&self) -> Option<String> {
+        self.inner.upstream()
+    }
+
+    async fn fresh_through(&self, proxy: &FaultProxy) -> Result<Option<Fixture>> {
+        self.inner.fresh_through(proxy).await
     }
 
     fn call_limit(&self) -> Duration {
