@@ -1,7 +1,6 @@
 //! Refresh: which operations extend the life of an entry, and by how much.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
@@ -223,12 +222,6 @@ impl Refresh {
     pub const fn with_slack(mut self, slack: Ttl) -> Self {
         self.slack = Some(slack);
         self
-    }
-
-    /// Returns the slack as a duration; zero if there is none.
-    #[must_use]
-    pub fn slack_duration(&self) -> Duration {
-        self.slack.map_or(Duration::ZERO, Ttl::as_duration)
     }
 }
 

@@ -75,7 +75,12 @@ impl RedisConfig {
         query.byte_size("max_value_bytes", &mut config.max_value_bytes)?;
         query.cursor_secret("cursor_secret", &mut config.cursor_secret)?;
         match url.scheme() {
-            "rediss" => read_certificates(&mut query, &mut config)?,
+            // Paths of PEM files.
+            "rediss" => {
+                query.file("root_certificates", &mut config.certificates.roots)?;
+                let client = &mut config.certificates.client;
+                query.file_pair("client_certificate", "client_key", client)?;
+            }
             // These URLs have no other place for the three.
             "redis+unix" => {
                 query.text("username", &mut config.username);
@@ -91,24 +96,6 @@ impl RedisConfig {
         config.check()?;
         Ok(config)
     }
-}
-
-/// Reads the TLS options, which are paths of PEM files.
-fn read_certificates(query: &mut QueryOptions, config: &mut RedisConfig) -> Result<()> {
-    let (mut chain, mut key) = (None, None);
-    query.file("root_certificates", &mut config.certificates.roots)?;
-    query.file("client_certificate", &mut chain)?;
-    query.file("client_key", &mut key)?;
-    config.certificates.client = match (chain, key) {
-        (Some(chain), Some(key)) => Some((chain, key)),
-        (None, None) => None,
-        _ => {
-            return Err(invalid(
-                "`client_certificate` and `client_key` go together: expected both or neither",
-            ));
-        }
-    };
-    Ok(())
 }
 
 fn tcp(url: &Url, address: impl FnOnce(String, u16) -> Address) -> Result<RedisConfig> {

@@ -136,15 +136,8 @@ fn options(config: &mut ScyllaConfig, query: &str) -> Result<()> {
     query.duration("speculative_delay", &mut config.speculative_delay)?;
     query.choice("compression", &mut config.compression, &compressions)?;
     query.flag("tls", &mut config.tls)?;
-    let (mut chain, mut key) = (None, None);
     query.file("root_certificates", &mut config.certificates.roots)?;
-    query.file("client_certificate", &mut chain)?;
-    query.file("client_key", &mut key)?;
-    config.certificates.client = match (chain, key) {
-        (Some(chain), Some(key)) => Some((chain, key)),
-        (None, None) => None,
-        _ => return Err(invalid("client_certificate and client_key go together; set both files")),
-    };
+    query.file_pair("client_certificate", "client_key", &mut config.certificates.client)?;
     query.byte_size("max_value_bytes", &mut config.max_value_bytes)?;
     query.cursor_secret("cursor_secret", &mut config.cursor_secret)?;
     query.duration("clock_skew", &mut config.clock_skew)?;

@@ -144,6 +144,30 @@ impl QueryOptions {
         Ok(())
     }
 
+    /// Reads the files of a client's certificate chain and of its key, which are given together or not at all.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if only one is given, or if a file cannot be read.
+    pub fn file_pair(
+        &mut self,
+        chain: &'static str,
+        key: &'static str,
+        into: &mut Option<(Vec<u8>, Vec<u8>)>,
+    ) -> Result<()> {
+        let mut files: (Option<Vec<u8>>, Option<Vec<u8>>) = (None, None);
+        self.file(chain, &mut files.0)?;
+        self.file(key, &mut files.1)?;
+        *into = match files {
+            (Some(chain), Some(key)) => Some((chain, key)),
+            (None, None) => return Ok(()),
+            _ => {
+                let text = format!("options `{chain}` and `{key}` go together: expected both or neither");
+                return Err(self.invalid(text));
+            }
+        };
+        Ok(())
+    }
+
     /// Reads the secret of scan cursors.
     ///
     /// # Errors
