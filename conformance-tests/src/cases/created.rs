@@ -389,7 +389,7 @@ cases! {
         Ok(())
     }
 
-    /// V7, H1: where it is denied, whoever wants it is told `Unsupported`, and nothing changes.
+    /// V7, H1: a store that denies it answers `Unsupported` to every request for it, and nothing changes.
     #[needs(no_created_at)]
     async fn a_denied_creation_is_unsupported(t: Test) -> Check {
         t.put(&key("k"), record(), PutOptions::new(LONG)).await?;

@@ -22,7 +22,7 @@ cases! {
         Ok(())
     }
 
-    /// H1: the space of expired entries is given back within the declared time, although nobody uses the store.
+    /// H1: the space of expired entries is given back within the declared time, without any traffic.
     #[needs(reclaims)]
     async fn expired_entries_are_reclaimed(t: Test) -> Check {
         let within = t.capabilities().reclaims_within.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a write answers whose request or answer is lost or late: it is true, and nothing is applied twice.
+//! Writes whose request or answer is lost or late: the answer is true, and no write is applied twice.
 
 use std::time::{Duration, Instant};
 

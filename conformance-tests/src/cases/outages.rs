@@ -102,7 +102,7 @@ async fn reads_again(store: &dyn TtlStore, read: Read, keys: &[Key]) -> Check {
     }
 }
 
-/// Makes every write at once under this fault, in which nobody can know what became of it: each must fail.
+/// Makes every write at once under this fault, which hides the outcome of each: each must fail.
 async fn no_write_answers(t: &Test, fault: Fault) -> Check {
     let (proxy, store) = (t.proxy()?, t.bare());
     let trials = Trial::all(t).await?;

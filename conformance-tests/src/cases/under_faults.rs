@@ -1,4 +1,4 @@
-//! What the cases of outages share: every read and every write as a table, and waiting for the end of an outage.
+//! Shared by the cases of outages: tables of all reads and writes, and the wait for the end of an outage.
 
 use std::time::{Duration, Instant, SystemTime};
 
