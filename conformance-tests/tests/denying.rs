@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ttl_conformance::{Case, Fixture, Harness, Time, Verdict, all, run};
-use ttl_core::{Capabilities, CasBackend, CasStore, Key, Result, Stored, async_trait};
+use ttl_core::driver::{CasBackend, CasStore, Stored};
+use ttl_core::{Capabilities, Key, Result, async_trait};
 
 #[allow(unreachable_pub)]
 #[path = "../../ttl-core/examples/toy/mod.rs"]

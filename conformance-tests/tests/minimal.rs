@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
+use ttl_core::driver::{CasBackend, CasStore, Stored};
 use ttl_core::{
-    Capabilities, CasBackend, CasStore, Clock, DeleteOptions, Entry, ExpireOptions, ExpireResult,
-    ExpiryChange, GetOptions, Key, ManualClock, Outcome, Page, Patch, PatchOptions, PatchResult, PutOptions,
-    PutResult, Result, ScanOptions, Stored, TtlStore, Value, Version, async_trait, forward_ttl_store,
+    Capabilities, Clock, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key,
+    ManualClock, Outcome, Page, Patch, PatchOptions, PatchResult, PutOptions, PutResult, Result, ScanOptions,
+    TtlStore, Value, Version, async_trait, forward_ttl_store,
 };
 
 #[allow(unreachable_pub)]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
-use ttl_core::{CasStore, Clock, ManualClock, Result, TtlStore, async_trait, forward_ttl_store};
+use ttl_core::driver::CasStore;
+use ttl_core::{Clock, ManualClock, Result, TtlStore, async_trait, forward_ttl_store};
 
 #[allow(dead_code, unreachable_pub)]
 #[path = "zoo/den.rs"]

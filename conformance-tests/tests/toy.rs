@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
-use ttl_core::{CasStore, Result, async_trait};
+use ttl_core::driver::CasStore;
+use ttl_core::{Result, async_trait};
 
 #[allow(unreachable_pub)]
 #[path = "../../ttl-core/examples/toy/mod.rs"]

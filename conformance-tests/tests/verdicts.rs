@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ttl_conformance::{Case, Fixture, Harness, Ran, Time, Verdict, all, run};
+use ttl_core::driver::{CasBackend, CasStore, Stored};
 use ttl_core::{
-    Capabilities, CasBackend, CasStore, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult,
-    ExpiryChange, GetOptions, Key, Outcome, PutOptions, PutResult, Result, Stored, TtlStore, Value, Version,
-    async_trait, forward_ttl_store,
+    Capabilities, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult, ExpiryChange,
+    GetOptions, Key, Outcome, PutOptions, PutResult, Result, TtlStore, Value, Version, async_trait,
+    forward_ttl_store,
 };
 
 #[allow(unreachable_pub)]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ttl_conformance::{Fixture, Harness, Time, Verdict, all, run_all};
-use ttl_core::{Capabilities, CasBackend, CasStore, Deadline, Key, Result, Stored, Version, async_trait};
+use ttl_core::driver::{CasBackend, CasStore, Stored};
+use ttl_core::{Capabilities, Deadline, Key, Result, Version, async_trait};
 
 #[allow(unreachable_pub)]
 #[path = "../../ttl-core/examples/toy/mod.rs"]

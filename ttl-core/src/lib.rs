@@ -15,7 +15,7 @@
 //! | query the abilities of a store | [`Capabilities`] |
 //! | handle errors | [`Error`], [`ErrorKind`] |
 //! | parse the options of a store's URL | [`driver::QueryOptions`] |
-//! | write a driver | [`CasBackend`] and [`CasStore`], which turn three methods into a complete store |
+//! | write a driver | [`CasBackend`] and [`CasStore`], which turn three methods into a complete store; [`driver`] |
 //! | wrap a store | [`forward_ttl_store!`] |
 //! | supply the time | [`Clock`], and a [`ManualClock`] for tests |
 //!
@@ -28,6 +28,7 @@
 #![doc = include_str!("../examples/toy/mod.rs")]
 //!
 //! # use std::sync::Arc;
+//! # use ttl_core::driver::CasStore;
 //! # use ttl_core::*;
 //! # fn main() {
 //! let store: Arc<dyn TtlStore> = Arc::new(CasStore::new(Toy::default()));
@@ -52,12 +53,14 @@
 //!
 //! None. `serde_json` may be built with any of its features; the normal form of records does not depend on
 //! them.
+//!
+//! [`CasBackend`]: driver::CasBackend
+//! [`CasStore`]: driver::CasStore
+//! [`Stored`]: driver::Stored
 
 mod actions;
 mod bounds;
 mod capabilities;
-mod cas_backend;
-mod cas_store;
 mod clock;
 mod cursor;
 mod deadline;
@@ -88,8 +91,6 @@ pub use bytes::Bytes;
 pub use self::actions::Actions;
 pub use self::bounds::Bounds;
 pub use self::capabilities::Capabilities;
-pub use self::cas_backend::{CasBackend, Stored};
-pub use self::cas_store::CasStore;
 pub use self::clock::{Clock, ManualClock, MonotonicClock, SystemClock};
 pub use self::cursor::{Cursor, CursorSecret};
 pub use self::deadline::{Deadline, Expiry, Lifespan, Now};

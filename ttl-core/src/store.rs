@@ -5,15 +5,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
+use crate::driver::{MAX_ATTEMPTS, contention};
+
 use crate::{
     Capabilities, Condition, DeleteOptions, Effect, Entry, Error, ErrorKind, ExistingDeadline, ExpireOptions,
     ExpireResult, Expiry, ExpiryChange, GetOptions, Key, Lifespan, Outcome, Page, Patch, PatchOptions,
     PatchResult, Projection, PutItem, PutOptions, PutResult, Record, Result, Returning, ScanOptions, Value,
     Version, rules,
 };
-
-/// The maximum number of attempts of the provided methods when other writers interfere.
-pub(crate) const ATTEMPTS: usize = 64;
 
 /// A store of entries that expire.
 ///
@@ -45,6 +44,7 @@ pub(crate) const ATTEMPTS: usize = 64;
 /// use std::sync::Arc;
 /// use ttl_core::*;
 ///
+/// # use ttl_core::driver::CasStore;
 /// # mod toy { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/toy/mod.rs")); }
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<()> {
@@ -171,7 +171,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
             // Invalid input is refused regardless of the stored entry.
             create.lifespan.expiry.resolve(self.now())?;
         }
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             // The kind is checked last: a different version is refused before it.
             let whole = GetOptions::new().with_returning(options.returning | Returning::VERSION);
             let Some(entry) = self.get(key, whole).await? else {
@@ -241,7 +241,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
             let expire = ExpireOptions { if_version: options.if_version, ..ExpireOptions::new() };
             return Ok(self.expire(key, end, expire).await?.map(|_| None));
         }
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             // The whole value, so that version and kind belong to the same entry: a different version is
             // refused before the kind.
             let Some(entry) = self.get(key, GetOptions::new().with_returning(Returning::VERSION)).await?
@@ -343,12 +343,4 @@ fn reported_value(entry: Entry) -> Result<Value> {
     entry.value.ok_or_else(|| {
         Error::new(ErrorKind::Backend, "the driver returned no value although it was requested")
     })
-}
-
-/// Creates the error of a write whose every attempt met a conflict.
-pub(crate) fn contention() -> Error {
-    Error::new(
-        ErrorKind::Contention,
-        "other writers changed the entry before every attempt; nothing was applied, retry later",
-    )
 }

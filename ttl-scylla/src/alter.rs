@@ -1,9 +1,9 @@
 //! Expire and delete in strict mode: one transaction if the row need not be read first.
 
+use ttl_core::driver::Stored;
 use ttl_core::rules::{self, DeleteStep, ExpireStep};
 use ttl_core::{
     DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, Guard, Key, Outcome, Projection, Result,
-    Stored,
 };
 
 use crate::client::Swap;

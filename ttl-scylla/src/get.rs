@@ -1,9 +1,8 @@
 //! Get in strict mode: one read, and a write if a refresh is due.
 
+use ttl_core::driver::Stored;
 use ttl_core::rules::{self, Header};
-use ttl_core::{
-    Entry, Error, GetOptions, Key, Kind, Projection, RefreshMode, Result, Returning, Stored, Value,
-};
+use ttl_core::{Entry, Error, GetOptions, Key, Kind, Projection, RefreshMode, Result, Returning, Value};
 
 use crate::client::Swap;
 use crate::error;

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ttl_core::driver::Stored;
 use ttl_core::rules::{self, DeleteStep, ExpireStep, PutStep};
 use ttl_core::{
     DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key, Outcome, Projection,
-    PutOptions, PutResult, Result, Returning, Stored, Value, Version,
+    PutOptions, PutResult, Result, Returning, Value, Version,
 };
 
 use crate::error;

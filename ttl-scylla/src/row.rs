@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use scylla::deserialize::row::{ColumnIterator, RawColumn};
 use scylla::deserialize::value::DeserializeValue;
 use scylla::response::query_result::{QueryResult, QueryRowsResult};
+use ttl_core::driver::Stored;
 use ttl_core::rules::Header;
-use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Returning, Stored, Value, Version};
+use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Returning, Value, Version};
 use uuid::Uuid;
 
 use crate::error;

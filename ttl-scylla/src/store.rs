@@ -7,9 +7,10 @@ use std::time::SystemTime;
 
 use scylla::client::session::Session;
 use tokio::sync::Mutex;
+use ttl_core::driver::CasStore;
 use ttl_core::{
-    Capabilities, CasStore, Clock, DeleteOptions, Entry, Error, ExpireOptions, ExpireResult, ExpiryChange,
-    GetOptions, Key, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result,
+    Capabilities, Clock, DeleteOptions, Entry, Error, ExpireOptions, ExpireResult, ExpiryChange, GetOptions,
+    Key, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result,
     ScanOptions, SystemClock, TtlStore, Value, async_trait,
 };
 
@@ -145,7 +146,7 @@ impl ScyllaStore {
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         let inner = match self.inner {
             Inner::Strict(store) => {
-                let mut strict = store.cell().clone();
+                let mut strict = store.backend().clone();
                 strict.common.clock = clock;
                 Inner::Strict(CasStore::new(strict))
             }
@@ -165,7 +166,7 @@ impl ScyllaStore {
 
     fn common(&self) -> &Common {
         match &self.inner {
-            Inner::Strict(store) => &store.cell().common,
+            Inner::Strict(store) => &store.backend().common,
             Inner::Lww(lww) => &lww.common,
         }
     }
@@ -204,7 +205,7 @@ impl TtlStore for ScyllaStore {
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
         let get = async {
             match &self.inner {
-                Inner::Strict(store) => store.cell().get(key, &options).await,
+                Inner::Strict(store) => store.backend().get(key, &options).await,
                 Inner::Lww(lww) => lww.get(key, &options).await,
             }
         };
@@ -214,7 +215,7 @@ impl TtlStore for ScyllaStore {
     async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
         let put = async {
             match &self.inner {
-                Inner::Strict(store) => store.cell().put(key, &value, &options).await,
+                Inner::Strict(store) => store.backend().put(key, &value, &options).await,
                 Inner::Lww(lww) => lww.put(key, &value, &options).await,
             }
         };
@@ -229,7 +230,7 @@ impl TtlStore for ScyllaStore {
     ) -> Result<Outcome<ExpireResult>> {
         let expire = async {
             match &self.inner {
-                Inner::Strict(store) => store.cell().expire(key, change, &options).await,
+                Inner::Strict(store) => store.backend().expire(key, change, &options).await,
                 Inner::Lww(lww) => lww.expire(key, change, &options).await,
             }
         };
@@ -264,7 +265,7 @@ impl TtlStore for ScyllaStore {
     async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
         let delete = async {
             match &self.inner {
-                Inner::Strict(store) => store.cell().delete(key, &options).await,
+                Inner::Strict(store) => store.backend().delete(key, &options).await,
                 Inner::Lww(lww) => lww.delete(key, &options).await,
             }
         };

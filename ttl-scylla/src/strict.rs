@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rand::RngExt;
-use ttl_core::{
-    Capabilities, CasBackend, Clock, CursorSecret, Error, ErrorKind, Key, Result, Stored, async_trait,
-};
+use ttl_core::driver::{CasBackend, Stored};
+use ttl_core::{Capabilities, Clock, CursorSecret, Error, ErrorKind, Key, Result, async_trait};
 
 use crate::client::{Client, Swap};
 use crate::error;

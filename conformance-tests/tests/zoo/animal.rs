@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ttl_conformance::{FaultProxy, Fixture, Harness, Time};
+use ttl_core::driver::CasStore;
 use ttl_core::{
-    CasStore, Clock, Deadline, DeleteOptions, Entry, ExpireResult, Key, ManualClock, MonotonicClock, Outcome,
+    Clock, Deadline, DeleteOptions, Entry, ExpireResult, Key, ManualClock, MonotonicClock, Outcome,
     PatchResult, PutResult, Result, TtlStore, async_trait,
 };
 
@@ -80,12 +81,12 @@ fn fixture(animal: &Animal, clock: Arc<dyn Clock>, time: Time) -> Fixture {
 }
 
 pub(crate) fn now(right: &Right) -> SystemTime {
-    right.cell().clock.now()
+    right.backend().clock.now()
 }
 
 /// Moves a deadline beneath every rule, that of a ghost too.
 pub(crate) fn set_deadline(right: &Right, key: &Key, deadline: Deadline) {
-    right.cell().meddle(key, |stored| {
+    right.backend().meddle(key, |stored| {
         if let Some(stored) = stored {
             stored.deadline = deadline;
         }
@@ -94,22 +95,22 @@ pub(crate) fn set_deadline(right: &Right, key: &Key, deadline: Deadline) {
 
 /// The deadline under a key, a ghost's too.
 pub(crate) fn deadline(right: &Right, key: &Key) -> Option<Deadline> {
-    right.cell().peek(key).map(|stored| stored.deadline.min(stored.cap))
+    right.backend().peek(key).map(|stored| stored.deadline.min(stored.cap))
 }
 
 /// Deletes an entry, and remembers what was deleted beside the entries.
 pub(crate) async fn remember_deleted(right: &Right, key: &Key, options: DeleteOptions) -> Deleted {
-    let old = right.cell().live(key);
+    let old = right.backend().live(key);
     let outcome = right.delete(key, options).await;
     if let (Ok(Outcome::Applied(_)), Some(old)) = (&outcome, old) {
-        right.cell().memory.lock().insert(key.clone(), old);
+        right.backend().memory.lock().insert(key.clone(), old);
     }
     outcome
 }
 
 /// Whether a ghost lies under the key.
 pub(crate) fn is_ghost(right: &Right, key: &Key) -> bool {
-    right.cell().peek(key).is_some() && right.cell().live(key).is_none()
+    right.backend().peek(key).is_some() && right.backend().live(key).is_none()
 }
 
 /// Declares animals: wrappers around the right store that forward everything but the broken methods.

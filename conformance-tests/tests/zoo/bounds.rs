@@ -136,7 +136,7 @@ animals! {
     CreationHasNoBounds breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            let creates = options.create.is_some() && self.right.cell().live(key).is_none();
+            let creates = options.create.is_some() && self.right.backend().live(key).is_none();
             let patch = if creates && patch.operations().is_ok() { unbounded(patch) } else { patch.clone() };
             self.right.patch(key, &patch, options).await
         }
@@ -147,7 +147,7 @@ animals! {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let outcome = self.right.patch(key, patch, options.clone()).await?;
-            if let (Outcome::Refused(_), None, Some(create)) = (&outcome, self.right.cell().live(key), options.create) {
+            if let (Outcome::Refused(_), None, Some(create)) = (&outcome, self.right.backend().live(key), options.create) {
                 let _ = self.right.put(key, create.initial.into(), PutOptions::new(create.lifespan)).await?;
             }
             Ok(outcome)
@@ -159,7 +159,7 @@ animals! {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let outcome = self.right.patch(key, patch, options.clone()).await?;
-            let ghost = self.right.cell().peek(key).and_then(|stored| stored.value.into_record().ok());
+            let ghost = self.right.backend().peek(key).and_then(|stored| stored.value.into_record().ok());
             Ok(match (outcome, ghost) {
                 (Outcome::Refused(None), Some(ghost)) if options.if_version.is_none() => {
                     Outcome::Refused(Some(PatchResult::new(&PutResult::new(false), ghost, Vec::new())))
@@ -177,9 +177,9 @@ animals! {
             let outcome = self.right.patch(key, patch, options).await?;
             if let (Outcome::Refused(Some(_)), Some(refresh)) = (&outcome, refresh) {
                 let only = PatchOptions::new().with_refresh(refresh);
-                let version = self.right.cell().live(key).map(|stored| stored.version);
+                let version = self.right.backend().live(key).map(|stored| stored.version);
                 let _ = self.right.patch(key, &Patch::new(), only).await?;
-                self.right.cell().meddle(key, |stored| {
+                self.right.backend().meddle(key, |stored| {
                     if let (Some(stored), Some(version)) = (stored, version) { stored.version = version }
                 });
             }
@@ -273,7 +273,7 @@ animals! {
     BoundsComeFirst breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            if let (Ok(_), Some(record), Some(stored)) = (patch.operations(), met(&self.right, key), self.right.cell().live(key))
+            if let (Ok(_), Some(record), Some(stored)) = (patch.operations(), met(&self.right, key), self.right.backend().live(key))
                 && options.if_version.is_none_or(|version| version == stored.version)
                 && is_refused(&record, &only(patch, true))
             {

@@ -15,7 +15,7 @@ animals! {
             if options.condition != Condition::IfAbsent {
                 return self.right.put(key, value, options).await;
             }
-            if self.right.cell().live(key).is_some() { return Ok(Outcome::Refused(None)) }
+            if self.right.backend().live(key).is_some() { return Ok(Outcome::Refused(None)) }
             tokio::task::yield_now().await;
             let outcome = self.right.put(key, value, options.with_condition(Condition::Always)).await?;
             Ok(outcome.map(|mut meta| { meta.created = true; meta }))
@@ -29,7 +29,7 @@ animals! {
             let mut results = Vec::new();
             for PutItem { key, value, options, .. } in items {
                 let looks = options.condition == Condition::IfAbsent;
-                if !looks || self.right.cell().live(&key).is_some() {
+                if !looks || self.right.backend().live(&key).is_some() {
                     results.push(self.right.put(&key, value, options).await);
                     continue;
                 }
@@ -47,7 +47,7 @@ animals! {
             let Condition::IfVersion(version) = options.condition else {
                 return self.right.put(key, value, options).await;
             };
-            match self.right.cell().live(key) {
+            match self.right.backend().live(key) {
                 None => return Ok(Outcome::Absent),
                 Some(stored) if stored.version != version => return Ok(Outcome::Refused(None)),
                 Some(_) => {}
@@ -127,7 +127,7 @@ animals! {
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let outcome = self.right.put(key, value.clone(), options).await?;
             if outcome.is_refused() {
-                self.right.cell().meddle(key, |stored| {
+                self.right.backend().meddle(key, |stored| {
                     if let Some(stored) = stored { stored.value = value }
                 });
             }
@@ -139,10 +139,10 @@ animals! {
     PutKeepsTheVersion breaks C2; also X8 R6 C5: "a lost lease, and a lost race, are known by the version" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let before = self.right.cell().live(key);
+            let before = self.right.backend().live(key);
             let outcome = self.right.put(key, value, options).await?;
             let (true, Some(before)) = (outcome.is_applied(), before) else { return Ok(outcome) };
-            self.right.cell().meddle(key, |stored| {
+            self.right.backend().meddle(key, |stored| {
                 if let Some(stored) = stored { stored.version = before.version }
             });
             Ok(outcome.map(|mut meta| { meta.version = meta.version.map(|_| before.version); meta }))
@@ -157,7 +157,7 @@ animals! {
             let sum = bytes.iter().fold(7_u128, |sum, byte| sum.wrapping_mul(0x0100_0000_01b3) ^ u128::from(*byte));
             let outcome = self.right.put(key, value, options).await?;
             if !outcome.is_applied() { return Ok(outcome) }
-            self.right.cell().meddle(key, |stored| {
+            self.right.backend().meddle(key, |stored| {
                 if let Some(stored) = stored { stored.version = Version::from_u128(sum) }
             });
             Ok(outcome.map(|mut meta| { meta.version = meta.version.map(|_| Version::from_u128(sum)); meta }))
@@ -177,7 +177,7 @@ animals! {
     TakeHandsOutTwice breaks C1 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            let seen = self.right.cell().live(key);
+            let seen = self.right.backend().live(key);
             let take = options == DeleteOptions::take();
             if !take { return self.right.delete(key, options).await }
             let Some(seen) = seen else { return self.right.delete(key, options).await };
@@ -191,13 +191,13 @@ animals! {
     TakeLandsInTwoSteps breaks C4 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            let live = self.right.cell().live(key);
+            let live = self.right.backend().live(key);
             if options != DeleteOptions::take() || live.is_none() { return self.right.delete(key, options).await }
             let outcome = self.right.delete(key, options).await;
             let empty = live.map(|stored| { let mut empty = stored; empty.value = Value::from(""); empty });
-            self.right.cell().meddle(key, |stored| *stored = empty);
+            self.right.backend().meddle(key, |stored| *stored = empty);
             tokio::task::yield_now().await;
-            self.right.cell().meddle(key, |stored| *stored = None);
+            self.right.backend().meddle(key, |stored| *stored = None);
             outcome
         }
     }
@@ -244,10 +244,10 @@ animals! {
     DeleteDoesNothing breaks E3; also any: "cases clean up with a delete, and begin anew after one" {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            let before = self.right.cell().live(key);
+            let before = self.right.backend().live(key);
             let outcome = self.right.delete(key, options).await;
             if matches!(outcome, Ok(Outcome::Applied(_))) {
-                self.right.cell().meddle(key, |stored| *stored = before);
+                self.right.backend().meddle(key, |stored| *stored = before);
             }
             outcome
         }

@@ -11,7 +11,7 @@ use super::animal::{Expired, Got, Patched, Written, animals, is_ghost, now};
 use super::den::Right;
 
 fn set_created_at(right: &Right, key: &Key, created_at: Option<SystemTime>) {
-    right.cell().meddle(key, |stored| {
+    right.backend().meddle(key, |stored| {
         if let Some(stored) = stored {
             stored.created_at = created_at;
         }
@@ -20,7 +20,7 @@ fn set_created_at(right: &Right, key: &Key, created_at: Option<SystemTime>) {
 
 /// The creation of a live entry.
 fn created_at(right: &Right, key: &Key) -> Option<SystemTime> {
-    right.cell().live(key).and_then(|stored| stored.created_at)
+    right.backend().live(key).and_then(|stored| stored.created_at)
 }
 
 fn present(right: &Right) -> SystemTime {
@@ -167,7 +167,7 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let ghost = is_ghost(&self.right, key);
-            let before = self.right.cell().peek(key).filter(|_| ghost).map(|stored| stored.created_at);
+            let before = self.right.backend().peek(key).filter(|_| ghost).map(|stored| stored.created_at);
             let outcome = self.right.put(key, value, options).await?;
             if let Some(before) = before {
                 set_created_at(&self.right, key, before.or(Some(SystemTime::UNIX_EPOCH)));

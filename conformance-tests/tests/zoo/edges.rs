@@ -2,9 +2,10 @@
 //! errors that say too much.
 
 use serde_json::Value as Json;
+use ttl_core::driver::Stored;
 use ttl_core::{
     Condition, Error, ErrorKind, GetOptions, Key, Outcome, Page, Patch, PatchOptions, PatchResult,
-    PutOptions, Record, Result, ScanOptions, Stored, Value, rules,
+    PutOptions, Record, Result, ScanOptions, Value, rules,
 };
 
 use super::animal::{Got, Patched, Written, animals};
@@ -69,7 +70,7 @@ animals! {
     LooksAtTheConditionFirst breaks V4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let live = self.right.cell().live(key);
+            let live = self.right.backend().live(key);
             let too_large = value.size_bytes() as u64 > self.right.capabilities().max_value_bytes;
             match (options.condition, live) {
                 (Condition::IfAbsent, Some(_)) if too_large => Ok(Outcome::Refused(None)),
@@ -85,13 +86,13 @@ animals! {
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let outcome = self.right.patch(key, patch, options.clone()).await;
             let too_large = matches!(&outcome, Err(error) if error.kind() == ErrorKind::TooLarge);
-            let (true, None, Some(create)) = (too_large, self.right.cell().live(key), options.create) else { return outcome };
+            let (true, None, Some(create)) = (too_large, self.right.backend().live(key), options.create) else { return outcome };
             let mut record = create.initial.clone();
             let Some(effects) = rules::apply(&mut record, patch)? else { return outcome };
             let put = PutOptions::new(create.lifespan).with_returning(options.returning);
             let meta = self.right.put(key, Record::new().into(), put).await?;
             let value = Value::Record(record.clone());
-            self.right.cell().meddle(key, |stored| {
+            self.right.backend().meddle(key, |stored| {
                 if let Some(stored) = stored { stored.value = value }
             });
             Ok(meta.map(|meta| PatchResult::new(&meta, record, effects)))
@@ -102,7 +103,7 @@ animals! {
     FieldErrorsShowValues breaks H5 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            let old = self.right.cell().live(key);
+            let old = self.right.backend().live(key);
             self.right.patch(key, patch, options).await.map_err(|error| match (error.kind(), old) {
                 (kind @ (ErrorKind::WrongFieldType | ErrorKind::Overflow), Some(Stored { value: Value::Record(record), .. })) => {
                     Error::new(kind, format!("does not fit: {}", record.to_json_text()))

@@ -34,7 +34,7 @@ animals! {
             let over = deadline(&self.right, key).and_then(Deadline::to_system_time);
             let over = over.and_then(|over| now(&self.right).duration_since(over).ok());
             if over.is_some_and(|over| over < Duration::from_secs(1)) {
-                return Ok(self.right.cell().peek(key).map(|stored| Entry::new(stored.value)));
+                return Ok(self.right.backend().peek(key).map(|stored| Entry::new(stored.value)));
             }
             self.right.get(key, options).await
         }
@@ -104,7 +104,7 @@ animals! {
     KeepCreatesImmortals breaks E5; also E6 R7: "keeping creates there" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
-            if options.existing_deadline == ExistingDeadline::Keep && self.right.cell().live(key).is_none() {
+            if options.existing_deadline == ExistingDeadline::Keep && self.right.backend().live(key).is_none() {
                 options.lifespan.expiry = Expiry::Never;
             }
             self.right.put(key, value, options).await
@@ -115,10 +115,10 @@ animals! {
     ElapsedPutKeepsTheOldValue breaks E6 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let old = self.right.cell().live(key);
+            let old = self.right.backend().live(key);
             let outcome = self.right.put(key, value, options).await;
-            if matches!(outcome, Ok(Outcome::Applied(_))) && self.right.cell().peek(key).is_none() {
-                self.right.cell().meddle(key, |stored| *stored = old);
+            if matches!(outcome, Ok(Outcome::Applied(_))) && self.right.backend().peek(key).is_none() {
+                self.right.backend().meddle(key, |stored| *stored = old);
             }
             outcome
         }
@@ -168,7 +168,7 @@ animals! {
         }
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let outcome = self.right.put(key, value, options).await;
-            if let Some(old) = self.right.cell().memory.lock().remove(key) {
+            if let Some(old) = self.right.backend().memory.lock().remove(key) {
                 set_deadline(&self.right, key, old.deadline);
             }
             outcome
@@ -183,8 +183,8 @@ animals! {
         }
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let outcome = self.right.put(key, value, options).await;
-            if let Some(old) = self.right.cell().memory.lock().remove(key) {
-                self.right.cell().meddle(key, |stored| {
+            if let Some(old) = self.right.backend().memory.lock().remove(key) {
+                self.right.backend().meddle(key, |stored| {
                     if let Some(stored) = stored {
                         stored.cap = old.cap;
                     }
@@ -198,9 +198,9 @@ animals! {
     InheritsTheCapOfGhosts breaks E3; also R4 V6: "a cap ends before something is put" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let ghost = self.right.cell().peek(key).filter(|_| is_ghost(&self.right, key));
+            let ghost = self.right.backend().peek(key).filter(|_| is_ghost(&self.right, key));
             let outcome = self.right.put(key, value, options).await;
-            self.right.cell().meddle(key, |stored| {
+            self.right.backend().meddle(key, |stored| {
                 if let (Some(stored), Some(ghost)) = (stored, ghost.filter(|ghost| !ghost.cap.is_never())) {
                     stored.cap = ghost.cap;
                 }
@@ -213,13 +213,13 @@ animals! {
     DiesInParts breaks E7 {
         forwards capabilities now put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
-            if let Some(old) = self.right.cell().live(key) {
-                self.right.cell().memory.lock().entry(key.clone()).or_insert(old);
+            if let Some(old) = self.right.backend().live(key) {
+                self.right.backend().memory.lock().entry(key.clone()).or_insert(old);
             }
             self.right.expire(key, to, options).await
         }
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            let kept = self.right.cell().memory.lock().get(key).cloned();
+            let kept = self.right.backend().memory.lock().get(key).cloned();
             let half = kept.is_some_and(|kept| kept.deadline.is_expired(now(&self.right)));
             let mut entry = self.right.get(key, options).await?;
             if let Some(Value::Record(record)) = entry.as_mut().and_then(|entry| entry.value.as_mut()).filter(|_| half) {
@@ -258,7 +258,7 @@ animals! {
     PatchForgetsTheDeadline breaks R1 P1; also R2 R4 R5 P2 E7: "patched records are watched" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            let lived = self.right.cell().live(key).is_some();
+            let lived = self.right.backend().live(key).is_some();
             let outcome = self.right.patch(key, patch, options).await;
             if lived && matches!(outcome, Ok(Outcome::Applied(_))) {
                 set_deadline(&self.right, key, Deadline::NEVER);

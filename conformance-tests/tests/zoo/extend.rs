@@ -106,7 +106,7 @@ animals! {
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
             let outcome = self.right.expire(key, to, options).await;
             if matches!(outcome, Ok(Outcome::Applied(done)) if done.changed) {
-                self.right.cell().meddle(key, |stored| {
+                self.right.backend().meddle(key, |stored| {
                     if let Some(stored) = stored {
                         stored.version = Version::random();
                     }
@@ -120,7 +120,7 @@ animals! {
     ExtendingPassesTheCap breaks X6; also R4: "the cap is seen by extending" {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
-            self.right.cell().meddle(key, |stored| {
+            self.right.backend().meddle(key, |stored| {
                 if let Some(stored) = stored {
                     stored.cap = Deadline::NEVER;
                 }

@@ -1,9 +1,10 @@
 //! Animals that haunt: expired entries that are still met.
 
+use ttl_core::driver::Stored;
 use ttl_core::{
     Condition, Deadline, DeleteOptions, Entry, ExpireOptions, ExpiryChange, GetOptions, Key, Outcome, Page,
     PageItem, Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Result, Returning, ScanOptions,
-    Stored, Ttl, Value, Version,
+    Ttl, Value, Version,
 };
 
 use super::animal::{
@@ -26,7 +27,7 @@ animals! {
     TouchCreates breaks X4 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
-            if self.right.cell().peek(key).is_none() && !self.right.cell().is_damaged(key) {
+            if self.right.backend().peek(key).is_none() && !self.right.backend().is_damaged(key) {
                 let new = PutOptions::new(Ttl::hours(1));
                 let _ = self.right.put(key, Value::from(""), new).await?;
             }
@@ -41,8 +42,8 @@ animals! {
             remember_deleted(&self.right, key, options).await
         }
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
-            if let Some(old) = self.right.cell().memory.lock().remove(key) {
-                self.right.cell().meddle(key, |stored| { stored.get_or_insert(old); });
+            if let Some(old) = self.right.backend().memory.lock().remove(key) {
+                self.right.backend().meddle(key, |stored| { stored.get_or_insert(old); });
             }
             self.right.expire(key, to, options).await
         }
@@ -66,7 +67,7 @@ animals! {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
             if is_ghost(&self.right, key) && options.if_version.is_none() && options.kind.is_none() {
-                let ghost = self.right.cell().meddle(key, Option::take);
+                let ghost = self.right.backend().meddle(key, Option::take);
                 let taken = ghost.filter(|_| options.projection != Projection::Nothing);
                 return Ok(Outcome::Applied(taken.map(|ghost| Entry::new(ghost.value))));
             }
@@ -124,7 +125,7 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             if let Condition::IfVersion(version) = options.condition
-                && let Some(ghost) = self.right.cell().peek(key).filter(|_| is_ghost(&self.right, key))
+                && let Some(ghost) = self.right.backend().peek(key).filter(|_| is_ghost(&self.right, key))
             {
                 if ghost.version != version { return Ok(Outcome::Refused(None)) }
                 return self.right.put(key, value, options.with_condition(Condition::Always)).await;
@@ -139,7 +140,7 @@ animals! {
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let mut page = self.right.scan(options.clone()).await?;
             if page.next.is_none() && options.cursor.is_none() {
-                for (key, ghost) in self.right.cell().ghosts(&options.prefix) {
+                for (key, ghost) in self.right.backend().ghosts(&options.prefix) {
                     let entry = Entry::new(Some(ghost.value).filter(|_| options.projection == Projection::All));
                     page.items.push(PageItem::new(key, Ok(entry)));
                 }
@@ -155,7 +156,7 @@ animals! {
             let mut results = self.right.get_many(keys, options).await;
             for (key, result) in keys.iter().zip(&mut results) {
                 if matches!(result, Ok(None)) {
-                    *result = Ok(self.right.cell().peek(key).map(|ghost| Entry::new(ghost.value)));
+                    *result = Ok(self.right.backend().peek(key).map(|ghost| Entry::new(ghost.value)));
                 }
             }
             results
@@ -167,7 +168,7 @@ animals! {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
             if let (Some(create), Some(Stored { value: Value::Record(ghost), .. })) =
-                (&mut options.create, self.right.cell().peek(key).filter(|_| is_ghost(&self.right, key)))
+                (&mut options.create, self.right.backend().peek(key).filter(|_| is_ghost(&self.right, key)))
             {
                 let fields = ghost.iter().chain(create.initial.iter());
                 let fields: Vec<_> = fields.map(|(name, value)| (name.to_owned(), value.clone())).collect();

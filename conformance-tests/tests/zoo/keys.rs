@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ttl_core::{Capabilities, CasBackend, CasStore, Error, ErrorKind, Key, Result, Stored, async_trait};
+use ttl_core::driver::{CasBackend, CasStore, Stored};
+use ttl_core::{Capabilities, Error, ErrorKind, Key, Result, async_trait};
 
 use super::animal::Animal;
 use super::den::{Den, Right};
@@ -26,23 +27,23 @@ impl CasBackend for Folding {
     type Stamp = <Den as CasBackend>::Stamp;
 
     fn capabilities(&self) -> Capabilities {
-        self.right.cell().capabilities()
+        self.right.backend().capabilities()
     }
 
     fn now(&self) -> SystemTime {
-        self.right.cell().now()
+        self.right.backend().now()
     }
 
     fn identity(&self) -> &str {
-        self.right.cell().identity()
+        self.right.backend().identity()
     }
 
     async fn load(&self, key: &Key) -> Result<Option<(Stored, Self::Stamp)>> {
-        self.right.cell().load(&self.fold(key)?).await
+        self.right.backend().load(&self.fold(key)?).await
     }
 
     async fn swap(&self, key: &Key, seen: Option<&Self::Stamp>, next: Option<&Stored>) -> Result<bool> {
-        self.right.cell().swap(&self.fold(key)?, seen, next).await
+        self.right.backend().swap(&self.fold(key)?, seen, next).await
     }
 
     async fn list(
@@ -51,11 +52,11 @@ impl CasBackend for Folding {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Vec<(Key, Result<Stored>)>> {
-        self.right.cell().list(prefix, after, limit).await
+        self.right.backend().list(prefix, after, limit).await
     }
 
     async fn discard(&self, key: &Key) -> Result<bool> {
-        self.right.cell().discard(&self.fold(key)?).await
+        self.right.backend().discard(&self.fold(key)?).await
     }
 }
 

@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 
 use serde_json::Value as Json;
+use ttl_core::driver::Stored;
 use ttl_core::{
     Change, Deadline, DeleteOptions, Error, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
     GetOptions, Guard, Key, Outcome, Page, Patch, PatchOptions, Projection, PutItem, PutOptions, RefreshMode,
-    Result, ScanOptions, Stored, Ttl, TtlStore, Value, Version,
+    Result, ScanOptions, Ttl, TtlStore, Value, Version,
 };
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals, deadline, now, set_deadline};
@@ -15,17 +16,17 @@ use super::den::Right;
 /// Ends a key whose expiry in the backend is over.
 fn purge(right: &Right, key: &Key) {
     let now = now(right);
-    let over = right.cell().memory.lock().get(key).is_some_and(|own| own.deadline.is_expired(now));
+    let over = right.backend().memory.lock().get(key).is_some_and(|own| own.deadline.is_expired(now));
     if over {
-        right.cell().memory.lock().remove(key);
-        right.cell().meddle(key, |stored| *stored = None);
+        right.backend().memory.lock().remove(key);
+        right.backend().meddle(key, |stored| *stored = None);
     }
 }
 
 /// Takes the deadline of a key for its expiry in the backend.
 fn follow(right: &Right, key: &Key) {
     let own = deadline(right, key);
-    let mut memory = right.cell().memory.lock();
+    let mut memory = right.backend().memory.lock();
     match own {
         Some(own) => {
             memory.insert(key.clone(), Stored::new("".into(), own, Deadline::NEVER, Version::random()))
@@ -37,11 +38,11 @@ fn follow(right: &Right, key: &Key) {
 /// Lets a put over a capped entry start the cap again.
 async fn restart_cap(right: &Right, key: &Key, value: Value, options: PutOptions, restarts: bool) -> Written {
     let max = options.lifespan.max_lifetime;
-    let capped = right.cell().live(key).is_some_and(|stored| !stored.cap.is_never());
+    let capped = right.backend().live(key).is_some_and(|stored| !stored.cap.is_never());
     let outcome = right.put(key, value, options).await;
     if let (true, true, Some(max), Ok(Outcome::Applied(_))) = (restarts, capped, max, &outcome) {
         let cap = Deadline::after(now(right), max);
-        right.cell().meddle(key, |stored| {
+        right.backend().meddle(key, |stored| {
             if let Some(stored) = stored {
                 stored.cap = cap;
             }
@@ -95,7 +96,7 @@ animals! {
     GivesUpAfterManyGhosts breaks S1; also E3: "ghosts hide what lives" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
-            let ghosts = self.right.cell().ghosts(&options.prefix);
+            let ghosts = self.right.backend().ghosts(&options.prefix);
             if ghosts.len() > 1_000 { return Ok(Page::new(Vec::new(), None)) }
             self.right.scan(options).await
         }
@@ -206,7 +207,7 @@ animals! {
             for key in keys {
                 let Some(refresh) = refresh else { break };
                 let to = Deadline::after(now(&self.right), refresh.ttl);
-                self.right.cell().meddle(key, |stored| {
+                self.right.backend().meddle(key, |stored| {
                     if let Some(stored) = stored && !stored.cap.is_never() {
                         (stored.deadline, stored.cap) = (to, stored.cap.max(to));
                     }
@@ -254,7 +255,7 @@ animals! {
     GuardsCompareSeconds breaks X2 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, mut options: ExpireOptions) -> Expired {
-            if let (Guard::IfLater, ExpiryChange::Set(expiry), Some(stored)) = (options.guard, to, self.right.cell().live(key))
+            if let (Guard::IfLater, ExpiryChange::Set(expiry), Some(stored)) = (options.guard, to, self.right.backend().live(key))
                 && let Ok(new) = expiry.resolve(now(&self.right))
                 && new != stored.deadline
                 && new.as_epoch_millis() / 1_000 == stored.deadline.as_epoch_millis() / 1_000
@@ -289,11 +290,11 @@ animals! {
     IdlePatchesKeepTheVersion breaks H1 C2 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            let before = self.right.cell().live(key);
+            let before = self.right.backend().live(key);
             let outcome = self.right.patch(key, patch, options).await?;
-            let (Some(before), Some(after)) = (before, self.right.cell().live(key)) else { return Ok(outcome) };
+            let (Some(before), Some(after)) = (before, self.right.backend().live(key)) else { return Ok(outcome) };
             if before.value != after.value { return Ok(outcome) }
-            self.right.cell().meddle(key, |stored| {
+            self.right.backend().meddle(key, |stored| {
                 if let Some(stored) = stored { stored.version = before.version }
             });
             Ok(outcome.map(|mut done| { done.version = done.version.map(|_| before.version); done }))
@@ -304,7 +305,7 @@ animals! {
     RemovesAtMost128 breaks P5 P3 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            let before = self.right.cell().live(key);
+            let before = self.right.backend().live(key);
             let outcome = self.right.patch(key, patch, options).await?;
             let operations = patch.operations()?;
             let [operation] = operations else { return Ok(outcome) };
@@ -312,7 +313,7 @@ animals! {
                 let equal = |element: &&Json| serde_json::json!(element) == serde_json::json!(value);
                 let list = old.get(&operation.field).and_then(Json::as_array).cloned().unwrap_or_default();
                 let left: Vec<Json> = list.iter().filter(equal).skip(128).cloned().collect();
-                self.right.cell().meddle(key, |stored| {
+                self.right.backend().meddle(key, |stored| {
                     if let Some(Stored { value: Value::Record(record), .. }) = stored && !left.is_empty() {
                         let _ = record.insert(operation.field.to_string(), left);
                     }
@@ -326,14 +327,14 @@ animals! {
     DroppedDeletesLock breaks C4 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            if self.right.cell().memory.lock().contains_key(key) {
+            if self.right.backend().memory.lock().contains_key(key) {
                 return Err(Error::new(ErrorKind::Backend, "the key is locked"));
             }
             let lock = Stored::new("".into(), Deadline::NEVER, Deadline::NEVER, Version::random());
-            self.right.cell().memory.lock().insert(key.clone(), lock);
+            self.right.backend().memory.lock().insert(key.clone(), lock);
             tokio::task::yield_now().await;
             let outcome = self.right.delete(key, options).await;
-            self.right.cell().memory.lock().remove(key);
+            self.right.backend().memory.lock().remove(key);
             outcome
         }
     }

@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use ttl_core::driver::CasBackend;
 use ttl_core::{
-    Capabilities, CasBackend, Cursor, CursorSecret, DeleteOptions, Error, ErrorKind, ExpireOptions,
-    ExpiryChange, GetOptions, Key, Outcome, Page, PageItem, Patch, PatchOptions, PutItem, PutOptions, Result,
-    Returning, ScanOptions, Value,
+    Capabilities, Cursor, CursorSecret, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpiryChange,
+    GetOptions, Key, Outcome, Page, PageItem, Patch, PatchOptions, PutItem, PutOptions, Result, Returning,
+    ScanOptions, Value,
 };
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals};
@@ -55,7 +56,7 @@ animals! {
     PagesAreNotFilled breaks S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
-            let ghosts = self.right.cell().ghosts(&options.prefix);
+            let ghosts = self.right.backend().ghosts(&options.prefix);
             let mut page = self.right.scan(options.clone()).await?;
             let limit = options.limit.get();
             let some = page.next.is_some() && !ghosts.is_empty() && limit > 1;
@@ -159,7 +160,7 @@ animals! {
     ForeignCursorsAreTaken breaks S3; also H5: "there is no error to be printed" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
-            let (backend, identity) = (self.right.capabilities().backend, self.right.cell().identity());
+            let (backend, identity) = (self.right.capabilities().backend, self.right.backend().identity());
             let Some(cursor) = options.cursor.clone() else { return self.right.scan(options).await };
             let secret = CursorSecret::of_process();
             for length in 0..=options.prefix.len() {

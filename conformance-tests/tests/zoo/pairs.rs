@@ -17,13 +17,13 @@ static CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// Deletes whatever lies under the key, as a clean-up that comes late.
 fn remove(right: &Right, key: &Key) {
-    right.cell().meddle(key, |stored| *stored = None);
+    right.backend().meddle(key, |stored| *stored = None);
 }
 
 /// The deadline that a put would leave alone, if it is plain.
 fn kept(right: &Right, key: &Key, options: &PutOptions) -> Option<Deadline> {
     let plain = matches!(options.condition, Condition::Always) && options.lifespan.max_lifetime.is_none();
-    right.cell().live(key).filter(|stored| plain && stored.cap.is_never()).map(|stored| stored.deadline)
+    right.backend().live(key).filter(|stored| plain && stored.cap.is_never()).map(|stored| stored.deadline)
 }
 
 /// Reads the deadline of a put with `Keep`, and puts it back later.
@@ -66,7 +66,7 @@ animals! {
     LateDeleteAfterScans breaks E3 S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
-            let ghosts = self.right.cell().ghosts(&options.prefix);
+            let ghosts = self.right.backend().ghosts(&options.prefix);
             let page = self.right.scan(options).await;
             if !ghosts.is_empty() { yield_now().await }
             ghosts.iter().for_each(|(key, _)| remove(&self.right, key));
@@ -82,7 +82,7 @@ animals! {
                 return self.right.put(key, value, options).await;
             }
             options.lifespan.expiry.resolve(now(&self.right))?;
-            if self.right.cell().live(key).is_none() { return Ok(Outcome::Absent) }
+            if self.right.backend().live(key).is_none() { return Ok(Outcome::Absent) }
             yield_now().await;
             let options = options.with_condition(Condition::Always);
             Ok(self.right.put(key, value, options).await?.map(|mut meta| { meta.created = false; meta }))
@@ -93,7 +93,7 @@ animals! {
     DeleteByVersionLooksFirst breaks C2 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, mut options: DeleteOptions) -> Deleted {
-            if let (Some(version), Some(stored)) = (options.if_version, self.right.cell().live(key)) {
+            if let (Some(version), Some(stored)) = (options.if_version, self.right.backend().live(key)) {
                 if stored.version != version { return Ok(Outcome::Refused(None)) }
                 yield_now().await;
                 options.if_version = None;
@@ -106,7 +106,7 @@ animals! {
     PatchByVersionLooksFirst breaks C2 P1 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
-            if let (Some(version), Some(stored)) = (options.if_version, self.right.cell().live(key)) {
+            if let (Some(version), Some(stored)) = (options.if_version, self.right.backend().live(key)) {
                 if stored.version != version { return Ok(Outcome::Refused(None)) }
                 yield_now().await;
                 options.if_version = None;
@@ -119,7 +119,7 @@ animals! {
     RenewalLooksFirst breaks X8 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, mut options: ExpireOptions) -> Expired {
-            if let (Some(version), Some(stored)) = (options.if_version, self.right.cell().live(key)) {
+            if let (Some(version), Some(stored)) = (options.if_version, self.right.backend().live(key)) {
                 if let ExpiryChange::Set(expiry) = to { expiry.resolve(now(&self.right))?; }
                 if stored.version != version { return Ok(Outcome::Refused(None)) }
                 yield_now().await;
@@ -136,7 +136,7 @@ animals! {
             let mut results = Vec::new();
             for mut item in items {
                 if let (Condition::IfVersion(version), Some(stored)) =
-                    (item.options.condition, self.right.cell().live(&item.key))
+                    (item.options.condition, self.right.backend().live(&item.key))
                 {
                     if stored.version != version { results.push(Ok(Outcome::Refused(None))); continue }
                     yield_now().await;
@@ -176,7 +176,7 @@ animals! {
     GuardsLookFirst breaks X2 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, mut options: ExpireOptions) -> Expired {
-            if let (ExpiryChange::Set(expiry), Some(stored)) = (to, self.right.cell().live(key)) {
+            if let (ExpiryChange::Set(expiry), Some(stored)) = (to, self.right.backend().live(key)) {
                 let (new, old) = (expiry.resolve(now(&self.right))?.min(stored.cap), stored.deadline.min(stored.cap));
                 let lets = matches!(options.guard, Guard::IfLater if new > old) || matches!(options.guard, Guard::IfSooner if new < old);
                 if lets && options.if_version.is_none() {
@@ -192,7 +192,7 @@ animals! {
     ExtendLooksFirst breaks X1 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
-            if let (ExpiryChange::Extend(by), Some(stored)) = (to, self.right.cell().live(key)) {
+            if let (ExpiryChange::Extend(by), Some(stored)) = (to, self.right.backend().live(key)) {
                 let ends = stored.deadline.min(stored.cap);
                 let to = ends.plus(by).min(stored.cap);
                 let allowed = to <= Deadline::after(now(&self.right), Ttl::MAX);
@@ -234,7 +234,7 @@ animals! {
     ReadRefreshLooksFirst breaks R2 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
-            if let (Some(refresh), Some(stored)) = (&mut options.refresh, self.right.cell().live(key))
+            if let (Some(refresh), Some(stored)) = (&mut options.refresh, self.right.backend().live(key))
                 && refresh.slack.is_none()
                 && Deadline::after(now(&self.right), refresh.ttl) > stored.deadline
             {
@@ -249,7 +249,7 @@ animals! {
     PatchRefreshLooksFirst breaks R2 P1 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
-            if let (Some(refresh), Some(stored)) = (&mut options.refresh, self.right.cell().live(key))
+            if let (Some(refresh), Some(stored)) = (&mut options.refresh, self.right.backend().live(key))
                 && Deadline::after(now(&self.right), refresh.ttl) > stored.deadline
             {
                 yield_now().await;
@@ -282,7 +282,7 @@ animals! {
     ContendsOften breaks P6 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            let version = || self.right.cell().live(key).map(|stored| stored.version);
+            let version = || self.right.backend().live(key).map(|stored| stored.version);
             let before = version();
             tokio::task::yield_now().await;
             if version() != before && CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {

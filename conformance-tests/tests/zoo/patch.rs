@@ -11,7 +11,7 @@ use super::den::Right;
 
 /// The record that a patch meets.
 pub(crate) fn met(right: &Right, key: &Key) -> Option<Record> {
-    right.cell().live(key).and_then(|stored| stored.value.into_record().ok())
+    right.backend().live(key).and_then(|stored| stored.value.into_record().ok())
 }
 
 /// The same operations, some of them changed.
@@ -154,8 +154,8 @@ animals! {
     BadPatchesOfNothingAreAbsent breaks P2 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            let nothing = options.create.is_none() && self.right.cell().peek(key).is_none();
-            if nothing && !self.right.cell().is_damaged(key) { return Ok(Outcome::Absent) }
+            let nothing = options.create.is_none() && self.right.backend().peek(key).is_none();
+            if nothing && !self.right.backend().is_damaged(key) { return Ok(Outcome::Absent) }
             self.right.patch(key, patch, options).await
         }
     }
@@ -174,7 +174,7 @@ animals! {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             if let (Some(create), Some(_)) = (&options.create, met(&self.right, key)) {
-                self.right.cell().meddle(key, |stored| {
+                self.right.backend().meddle(key, |stored| {
                     if let Some(stored) = stored {
                         stored.value = create.initial.clone().into();
                     }
@@ -266,10 +266,10 @@ animals! {
     IncrementsLoseUpdates breaks P6; also R3: "a delete in between is written over too" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            let before = self.right.cell().live(key);
+            let before = self.right.backend().live(key);
             tokio::task::yield_now().await;
             if options.if_version.is_none() && before.as_ref().is_some_and(|old| old.value.clone().into_record().is_ok()) {
-                self.right.cell().meddle(key, |stored| *stored = before);
+                self.right.backend().meddle(key, |stored| *stored = before);
             }
             self.right.patch(key, patch, options).await
         }
@@ -279,7 +279,7 @@ animals! {
     PatchIgnoresTheVersion breaks C2; also C3: "such a refusal is an outcome" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
-            if self.right.cell().live(key).is_some() {
+            if self.right.backend().live(key).is_some() {
                 options.if_version = None;
             }
             self.right.patch(key, patch, options).await
@@ -290,11 +290,11 @@ animals! {
     PatchKeepsTheVersion breaks C2 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            let before = self.right.cell().live(key);
+            let before = self.right.backend().live(key);
             let outcome = self.right.patch(key, patch, options).await?;
             let old = before.map_or(Version::from_u128(1), |before| before.version);
             if outcome.is_applied() {
-                self.right.cell().meddle(key, |stored| {
+                self.right.backend().meddle(key, |stored| {
                     if let Some(stored) = stored { stored.version = old }
                 });
             }
@@ -322,7 +322,7 @@ animals! {
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let outcome = self.right.patch(key, patch, options).await;
             if met(&self.right, key).is_some_and(|record| record.is_empty()) {
-                self.right.cell().meddle(key, |stored| *stored = None);
+                self.right.backend().meddle(key, |stored| *stored = None);
             }
             outcome
         }

@@ -57,7 +57,7 @@ animals! {
     HandsGhostsBack breaks C5 E1 E3 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let old = self.right.cell().peek(key).map(|stored| stored.value).filter(|_| options.previous);
+            let old = self.right.backend().peek(key).map(|stored| stored.value).filter(|_| options.previous);
             let outcome = self.right.put(key, value, options).await?;
             Ok(telling(outcome, |meta| meta.previous = old.clone()))
         }

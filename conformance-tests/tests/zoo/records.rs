@@ -185,7 +185,7 @@ animals! {
     PutMerges breaks V2; also V3 C3: "records are put over records there too" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let old = self.right.cell().live(key).and_then(|stored| stored.value.into_record().ok());
+            let old = self.right.backend().live(key).and_then(|stored| stored.value.into_record().ok());
             let value = old.map_or(value.clone(), |old| merged(&old, value));
             self.right.put(key, value, options).await
         }
@@ -195,7 +195,7 @@ animals! {
     PutMergesWithGhosts breaks E3; also E7: "a record is put where another has ended" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let ghost = self.right.cell().peek(key).filter(|_| is_ghost(&self.right, key));
+            let ghost = self.right.backend().peek(key).filter(|_| is_ghost(&self.right, key));
             let ghost = ghost.and_then(|stored| stored.value.into_record().ok());
             let value = ghost.map_or(value.clone(), |ghost| merged(&ghost, value));
             self.right.put(key, value, options).await
@@ -209,7 +209,7 @@ animals! {
             remember_deleted(&self.right, key, options).await
         }
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let old = self.right.cell().memory.lock().remove(key).and_then(|stored| stored.value.into_record().ok());
+            let old = self.right.backend().memory.lock().remove(key).and_then(|stored| stored.value.into_record().ok());
             let value = old.map_or(value.clone(), |old| merged(&old, value));
             self.right.put(key, value, options).await
         }

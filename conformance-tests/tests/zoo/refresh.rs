@@ -11,7 +11,7 @@ use super::den::Right;
 
 /// Lets a live entry that has a deadline live for ten years from now.
 pub(crate) fn prolong(right: &Right, key: &Key) {
-    if right.cell().live(key).is_some_and(|stored| !stored.deadline.is_never()) {
+    if right.backend().live(key).is_some_and(|stored| !stored.deadline.is_never()) {
         set_deadline(right, key, Deadline::after(now(right), Ttl::days(3_650)));
     }
 }
@@ -31,7 +31,7 @@ animals! {
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             let refresh = options.refresh;
             let entry = self.right.get(key, options).await?;
-            if let (None, Some(refresh), None) = (&entry, refresh, self.right.cell().peek(key)) {
+            if let (None, Some(refresh), None) = (&entry, refresh, self.right.backend().peek(key)) {
                 let _ = self.right.put(key, Value::from(""), PutOptions::new(refresh.ttl)).await?;
             }
             Ok(entry)
@@ -256,7 +256,7 @@ animals! {
     FirstDeadlinePassesTheCap breaks R4; also H1: "declared caps are tried" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
-            if self.right.cell().live(key).is_none()
+            if self.right.backend().live(key).is_none()
                 && matches!(options.lifespan.expiry, ttl_core::Expiry::After(ttl) if Some(ttl) > options.lifespan.max_lifetime)
             {
                 options.lifespan.max_lifetime = None;
@@ -287,7 +287,7 @@ animals! {
     OverwritingStartsNoCap breaks R4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
-            if self.right.cell().live(key).is_some_and(|stored| stored.cap.is_never()) {
+            if self.right.backend().live(key).is_some_and(|stored| stored.cap.is_never()) {
                 options.lifespan.max_lifetime = None;
             }
             self.right.put(key, value, options).await
@@ -343,9 +343,9 @@ animals! {
             let refresh = options.refresh;
             let entry = self.right.get(key, options).await?;
             if let (Some(_), Some(refresh)) = (&entry, refresh) {
-                let before = self.right.cell().peek(key);
+                let before = self.right.backend().peek(key);
                 tokio::task::yield_now().await;
-                if self.right.cell().peek(key).map(|stored| stored.version) != before.map(|stored| stored.version) {
+                if self.right.backend().peek(key).map(|stored| stored.version) != before.map(|stored| stored.version) {
                     set_deadline(&self.right, key, Deadline::after(now(&self.right), refresh.ttl));
                 }
             }
@@ -357,11 +357,11 @@ animals! {
     RefreshUndoesDeletes breaks R6 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            let read = self.right.cell().live(key).filter(|_| options.refresh.is_some());
+            let read = self.right.backend().live(key).filter(|_| options.refresh.is_some());
             let entry = self.right.get(key, options).await?;
             tokio::task::yield_now().await;
             if let (Some(read), Some(_)) = (read, &entry) {
-                self.right.cell().meddle(key, |stored| { stored.get_or_insert(read); });
+                self.right.backend().meddle(key, |stored| { stored.get_or_insert(read); });
             }
             Ok(entry)
         }
@@ -374,7 +374,7 @@ animals! {
             let refreshes = options.refresh.is_some();
             let entry = self.right.get(key, options).await;
             if refreshes {
-                self.right.cell().meddle(key, |stored| {
+                self.right.backend().meddle(key, |stored| {
                     if let Some(stored) = stored {
                         stored.version = Version::random();
                     }
@@ -386,7 +386,7 @@ animals! {
 }
 
 fn forget_cap(right: &Right, key: &Key) {
-    right.cell().meddle(key, |stored| {
+    right.backend().meddle(key, |stored| {
         if let Some(stored) = stored {
             stored.deadline = stored.deadline.min(stored.cap);
             stored.cap = Deadline::NEVER;

@@ -163,7 +163,7 @@ animals! {
     FieldsAreIgnored breaks V2 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
-            let whole = self.right.cell().live(key).map(|stored| stored.value);
+            let whole = self.right.backend().live(key).map(|stored| stored.value);
             let fields = matches!(options.projection, Projection::Fields(_));
             map_value(self.right.get(key, options).await, |value| if fields { whole.clone() } else { Some(value) })
         }
@@ -194,7 +194,7 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let picky = options.condition == Condition::IfPresent;
-            match self.right.cell().live(key).filter(|_| picky) {
+            match self.right.backend().live(key).filter(|_| picky) {
                 Some(stored) if stored.value.kind() != value.kind() => Err(stored.value.kind().wrong()),
                 _ => self.right.put(key, value, options).await,
             }
@@ -233,7 +233,7 @@ animals! {
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let outcome = self.right.put(key, value, options).await;
             if matches!(&outcome, Err(error) if error.kind() == ErrorKind::TooLarge) {
-                self.right.cell().meddle(key, |stored| *stored = None);
+                self.right.backend().meddle(key, |stored| *stored = None);
             }
             outcome
         }
@@ -277,29 +277,29 @@ animals! {
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             let own = own_copy(self, key)?;
             let now = self.right.now();
-            let copy = self.right.cell().memory.lock().get(&own).cloned();
+            let copy = self.right.backend().memory.lock().get(&own).cloned();
             let copy = copy.filter(|copy| options == GetOptions::new() && !copy.deadline.min(copy.cap).is_expired(now));
             if let Some(copy) = copy { return Ok(Some(Entry::new(copy.value))) }
             let entry = self.right.get(key, options).await;
-            if let Some(stored) = self.right.cell().live(key) {
-                self.right.cell().memory.lock().insert(own, stored);
+            if let Some(stored) = self.right.backend().live(key) {
+                self.right.backend().memory.lock().insert(own, stored);
             }
             entry
         }
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            self.right.cell().memory.lock().remove(&own_copy(self, key)?);
+            self.right.backend().memory.lock().remove(&own_copy(self, key)?);
             self.right.put(key, value, options).await
         }
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
-            self.right.cell().memory.lock().remove(&own_copy(self, key)?);
+            self.right.backend().memory.lock().remove(&own_copy(self, key)?);
             self.right.expire(key, to, options).await
         }
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            self.right.cell().memory.lock().remove(&own_copy(self, key)?);
+            self.right.backend().memory.lock().remove(&own_copy(self, key)?);
             self.right.patch(key, patch, options).await
         }
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
-            self.right.cell().memory.lock().remove(&own_copy(self, key)?);
+            self.right.backend().memory.lock().remove(&own_copy(self, key)?);
             self.right.delete(key, options).await
         }
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use ttl_core::driver::Stored;
 use ttl_core::{
-    Capabilities, Deadline, Entry, Error, ErrorKind, GetOptions, Key, Patch, PatchOptions, PutOptions,
-    Stored, Value, Version,
+    Capabilities, Deadline, Entry, Error, ErrorKind, GetOptions, Key, Patch, PatchOptions, PutOptions, Value,
+    Version,
 };
 
 use super::animal::{Got, Patched, Written, animals};
@@ -88,7 +89,7 @@ animals! {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let plain = options.create.as_ref().is_some_and(|create| create.initial.is_empty() && create.lifespan.max_lifetime.is_none());
-            if plain && options.refresh.is_none() && self.right.cell().live(key).is_none() {
+            if plain && options.refresh.is_none() && self.right.backend().live(key).is_none() {
                 return Err(Error::new(ErrorKind::Unsupported, "records are not created by patches here"));
             }
             self.right.patch(key, patch, options).await
@@ -99,7 +100,7 @@ animals! {
     WearsOut breaks C4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let places = &self.right.cell().memory;
+            let places = &self.right.backend().memory;
             let ticket = Key::new(format!("place {}", CALLS.fetch_add(1, Ordering::SeqCst)))?;
             let taken = places.lock().len();
             if taken > 100 { return Err(Error::new(ErrorKind::Backend, "no place became free")) }
@@ -117,7 +118,7 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             if let Value::Blob(bytes) = &value {
-                self.right.cell().printed.lock().push(String::from_utf8_lossy(bytes).into_owned());
+                self.right.backend().printed.lock().push(String::from_utf8_lossy(bytes).into_owned());
             }
             self.right.put(key, value, options).await
         }

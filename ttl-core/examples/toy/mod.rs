@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
-use ttl_core::{Capabilities, CasBackend, Deadline, Key, Result, Stored, Version, async_trait};
+use ttl_core::driver::{CasBackend, Stored};
+use ttl_core::{Capabilities, Deadline, Key, Result, Version, async_trait};
 
 /// A complete store in a sorted map.
 #[derive(Debug, Default)]

@@ -14,12 +14,14 @@ mod patch;
 pub mod perform;
 mod put;
 mod read;
+mod stored;
 
 pub use self::expire::{ExpireStep, expire};
 pub use self::patch::{PatchStep, apply, patch};
 pub use self::put::{PutStep, put};
 pub(crate) use self::read::check_kind;
 pub use self::read::{DeleteStep, Hit, delete, get};
+pub use self::stored::Stored;
 use std::time::SystemTime;
 
 use crate::{Deadline, Kind, Now, Refresh, RefreshMode, Returning, Version};

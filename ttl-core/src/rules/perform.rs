@@ -1,7 +1,7 @@
 //! Complete operations on a stored entry: its next state, and the result of the operation.
 //!
 //! A driver for a backend with transactions loads the entry, performs the operation, writes the [`Next`]
-//! state and commits, all in one transaction. [`CasStore`](crate::CasStore) does the same between a load and
+//! state and commits, all in one transaction. [`CasStore`](crate::driver::CasStore) does the same between a load and
 //! a swap.
 //!
 //! Check the input first, before any I/O, with [`Capabilities::check_put`] and its siblings, and the value of
@@ -12,7 +12,8 @@
 //! use std::collections::BTreeMap;
 //! use std::time::SystemTime;
 //! use ttl_core::rules::perform::{self, Next};
-//! use ttl_core::{PutResult, Outcome, PutOptions, Result, Stored, Value};
+//! use ttl_core::driver::Stored;
+//! use ttl_core::{PutResult, Outcome, PutOptions, Result, Value};
 //!
 //! /// A put within a transaction on a table.
 //! fn put(table: &mut BTreeMap<String, Stored>, key: &str, value: &Value, options: &PutOptions) -> Result<Outcome<PutResult>> {
@@ -27,10 +28,11 @@
 //! ```
 
 use super::{DeleteStep, ExpireStep, PatchStep, PutStep};
+use crate::driver::Stored;
 use crate::{
     Capabilities, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Now,
-    Outcome, Patch, PatchOptions, PatchResult, Projection, PutOptions, PutResult, Result, Returning, Stored,
-    Value, Version,
+    Outcome, Patch, PatchOptions, PatchResult, Projection, PutOptions, PutResult, Result, Returning, Value,
+    Version,
 };
 
 /// The next state of a key.

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use ttl_core::driver::{CasBackend, CasStore, Stored};
 use ttl_core::*;
 
 use crate::toy::Toy;
@@ -153,7 +154,7 @@ async fn an_entry_that_dies_during_the_load_is_a_miss_and_is_not_revived() {
     cell.plant(&key(), &blob("old", ends(&cell, 10))).await;
     let store = CasStore::new(cell);
     assert!(store.get(&key(), sliding()).await.unwrap().is_none());
-    assert_eq!(store.cell().swapped.load(Ordering::SeqCst), 0);
+    assert_eq!(store.backend().swapped.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
@@ -256,7 +257,7 @@ async fn failures_come_through_with_their_context() {
     let store = CasStore::new(cell);
     let error = store.put(&key(), "v".into(), PutOptions::new(Ttl::seconds(1))).await.unwrap_err();
     assert_eq!((error.kind(), error.operation()), (ErrorKind::OutcomeUnknown, Some("put")));
-    assert_eq!(store.cell().swapped.load(Ordering::SeqCst), 0, "an uncertain write is not sent again");
+    assert_eq!(store.backend().swapped.load(Ordering::SeqCst), 0, "an uncertain write is not sent again");
 }
 
 #[tokio::test]
@@ -276,7 +277,7 @@ async fn too_large_is_refused_before_any_write() {
         assert_eq!(store.patch(&absent, &text, options).await.unwrap_err().kind(), ErrorKind::TooLarge);
     }
     assert_eq!(value(&store).await, Some("exactly 12 B".into()));
-    assert_eq!(store.cell().swapped.load(Ordering::SeqCst), 1);
+    assert_eq!(store.backend().swapped.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
@@ -327,9 +328,9 @@ async fn pages_are_filled_over_ghosts_in_few_strides() {
     assert_eq!(pages(&store, &limit(usize::MAX)).await, [&all[..]]);
     assert_eq!(pages(&store, &ScanOptions::new("p:1")).await, [&[] as &[String]]);
 
-    store.cell().lists.store(0, Ordering::SeqCst);
+    store.backend().lists.store(0, Ordering::SeqCst);
     pages(&store, &limit(2)).await;
-    let lists = store.cell().lists.load(Ordering::SeqCst);
+    let lists = store.backend().lists.load(Ordering::SeqCst);
     assert!(lists < 30, "{lists} lists for 3000 entries");
 }
 

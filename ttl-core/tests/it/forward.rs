@@ -8,16 +8,16 @@ use crate::toy::Toy;
 /// Notes which of its methods are called. Named by paths alone, as a crate without our imports would.
 #[derive(Debug)]
 struct Recorder {
-    inner: ttl_core::CasStore<Toy>,
+    inner: ttl_core::driver::CasStore<Toy>,
     calls: Mutex<Vec<&'static str>>,
 }
 
 impl Recorder {
     fn new() -> Self {
-        Self { inner: ttl_core::CasStore::new(Toy::default()), calls: Mutex::default() }
+        Self { inner: ttl_core::driver::CasStore::new(Toy::default()), calls: Mutex::default() }
     }
 
-    fn note(&self, method: &'static str) -> &ttl_core::CasStore<Toy> {
+    fn note(&self, method: &'static str) -> &ttl_core::driver::CasStore<Toy> {
         self.calls.lock().unwrap().push(method);
         &self.inner
     }
@@ -121,7 +121,7 @@ fn stores_errors_and_options_cross_threads() {
     fn crosses<T: Send + Sync + 'static>() {}
     crosses::<Arc<dyn ttl_core::TtlStore>>();
     crosses::<Arc<dyn ttl_core::Clock>>();
-    crosses::<ttl_core::CasStore<Toy>>();
+    crosses::<ttl_core::driver::CasStore<Toy>>();
     crosses::<ttl_core::Error>();
     crosses::<ttl_core::Entry>();
     crosses::<ttl_core::Page>();

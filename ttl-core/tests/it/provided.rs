@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
+use ttl_core::driver::CasStore;
 use ttl_core::*;
 
 use crate::toy::Toy;

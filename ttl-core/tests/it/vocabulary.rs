@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
+use ttl_core::driver::Stored;
 use ttl_core::rules::perform::{self, Next};
 use ttl_core::*;
 

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use ttl_store::driver::{CasBackend, CasStore, Stored};
 use ttl_store::{
-    Capabilities, CasBackend, CasStore, Clock, Deadline, DeleteOptions, Entry, Error, ErrorKind,
-    ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key, ManualClock, Outcome, Page, Patch,
-    PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result, ScanOptions, Store, Stored, Ttl,
-    TtlStore, Value, Version, async_trait,
+    Capabilities, Clock, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult,
+    ExpiryChange, GetOptions, Key, ManualClock, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem,
+    PutOptions, PutResult, Result, ScanOptions, Store, Ttl, TtlStore, Value, Version, async_trait,
 };
 
 use crate::toy::Toy;

@@ -4,13 +4,13 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
+use super::{CasBackend, Context, MAX_ATTEMPTS, Stored, contention};
 use crate::rules;
 use crate::rules::perform::{self, Next, entry};
-use crate::store::{ATTEMPTS, contention};
 use crate::{
-    Capabilities, CasBackend, Cursor, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions,
-    ExpireResult, ExpiryChange, GetOptions, Key, Now, Outcome, Page, PageItem, Patch, PatchOptions,
-    PatchResult, PutOptions, PutResult, Result, Returning, ScanOptions, Stored, TtlStore, Value,
+    Capabilities, Cursor, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult,
+    ExpiryChange, GetOptions, Key, Now, Outcome, Page, PageItem, Patch, PatchOptions, PatchResult,
+    PutOptions, PutResult, Result, Returning, ScanOptions, TtlStore, Value,
 };
 
 /// A complete store on top of a [`CasBackend`]. Each operation loads the entry, applies [`rules`], and swaps.
@@ -24,7 +24,8 @@ use crate::{
 /// trips.
 ///
 /// ```
-/// use ttl_core::{CasStore, GetOptions, Key, PutOptions, TtlStore, Ttl, Returning};
+/// use ttl_core::driver::CasStore;
+/// use ttl_core::{GetOptions, Key, PutOptions, TtlStore, Ttl, Returning};
 /// # mod toy { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/toy/mod.rs")); }
 /// # use toy::Toy;
 /// # #[tokio::main(flavor = "current_thread")]
@@ -45,12 +46,12 @@ pub struct CasStore<C>(C);
 
 impl<C: CasBackend> CasStore<C> {
     /// Creates a store on this backend.
-    pub const fn new(cell: C) -> Self {
-        Self(cell)
+    pub const fn new(backend: C) -> Self {
+        Self(backend)
     }
 
     /// Returns the backend.
-    pub const fn cell(&self) -> &C {
+    pub const fn backend(&self) -> &C {
         &self.0
     }
 
@@ -87,17 +88,25 @@ impl<C: CasBackend> CasStore<C> {
     }
 
     async fn live(&self, key: &Key) -> Result<Option<Stored>> {
-        let (now, stored, _) = self.named("scan", key, self.load(key).await)?;
+        let (now, stored, _) = self.with_context("scan", key, self.load(key).await)?;
         Ok(stored.filter(|stored| stored.header().is_live(now)))
     }
 
     /// Adds operation, backend and key to an error.
-    fn named<T>(&self, operation: &'static str, key: &Key, result: Result<T>) -> Result<T> {
-        result.map_err(|error| self.name(operation, key, error))
+    fn with_context<T>(&self, operation: &'static str, key: &Key, result: Result<T>) -> Result<T> {
+        self.context().with_key(operation, key, result)
     }
 
-    fn name(&self, operation: &'static str, key: &Key, error: Error) -> Error {
-        error.with_operation(operation).with_backend(self.0.capabilities().backend).with_key(key)
+    fn context(&self) -> Context {
+        Context::new(self.0.capabilities().backend)
+    }
+
+    /// Adds the error of a refresh to the entry that was read (R9).
+    fn with_refresh_error(&self, key: &Key, entry: Entry, error: Error) -> Entry {
+        match self.with_context("get", key, Err::<(), _>(error)) {
+            Err(error) => entry.with_refresh_error(error),
+            Ok(()) => entry,
+        }
     }
 
     async fn get_once(&self, key: &Key, options: &GetOptions) -> Result<Attempt<Option<Entry>>> {
@@ -115,10 +124,9 @@ impl<C: CasBackend> CasStore<C> {
                 }
                 Ok(true) => {}
                 Ok(false) => {
-                    let error = self.name("get", key, contention());
-                    return Ok(Attempt::Stale(Some(entry.with_refresh_error(error))));
+                    return Ok(Attempt::Stale(Some(self.with_refresh_error(key, entry, contention()))));
                 }
-                Err(error) => entry = entry.with_refresh_error(self.name("get", key, error)),
+                Err(error) => entry = self.with_refresh_error(key, entry, error),
             }
         }
         Ok(Attempt::Done(Some(entry)))
@@ -221,7 +229,7 @@ macro_rules! attempts {
             if let Err(error) = $checked {
                 break 'done Err(error);
             }
-            for attempt in 0..ATTEMPTS {
+            for attempt in 0..MAX_ATTEMPTS {
                 match $once {
                     Ok(Some(outcome)) => break 'done Ok(outcome),
                     Ok(None) => $store.0.back_off(attempt).await,
@@ -230,7 +238,7 @@ macro_rules! attempts {
             }
             Err(contention())
         };
-        $store.named($operation, $key, result)
+        $store.with_context($operation, $key, result)
     }};
 }
 
@@ -245,10 +253,10 @@ impl<C: CasBackend> TtlStore for CasStore<C> {
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
-        self.named("get", key, self.capabilities().check_get(&options))?;
+        self.with_context("get", key, self.capabilities().check_get(&options))?;
         let mut last = None;
-        for attempt in 0..ATTEMPTS {
-            match self.named("get", key, self.get_once(key, &options).await)? {
+        for attempt in 0..MAX_ATTEMPTS {
+            match self.with_context("get", key, self.get_once(key, &options).await)? {
                 Attempt::Done(entry) => return Ok(entry),
                 Attempt::Stale(entry) => last = entry,
             }
@@ -305,8 +313,7 @@ impl<C: CasBackend> TtlStore for CasStore<C> {
         loop {
             let before = self.0.now();
             let listed = self.0.list(&options.prefix, after.as_ref(), wanted).await;
-            let listed =
-                listed.map_err(|error| error.with_operation("scan").with_backend(capabilities.backend))?;
+            let listed = self.context().without_key("scan", listed)?;
             let (end, now) = (listed.len() < wanted, self.0.now());
             for (key, listed) in listed {
                 let lives = |now| listed.as_ref().is_ok_and(|stored| stored.header().is_live(now));

@@ -1,79 +1,17 @@
 //! `CasBackend`: three methods that are enough for a complete store.
 
 use std::fmt::Debug;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use crate::rules::Header;
-use crate::{Capabilities, CursorSecret, Deadline, Error, ErrorKind, Key, Result, Returning, Value, Version};
-
-/// An entry as a [`CasBackend`] stores it.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Stored {
-    /// The value.
-    pub value: Value,
-    /// The deadline; [`Deadline::NEVER`] if the entry is persistent.
-    pub deadline: Deadline,
-    /// The cap, which the deadline may never pass; [`Deadline::NEVER`] without a cap.
-    pub cap: Deadline,
-    /// The value's version. A swap that keeps the version changes only the deadline.
-    pub version: Version,
-    /// The creation time: the millisecond in which the value was put, or its record created (V7). `None` if
-    /// the backend does not store it, which its capabilities must declare, or if it cannot be read.
-    pub created_at: Option<SystemTime>,
-}
-
-impl Stored {
-    /// Creates an entry from its parts, for a backend that decodes it.
-    #[must_use]
-    pub const fn new(value: Value, deadline: Deadline, cap: Deadline, version: Version) -> Self {
-        Self { value, deadline, cap, version, created_at: None }
-    }
-
-    /// Sets the creation time, if the backend stores it.
-    #[must_use]
-    pub fn with_created_at(mut self, created_at: impl Into<Option<SystemTime>>) -> Self {
-        self.created_at = created_at.into();
-        self
-    }
-
-    /// Returns the creation time if `returning` requests it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Corrupt`] if it is requested and cannot be read.
-    pub fn created_at(&self, returning: Returning) -> Result<Option<SystemTime>> {
-        if !returning.contains(Returning::CREATED_AT) {
-            return Ok(None);
-        }
-        let unreadable = || {
-            Error::new(
-                ErrorKind::Corrupt,
-                "the creation time of the entry is missing or unreadable; put the entry again",
-            )
-        };
-        self.created_at.ok_or_else(unreadable).map(Some)
-    }
-
-    pub(crate) fn header(&self) -> Header {
-        Header { kind: self.value.kind(), deadline: self.deadline, cap: self.cap, version: self.version }
-    }
-}
-
-/// The longest wait after a conflict.
-const LONGEST_WAIT: Duration = Duration::from_millis(64);
-
-/// Returns a random wait, so that conflicting writers do not conflict again. Its upper limit grows with the
-/// number of attempts.
-fn back_off_time(attempt: usize) -> Duration {
-    let most = Duration::from_millis(1 << attempt.min(6)).min(LONGEST_WAIT);
-    most.mul_f64(rand::random())
-}
+use super::back_off;
+use crate::rules::Stored;
+use crate::{Capabilities, CursorSecret, Error, ErrorKind, Key, Result};
 
 /// The smallest driver: load, compare-and-swap and list. It has no concept of expiry.
 ///
-/// [`CasStore`](crate::CasStore) turns it into a complete [`TtlStore`](crate::TtlStore) with the help of
+/// [`CasStore`](super::CasStore) turns it into a complete [`TtlStore`](crate::TtlStore) with the help of
 /// [`rules`](crate::rules). The [crate documentation](crate) contains a complete example.
 #[async_trait]
 pub trait CasBackend: Debug + Send + Sync + 'static {
@@ -160,22 +98,6 @@ pub trait CasBackend: Debug + Send + Sync + 'static {
     /// counter on a backend one millisecond away, every third increment failed with
     /// [`ErrorKind::Contention`].
     async fn back_off(&self, attempt: usize) {
-        futures_timer::Delay::new(back_off_time(attempt)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_and_stay_bounded() {
-        for attempt in [0, 1, 5, 6, 7, 63, usize::MAX] {
-            let most = Duration::from_millis(1 << attempt.min(6));
-            let times: Vec<Duration> = (0..100).map(|_| back_off_time(attempt)).collect();
-            assert!(times.iter().all(|time| *time <= most), "{attempt}: {times:?}");
-            assert!(times.iter().any(|time| *time > most / 4), "{attempt}: {times:?}");
-            assert!(times.iter().any(|time| *time < most * 3 / 4), "{attempt}: {times:?}");
-        }
+        futures_timer::Delay::new(back_off(attempt)).await;
     }
 }
