@@ -9,8 +9,7 @@ use ttl_core::Capabilities;
 use crate::{Check, Test};
 
 /// The future of a case.
-#[doc(hidden)]
-pub type CaseFuture = Pin<Box<dyn Future<Output = Check> + Send>>;
+pub(crate) type CaseFuture = Pin<Box<dyn Future<Output = Check> + Send>>;
 
 /// A test of one behaviour that the contract requires.
 #[derive(Clone, Copy)]
@@ -26,8 +25,7 @@ pub struct Case {
     pub doc: &'static str,
     /// The capabilities that the case requires from a store or its harness.
     pub needs: &'static [Need],
-    #[doc(hidden)]
-    pub run: fn(Test) -> CaseFuture,
+    pub(crate) run: fn(Test) -> CaseFuture,
 }
 
 impl Case {
@@ -50,6 +48,16 @@ impl fmt::Debug for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}::{}", self.group, self.name)
     }
+}
+
+/// Returns the name of a module from its path.
+pub(crate) const fn group_of(path: &'static str) -> &'static str {
+    let bytes = path.as_bytes();
+    let mut start = bytes.len();
+    while start > 0 && bytes[start - 1] != b':' {
+        start -= 1;
+    }
+    path.split_at(start).1
 }
 
 /// A capability that a case requires. If it is missing, the suite skips the case and prints the skip.
@@ -146,44 +154,25 @@ impl fmt::Display for Need {
     }
 }
 
-/// Declares the cases of a file: `basics, each_basics ($);` and then async functions that take a
-/// [`Test`](crate::Test). Each has a doc comment `/// E1, E3: the requirement.`, followed by its needs:
-/// `#[needs(conditions, caps)]`.
-///
-/// The second name is that of a macro which passes the names of the cases to
-/// [`conformance_tests!`](crate::conformance_tests); the body of that macro needs the dollar sign.
-#[doc(hidden)]
-#[macro_export]
+/// Declares the table of a file's cases, `CASES`. Each row has a doc comment, `/// E1, E3: the requirement.`, and
+/// the name of an async function that takes a [`Test`](crate::Test). The needs of the case may follow:
+/// `name: needs(conditions, caps),`. The function may also be given explicitly: `name = |test| check(test, 7),`.
 macro_rules! cases {
-    (
-        $group:ident, $each:ident ($d:tt);
-        $(
-            $(#[doc = $doc:literal])+
-            $(#[needs($($need:ident),+)])?
-            async fn $name:ident($test:ident: Test) -> Check $body:block
-        )+
-    ) => {
-        $(
-            $(#[doc = $doc])+
-            async fn $name($test: $crate::Test) -> $crate::Check $body
-        )+
-
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident $(: needs($($need:ident),+))? $(= $run:expr)?,
+    )+) => {
         /// The cases of this file.
         pub(crate) const CASES: &[$crate::Case] = &[$($crate::Case {
-            group: stringify!($group),
+            group: $crate::case::group_of(module_path!()),
             file: file!(),
             name: stringify!($name),
             doc: concat!($($doc),+),
             needs: &[$($($crate::Need::$need),+)?],
-            run: |test| Box::pin($name(test)),
+            run: cases!(@run $name $(= $run)?),
         }),+];
-
-        #[doc(hidden)]
-        #[macro_export]
-        macro_rules! $each {
-            ($d harness:expr, $d($d callback:tt)+) => {
-                $d($d callback)+!($d harness; $group { $($name)+ });
-            };
-        }
     };
+    (@run $name:ident = $run:expr) => { |test| Box::pin($run(test)) };
+    (@run $name:ident) => { |test| Box::pin($name(test)) };
 }
+pub(crate) use cases;

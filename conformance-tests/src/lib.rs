@@ -6,8 +6,8 @@
 //!
 //! * [`Harness`] creates fresh stores, defines how time passes, and gives access to the backend and to the
 //!   connection between a store and its server.
-//! * [`conformance_tests!`] creates one `#[tokio::test]` for each case; [`run`] and [`run_all`] are for other
-//!   runners.
+//! * [`trials`] creates one test for each case, and [`run_trials`] is the `main` of a test target that runs
+//!   them. [`run`] and [`run_all`] are for other runners.
 //! * The program runs the suite on an existing store: `cargo run -p ttl-conformance -- redis://localhost`.
 //!   With [`program::main`] a driver provides the same program for its own URLs.
 //!
@@ -66,18 +66,16 @@ pub mod program;
 mod proxy;
 mod retrying;
 mod runner;
-mod state;
-
 #[cfg(feature = "servers")]
 pub mod servers;
+mod state;
 pub mod test;
-mod tests_macro;
 mod timing;
+mod trials;
 mod watch;
 
 pub use self::calls::Retried;
-#[doc(hidden)]
-pub use self::case::CaseFuture;
+pub(crate) use self::case::cases;
 pub use self::case::{Case, Need};
 pub use self::cases::all;
 pub use self::check::{Check, Failure};
@@ -86,6 +84,5 @@ pub use self::proxy::{Fault, FaultProxy};
 pub use self::runner::{Ran, Verdict, run, run_all};
 pub use self::state::State;
 pub use self::test::Test;
-#[doc(hidden)]
-pub use self::tests_macro::check_case;
 pub use self::timing::Span;
+pub use self::trials::{run_trials, trials};

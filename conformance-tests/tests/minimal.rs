@@ -1,10 +1,11 @@
 //! The suite on core's rules over the smallest cell, and on a store that denies what can be denied, both with a clock
 //! that the cases move.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ttl_conformance::{Fixture, Harness, Time, conformance_tests};
+use ttl_conformance::{Fixture, Harness, Time, run_trials, trials};
 use ttl_core::driver::{CasBackend, CasStore, Stored};
 use ttl_core::{
     Capabilities, Clock, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key,
@@ -66,98 +67,86 @@ fn inner() -> (Inner, Time) {
     (CasStore::new(Clocked { toy, clock: Arc::clone(&clock) }), Time::Manual(clock))
 }
 
-/// Core's rules on the smallest cell.
-mod cell {
-    use super::*;
+/// The rules of `ttl-core` on the smallest backend.
+#[derive(Debug)]
+struct Complete;
 
-    #[derive(Debug)]
-    struct CellHarness;
+#[async_trait]
+impl Harness for Complete {
+    async fn fresh(&self) -> Result<Fixture> {
+        let (store, time) = inner();
+        Ok(Fixture::new(Arc::new(store), time))
+    }
+}
+/// A store that denies each optional capability.
+#[derive(Debug)]
+struct Modest(Inner);
 
-    #[async_trait]
-    impl Harness for CellHarness {
-        async fn fresh(&self) -> Result<Fixture> {
-            let (store, time) = inner();
-            Ok(Fixture::new(Arc::new(store), time))
-        }
+/// The batches are those of the trait: one by one, each checked.
+#[async_trait]
+impl TtlStore for Modest {
+    fn capabilities(&self) -> Capabilities {
+        self.0
+            .capabilities()
+            .with_scan(false)
+            .with_conditions(false)
+            .with_patch(false)
+            .with_caps(false)
+            .with_created_at(false)
+            .with_unique_versions(false)
     }
 
-    conformance_tests!(CellHarness);
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+        self.capabilities().check_get(&options)?;
+        self.0.get(key, options).await
+    }
+
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
+        self.capabilities().check_put(&options)?;
+        self.0.put(key, value, options).await
+    }
+
+    async fn expire(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: ExpireOptions,
+    ) -> Result<Outcome<ExpireResult>> {
+        self.capabilities().check_expire(&options)?;
+        self.0.expire(key, change, options).await
+    }
+
+    async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
+        self.capabilities().check_patch(patch, &options)?;
+        self.0.patch(key, patch, options).await
+    }
+
+    async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
+        self.capabilities().check_delete(&options)?;
+        self.0.delete(key, options).await
+    }
+
+    async fn scan(&self, options: ScanOptions) -> Result<Page> {
+        self.capabilities().check_scan(&options)?;
+        self.0.scan(options).await
+    }
+
+    forward_ttl_store!(self, self.0 => now);
 }
 
-/// A store that denies all that a store may deny.
-mod modest {
-    use super::*;
+#[derive(Debug)]
+struct ModestHarness;
 
-    #[derive(Debug)]
-    struct Modest(Inner);
-
-    /// The batches are those of the trait: one by one, each checked.
-    #[async_trait]
-    impl TtlStore for Modest {
-        fn capabilities(&self) -> Capabilities {
-            self.0
-                .capabilities()
-                .with_scan(false)
-                .with_conditions(false)
-                .with_patch(false)
-                .with_caps(false)
-                .with_created_at(false)
-                .with_unique_versions(false)
-        }
-
-        async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
-            self.capabilities().check_get(&options)?;
-            self.0.get(key, options).await
-        }
-
-        async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
-            self.capabilities().check_put(&options)?;
-            self.0.put(key, value, options).await
-        }
-
-        async fn expire(
-            &self,
-            key: &Key,
-            change: ExpiryChange,
-            options: ExpireOptions,
-        ) -> Result<Outcome<ExpireResult>> {
-            self.capabilities().check_expire(&options)?;
-            self.0.expire(key, change, options).await
-        }
-
-        async fn patch(
-            &self,
-            key: &Key,
-            patch: &Patch,
-            options: PatchOptions,
-        ) -> Result<Outcome<PatchResult>> {
-            self.capabilities().check_patch(patch, &options)?;
-            self.0.patch(key, patch, options).await
-        }
-
-        async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Entry>>> {
-            self.capabilities().check_delete(&options)?;
-            self.0.delete(key, options).await
-        }
-
-        async fn scan(&self, options: ScanOptions) -> Result<Page> {
-            self.capabilities().check_scan(&options)?;
-            self.0.scan(options).await
-        }
-
-        forward_ttl_store!(self, self.0 => now);
+#[async_trait]
+impl Harness for ModestHarness {
+    async fn fresh(&self) -> Result<Fixture> {
+        let (store, time) = inner();
+        Ok(Fixture::new(Arc::new(Modest(store)), time))
     }
+}
 
-    #[derive(Debug)]
-    struct ModestHarness;
-
-    #[async_trait]
-    impl Harness for ModestHarness {
-        async fn fresh(&self) -> Result<Fixture> {
-            let (store, time) = inner();
-            Ok(Fixture::new(Arc::new(Modest(store)), time))
-        }
-    }
-
-    conformance_tests!(ModestHarness);
+fn main() -> ExitCode {
+    let complete = trials(|| Ok(Arc::new(Complete)));
+    let modest = trials(|| Ok(Arc::new(ModestHarness))).into_iter().map(|trial| trial.with_kind("denying"));
+    run_trials(modest.chain(complete).collect())
 }

@@ -5,13 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use ttl_conformance::clauses::{SECTIONS, clauses};
 use ttl_conformance::{Case, all};
 
-/// The names of a group, as the macro for `#[tokio::test]`s hands them on.
-macro_rules! collect {
-    ($names:expr; $group:ident { $($name:ident)+ }) => {
-        $($names.push(format!("{}::{}", stringify!($group), stringify!($name)));)+
-    };
-}
-
 #[test]
 fn names_are_unique_and_say_something() {
     let mut seen = BTreeMap::new();
@@ -79,13 +72,4 @@ fn clauses_are_listed_once_and_in_order() {
 fn next_number(clauses: &[ttl_conformance::clauses::Clause], at: usize) -> usize {
     let letter = clauses[at].id.chars().next();
     clauses[..at].iter().filter(|clause| clause.id.chars().next() == letter).count() + 1
-}
-
-#[test]
-fn every_case_is_a_test_of_the_macro() {
-    let mut names: Vec<String> = Vec::new();
-    ttl_conformance::__each_group!(names, collect);
-    let listed: Vec<String> = all().iter().map(|case| format!("{case:?}")).collect();
-    let (names, listed): (BTreeSet<_>, BTreeSet<_>) = (names.iter().collect(), listed.iter().collect());
-    assert_eq!(names, listed, "the groups of `all` and of `__each_group!`");
 }

@@ -1,8 +1,9 @@
 //! The conformance suite on this driver: with a clock that the cases move, and in real time with the sweeper at work.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use ttl_conformance::{Beneath, Fixture, Harness, Time};
+use ttl_conformance::{Beneath, Fixture, Harness, Time, run_trials, trials};
 use ttl_core::{ManualClock, Result, async_trait};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
@@ -45,10 +46,8 @@ impl Beneath for Counted {
     }
 }
 
-mod manual {
-    ttl_conformance::conformance_tests!(crate::Manual);
-}
-
-mod real_time {
-    ttl_conformance::conformance_tests!(crate::InRealTime);
+fn main() -> ExitCode {
+    let manual = trials(|| Ok(Arc::new(Manual))).into_iter().map(|trial| trial.with_kind("manual clock"));
+    let in_real_time = trials(|| Ok(Arc::new(InRealTime)));
+    run_trials(manual.chain(in_real_time).collect())
 }

@@ -109,250 +109,289 @@ fn judge(entry: Option<Entry>, began: SystemTime, late: Duration) -> Check {
 }
 
 cases! {
-    churn, each_churn ($);
-
     /// E1, E4: while entries of short lives come and go, none is seen after its deadline or with another's.
-    async fn nothing_is_seen_after_its_deadline(t: Test) -> Check {
-        let (late, patch) = (lateness(&t), t.capabilities().patch);
-        together(&t, 24, |number, store| async move {
-            for round in 0..120 {
-                churn(&store, number, round, late, patch).await?;
-                tokio::task::yield_now().await;
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(())
-    }
-
+    nothing_is_seen_after_its_deadline,
     /// E1, S1: while entries of short lives come and go, no scan hands one out after its deadline.
-    #[needs(scan)]
-    async fn no_scan_hands_out_what_is_over(t: Test) -> Check {
-        let late = lateness(&t);
-        together(&t, 8, |number, store| async move {
-            for round in 0..60_usize {
-                let instant = store.now() + Duration::from_millis(1 + (number * 13 + round * 17) as u64 % 60);
-                let exact = Deadline::at(instant).to_system_time().unwrap_or(instant);
-                if number > 0 {
-                    let (key, value) = (key(&format!("k{}-{}", number, round % 10)), telling(exact, round, round.is_multiple_of(2)));
-                    let _ = store.put(&key, value.clone(), PutOptions::new(exact)).await?;
-                    tokio::task::yield_now().await;
-                    continue;
-                }
-                let began = store.now();
-                let page = store.scan(ScanOptions::new("k").with_projection(Projection::All).with_returning(Returning::DEADLINE)).await?;
-                for (_, entry) in page.into_entries()? {
-                    // The kind may have changed between the listing and the reading of it: then there is no value.
-                    let deadline = ensure_alive(&entry, began, late, "a scan")?;
-                    ensure!(!deadline.is_never(), "a deadline", "none");
-                }
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(())
-    }
-
-    /// E1, R1, R2: ten thousand writes with deadlines under a policy that refreshes reads, from 64 tasks: no refresh
-    /// shortens a life, and nothing is seen after its deadline.
-    async fn ten_thousand_writes_under_refreshing_reads(t: Test) -> Check {
-        let late = lateness(&t);
-        let policy = RefreshPolicy::on(Actions::FETCH)?;
-        let seen = together(&t, 64, |number, store| async move {
-            let mut latest: BTreeMap<String, Deadline> = BTreeMap::new();
-            for round in 0..157_usize {
-                let spread = (number * 37 + round * 11) % 256;
-                let (key, slides) = (key(&format!("k{spread}")), spread % 2 == 0);
-                // Most are over soon; some live through the whole case.
-                let ttl = if round % 5 == 0 { LONG.as_duration() } else { Duration::from_millis(2 + spread as u64 % 50) };
-                let instant = store.now() + ttl;
-                let exact = Deadline::at(instant).to_system_time().unwrap_or(instant);
-                let value = telling(exact, number * 1_000 + round, number.is_multiple_of(2));
-                let _ = store.put(&key, value.clone(), PutOptions::new(exact)).await?;
-                let refresh = policy.resolve(Actions::FETCH, Ttl::millis(20 + spread as u64)).filter(|_| slides);
-                let began = store.now();
-                let Some(entry) = store.get(&key, peek().with_refresh(refresh)).await? else { continue };
-                let deadline = ensure_alive(&entry, began, late, "a refreshing read")?;
-                let value = entry.value.as_ref().ok_or_else(|| Failure::new("a value", "none"))?;
-                let put_with = told(value)?;
-                ensure!(deadline >= put_with, format!("no deadline before {put_with:?}"), "{deadline:?}");
-                if slides {
-                    let known = latest.entry(format!("{key} {}", crate::state::show(value))).or_insert(deadline);
-                    ensure!(deadline >= *known, format!("no deadline before {known:?}, as it was"), "{deadline:?}");
-                    *known = deadline;
-                } else {
-                    judge(Some(entry), began, late)?;
-                }
-            }
-            Ok(latest)
-        })
-        .await?;
-        let mut latest: BTreeMap<String, Deadline> = BTreeMap::new();
-        for (value, deadline) in seen.into_iter().flatten() {
-            let known = latest.entry(value).or_insert(deadline);
-            *known = deadline.max(*known);
-        }
-        for n in (0..256).step_by(2) {
-            let key = key(&format!("k{n}"));
-            let Some((value, deadline)) = whole(&t, &key).await? else { continue };
-            let known = latest.get(&format!("{key} {}", crate::state::show(&value)));
-            ensure!(known.is_none_or(|known| deadline >= *known), format!("{known:?} or later"), "{deadline:?}");
-        }
-        Ok(())
-    }
-
-    /// C4, E4: puts that are dropped at any point leave the old value with its deadline, or the new one with its own.
-    async fn dropped_puts_leave_whole_entries(t: Test) -> Check {
-        let instants = [t.instant(LONG), t.instant(LONG) + Duration::from_secs(60)];
-        for (name, values) in [
-            ("blob", [Value::from("a"), Value::from("b".repeat(10_000))]),
-            ("record", [Record::new().with("a", 1).into(), Record::new().with("b", 2).with("c", "x".repeat(10_000)).into()]),
-            ("both", [Value::from("a"), Record::new().with("b", 2).into()]),
-        ] {
-            t.put(&key(name), values[0].clone(), PutOptions::new(instants[0])).await?;
-            for turns in 0..60 {
-                let (value, options) = (values[turns % 2].clone(), PutOptions::new(instants[turns % 2]));
-                cancelled(t.store.put(&key(name), value, options), turns % 13).await;
-                let (value, deadline) = whole(&t, &key(name)).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
-                let which = values.iter().position(|known| *known == value);
-                let which = which.ok_or_else(|| Failure::new("one of the two values", format!("{value:?}")))?;
-                t.expect_deadline(deadline, instants[which], "the deadline that belongs to the value")?;
-            }
-        }
-        Ok(())
-    }
-
+    no_scan_hands_out_what_is_over: needs(scan),
+    /// E1, R1, R2: ten thousand writes with deadlines under a policy that refreshes reads, from 64 tasks: no
+    /// refresh shortens a life, and nothing is seen after its deadline.
+    ten_thousand_writes_under_refreshing_reads,
+    /// C4, E4: puts that are dropped at any point leave the old value with its deadline, or the new one with
+    /// its own.
+    dropped_puts_leave_whole_entries,
     /// C4, E4: creates that are dropped at any point leave nothing, or the value with its deadline.
-    async fn dropped_creates_leave_nothing_immortal(t: Test) -> Check {
-        let instant = t.instant(LONG);
-        for turns in 0..60 {
-            let key = key(&format!("k{turns}"));
-            let value = if turns % 2 == 0 { Value::from("v") } else { Record::new().with("n", 1).into() };
-            cancelled(t.store.put(&key, value.clone(), PutOptions::new(instant)), turns % 13).await;
-            if let Some((seen, deadline)) = whole(&t, &key).await? {
-                ensure_eq!(seen, value, "the value");
-                t.expect_deadline(deadline, instant, "its deadline")?;
-            }
-        }
-        Ok(())
-    }
-
+    dropped_creates_leave_nothing_immortal,
     /// C4, P1: patches that are dropped at any point are applied whole or not at all.
-    #[needs(patch)]
-    async fn dropped_patches_leave_whole_records(t: Test) -> Check {
-        put_fields(&t, &key("k"), &json!({ "n": 0, "list": [], "half": 0 })).await?;
-        for turns in 0..80 {
-            let change = Patch::new().increment("n", 1).append("list", turns).increment("half", 0.5).set("last", turns);
-            let options = PatchOptions::new().with_refresh(Refresh::extend_only(LONG));
-            cancelled(t.store.patch(&key("k"), &change, options), turns % 13).await;
-            let (value, deadline) = whole(&t, &key("k")).await?.ok_or_else(|| Failure::new("a record", "a miss"))?;
-            ensure!(!deadline.is_never(), "a deadline", "none");
-            let record = json_of(value)?;
-            let (n, half) = (record["n"].as_f64().unwrap_or(-1.0), record["half"].as_f64().unwrap_or(-1.0));
-            let count = record["list"].as_array().map_or(0, Vec::len);
-            ensure!(n == 2.0 * half && n == count as f64, "three fields in step", "{n}, {half}, {count} elements");
-            let last = record["list"].as_array().and_then(|list| list.last()).cloned();
-            ensure_eq!(record.get("last").cloned(), last, "the last that was set");
-        }
-        Ok(())
-    }
-
+    dropped_patches_leave_whole_records: needs(patch),
     /// C4: expires that are dropped at any point leave one of the two deadlines, and the value.
-    async fn dropped_expires_leave_whole_entries(t: Test) -> Check {
-        let instants = [t.instant(LONG), t.instant(LONG) + Duration::from_secs(60)];
-        t.put(&key("k"), "v", PutOptions::new(instants[0])).await?;
-        for turns in 0..60 {
-            let change = ExpiryChange::Set(Expiry::At(instants[turns % 2]));
-            cancelled(t.store.expire(&key("k"), change, ExpireOptions::new()), turns % 13).await;
-            let (value, deadline) = whole(&t, &key("k")).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
-            ensure_eq!(value, Value::from("v"), "the value");
-            let first = t.expect_deadline(deadline, instants[0], "one of two deadlines");
-            first.or_else(|_| t.expect_deadline(deadline, instants[1], "one of two deadlines"))?;
-        }
-        Ok(())
-    }
-
+    dropped_expires_leave_whole_entries,
     /// C4: takes and refreshing reads that are dropped at any point leave the entry whole, or gone.
-    async fn dropped_takes_and_reads_leave_whole_entries(t: Test) -> Check {
-        let instant = t.instant(LONG);
-        for turns in 0..60 {
-            let key = key(&format!("k{turns}"));
-            let value: Value = Record::new().with("a", 1).with("b", [1, 2]).into();
-            t.put(&key, value.clone(), PutOptions::new(instant)).await?;
-            let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::minutes(1)));
-            cancelled(t.store.get(&key, refresh), turns % 13).await;
-            let (seen, deadline) = whole(&t, &key).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
-            ensure_eq!(seen, value, "the value after the read");
-            t.expect_deadline(deadline, instant, "the deadline after the read")?;
-            cancelled(t.store.delete(&key, DeleteOptions::take()), turns % 13).await;
-            if let Some((seen, deadline)) = whole(&t, &key).await? {
-                ensure_eq!(seen, value, "the value after the take");
-                t.expect_deadline(deadline, instant, "the deadline after the take")?;
-            }
-        }
-        Ok(())
-    }
-
+    dropped_takes_and_reads_leave_whole_entries,
     /// C4, B1: batches that are dropped at any point leave each entry whole, or absent.
-    async fn dropped_batches_leave_whole_entries(t: Test) -> Check {
-        let instant = t.instant(LONG);
-        for turns in 0..20 {
-            let keys: Vec<Key> = (0..40).map(|n| key(&format!("k{turns}-{n}"))).collect();
-            let value = |key: &Key| -> Value { format!("value of {key}").into() };
-            let items = keys.iter().map(|key| PutItem::new(key.clone(), value(key), PutOptions::new(instant)));
-            cancelled(t.store.put_many(items.collect()), turns).await;
-            for (key, result) in keys.iter().zip(t.store.get_many(&keys, peek()).await) {
-                let Some(entry) = result? else { continue };
-                ensure_eq!(entry.value, Some(value(key)), "the value of {key}");
-                let deadline = entry.deadline.unwrap_or(Deadline::NEVER);
-                t.expect_deadline(deadline, instant, "its deadline")?;
-            }
-        }
-        Ok(())
-    }
-
+    dropped_batches_leave_whole_entries,
     /// C4: calls that are dropped at any point lock nothing: the same call is answered after them.
-    #[needs(conditions, patch)]
-    async fn dropped_calls_lock_nothing(t: Test) -> Check {
-        for turns in 0..24 {
-            let key = key(&format!("k{turns}"));
-            t.put(&key, Record::new().with("n", 1), PutOptions::new(LONG)).await?;
-            let set = ExpiryChange::Set(Expiry::After(LONG));
-            cancelled(t.store.expire(&key, set, ExpireOptions::new()), turns % 8).await;
-            let _ = t.store.expire(&key, set, ExpireOptions::new()).await?;
-            let change = Patch::new().increment("n", 1);
-            cancelled(t.store.patch(&key, &change, PatchOptions::new()), turns % 8).await;
-            let _ = t.store.patch(&key, &change, PatchOptions::new()).await?;
-            let delete = if turns % 2 == 0 { DeleteOptions::new() } else { DeleteOptions::take() };
-            cancelled(t.store.delete(&key, delete.clone()), turns % 8).await;
-            let _ = t.store.delete(&key, delete).await?;
-            t.expect_miss(&key, "after the delete").await?;
+    dropped_calls_lock_nothing: needs(conditions, patch),
+    /// C4, H4: a handle whose calls were dropped by the hundred serves the next one.
+    dropped_calls_do_not_wear_a_handle_out,
+}
+
+async fn nothing_is_seen_after_its_deadline(t: Test) -> Check {
+    let (late, patch) = (lateness(&t), t.capabilities().patch);
+    together(&t, 24, |number, store| async move {
+        for round in 0..120 {
+            churn(&store, number, round, late, patch).await?;
+            tokio::task::yield_now().await;
         }
         Ok(())
-    }
+    })
+    .await?;
+    Ok(())
+}
 
-    /// C4, H4: a handle whose calls were dropped by the hundred serves the next one.
-    async fn dropped_calls_do_not_wear_a_handle_out(t: Test) -> Check {
-        t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
-        for round in 0..300 {
-            let tasks: Vec<_> = (0..4)
-                .map(|n| {
-                    let (store, turns) = (Arc::clone(&t.store), (round + n) % 5);
-                    tokio::spawn(async move {
-                        cancelled(store.get(&key("k"), peek()), turns).await;
-                        cancelled(store.put(&key("other"), "w".into(), PutOptions::new(LONG)), turns).await;
-                    })
-                })
-                .collect();
-            for task in tasks {
-                if round % 3 == 0 {
-                    task.abort();
-                }
-                let _ = task.await;
+async fn no_scan_hands_out_what_is_over(t: Test) -> Check {
+    let late = lateness(&t);
+    together(&t, 8, |number, store| async move {
+        for round in 0..60_usize {
+            let instant = store.now() + Duration::from_millis(1 + (number * 13 + round * 17) as u64 % 60);
+            let exact = Deadline::at(instant).to_system_time().unwrap_or(instant);
+            if number > 0 {
+                let (key, value) = (
+                    key(&format!("k{}-{}", number, round % 10)),
+                    telling(exact, round, round.is_multiple_of(2)),
+                );
+                let _ = store.put(&key, value.clone(), PutOptions::new(exact)).await?;
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let began = store.now();
+            let page = store
+                .scan(
+                    ScanOptions::new("k")
+                        .with_projection(Projection::All)
+                        .with_returning(Returning::DEADLINE),
+                )
+                .await?;
+            for (_, entry) in page.into_entries()? {
+                // The kind may have changed between the listing and the reading of it: then there is no value.
+                let deadline = ensure_alive(&entry, began, late, "a scan")?;
+                ensure!(!deadline.is_never(), "a deadline", "none");
             }
         }
-        t.expect_value(&key("k"), "v", "the value").await?;
-        t.put(&key("k"), "after", PutOptions::new(LONG)).await?;
-        t.expect_value(&key("k"), "after", "the value").await
+        Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+async fn ten_thousand_writes_under_refreshing_reads(t: Test) -> Check {
+    let late = lateness(&t);
+    let policy = RefreshPolicy::on(Actions::FETCH)?;
+    let seen = together(&t, 64, |number, store| async move {
+        let mut latest: BTreeMap<String, Deadline> = BTreeMap::new();
+        for round in 0..157_usize {
+            let spread = (number * 37 + round * 11) % 256;
+            let (key, slides) = (key(&format!("k{spread}")), spread % 2 == 0);
+            // Most are over soon; some live through the whole case.
+            let ttl = if round % 5 == 0 {
+                LONG.as_duration()
+            } else {
+                Duration::from_millis(2 + spread as u64 % 50)
+            };
+            let instant = store.now() + ttl;
+            let exact = Deadline::at(instant).to_system_time().unwrap_or(instant);
+            let value = telling(exact, number * 1_000 + round, number.is_multiple_of(2));
+            let _ = store.put(&key, value.clone(), PutOptions::new(exact)).await?;
+            let refresh = policy.resolve(Actions::FETCH, Ttl::millis(20 + spread as u64)).filter(|_| slides);
+            let began = store.now();
+            let Some(entry) = store.get(&key, peek().with_refresh(refresh)).await? else { continue };
+            let deadline = ensure_alive(&entry, began, late, "a refreshing read")?;
+            let value = entry.value.as_ref().ok_or_else(|| Failure::new("a value", "none"))?;
+            let put_with = told(value)?;
+            ensure!(deadline >= put_with, format!("no deadline before {put_with:?}"), "{deadline:?}");
+            if slides {
+                let known = latest.entry(format!("{key} {}", crate::state::show(value))).or_insert(deadline);
+                ensure!(
+                    deadline >= *known,
+                    format!("no deadline before {known:?}, as it was"),
+                    "{deadline:?}"
+                );
+                *known = deadline;
+            } else {
+                judge(Some(entry), began, late)?;
+            }
+        }
+        Ok(latest)
+    })
+    .await?;
+    let mut latest: BTreeMap<String, Deadline> = BTreeMap::new();
+    for (value, deadline) in seen.into_iter().flatten() {
+        let known = latest.entry(value).or_insert(deadline);
+        *known = deadline.max(*known);
     }
+    for n in (0..256).step_by(2) {
+        let key = key(&format!("k{n}"));
+        let Some((value, deadline)) = whole(&t, &key).await? else { continue };
+        let known = latest.get(&format!("{key} {}", crate::state::show(&value)));
+        ensure!(known.is_none_or(|known| deadline >= *known), format!("{known:?} or later"), "{deadline:?}");
+    }
+    Ok(())
+}
+
+async fn dropped_puts_leave_whole_entries(t: Test) -> Check {
+    let instants = [t.instant(LONG), t.instant(LONG) + Duration::from_secs(60)];
+    for (name, values) in [
+        ("blob", [Value::from("a"), Value::from("b".repeat(10_000))]),
+        (
+            "record",
+            [
+                Record::new().with("a", 1).into(),
+                Record::new().with("b", 2).with("c", "x".repeat(10_000)).into(),
+            ],
+        ),
+        ("both", [Value::from("a"), Record::new().with("b", 2).into()]),
+    ] {
+        t.put(&key(name), values[0].clone(), PutOptions::new(instants[0])).await?;
+        for turns in 0..60 {
+            let (value, options) = (values[turns % 2].clone(), PutOptions::new(instants[turns % 2]));
+            cancelled(t.store.put(&key(name), value, options), turns % 13).await;
+            let (value, deadline) =
+                whole(&t, &key(name)).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
+            let which = values.iter().position(|known| *known == value);
+            let which = which.ok_or_else(|| Failure::new("one of the two values", format!("{value:?}")))?;
+            t.expect_deadline(deadline, instants[which], "the deadline that belongs to the value")?;
+        }
+    }
+    Ok(())
+}
+
+async fn dropped_creates_leave_nothing_immortal(t: Test) -> Check {
+    let instant = t.instant(LONG);
+    for turns in 0..60 {
+        let key = key(&format!("k{turns}"));
+        let value = if turns % 2 == 0 { Value::from("v") } else { Record::new().with("n", 1).into() };
+        cancelled(t.store.put(&key, value.clone(), PutOptions::new(instant)), turns % 13).await;
+        if let Some((seen, deadline)) = whole(&t, &key).await? {
+            ensure_eq!(seen, value, "the value");
+            t.expect_deadline(deadline, instant, "its deadline")?;
+        }
+    }
+    Ok(())
+}
+
+async fn dropped_patches_leave_whole_records(t: Test) -> Check {
+    put_fields(&t, &key("k"), &json!({ "n": 0, "list": [], "half": 0 })).await?;
+    for turns in 0..80 {
+        let change =
+            Patch::new().increment("n", 1).append("list", turns).increment("half", 0.5).set("last", turns);
+        let options = PatchOptions::new().with_refresh(Refresh::extend_only(LONG));
+        cancelled(t.store.patch(&key("k"), &change, options), turns % 13).await;
+        let (value, deadline) =
+            whole(&t, &key("k")).await?.ok_or_else(|| Failure::new("a record", "a miss"))?;
+        ensure!(!deadline.is_never(), "a deadline", "none");
+        let record = json_of(value)?;
+        let (n, half) = (record["n"].as_f64().unwrap_or(-1.0), record["half"].as_f64().unwrap_or(-1.0));
+        let count = record["list"].as_array().map_or(0, Vec::len);
+        ensure!(
+            n == 2.0 * half && n == count as f64,
+            "three fields in step",
+            "{n}, {half}, {count} elements"
+        );
+        let last = record["list"].as_array().and_then(|list| list.last()).cloned();
+        ensure_eq!(record.get("last").cloned(), last, "the last that was set");
+    }
+    Ok(())
+}
+
+async fn dropped_expires_leave_whole_entries(t: Test) -> Check {
+    let instants = [t.instant(LONG), t.instant(LONG) + Duration::from_secs(60)];
+    t.put(&key("k"), "v", PutOptions::new(instants[0])).await?;
+    for turns in 0..60 {
+        let change = ExpiryChange::Set(Expiry::At(instants[turns % 2]));
+        cancelled(t.store.expire(&key("k"), change, ExpireOptions::new()), turns % 13).await;
+        let (value, deadline) =
+            whole(&t, &key("k")).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
+        ensure_eq!(value, Value::from("v"), "the value");
+        let first = t.expect_deadline(deadline, instants[0], "one of two deadlines");
+        first.or_else(|_| t.expect_deadline(deadline, instants[1], "one of two deadlines"))?;
+    }
+    Ok(())
+}
+
+async fn dropped_takes_and_reads_leave_whole_entries(t: Test) -> Check {
+    let instant = t.instant(LONG);
+    for turns in 0..60 {
+        let key = key(&format!("k{turns}"));
+        let value: Value = Record::new().with("a", 1).with("b", [1, 2]).into();
+        t.put(&key, value.clone(), PutOptions::new(instant)).await?;
+        let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::minutes(1)));
+        cancelled(t.store.get(&key, refresh), turns % 13).await;
+        let (seen, deadline) = whole(&t, &key).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
+        ensure_eq!(seen, value, "the value after the read");
+        t.expect_deadline(deadline, instant, "the deadline after the read")?;
+        cancelled(t.store.delete(&key, DeleteOptions::take()), turns % 13).await;
+        if let Some((seen, deadline)) = whole(&t, &key).await? {
+            ensure_eq!(seen, value, "the value after the take");
+            t.expect_deadline(deadline, instant, "the deadline after the take")?;
+        }
+    }
+    Ok(())
+}
+
+async fn dropped_batches_leave_whole_entries(t: Test) -> Check {
+    let instant = t.instant(LONG);
+    for turns in 0..20 {
+        let keys: Vec<Key> = (0..40).map(|n| key(&format!("k{turns}-{n}"))).collect();
+        let value = |key: &Key| -> Value { format!("value of {key}").into() };
+        let items = keys.iter().map(|key| PutItem::new(key.clone(), value(key), PutOptions::new(instant)));
+        cancelled(t.store.put_many(items.collect()), turns).await;
+        for (key, result) in keys.iter().zip(t.store.get_many(&keys, peek()).await) {
+            let Some(entry) = result? else { continue };
+            ensure_eq!(entry.value, Some(value(key)), "the value of {key}");
+            let deadline = entry.deadline.unwrap_or(Deadline::NEVER);
+            t.expect_deadline(deadline, instant, "its deadline")?;
+        }
+    }
+    Ok(())
+}
+
+async fn dropped_calls_lock_nothing(t: Test) -> Check {
+    for turns in 0..24 {
+        let key = key(&format!("k{turns}"));
+        t.put(&key, Record::new().with("n", 1), PutOptions::new(LONG)).await?;
+        let set = ExpiryChange::Set(Expiry::After(LONG));
+        cancelled(t.store.expire(&key, set, ExpireOptions::new()), turns % 8).await;
+        let _ = t.store.expire(&key, set, ExpireOptions::new()).await?;
+        let change = Patch::new().increment("n", 1);
+        cancelled(t.store.patch(&key, &change, PatchOptions::new()), turns % 8).await;
+        let _ = t.store.patch(&key, &change, PatchOptions::new()).await?;
+        let delete = if turns % 2 == 0 { DeleteOptions::new() } else { DeleteOptions::take() };
+        cancelled(t.store.delete(&key, delete.clone()), turns % 8).await;
+        let _ = t.store.delete(&key, delete).await?;
+        t.expect_miss(&key, "after the delete").await?;
+    }
+    Ok(())
+}
+
+async fn dropped_calls_do_not_wear_a_handle_out(t: Test) -> Check {
+    t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
+    for round in 0..300 {
+        let tasks: Vec<_> = (0..4)
+            .map(|n| {
+                let (store, turns) = (Arc::clone(&t.store), (round + n) % 5);
+                tokio::spawn(async move {
+                    cancelled(store.get(&key("k"), peek()), turns).await;
+                    cancelled(store.put(&key("other"), "w".into(), PutOptions::new(LONG)), turns).await;
+                })
+            })
+            .collect();
+        for task in tasks {
+            if round % 3 == 0 {
+                task.abort();
+            }
+            let _ = task.await;
+        }
+    }
+    t.expect_value(&key("k"), "v", "the value").await?;
+    t.put(&key("k"), "after", PutOptions::new(LONG)).await?;
+    t.expect_value(&key("k"), "after", "the value").await
 }

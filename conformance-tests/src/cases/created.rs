@@ -69,353 +69,378 @@ async fn starts_anew(t: &Test, name: &str, options: PutOptions) -> Check {
 }
 
 cases! {
-    created, each_created ($);
-
     /// V7: a put starts it, at the time of the put, and reports it.
-    #[needs(created_at)]
-    async fn a_put_starts_it(t: Test) -> Check {
-        for (n, value) in both_kinds().into_iter().enumerate() {
-            for (m, expiry) in [Expiry::from(LONG), Expiry::Never].into_iter().enumerate() {
-                let key = key(&format!("k{n}-{m}"));
-                let started = t.store.now();
-                let options = PutOptions::new(expiry).with_returning(Returning::CREATED_AT);
-                let told = reported(t.put_meta(&key, value.clone(), options).await?.created_at)?;
-                ensure_since(&t, told, started, "what the put reports")?;
-                t.pass(A_WHILE).await;
-                ensure_eq!(created_at(&t, &key).await?, told, "what is read later");
-            }
-        }
-        Ok(())
-    }
-
+    a_put_starts_it: needs(created_at),
     /// V7: a put over a live entry starts it anew, whatever it does to the deadline.
-    #[needs(created_at)]
-    async fn an_overwriting_put_starts_it_anew(t: Test) -> Check {
-        let put = PutOptions::new(LONG);
-        starts_anew(&t, "replaced", put.clone()).await?;
-        starts_anew(&t, "persistent", PutOptions::new(Expiry::Never)).await?;
-        starts_anew(&t, "kept", put.clone().with_existing_deadline(ExistingDeadline::Keep)).await?;
-        for refresh in [Refresh::extend_only(LATER), Refresh::extend_only(SOONER), Refresh::reset(SOONER)] {
-            starts_anew(&t, "refreshed", put.clone().with_existing_deadline(ExistingDeadline::Refresh(refresh))).await?;
-        }
-        Ok(())
-    }
-
+    an_overwriting_put_starts_it_anew: needs(created_at),
     /// V7, C1, C3, V3: a put with a condition starts it anew; one that is refused changes nothing.
-    #[needs(created_at, conditions)]
-    async fn a_put_with_a_condition_starts_it_anew(t: Test) -> Check {
-        starts_anew(&t, "present", PutOptions::new(LONG).with_condition(Condition::IfPresent)).await?;
-        starts_anew(&t, "handed back", PutOptions::new(LONG).with_previous()).await?;
-        for existing_deadline in [ExistingDeadline::Replace, ExistingDeadline::Keep] {
-            let before = put_a_while_ago(&t, &key("k"), "old".into(), PutOptions::new(LONG)).await?;
-            let refused = telling().with_condition(Condition::IfAbsent);
-            ensure!(t.store.put(&key("k"), "no".into(), refused).await?.is_refused(), "Refused", "another outcome");
-            ensure_eq!(created_at(&t, &key("k")).await?, before, "after a refused put");
-            let condition = Condition::IfVersion(t.version(&key("k")).await?);
-            let put = telling().with_condition(condition).with_existing_deadline(existing_deadline);
-            let told = reported(t.put_meta(&key("k"), "new", put).await?.created_at)?;
-            ensure!(told > before, format!("a time after {before:?}"), "{told:?}");
-            ensure_eq!(created_at(&t, &key("k")).await?, told, "after a put by version");
-        }
-        Ok(())
-    }
-
+    a_put_with_a_condition_starts_it_anew: needs(created_at, conditions),
     /// V7, P7: a patch of a live record keeps it, and reports it; so does one that is refused by its bounds.
-    #[needs(created_at, patch)]
-    async fn a_patch_keeps_it(t: Test) -> Check {
-        let fields = ttl_core::Record::new().with("n", 1).with("l", vec![1, 2]).with("x", "text");
-        let before = put_a_while_ago(&t, &key("k"), fields.into(), PutOptions::new(LONG)).await?;
-        let patches = [
-            Patch::new().set("x", 1).increment("n", 1),
-            Patch::new().append("l", 3).unset("x"),
-            // What DynamoDB's expressions cannot say, or a script does elsewhere.
-            Patch::new().remove_value("l", 1).increment("n", 0.5),
-            Patch::new(),
-        ];
-        for (n, patch) in patches.iter().enumerate() {
-            for refresh in [None, Some(Refresh::extend_only(LATER)), Some(Refresh::reset(SOONER))] {
-                let options = PatchOptions::new().with_returning(Returning::CREATED_AT).with_create(Create::new(LONG));
-                let outcome = applied(t.store.patch(&key("k"), patch, options.with_refresh(refresh)).await?)?;
-                ensure_eq!(reported(outcome.created_at)?, before, "patch {n}: what it reports");
-                ensure_eq!(created_at(&t, &key("k")).await?, before, "patch {n}: what is read");
-            }
-        }
-        let bounded = Patch::new().increment_within("n", 1, ..=0);
-        let options = PatchOptions::new().with_returning(Returning::CREATED_AT);
-        match t.store.patch(&key("k"), &bounded, options).await? {
-            Outcome::Refused(Some(there)) => ensure_eq!(there.created_at, Some(before), "what bounds refuse"),
-            other => return Err(Failure::new("Refused, with what is there", format!("{other:?}"))),
-        }
-        Ok(())
-    }
-
+    a_patch_keeps_it: needs(created_at, patch),
     /// V7, P2: a patch that creates starts it, and reports it.
-    #[needs(created_at, patch)]
-    async fn a_patch_that_creates_starts_it(t: Test) -> Check {
-        let options = || PatchOptions::new().with_create(Create::new(LONG)).with_returning(Returning::CREATED_AT);
-        t.ghost(&key("ghost"), record()).await?;
-        t.put(&key("deleted"), record(), PutOptions::new(LONG)).await?;
-        t.delete(&key("deleted")).await?;
-        t.pass(A_WHILE).await;
-        for name in ["never", "ghost", "deleted"] {
-            for patch in [Patch::new().set("n", 1), Patch::new().increment("n", 1)] {
-                let started = t.store.now();
-                let outcome = applied(t.store.patch(&key(name), &patch, options()).await?)?;
-                let told = reported(outcome.created_at)?;
-                ensure_since(&t, told, started, name)?;
-                ensure_eq!(created_at(&t, &key(name)).await?, told, "{name}: what is read");
-                t.delete(&key(name)).await?;
-                t.pass(A_WHILE).await;
-            }
-        }
-        Ok(())
-    }
-
+    a_patch_that_creates_starts_it: needs(created_at, patch),
     /// V7, X5: no change of the deadline moves it.
-    #[needs(created_at)]
-    async fn an_expire_keeps_it(t: Test) -> Check {
-        for value in both_kinds() {
-            let before = put_a_while_ago(&t, &key("k"), value, PutOptions::new(LONG)).await?;
-            // So far away that a store may have to write the value again.
-            let far = Expiry::from(Ttl::hours(24 * 365));
-            for change in [
-                ExpiryChange::Set(SOONER.into()),
-                ExpiryChange::Set(LATER.into()),
-                ExpiryChange::Extend(LONG),
-                ExpiryChange::Set(far),
-                ExpiryChange::Set(Expiry::Never),
-                ExpiryChange::Set(LONG.into()),
-            ] {
-                t.expire(&key("k"), change, Guard::Always).await?;
-                ensure_eq!(created_at(&t, &key("k")).await?, before, "after {change:?}");
-            }
-        }
-        Ok(())
-    }
-
+    an_expire_keeps_it: needs(created_at),
     /// V7, R1: no refresh by a read moves it, and the read that refreshes reports it.
-    #[needs(created_at)]
-    async fn a_refresh_keeps_it(t: Test) -> Check {
-        let slack = Ttl::minutes(1);
-        for value in both_kinds() {
-            let before = put_a_while_ago(&t, &key("k"), value, PutOptions::new(LONG)).await?;
-            for refresh in [
-                Refresh::extend_only(SOONER),
-                Refresh::extend_only(LATER),
-                Refresh::extend_only(LATER).with_slack(slack),
-                Refresh::extend_only(Ttl::hours(24)).with_slack(slack),
-                Refresh::reset(SOONER),
-                Refresh::reset(Ttl::hours(24 * 365)),
-                Refresh::reset(LONG).with_slack(slack),
-            ] {
-                for projection in [Projection::Nothing, Projection::All] {
-                    let read = GetOptions::new().with_projection(projection).with_returning(Returning::CREATED_AT).with_refresh(refresh);
-                    let entry = t.store.get(&key("k"), read).await?.unwrap_or_default();
-                    ensure_eq!(entry.created_at, Some(before), "what a read with {refresh:?} reports");
-                    ensure_eq!(created_at(&t, &key("k")).await?, before, "after {refresh:?}");
-                }
-            }
-        }
-        Ok(())
-    }
-
+    a_refresh_keeps_it: needs(created_at),
     /// V7, B1: every read reports it where it is wanted, alone and with all other metadata.
-    #[needs(created_at)]
-    async fn every_read_reports_it(t: Test) -> Check {
-        let fields = Projection::Fields(Fields::new(["n", "none"])?);
-        for (name, value) in ["blob", "record"].into_iter().zip(both_kinds()) {
-            let created = put_a_while_ago(&t, &key(name), value, PutOptions::new(LONG)).await?;
-            let state = t.state(&key(name)).await?;
-            for projection in [Projection::All, Projection::Nothing, fields.clone()] {
-                if name == "blob" && projection == fields {
-                    continue;
-                }
-                for returning in [Returning::CREATED_AT, Returning::CREATED_AT | Returning::DEADLINE, Returning::all()] {
-                    let read = GetOptions::new().with_projection(projection.clone()).with_returning(returning);
-                    let one = t.store.get(&key(name), read.clone()).await?;
-                    let many = t.store.get_many(&[key(name), key("absent"), key(name)], read).await;
-                    ensure_eq!(many.len(), 3, "how many results there are");
-                    let many: Vec<Option<Entry>> = many.into_iter().collect::<Result<_, _>>()?;
-                    for entry in [one.as_ref(), many[0].as_ref(), many[2].as_ref()] {
-                        let entry = entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-                        ensure_eq!(entry.created_at, Some(created), "{name}: what is read of {projection:?}");
-                        let version = returning.contains(Returning::VERSION).then_some(state.version);
-                        ensure_eq!(entry.version, version, "{name}: the version");
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
+    every_read_reports_it: needs(created_at),
     /// V7, S1: a scan reports it where it is wanted.
-    #[needs(created_at, scan)]
-    async fn a_scan_reports_it(t: Test) -> Check {
-        let mut created = Vec::new();
-        for (n, value) in both_kinds().into_iter().cycle().take(6).enumerate() {
-            created.push(put_a_while_ago(&t, &key(&format!("k{n}")), value, PutOptions::new(LONG)).await?);
-        }
-        for projection in [Projection::All, Projection::Nothing, Projection::Fields(Fields::new(["n"])?)] {
-            for (returning, told) in [(Returning::CREATED_AT, true), (Returning::all(), true), (Returning::DEADLINE, false)] {
-                let options = ScanOptions::new("k").with_projection(projection.clone()).with_returning(returning);
-                let mut entries = scan_all(&t, options).await?;
-                entries.sort_by(|one, other| one.0.cmp(&other.0));
-                entries.dedup_by(|one, other| one.0 == other.0);
-                let seen: Vec<_> = entries.iter().map(|(_, entry)| entry.created_at).collect();
-                let expected: Vec<_> = created.iter().map(|at| Some(*at).filter(|_| told)).collect();
-                ensure_eq!(seen, expected, "what a scan of {projection:?} that wants {returning:?} shows");
-            }
-        }
-        Ok(())
-    }
-
+    a_scan_reports_it: needs(created_at, scan),
     /// V7, E3, E9: nothing of a ghost's or a deleted entry's is left.
-    #[needs(created_at)]
-    async fn what_is_over_leaves_nothing_of_it(t: Test) -> Check {
-        for (n, value) in both_kinds().into_iter().enumerate() {
-            let (ghost, deleted) = (key(&format!("ghost{n}")), key(&format!("deleted{n}")));
-            t.ghost(&ghost, value.clone()).await?;
-            t.put(&deleted, value.clone(), PutOptions::new(LONG)).await?;
-            t.delete(&deleted).await?;
-            t.pass(A_WHILE).await;
-            for key in [ghost, deleted] {
-                let read = GetOptions::nothing().with_returning(Returning::CREATED_AT);
-                let seen = t.store.get(&key, read).await?;
-                ensure!(seen.is_none(), "a miss", "{seen:?}");
-                let started = t.store.now();
-                t.put(&key, value.clone(), PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep)).await?;
-                ensure_since(&t, created_at(&t, &key).await?, started, "what replaced it")?;
-            }
-        }
-        Ok(())
-    }
-
+    what_is_over_leaves_nothing_of_it: needs(created_at),
     /// V7, R4: a capped entry tells it like any other; it is not what the cap is counted from.
-    #[needs(created_at, caps)]
-    async fn a_capped_entry_tells_it(t: Test) -> Check {
-        let capped = PutOptions::new(Lifespan::from(LONG).with_max_lifetime(LATER));
-        for value in both_kinds() {
-            let is_record = matches!(value, Value::Record(_));
-            let before = put_a_while_ago(&t, &key("k"), value.clone(), capped.clone()).await?;
-            t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
-            let cap = t.deadline(&key("k")).await?;
-            if is_record && t.capabilities().patch {
-                applied(t.store.patch(&key("k"), &Patch::new().set("n", 2), PatchOptions::new()).await?)?;
-            }
-            ensure_eq!(created_at(&t, &key("k")).await?, before, "after an expire and a patch");
-            let after = put_a_while_ago(&t, &key("k"), value, PutOptions::new(Expiry::Never)).await?;
-            ensure!(after > before, format!("a time after {before:?}"), "{after:?}");
-            ensure_eq!(t.deadline(&key("k")).await?, cap, "the cap");
-            t.delete(&key("k")).await?;
-        }
-        Ok(())
-    }
-
+    a_capped_entry_tells_it: needs(created_at, caps),
     /// V7, P2: what is not wanted is not told.
-    #[needs(created_at)]
-    async fn what_is_not_wanted_is_not_told(t: Test) -> Check {
-        let returning = Returning::DEADLINE | Returning::VERSION;
-        for value in both_kinds() {
-            let meta = t.put_meta(&key("k"), value, PutOptions::new(LONG).with_returning(returning)).await?;
-            ensure_eq!(meta.created_at, None, "what a put reports");
-            for read in [GetOptions::new(), GetOptions::nothing(), GetOptions::new().with_refresh(Refresh::reset(LONG))] {
-                let one = t.store.get(&key("k"), read.clone().with_returning(returning)).await?.unwrap_or_default();
-                ensure_eq!(one.created_at, None, "what a get reports");
-                let many = t.store.get_many(&[key("k")], read).await.remove(0)?.unwrap_or_default();
-                ensure_eq!(many.created_at, None, "what a batch reports");
-            }
-        }
-        if t.capabilities().patch {
-            let options = PatchOptions::new().with_create(Create::new(LONG)).with_returning(returning);
-            for name in ["k", "created"] {
-                let outcome = t.store.patch(&key(name), &Patch::new().set("n", 2), options.clone()).await?;
-                ensure_eq!(applied(outcome)?.created_at, None, "what a patch reports");
-            }
-        }
-        Ok(())
-    }
-
+    what_is_not_wanted_is_not_told: needs(created_at),
     /// V7, E6, P2: a write whose deadline has passed leaves nothing that was created.
-    #[needs(created_at)]
-    async fn a_write_that_leaves_nothing_tells_none(t: Test) -> Check {
-        t.put(&key("k"), "old", PutOptions::new(LONG)).await?;
-        for name in ["k", "absent"] {
-            let options = PutOptions::new(Expiry::At(past(&t))).with_returning(Returning::CREATED_AT);
-            ensure_eq!(t.put_meta(&key(name), "new", options).await?.created_at, None, "what a put reports");
-        }
-        if t.capabilities().patch {
-            let options = PatchOptions::new().with_create(Create::new(past(&t))).with_returning(Returning::CREATED_AT);
-            let outcome = applied(t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?)?;
-            ensure_eq!(outcome.created_at, None, "what a patch reports");
-        }
-        Ok(())
-    }
-
+    a_write_that_leaves_nothing_tells_none: needs(created_at),
     /// V7, B1: a batch of puts starts and reports each its own.
-    #[needs(created_at)]
-    async fn a_batch_starts_each(t: Test) -> Check {
-        let before = put_a_while_ago(&t, &key("a"), "old".into(), PutOptions::new(LONG)).await?;
-        let started = t.store.now();
-        let items = vec![
-            PutItem::new(key("a"), "new", telling()),
-            PutItem::new(key("b"), record(), telling()),
-            PutItem::new(key("c"), "v", PutOptions::new(LONG)),
-        ];
-        let mut told = Vec::new();
-        for outcome in t.store.put_many(items).await {
-            told.push(applied(outcome?)?.created_at);
+    a_batch_starts_each: needs(created_at),
+    /// V7, C1, C3, C5: a put that is refused reports that of the entry in its way.
+    a_refused_put_reports_that_of_what_is_there: needs(created_at, conditions),
+    /// V7, H1: a store that denies it answers `Unsupported` to every request for it, and nothing changes.
+    a_denied_creation_is_unsupported: needs(no_created_at),
+}
+
+async fn a_put_starts_it(t: Test) -> Check {
+    for (n, value) in both_kinds().into_iter().enumerate() {
+        for (m, expiry) in [Expiry::from(LONG), Expiry::Never].into_iter().enumerate() {
+            let key = key(&format!("k{n}-{m}"));
+            let started = t.store.now();
+            let options = PutOptions::new(expiry).with_returning(Returning::CREATED_AT);
+            let told = reported(t.put_meta(&key, value.clone(), options).await?.created_at)?;
+            ensure_since(&t, told, started, "what the put reports")?;
+            t.pass(A_WHILE).await;
+            ensure_eq!(created_at(&t, &key).await?, told, "what is read later");
         }
-        ensure_eq!(told[2], None, "what was not wanted");
-        for (name, told) in ["a", "b"].into_iter().zip(&told) {
-            let told = reported(*told)?;
+    }
+    Ok(())
+}
+
+async fn an_overwriting_put_starts_it_anew(t: Test) -> Check {
+    let put = PutOptions::new(LONG);
+    starts_anew(&t, "replaced", put.clone()).await?;
+    starts_anew(&t, "persistent", PutOptions::new(Expiry::Never)).await?;
+    starts_anew(&t, "kept", put.clone().with_existing_deadline(ExistingDeadline::Keep)).await?;
+    for refresh in [Refresh::extend_only(LATER), Refresh::extend_only(SOONER), Refresh::reset(SOONER)] {
+        starts_anew(&t, "refreshed", put.clone().with_existing_deadline(ExistingDeadline::Refresh(refresh)))
+            .await?;
+    }
+    Ok(())
+}
+
+async fn a_put_with_a_condition_starts_it_anew(t: Test) -> Check {
+    starts_anew(&t, "present", PutOptions::new(LONG).with_condition(Condition::IfPresent)).await?;
+    starts_anew(&t, "handed back", PutOptions::new(LONG).with_previous()).await?;
+    for existing_deadline in [ExistingDeadline::Replace, ExistingDeadline::Keep] {
+        let before = put_a_while_ago(&t, &key("k"), "old".into(), PutOptions::new(LONG)).await?;
+        let refused = telling().with_condition(Condition::IfAbsent);
+        ensure!(
+            t.store.put(&key("k"), "no".into(), refused).await?.is_refused(),
+            "Refused",
+            "another outcome"
+        );
+        ensure_eq!(created_at(&t, &key("k")).await?, before, "after a refused put");
+        let condition = Condition::IfVersion(t.version(&key("k")).await?);
+        let put = telling().with_condition(condition).with_existing_deadline(existing_deadline);
+        let told = reported(t.put_meta(&key("k"), "new", put).await?.created_at)?;
+        ensure!(told > before, format!("a time after {before:?}"), "{told:?}");
+        ensure_eq!(created_at(&t, &key("k")).await?, told, "after a put by version");
+    }
+    Ok(())
+}
+
+async fn a_patch_keeps_it(t: Test) -> Check {
+    let fields = ttl_core::Record::new().with("n", 1).with("l", vec![1, 2]).with("x", "text");
+    let before = put_a_while_ago(&t, &key("k"), fields.into(), PutOptions::new(LONG)).await?;
+    let patches = [
+        Patch::new().set("x", 1).increment("n", 1),
+        Patch::new().append("l", 3).unset("x"),
+        // What DynamoDB's expressions cannot say, or a script does elsewhere.
+        Patch::new().remove_value("l", 1).increment("n", 0.5),
+        Patch::new(),
+    ];
+    for (n, patch) in patches.iter().enumerate() {
+        for refresh in [None, Some(Refresh::extend_only(LATER)), Some(Refresh::reset(SOONER))] {
+            let options =
+                PatchOptions::new().with_returning(Returning::CREATED_AT).with_create(Create::new(LONG));
+            let outcome = applied(t.store.patch(&key("k"), patch, options.with_refresh(refresh)).await?)?;
+            ensure_eq!(reported(outcome.created_at)?, before, "patch {n}: what it reports");
+            ensure_eq!(created_at(&t, &key("k")).await?, before, "patch {n}: what is read");
+        }
+    }
+    let bounded = Patch::new().increment_within("n", 1, ..=0);
+    let options = PatchOptions::new().with_returning(Returning::CREATED_AT);
+    match t.store.patch(&key("k"), &bounded, options).await? {
+        Outcome::Refused(Some(there)) => ensure_eq!(there.created_at, Some(before), "what bounds refuse"),
+        other => return Err(Failure::new("Refused, with what is there", format!("{other:?}"))),
+    }
+    Ok(())
+}
+
+async fn a_patch_that_creates_starts_it(t: Test) -> Check {
+    let options = || PatchOptions::new().with_create(Create::new(LONG)).with_returning(Returning::CREATED_AT);
+    t.ghost(&key("ghost"), record()).await?;
+    t.put(&key("deleted"), record(), PutOptions::new(LONG)).await?;
+    t.delete(&key("deleted")).await?;
+    t.pass(A_WHILE).await;
+    for name in ["never", "ghost", "deleted"] {
+        for patch in [Patch::new().set("n", 1), Patch::new().increment("n", 1)] {
+            let started = t.store.now();
+            let outcome = applied(t.store.patch(&key(name), &patch, options()).await?)?;
+            let told = reported(outcome.created_at)?;
             ensure_since(&t, told, started, name)?;
             ensure_eq!(created_at(&t, &key(name)).await?, told, "{name}: what is read");
+            t.delete(&key(name)).await?;
+            t.pass(A_WHILE).await;
         }
-        ensure!(told[0] > Some(before), format!("a time after {before:?}"), "{told:?}");
-        Ok(())
     }
+    Ok(())
+}
 
-    /// V7, C1, C3, C5: a put that is refused reports that of the entry in its way.
-    #[needs(created_at, conditions)]
-    async fn a_refused_put_reports_that_of_what_is_there(t: Test) -> Check {
-        for value in both_kinds() {
-            let before = put_a_while_ago(&t, &key("k"), value, PutOptions::new(LONG)).await?;
-            let put = telling().with_condition(Condition::IfAbsent).with_previous();
-            match t.store.put(&key("k"), "new".into(), put).await? {
-                Outcome::Refused(Some(there)) => ensure_eq!(there.created_at, Some(before), "what is there"),
-                other => return Err(Failure::new("Refused, with what is there", format!("{other:?}"))),
+async fn an_expire_keeps_it(t: Test) -> Check {
+    for value in both_kinds() {
+        let before = put_a_while_ago(&t, &key("k"), value, PutOptions::new(LONG)).await?;
+        // So far away that a store may have to write the value again.
+        let far = Expiry::from(Ttl::hours(24 * 365));
+        for change in [
+            ExpiryChange::Set(SOONER.into()),
+            ExpiryChange::Set(LATER.into()),
+            ExpiryChange::Extend(LONG),
+            ExpiryChange::Set(far),
+            ExpiryChange::Set(Expiry::Never),
+            ExpiryChange::Set(LONG.into()),
+        ] {
+            t.expire(&key("k"), change, Guard::Always).await?;
+            ensure_eq!(created_at(&t, &key("k")).await?, before, "after {change:?}");
+        }
+    }
+    Ok(())
+}
+
+async fn a_refresh_keeps_it(t: Test) -> Check {
+    let slack = Ttl::minutes(1);
+    for value in both_kinds() {
+        let before = put_a_while_ago(&t, &key("k"), value, PutOptions::new(LONG)).await?;
+        for refresh in [
+            Refresh::extend_only(SOONER),
+            Refresh::extend_only(LATER),
+            Refresh::extend_only(LATER).with_slack(slack),
+            Refresh::extend_only(Ttl::hours(24)).with_slack(slack),
+            Refresh::reset(SOONER),
+            Refresh::reset(Ttl::hours(24 * 365)),
+            Refresh::reset(LONG).with_slack(slack),
+        ] {
+            for projection in [Projection::Nothing, Projection::All] {
+                let read = GetOptions::new()
+                    .with_projection(projection)
+                    .with_returning(Returning::CREATED_AT)
+                    .with_refresh(refresh);
+                let entry = t.store.get(&key("k"), read).await?.unwrap_or_default();
+                ensure_eq!(entry.created_at, Some(before), "what a read with {refresh:?} reports");
+                ensure_eq!(created_at(&t, &key("k")).await?, before, "after {refresh:?}");
             }
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// V7, H1: a store that denies it answers `Unsupported` to every request for it, and nothing changes.
-    #[needs(no_created_at)]
-    async fn a_denied_creation_is_unsupported(t: Test) -> Check {
-        t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
-        let before = t.state(&key("k")).await?;
-        for returning in [Returning::CREATED_AT, Returning::all()] {
-            for name in ["k", "absent"] {
-                for read in [GetOptions::new(), GetOptions::nothing(), GetOptions::new().with_refresh(Refresh::reset(LATER))] {
-                    let read = read.with_returning(returning);
-                    ensure_kind!(t.store.get(&key(name), read.clone()).await, Unsupported, "a get");
-                    for result in t.store.get_many(&[key(name), key("k")], read).await {
-                        ensure_kind!(result, Unsupported, "a get of a batch");
-                    }
+async fn every_read_reports_it(t: Test) -> Check {
+    let fields = Projection::Fields(Fields::new(["n", "none"])?);
+    for (name, value) in ["blob", "record"].into_iter().zip(both_kinds()) {
+        let created = put_a_while_ago(&t, &key(name), value, PutOptions::new(LONG)).await?;
+        let state = t.state(&key(name)).await?;
+        for projection in [Projection::All, Projection::Nothing, fields.clone()] {
+            if name == "blob" && projection == fields {
+                continue;
+            }
+            for returning in
+                [Returning::CREATED_AT, Returning::CREATED_AT | Returning::DEADLINE, Returning::all()]
+            {
+                let read = GetOptions::new().with_projection(projection.clone()).with_returning(returning);
+                let one = t.store.get(&key(name), read.clone()).await?;
+                let many = t.store.get_many(&[key(name), key("absent"), key(name)], read).await;
+                ensure_eq!(many.len(), 3, "how many results there are");
+                let many: Vec<Option<Entry>> = many.into_iter().collect::<Result<_, _>>()?;
+                for entry in [one.as_ref(), many[0].as_ref(), many[2].as_ref()] {
+                    let entry = entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
+                    ensure_eq!(entry.created_at, Some(created), "{name}: what is read of {projection:?}");
+                    let version = returning.contains(Returning::VERSION).then_some(state.version);
+                    ensure_eq!(entry.version, version, "{name}: the version");
                 }
-                let put = PutOptions::new(SOONER).with_returning(returning);
-                ensure_kind!(t.store.put(&key(name), "new".into(), put.clone()).await, Unsupported, "a put");
-                let plain = PutItem::new(key("plain"), "new", PutOptions::new(LONG));
-                let many = t.store.put_many(vec![PutItem::new(key(name), "new", put), plain]).await;
-                ensure_kind!(&many[0], Unsupported, "a put of a batch");
-                ensure!(many[1].is_ok(), "the plain put applied", "{:?}", many[1]);
-                let patch = PatchOptions::new().with_create(Create::new(SOONER)).with_returning(returning);
-                let patched = t.store.patch(&key(name), &Patch::new().set("n", 2), patch).await;
-                ensure_kind!(patched, Unsupported, "a patch");
             }
-            ensure_kind!(t.store.scan(ScanOptions::new("").with_returning(returning)).await, Unsupported, "a scan");
         }
-        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        t.expect_miss(&key("absent"), "after the refused writes").await
     }
+    Ok(())
+}
+
+async fn a_scan_reports_it(t: Test) -> Check {
+    let mut created = Vec::new();
+    for (n, value) in both_kinds().into_iter().cycle().take(6).enumerate() {
+        created.push(put_a_while_ago(&t, &key(&format!("k{n}")), value, PutOptions::new(LONG)).await?);
+    }
+    for projection in [Projection::All, Projection::Nothing, Projection::Fields(Fields::new(["n"])?)] {
+        for (returning, told) in
+            [(Returning::CREATED_AT, true), (Returning::all(), true), (Returning::DEADLINE, false)]
+        {
+            let options = ScanOptions::new("k").with_projection(projection.clone()).with_returning(returning);
+            let mut entries = scan_all(&t, options).await?;
+            entries.sort_by(|one, other| one.0.cmp(&other.0));
+            entries.dedup_by(|one, other| one.0 == other.0);
+            let seen: Vec<_> = entries.iter().map(|(_, entry)| entry.created_at).collect();
+            let expected: Vec<_> = created.iter().map(|at| Some(*at).filter(|_| told)).collect();
+            ensure_eq!(seen, expected, "what a scan of {projection:?} that wants {returning:?} shows");
+        }
+    }
+    Ok(())
+}
+
+async fn what_is_over_leaves_nothing_of_it(t: Test) -> Check {
+    for (n, value) in both_kinds().into_iter().enumerate() {
+        let (ghost, deleted) = (key(&format!("ghost{n}")), key(&format!("deleted{n}")));
+        t.ghost(&ghost, value.clone()).await?;
+        t.put(&deleted, value.clone(), PutOptions::new(LONG)).await?;
+        t.delete(&deleted).await?;
+        t.pass(A_WHILE).await;
+        for key in [ghost, deleted] {
+            let read = GetOptions::nothing().with_returning(Returning::CREATED_AT);
+            let seen = t.store.get(&key, read).await?;
+            ensure!(seen.is_none(), "a miss", "{seen:?}");
+            let started = t.store.now();
+            t.put(&key, value.clone(), PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep))
+                .await?;
+            ensure_since(&t, created_at(&t, &key).await?, started, "what replaced it")?;
+        }
+    }
+    Ok(())
+}
+
+async fn a_capped_entry_tells_it(t: Test) -> Check {
+    let capped = PutOptions::new(Lifespan::from(LONG).with_max_lifetime(LATER));
+    for value in both_kinds() {
+        let is_record = matches!(value, Value::Record(_));
+        let before = put_a_while_ago(&t, &key("k"), value.clone(), capped.clone()).await?;
+        t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
+        let cap = t.deadline(&key("k")).await?;
+        if is_record && t.capabilities().patch {
+            applied(t.store.patch(&key("k"), &Patch::new().set("n", 2), PatchOptions::new()).await?)?;
+        }
+        ensure_eq!(created_at(&t, &key("k")).await?, before, "after an expire and a patch");
+        let after = put_a_while_ago(&t, &key("k"), value, PutOptions::new(Expiry::Never)).await?;
+        ensure!(after > before, format!("a time after {before:?}"), "{after:?}");
+        ensure_eq!(t.deadline(&key("k")).await?, cap, "the cap");
+        t.delete(&key("k")).await?;
+    }
+    Ok(())
+}
+
+async fn what_is_not_wanted_is_not_told(t: Test) -> Check {
+    let returning = Returning::DEADLINE | Returning::VERSION;
+    for value in both_kinds() {
+        let meta = t.put_meta(&key("k"), value, PutOptions::new(LONG).with_returning(returning)).await?;
+        ensure_eq!(meta.created_at, None, "what a put reports");
+        for read in
+            [GetOptions::new(), GetOptions::nothing(), GetOptions::new().with_refresh(Refresh::reset(LONG))]
+        {
+            let one =
+                t.store.get(&key("k"), read.clone().with_returning(returning)).await?.unwrap_or_default();
+            ensure_eq!(one.created_at, None, "what a get reports");
+            let many = t.store.get_many(&[key("k")], read).await.remove(0)?.unwrap_or_default();
+            ensure_eq!(many.created_at, None, "what a batch reports");
+        }
+    }
+    if t.capabilities().patch {
+        let options = PatchOptions::new().with_create(Create::new(LONG)).with_returning(returning);
+        for name in ["k", "created"] {
+            let outcome = t.store.patch(&key(name), &Patch::new().set("n", 2), options.clone()).await?;
+            ensure_eq!(applied(outcome)?.created_at, None, "what a patch reports");
+        }
+    }
+    Ok(())
+}
+
+async fn a_write_that_leaves_nothing_tells_none(t: Test) -> Check {
+    t.put(&key("k"), "old", PutOptions::new(LONG)).await?;
+    for name in ["k", "absent"] {
+        let options = PutOptions::new(Expiry::At(past(&t))).with_returning(Returning::CREATED_AT);
+        ensure_eq!(t.put_meta(&key(name), "new", options).await?.created_at, None, "what a put reports");
+    }
+    if t.capabilities().patch {
+        let options =
+            PatchOptions::new().with_create(Create::new(past(&t))).with_returning(Returning::CREATED_AT);
+        let outcome = applied(t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?)?;
+        ensure_eq!(outcome.created_at, None, "what a patch reports");
+    }
+    Ok(())
+}
+
+async fn a_batch_starts_each(t: Test) -> Check {
+    let before = put_a_while_ago(&t, &key("a"), "old".into(), PutOptions::new(LONG)).await?;
+    let started = t.store.now();
+    let items = vec![
+        PutItem::new(key("a"), "new", telling()),
+        PutItem::new(key("b"), record(), telling()),
+        PutItem::new(key("c"), "v", PutOptions::new(LONG)),
+    ];
+    let mut told = Vec::new();
+    for outcome in t.store.put_many(items).await {
+        told.push(applied(outcome?)?.created_at);
+    }
+    ensure_eq!(told[2], None, "what was not wanted");
+    for (name, told) in ["a", "b"].into_iter().zip(&told) {
+        let told = reported(*told)?;
+        ensure_since(&t, told, started, name)?;
+        ensure_eq!(created_at(&t, &key(name)).await?, told, "{name}: what is read");
+    }
+    ensure!(told[0] > Some(before), format!("a time after {before:?}"), "{told:?}");
+    Ok(())
+}
+
+async fn a_refused_put_reports_that_of_what_is_there(t: Test) -> Check {
+    for value in both_kinds() {
+        let before = put_a_while_ago(&t, &key("k"), value, PutOptions::new(LONG)).await?;
+        let put = telling().with_condition(Condition::IfAbsent).with_previous();
+        match t.store.put(&key("k"), "new".into(), put).await? {
+            Outcome::Refused(Some(there)) => ensure_eq!(there.created_at, Some(before), "what is there"),
+            other => return Err(Failure::new("Refused, with what is there", format!("{other:?}"))),
+        }
+    }
+    Ok(())
+}
+
+async fn a_denied_creation_is_unsupported(t: Test) -> Check {
+    t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
+    let before = t.state(&key("k")).await?;
+    for returning in [Returning::CREATED_AT, Returning::all()] {
+        for name in ["k", "absent"] {
+            for read in [
+                GetOptions::new(),
+                GetOptions::nothing(),
+                GetOptions::new().with_refresh(Refresh::reset(LATER)),
+            ] {
+                let read = read.with_returning(returning);
+                ensure_kind!(t.store.get(&key(name), read.clone()).await, Unsupported, "a get");
+                for result in t.store.get_many(&[key(name), key("k")], read).await {
+                    ensure_kind!(result, Unsupported, "a get of a batch");
+                }
+            }
+            let put = PutOptions::new(SOONER).with_returning(returning);
+            ensure_kind!(t.store.put(&key(name), "new".into(), put.clone()).await, Unsupported, "a put");
+            let plain = PutItem::new(key("plain"), "new", PutOptions::new(LONG));
+            let many = t.store.put_many(vec![PutItem::new(key(name), "new", put), plain]).await;
+            ensure_kind!(&many[0], Unsupported, "a put of a batch");
+            ensure!(many[1].is_ok(), "the plain put applied", "{:?}", many[1]);
+            let patch = PatchOptions::new().with_create(Create::new(SOONER)).with_returning(returning);
+            let patched = t.store.patch(&key(name), &Patch::new().set("n", 2), patch).await;
+            ensure_kind!(patched, Unsupported, "a patch");
+        }
+        ensure_kind!(
+            t.store.scan(ScanOptions::new("").with_returning(returning)).await,
+            Unsupported,
+            "a scan"
+        );
+    }
+    ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    t.expect_miss(&key("absent"), "after the refused writes").await
 }

@@ -11,38 +11,38 @@ use crate::test::{LONG, SHORT, key};
 use crate::{Check, Failure, Test, cases, ensure_eq};
 
 cases! {
-    exact, each_exact ($);
-
     /// E2: a life that starts within a millisecond is rounded up, not down.
-    #[needs(manual_clock)]
-    async fn a_life_that_starts_within_a_millisecond_is_rounded_up(t: Test) -> Check {
-        t.pass(Duration::from_nanos(1)).await;
-        for (at, value) in [Value::from("v"), Record::new().with("n", 1).into()].into_iter().enumerate() {
-            let key = key(&format!("k{at}"));
-            t.put(&key, value, PutOptions::new(LONG)).await?;
-            let end = |ttl: Ttl| t.local_now() + ttl.as_duration();
-            t.expect_deadline(t.deadline(&key).await?, end(LONG), "the deadline of a put")?;
-            t.expire(&key, ExpiryChange::Set(Expiry::After(Ttl::hours(2))), Guard::Always).await?;
-            t.expect_deadline(t.deadline(&key).await?, end(Ttl::hours(2)), "the deadline of an expire")?;
-            let refresh = Refresh::extend_only(Ttl::hours(3));
-            t.store.get(&key, GetOptions::new().with_refresh(refresh)).await?;
-            t.expect_deadline(t.deadline(&key).await?, end(Ttl::hours(3)), "the deadline of a refresh")?;
-        }
-        Ok(())
-    }
-
+    a_life_that_starts_within_a_millisecond_is_rounded_up: needs(manual_clock),
     /// E7, X5: what lives on beyond its first deadline, because it was extended, lives on as a whole.
-    async fn what_was_extended_outlives_its_first_deadline_whole(t: Test) -> Check {
-        let record = Record::new().with("first", 1).with("list", [1, 2]);
-        for (at, value) in [Value::from("v"), record.into()].into_iter().enumerate() {
-            let key = key(&format!("k{at}"));
-            extended(&t, &key, &value).await?;
-            t.outlive(SHORT).await;
-            let (seen, _) = whole(&t, &key).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-            ensure_eq!(seen, value, "the value after its first deadline");
-        }
-        Ok(())
+    what_was_extended_outlives_its_first_deadline_whole,
+}
+
+async fn a_life_that_starts_within_a_millisecond_is_rounded_up(t: Test) -> Check {
+    t.pass(Duration::from_nanos(1)).await;
+    for (at, value) in [Value::from("v"), Record::new().with("n", 1).into()].into_iter().enumerate() {
+        let key = key(&format!("k{at}"));
+        t.put(&key, value, PutOptions::new(LONG)).await?;
+        let end = |ttl: Ttl| t.local_now() + ttl.as_duration();
+        t.expect_deadline(t.deadline(&key).await?, end(LONG), "the deadline of a put")?;
+        t.expire(&key, ExpiryChange::Set(Expiry::After(Ttl::hours(2))), Guard::Always).await?;
+        t.expect_deadline(t.deadline(&key).await?, end(Ttl::hours(2)), "the deadline of an expire")?;
+        let refresh = Refresh::extend_only(Ttl::hours(3));
+        t.store.get(&key, GetOptions::new().with_refresh(refresh)).await?;
+        t.expect_deadline(t.deadline(&key).await?, end(Ttl::hours(3)), "the deadline of a refresh")?;
     }
+    Ok(())
+}
+
+async fn what_was_extended_outlives_its_first_deadline_whole(t: Test) -> Check {
+    let record = Record::new().with("first", 1).with("list", [1, 2]);
+    for (at, value) in [Value::from("v"), record.into()].into_iter().enumerate() {
+        let key = key(&format!("k{at}"));
+        extended(&t, &key, &value).await?;
+        t.outlive(SHORT).await;
+        let (seen, _) = whole(&t, &key).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
+        ensure_eq!(seen, value, "the value after its first deadline");
+    }
+    Ok(())
 }
 
 /// Puts the value for [`SHORT`] and extends its life; again if it was over before it could be extended.

@@ -11,211 +11,234 @@ use crate::test::{LONG, SHORT, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    expiry, each_expiry ($);
-
     /// E1, E2: a blob is visible until its deadline and no longer.
-    async fn a_blob_lives_until_its_deadline(t: Test) -> Check {
-        let deadline = put_until(&t, "blob", SHORT).await?;
-        watch(&t, deadline, &GetOptions::new()).await
-    }
-
+    a_blob_lives_until_its_deadline,
     /// E1, E2: a record is visible until its deadline and no longer.
-    async fn a_record_lives_until_its_deadline(t: Test) -> Check {
-        let deadline = put_until(&t, record(), SHORT).await?;
-        watch(&t, deadline, &GetOptions::new()).await
-    }
-
+    a_record_lives_until_its_deadline,
     /// E1, E2: fields can be read until the deadline and no longer.
-    async fn fields_can_be_read_until_the_deadline(t: Test) -> Check {
-        let deadline = put_until(&t, record(), SHORT).await?;
-        watch(&t, deadline, &GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?))).await
-    }
-
+    fields_can_be_read_until_the_deadline,
     /// E1, E2: an entry is said to be there until its deadline and no longer.
-    async fn an_entry_is_there_until_its_deadline(t: Test) -> Check {
-        let deadline = put_until(&t, "blob", SHORT).await?;
-        watch(&t, deadline, &GetOptions::nothing()).await
-    }
-
+    an_entry_is_there_until_its_deadline,
     /// E1: a deadline is told until it is reached and no longer.
-    async fn a_deadline_is_told_until_it_is_reached(t: Test) -> Check {
-        let deadline = put_until(&t, "blob", SHORT).await?;
-        watch(&t, deadline, &GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION)).await
-    }
-
+    a_deadline_is_told_until_it_is_reached,
     /// E1, E2: another handle sees the entry until its deadline and no longer.
-    async fn another_handle_sees_an_entry_until_its_deadline(t: Test) -> Check {
-        let deadline = put_until(&t, "blob", SHORT).await?;
-        t.watch(deadline, || async { Ok(sees(&*t.second, &GetOptions::new()).await?.is_some()) }).await
-    }
-
+    another_handle_sees_an_entry_until_its_deadline,
     /// E2: a life of one millisecond is neither cut nor rounded to a second.
-    async fn a_life_of_one_millisecond_is_kept(t: Test) -> Check {
-        for _ in 0..10 {
-            let deadline = put_until(&t, "blob", Ttl::MIN).await?;
-            watch(&t, deadline, &GetOptions::new()).await?;
-        }
-        Ok(())
-    }
-
+    a_life_of_one_millisecond_is_kept,
     /// E2: a life of 999 ms is neither cut to nothing nor rounded to a second.
-    async fn a_life_below_a_second_is_kept(t: Test) -> Check {
-        let deadline = put_until(&t, "blob", Ttl::millis(999)).await?;
-        watch(&t, deadline, &GetOptions::new()).await
-    }
-
+    a_life_below_a_second_is_kept,
     /// E2: the fraction of a life of 1.9 s is not lost.
-    async fn the_fraction_of_a_second_is_kept(t: Test) -> Check {
-        let deadline = put_until(&t, record(), Ttl::millis(1_900)).await?;
-        watch(&t, deadline, &GetOptions::new()).await
-    }
-
+    the_fraction_of_a_second_is_kept,
     /// E1, E2: an entry that is to end at an instant is visible until that instant.
-    async fn an_instant_is_kept(t: Test) -> Check {
-        let instant = t.instant(Ttl::millis(250));
-        let put = PutOptions::new(Expiry::At(instant)).with_returning(Returning::DEADLINE);
-        let deadline = t.put_meta(&key("k"), "blob", put).await?.deadline.unwrap_or(Deadline::NEVER);
-        t.expect_deadline(deadline, instant, "the instant")?;
-        watch(&t, deadline, &GetOptions::new()).await
-    }
-
+    an_instant_is_kept,
     /// E1: a persistent entry is told from one that expires, and from none.
-    async fn persistent_is_told_from_absent(t: Test) -> Check {
-        t.put(&key("k"), "blob", PutOptions::new(Expiry::Never)).await?;
-        ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline of a persistent entry");
-        let absent = t.peek(&key("absent")).await?;
-        ensure!(absent.is_none(), "a miss", "{absent:?}");
-        Ok(())
-    }
-
+    persistent_is_told_from_absent,
     /// E1: a persistent entry does not end.
-    async fn a_persistent_entry_stays(t: Test) -> Check {
-        t.put(&key("k"), "blob", PutOptions::new(Expiry::Never)).await?;
-        t.outlive(SHORT).await;
-        t.expect_value(&key("k"), "blob", "the persistent entry").await?;
-        if t.is_manual() {
-            t.pass(Ttl::MAX.as_duration() * 2).await;
-            t.expect_value(&key("k"), "blob", "the persistent entry after 40 years").await?;
-        }
-        Ok(())
-    }
-
+    a_persistent_entry_stays,
     /// E1: a deadline does not move by itself, whatever is read.
-    async fn a_deadline_does_not_move_by_itself(t: Test) -> Check {
-        t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
-        let before = t.state(&key("k")).await?;
-        for _ in 0..5 {
-            t.pass(Duration::from_millis(7)).await;
-            sees(&*t.store, &GetOptions::nothing()).await?;
-            sees(&*t.store, &GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?))).await?;
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry after it was read");
-        }
-        Ok(())
-    }
-
+    a_deadline_does_not_move_by_itself,
     /// E5, E1: an entry that was put again for longer survives its first deadline.
-    async fn a_longer_life_outlives_the_first_deadline(t: Test) -> Check {
-        t.put(&key("k"), "first", PutOptions::new(SHORT)).await?;
-        t.put(&key("k"), "second", PutOptions::new(LONG)).await?;
-        let deadline = t.deadline(&key("k")).await?;
-        t.outlive(SHORT).await;
-        t.expect_value(&key("k"), "second", "the entry after its first deadline").await?;
-        ensure_eq!(t.deadline(&key("k")).await?, deadline, "its second deadline");
-        Ok(())
-    }
-
+    a_longer_life_outlives_the_first_deadline,
     /// E5, E1: an entry that was made persistent survives its first deadline.
-    async fn a_persistent_put_outlives_the_first_deadline(t: Test) -> Check {
-        t.put(&key("k"), record(), PutOptions::new(SHORT)).await?;
-        t.put(&key("k"), record(), PutOptions::new(Expiry::Never)).await?;
-        t.outlive(SHORT).await;
-        t.expect_value(&key("k"), record(), "the entry after its first deadline").await
-    }
-
+    a_persistent_put_outlives_the_first_deadline,
     /// E5, E1: an entry that was put again for shorter ends at its second deadline.
-    async fn a_shorter_life_ends_sooner(t: Test) -> Check {
-        t.put(&key("k"), "first", PutOptions::new(LONG)).await?;
-        let deadline = put_until(&t, "second", SHORT).await?;
-        watch(&t, deadline, &GetOptions::new()).await
-    }
-
+    a_shorter_life_ends_sooner,
     /// E1, E3: what was put over an entry that had ended lives by its own deadline.
-    async fn what_replaces_the_dead_lives(t: Test) -> Check {
-        t.ghost(&key("k"), "dead").await?;
-        t.put(&key("k"), "alive", PutOptions::new(LONG)).await?;
-        // Time for a clean-up of the first entry to hit the second.
-        for _ in 0..4 {
-            t.pass(SHORT.as_duration()).await;
-            t.expect_value(&key("k"), "alive", "the second entry").await?;
-        }
-        Ok(())
-    }
-
+    what_replaces_the_dead_lives,
     /// R3, E1: an entry that has ended does not come back, whatever is asked.
-    async fn the_dead_stay_dead(t: Test) -> Check {
-        t.ghost(&key("k"), record()).await?;
-        for _ in 0..4 {
-            for options in [GetOptions::new(), GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION)] {
-                let seen = sees(&*t.store, &options).await?;
-                ensure!(seen.is_none(), "a miss", "{seen:?}");
-                let seen = sees(&*t.second, &options).await?;
-                ensure!(seen.is_none(), "a miss for the other handle", "{seen:?}");
-            }
-            t.pass(Duration::from_millis(10)).await;
-        }
-        Ok(())
-    }
-
+    the_dead_stay_dead,
     /// E7: a record whose fields were written at different times ends as a whole.
-    #[needs(patch)]
-    async fn a_patched_record_ends_as_a_whole(t: Test) -> Check {
-        t.put(&key("k"), Record::new().with("a", 1).with("b", [1]), PutOptions::new(LONG)).await?;
-        for patch in [Patch::new().set("c", 1), Patch::new().append("b", 2), Patch::new().increment("a", 1)] {
-            let outcome = t.store.patch(&key("k"), &patch, PatchOptions::new()).await?;
-            ensure!(outcome.is_applied(), "Applied", "{outcome:?}");
-        }
-        ends_whole(&t, &["a", "b", "c"]).await
-    }
-
+    a_patched_record_ends_as_a_whole: needs(patch),
     /// E7: a record that a patch created and another one added to ends as a whole.
-    #[needs(patch)]
-    async fn a_record_made_by_patches_ends_as_a_whole(t: Test) -> Check {
-        let options = PatchOptions::new().with_create(Create::new(LONG));
-        for patch in [Patch::new().set("a", 1), Patch::new().append("b", 2), Patch::new().increment("c", 1)] {
-            let outcome = t.store.patch(&key("k"), &patch, options.clone()).await?;
-            ensure!(outcome.is_applied(), "Applied", "{outcome:?}");
-        }
-        ends_whole(&t, &["a", "b", "c"]).await
-    }
-
+    a_record_made_by_patches_ends_as_a_whole: needs(patch),
     /// E7: a record that replaced another one ends as a whole, and none of the first one's fields is left.
-    async fn a_replaced_record_ends_as_a_whole(t: Test) -> Check {
-        t.put(&key("k"), Record::new().with("a", 1).with("b", 1), PutOptions::new(Expiry::Never)).await?;
-        t.put(&key("k"), Record::new().with("b", 2).with("c", 2), PutOptions::new(LONG)).await?;
-        ends_whole(&t, &["a", "b", "c"]).await
-    }
-
+    a_replaced_record_ends_as_a_whole,
     /// E7: a record whose deadline was moved ends as a whole at the last one.
-    async fn a_record_that_was_extended_ends_as_a_whole(t: Test) -> Check {
-        t.put(&key("k"), Record::new().with("a", 1).with("b", 1), PutOptions::new(LONG)).await?;
-        t.expire(&key("k"), ExpiryChange::Extend(LONG), Guard::Always).await?;
-        t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
-        ends_whole(&t, &["a", "b"]).await
-    }
-
+    a_record_that_was_extended_ends_as_a_whole,
     /// E1: each of many entries has a deadline of its own.
-    async fn each_entry_has_its_own_deadline(t: Test) -> Check {
-        let base = t.instant(LONG);
-        let instant = |n: u64| base + Duration::from_millis(n * 1_001);
-        let name = |n: u64| key(&format!("k{n}"));
-        for n in 0..50 {
-            t.put(&name(n), "v", PutOptions::new(Expiry::At(instant(n)))).await?;
-        }
-        for n in (0..50).rev() {
-            t.expect_deadline(t.deadline(&name(n)).await?, instant(n), &format!("the deadline of entry {n}"))?;
-        }
-        Ok(())
+    each_entry_has_its_own_deadline,
+}
+
+async fn a_blob_lives_until_its_deadline(t: Test) -> Check {
+    let deadline = put_until(&t, "blob", SHORT).await?;
+    watch(&t, deadline, &GetOptions::new()).await
+}
+
+async fn a_record_lives_until_its_deadline(t: Test) -> Check {
+    let deadline = put_until(&t, record(), SHORT).await?;
+    watch(&t, deadline, &GetOptions::new()).await
+}
+
+async fn fields_can_be_read_until_the_deadline(t: Test) -> Check {
+    let deadline = put_until(&t, record(), SHORT).await?;
+    watch(&t, deadline, &GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?))).await
+}
+
+async fn an_entry_is_there_until_its_deadline(t: Test) -> Check {
+    let deadline = put_until(&t, "blob", SHORT).await?;
+    watch(&t, deadline, &GetOptions::nothing()).await
+}
+
+async fn a_deadline_is_told_until_it_is_reached(t: Test) -> Check {
+    let deadline = put_until(&t, "blob", SHORT).await?;
+    watch(&t, deadline, &GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION)).await
+}
+
+async fn another_handle_sees_an_entry_until_its_deadline(t: Test) -> Check {
+    let deadline = put_until(&t, "blob", SHORT).await?;
+    t.watch(deadline, || async { Ok(sees(&*t.second, &GetOptions::new()).await?.is_some()) }).await
+}
+
+async fn a_life_of_one_millisecond_is_kept(t: Test) -> Check {
+    for _ in 0..10 {
+        let deadline = put_until(&t, "blob", Ttl::MIN).await?;
+        watch(&t, deadline, &GetOptions::new()).await?;
     }
+    Ok(())
+}
+
+async fn a_life_below_a_second_is_kept(t: Test) -> Check {
+    let deadline = put_until(&t, "blob", Ttl::millis(999)).await?;
+    watch(&t, deadline, &GetOptions::new()).await
+}
+
+async fn the_fraction_of_a_second_is_kept(t: Test) -> Check {
+    let deadline = put_until(&t, record(), Ttl::millis(1_900)).await?;
+    watch(&t, deadline, &GetOptions::new()).await
+}
+
+async fn an_instant_is_kept(t: Test) -> Check {
+    let instant = t.instant(Ttl::millis(250));
+    let put = PutOptions::new(Expiry::At(instant)).with_returning(Returning::DEADLINE);
+    let deadline = t.put_meta(&key("k"), "blob", put).await?.deadline.unwrap_or(Deadline::NEVER);
+    t.expect_deadline(deadline, instant, "the instant")?;
+    watch(&t, deadline, &GetOptions::new()).await
+}
+
+async fn persistent_is_told_from_absent(t: Test) -> Check {
+    t.put(&key("k"), "blob", PutOptions::new(Expiry::Never)).await?;
+    ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline of a persistent entry");
+    let absent = t.peek(&key("absent")).await?;
+    ensure!(absent.is_none(), "a miss", "{absent:?}");
+    Ok(())
+}
+
+async fn a_persistent_entry_stays(t: Test) -> Check {
+    t.put(&key("k"), "blob", PutOptions::new(Expiry::Never)).await?;
+    t.outlive(SHORT).await;
+    t.expect_value(&key("k"), "blob", "the persistent entry").await?;
+    if t.is_manual() {
+        t.pass(Ttl::MAX.as_duration() * 2).await;
+        t.expect_value(&key("k"), "blob", "the persistent entry after 40 years").await?;
+    }
+    Ok(())
+}
+
+async fn a_deadline_does_not_move_by_itself(t: Test) -> Check {
+    t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
+    let before = t.state(&key("k")).await?;
+    for _ in 0..5 {
+        t.pass(Duration::from_millis(7)).await;
+        sees(&*t.store, &GetOptions::nothing()).await?;
+        sees(&*t.store, &GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?))).await?;
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry after it was read");
+    }
+    Ok(())
+}
+
+async fn a_longer_life_outlives_the_first_deadline(t: Test) -> Check {
+    t.put(&key("k"), "first", PutOptions::new(SHORT)).await?;
+    t.put(&key("k"), "second", PutOptions::new(LONG)).await?;
+    let deadline = t.deadline(&key("k")).await?;
+    t.outlive(SHORT).await;
+    t.expect_value(&key("k"), "second", "the entry after its first deadline").await?;
+    ensure_eq!(t.deadline(&key("k")).await?, deadline, "its second deadline");
+    Ok(())
+}
+
+async fn a_persistent_put_outlives_the_first_deadline(t: Test) -> Check {
+    t.put(&key("k"), record(), PutOptions::new(SHORT)).await?;
+    t.put(&key("k"), record(), PutOptions::new(Expiry::Never)).await?;
+    t.outlive(SHORT).await;
+    t.expect_value(&key("k"), record(), "the entry after its first deadline").await
+}
+
+async fn a_shorter_life_ends_sooner(t: Test) -> Check {
+    t.put(&key("k"), "first", PutOptions::new(LONG)).await?;
+    let deadline = put_until(&t, "second", SHORT).await?;
+    watch(&t, deadline, &GetOptions::new()).await
+}
+
+async fn what_replaces_the_dead_lives(t: Test) -> Check {
+    t.ghost(&key("k"), "dead").await?;
+    t.put(&key("k"), "alive", PutOptions::new(LONG)).await?;
+    // Time for a clean-up of the first entry to hit the second.
+    for _ in 0..4 {
+        t.pass(SHORT.as_duration()).await;
+        t.expect_value(&key("k"), "alive", "the second entry").await?;
+    }
+    Ok(())
+}
+
+async fn the_dead_stay_dead(t: Test) -> Check {
+    t.ghost(&key("k"), record()).await?;
+    for _ in 0..4 {
+        for options in [
+            GetOptions::new(),
+            GetOptions::nothing().with_returning(Returning::DEADLINE | Returning::VERSION),
+        ] {
+            let seen = sees(&*t.store, &options).await?;
+            ensure!(seen.is_none(), "a miss", "{seen:?}");
+            let seen = sees(&*t.second, &options).await?;
+            ensure!(seen.is_none(), "a miss for the other handle", "{seen:?}");
+        }
+        t.pass(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+async fn a_patched_record_ends_as_a_whole(t: Test) -> Check {
+    t.put(&key("k"), Record::new().with("a", 1).with("b", [1]), PutOptions::new(LONG)).await?;
+    for patch in [Patch::new().set("c", 1), Patch::new().append("b", 2), Patch::new().increment("a", 1)] {
+        let outcome = t.store.patch(&key("k"), &patch, PatchOptions::new()).await?;
+        ensure!(outcome.is_applied(), "Applied", "{outcome:?}");
+    }
+    ends_whole(&t, &["a", "b", "c"]).await
+}
+
+async fn a_record_made_by_patches_ends_as_a_whole(t: Test) -> Check {
+    let options = PatchOptions::new().with_create(Create::new(LONG));
+    for patch in [Patch::new().set("a", 1), Patch::new().append("b", 2), Patch::new().increment("c", 1)] {
+        let outcome = t.store.patch(&key("k"), &patch, options.clone()).await?;
+        ensure!(outcome.is_applied(), "Applied", "{outcome:?}");
+    }
+    ends_whole(&t, &["a", "b", "c"]).await
+}
+
+async fn a_replaced_record_ends_as_a_whole(t: Test) -> Check {
+    t.put(&key("k"), Record::new().with("a", 1).with("b", 1), PutOptions::new(Expiry::Never)).await?;
+    t.put(&key("k"), Record::new().with("b", 2).with("c", 2), PutOptions::new(LONG)).await?;
+    ends_whole(&t, &["a", "b", "c"]).await
+}
+
+async fn a_record_that_was_extended_ends_as_a_whole(t: Test) -> Check {
+    t.put(&key("k"), Record::new().with("a", 1).with("b", 1), PutOptions::new(LONG)).await?;
+    t.expire(&key("k"), ExpiryChange::Extend(LONG), Guard::Always).await?;
+    t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
+    ends_whole(&t, &["a", "b"]).await
+}
+
+async fn each_entry_has_its_own_deadline(t: Test) -> Check {
+    let base = t.instant(LONG);
+    let instant = |n: u64| base + Duration::from_millis(n * 1_001);
+    let name = |n: u64| key(&format!("k{n}"));
+    for n in 0..50 {
+        t.put(&name(n), "v", PutOptions::new(Expiry::At(instant(n)))).await?;
+    }
+    for n in (0..50).rev() {
+        t.expect_deadline(t.deadline(&name(n)).await?, instant(n), &format!("the deadline of entry {n}"))?;
+    }
+    Ok(())
 }
 
 /// Puts the value under `k` for so long; the deadline that the put reports.

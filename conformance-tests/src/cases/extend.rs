@@ -11,269 +11,292 @@ use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    extend, each_extend ($);
-
     /// X1: a deadline can be set from now, later than the present one.
-    async fn a_deadline_can_be_set_from_now(t: Test) -> Check {
-        set_from_now(&t, Ttl::hours(2)).await
-    }
-
+    a_deadline_can_be_set_from_now,
     /// X1: a deadline can be set from now, sooner than the present one.
-    async fn a_deadline_can_be_set_sooner(t: Test) -> Check {
-        set_from_now(&t, Ttl::minutes(1)).await
-    }
-
+    a_deadline_can_be_set_sooner,
     /// X1: a deadline can be set to an instant, to the millisecond, later and sooner.
-    async fn a_deadline_can_be_set_to_an_instant(t: Test) -> Check {
-        for value in both() {
-            t.put(&key("k"), value, PutOptions::new(LONG)).await?;
-            for ttl in [Ttl::hours(2), Ttl::millis(60_001), Ttl::days(300)] {
-                let instant = t.instant(ttl);
-                let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::At(instant)), Guard::Always).await?;
-                t.expect_deadline(done.deadline, instant, "the deadline that expire reports")?;
-                t.expect_deadline(t.deadline(&key("k")).await?, instant, "the deadline that a get reports")?;
-            }
-        }
-        Ok(())
-    }
-
+    a_deadline_can_be_set_to_an_instant,
     /// X1: a deadline can be moved by so much from where it is, not from now, to the millisecond.
-    async fn a_deadline_can_be_extended_from_where_it_is(t: Test) -> Check {
-        for value in both() {
-            t.put(&key("k"), value, PutOptions::new(LONG)).await?;
-            for by in [Ttl::MIN, Ttl::millis(999), Ttl::hours(1)] {
-                let before = t.deadline(&key("k")).await?;
-                t.pass(Duration::from_millis(3)).await;
-                let done = t.expire(&key("k"), ExpiryChange::Extend(by), Guard::Always).await?;
-                t.expect_rounded(done.deadline, before.plus(by), "the deadline that expire reports")?;
-                ensure_eq!(t.deadline(&key("k")).await?, done.deadline, "the deadline that a get reports");
-            }
-        }
-        Ok(())
-    }
-
+    a_deadline_can_be_extended_from_where_it_is,
     /// X1: an entry can be made persistent.
-    async fn an_entry_can_be_made_persistent(t: Test) -> Check {
-        for value in both() {
-            t.put(&key("k"), value, PutOptions::new(LONG)).await?;
-            let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
-            ensure!(done.changed && done.deadline.is_never(), "changed, no deadline", "{done:?}");
-            ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline that a get reports");
-        }
-        Ok(())
-    }
-
+    an_entry_can_be_made_persistent,
     /// X1: a persistent entry can be given a deadline.
-    async fn a_persistent_entry_can_be_given_a_deadline(t: Test) -> Check {
-        for value in both() {
-            t.put(&key("k"), value, PutOptions::new(Expiry::Never)).await?;
-            let change = ExpiryChange::Set(Expiry::After(LONG));
-            let (done, span) = t.span(t.expire(&key("k"), change, Guard::Always)).await;
-            let done = done?;
-            ensure!(done.changed, "a changed deadline", "{done:?}");
-            span.check(done.deadline, LONG, "the deadline that expire reports")?;
+    a_persistent_entry_can_be_given_a_deadline,
+    /// X1: an entry can be made persistent and given a deadline again, many times.
+    persistent_and_back,
+    /// X1, E1: an entry whose deadline was moved survives the first one.
+    an_extended_entry_outlives_its_first_deadline,
+    /// X1, E1: an entry whose deadline was moved ends at the second one.
+    a_shortened_entry_ends_at_its_second_deadline,
+    /// X3: extending a persistent entry changes nothing and says so.
+    extending_a_persistent_entry_changes_nothing,
+    /// X7: setting the deadline that is there changes nothing and says so.
+    setting_the_same_deadline_changes_nothing,
+    /// X7: persisting what is persistent changes nothing and says so.
+    persisting_twice_changes_nothing,
+    /// X4: expire of an absent key is Absent and creates nothing, whatever the change.
+    expire_creates_nothing,
+    /// X4: expire of an absent key is Absent under every guard.
+    guards_create_nothing,
+    /// X4, E9: expire of a deleted entry is Absent and brings nothing back.
+    expire_does_not_undelete,
+    /// X5: value and version survive every change of the deadline.
+    value_and_version_survive,
+    /// X1: another handle sees the new deadline at once.
+    another_handle_sees_the_new_deadline,
+    /// X8: expire with the version that is there renews a lease.
+    the_right_version_renews: needs(conditions),
+    /// X8: expire with another version is Refused and changes nothing, whatever the change.
+    another_version_does_not_renew: needs(conditions),
+    /// X8: who lost a lease to another value cannot renew it.
+    a_lost_lease_cannot_be_renewed: needs(conditions),
+    /// X8, X4: a lease that was released cannot be renewed: Absent, not Refused.
+    a_released_lease_cannot_be_renewed: needs(conditions),
+    /// X8, X2: with the right version a guard that does not hold is no refusal; with another one it is
+    /// Refused.
+    the_version_comes_before_the_guard: needs(conditions),
+}
+
+async fn a_deadline_can_be_set_from_now(t: Test) -> Check {
+    set_from_now(&t, Ttl::hours(2)).await
+}
+
+async fn a_deadline_can_be_set_sooner(t: Test) -> Check {
+    set_from_now(&t, Ttl::minutes(1)).await
+}
+
+async fn a_deadline_can_be_set_to_an_instant(t: Test) -> Check {
+    for value in both() {
+        t.put(&key("k"), value, PutOptions::new(LONG)).await?;
+        for ttl in [Ttl::hours(2), Ttl::millis(60_001), Ttl::days(300)] {
+            let instant = t.instant(ttl);
+            let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::At(instant)), Guard::Always).await?;
+            t.expect_deadline(done.deadline, instant, "the deadline that expire reports")?;
+            t.expect_deadline(t.deadline(&key("k")).await?, instant, "the deadline that a get reports")?;
+        }
+    }
+    Ok(())
+}
+
+async fn a_deadline_can_be_extended_from_where_it_is(t: Test) -> Check {
+    for value in both() {
+        t.put(&key("k"), value, PutOptions::new(LONG)).await?;
+        for by in [Ttl::MIN, Ttl::millis(999), Ttl::hours(1)] {
+            let before = t.deadline(&key("k")).await?;
+            t.pass(Duration::from_millis(3)).await;
+            let done = t.expire(&key("k"), ExpiryChange::Extend(by), Guard::Always).await?;
+            t.expect_rounded(done.deadline, before.plus(by), "the deadline that expire reports")?;
             ensure_eq!(t.deadline(&key("k")).await?, done.deadline, "the deadline that a get reports");
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// X1: an entry can be made persistent and given a deadline again, many times.
-    async fn persistent_and_back(t: Test) -> Check {
-        t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
-        for _ in 0..3 {
-            t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
-            let instant = t.instant(LONG);
-            t.expire(&key("k"), ExpiryChange::Set(Expiry::At(instant)), Guard::Always).await?;
-            t.expect_deadline(t.deadline(&key("k")).await?, instant, "the deadline after persist and back")?;
-        }
-        t.expect_value(&key("k"), record(), "the value").await
+async fn an_entry_can_be_made_persistent(t: Test) -> Check {
+    for value in both() {
+        t.put(&key("k"), value, PutOptions::new(LONG)).await?;
+        let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
+        ensure!(done.changed && done.deadline.is_never(), "changed, no deadline", "{done:?}");
+        ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline that a get reports");
     }
+    Ok(())
+}
 
-    /// X1, E1: an entry whose deadline was moved survives the first one.
-    async fn an_extended_entry_outlives_its_first_deadline(t: Test) -> Check {
-        let changes = [
-            ExpiryChange::Set(Expiry::After(LONG)), ExpiryChange::Set(Expiry::Never), ExpiryChange::Extend(LONG),
-            ExpiryChange::Set(Expiry::At(t.instant(LONG))),
-        ];
-        for change in changes {
-            extended_in_time(&t, change).await?;
-            t.expect_value(&key("k"), "v", "the entry after its first deadline").await?;
-        }
-        Ok(())
+async fn a_persistent_entry_can_be_given_a_deadline(t: Test) -> Check {
+    for value in both() {
+        t.put(&key("k"), value, PutOptions::new(Expiry::Never)).await?;
+        let change = ExpiryChange::Set(Expiry::After(LONG));
+        let (done, span) = t.span(t.expire(&key("k"), change, Guard::Always)).await;
+        let done = done?;
+        ensure!(done.changed, "a changed deadline", "{done:?}");
+        span.check(done.deadline, LONG, "the deadline that expire reports")?;
+        ensure_eq!(t.deadline(&key("k")).await?, done.deadline, "the deadline that a get reports");
     }
+    Ok(())
+}
 
-    /// X1, E1: an entry whose deadline was moved ends at the second one.
-    async fn a_shortened_entry_ends_at_its_second_deadline(t: Test) -> Check {
-        for (value, expiry) in [(Value::from("v"), Expiry::After(LONG)), (record().into(), Expiry::Never)] {
-            t.put(&key("k"), value, PutOptions::new(expiry)).await?;
-            let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::After(SHORT)), Guard::Always).await?;
-            t.watch(done.deadline, || async { Ok(t.value(&key("k")).await?.is_some()) }).await?;
-        }
-        Ok(())
+async fn persistent_and_back(t: Test) -> Check {
+    t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
+    for _ in 0..3 {
+        t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
+        let instant = t.instant(LONG);
+        t.expire(&key("k"), ExpiryChange::Set(Expiry::At(instant)), Guard::Always).await?;
+        t.expect_deadline(t.deadline(&key("k")).await?, instant, "the deadline after persist and back")?;
     }
+    t.expect_value(&key("k"), record(), "the value").await
+}
 
-    /// X3: extending a persistent entry changes nothing and says so.
-    async fn extending_a_persistent_entry_changes_nothing(t: Test) -> Check {
-        for value in both() {
-            t.put(&key("k"), value, PutOptions::new(Expiry::Never)).await?;
-            let before = t.state(&key("k")).await?;
-            for by in [Ttl::MIN, LONG, Ttl::MAX] {
-                let done = t.expire(&key("k"), ExpiryChange::Extend(by), Guard::Always).await?;
-                ensure!(!done.changed && done.deadline.is_never(), "unchanged, no deadline", "{done:?}");
-            }
-            ensure_eq!(t.state(&key("k")).await?, before, "the persistent entry");
-        }
-        Ok(())
+async fn an_extended_entry_outlives_its_first_deadline(t: Test) -> Check {
+    let changes = [
+        ExpiryChange::Set(Expiry::After(LONG)),
+        ExpiryChange::Set(Expiry::Never),
+        ExpiryChange::Extend(LONG),
+        ExpiryChange::Set(Expiry::At(t.instant(LONG))),
+    ];
+    for change in changes {
+        extended_in_time(&t, change).await?;
+        t.expect_value(&key("k"), "v", "the entry after its first deadline").await?;
     }
+    Ok(())
+}
 
-    /// X7: setting the deadline that is there changes nothing and says so.
-    async fn setting_the_same_deadline_changes_nothing(t: Test) -> Check {
-        t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
-        let before = t.deadline(&key("k")).await?;
-        let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::from(before)), Guard::Always).await?;
-        ensure!(!done.changed && done.deadline == before, format!("unchanged, {before:?}"), "{done:?}");
-        Ok(())
+async fn a_shortened_entry_ends_at_its_second_deadline(t: Test) -> Check {
+    for (value, expiry) in [(Value::from("v"), Expiry::After(LONG)), (record().into(), Expiry::Never)] {
+        t.put(&key("k"), value, PutOptions::new(expiry)).await?;
+        let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::After(SHORT)), Guard::Always).await?;
+        t.watch(done.deadline, || async { Ok(t.value(&key("k")).await?.is_some()) }).await?;
     }
+    Ok(())
+}
 
-    /// X7: persisting what is persistent changes nothing and says so.
-    async fn persisting_twice_changes_nothing(t: Test) -> Check {
-        for value in both() {
-            t.put(&key("k"), value, PutOptions::new(Expiry::Never)).await?;
-            let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
+async fn extending_a_persistent_entry_changes_nothing(t: Test) -> Check {
+    for value in both() {
+        t.put(&key("k"), value, PutOptions::new(Expiry::Never)).await?;
+        let before = t.state(&key("k")).await?;
+        for by in [Ttl::MIN, LONG, Ttl::MAX] {
+            let done = t.expire(&key("k"), ExpiryChange::Extend(by), Guard::Always).await?;
             ensure!(!done.changed && done.deadline.is_never(), "unchanged, no deadline", "{done:?}");
         }
-        Ok(())
+        ensure_eq!(t.state(&key("k")).await?, before, "the persistent entry");
     }
+    Ok(())
+}
 
-    /// X4: expire of an absent key is Absent and creates nothing, whatever the change.
-    async fn expire_creates_nothing(t: Test) -> Check {
+async fn setting_the_same_deadline_changes_nothing(t: Test) -> Check {
+    t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
+    let before = t.deadline(&key("k")).await?;
+    let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::from(before)), Guard::Always).await?;
+    ensure!(!done.changed && done.deadline == before, format!("unchanged, {before:?}"), "{done:?}");
+    Ok(())
+}
+
+async fn persisting_twice_changes_nothing(t: Test) -> Check {
+    for value in both() {
+        t.put(&key("k"), value, PutOptions::new(Expiry::Never)).await?;
+        let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
+        ensure!(!done.changed && done.deadline.is_never(), "unchanged, no deadline", "{done:?}");
+    }
+    Ok(())
+}
+
+async fn expire_creates_nothing(t: Test) -> Check {
+    for change in changes(&t) {
+        let outcome = t.store.expire(&key("k"), change, ExpireOptions::new()).await?;
+        ensure!(outcome.is_absent(), format!("Absent for {change:?}"), "{outcome:?}");
+        t.expect_miss(&key("k"), "after the expire").await?;
+    }
+    Ok(())
+}
+
+async fn guards_create_nothing(t: Test) -> Check {
+    for guard in [Guard::IfLater, Guard::IfSooner, Guard::IfExpiring, Guard::IfPersistent] {
+        for change in changes(&t) {
+            let options = ExpireOptions::new().with_guard(guard);
+            let outcome = t.store.expire(&key("k"), change, options).await?;
+            ensure!(outcome.is_absent(), format!("Absent for {change:?} with {guard:?}"), "{outcome:?}");
+        }
+    }
+    t.expect_miss(&key("k"), "after the expires").await
+}
+
+async fn expire_does_not_undelete(t: Test) -> Check {
+    for value in both() {
+        t.put(&key("k"), value, PutOptions::new(LONG)).await?;
+        t.delete(&key("k")).await?;
         for change in changes(&t) {
             let outcome = t.store.expire(&key("k"), change, ExpireOptions::new()).await?;
             ensure!(outcome.is_absent(), format!("Absent for {change:?}"), "{outcome:?}");
-            t.expect_miss(&key("k"), "after the expire").await?;
         }
-        Ok(())
+        t.expect_miss(&key("k"), "after the expires").await?;
     }
+    Ok(())
+}
 
-    /// X4: expire of an absent key is Absent under every guard.
-    async fn guards_create_nothing(t: Test) -> Check {
-        for guard in [Guard::IfLater, Guard::IfSooner, Guard::IfExpiring, Guard::IfPersistent] {
-            for change in changes(&t) {
-                let options = ExpireOptions::new().with_guard(guard);
-                let outcome = t.store.expire(&key("k"), change, options).await?;
-                ensure!(outcome.is_absent(), format!("Absent for {change:?} with {guard:?}"), "{outcome:?}");
-            }
-        }
-        t.expect_miss(&key("k"), "after the expires").await
-    }
-
-    /// X4, E9: expire of a deleted entry is Absent and brings nothing back.
-    async fn expire_does_not_undelete(t: Test) -> Check {
-        for value in both() {
-            t.put(&key("k"), value, PutOptions::new(LONG)).await?;
-            t.delete(&key("k")).await?;
-            for change in changes(&t) {
-                let outcome = t.store.expire(&key("k"), change, ExpireOptions::new()).await?;
-                ensure!(outcome.is_absent(), format!("Absent for {change:?}"), "{outcome:?}");
-            }
-            t.expect_miss(&key("k"), "after the expires").await?;
-        }
-        Ok(())
-    }
-
-    /// X5: value and version survive every change of the deadline.
-    async fn value_and_version_survive(t: Test) -> Check {
-        for value in both() {
-            t.put(&key("k"), value, PutOptions::new(LONG)).await?;
-            let before = t.state(&key("k")).await?;
-            for change in changes(&t) {
-                t.expire(&key("k"), change, Guard::Always).await?;
-                let after = t.state(&key("k")).await?;
-                ensure_eq!(after.version, before.version, "the version after {change:?}");
-                ensure!(after.value == before.value, format!("the value after {change:?} as before"), "{after:?}");
-            }
-        }
-        Ok(())
-    }
-
-    /// X1: another handle sees the new deadline at once.
-    async fn another_handle_sees_the_new_deadline(t: Test) -> Check {
-        t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
-        let done = t.expire(&key("k"), ExpiryChange::Extend(LONG), Guard::Always).await?;
-        let peek = GetOptions::nothing().with_returning(ttl_core::Returning::DEADLINE);
-        let entry = t.second.get(&key("k"), peek).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-        ensure_eq!(entry.deadline, Some(done.deadline), "the deadline for the other handle");
-        Ok(())
-    }
-
-    /// X8: expire with the version that is there renews a lease.
-    #[needs(conditions)]
-    async fn the_right_version_renews(t: Test) -> Check {
-        for value in both() {
-            let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
-            // Twice: a renewal keeps the version.
-            for ttl in [Ttl::hours(2), Ttl::hours(3)] {
-                let (done, span) = t.span(renew(&t, version, ExpiryChange::Set(Expiry::After(ttl)))).await;
-                let done = applied(done?)?;
-                ensure!(done.changed, "a changed deadline", "{done:?}");
-                span.check(done.deadline, ttl, "the renewed deadline")?;
-            }
-        }
-        Ok(())
-    }
-
-    /// X8: expire with another version is Refused and changes nothing, whatever the change.
-    #[needs(conditions)]
-    async fn another_version_does_not_renew(t: Test) -> Check {
-        for value in both() {
-            t.put(&key("k"), value, PutOptions::new(LONG)).await?;
-            let before = t.state(&key("k")).await?;
-            for change in changes(&t) {
-                let outcome = renew(&t, Version::random(), change).await?;
-                ensure!(outcome.is_refused(), format!("Refused for {change:?}"), "{outcome:?}");
-            }
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry after the refused renewals");
-        }
-        Ok(())
-    }
-
-    /// X8: who lost a lease to another value cannot renew it.
-    #[needs(conditions)]
-    async fn a_lost_lease_cannot_be_renewed(t: Test) -> Check {
-        let mine = t.put_version(&key("k"), "mine", PutOptions::new(LONG)).await?;
-        t.put(&key("k"), "theirs", PutOptions::new(LONG)).await?;
+async fn value_and_version_survive(t: Test) -> Check {
+    for value in both() {
+        t.put(&key("k"), value, PutOptions::new(LONG)).await?;
         let before = t.state(&key("k")).await?;
-        let outcome = renew(&t, mine, ExpiryChange::Set(Expiry::After(Ttl::hours(2)))).await?;
-        ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
-        ensure_eq!(t.state(&key("k")).await?, before, "the other lease");
-        Ok(())
+        for change in changes(&t) {
+            t.expire(&key("k"), change, Guard::Always).await?;
+            let after = t.state(&key("k")).await?;
+            ensure_eq!(after.version, before.version, "the version after {change:?}");
+            ensure!(
+                after.value == before.value,
+                format!("the value after {change:?} as before"),
+                "{after:?}"
+            );
+        }
     }
+    Ok(())
+}
 
-    /// X8, X4: a lease that was released cannot be renewed: Absent, not Refused.
-    #[needs(conditions)]
-    async fn a_released_lease_cannot_be_renewed(t: Test) -> Check {
-        let version = t.put_version(&key("k"), "mine", PutOptions::new(LONG)).await?;
-        applied(t.store.delete(&key("k"), DeleteOptions::new().with_if_version(version)).await?)?;
-        let outcome = renew(&t, version, ExpiryChange::Set(Expiry::After(LONG))).await?;
-        ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-        t.expect_miss(&key("k"), "after the renewal").await
+async fn another_handle_sees_the_new_deadline(t: Test) -> Check {
+    t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
+    let done = t.expire(&key("k"), ExpiryChange::Extend(LONG), Guard::Always).await?;
+    let peek = GetOptions::nothing().with_returning(ttl_core::Returning::DEADLINE);
+    let entry = t.second.get(&key("k"), peek).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
+    ensure_eq!(entry.deadline, Some(done.deadline), "the deadline for the other handle");
+    Ok(())
+}
+
+async fn the_right_version_renews(t: Test) -> Check {
+    for value in both() {
+        let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
+        // Twice: a renewal keeps the version.
+        for ttl in [Ttl::hours(2), Ttl::hours(3)] {
+            let (done, span) = t.span(renew(&t, version, ExpiryChange::Set(Expiry::After(ttl)))).await;
+            let done = applied(done?)?;
+            ensure!(done.changed, "a changed deadline", "{done:?}");
+            span.check(done.deadline, ttl, "the renewed deadline")?;
+        }
     }
+    Ok(())
+}
 
-    /// X8, X2: with the right version a guard that does not hold is no refusal; with another one it is Refused.
-    #[needs(conditions)]
-    async fn the_version_comes_before_the_guard(t: Test) -> Check {
-        let version = t.put_version(&key("k"), "v", PutOptions::new(LONG)).await?;
+async fn another_version_does_not_renew(t: Test) -> Check {
+    for value in both() {
+        t.put(&key("k"), value, PutOptions::new(LONG)).await?;
         let before = t.state(&key("k")).await?;
-        let sooner = ExpiryChange::Set(Expiry::After(Ttl::minutes(1)));
-        let guarded = ExpireOptions::new().with_guard(Guard::IfLater);
-        let done = applied(t.store.expire(&key("k"), sooner, guarded.clone().with_if_version(version)).await?)?;
-        ensure!(!done.changed && done.deadline == before.deadline, "no change", "{done:?}");
-        let other = guarded.with_if_version(Version::random());
-        let outcome = t.store.expire(&key("k"), sooner, other).await?;
-        ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
-        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        Ok(())
+        for change in changes(&t) {
+            let outcome = renew(&t, Version::random(), change).await?;
+            ensure!(outcome.is_refused(), format!("Refused for {change:?}"), "{outcome:?}");
+        }
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry after the refused renewals");
     }
+    Ok(())
+}
+
+async fn a_lost_lease_cannot_be_renewed(t: Test) -> Check {
+    let mine = t.put_version(&key("k"), "mine", PutOptions::new(LONG)).await?;
+    t.put(&key("k"), "theirs", PutOptions::new(LONG)).await?;
+    let before = t.state(&key("k")).await?;
+    let outcome = renew(&t, mine, ExpiryChange::Set(Expiry::After(Ttl::hours(2)))).await?;
+    ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
+    ensure_eq!(t.state(&key("k")).await?, before, "the other lease");
+    Ok(())
+}
+
+async fn a_released_lease_cannot_be_renewed(t: Test) -> Check {
+    let version = t.put_version(&key("k"), "mine", PutOptions::new(LONG)).await?;
+    applied(t.store.delete(&key("k"), DeleteOptions::new().with_if_version(version)).await?)?;
+    let outcome = renew(&t, version, ExpiryChange::Set(Expiry::After(LONG))).await?;
+    ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+    t.expect_miss(&key("k"), "after the renewal").await
+}
+
+async fn the_version_comes_before_the_guard(t: Test) -> Check {
+    let version = t.put_version(&key("k"), "v", PutOptions::new(LONG)).await?;
+    let before = t.state(&key("k")).await?;
+    let sooner = ExpiryChange::Set(Expiry::After(Ttl::minutes(1)));
+    let guarded = ExpireOptions::new().with_guard(Guard::IfLater);
+    let done = applied(t.store.expire(&key("k"), sooner, guarded.clone().with_if_version(version)).await?)?;
+    ensure!(!done.changed && done.deadline == before.deadline, "no change", "{done:?}");
+    let other = guarded.with_if_version(Version::random());
+    let outcome = t.store.expire(&key("k"), sooner, other).await?;
+    ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
+    ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    Ok(())
 }
 
 /// A blob and a record.

@@ -90,29 +90,31 @@ async fn all_at_once(t: &Test, fault: Fault) -> Check {
 }
 
 cases! {
-    fates, each_fates ($);
-
-    /// H3: a write whose request is cut is applied once if it says so, not at all if it may be tried again, and else at most once.
-    #[needs(network)]
-    async fn a_write_whose_request_is_cut_tells_the_truth(t: Test) -> Check {
-        one_by_one(&t, |after| Fault::CutRequest { after }).await
-    }
-
-    /// H3: a write whose answer is lost does not say that it may be tried again, does not meet itself, and is applied once.
-    #[needs(network)]
-    async fn a_write_whose_answer_is_lost_tells_the_truth(t: Test) -> Check {
-        one_by_one(&t, |after| Fault::LoseAnswer { after }).await
-    }
-
-    /// H3: a write whose request is held back is not applied later if it said that it may be tried again, and never twice.
-    #[needs(network)]
-    async fn a_write_whose_request_is_late_tells_the_truth(t: Test) -> Check {
-        all_at_once(&t, Fault::Stall).await
-    }
-
+    /// H3: a write whose request is cut is applied once if it says so, not at all if it may be tried again,
+    /// and else at most once.
+    a_write_whose_request_is_cut_tells_the_truth: needs(network),
+    /// H3: a write whose answer is lost does not say that it may be tried again, does not meet itself, and is
+    /// applied once.
+    a_write_whose_answer_is_lost_tells_the_truth: needs(network),
+    /// H3: a write whose request is held back is not applied later if it said that it may be tried again, and
+    /// never twice.
+    a_write_whose_request_is_late_tells_the_truth: needs(network),
     /// H3: a write whose answer is held back does not say that it may be tried again, and is applied once.
-    #[needs(network)]
-    async fn a_write_whose_answer_is_late_tells_the_truth(t: Test) -> Check {
-        all_at_once(&t, Fault::StallAnswers).await
-    }
+    a_write_whose_answer_is_late_tells_the_truth: needs(network),
+}
+
+async fn a_write_whose_request_is_cut_tells_the_truth(t: Test) -> Check {
+    one_by_one(&t, |after| Fault::CutRequest { after }).await
+}
+
+async fn a_write_whose_answer_is_lost_tells_the_truth(t: Test) -> Check {
+    one_by_one(&t, |after| Fault::LoseAnswer { after }).await
+}
+
+async fn a_write_whose_request_is_late_tells_the_truth(t: Test) -> Check {
+    all_at_once(&t, Fault::Stall).await
+}
+
+async fn a_write_whose_answer_is_late_tells_the_truth(t: Test) -> Check {
+    all_at_once(&t, Fault::StallAnswers).await
 }

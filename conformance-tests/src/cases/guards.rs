@@ -6,126 +6,145 @@ use crate::test::{LONG, key, record};
 use crate::{Check, Test, cases, ensure, ensure_eq};
 
 cases! {
-    guards, each_guards ($);
-
     /// X2: `IfLater` lets a later deadline through.
-    async fn if_later_moves_to_later(t: Test) -> Check {
-        expiring(&t, Guard::IfLater, later(&t), true).await
-    }
-
+    if_later_moves_to_later,
     /// X2, X7: `IfLater` keeps the deadline where the new one is sooner, and reports it.
-    async fn if_later_keeps_from_sooner(t: Test) -> Check {
-        expiring(&t, Guard::IfLater, sooner(&t), false).await
-    }
-
+    if_later_keeps_from_sooner,
     /// X2: `IfLater` keeps the deadline where the new one is the same.
-    async fn if_later_keeps_from_the_same(t: Test) -> Check {
-        the_same(&t, Guard::IfLater).await
-    }
-
+    if_later_keeps_from_the_same,
     /// X2: persistent is later than any deadline.
-    async fn if_later_persists(t: Test) -> Check {
-        expiring(&t, Guard::IfLater, ExpiryChange::Set(Expiry::Never), true).await
-    }
-
+    if_later_persists,
     /// X2: `IfLater` lets an extension through, which is always later.
-    async fn if_later_extends(t: Test) -> Check {
-        expiring(&t, Guard::IfLater, ExpiryChange::Extend(Ttl::MIN), true).await
-    }
-
+    if_later_extends,
     /// X2: to a persistent entry no deadline is later.
-    async fn if_later_keeps_persistent(t: Test) -> Check {
-        persistent(&t, Guard::IfLater, later(&t), false).await?;
-        persistent(&t, Guard::IfLater, ExpiryChange::Set(Expiry::Never), false).await
-    }
-
+    if_later_keeps_persistent,
     /// X2: `IfSooner` lets a sooner deadline through.
-    async fn if_sooner_moves_to_sooner(t: Test) -> Check {
-        expiring(&t, Guard::IfSooner, sooner(&t), true).await
-    }
-
+    if_sooner_moves_to_sooner,
     /// X2, X7: `IfSooner` keeps the deadline where the new one is later, and reports it.
-    async fn if_sooner_keeps_from_later(t: Test) -> Check {
-        expiring(&t, Guard::IfSooner, later(&t), false).await
-    }
-
+    if_sooner_keeps_from_later,
     /// X2: `IfSooner` keeps the deadline where the new one is the same.
-    async fn if_sooner_keeps_from_the_same(t: Test) -> Check {
-        the_same(&t, Guard::IfSooner).await
-    }
-
+    if_sooner_keeps_from_the_same,
     /// X2: `IfSooner` does not make an entry persistent.
-    async fn if_sooner_does_not_persist(t: Test) -> Check {
-        expiring(&t, Guard::IfSooner, ExpiryChange::Set(Expiry::Never), false).await
-    }
-
+    if_sooner_does_not_persist,
     /// X2: `IfSooner` lets no extension through.
-    async fn if_sooner_does_not_extend(t: Test) -> Check {
-        expiring(&t, Guard::IfSooner, ExpiryChange::Extend(LONG), false).await
-    }
-
+    if_sooner_does_not_extend,
     /// X2: any deadline is sooner than none.
-    async fn if_sooner_ends_persistence(t: Test) -> Check {
-        persistent(&t, Guard::IfSooner, later(&t), true).await
-    }
-
+    if_sooner_ends_persistence,
     /// X2: `IfExpiring` lets every change of an entry with a deadline through.
-    async fn if_expiring_moves_a_deadline(t: Test) -> Check {
-        for change in [later(&t), sooner(&t), ExpiryChange::Extend(LONG), ExpiryChange::Set(Expiry::Never)] {
-            expiring(&t, Guard::IfExpiring, change, true).await?;
-        }
-        Ok(())
-    }
-
+    if_expiring_moves_a_deadline,
     /// X2, X7: `IfExpiring` keeps an entry persistent.
-    async fn if_expiring_keeps_persistent(t: Test) -> Check {
-        for change in [later(&t), sooner(&t), ExpiryChange::Extend(LONG), ExpiryChange::Set(Expiry::Never)] {
-            persistent(&t, Guard::IfExpiring, change, false).await?;
-        }
-        Ok(())
-    }
-
+    if_expiring_keeps_persistent,
     /// X2: `IfPersistent` gives a persistent entry a deadline.
-    async fn if_persistent_ends_persistence(t: Test) -> Check {
-        for change in [later(&t), sooner(&t)] {
-            persistent(&t, Guard::IfPersistent, change, true).await?;
-        }
-        Ok(())
-    }
-
+    if_persistent_ends_persistence,
     /// X2, X7: `IfPersistent` keeps a deadline, and reports it.
-    async fn if_persistent_keeps_a_deadline(t: Test) -> Check {
-        for change in [later(&t), sooner(&t), ExpiryChange::Extend(LONG), ExpiryChange::Set(Expiry::Never)] {
-            expiring(&t, Guard::IfPersistent, change, false).await?;
-        }
-        Ok(())
-    }
-
+    if_persistent_keeps_a_deadline,
     /// X2, X3: no guard makes an extension of a persistent entry change anything.
-    async fn no_guard_extends_a_persistent_entry(t: Test) -> Check {
-        for guard in [Guard::IfLater, Guard::IfSooner, Guard::IfExpiring, Guard::IfPersistent] {
-            persistent(&t, guard, ExpiryChange::Extend(LONG), false).await?;
-        }
-        Ok(())
-    }
-
+    no_guard_extends_a_persistent_entry,
     /// X2: a guard compares to the millisecond.
-    async fn guards_compare_to_the_millisecond(t: Test) -> Check {
-        t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
-        let before = t.deadline(&key("k")).await?;
-        let step = t.capabilities().resolution.as_millis().max(1);
-        let step = Ttl::millis(u64::try_from(step).unwrap_or(1));
-        let earlier = Deadline::from_epoch_millis(before.as_epoch_millis() - step.as_millis());
-        for (deadline, guard, moves) in [
-            (before.plus(step), Guard::IfSooner, false), (earlier, Guard::IfLater, false), (before.plus(step), Guard::IfLater, true),
-            (before, Guard::IfSooner, true),
-        ] {
-            let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::from(deadline)), guard).await?;
-            ensure_eq!(done.changed, moves, "whether {guard:?} moved to {deadline:?}");
-        }
-        ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline, there and back");
-        Ok(())
+    guards_compare_to_the_millisecond,
+}
+
+async fn if_later_moves_to_later(t: Test) -> Check {
+    expiring(&t, Guard::IfLater, later(&t), true).await
+}
+
+async fn if_later_keeps_from_sooner(t: Test) -> Check {
+    expiring(&t, Guard::IfLater, sooner(&t), false).await
+}
+
+async fn if_later_keeps_from_the_same(t: Test) -> Check {
+    the_same(&t, Guard::IfLater).await
+}
+
+async fn if_later_persists(t: Test) -> Check {
+    expiring(&t, Guard::IfLater, ExpiryChange::Set(Expiry::Never), true).await
+}
+
+async fn if_later_extends(t: Test) -> Check {
+    expiring(&t, Guard::IfLater, ExpiryChange::Extend(Ttl::MIN), true).await
+}
+
+async fn if_later_keeps_persistent(t: Test) -> Check {
+    persistent(&t, Guard::IfLater, later(&t), false).await?;
+    persistent(&t, Guard::IfLater, ExpiryChange::Set(Expiry::Never), false).await
+}
+
+async fn if_sooner_moves_to_sooner(t: Test) -> Check {
+    expiring(&t, Guard::IfSooner, sooner(&t), true).await
+}
+
+async fn if_sooner_keeps_from_later(t: Test) -> Check {
+    expiring(&t, Guard::IfSooner, later(&t), false).await
+}
+
+async fn if_sooner_keeps_from_the_same(t: Test) -> Check {
+    the_same(&t, Guard::IfSooner).await
+}
+
+async fn if_sooner_does_not_persist(t: Test) -> Check {
+    expiring(&t, Guard::IfSooner, ExpiryChange::Set(Expiry::Never), false).await
+}
+
+async fn if_sooner_does_not_extend(t: Test) -> Check {
+    expiring(&t, Guard::IfSooner, ExpiryChange::Extend(LONG), false).await
+}
+
+async fn if_sooner_ends_persistence(t: Test) -> Check {
+    persistent(&t, Guard::IfSooner, later(&t), true).await
+}
+
+async fn if_expiring_moves_a_deadline(t: Test) -> Check {
+    for change in [later(&t), sooner(&t), ExpiryChange::Extend(LONG), ExpiryChange::Set(Expiry::Never)] {
+        expiring(&t, Guard::IfExpiring, change, true).await?;
     }
+    Ok(())
+}
+
+async fn if_expiring_keeps_persistent(t: Test) -> Check {
+    for change in [later(&t), sooner(&t), ExpiryChange::Extend(LONG), ExpiryChange::Set(Expiry::Never)] {
+        persistent(&t, Guard::IfExpiring, change, false).await?;
+    }
+    Ok(())
+}
+
+async fn if_persistent_ends_persistence(t: Test) -> Check {
+    for change in [later(&t), sooner(&t)] {
+        persistent(&t, Guard::IfPersistent, change, true).await?;
+    }
+    Ok(())
+}
+
+async fn if_persistent_keeps_a_deadline(t: Test) -> Check {
+    for change in [later(&t), sooner(&t), ExpiryChange::Extend(LONG), ExpiryChange::Set(Expiry::Never)] {
+        expiring(&t, Guard::IfPersistent, change, false).await?;
+    }
+    Ok(())
+}
+
+async fn no_guard_extends_a_persistent_entry(t: Test) -> Check {
+    for guard in [Guard::IfLater, Guard::IfSooner, Guard::IfExpiring, Guard::IfPersistent] {
+        persistent(&t, guard, ExpiryChange::Extend(LONG), false).await?;
+    }
+    Ok(())
+}
+
+async fn guards_compare_to_the_millisecond(t: Test) -> Check {
+    t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
+    let before = t.deadline(&key("k")).await?;
+    let step = t.capabilities().resolution.as_millis().max(1);
+    let step = Ttl::millis(u64::try_from(step).unwrap_or(1));
+    let earlier = Deadline::from_epoch_millis(before.as_epoch_millis() - step.as_millis());
+    for (deadline, guard, moves) in [
+        (before.plus(step), Guard::IfSooner, false),
+        (earlier, Guard::IfLater, false),
+        (before.plus(step), Guard::IfLater, true),
+        (before, Guard::IfSooner, true),
+    ] {
+        let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::from(deadline)), guard).await?;
+        ensure_eq!(done.changed, moves, "whether {guard:?} moved to {deadline:?}");
+    }
+    ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline, there and back");
+    Ok(())
 }
 
 fn later(t: &Test) -> ExpiryChange {

@@ -6,117 +6,179 @@ use crate::test::{LONG, key};
 use crate::{Check, Test, cases, ensure, ensure_eq};
 
 cases! {
-    keys, each_keys ($);
-
     /// K1: a key of one byte works.
-    async fn the_shortest_key_works(t: Test) -> Check {
-        all_apart(&t, ["k", "0", " ", "\0", "*"].map(key)).await
-    }
-
+    the_shortest_key_works,
     /// K1: a key of 1024 bytes works.
-    async fn the_longest_key_works(t: Test) -> Check {
-        all_apart(&t, ["k", ":", "*", "\0"].map(|text| key(&text.repeat(Key::MAX_BYTES)))).await
-    }
-
+    the_longest_key_works,
     /// K1: the length counts in bytes of UTF-8: 512 letters of two bytes fit, and 256 signs of four.
-    async fn the_longest_key_may_be_of_wide_characters(t: Test) -> Check {
-        all_apart(&t, [key(&"é".repeat(512)), key(&"\u{1F511}".repeat(256))]).await
-    }
-
+    the_longest_key_may_be_of_wide_characters,
     /// K2: a NUL is a character like others and ends nothing.
-    async fn a_nul_is_a_character(t: Test) -> Check {
-        all_apart(&t, ["a", "a\0", "a\0b", "a\0c", "\0a", "a\0\0b"].map(key)).await
-    }
-
+    a_nul_is_a_character,
     /// K2: glob characters stand for themselves.
-    async fn glob_characters_stand_for_themselves(t: Test) -> Check {
-        all_apart(&t, ["a*", "ab", "a?", "a[b]", "a[^b]", "a%", "a_", "a\\*", "a\\", "*", "%", "[a-z]*"].map(key)).await
-    }
-
+    glob_characters_stand_for_themselves,
     /// K2: white space and line ends count, at the ends too.
-    async fn white_space_counts(t: Test) -> Check {
-        all_apart(&t, ["a", " a", "a ", "a  ", "a\t", "a\n", "a\r\n", "\na", "a\u{a0}", "a b", "a  b"].map(key)).await
-    }
-
+    white_space_counts,
     /// K2: capitals count.
-    async fn capitals_count(t: Test) -> Check {
-        all_apart(&t, ["key", "Key", "KEY", "straße", "STRASSE", "ı", "i", "İ"].map(key)).await
-    }
-
+    capitals_count,
     /// K2: unicode is not normalised: what looks the same and is spelled otherwise is another key.
-    async fn unicode_is_not_normalised(t: Test) -> Check {
-        all_apart(&t, ["\u{e9}", "e\u{301}", "\u{212b}", "\u{c5}", "ﬁ", "fi", "\u{feff}a", "a\u{200b}"].map(key)).await
-    }
-
+    unicode_is_not_normalised,
     /// K2: text that looks like a number is text.
-    async fn keys_that_look_like_numbers_are_text(t: Test) -> Check {
-        all_apart(&t, ["1", "01", "+1", "1.0", "1e0", "0x1", "-0", "0", "1 ", "null", "true"].map(key)).await
-    }
-
+    keys_that_look_like_numbers_are_text,
     /// K2: separators bind nothing together.
-    async fn separators_are_characters(t: Test) -> Check {
-        all_apart(&t, ["a:b", "a::b", ":a:b", "a:b:", "a/b", "a.b", "a|b", "a,b", "a", "b", ":", "/", "..", "../a"].map(key)).await
-    }
-
+    separators_are_characters,
     /// K2: paths are text: no slash and no dot is left out, and nothing is decoded.
-    async fn keys_are_no_paths(t: Test) -> Check {
-        let paths = ["a/b", "a//b", "a/./b", "a/b/", "/a/b", "//a/b", "a/c/../b", "a", "a/", "/a", "./a"];
-        all_apart(&t, paths.map(key)).await?;
-        all_apart(&t, ["A", "%41", "%2541", "%61", " ", "%20", "+", "%2B", "/", "%2F", "%2f", "&#65;", "\\u0041"].map(key)).await
-    }
-
+    keys_are_no_paths,
     /// K2: characters that are not shown count.
-    async fn characters_that_are_not_shown_count(t: Test) -> Check {
-        let hidden = [
-            "ab", "a\u{ad}b", "a\u{2060}b", "a\u{fe0f}b", "a\u{200d}b", "a\u{1}b", "a\u{7f}b", "a\u{85}b", "a\u{2028}b",
-            "a\u{200e}b", "\u{1}ab", "ab\u{1}",
-        ];
-        all_apart(&t, hidden.map(key)).await
-    }
-
+    characters_that_are_not_shown_count,
     /// K2: a key may be the beginning of another.
-    async fn a_key_may_begin_another(t: Test) -> Check {
-        all_apart(&t, ["u", "us", "user", "user:", "user:1", "user:10", "user:100"].map(key)).await
-    }
-
+    a_key_may_begin_another,
     /// K2: long keys that differ only in their last byte are told apart.
-    async fn long_keys_differ_by_their_tails(t: Test) -> Check {
-        let body = "k".repeat(Key::MAX_BYTES - 1);
-        all_apart(&t, [key(&body), key(&format!("{body}a")), key(&format!("{body}b"))]).await
-    }
-
+    long_keys_differ_by_their_tails,
     /// K2: long keys that differ only in their first byte are told apart.
-    async fn long_keys_differ_by_their_heads(t: Test) -> Check {
-        let body = "k".repeat(Key::MAX_BYTES - 1);
-        all_apart(&t, [key(&body), key(&format!("a{body}")), key(&format!("b{body}"))]).await
-    }
-
+    long_keys_differ_by_their_heads,
     /// K2: the names that stores use for themselves are keys like others.
-    async fn names_of_a_layout_are_keys_too(t: Test) -> Check {
-        let names = ["ttl:", "ttl:key", "ttl:value", "ttl:version", "ttl:cap", "ttl:fields", "key", "value", "{a}b", "{a}c", "{}"];
-        all_apart(&t, names.map(key)).await
-    }
-
+    names_of_a_layout_are_keys_too,
     /// K1: text of protocols and query languages is text.
-    async fn no_character_is_a_command(t: Test) -> Check {
-        let texts = ["'; DROP TABLE entries; --", "\" OR \"\"=\"", "*1\r\n$7\r\nFLUSHDB\r\n", "${key}", ":now", "#x", "$(id)", "%00", "\u{1b}[2J", "\u{7f}"];
-        all_apart(&t, texts.map(key)).await
-    }
-
+    no_character_is_a_command,
     /// K2: stores that are to share nothing share nothing, whatever their keys.
-    async fn stores_of_their_own_share_nothing(t: Test) -> Check {
-        let other = t.another_store().await?;
-        t.put(&key("k"), "mine", PutOptions::new(LONG)).await?;
-        let seen = other.get(&key("k"), GetOptions::new()).await?;
-        ensure!(seen.is_none(), "a miss in the other store", "{seen:?}");
-        let outcome = other.put(&key("k"), "theirs".into(), PutOptions::new(LONG)).await?;
-        ensure!(outcome.is_applied(), "Applied in the other store", "{outcome:?}");
-        t.expect_value(&key("k"), "mine", "the value in this store").await?;
-        t.delete(&key("k")).await?;
-        let seen = other.get(&key("k"), GetOptions::nothing()).await?;
-        ensure!(seen.is_some(), "the other store's entry after this store's delete", "{seen:?}");
-        Ok(())
-    }
+    stores_of_their_own_share_nothing,
+}
+
+async fn the_shortest_key_works(t: Test) -> Check {
+    all_apart(&t, ["k", "0", " ", "\0", "*"].map(key)).await
+}
+
+async fn the_longest_key_works(t: Test) -> Check {
+    all_apart(&t, ["k", ":", "*", "\0"].map(|text| key(&text.repeat(Key::MAX_BYTES)))).await
+}
+
+async fn the_longest_key_may_be_of_wide_characters(t: Test) -> Check {
+    all_apart(&t, [key(&"é".repeat(512)), key(&"\u{1F511}".repeat(256))]).await
+}
+
+async fn a_nul_is_a_character(t: Test) -> Check {
+    all_apart(&t, ["a", "a\0", "a\0b", "a\0c", "\0a", "a\0\0b"].map(key)).await
+}
+
+async fn glob_characters_stand_for_themselves(t: Test) -> Check {
+    all_apart(&t, ["a*", "ab", "a?", "a[b]", "a[^b]", "a%", "a_", "a\\*", "a\\", "*", "%", "[a-z]*"].map(key))
+        .await
+}
+
+async fn white_space_counts(t: Test) -> Check {
+    all_apart(&t, ["a", " a", "a ", "a  ", "a\t", "a\n", "a\r\n", "\na", "a\u{a0}", "a b", "a  b"].map(key))
+        .await
+}
+
+async fn capitals_count(t: Test) -> Check {
+    all_apart(&t, ["key", "Key", "KEY", "straße", "STRASSE", "ı", "i", "İ"].map(key)).await
+}
+
+async fn unicode_is_not_normalised(t: Test) -> Check {
+    all_apart(&t, ["\u{e9}", "e\u{301}", "\u{212b}", "\u{c5}", "ﬁ", "fi", "\u{feff}a", "a\u{200b}"].map(key))
+        .await
+}
+
+async fn keys_that_look_like_numbers_are_text(t: Test) -> Check {
+    all_apart(&t, ["1", "01", "+1", "1.0", "1e0", "0x1", "-0", "0", "1 ", "null", "true"].map(key)).await
+}
+
+async fn separators_are_characters(t: Test) -> Check {
+    all_apart(
+        &t,
+        ["a:b", "a::b", ":a:b", "a:b:", "a/b", "a.b", "a|b", "a,b", "a", "b", ":", "/", "..", "../a"]
+            .map(key),
+    )
+    .await
+}
+
+async fn keys_are_no_paths(t: Test) -> Check {
+    let paths = ["a/b", "a//b", "a/./b", "a/b/", "/a/b", "//a/b", "a/c/../b", "a", "a/", "/a", "./a"];
+    all_apart(&t, paths.map(key)).await?;
+    all_apart(
+        &t,
+        ["A", "%41", "%2541", "%61", " ", "%20", "+", "%2B", "/", "%2F", "%2f", "&#65;", "\\u0041"].map(key),
+    )
+    .await
+}
+
+async fn characters_that_are_not_shown_count(t: Test) -> Check {
+    let hidden = [
+        "ab",
+        "a\u{ad}b",
+        "a\u{2060}b",
+        "a\u{fe0f}b",
+        "a\u{200d}b",
+        "a\u{1}b",
+        "a\u{7f}b",
+        "a\u{85}b",
+        "a\u{2028}b",
+        "a\u{200e}b",
+        "\u{1}ab",
+        "ab\u{1}",
+    ];
+    all_apart(&t, hidden.map(key)).await
+}
+
+async fn a_key_may_begin_another(t: Test) -> Check {
+    all_apart(&t, ["u", "us", "user", "user:", "user:1", "user:10", "user:100"].map(key)).await
+}
+
+async fn long_keys_differ_by_their_tails(t: Test) -> Check {
+    let body = "k".repeat(Key::MAX_BYTES - 1);
+    all_apart(&t, [key(&body), key(&format!("{body}a")), key(&format!("{body}b"))]).await
+}
+
+async fn long_keys_differ_by_their_heads(t: Test) -> Check {
+    let body = "k".repeat(Key::MAX_BYTES - 1);
+    all_apart(&t, [key(&body), key(&format!("a{body}")), key(&format!("b{body}"))]).await
+}
+
+async fn names_of_a_layout_are_keys_too(t: Test) -> Check {
+    let names = [
+        "ttl:",
+        "ttl:key",
+        "ttl:value",
+        "ttl:version",
+        "ttl:cap",
+        "ttl:fields",
+        "key",
+        "value",
+        "{a}b",
+        "{a}c",
+        "{}",
+    ];
+    all_apart(&t, names.map(key)).await
+}
+
+async fn no_character_is_a_command(t: Test) -> Check {
+    let texts = [
+        "'; DROP TABLE entries; --",
+        "\" OR \"\"=\"",
+        "*1\r\n$7\r\nFLUSHDB\r\n",
+        "${key}",
+        ":now",
+        "#x",
+        "$(id)",
+        "%00",
+        "\u{1b}[2J",
+        "\u{7f}",
+    ];
+    all_apart(&t, texts.map(key)).await
+}
+
+async fn stores_of_their_own_share_nothing(t: Test) -> Check {
+    let other = t.another_store().await?;
+    t.put(&key("k"), "mine", PutOptions::new(LONG)).await?;
+    let seen = other.get(&key("k"), GetOptions::new()).await?;
+    ensure!(seen.is_none(), "a miss in the other store", "{seen:?}");
+    let outcome = other.put(&key("k"), "theirs".into(), PutOptions::new(LONG)).await?;
+    ensure!(outcome.is_applied(), "Applied in the other store", "{outcome:?}");
+    t.expect_value(&key("k"), "mine", "the value in this store").await?;
+    t.delete(&key("k")).await?;
+    let seen = other.get(&key("k"), GetOptions::nothing()).await?;
+    ensure!(seen.is_some(), "the other store's entry after this store's delete", "{seen:?}");
+    Ok(())
 }
 
 /// Puts, expires and deletes under each of these keys and fails if another one notices.

@@ -238,87 +238,98 @@ async fn call_until_it_works(t: &Test, store: &dyn TtlStore, key: &Key, count: &
 }
 
 cases! {
-    outages, each_outages ($);
-
-    /// H2: while connections are refused every read fails as Unavailable or Timeout, and none is a miss or an empty page.
-    #[needs(network)]
-    async fn no_read_takes_a_refused_connection_for_a_miss(t: Test) -> Check {
-        no_read_answers(&t, Fault::Refuse).await
-    }
-
-    /// H2: while the server is silent every read fails as Unavailable or Timeout, and none is a miss or an empty page.
-    #[needs(network)]
-    async fn no_read_takes_silence_for_a_miss(t: Test) -> Check {
-        no_read_answers(&t, Fault::Stall).await
-    }
-
+    /// H2: while connections are refused every read fails as Unavailable or Timeout, and none is a miss or an
+    /// empty page.
+    no_read_takes_a_refused_connection_for_a_miss: needs(network),
+    /// H2: while the server is silent every read fails as Unavailable or Timeout, and none is a miss or an
+    /// empty page.
+    no_read_takes_silence_for_a_miss: needs(network),
     /// H2: while connections are refused no write is Applied, Absent or Refused.
-    #[needs(network)]
-    async fn no_write_takes_a_refused_connection_for_an_outcome(t: Test) -> Check {
-        no_write_answers(&t, Fault::Refuse).await
-    }
-
+    no_write_takes_a_refused_connection_for_an_outcome: needs(network),
     /// H2: while the server is silent no write is Applied, Absent or Refused.
-    #[needs(network)]
-    async fn no_write_takes_silence_for_an_outcome(t: Test) -> Check {
-        no_write_answers(&t, Fault::Stall).await
-    }
-
+    no_write_takes_silence_for_an_outcome: needs(network),
     /// H4: after an outage of every kind, and of each again, the same handle reads and writes.
-    #[needs(network)]
-    async fn a_handle_works_again_after_every_outage(t: Test) -> Check {
-        let (proxy, store) = (t.proxy()?, t.bare());
-        ready(&t, &*store).await?;
-        for round in 0..ROUNDS {
-            for fault in FAULTS {
-                let (before, key) = (proxy.hits(), key(&format!("{fault:?}-{round}")));
-                proxy.set(fault);
-                // Whatever comes of it.
-                let _ = store.get(&key, GetOptions::new()).await;
-                let _ = store.put(&key, "lost".into(), PutOptions::new(LONG)).await;
-                ensure_hit(&t, before)?;
-                proxy.heal();
-                call_until_it_works(&t, &*store, &self::key(&format!("n-{fault:?}-{round}")), &mut Count::default()).await?;
-            }
-        }
-        Ok(())
-    }
+    a_handle_works_again_after_every_outage: needs(network),
+    /// H4, H3: of many callers at once none misses what is there, each gets its answers after an outage of
+    /// every kind, and what they add up counts once.
+    many_callers_survive_outages: needs(network),
+    /// R9, H3: a refreshing read whose request is cut is an error, or the entry with a refresh error or the
+    /// deadline that holds.
+    a_refresh_whose_request_is_cut_tells_the_truth: needs(network),
+    /// R9, H3: a refreshing read whose answer is lost is an error, or the entry with a refresh error or the
+    /// deadline that holds.
+    a_refresh_whose_answer_is_lost_tells_the_truth: needs(network),
+}
 
-    /// H4, H3: of many callers at once none misses what is there, each gets its answers after an outage of every kind, and what they add up counts once.
-    #[needs(network)]
-    async fn many_callers_survive_outages(t: Test) -> Check {
-        let (proxy, store) = (t.proxy()?, t.bare());
-        let keys: Vec<Key> = (0..CALLERS).map(|number| key(&format!("k{number}"))).collect();
-        let mut counts = vec![Count::default(); CALLERS];
-        let (t, store) = (&t, &*store);
+async fn no_read_takes_a_refused_connection_for_a_miss(t: Test) -> Check {
+    no_read_answers(&t, Fault::Refuse).await
+}
+
+async fn no_read_takes_silence_for_a_miss(t: Test) -> Check {
+    no_read_answers(&t, Fault::Stall).await
+}
+
+async fn no_write_takes_a_refused_connection_for_an_outcome(t: Test) -> Check {
+    no_write_answers(&t, Fault::Refuse).await
+}
+
+async fn no_write_takes_silence_for_an_outcome(t: Test) -> Check {
+    no_write_answers(&t, Fault::Stall).await
+}
+
+async fn a_handle_works_again_after_every_outage(t: Test) -> Check {
+    let (proxy, store) = (t.proxy()?, t.bare());
+    ready(&t, &*store).await?;
+    for round in 0..ROUNDS {
         for fault in FAULTS {
-            let before = proxy.hits();
+            let (before, key) = (proxy.hits(), key(&format!("{fault:?}-{round}")));
             proxy.set(fault);
-            let calls = keys.iter().zip(&mut counts).map(|(key, count)| call(t, store, key, count));
-            join_all(calls).await.into_iter().collect::<Check<Vec<bool>>>()?;
-            ensure_hit(t, before)?;
+            // Whatever comes of it.
+            let _ = store.get(&key, GetOptions::new()).await;
+            let _ = store.put(&key, "lost".into(), PutOptions::new(LONG)).await;
+            ensure_hit(&t, before)?;
             proxy.heal();
-            let calls = keys.iter().zip(&mut counts).map(|(key, count)| call_until_it_works(t, store, key, count));
-            join_all(calls).await.into_iter().collect::<Check>()?;
+            call_until_it_works(
+                &t,
+                &*store,
+                &self::key(&format!("n-{fault:?}-{round}")),
+                &mut Count::default(),
+            )
+            .await?;
         }
-        for (key, Count { sure, unsure }) in keys.iter().zip(counts) {
-            let record = whole(t, key).await?.0.into_record()?;
-            let seen = record.get("n").and_then(Json::as_i64).unwrap_or_default();
-            let expected = if t.capabilities().patch { sure..=sure + unsure } else { 1..=1 };
-            ensure!(expected.contains(&seen), format!("a sum of {expected:?}"), "{seen}");
-        }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// R9, H3: a refreshing read whose request is cut is an error, or the entry with a refresh error or the deadline that holds.
-    #[needs(network)]
-    async fn a_refresh_whose_request_is_cut_tells_the_truth(t: Test) -> Check {
-        refreshes(&t, |after| Fault::CutRequest { after }).await
+async fn many_callers_survive_outages(t: Test) -> Check {
+    let (proxy, store) = (t.proxy()?, t.bare());
+    let keys: Vec<Key> = (0..CALLERS).map(|number| key(&format!("k{number}"))).collect();
+    let mut counts = vec![Count::default(); CALLERS];
+    let (t, store) = (&t, &*store);
+    for fault in FAULTS {
+        let before = proxy.hits();
+        proxy.set(fault);
+        let calls = keys.iter().zip(&mut counts).map(|(key, count)| call(t, store, key, count));
+        join_all(calls).await.into_iter().collect::<Check<Vec<bool>>>()?;
+        ensure_hit(t, before)?;
+        proxy.heal();
+        let calls =
+            keys.iter().zip(&mut counts).map(|(key, count)| call_until_it_works(t, store, key, count));
+        join_all(calls).await.into_iter().collect::<Check>()?;
     }
+    for (key, Count { sure, unsure }) in keys.iter().zip(counts) {
+        let record = whole(t, key).await?.0.into_record()?;
+        let seen = record.get("n").and_then(Json::as_i64).unwrap_or_default();
+        let expected = if t.capabilities().patch { sure..=sure + unsure } else { 1..=1 };
+        ensure!(expected.contains(&seen), format!("a sum of {expected:?}"), "{seen}");
+    }
+    Ok(())
+}
 
-    /// R9, H3: a refreshing read whose answer is lost is an error, or the entry with a refresh error or the deadline that holds.
-    #[needs(network)]
-    async fn a_refresh_whose_answer_is_lost_tells_the_truth(t: Test) -> Check {
-        refreshes(&t, |after| Fault::LoseAnswer { after }).await
-    }
+async fn a_refresh_whose_request_is_cut_tells_the_truth(t: Test) -> Check {
+    refreshes(&t, |after| Fault::CutRequest { after }).await
+}
+
+async fn a_refresh_whose_answer_is_lost_tells_the_truth(t: Test) -> Check {
+    refreshes(&t, |after| Fault::LoseAnswer { after }).await
 }

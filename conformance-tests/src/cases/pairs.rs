@@ -127,279 +127,288 @@ async fn ghosts(t: &Test) -> Check {
 }
 
 cases! {
-    pairs, each_pairs ($);
-
     /// E3: a read that meets a ghost removes nothing that is put at the same time.
-    async fn a_read_of_a_ghost_leaves_what_is_put(t: Test) -> Check {
-        for projection in [ttl_core::Projection::All, ttl_core::Projection::Nothing] {
-            ghosts(&t).await?;
-            let read = |_, key: Key, store: Arc<dyn TtlStore>| {
-                let options = GetOptions::new().with_projection(projection.clone());
-                async move { Ok(store.get(&key, options).await?) }
-            };
-            let write = |_, key, store| put(store, key, "new", PutOptions::new(LONG));
-            pairs(&t, read, write).await?;
-            expect_all(&t, "new", "after a put and a read of a ghost").await?;
-        }
-        Ok(())
-    }
-
+    a_read_of_a_ghost_leaves_what_is_put,
     /// E3, B1: a batch that meets ghosts removes nothing that is put at the same time.
-    async fn a_batch_over_ghosts_leaves_what_is_put(t: Test) -> Check {
+    a_batch_over_ghosts_leaves_what_is_put,
+    /// E3, S1: a scan that meets ghosts removes nothing that is put at the same time.
+    a_scan_over_ghosts_leaves_what_is_put: needs(scan),
+    /// C3, R3: a put with `IfPresent` does not bring back what is deleted at the same time.
+    if_present_brings_nothing_back: needs(conditions),
+    /// C2: a delete by version leaves what another puts at the same time.
+    a_delete_by_version_leaves_what_is_put: needs(conditions),
+    /// C2, P1: a patch by version leaves what another puts at the same time.
+    a_patch_by_version_leaves_what_is_put: needs(conditions, patch),
+    /// X8: a renewal by version leaves the deadline of what another puts at the same time.
+    a_renewal_leaves_what_is_put: needs(conditions),
+    /// C2, B1: of two batches with one version one is applied.
+    one_swap_in_a_batch_wins: needs(conditions),
+    /// C1, B1: of two batches that take one token one gets it.
+    one_take_in_a_batch_wins: needs(conditions),
+    /// X2: of two expires with `IfLater` the later one stays, and of two with `IfSooner` the sooner one.
+    guards_hold_at_the_same_time: needs(conditions),
+    /// X1: two extensions at the same time both count.
+    two_extensions_both_count: needs(conditions),
+    /// E5: a put with `Keep` leaves the deadline that is set at the same time.
+    keep_leaves_the_deadline_that_is_set: needs(conditions),
+    /// R2: a put that only extends does not shorten the deadline that is set at the same time.
+    a_put_shortens_nothing_that_is_set: needs(conditions),
+    /// R2: a read that only extends does not shorten the deadline that is set at the same time.
+    a_read_shortens_nothing_that_is_set: needs(conditions),
+    /// R2, P1: a patch that only extends does not shorten the deadline that is set at the same time.
+    a_patch_shortens_nothing_that_is_set: needs(conditions, patch),
+    /// R6, B1: a batch's refresh leaves what another puts at the same time.
+    a_refresh_in_a_batch_leaves_what_is_put,
+}
+
+async fn a_read_of_a_ghost_leaves_what_is_put(t: Test) -> Check {
+    for projection in [ttl_core::Projection::All, ttl_core::Projection::Nothing] {
         ghosts(&t).await?;
-        let read = |_, _, store: Arc<dyn TtlStore>| async move {
-            Ok(store.get_many(&names(), GetOptions::new()).await.into_iter().collect::<Result<Vec<_>, _>>()?)
+        let read = |_, key: Key, store: Arc<dyn TtlStore>| {
+            let options = GetOptions::new().with_projection(projection.clone());
+            async move { Ok(store.get(&key, options).await?) }
         };
         let write = |_, key, store| put(store, key, "new", PutOptions::new(LONG));
         pairs(&t, read, write).await?;
-        expect_all(&t, "new", "after a put and a batch over ghosts").await
+        expect_all(&t, "new", "after a put and a read of a ghost").await?;
     }
+    Ok(())
+}
 
-    /// E3, S1: a scan that meets ghosts removes nothing that is put at the same time.
-    #[needs(scan)]
-    async fn a_scan_over_ghosts_leaves_what_is_put(t: Test) -> Check {
-        ghosts(&t).await?;
-        let read = |_, key: Key, store: Arc<dyn TtlStore>| async move {
-            Ok(store.scan(ScanOptions::new(key.as_str())).await.map(|_| ())?)
-        };
-        let write = |_, key, store| put_in_batch(store, key, "new", PutOptions::new(LONG));
-        pairs(&t, read, write).await?;
-        expect_all(&t, "new", "after a put and a scan over ghosts").await
-    }
+async fn a_batch_over_ghosts_leaves_what_is_put(t: Test) -> Check {
+    ghosts(&t).await?;
+    let read = |_, _, store: Arc<dyn TtlStore>| async move {
+        Ok(store.get_many(&names(), GetOptions::new()).await.into_iter().collect::<Result<Vec<_>, _>>()?)
+    };
+    let write = |_, key, store| put(store, key, "new", PutOptions::new(LONG));
+    pairs(&t, read, write).await?;
+    expect_all(&t, "new", "after a put and a batch over ghosts").await
+}
 
-    /// C3, R3: a put with `IfPresent` does not bring back what is deleted at the same time.
-    #[needs(conditions)]
-    async fn if_present_brings_nothing_back(t: Test) -> Check {
-        for batch in [false, true] {
-            put_all(&t, "old").await?;
-            let options = PutOptions::new(LONG).with_condition(Condition::IfPresent);
-            let write = |_, key, store: Arc<dyn TtlStore>| {
-                let options = options.clone();
-                async move {
-                    if batch { put_in_batch(store, key, "new", options).await } else { put(store, key, "new", options).await }
+async fn a_scan_over_ghosts_leaves_what_is_put(t: Test) -> Check {
+    ghosts(&t).await?;
+    let read = |_, key: Key, store: Arc<dyn TtlStore>| async move {
+        Ok(store.scan(ScanOptions::new(key.as_str())).await.map(|_| ())?)
+    };
+    let write = |_, key, store| put_in_batch(store, key, "new", PutOptions::new(LONG));
+    pairs(&t, read, write).await?;
+    expect_all(&t, "new", "after a put and a scan over ghosts").await
+}
+
+async fn if_present_brings_nothing_back(t: Test) -> Check {
+    for batch in [false, true] {
+        put_all(&t, "old").await?;
+        let options = PutOptions::new(LONG).with_condition(Condition::IfPresent);
+        let write = |_, key, store: Arc<dyn TtlStore>| {
+            let options = options.clone();
+            async move {
+                if batch {
+                    put_in_batch(store, key, "new", options).await
+                } else {
+                    put(store, key, "new", options).await
                 }
-            };
-            let delete = |_, key: Key, store: Arc<dyn TtlStore>| async move {
-                Ok(store.delete(&key, DeleteOptions::new()).await?.is_applied())
-            };
-            let answers = pairs(&t, write, delete).await?;
-            ensure!(answers.iter().all(|(_, deleted)| *deleted), "a delete that is applied", "one that is not");
-            let left = look(&t).await?.into_iter().flatten().count();
-            ensure_eq!(left, 0, "how many came back after their delete");
-        }
-        Ok(())
+            }
+        };
+        let delete = |_, key: Key, store: Arc<dyn TtlStore>| async move {
+            Ok(store.delete(&key, DeleteOptions::new()).await?.is_applied())
+        };
+        let answers = pairs(&t, write, delete).await?;
+        ensure!(answers.iter().all(|(_, deleted)| *deleted), "a delete that is applied", "one that is not");
+        let left = look(&t).await?.into_iter().flatten().count();
+        ensure_eq!(left, 0, "how many came back after their delete");
     }
+    Ok(())
+}
 
-    /// C2: a delete by version leaves what another puts at the same time.
-    #[needs(conditions)]
-    async fn a_delete_by_version_leaves_what_is_put(t: Test) -> Check {
-        for batch in [false, true] {
-            let versions = Arc::new(put_all(&t, "mine").await?);
-            let release = |n: usize, key: Key, store: Arc<dyn TtlStore>| {
-                let options = DeleteOptions::new().with_if_version(versions[n]);
-                async move {
-                    if batch {
-                        let results = store.delete_many(&[key], options).await;
-                        for result in results {
-                            let _ = result?;
-                        }
-                    } else {
-                        let _ = store.delete(&key, options).await?;
+async fn a_delete_by_version_leaves_what_is_put(t: Test) -> Check {
+    for batch in [false, true] {
+        let versions = Arc::new(put_all(&t, "mine").await?);
+        let release = |n: usize, key: Key, store: Arc<dyn TtlStore>| {
+            let options = DeleteOptions::new().with_if_version(versions[n]);
+            async move {
+                if batch {
+                    let results = store.delete_many(&[key], options).await;
+                    for result in results {
+                        let _ = result?;
                     }
-                    Ok(())
+                } else {
+                    let _ = store.delete(&key, options).await?;
                 }
-            };
-            pairs(&t, release, |_, key, store| put(store, key, "theirs", PutOptions::new(LONG))).await?;
-            expect_all(&t, "theirs", "after a put and a delete by the version before").await?;
-        }
-        Ok(())
-    }
-
-    /// C2, P1: a patch by version leaves what another puts at the same time.
-    #[needs(conditions, patch)]
-    async fn a_patch_by_version_leaves_what_is_put(t: Test) -> Check {
-        let mine = Record::new().with("n", 1);
-        let mut versions = Vec::new();
-        for key in names() {
-            versions.push(t.put_version(&key, mine.clone(), PutOptions::new(LONG)).await?);
-        }
-        let patch = |n: usize, key: Key, store: Arc<dyn TtlStore>| {
-            let options = PatchOptions::new().with_if_version(versions[n]);
-            async move { Ok(store.patch(&key, &Patch::new().set("n", 2), options).await?.is_applied()) }
-        };
-        let write = |_, key: Key, store: Arc<dyn TtlStore>| async move {
-            Ok(store.put(&key, Record::new().with("n", 3).into(), PutOptions::new(LONG)).await?.is_applied())
-        };
-        pairs(&t, patch, write).await?;
-        for entry in look(&t).await? {
-            let seen = entry.and_then(|entry| entry.value);
-            ensure!(seen == Some(Record::new().with("n", 3).into()), "the record that was put", "{seen:?}");
-        }
-        Ok(())
-    }
-
-    /// X8: a renewal by version leaves the deadline of what another puts at the same time.
-    #[needs(conditions)]
-    async fn a_renewal_leaves_what_is_put(t: Test) -> Check {
-        let versions = put_all(&t, "mine").await?;
-        let renew = |n: usize, key, store| {
-            expire(store, key, LATEST.into(), ExpireOptions::new().with_if_version(versions[n]))
-        };
-        pairs(&t, renew, |_, key, store| put(store, key, "theirs", PutOptions::new(LONG))).await?;
-        expect_all(&t, "theirs", "after a put and a renewal by the version before").await?;
-        expect_late(&t, false, "after a put and a renewal by the version before").await
-    }
-
-    /// C2, B1: of two batches with one version one is applied.
-    #[needs(conditions)]
-    async fn one_swap_in_a_batch_wins(t: Test) -> Check {
-        let versions = put_all(&t, "first").await?;
-        let swap = |value: &'static str| {
-            let versions = versions.clone();
-            move |n: usize, key, store| {
-                let options = PutOptions::new(LONG).with_condition(Condition::IfVersion(versions[n]));
-                put_in_batch(store, key, value, options)
+                Ok(())
             }
         };
-        let answers = pairs(&t, swap("one"), swap("other")).await?;
-        for (n, (answer, entry)) in answers.into_iter().zip(look(&t).await?).enumerate() {
-            ensure!(answer.0 != answer.1, format!("one winner of key {n}"), "{answer:?}");
-            let seen = entry.and_then(|entry| entry.value);
-            let expected = Some(Value::from(if answer.0 { "one" } else { "other" }));
-            ensure_eq!(seen, expected, "the winner's value");
-        }
-        Ok(())
+        pairs(&t, release, |_, key, store| put(store, key, "theirs", PutOptions::new(LONG))).await?;
+        expect_all(&t, "theirs", "after a put and a delete by the version before").await?;
     }
+    Ok(())
+}
 
-    /// C1, B1: of two batches that take one token one gets it.
-    #[needs(conditions)]
-    async fn one_take_in_a_batch_wins(t: Test) -> Check {
-        put_all(&t, "token").await?;
-        let take = |_, key: Key, store: Arc<dyn TtlStore>| async move {
-            let mut results = store.delete_many(&[key], DeleteOptions::take()).await;
-            let result = results.pop().ok_or_else(|| Failure::new("a result", "none"))?;
-            Ok(result?.applied().flatten().is_some())
-        };
-        for (n, answer) in pairs(&t, take, take).await?.into_iter().enumerate() {
-            ensure!(answer.0 != answer.1, format!("one who got token {n}"), "{answer:?}");
-        }
-        Ok(())
+async fn a_patch_by_version_leaves_what_is_put(t: Test) -> Check {
+    let mine = Record::new().with("n", 1);
+    let mut versions = Vec::new();
+    for key in names() {
+        versions.push(t.put_version(&key, mine.clone(), PutOptions::new(LONG)).await?);
     }
+    let patch = |n: usize, key: Key, store: Arc<dyn TtlStore>| {
+        let options = PatchOptions::new().with_if_version(versions[n]);
+        async move { Ok(store.patch(&key, &Patch::new().set("n", 2), options).await?.is_applied()) }
+    };
+    let write = |_, key: Key, store: Arc<dyn TtlStore>| async move {
+        Ok(store.put(&key, Record::new().with("n", 3).into(), PutOptions::new(LONG)).await?.is_applied())
+    };
+    pairs(&t, patch, write).await?;
+    for entry in look(&t).await? {
+        let seen = entry.and_then(|entry| entry.value);
+        ensure!(seen == Some(Record::new().with("n", 3).into()), "the record that was put", "{seen:?}");
+    }
+    Ok(())
+}
 
-    /// X2: of two expires with `IfLater` the later one stays, and of two with `IfSooner` the sooner one.
-    #[needs(conditions)]
-    async fn guards_hold_at_the_same_time(t: Test) -> Check {
-        for (guard, late) in [(Guard::IfLater, true), (Guard::IfSooner, false)] {
-            put_all(&t, "v").await?;
-            if !late {
-                for key in names() {
-                    t.expire(&key, ExpiryChange::Set(Ttl::hours(20).into()), Guard::Always).await?;
-                }
+async fn a_renewal_leaves_what_is_put(t: Test) -> Check {
+    let versions = put_all(&t, "mine").await?;
+    let renew = |n: usize, key, store| {
+        expire(store, key, LATEST.into(), ExpireOptions::new().with_if_version(versions[n]))
+    };
+    pairs(&t, renew, |_, key, store| put(store, key, "theirs", PutOptions::new(LONG))).await?;
+    expect_all(&t, "theirs", "after a put and a renewal by the version before").await?;
+    expect_late(&t, false, "after a put and a renewal by the version before").await
+}
+
+async fn one_swap_in_a_batch_wins(t: Test) -> Check {
+    let versions = put_all(&t, "first").await?;
+    let swap = |value: &'static str| {
+        let versions = versions.clone();
+        move |n: usize, key, store| {
+            let options = PutOptions::new(LONG).with_condition(Condition::IfVersion(versions[n]));
+            put_in_batch(store, key, value, options)
+        }
+    };
+    let answers = pairs(&t, swap("one"), swap("other")).await?;
+    for (n, (answer, entry)) in answers.into_iter().zip(look(&t).await?).enumerate() {
+        ensure!(answer.0 != answer.1, format!("one winner of key {n}"), "{answer:?}");
+        let seen = entry.and_then(|entry| entry.value);
+        let expected = Some(Value::from(if answer.0 { "one" } else { "other" }));
+        ensure_eq!(seen, expected, "the winner's value");
+    }
+    Ok(())
+}
+
+async fn one_take_in_a_batch_wins(t: Test) -> Check {
+    put_all(&t, "token").await?;
+    let take = |_, key: Key, store: Arc<dyn TtlStore>| async move {
+        let mut results = store.delete_many(&[key], DeleteOptions::take()).await;
+        let result = results.pop().ok_or_else(|| Failure::new("a result", "none"))?;
+        Ok(result?.applied().flatten().is_some())
+    };
+    for (n, answer) in pairs(&t, take, take).await?.into_iter().enumerate() {
+        ensure!(answer.0 != answer.1, format!("one who got token {n}"), "{answer:?}");
+    }
+    Ok(())
+}
+
+async fn guards_hold_at_the_same_time(t: Test) -> Check {
+    for (guard, late) in [(Guard::IfLater, true), (Guard::IfSooner, false)] {
+        put_all(&t, "v").await?;
+        if !late {
+            for key in names() {
+                t.expire(&key, ExpiryChange::Set(Ttl::hours(20).into()), Guard::Always).await?;
             }
-            let to = |ttl: Ttl| {
-                move |_: usize, key, store| {
-                    expire(store, key, ttl.into(), ExpireOptions::new().with_guard(guard))
-                }
-            };
-            pairs(&t, to(LATEST), to(LATER)).await?;
-            expect_late(&t, late, &format!("after two expires with {guard:?}")).await?;
         }
-        Ok(())
-    }
-
-    /// X1: two extensions at the same time both count.
-    #[needs(conditions)]
-    async fn two_extensions_both_count(t: Test) -> Check {
-        put_all(&t, "v").await?;
-        let extend = |_, key: Key, store: Arc<dyn TtlStore>| async move {
-            Ok(store.expire(&key, ExpiryChange::Extend(Ttl::hours(4)), ExpireOptions::new()).await?.is_applied())
+        let to = |ttl: Ttl| {
+            move |_: usize, key, store| expire(store, key, ttl.into(), ExpireOptions::new().with_guard(guard))
         };
-        pairs(&t, extend, extend).await?;
-        expect_late(&t, true, "after an hour and two extensions of four").await
+        pairs(&t, to(LATEST), to(LATER)).await?;
+        expect_late(&t, late, &format!("after two expires with {guard:?}")).await?;
     }
+    Ok(())
+}
 
-    /// E5: a put with `Keep` leaves the deadline that is set at the same time.
-    #[needs(conditions)]
-    async fn keep_leaves_the_deadline_that_is_set(t: Test) -> Check {
-        for batch in [false, true] {
-            put_all(&t, "v").await?;
-            let write = |_, key, store: Arc<dyn TtlStore>| async move {
-                let options = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep);
-                if batch { put_in_batch(store, key, "w", options).await } else { put(store, key, "w", options).await }
-            };
-            let set = |_, key, store| expire(store, key, LATEST.into(), ExpireOptions::new());
-            pairs(&t, write, set).await?;
-            expect_late(&t, true, "after a put with Keep and an expire").await?;
-        }
-        Ok(())
-    }
+async fn two_extensions_both_count(t: Test) -> Check {
+    put_all(&t, "v").await?;
+    let extend = |_, key: Key, store: Arc<dyn TtlStore>| async move {
+        Ok(store.expire(&key, ExpiryChange::Extend(Ttl::hours(4)), ExpireOptions::new()).await?.is_applied())
+    };
+    pairs(&t, extend, extend).await?;
+    expect_late(&t, true, "after an hour and two extensions of four").await
+}
 
-    /// R2: a put that only extends does not shorten the deadline that is set at the same time.
-    #[needs(conditions)]
-    async fn a_put_shortens_nothing_that_is_set(t: Test) -> Check {
+async fn keep_leaves_the_deadline_that_is_set(t: Test) -> Check {
+    for batch in [false, true] {
         put_all(&t, "v").await?;
-        let write = |_, key, store| {
-            let options = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Refresh(Refresh::extend_only(LATER)));
-            put(store, key, "w", options)
+        let write = |_, key, store: Arc<dyn TtlStore>| async move {
+            let options = PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep);
+            if batch {
+                put_in_batch(store, key, "w", options).await
+            } else {
+                put(store, key, "w", options).await
+            }
         };
         let set = |_, key, store| expire(store, key, LATEST.into(), ExpireOptions::new());
         pairs(&t, write, set).await?;
-        expect_late(&t, true, "after a put that only extends and an expire").await
+        expect_late(&t, true, "after a put with Keep and an expire").await?;
     }
+    Ok(())
+}
 
-    /// R2: a read that only extends does not shorten the deadline that is set at the same time.
-    #[needs(conditions)]
-    async fn a_read_shortens_nothing_that_is_set(t: Test) -> Check {
-        for (batch, to) in [(false, LATEST.into()), (true, LATEST.into()), (false, Expiry::Never)] {
-            put_all(&t, "v").await?;
-            let read = |_, key: Key, store: Arc<dyn TtlStore>| async move {
-                let options = GetOptions::new().with_refresh(Refresh::extend_only(LATER));
-                if batch {
-                    Ok(store.get_many(&[key], options).await.into_iter().collect::<Result<Vec<_>, _>>()?.len())
-                } else {
-                    Ok(store.get(&key, options).await.map(|entry| entry.iter().count())?)
-                }
-            };
-            pairs(&t, read, |_, key, store| expire(store, key, to, ExpireOptions::new())).await?;
-            expect_late(&t, true, "after a read that only extends and an expire").await?;
-        }
-        Ok(())
-    }
+async fn a_put_shortens_nothing_that_is_set(t: Test) -> Check {
+    put_all(&t, "v").await?;
+    let write = |_, key, store| {
+        let options = PutOptions::new(LONG)
+            .with_existing_deadline(ExistingDeadline::Refresh(Refresh::extend_only(LATER)));
+        put(store, key, "w", options)
+    };
+    let set = |_, key, store| expire(store, key, LATEST.into(), ExpireOptions::new());
+    pairs(&t, write, set).await?;
+    expect_late(&t, true, "after a put that only extends and an expire").await
+}
 
-    /// R2, P1: a patch that only extends does not shorten the deadline that is set at the same time.
-    #[needs(conditions, patch)]
-    async fn a_patch_shortens_nothing_that_is_set(t: Test) -> Check {
-        for key in names() {
-            t.put(&key, Record::new().with("n", 1), PutOptions::new(LONG)).await?;
-        }
-        let patch = |_, key: Key, store: Arc<dyn TtlStore>| async move {
-            let options = PatchOptions::new().with_refresh(Refresh::extend_only(LATER));
-            Ok(store.patch(&key, &Patch::new().increment("n", 1), options).await?.is_applied())
-        };
-        let set = |_, key, store| expire(store, key, LATEST.into(), ExpireOptions::new());
-        pairs(&t, patch, set).await?;
-        expect_late(&t, true, "after a patch that only extends and an expire").await
-    }
-
-    /// R6, B1: a batch's refresh leaves what another puts at the same time.
-    async fn a_refresh_in_a_batch_leaves_what_is_put(t: Test) -> Check {
-        put_all(&t, "old").await?;
+async fn a_read_shortens_nothing_that_is_set(t: Test) -> Check {
+    for (batch, to) in [(false, LATEST.into()), (true, LATEST.into()), (false, Expiry::Never)] {
+        put_all(&t, "v").await?;
         let read = |_, key: Key, store: Arc<dyn TtlStore>| async move {
-            let options = GetOptions::new().with_refresh(Refresh::extend_only(LATEST));
-            let mut results = store.get_many(&[key], options).await;
-            let entry = results.pop().ok_or_else(|| Failure::new("a result", "none"))??;
-            Ok(entry.and_then(|entry| entry.value))
+            let options = GetOptions::new().with_refresh(Refresh::extend_only(LATER));
+            if batch {
+                Ok(store.get_many(&[key], options).await.into_iter().collect::<Result<Vec<_>, _>>()?.len())
+            } else {
+                Ok(store.get(&key, options).await.map(|entry| entry.iter().count())?)
+            }
         };
-        let answers = pairs(&t, read, |_, key, store| put(store, key, "new", PutOptions::new(LONG))).await?;
-        let limit = Deadline::after(t.store.now(), LATE);
-        for (n, ((read, _), entry)) in answers.into_iter().zip(look(&t).await?).enumerate() {
-            let entry = entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-            ensure_eq!(entry.value, Some("new".into()), "the value of key {n}");
-            let moved = entry.deadline.is_none_or(|deadline| deadline > limit);
-            // Whoever read the new value may have moved its deadline.
-            let saw_the_old_one = read == Some("old".into());
-            ensure!(!(saw_the_old_one && moved), format!("the new deadline of key {n}"), "{:?}", entry.deadline);
-        }
-        Ok(())
+        pairs(&t, read, |_, key, store| expire(store, key, to, ExpireOptions::new())).await?;
+        expect_late(&t, true, "after a read that only extends and an expire").await?;
     }
+    Ok(())
+}
+
+async fn a_patch_shortens_nothing_that_is_set(t: Test) -> Check {
+    for key in names() {
+        t.put(&key, Record::new().with("n", 1), PutOptions::new(LONG)).await?;
+    }
+    let patch = |_, key: Key, store: Arc<dyn TtlStore>| async move {
+        let options = PatchOptions::new().with_refresh(Refresh::extend_only(LATER));
+        Ok(store.patch(&key, &Patch::new().increment("n", 1), options).await?.is_applied())
+    };
+    let set = |_, key, store| expire(store, key, LATEST.into(), ExpireOptions::new());
+    pairs(&t, patch, set).await?;
+    expect_late(&t, true, "after a patch that only extends and an expire").await
+}
+
+async fn a_refresh_in_a_batch_leaves_what_is_put(t: Test) -> Check {
+    put_all(&t, "old").await?;
+    let read = |_, key: Key, store: Arc<dyn TtlStore>| async move {
+        let options = GetOptions::new().with_refresh(Refresh::extend_only(LATEST));
+        let mut results = store.get_many(&[key], options).await;
+        let entry = results.pop().ok_or_else(|| Failure::new("a result", "none"))??;
+        Ok(entry.and_then(|entry| entry.value))
+    };
+    let answers = pairs(&t, read, |_, key, store| put(store, key, "new", PutOptions::new(LONG))).await?;
+    let limit = Deadline::after(t.store.now(), LATE);
+    for (n, ((read, _), entry)) in answers.into_iter().zip(look(&t).await?).enumerate() {
+        let entry = entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
+        ensure_eq!(entry.value, Some("new".into()), "the value of key {n}");
+        let moved = entry.deadline.is_none_or(|deadline| deadline > limit);
+        // Whoever read the new value may have moved its deadline.
+        let saw_the_old_one = read == Some("old".into());
+        ensure!(!(saw_the_old_one && moved), format!("the new deadline of key {n}"), "{:?}", entry.deadline);
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ use ttl_core::{
 
 use super::support::{LATER, ensure_ahead, fields, json_of, patch, put_fields, record_of, reported};
 use crate::test::{LONG, SHORT, applied, key, record};
-use crate::{cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Test, cases, ensure, ensure_eq, ensure_kind};
 
 /// Creates what is absent, to live for [`LONG`].
 fn creating() -> PatchOptions {
@@ -18,339 +18,340 @@ fn creating() -> PatchOptions {
 }
 
 cases! {
-    patch_create, each_patch_create ($);
-
     /// P2: a patch of an absent key finds nothing and creates nothing.
-    #[needs(patch)]
-    async fn a_patch_of_nothing_is_absent(t: Test) -> Check {
-        for change in [Patch::new().set("n", 1), Patch::new().increment("n", 1), Patch::new().append("n", 1)] {
-            let outcome = t.store.patch(&key("k"), &change, PatchOptions::new()).await?;
-            ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-            t.expect_miss(&key("k"), "after the patch").await?;
-        }
-        Ok(())
-    }
-
+    a_patch_of_nothing_is_absent: needs(patch),
     /// P2, E3: a patch of a ghost finds nothing and revives nothing.
-    #[needs(patch)]
-    async fn a_patch_of_a_ghost_is_absent(t: Test) -> Check {
-        t.ghost(&key("k"), record()).await?;
-        let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), PatchOptions::new()).await?;
-        ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-        t.expect_miss(&key("k"), "after the patch").await
-    }
-
+    a_patch_of_a_ghost_is_absent: needs(patch),
     /// P2, E3: a patch of a blob's ghost finds nothing: what is dead has no kind.
-    #[needs(patch)]
-    async fn a_patch_of_a_blobs_ghost_is_absent(t: Test) -> Check {
-        t.ghost(&key("k"), "blob").await?;
-        let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), PatchOptions::new()).await?;
-        ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-        t.expect_miss(&key("k"), "after the patch").await
-    }
-
+    a_patch_of_a_blobs_ghost_is_absent: needs(patch),
     /// P2, R7: a patch that may create makes a record with the lifespan that it names.
-    #[needs(patch)]
-    async fn a_patch_creates_with_its_lifespan(t: Test) -> Check {
-        let started = t.store.now();
-        let options = creating().with_returning(Returning::DEADLINE | Returning::VERSION);
-        let outcome = applied(t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?)?;
-        ensure!(outcome.created, "a creation", "{:?}", outcome);
-        let state = t.state(&key("k")).await?;
-        ensure_ahead(&t, state.deadline, started, LONG, "the first deadline")?;
-        ensure_eq!(reported(outcome.deadline)?, state.deadline, "the deadline that was told");
-        ensure_eq!(reported(outcome.version)?, state.version, "the version that was told");
-        ensure_eq!(json_of(state.value)?, json!({ "n": 1 }), "the record");
-        Ok(())
-    }
-
+    a_patch_creates_with_its_lifespan: needs(patch),
     /// P2: a created record is what the operations make of the initial one.
-    #[needs(patch)]
-    async fn a_patch_creates_from_the_initial_record(t: Test) -> Check {
-        let initial = record_of(&json!({ "n": 10, "list": ["a"], "old": true, "kept": null }))?;
-        let options = PatchOptions::new().with_create(Create::new(LONG).with_initial(initial));
-        let change = Patch::new().increment("n", 1).append("list", "b").unset("old").pop_front("list").set("new", 1);
-        let outcome = applied(t.store.patch(&key("k"), &change, options).await?)?;
-        let expected = json!({ "n": 11, "list": ["b"], "kept": null, "new": 1 });
-        ensure_eq!(fields(&t, &key("k")).await?, expected, "the record");
-        let touched = json!({ "n": 11, "list": ["b"], "new": 1 });
-        ensure_eq!(json_of(outcome.fields.into())?, touched, "the touched fields");
-        ensure_eq!(outcome.effects[3], Effect::Popped(Some(json!("a"))), "what was popped");
-        Ok(())
-    }
-
+    a_patch_creates_from_the_initial_record: needs(patch),
     /// P2: a patch without operations creates the initial record as it is.
-    #[needs(patch)]
-    async fn an_empty_patch_creates_the_initial_record(t: Test) -> Check {
-        for (name, initial) in [("some", record()), ("none", Record::new())] {
-            let options = PatchOptions::new().with_create(Create::new(LONG).with_initial(initial.clone()));
-            let outcome = applied(t.store.patch(&key(name), &Patch::new(), options).await?)?;
-            ensure!(outcome.created, "a creation", "{:?}", outcome);
-            t.expect_value(&key(name), initial, "the initial record").await?;
-        }
-        Ok(())
-    }
-
+    an_empty_patch_creates_the_initial_record: needs(patch),
     /// P2: a patch that may create and meets a live record patches that, and leaves its deadline.
-    #[needs(patch)]
-    async fn the_initial_record_is_for_absent_keys_alone(t: Test) -> Check {
-        put_fields(&t, &key("k"), &json!({ "n": 1 })).await?;
-        let deadline = t.deadline(&key("k")).await?;
-        let initial = record_of(&json!({ "n": 100, "initial": true }))?;
-        let options = PatchOptions::new().with_create(Create::new(LATER).with_initial(initial));
-        let outcome = applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), options).await?)?;
-        ensure!(!outcome.created, "no creation", "{:?}", outcome);
-        ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 2 }), "the record");
-        ensure_eq!(t.deadline(&key("k")).await?, deadline, "the deadline");
-        Ok(())
-    }
-
+    the_initial_record_is_for_absent_keys_alone: needs(patch),
     /// P2, E3: what is created over a ghost has none of its fields.
-    #[needs(patch)]
-    async fn nothing_of_a_ghost_leaks_into_what_a_patch_creates(t: Test) -> Check {
-        let ghost = record_of(&json!({ "n": 41, "list": [1, 2], "old": "secret" }))?;
-        t.ghost(&key("k"), ghost).await?;
-        let change = Patch::new().increment("n", 1).append("list", 3).pop_front("other");
-        let outcome = applied(t.store.patch(&key("k"), &change, creating()).await?)?;
-        ensure!(outcome.created, "a creation", "{:?}", outcome);
-        ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1, "list": [3] }), "the new record");
-        Ok(())
-    }
-
+    nothing_of_a_ghost_leaks_into_what_a_patch_creates: needs(patch),
     /// P2, E3: a pop that creates over a ghost takes nothing of it.
-    #[needs(patch)]
-    async fn nothing_of_a_ghost_is_popped(t: Test) -> Check {
-        t.ghost(&key("k"), record_of(&json!({ "list": [1, 2] }))?).await?;
-        let outcome = applied(t.store.patch(&key("k"), &Patch::new().pop_front("list"), creating()).await?)?;
-        ensure_eq!(outcome.effects, [Effect::Popped(None)], "what was popped");
-        ensure_eq!(fields(&t, &key("k")).await?, json!({}), "the new record");
-        Ok(())
-    }
-
+    nothing_of_a_ghost_is_popped: needs(patch),
     /// P2, E3: a record is created over the ghost of a blob.
-    #[needs(patch)]
-    async fn a_patch_creates_over_a_blobs_ghost(t: Test) -> Check {
-        t.ghost(&key("k"), "blob").await?;
-        let outcome = applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), creating()).await?)?;
-        ensure!(outcome.created, "a creation", "{:?}", outcome);
-        ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1 }), "the new record");
-        Ok(())
-    }
-
+    a_patch_creates_over_a_blobs_ghost: needs(patch),
     /// P2, E9: what is created after a delete inherits neither fields nor deadline.
-    #[needs(patch)]
-    async fn a_patch_creates_afresh_after_a_delete(t: Test) -> Check {
-        t.put(&key("k"), record_of(&json!({ "n": 41, "old": 1 }))?, PutOptions::new(LATER)).await?;
-        t.delete(&key("k")).await?;
-        let started = t.store.now();
-        applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), creating()).await?)?;
-        ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1 }), "the new record");
-        ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the first deadline")
-    }
-
+    a_patch_creates_afresh_after_a_delete: needs(patch),
     /// P2: a record is created without a deadline where the lifespan has none.
-    #[needs(patch)]
-    async fn a_patch_can_create_a_persistent_record(t: Test) -> Check {
-        t.ghost(&key("k"), record()).await?;
-        let options = PatchOptions::new().with_create(Create::new(Expiry::Never));
-        applied(t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?)?;
-        ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline");
-        Ok(())
-    }
-
+    a_patch_can_create_a_persistent_record: needs(patch),
     /// P2, R4: an expiry beyond the cap of what a patch creates is cut to the cap.
-    #[needs(patch, caps)]
-    async fn a_patch_cannot_create_beyond_its_cap(t: Test) -> Check {
-        for (name, expiry) in [("late", Expiry::After(LATER)), ("never", Expiry::Never)] {
-            let options = PatchOptions::new().with_create(Create::new(Lifespan::new(expiry).with_max_lifetime(LONG)));
-            let started = t.store.now();
-            applied(t.store.patch(&key(name), &Patch::new().set("n", 1), options).await?)?;
-            ensure_ahead(&t, t.deadline(&key(name)).await?, started, LONG, "the cap")?;
-        }
-        Ok(())
-    }
-
+    a_patch_cannot_create_beyond_its_cap: needs(patch, caps),
     /// P2, E6: what would be created in the past is told and not left.
-    #[needs(patch)]
-    async fn creating_in_the_past_leaves_nothing(t: Test) -> Check {
-        for ghost in [false, true] {
-            let key = key(if ghost { "ghost" } else { "absent" });
-            if ghost {
-                t.ghost(&key, record_of(&json!({ "n": 41 }))?).await?;
-            }
-            let past = t.instant(Ttl::MIN) - Duration::from_secs(60);
-            let options = PatchOptions::new()
-                .with_create(Create::new(past).with_initial(Record::new().with("list", [1])))
-                .with_returning(Returning::DEADLINE | Returning::VERSION);
-            let change = Patch::new().increment("n", 1).pop_front("list");
-            let outcome = applied(t.store.patch(&key, &change, options).await?)?;
-            ensure!(outcome.created, "a creation", "{:?}", outcome);
-            t.expect_deadline(reported(outcome.deadline)?, past, "the deadline that was told")?;
-            ensure_eq!(outcome.version, None, "the version of what is not there");
-            ensure_eq!(json_of(outcome.fields.into())?, json!({ "n": 1, "list": [] }), "the touched fields");
-            ensure_eq!(outcome.effects[1], Effect::Popped(Some(json!(1))), "what was popped");
-            t.expect_miss(&key, "after the patch").await?;
-        }
-        Ok(())
-    }
-
+    creating_in_the_past_leaves_nothing: needs(patch),
     /// P2, E8: a deadline too far away is refused, whether or not it would have been used.
-    #[needs(patch)]
-    async fn creating_beyond_the_maximum_is_refused(t: Test) -> Check {
-        let far = t.store.now() + Ttl::MAX.as_duration() + Duration::from_secs(3_600);
-        let options = PatchOptions::new().with_create(Create::new(far));
-        let absent = t.store.patch(&key("k"), &Patch::new().set("n", 1), options.clone()).await;
-        ensure_kind!(absent, InvalidExpiry, "on an absent key");
-        t.expect_miss(&key("k"), "after the refusal").await?;
-        t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
-        let before = t.state(&key("k")).await?;
-        let live = t.store.patch(&key("k"), &Patch::new().set("n", 2), options).await;
-        ensure_kind!(live, InvalidExpiry, "on a live record");
-        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        Ok(())
-    }
-
+    creating_beyond_the_maximum_is_refused: needs(patch),
     /// P1, P2: a patch that fails on the initial record creates nothing.
-    #[needs(patch)]
-    async fn a_failing_patch_creates_nothing(t: Test) -> Check {
-        t.ghost(&key("ghost"), record_of(&json!({ "n": 1, "list": [] }))?).await?;
-        for name in ["absent", "ghost"] {
-            let initial = record_of(&json!({ "n": "text", "max": i64::MAX }))?;
-            let options = PatchOptions::new().with_create(Create::new(LONG).with_initial(initial));
-            let change = Patch::new().set("a", 1).increment("n", 1);
-            let mistyped = t.store.patch(&key(name), &change, options.clone()).await;
-            ensure_kind!(mistyped, WrongFieldType, "an increment of the initial text");
-            t.expect_miss(&key(name), "after the failure").await?;
-            let change = Patch::new().set("a", 1).increment("max", 1);
-            let overflow = t.store.patch(&key(name), &change, options).await;
-            ensure_kind!(overflow, Overflow, "an increment of the initial maximum");
-            t.expect_miss(&key(name), "after the overflow").await?;
-        }
-        Ok(())
-    }
-
+    a_failing_patch_creates_nothing: needs(patch),
     /// P2: a patch with bad input is refused before it is known whether anything is there.
-    #[needs(patch)]
-    async fn bad_input_is_refused_on_an_absent_key(t: Test) -> Check {
-        let result = t.store.patch(&key("k"), &Patch::new().set("ttl:x", 1), PatchOptions::new()).await;
-        ensure_kind!(result, InvalidField, "a reserved name, on an absent key");
-        Ok(())
-    }
-
+    bad_input_is_refused_on_an_absent_key: needs(patch),
     /// P1, E5: a patch without refresh leaves the deadline to the millisecond.
-    #[needs(patch)]
-    async fn a_patch_keeps_the_deadline(t: Test) -> Check {
-        let changes = [
-            Patch::new().set("n", 2),
-            Patch::new().append("list", 1),
-            Patch::new().pop_back("list"),
-            Patch::new().increment("n", 1),
-            Patch::new().unset("n"),
-            Patch::new(),
-        ];
-        for (name, lifespan) in [("expiring", Lifespan::from(LONG)), ("persistent", Lifespan::persistent())] {
-            t.put(&key(name), record(), PutOptions::new(lifespan)).await?;
-            let before = t.deadline(&key(name)).await?;
-            for change in &changes {
-                t.pass(Duration::from_millis(3)).await;
-                patch(&t, &key(name), change).await?;
-                ensure_eq!(t.deadline(&key(name)).await?, before, "the deadline of the {name} record");
-            }
-        }
-        Ok(())
-    }
-
+    a_patch_keeps_the_deadline: needs(patch),
     /// E7: a record dies as a whole, however its fields were written.
-    #[needs(patch)]
-    async fn a_patched_record_dies_as_a_whole(t: Test) -> Check {
-        let ttl = Ttl::millis(400);
-        let first = record_of(&json!({ "a": 1, "list": [1] }))?;
-        let put = t.put_meta(&key("k"), first, PutOptions::new(ttl).with_returning(Returning::DEADLINE)).await?;
-        // By the deadline that was set: the first call of a store may take long, because it connects.
-        let ends = put.deadline.and_then(Deadline::to_system_time).unwrap_or_else(|| t.store.now());
-        let mut applied = 0;
-        for n in 0..5 {
-            t.pass(Duration::from_millis(40)).await;
-            let change = Patch::new().set("late", n).set(format!("f{n}"), n).increment("a", 1).append("list", n);
-            applied += i32::from(t.store.patch(&key("k"), &change, PatchOptions::new()).await?.is_applied());
-        }
-        ensure!(!t.is_manual() || applied == 5, "five patches within 200 ms", "{applied}");
-        t.pass(ends.duration_since(t.store.now()).unwrap_or_default()).await;
-        t.outlive(Ttl::MIN).await;
-        t.expect_miss(&key("k"), "after the deadline of the put").await?;
-        // Started anew, nothing of it is there.
-        let outcome = t.store.patch(&key("k"), &Patch::new().increment("a", 1), creating()).await?;
-        ensure!(outcome.is_applied(), "Applied", "{outcome:?}");
-        ensure_eq!(fields(&t, &key("k")).await?, json!({ "a": 1 }), "the record made anew");
-        Ok(())
-    }
-
+    a_patched_record_dies_as_a_whole: needs(patch),
     /// E7, X5: a field that was set before the deadline was moved lives as long as the record.
-    #[needs(patch)]
-    async fn fields_live_as_long_as_the_record(t: Test) -> Check {
-        t.put(&key("k"), record_of(&json!({ "first": 1 }))?, PutOptions::new(LONG)).await?;
-        patch(&t, &key("k"), &Patch::new().set("second", 2)).await?;
-        let soon = ExpiryChange::Set(Expiry::After(SHORT));
-        t.expire(&key("k"), soon, Guard::Always).await?;
-        t.outlive(SHORT).await;
-        t.expect_miss(&key("k"), "after the new deadline").await?;
-        t.put(&key("k"), record_of(&json!({ "third": 3 }))?, PutOptions::new(LONG)).await?;
-        ensure_eq!(fields(&t, &key("k")).await?, json!({ "third": 3 }), "what was put afterwards");
-        Ok(())
-    }
-
+    fields_live_as_long_as_the_record: needs(patch),
     /// C2: a patch that changes the value changes the version.
-    #[needs(patch)]
-    async fn a_patch_changes_the_version(t: Test) -> Check {
-        put_fields(&t, &key("k"), &json!({ "n": 1, "list": [1] })).await?;
-        let changes = [
-            Patch::new().set("n", 2),
-            Patch::new().increment("n", 1),
-            Patch::new().append("list", 2),
-            Patch::new().prepend("list", 0),
-            Patch::new().pop_front("list"),
-            Patch::new().pop_back("list"),
-            Patch::new().remove_value("list", 1),
-            Patch::new().set("list", json!([5])),
-            Patch::new().clear("list"),
-            Patch::new().unset("list"),
-        ];
-        let mut seen = vec![t.version(&key("k")).await?];
-        for change in &changes {
-            patch(&t, &key("k"), change).await?;
-            let version = t.version(&key("k")).await?;
-            ensure!(seen.last() != Some(&version), format!("another version after {change:?}"), "{version:?}");
-            seen.push(version);
-        }
-        Ok(())
-    }
-
+    a_patch_changes_the_version: needs(patch),
     /// C2, X5: a patch that was not applied leaves the version; so does one that another's version keeps out.
-    #[needs(patch, conditions)]
-    async fn a_patch_that_is_not_applied_keeps_the_version(t: Test) -> Check {
-        put_fields(&t, &key("k"), &json!({ "n": "text" })).await?;
-        let before = t.state(&key("k")).await?;
-        let failed = t.store.patch(&key("k"), &Patch::new().increment("n", 1), PatchOptions::new()).await;
-        ensure_kind!(failed, WrongFieldType, "an increment of a text");
-        t.put(&key("other"), record(), PutOptions::new(LONG)).await?;
-        let options = PatchOptions::new().with_if_version(t.version(&key("other")).await?);
-        let options = options.with_refresh(Refresh::extend_only(LATER));
-        let refused = t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?;
-        ensure!(refused.is_refused(), "Refused", "{refused:?}");
-        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        Ok(())
-    }
-
+    a_patch_that_is_not_applied_keeps_the_version: needs(patch, conditions),
     /// C2: a patch with the version that is there is applied, and a second one with it is refused.
-    #[needs(patch, conditions)]
-    async fn a_patch_with_the_right_version_is_applied_once(t: Test) -> Check {
-        put_fields(&t, &key("k"), &json!({ "n": 1 })).await?;
-        let options = PatchOptions::new().with_if_version(t.version(&key("k")).await?);
-        let first = t.store.patch(&key("k"), &Patch::new().increment("n", 1), options.clone()).await?;
-        ensure!(first.is_applied(), "Applied", "{first:?}");
-        let second = t.store.patch(&key("k"), &Patch::new().increment("n", 1), options).await?;
-        ensure!(second.is_refused(), "Refused", "{second:?}");
-        ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 2 }), "the record");
-        Ok(())
+    a_patch_with_the_right_version_is_applied_once: needs(patch, conditions),
+}
+
+async fn a_patch_of_nothing_is_absent(t: Test) -> Check {
+    for change in [Patch::new().set("n", 1), Patch::new().increment("n", 1), Patch::new().append("n", 1)] {
+        let outcome = t.store.patch(&key("k"), &change, PatchOptions::new()).await?;
+        ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+        t.expect_miss(&key("k"), "after the patch").await?;
     }
+    Ok(())
+}
+
+async fn a_patch_of_a_ghost_is_absent(t: Test) -> Check {
+    t.ghost(&key("k"), record()).await?;
+    let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), PatchOptions::new()).await?;
+    ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+    t.expect_miss(&key("k"), "after the patch").await
+}
+
+async fn a_patch_of_a_blobs_ghost_is_absent(t: Test) -> Check {
+    t.ghost(&key("k"), "blob").await?;
+    let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), PatchOptions::new()).await?;
+    ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+    t.expect_miss(&key("k"), "after the patch").await
+}
+
+async fn a_patch_creates_with_its_lifespan(t: Test) -> Check {
+    let started = t.store.now();
+    let options = creating().with_returning(Returning::DEADLINE | Returning::VERSION);
+    let outcome = applied(t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?)?;
+    ensure!(outcome.created, "a creation", "{:?}", outcome);
+    let state = t.state(&key("k")).await?;
+    ensure_ahead(&t, state.deadline, started, LONG, "the first deadline")?;
+    ensure_eq!(reported(outcome.deadline)?, state.deadline, "the deadline that was told");
+    ensure_eq!(reported(outcome.version)?, state.version, "the version that was told");
+    ensure_eq!(json_of(state.value)?, json!({ "n": 1 }), "the record");
+    Ok(())
+}
+
+async fn a_patch_creates_from_the_initial_record(t: Test) -> Check {
+    let initial = record_of(&json!({ "n": 10, "list": ["a"], "old": true, "kept": null }))?;
+    let options = PatchOptions::new().with_create(Create::new(LONG).with_initial(initial));
+    let change =
+        Patch::new().increment("n", 1).append("list", "b").unset("old").pop_front("list").set("new", 1);
+    let outcome = applied(t.store.patch(&key("k"), &change, options).await?)?;
+    let expected = json!({ "n": 11, "list": ["b"], "kept": null, "new": 1 });
+    ensure_eq!(fields(&t, &key("k")).await?, expected, "the record");
+    let touched = json!({ "n": 11, "list": ["b"], "new": 1 });
+    ensure_eq!(json_of(outcome.fields.into())?, touched, "the touched fields");
+    ensure_eq!(outcome.effects[3], Effect::Popped(Some(json!("a"))), "what was popped");
+    Ok(())
+}
+
+async fn an_empty_patch_creates_the_initial_record(t: Test) -> Check {
+    for (name, initial) in [("some", record()), ("none", Record::new())] {
+        let options = PatchOptions::new().with_create(Create::new(LONG).with_initial(initial.clone()));
+        let outcome = applied(t.store.patch(&key(name), &Patch::new(), options).await?)?;
+        ensure!(outcome.created, "a creation", "{:?}", outcome);
+        t.expect_value(&key(name), initial, "the initial record").await?;
+    }
+    Ok(())
+}
+
+async fn the_initial_record_is_for_absent_keys_alone(t: Test) -> Check {
+    put_fields(&t, &key("k"), &json!({ "n": 1 })).await?;
+    let deadline = t.deadline(&key("k")).await?;
+    let initial = record_of(&json!({ "n": 100, "initial": true }))?;
+    let options = PatchOptions::new().with_create(Create::new(LATER).with_initial(initial));
+    let outcome = applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), options).await?)?;
+    ensure!(!outcome.created, "no creation", "{:?}", outcome);
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 2 }), "the record");
+    ensure_eq!(t.deadline(&key("k")).await?, deadline, "the deadline");
+    Ok(())
+}
+
+async fn nothing_of_a_ghost_leaks_into_what_a_patch_creates(t: Test) -> Check {
+    let ghost = record_of(&json!({ "n": 41, "list": [1, 2], "old": "secret" }))?;
+    t.ghost(&key("k"), ghost).await?;
+    let change = Patch::new().increment("n", 1).append("list", 3).pop_front("other");
+    let outcome = applied(t.store.patch(&key("k"), &change, creating()).await?)?;
+    ensure!(outcome.created, "a creation", "{:?}", outcome);
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1, "list": [3] }), "the new record");
+    Ok(())
+}
+
+async fn nothing_of_a_ghost_is_popped(t: Test) -> Check {
+    t.ghost(&key("k"), record_of(&json!({ "list": [1, 2] }))?).await?;
+    let outcome = applied(t.store.patch(&key("k"), &Patch::new().pop_front("list"), creating()).await?)?;
+    ensure_eq!(outcome.effects, [Effect::Popped(None)], "what was popped");
+    ensure_eq!(fields(&t, &key("k")).await?, json!({}), "the new record");
+    Ok(())
+}
+
+async fn a_patch_creates_over_a_blobs_ghost(t: Test) -> Check {
+    t.ghost(&key("k"), "blob").await?;
+    let outcome = applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), creating()).await?)?;
+    ensure!(outcome.created, "a creation", "{:?}", outcome);
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1 }), "the new record");
+    Ok(())
+}
+
+async fn a_patch_creates_afresh_after_a_delete(t: Test) -> Check {
+    t.put(&key("k"), record_of(&json!({ "n": 41, "old": 1 }))?, PutOptions::new(LATER)).await?;
+    t.delete(&key("k")).await?;
+    let started = t.store.now();
+    applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), creating()).await?)?;
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1 }), "the new record");
+    ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the first deadline")
+}
+
+async fn a_patch_can_create_a_persistent_record(t: Test) -> Check {
+    t.ghost(&key("k"), record()).await?;
+    let options = PatchOptions::new().with_create(Create::new(Expiry::Never));
+    applied(t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?)?;
+    ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline");
+    Ok(())
+}
+
+async fn a_patch_cannot_create_beyond_its_cap(t: Test) -> Check {
+    for (name, expiry) in [("late", Expiry::After(LATER)), ("never", Expiry::Never)] {
+        let options =
+            PatchOptions::new().with_create(Create::new(Lifespan::new(expiry).with_max_lifetime(LONG)));
+        let started = t.store.now();
+        applied(t.store.patch(&key(name), &Patch::new().set("n", 1), options).await?)?;
+        ensure_ahead(&t, t.deadline(&key(name)).await?, started, LONG, "the cap")?;
+    }
+    Ok(())
+}
+
+async fn creating_in_the_past_leaves_nothing(t: Test) -> Check {
+    for ghost in [false, true] {
+        let key = key(if ghost { "ghost" } else { "absent" });
+        if ghost {
+            t.ghost(&key, record_of(&json!({ "n": 41 }))?).await?;
+        }
+        let past = t.instant(Ttl::MIN) - Duration::from_secs(60);
+        let options = PatchOptions::new()
+            .with_create(Create::new(past).with_initial(Record::new().with("list", [1])))
+            .with_returning(Returning::DEADLINE | Returning::VERSION);
+        let change = Patch::new().increment("n", 1).pop_front("list");
+        let outcome = applied(t.store.patch(&key, &change, options).await?)?;
+        ensure!(outcome.created, "a creation", "{:?}", outcome);
+        t.expect_deadline(reported(outcome.deadline)?, past, "the deadline that was told")?;
+        ensure_eq!(outcome.version, None, "the version of what is not there");
+        ensure_eq!(json_of(outcome.fields.into())?, json!({ "n": 1, "list": [] }), "the touched fields");
+        ensure_eq!(outcome.effects[1], Effect::Popped(Some(json!(1))), "what was popped");
+        t.expect_miss(&key, "after the patch").await?;
+    }
+    Ok(())
+}
+
+async fn creating_beyond_the_maximum_is_refused(t: Test) -> Check {
+    let far = t.store.now() + Ttl::MAX.as_duration() + Duration::from_secs(3_600);
+    let options = PatchOptions::new().with_create(Create::new(far));
+    let absent = t.store.patch(&key("k"), &Patch::new().set("n", 1), options.clone()).await;
+    ensure_kind!(absent, InvalidExpiry, "on an absent key");
+    t.expect_miss(&key("k"), "after the refusal").await?;
+    t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
+    let before = t.state(&key("k")).await?;
+    let live = t.store.patch(&key("k"), &Patch::new().set("n", 2), options).await;
+    ensure_kind!(live, InvalidExpiry, "on a live record");
+    ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    Ok(())
+}
+
+async fn a_failing_patch_creates_nothing(t: Test) -> Check {
+    t.ghost(&key("ghost"), record_of(&json!({ "n": 1, "list": [] }))?).await?;
+    for name in ["absent", "ghost"] {
+        let initial = record_of(&json!({ "n": "text", "max": i64::MAX }))?;
+        let options = PatchOptions::new().with_create(Create::new(LONG).with_initial(initial));
+        let change = Patch::new().set("a", 1).increment("n", 1);
+        let mistyped = t.store.patch(&key(name), &change, options.clone()).await;
+        ensure_kind!(mistyped, WrongFieldType, "an increment of the initial text");
+        t.expect_miss(&key(name), "after the failure").await?;
+        let change = Patch::new().set("a", 1).increment("max", 1);
+        let overflow = t.store.patch(&key(name), &change, options).await;
+        ensure_kind!(overflow, Overflow, "an increment of the initial maximum");
+        t.expect_miss(&key(name), "after the overflow").await?;
+    }
+    Ok(())
+}
+
+async fn bad_input_is_refused_on_an_absent_key(t: Test) -> Check {
+    let result = t.store.patch(&key("k"), &Patch::new().set("ttl:x", 1), PatchOptions::new()).await;
+    ensure_kind!(result, InvalidField, "a reserved name, on an absent key");
+    Ok(())
+}
+
+async fn a_patch_keeps_the_deadline(t: Test) -> Check {
+    let changes = [
+        Patch::new().set("n", 2),
+        Patch::new().append("list", 1),
+        Patch::new().pop_back("list"),
+        Patch::new().increment("n", 1),
+        Patch::new().unset("n"),
+        Patch::new(),
+    ];
+    for (name, lifespan) in [("expiring", Lifespan::from(LONG)), ("persistent", Lifespan::persistent())] {
+        t.put(&key(name), record(), PutOptions::new(lifespan)).await?;
+        let before = t.deadline(&key(name)).await?;
+        for change in &changes {
+            t.pass(Duration::from_millis(3)).await;
+            patch(&t, &key(name), change).await?;
+            ensure_eq!(t.deadline(&key(name)).await?, before, "the deadline of the {name} record");
+        }
+    }
+    Ok(())
+}
+
+async fn a_patched_record_dies_as_a_whole(t: Test) -> Check {
+    let ttl = Ttl::millis(400);
+    let first = record_of(&json!({ "a": 1, "list": [1] }))?;
+    let put = t.put_meta(&key("k"), first, PutOptions::new(ttl).with_returning(Returning::DEADLINE)).await?;
+    // By the deadline that was set: the first call of a store may take long, because it connects.
+    let ends = put.deadline.and_then(Deadline::to_system_time).unwrap_or_else(|| t.store.now());
+    let mut applied = 0;
+    for n in 0..5 {
+        t.pass(Duration::from_millis(40)).await;
+        let change = Patch::new().set("late", n).set(format!("f{n}"), n).increment("a", 1).append("list", n);
+        applied += i32::from(t.store.patch(&key("k"), &change, PatchOptions::new()).await?.is_applied());
+    }
+    ensure!(!t.is_manual() || applied == 5, "five patches within 200 ms", "{applied}");
+    t.pass(ends.duration_since(t.store.now()).unwrap_or_default()).await;
+    t.outlive(Ttl::MIN).await;
+    t.expect_miss(&key("k"), "after the deadline of the put").await?;
+    // Started anew, nothing of it is there.
+    let outcome = t.store.patch(&key("k"), &Patch::new().increment("a", 1), creating()).await?;
+    ensure!(outcome.is_applied(), "Applied", "{outcome:?}");
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "a": 1 }), "the record made anew");
+    Ok(())
+}
+
+async fn fields_live_as_long_as_the_record(t: Test) -> Check {
+    t.put(&key("k"), record_of(&json!({ "first": 1 }))?, PutOptions::new(LONG)).await?;
+    patch(&t, &key("k"), &Patch::new().set("second", 2)).await?;
+    let soon = ExpiryChange::Set(Expiry::After(SHORT));
+    t.expire(&key("k"), soon, Guard::Always).await?;
+    t.outlive(SHORT).await;
+    t.expect_miss(&key("k"), "after the new deadline").await?;
+    t.put(&key("k"), record_of(&json!({ "third": 3 }))?, PutOptions::new(LONG)).await?;
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "third": 3 }), "what was put afterwards");
+    Ok(())
+}
+
+async fn a_patch_changes_the_version(t: Test) -> Check {
+    put_fields(&t, &key("k"), &json!({ "n": 1, "list": [1] })).await?;
+    let changes = [
+        Patch::new().set("n", 2),
+        Patch::new().increment("n", 1),
+        Patch::new().append("list", 2),
+        Patch::new().prepend("list", 0),
+        Patch::new().pop_front("list"),
+        Patch::new().pop_back("list"),
+        Patch::new().remove_value("list", 1),
+        Patch::new().set("list", json!([5])),
+        Patch::new().clear("list"),
+        Patch::new().unset("list"),
+    ];
+    let mut seen = vec![t.version(&key("k")).await?];
+    for change in &changes {
+        patch(&t, &key("k"), change).await?;
+        let version = t.version(&key("k")).await?;
+        ensure!(seen.last() != Some(&version), format!("another version after {change:?}"), "{version:?}");
+        seen.push(version);
+    }
+    Ok(())
+}
+
+async fn a_patch_that_is_not_applied_keeps_the_version(t: Test) -> Check {
+    put_fields(&t, &key("k"), &json!({ "n": "text" })).await?;
+    let before = t.state(&key("k")).await?;
+    let failed = t.store.patch(&key("k"), &Patch::new().increment("n", 1), PatchOptions::new()).await;
+    ensure_kind!(failed, WrongFieldType, "an increment of a text");
+    t.put(&key("other"), record(), PutOptions::new(LONG)).await?;
+    let options = PatchOptions::new().with_if_version(t.version(&key("other")).await?);
+    let options = options.with_refresh(Refresh::extend_only(LATER));
+    let refused = t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?;
+    ensure!(refused.is_refused(), "Refused", "{refused:?}");
+    ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    Ok(())
+}
+
+async fn a_patch_with_the_right_version_is_applied_once(t: Test) -> Check {
+    put_fields(&t, &key("k"), &json!({ "n": 1 })).await?;
+    let options = PatchOptions::new().with_if_version(t.version(&key("k")).await?);
+    let first = t.store.patch(&key("k"), &Patch::new().increment("n", 1), options.clone()).await?;
+    ensure!(first.is_applied(), "Applied", "{first:?}");
+    let second = t.store.patch(&key("k"), &Patch::new().increment("n", 1), options).await?;
+    ensure!(second.is_refused(), "Refused", "{second:?}");
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 2 }), "the record");
+    Ok(())
 }

@@ -42,200 +42,219 @@ async fn refused(t: &Test, change: fn(Patch) -> Patch) -> Check {
 }
 
 cases! {
-    patch_lists, each_patch_lists ($);
-
     /// P1: an append adds an element at the end of a list.
-    #[needs(patch)]
-    async fn append_adds_at_the_end(t: Test) -> Check {
-        let change = Patch::new().append("f", 3).append("f", 4);
-        let done = [Effect::Done, Effect::Done];
-        check(&t, json!({ "f": [1, 2], "g": [0] }), change, json!({ "f": [1, 2, 3, 4], "g": [0] }), &done).await
-    }
-
+    append_adds_at_the_end: needs(patch),
     /// P1: a prepend adds an element at the start of a list.
-    #[needs(patch)]
-    async fn prepend_adds_at_the_start(t: Test) -> Check {
-        let change = Patch::new().prepend("f", 2).prepend("f", 1);
-        let done = [Effect::Done, Effect::Done];
-        check(&t, json!({ "f": [3], "g": [0] }), change, json!({ "f": [1, 2, 3], "g": [0] }), &done).await
-    }
-
+    prepend_adds_at_the_start: needs(patch),
     /// P1: an append to an empty list makes a list of one.
-    #[needs(patch)]
-    async fn append_fills_an_empty_list(t: Test) -> Check {
-        check(&t, json!({ "f": [] }), Patch::new().append("f", "a"), json!({ "f": ["a"] }), &[Effect::Done]).await
-    }
-
+    append_fills_an_empty_list: needs(patch),
     /// P1: a prepend to an empty list makes a list of one.
-    #[needs(patch)]
-    async fn prepend_fills_an_empty_list(t: Test) -> Check {
-        check(&t, json!({ "f": [] }), Patch::new().prepend("f", "a"), json!({ "f": ["a"] }), &[Effect::Done]).await
-    }
-
+    prepend_fills_an_empty_list: needs(patch),
     /// P4: for an append a missing field starts as an empty list.
-    #[needs(patch)]
-    async fn append_starts_a_list(t: Test) -> Check {
-        check(&t, json!({}), Patch::new().append("f", 1), json!({ "f": [1] }), &[Effect::Done]).await
-    }
-
+    append_starts_a_list: needs(patch),
     /// P4: for a prepend a missing field starts as an empty list.
-    #[needs(patch)]
-    async fn prepend_starts_a_list(t: Test) -> Check {
-        check(&t, json!({}), Patch::new().prepend("f", 1), json!({ "f": [1] }), &[Effect::Done]).await
-    }
-
+    prepend_starts_a_list: needs(patch),
     /// P3: an append to what is no list changes nothing, `null` included.
-    #[needs(patch)]
-    async fn append_to_no_list_is_refused(t: Test) -> Check { refused(&t, |patch| patch.append("f", 1)).await }
-
+    append_to_no_list_is_refused: needs(patch),
     /// P3: a prepend to what is no list changes nothing, `null` included.
-    #[needs(patch)]
-    async fn prepend_to_no_list_is_refused(t: Test) -> Check { refused(&t, |patch| patch.prepend("f", 1)).await }
-
+    prepend_to_no_list_is_refused: needs(patch),
     /// P3: taking the first element of what is no list changes nothing, `null` included.
-    #[needs(patch)]
-    async fn pop_front_of_no_list_is_refused(t: Test) -> Check { refused(&t, |patch| patch.pop_front("f")).await }
-
+    pop_front_of_no_list_is_refused: needs(patch),
     /// P3: taking the last element of what is no list changes nothing, `null` included.
-    #[needs(patch)]
-    async fn pop_back_of_no_list_is_refused(t: Test) -> Check { refused(&t, |patch| patch.pop_back("f")).await }
-
+    pop_back_of_no_list_is_refused: needs(patch),
     /// P3: removing elements of what is no list changes nothing, `null` included.
-    #[needs(patch)]
-    async fn remove_value_from_no_list_is_refused(t: Test) -> Check {
-        refused(&t, |patch| patch.remove_value("f", 1)).await
-    }
-
+    remove_value_from_no_list_is_refused: needs(patch),
     /// P3: emptying what is no list changes nothing, `null` included.
-    #[needs(patch)]
-    async fn clear_of_no_list_is_refused(t: Test) -> Check { refused(&t, |patch| patch.clear("f")).await }
-
+    clear_of_no_list_is_refused: needs(patch),
     /// P5: a pop at the front takes the first element and hands it back.
-    #[needs(patch)]
-    async fn pop_front_takes_the_first(t: Test) -> Check {
-        let took = [Effect::Popped(Some(json!({ "a": 1 })))];
-        check(&t, json!({ "f": [{ "a": 1 }, 2, 3] }), Patch::new().pop_front("f"), json!({ "f": [2, 3] }), &took).await
-    }
-
+    pop_front_takes_the_first: needs(patch),
     /// P5: a pop at the back takes the last element and hands it back.
-    #[needs(patch)]
-    async fn pop_back_takes_the_last(t: Test) -> Check {
-        let took = [Effect::Popped(Some(json!([3])))];
-        check(&t, json!({ "f": [1, 2, [3]] }), Patch::new().pop_back("f"), json!({ "f": [1, 2] }), &took).await
-    }
-
+    pop_back_takes_the_last: needs(patch),
     /// P5: a list from which the last element was taken is empty, not missing; a further pop takes nothing.
-    #[needs(patch)]
-    async fn pops_end_with_an_empty_list(t: Test) -> Check {
-        let change = Patch::new().pop_front("f").pop_front("f").pop_back("g").pop_back("g");
-        let took = [
-            Effect::Popped(Some(json!(null))),
-            Effect::Popped(None),
-            Effect::Popped(Some(json!("")))  ,
-            Effect::Popped(None),
-        ];
-        check(&t, json!({ "f": [null], "g": [""] }), change, json!({ "f": [], "g": [] }), &took).await
-    }
-
+    pops_end_with_an_empty_list: needs(patch),
     /// P4, P5: a pop of a missing field takes nothing and leaves the field missing.
-    #[needs(patch)]
-    async fn pops_of_a_missing_field_do_nothing(t: Test) -> Check {
-        let change = Patch::new().pop_front("f").pop_back("f");
-        check(&t, json!({ "n": 1 }), change, json!({ "n": 1 }), &[Effect::Popped(None), Effect::Popped(None)]).await
-    }
-
+    pops_of_a_missing_field_do_nothing: needs(patch),
     /// P5: what several pops took is told in their order.
-    #[needs(patch)]
-    async fn pops_are_told_in_order(t: Test) -> Check {
-        put_fields(&t, &key("k"), &json!({ "f": [1, 2, 3, 4, 5] })).await?;
-        let change = Patch::new().pop_front("f").pop_back("f").pop_back("none").pop_front("f");
-        let outcome = patch(&t, &key("k"), &change).await?;
-        let popped: Vec<Json> = outcome.popped().cloned().collect();
-        ensure_eq!(popped, [json!(1), json!(5), json!(2)], "what was popped");
-        ensure_eq!(fields(&t, &key("k")).await?, json!({ "f": [3, 4] }), "what is left");
-        Ok(())
-    }
-
+    pops_are_told_in_order: needs(patch),
     /// P5: removing a value removes every equal element, wherever it stands, and says how many.
-    #[needs(patch)]
-    async fn remove_value_removes_all_equal_elements(t: Test) -> Check {
-        let change = Patch::new().remove_value("f", "a");
-        let expected = json!({ "f": ["b", ["a"], "aa", { "a": "a" }, "A"] });
-        let before = json!({ "f": ["a", "b", "a", ["a"], "a", "aa", { "a": "a" }, "A", "a"] });
-        check(&t, before, change, expected, &[Effect::Removed(4)]).await
-    }
-
+    remove_value_removes_all_equal_elements: needs(patch),
     /// P5: removing a value that is not there removes nothing and says so.
-    #[needs(patch)]
-    async fn remove_value_without_a_match_removes_nothing(t: Test) -> Check {
-        let before = json!({ "f": ["1", [1], 1.5, null, true, ""] });
-        let change = Patch::new().remove_value("f", 1).remove_value("f", "null").remove_value("f", json!([]));
-        let none = [Effect::Removed(0), Effect::Removed(0), Effect::Removed(0)];
-        check(&t, before.clone(), change, before, &none).await
-    }
-
+    remove_value_without_a_match_removes_nothing: needs(patch),
     /// P5: a list whose elements were all removed is empty, not missing.
-    #[needs(patch)]
-    async fn remove_value_can_empty_a_list(t: Test) -> Check {
-        let change = Patch::new().remove_value("f", 1);
-        check(&t, json!({ "f": [1, 1] }), change, json!({ "f": [] }), &[Effect::Removed(2)]).await
-    }
-
+    remove_value_can_empty_a_list: needs(patch),
     /// P4, P5: removing a value from a missing field removes nothing and leaves the field missing.
-    #[needs(patch)]
-    async fn remove_value_of_a_missing_field_does_nothing(t: Test) -> Check {
-        let change = Patch::new().remove_value("f", 1);
-        check(&t, json!({ "n": 1 }), change, json!({ "n": 1 }), &[Effect::Removed(0)]).await
-    }
-
-    /// P5, V2: elements are equal by their normal form: `1.0` is `1`, and the order of an object's names is nothing.
-    #[needs(patch)]
-    async fn remove_value_compares_normal_forms(t: Test) -> Check {
-        let change = Patch::new()
-            .remove_value("numbers", 1.0)
-            .remove_value("objects", json!({ "b": [1.0, { "d": -0.0, "c": null }], "a": "x" }));
-        let before = json!({
-            "numbers": [1, 1.5, 1.0, 10, -1],
-            "objects": [
-                { "a": "x", "b": [1, { "c": null, "d": 0 }] },
-                { "a": "x", "b": [1, { "c": null }] },
-                { "b": [1, { "d": 0, "c": null }], "a": "x" },
-                { "a": "x", "b": [{ "c": null, "d": 0 }, 1] },
-            ],
-        });
-        let expected = json!({
-            "numbers": [1.5, 10, -1],
-            "objects": [{ "a": "x", "b": [1, { "c": null }] }, { "a": "x", "b": [{ "c": null, "d": 0 }, 1] }],
-        });
-        check(&t, before, change, expected, &[Effect::Removed(2), Effect::Removed(2)]).await
-    }
-
+    remove_value_of_a_missing_field_does_nothing: needs(patch),
+    /// P5, V2: elements are equal by their normal form: `1.0` is `1`, and the order of an object's names is
+    /// nothing.
+    remove_value_compares_normal_forms: needs(patch),
     /// P1: clear empties a list of anything, and an empty one stays empty.
-    #[needs(patch)]
-    async fn clear_empties_a_list(t: Test) -> Check {
-        let change = Patch::new().clear("f").clear("g");
-        let before = json!({ "f": [1, [2], { "a": 3 }], "g": [] });
-        check(&t, before, change, json!({ "f": [], "g": [] }), &[Effect::Done, Effect::Done]).await
-    }
-
+    clear_empties_a_list: needs(patch),
     /// P4: clearing a missing field does nothing and leaves it missing.
-    #[needs(patch)]
-    async fn clear_of_a_missing_field_does_nothing(t: Test) -> Check {
-        check(&t, json!({ "n": 1 }), Patch::new().clear("f"), json!({ "n": 1 }), &[Effect::Done]).await
-    }
-
+    clear_of_a_missing_field_does_nothing: needs(patch),
     /// P1: an emptied list takes elements again.
-    #[needs(patch)]
-    async fn an_emptied_list_can_be_filled_again(t: Test) -> Check {
-        let change = Patch::new().clear("f").append("f", 1).pop_back("f").prepend("f", 2).remove_value("f", 2).append("f", 3);
-        let effects = [
-            Effect::Done,
-            Effect::Done,
-            Effect::Popped(Some(json!(1))),
-            Effect::Done,
-            Effect::Removed(1),
-            Effect::Done,
-        ];
-        check(&t, json!({ "f": [9, 9] }), change, json!({ "f": [3] }), &effects).await
-    }
+    an_emptied_list_can_be_filled_again: needs(patch),
+}
+
+async fn append_adds_at_the_end(t: Test) -> Check {
+    let change = Patch::new().append("f", 3).append("f", 4);
+    let done = [Effect::Done, Effect::Done];
+    check(&t, json!({ "f": [1, 2], "g": [0] }), change, json!({ "f": [1, 2, 3, 4], "g": [0] }), &done).await
+}
+
+async fn prepend_adds_at_the_start(t: Test) -> Check {
+    let change = Patch::new().prepend("f", 2).prepend("f", 1);
+    let done = [Effect::Done, Effect::Done];
+    check(&t, json!({ "f": [3], "g": [0] }), change, json!({ "f": [1, 2, 3], "g": [0] }), &done).await
+}
+
+async fn append_fills_an_empty_list(t: Test) -> Check {
+    check(&t, json!({ "f": [] }), Patch::new().append("f", "a"), json!({ "f": ["a"] }), &[Effect::Done]).await
+}
+
+async fn prepend_fills_an_empty_list(t: Test) -> Check {
+    check(&t, json!({ "f": [] }), Patch::new().prepend("f", "a"), json!({ "f": ["a"] }), &[Effect::Done])
+        .await
+}
+
+async fn append_starts_a_list(t: Test) -> Check {
+    check(&t, json!({}), Patch::new().append("f", 1), json!({ "f": [1] }), &[Effect::Done]).await
+}
+
+async fn prepend_starts_a_list(t: Test) -> Check {
+    check(&t, json!({}), Patch::new().prepend("f", 1), json!({ "f": [1] }), &[Effect::Done]).await
+}
+
+async fn append_to_no_list_is_refused(t: Test) -> Check {
+    refused(&t, |patch| patch.append("f", 1)).await
+}
+
+async fn prepend_to_no_list_is_refused(t: Test) -> Check {
+    refused(&t, |patch| patch.prepend("f", 1)).await
+}
+
+async fn pop_front_of_no_list_is_refused(t: Test) -> Check {
+    refused(&t, |patch| patch.pop_front("f")).await
+}
+
+async fn pop_back_of_no_list_is_refused(t: Test) -> Check {
+    refused(&t, |patch| patch.pop_back("f")).await
+}
+
+async fn remove_value_from_no_list_is_refused(t: Test) -> Check {
+    refused(&t, |patch| patch.remove_value("f", 1)).await
+}
+
+async fn clear_of_no_list_is_refused(t: Test) -> Check {
+    refused(&t, |patch| patch.clear("f")).await
+}
+
+async fn pop_front_takes_the_first(t: Test) -> Check {
+    let took = [Effect::Popped(Some(json!({ "a": 1 })))];
+    check(&t, json!({ "f": [{ "a": 1 }, 2, 3] }), Patch::new().pop_front("f"), json!({ "f": [2, 3] }), &took)
+        .await
+}
+
+async fn pop_back_takes_the_last(t: Test) -> Check {
+    let took = [Effect::Popped(Some(json!([3])))];
+    check(&t, json!({ "f": [1, 2, [3]] }), Patch::new().pop_back("f"), json!({ "f": [1, 2] }), &took).await
+}
+
+async fn pops_end_with_an_empty_list(t: Test) -> Check {
+    let change = Patch::new().pop_front("f").pop_front("f").pop_back("g").pop_back("g");
+    let took = [
+        Effect::Popped(Some(json!(null))),
+        Effect::Popped(None),
+        Effect::Popped(Some(json!(""))),
+        Effect::Popped(None),
+    ];
+    check(&t, json!({ "f": [null], "g": [""] }), change, json!({ "f": [], "g": [] }), &took).await
+}
+
+async fn pops_of_a_missing_field_do_nothing(t: Test) -> Check {
+    let change = Patch::new().pop_front("f").pop_back("f");
+    check(&t, json!({ "n": 1 }), change, json!({ "n": 1 }), &[Effect::Popped(None), Effect::Popped(None)])
+        .await
+}
+
+async fn pops_are_told_in_order(t: Test) -> Check {
+    put_fields(&t, &key("k"), &json!({ "f": [1, 2, 3, 4, 5] })).await?;
+    let change = Patch::new().pop_front("f").pop_back("f").pop_back("none").pop_front("f");
+    let outcome = patch(&t, &key("k"), &change).await?;
+    let popped: Vec<Json> = outcome.popped().cloned().collect();
+    ensure_eq!(popped, [json!(1), json!(5), json!(2)], "what was popped");
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "f": [3, 4] }), "what is left");
+    Ok(())
+}
+
+async fn remove_value_removes_all_equal_elements(t: Test) -> Check {
+    let change = Patch::new().remove_value("f", "a");
+    let expected = json!({ "f": ["b", ["a"], "aa", { "a": "a" }, "A"] });
+    let before = json!({ "f": ["a", "b", "a", ["a"], "a", "aa", { "a": "a" }, "A", "a"] });
+    check(&t, before, change, expected, &[Effect::Removed(4)]).await
+}
+
+async fn remove_value_without_a_match_removes_nothing(t: Test) -> Check {
+    let before = json!({ "f": ["1", [1], 1.5, null, true, ""] });
+    let change = Patch::new().remove_value("f", 1).remove_value("f", "null").remove_value("f", json!([]));
+    let none = [Effect::Removed(0), Effect::Removed(0), Effect::Removed(0)];
+    check(&t, before.clone(), change, before, &none).await
+}
+
+async fn remove_value_can_empty_a_list(t: Test) -> Check {
+    let change = Patch::new().remove_value("f", 1);
+    check(&t, json!({ "f": [1, 1] }), change, json!({ "f": [] }), &[Effect::Removed(2)]).await
+}
+
+async fn remove_value_of_a_missing_field_does_nothing(t: Test) -> Check {
+    let change = Patch::new().remove_value("f", 1);
+    check(&t, json!({ "n": 1 }), change, json!({ "n": 1 }), &[Effect::Removed(0)]).await
+}
+
+async fn remove_value_compares_normal_forms(t: Test) -> Check {
+    let change = Patch::new()
+        .remove_value("numbers", 1.0)
+        .remove_value("objects", json!({ "b": [1.0, { "d": -0.0, "c": null }], "a": "x" }));
+    let before = json!({
+        "numbers": [1, 1.5, 1.0, 10, -1],
+        "objects": [
+            { "a": "x", "b": [1, { "c": null, "d": 0 }] },
+            { "a": "x", "b": [1, { "c": null }] },
+            { "b": [1, { "d": 0, "c": null }], "a": "x" },
+            { "a": "x", "b": [{ "c": null, "d": 0 }, 1] },
+        ],
+    });
+    let expected = json!({
+        "numbers": [1.5, 10, -1],
+        "objects": [{ "a": "x", "b": [1, { "c": null }] }, { "a": "x", "b": [{ "c": null, "d": 0 }, 1] }],
+    });
+    check(&t, before, change, expected, &[Effect::Removed(2), Effect::Removed(2)]).await
+}
+
+async fn clear_empties_a_list(t: Test) -> Check {
+    let change = Patch::new().clear("f").clear("g");
+    let before = json!({ "f": [1, [2], { "a": 3 }], "g": [] });
+    check(&t, before, change, json!({ "f": [], "g": [] }), &[Effect::Done, Effect::Done]).await
+}
+
+async fn clear_of_a_missing_field_does_nothing(t: Test) -> Check {
+    check(&t, json!({ "n": 1 }), Patch::new().clear("f"), json!({ "n": 1 }), &[Effect::Done]).await
+}
+
+async fn an_emptied_list_can_be_filled_again(t: Test) -> Check {
+    let change = Patch::new()
+        .clear("f")
+        .append("f", 1)
+        .pop_back("f")
+        .prepend("f", 2)
+        .remove_value("f", 2)
+        .append("f", 3);
+    let effects = [
+        Effect::Done,
+        Effect::Done,
+        Effect::Popped(Some(json!(1))),
+        Effect::Done,
+        Effect::Removed(1),
+        Effect::Done,
+    ];
+    check(&t, json!({ "f": [9, 9] }), change, json!({ "f": [3] }), &effects).await
 }

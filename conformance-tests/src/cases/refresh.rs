@@ -145,249 +145,301 @@ impl By {
 }
 
 cases! {
-    refresh, each_refresh ($);
-
     /// R2: a read in `ExtendOnly` mode never shortens a life.
-    async fn a_read_never_shortens(t: Test) -> Check { By::Get.never_shortens(&t).await }
-
+    a_read_never_shortens,
     /// R2: a put in `ExtendOnly` mode never shortens a life.
-    async fn a_put_never_shortens(t: Test) -> Check { By::Put.never_shortens(&t).await }
-
+    a_put_never_shortens,
     /// R2: a patch in `ExtendOnly` mode never shortens a life.
-    #[needs(patch)]
-    async fn a_patch_never_shortens(t: Test) -> Check { By::Patch.never_shortens(&t).await }
-
+    a_patch_never_shortens: needs(patch),
     /// R2: a read in Reset mode sets the deadline exactly, sooner or later.
-    async fn a_read_resets_exactly(t: Test) -> Check { By::Get.resets(&t).await }
-
+    a_read_resets_exactly,
     /// R2: a put in Reset mode sets the deadline exactly, sooner or later.
-    async fn a_put_resets_exactly(t: Test) -> Check { By::Put.resets(&t).await }
-
+    a_put_resets_exactly,
     /// R2: a patch in Reset mode sets the deadline exactly, sooner or later.
-    #[needs(patch)]
-    async fn a_patch_resets_exactly(t: Test) -> Check { By::Patch.resets(&t).await }
-
+    a_patch_resets_exactly: needs(patch),
     /// R2, E1: an entry that a read has reset to a short life is gone when that is over.
-    async fn a_read_can_reset_to_a_short_life(t: Test) -> Check { By::Get.resets_to_a_short_life(&t).await }
-
+    a_read_can_reset_to_a_short_life,
     /// R2, E1: an entry that a put has reset to a short life is gone when that is over.
-    async fn a_put_can_reset_to_a_short_life(t: Test) -> Check { By::Put.resets_to_a_short_life(&t).await }
-
+    a_put_can_reset_to_a_short_life,
     /// R2, E1, E7: a record that a patch has reset to a short life is gone when that is over.
-    #[needs(patch)]
-    async fn a_patch_can_reset_to_a_short_life(t: Test) -> Check { By::Patch.resets_to_a_short_life(&t).await }
-
+    a_patch_can_reset_to_a_short_life: needs(patch),
     /// R1, E2: an entry that a read has refreshed is there after its first deadline.
-    async fn a_read_keeps_an_entry_alive(t: Test) -> Check { By::Get.outlives(&t).await }
-
+    a_read_keeps_an_entry_alive,
     /// R1, E2: an entry that a put has refreshed is there after its first deadline.
-    async fn a_put_keeps_an_entry_alive(t: Test) -> Check { By::Put.outlives(&t).await }
-
+    a_put_keeps_an_entry_alive,
     /// R1, E2, E7: a record that a patch has refreshed is there after its first deadline.
-    #[needs(patch)]
-    async fn a_patch_keeps_a_record_alive(t: Test) -> Check { By::Patch.outlives(&t).await }
-
+    a_patch_keeps_a_record_alive: needs(patch),
     /// R2: a read in `ExtendOnly` mode leaves a persistent entry persistent.
-    async fn a_read_leaves_a_persistent_entry_persistent(t: Test) -> Check { By::Get.leaves_persistent(&t).await }
-
+    a_read_leaves_a_persistent_entry_persistent,
     /// R2: a put in `ExtendOnly` mode leaves a persistent entry persistent.
-    async fn a_put_leaves_a_persistent_entry_persistent(t: Test) -> Check { By::Put.leaves_persistent(&t).await }
-
+    a_put_leaves_a_persistent_entry_persistent,
     /// R2: a patch in `ExtendOnly` mode leaves a persistent entry persistent.
-    #[needs(patch)]
-    async fn a_patch_leaves_a_persistent_entry_persistent(t: Test) -> Check {
-        By::Patch.leaves_persistent(&t).await
-    }
-
+    a_patch_leaves_a_persistent_entry_persistent: needs(patch),
     /// R2: a read in Reset mode gives a persistent entry a deadline.
-    async fn a_read_can_end_persistence(t: Test) -> Check { By::Get.ends_persistence(&t).await }
-
+    a_read_can_end_persistence,
     /// R2: a put in Reset mode gives a persistent entry a deadline.
-    async fn a_put_can_end_persistence(t: Test) -> Check { By::Put.ends_persistence(&t).await }
-
+    a_put_can_end_persistence,
     /// R2: a patch in Reset mode gives a persistent entry a deadline.
-    #[needs(patch)]
-    async fn a_patch_can_end_persistence(t: Test) -> Check { By::Patch.ends_persistence(&t).await }
-
+    a_patch_can_end_persistence: needs(patch),
     /// R4: reads in `ExtendOnly` mode reach the cap and never pass it.
-    #[needs(caps)]
-    async fn a_read_stops_at_the_cap(t: Test) -> Check {
-        By::Get.stops_at_the_cap(&t, SOONER, RefreshMode::ExtendOnly).await
-    }
-
+    a_read_stops_at_the_cap: needs(caps),
     /// R4: reads in Reset mode reach the cap and never pass it.
-    #[needs(caps)]
-    async fn a_resetting_read_stops_at_the_cap(t: Test) -> Check {
-        By::Get.stops_at_the_cap(&t, SOONER, RefreshMode::Reset).await
-    }
-
+    a_resetting_read_stops_at_the_cap: needs(caps),
     /// R4: puts in `ExtendOnly` mode reach the cap and never pass it.
-    #[needs(caps)]
-    async fn a_put_stops_at_the_cap(t: Test) -> Check {
-        By::Put.stops_at_the_cap(&t, SOONER, RefreshMode::ExtendOnly).await
-    }
-
+    a_put_stops_at_the_cap: needs(caps),
     /// R4: puts in Reset mode reach the cap and never pass it.
-    #[needs(caps)]
-    async fn a_resetting_put_stops_at_the_cap(t: Test) -> Check {
-        By::Put.stops_at_the_cap(&t, SOONER, RefreshMode::Reset).await
-    }
-
+    a_resetting_put_stops_at_the_cap: needs(caps),
     /// R4: patches in `ExtendOnly` mode reach the cap and never pass it.
-    #[needs(caps, patch)]
-    async fn a_patch_stops_at_the_cap(t: Test) -> Check {
-        By::Patch.stops_at_the_cap(&t, SOONER, RefreshMode::ExtendOnly).await
-    }
-
+    a_patch_stops_at_the_cap: needs(caps, patch),
     /// R4: patches in Reset mode reach the cap and never pass it.
-    #[needs(caps, patch)]
-    async fn a_resetting_patch_stops_at_the_cap(t: Test) -> Check {
-        By::Patch.stops_at_the_cap(&t, SOONER, RefreshMode::Reset).await
-    }
-
+    a_resetting_patch_stops_at_the_cap: needs(caps, patch),
     /// R4, R2: an entry without expiry but with a cap has the cap as its deadline, and refreshes keep to it.
-    #[needs(caps)]
-    async fn a_capped_entry_without_expiry_is_not_persistent_to_a_refresh(t: Test) -> Check {
-        By::Get.stops_at_the_cap(&t, Expiry::Never, RefreshMode::ExtendOnly).await
-    }
-
+    a_capped_entry_without_expiry_is_not_persistent_to_a_refresh: needs(caps),
     /// R3: reads of a ghost refresh nothing: it stays dead.
-    async fn reads_do_not_revive(t: Test) -> Check {
-        t.ghost(&key("k"), record()).await?;
-        for mode in [Refresh::extend_only(LONG), Refresh::reset(LONG)] {
-            let options = GetOptions::new().with_refresh(mode);
-            let whole = t.store.get(&key("k"), options.clone()).await?;
-            ensure!(whole.is_none(), "a miss", "{whole:?}");
-            let nothing = t.store.get(&key("k"), GetOptions::nothing().with_refresh(mode)).await?;
-            ensure!(nothing.is_none(), "a miss for contains", "{nothing:?}");
-            let many = t.store.get_many(&[key("k")], options).await;
-            ensure!(matches!(many[..], [Ok(None)]), "a miss in a batch", "{many:?}");
-        }
-        ensure_eq!(t.value(&key("k")).await?, None, "the value afterwards");
-        Ok(())
-    }
-
+    reads_do_not_revive,
     /// R3, P2: a patch that refreshes does not revive a ghost: it finds nothing.
-    #[needs(patch)]
-    async fn a_patch_does_not_revive(t: Test) -> Check {
-        t.ghost(&key("k"), record()).await?;
-        for mode in [Refresh::extend_only(LONG), Refresh::reset(LONG)] {
-            let options = PatchOptions::new().with_refresh(mode);
-            let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), options).await?;
-            ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-        }
-        ensure_eq!(t.value(&key("k")).await?, None, "the value afterwards");
-        Ok(())
-    }
-
+    a_patch_does_not_revive: needs(patch),
     /// R3, E3: a put that refreshes what is there finds nothing where a ghost is.
-    #[needs(conditions)]
-    async fn a_conditional_put_does_not_revive(t: Test) -> Check {
-        t.ghost(&key("k"), "old").await?;
-        let options = PutOptions::new(LONG)
-            .with_existing_deadline(ExistingDeadline::Refresh(Refresh::extend_only(LONG)))
-            .with_condition(Condition::IfPresent);
-        let outcome = t.store.put(&key("k"), "new".into(), options).await?;
-        ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-        ensure_eq!(t.value(&key("k")).await?, None, "the value afterwards");
-        Ok(())
-    }
-
+    a_conditional_put_does_not_revive: needs(conditions),
     /// R7: a put over a ghost gives its own expiry, not that of the refresh.
-    async fn a_put_over_a_ghost_sets_the_first_expiry(t: Test) -> Check {
-        t.ghost(&key("k"), record()).await?;
-        let started = t.store.now();
-        By::Put.run(&t, &key("k"), &record().into(), Refresh::extend_only(LATER)).await?;
-        ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the first expiry")
-    }
-
+    a_put_over_a_ghost_sets_the_first_expiry,
     /// R7: a put under the empty policy sets the first expiry.
-    async fn the_first_expiry_is_set_under_the_empty_policy(t: Test) -> Check {
-        let refresh = RefreshPolicy::never().resolve(Actions::CREATE, LATER);
-        let existing_deadline = refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh);
-        let started = t.store.now();
-        t.put(&key("k"), record(), PutOptions::new(LONG).with_existing_deadline(existing_deadline)).await?;
-        ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the first expiry")
-    }
-
+    the_first_expiry_is_set_under_the_empty_policy,
     /// R7: CREATE in a policy does not change the first expiry of a put.
-    async fn create_in_a_policy_does_nothing_to_a_put(t: Test) -> Check {
-        for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
-            for (number, ttl) in [SOONER, LATER].into_iter().enumerate() {
-                let refresh = RefreshPolicy::on(Actions::CREATE)?.with_mode(mode).resolve(Actions::CREATE, ttl);
-                let existing_deadline = refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh);
-                let key = key(&format!("{mode:?}{number}"));
-                let started = t.store.now();
-                t.put(&key, record(), PutOptions::new(LONG).with_existing_deadline(existing_deadline)).await?;
-                ensure_ahead(&t, t.deadline(&key).await?, started, LONG, "the first expiry")?;
-            }
-        }
-        Ok(())
-    }
-
+    create_in_a_policy_does_nothing_to_a_put,
     /// R7, P2: a refresh does not change the first expiry of what a patch creates.
-    #[needs(patch)]
-    async fn a_refresh_does_nothing_to_a_patch_that_creates(t: Test) -> Check {
-        for refresh in [Refresh::extend_only(LATER), Refresh::reset(SOONER)] {
-            let key = key(&format!("{:?}", refresh.mode));
-            let options = PatchOptions::new().with_create(Create::new(LONG)).with_refresh(refresh);
+    a_refresh_does_nothing_to_a_patch_that_creates: needs(patch),
+    /// R8: saving again under a policy of CREATE alone replaces the value and leaves the deadline.
+    saving_again_under_create_alone_keeps_the_deadline,
+    /// R2: a longer life that was set by hand survives reads that refresh to less.
+    a_longer_expiry_set_by_hand_survives_reads,
+    /// R1: a patch refreshes once, however many operations it holds.
+    a_patch_of_many_operations_refreshes_once: needs(patch),
+    /// R1: a patch that finds nothing to take has succeeded on a live record, and refreshes.
+    a_patch_that_finds_nothing_refreshes: needs(patch),
+}
+
+async fn a_read_never_shortens(t: Test) -> Check {
+    By::Get.never_shortens(&t).await
+}
+
+async fn a_put_never_shortens(t: Test) -> Check {
+    By::Put.never_shortens(&t).await
+}
+
+async fn a_patch_never_shortens(t: Test) -> Check {
+    By::Patch.never_shortens(&t).await
+}
+
+async fn a_read_resets_exactly(t: Test) -> Check {
+    By::Get.resets(&t).await
+}
+
+async fn a_put_resets_exactly(t: Test) -> Check {
+    By::Put.resets(&t).await
+}
+
+async fn a_patch_resets_exactly(t: Test) -> Check {
+    By::Patch.resets(&t).await
+}
+
+async fn a_read_can_reset_to_a_short_life(t: Test) -> Check {
+    By::Get.resets_to_a_short_life(&t).await
+}
+
+async fn a_put_can_reset_to_a_short_life(t: Test) -> Check {
+    By::Put.resets_to_a_short_life(&t).await
+}
+
+async fn a_patch_can_reset_to_a_short_life(t: Test) -> Check {
+    By::Patch.resets_to_a_short_life(&t).await
+}
+
+async fn a_read_keeps_an_entry_alive(t: Test) -> Check {
+    By::Get.outlives(&t).await
+}
+
+async fn a_put_keeps_an_entry_alive(t: Test) -> Check {
+    By::Put.outlives(&t).await
+}
+
+async fn a_patch_keeps_a_record_alive(t: Test) -> Check {
+    By::Patch.outlives(&t).await
+}
+
+async fn a_read_leaves_a_persistent_entry_persistent(t: Test) -> Check {
+    By::Get.leaves_persistent(&t).await
+}
+
+async fn a_put_leaves_a_persistent_entry_persistent(t: Test) -> Check {
+    By::Put.leaves_persistent(&t).await
+}
+
+async fn a_patch_leaves_a_persistent_entry_persistent(t: Test) -> Check {
+    By::Patch.leaves_persistent(&t).await
+}
+
+async fn a_read_can_end_persistence(t: Test) -> Check {
+    By::Get.ends_persistence(&t).await
+}
+
+async fn a_put_can_end_persistence(t: Test) -> Check {
+    By::Put.ends_persistence(&t).await
+}
+
+async fn a_patch_can_end_persistence(t: Test) -> Check {
+    By::Patch.ends_persistence(&t).await
+}
+
+async fn a_read_stops_at_the_cap(t: Test) -> Check {
+    By::Get.stops_at_the_cap(&t, SOONER, RefreshMode::ExtendOnly).await
+}
+
+async fn a_resetting_read_stops_at_the_cap(t: Test) -> Check {
+    By::Get.stops_at_the_cap(&t, SOONER, RefreshMode::Reset).await
+}
+
+async fn a_put_stops_at_the_cap(t: Test) -> Check {
+    By::Put.stops_at_the_cap(&t, SOONER, RefreshMode::ExtendOnly).await
+}
+
+async fn a_resetting_put_stops_at_the_cap(t: Test) -> Check {
+    By::Put.stops_at_the_cap(&t, SOONER, RefreshMode::Reset).await
+}
+
+async fn a_patch_stops_at_the_cap(t: Test) -> Check {
+    By::Patch.stops_at_the_cap(&t, SOONER, RefreshMode::ExtendOnly).await
+}
+
+async fn a_resetting_patch_stops_at_the_cap(t: Test) -> Check {
+    By::Patch.stops_at_the_cap(&t, SOONER, RefreshMode::Reset).await
+}
+
+async fn a_capped_entry_without_expiry_is_not_persistent_to_a_refresh(t: Test) -> Check {
+    By::Get.stops_at_the_cap(&t, Expiry::Never, RefreshMode::ExtendOnly).await
+}
+
+async fn reads_do_not_revive(t: Test) -> Check {
+    t.ghost(&key("k"), record()).await?;
+    for mode in [Refresh::extend_only(LONG), Refresh::reset(LONG)] {
+        let options = GetOptions::new().with_refresh(mode);
+        let whole = t.store.get(&key("k"), options.clone()).await?;
+        ensure!(whole.is_none(), "a miss", "{whole:?}");
+        let nothing = t.store.get(&key("k"), GetOptions::nothing().with_refresh(mode)).await?;
+        ensure!(nothing.is_none(), "a miss for contains", "{nothing:?}");
+        let many = t.store.get_many(&[key("k")], options).await;
+        ensure!(matches!(many[..], [Ok(None)]), "a miss in a batch", "{many:?}");
+    }
+    ensure_eq!(t.value(&key("k")).await?, None, "the value afterwards");
+    Ok(())
+}
+
+async fn a_patch_does_not_revive(t: Test) -> Check {
+    t.ghost(&key("k"), record()).await?;
+    for mode in [Refresh::extend_only(LONG), Refresh::reset(LONG)] {
+        let options = PatchOptions::new().with_refresh(mode);
+        let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), options).await?;
+        ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+    }
+    ensure_eq!(t.value(&key("k")).await?, None, "the value afterwards");
+    Ok(())
+}
+
+async fn a_conditional_put_does_not_revive(t: Test) -> Check {
+    t.ghost(&key("k"), "old").await?;
+    let options = PutOptions::new(LONG)
+        .with_existing_deadline(ExistingDeadline::Refresh(Refresh::extend_only(LONG)))
+        .with_condition(Condition::IfPresent);
+    let outcome = t.store.put(&key("k"), "new".into(), options).await?;
+    ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
+    ensure_eq!(t.value(&key("k")).await?, None, "the value afterwards");
+    Ok(())
+}
+
+async fn a_put_over_a_ghost_sets_the_first_expiry(t: Test) -> Check {
+    t.ghost(&key("k"), record()).await?;
+    let started = t.store.now();
+    By::Put.run(&t, &key("k"), &record().into(), Refresh::extend_only(LATER)).await?;
+    ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the first expiry")
+}
+
+async fn the_first_expiry_is_set_under_the_empty_policy(t: Test) -> Check {
+    let refresh = RefreshPolicy::never().resolve(Actions::CREATE, LATER);
+    let existing_deadline = refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh);
+    let started = t.store.now();
+    t.put(&key("k"), record(), PutOptions::new(LONG).with_existing_deadline(existing_deadline)).await?;
+    ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the first expiry")
+}
+
+async fn create_in_a_policy_does_nothing_to_a_put(t: Test) -> Check {
+    for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
+        for (number, ttl) in [SOONER, LATER].into_iter().enumerate() {
+            let refresh = RefreshPolicy::on(Actions::CREATE)?.with_mode(mode).resolve(Actions::CREATE, ttl);
+            let existing_deadline = refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh);
+            let key = key(&format!("{mode:?}{number}"));
             let started = t.store.now();
-            applied(t.store.patch(&key, &Patch::new().set("n", 1), options).await?)?;
+            t.put(&key, record(), PutOptions::new(LONG).with_existing_deadline(existing_deadline)).await?;
             ensure_ahead(&t, t.deadline(&key).await?, started, LONG, "the first expiry")?;
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// R8: saving again under a policy of CREATE alone replaces the value and leaves the deadline.
-    async fn saving_again_under_create_alone_keeps_the_deadline(t: Test) -> Check {
-        let refresh = RefreshPolicy::on(Actions::CREATE)?.resolve(Actions::UPDATE, LATER);
-        let save = PutOptions::new(LATER).with_existing_deadline(refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh));
-        t.put(&key("k"), "one", PutOptions::new(LONG)).await?;
-        let before = t.deadline(&key("k")).await?;
-        t.put(&key("k"), "two", save).await?;
-        ensure_eq!(t.value(&key("k")).await?, Some(Value::from("two")), "the value");
-        ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline");
-        Ok(())
+async fn a_refresh_does_nothing_to_a_patch_that_creates(t: Test) -> Check {
+    for refresh in [Refresh::extend_only(LATER), Refresh::reset(SOONER)] {
+        let key = key(&format!("{:?}", refresh.mode));
+        let options = PatchOptions::new().with_create(Create::new(LONG)).with_refresh(refresh);
+        let started = t.store.now();
+        applied(t.store.patch(&key, &Patch::new().set("n", 1), options).await?)?;
+        ensure_ahead(&t, t.deadline(&key).await?, started, LONG, "the first expiry")?;
     }
+    Ok(())
+}
 
-    /// R2: a longer life that was set by hand survives reads that refresh to less.
-    async fn a_longer_expiry_set_by_hand_survives_reads(t: Test) -> Check {
-        t.put(&key("k"), record(), PutOptions::new(SOONER)).await?;
-        let by_hand = ExpiryChange::Set(Expiry::After(LATER));
-        let set = applied(t.store.expire(&key("k"), by_hand, ExpireOptions::new()).await?)?.deadline;
-        for _ in 0..3 {
-            By::Get.run(&t, &key("k"), &record().into(), Refresh::extend_only(SOONER)).await?;
-        }
-        ensure_eq!(t.deadline(&key("k")).await?, set, "the deadline");
-        Ok(())
+async fn saving_again_under_create_alone_keeps_the_deadline(t: Test) -> Check {
+    let refresh = RefreshPolicy::on(Actions::CREATE)?.resolve(Actions::UPDATE, LATER);
+    let save = PutOptions::new(LATER)
+        .with_existing_deadline(refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh));
+    t.put(&key("k"), "one", PutOptions::new(LONG)).await?;
+    let before = t.deadline(&key("k")).await?;
+    t.put(&key("k"), "two", save).await?;
+    ensure_eq!(t.value(&key("k")).await?, Some(Value::from("two")), "the value");
+    ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline");
+    Ok(())
+}
+
+async fn a_longer_expiry_set_by_hand_survives_reads(t: Test) -> Check {
+    t.put(&key("k"), record(), PutOptions::new(SOONER)).await?;
+    let by_hand = ExpiryChange::Set(Expiry::After(LATER));
+    let set = applied(t.store.expire(&key("k"), by_hand, ExpireOptions::new()).await?)?.deadline;
+    for _ in 0..3 {
+        By::Get.run(&t, &key("k"), &record().into(), Refresh::extend_only(SOONER)).await?;
     }
+    ensure_eq!(t.deadline(&key("k")).await?, set, "the deadline");
+    Ok(())
+}
 
-    /// R1: a patch refreshes once, however many operations it holds.
-    #[needs(patch)]
-    async fn a_patch_of_many_operations_refreshes_once(t: Test) -> Check {
-        put_fields(&t, &key("k"), &json!({})).await?;
-        let patch = (0..50).fold(Patch::new(), |patch, n| patch.increment("n", 1).append("list", n));
+async fn a_patch_of_many_operations_refreshes_once(t: Test) -> Check {
+    put_fields(&t, &key("k"), &json!({})).await?;
+    let patch = (0..50).fold(Patch::new(), |patch, n| patch.increment("n", 1).append("list", n));
+    let started = t.store.now();
+    let options = PatchOptions::new().with_refresh(Refresh::extend_only(LATER));
+    applied(t.store.patch(&key("k"), &patch, options).await?)?;
+    ensure_ahead(&t, t.deadline(&key("k")).await?, started, LATER, "one refresh")
+}
+
+async fn a_patch_that_finds_nothing_refreshes(t: Test) -> Check {
+    let nothing = [
+        Patch::new().pop_front("none").remove_value("none", 1).clear("none").unset("none"),
+        Patch::new().remove_value("list", "other").set("n", 1),
+    ];
+    for patch in nothing {
+        put_fields(&t, &key("k"), &json!({ "n": 1, "list": [] })).await?;
         let started = t.store.now();
         let options = PatchOptions::new().with_refresh(Refresh::extend_only(LATER));
         applied(t.store.patch(&key("k"), &patch, options).await?)?;
-        ensure_ahead(&t, t.deadline(&key("k")).await?, started, LATER, "one refresh")
+        ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1, "list": [] }), "the record");
+        ensure_ahead(&t, t.deadline(&key("k")).await?, started, LATER, "the refresh")?;
     }
-
-    /// R1: a patch that finds nothing to take has succeeded on a live record, and refreshes.
-    #[needs(patch)]
-    async fn a_patch_that_finds_nothing_refreshes(t: Test) -> Check {
-        let nothing = [
-            Patch::new().pop_front("none").remove_value("none", 1).clear("none").unset("none"),
-            Patch::new().remove_value("list", "other").set("n", 1),
-        ];
-        for patch in nothing {
-            put_fields(&t, &key("k"), &json!({ "n": 1, "list": [] })).await?;
-            let started = t.store.now();
-            let options = PatchOptions::new().with_refresh(Refresh::extend_only(LATER));
-            applied(t.store.patch(&key("k"), &patch, options).await?)?;
-            ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1, "list": [] }), "the record");
-            ensure_ahead(&t, t.deadline(&key("k")).await?, started, LATER, "the refresh")?;
-        }
-        Ok(())
-    }
+    Ok(())
 }

@@ -9,24 +9,6 @@ use super::support::{LATER, SOONER, ensure_ahead, reported};
 use crate::test::{LONG, applied, key};
 use crate::{Check, Failure, Test, cases, ensure_eq};
 
-/// An operation, the actions that it counts as, and the names of the two cases made of it.
-#[derive(Debug)]
-struct Row {
-    operation: Operation,
-    actions: Actions,
-    #[cfg(test)]
-    refreshes: &'static str,
-    #[cfg(test)]
-    keeps: &'static str,
-}
-
-impl Row {
-    /// What the matrix says: whether this operation moves the deadline under a policy of these flags.
-    const fn moves(&self, flags: Actions) -> bool {
-        self.actions.intersects(flags)
-    }
-}
-
 /// Every set of flags that the matrix tries: none, each flag alone, each pair. DELETE is in no policy.
 fn policies() -> Vec<Actions> {
     let flags: Vec<Actions> = (Actions::all() - Actions::DELETE).iter().collect();
@@ -40,181 +22,124 @@ fn policies() -> Vec<Actions> {
     sets
 }
 
-/// Makes of each row an [`Operation`], an entry of [`ROWS`] and two cases.
-macro_rules! matrix {
-    (
-        ($d:tt)
-        $(
-            $operation:ident: $first:ident $(| $more:ident)* $(, needs($($need:ident),+))?;
-            #[doc = $refreshes_doc:literal]
-            $refreshes:ident,
-            #[doc = $keeps_doc:literal]
-            $keeps:ident;
-        )+
-    ) => {
-        #[derive(Clone, Copy, Debug)]
-        enum Operation { $($operation),+ }
-
-        /// The matrix.
-        const ROWS: &[Row] = &[$(Row {
-            operation: Operation::$operation,
-            actions: Actions::$first$(.union(Actions::$more))*,
-            #[cfg(test)]
-            refreshes: stringify!($refreshes),
-            #[cfg(test)]
-            keeps: stringify!($keeps),
-        }),+];
-
-        cases! {
-            refresh_matrix, each_refresh_matrix ($d);
-            $(
-                #[doc = $refreshes_doc]
-                $(#[needs($($need),+)])?
-                async fn $refreshes(t: Test) -> Check {
-                    check(&t, &ROWS[Operation::$operation as usize], true).await
-                }
-
-                #[doc = $keeps_doc]
-                $(#[needs($($need),+)])?
-                async fn $keeps(t: Test) -> Check {
-                    check(&t, &ROWS[Operation::$operation as usize], false).await
-                }
-            )+
-        }
-    };
-}
-
-matrix! {
-    ($)
-    Get: FETCH;
+cases! {
     /// R1: a get of the whole value refreshes under FETCH and under every pair with it.
-    a_get_refreshes,
+    a_get_refreshes = |t| check(t, Operation::Get, true),
     /// R1: a get of the whole value moves no deadline under a policy without FETCH.
-    a_get_does_not_refresh;
-
-    GetFields: READ;
+    a_get_does_not_refresh = |t| check(t, Operation::Get, false),
     /// R1: a get of some fields refreshes under READ and under every pair with it.
-    a_get_of_fields_refreshes,
+    a_get_of_fields_refreshes = |t| check(t, Operation::GetFields, true),
     /// R1: a get of some fields moves no deadline under a policy without READ.
-    a_get_of_fields_does_not_refresh;
-
-    Contains: READ;
+    a_get_of_fields_does_not_refresh = |t| check(t, Operation::GetFields, false),
     /// R1: a get of nothing refreshes under READ and under every pair with it.
-    a_contains_refreshes,
+    a_contains_refreshes = |t| check(t, Operation::Contains, true),
     /// R1: a get of nothing moves no deadline under a policy without READ.
-    a_contains_does_not_refresh;
-
-    GetMany: FETCH;
+    a_contains_does_not_refresh = |t| check(t, Operation::Contains, false),
     /// R1: a get of many whole values refreshes under FETCH and under every pair with it.
-    a_get_many_refreshes,
+    a_get_many_refreshes = |t| check(t, Operation::GetMany, true),
     /// R1: a get of many whole values moves no deadline under a policy without FETCH.
-    a_get_many_does_not_refresh;
-
-    GetManyFields: READ;
+    a_get_many_does_not_refresh = |t| check(t, Operation::GetMany, false),
     /// R1: a get of some fields of many refreshes under READ and under every pair with it.
-    a_get_many_of_fields_refreshes,
+    a_get_many_of_fields_refreshes = |t| check(t, Operation::GetManyFields, true),
     /// R1: a get of some fields of many moves no deadline under a policy without READ.
-    a_get_many_of_fields_does_not_refresh;
-
-    Put: UPDATE;
+    a_get_many_of_fields_does_not_refresh = |t| check(t, Operation::GetManyFields, false),
     /// R1: a put over a live entry refreshes under UPDATE and under every pair with it.
-    a_put_refreshes,
+    a_put_refreshes = |t| check(t, Operation::Put, true),
     /// R1, R8: a put over a live entry moves no deadline under a policy without UPDATE.
-    a_put_does_not_refresh;
-
-    PutMany: UPDATE;
+    a_put_does_not_refresh = |t| check(t, Operation::Put, false),
     /// R1: a put of many refreshes live entries under UPDATE and under every pair with it.
-    a_put_many_refreshes,
+    a_put_many_refreshes = |t| check(t, Operation::PutMany, true),
     /// R1, R8: a put of many moves no deadline of a live entry under a policy without UPDATE.
-    a_put_many_does_not_refresh;
-
-    Set: UPDATE, needs(patch);
+    a_put_many_does_not_refresh = |t| check(t, Operation::PutMany, false),
     /// R1: setting a field refreshes under UPDATE and under every pair with it.
-    a_set_refreshes,
+    a_set_refreshes: needs(patch) = |t| check(t, Operation::Set, true),
     /// R1: setting a field moves no deadline under a policy without UPDATE.
-    a_set_does_not_refresh;
-
-    Append: APPEND, needs(patch);
+    a_set_does_not_refresh: needs(patch) = |t| check(t, Operation::Set, false),
     /// R1: an append refreshes under APPEND and under every pair with it.
-    an_append_refreshes,
+    an_append_refreshes: needs(patch) = |t| check(t, Operation::Append, true),
     /// R1: an append moves no deadline under a policy without APPEND.
-    an_append_does_not_refresh;
-
-    Prepend: APPEND, needs(patch);
+    an_append_does_not_refresh: needs(patch) = |t| check(t, Operation::Append, false),
     /// R1: a prepend refreshes under APPEND and under every pair with it.
-    a_prepend_refreshes,
+    a_prepend_refreshes: needs(patch) = |t| check(t, Operation::Prepend, true),
     /// R1: a prepend moves no deadline under a policy without APPEND.
-    a_prepend_does_not_refresh;
-
-    PopFront: ERASE, needs(patch);
+    a_prepend_does_not_refresh: needs(patch) = |t| check(t, Operation::Prepend, false),
     /// R1: taking the first element refreshes under ERASE and under every pair with it.
-    a_pop_front_refreshes,
+    a_pop_front_refreshes: needs(patch) = |t| check(t, Operation::PopFront, true),
     /// R1: taking the first element moves no deadline under a policy without ERASE.
-    a_pop_front_does_not_refresh;
-
-    PopBack: ERASE, needs(patch);
+    a_pop_front_does_not_refresh: needs(patch) = |t| check(t, Operation::PopFront, false),
     /// R1: taking the last element refreshes under ERASE and under every pair with it.
-    a_pop_back_refreshes,
+    a_pop_back_refreshes: needs(patch) = |t| check(t, Operation::PopBack, true),
     /// R1: taking the last element moves no deadline under a policy without ERASE.
-    a_pop_back_does_not_refresh;
-
-    RemoveValue: ERASE, needs(patch);
+    a_pop_back_does_not_refresh: needs(patch) = |t| check(t, Operation::PopBack, false),
     /// R1: removing equal elements refreshes under ERASE and under every pair with it.
-    a_remove_value_refreshes,
+    a_remove_value_refreshes: needs(patch) = |t| check(t, Operation::RemoveValue, true),
     /// R1: removing equal elements moves no deadline under a policy without ERASE.
-    a_remove_value_does_not_refresh;
-
-    Clear: ERASE, needs(patch);
+    a_remove_value_does_not_refresh: needs(patch) = |t| check(t, Operation::RemoveValue, false),
     /// R1: emptying a list refreshes under ERASE and under every pair with it.
-    a_clear_refreshes,
+    a_clear_refreshes: needs(patch) = |t| check(t, Operation::Clear, true),
     /// R1: emptying a list moves no deadline under a policy without ERASE.
-    a_clear_does_not_refresh;
-
-    Unset: ERASE, needs(patch);
+    a_clear_does_not_refresh: needs(patch) = |t| check(t, Operation::Clear, false),
     /// R1: removing a field refreshes under ERASE and under every pair with it.
-    an_unset_refreshes,
+    an_unset_refreshes: needs(patch) = |t| check(t, Operation::Unset, true),
     /// R1: removing a field moves no deadline under a policy without ERASE.
-    an_unset_does_not_refresh;
-
-    Increment: ARITHMETIC, needs(patch);
+    an_unset_does_not_refresh: needs(patch) = |t| check(t, Operation::Unset, false),
     /// R1: an increment refreshes under ARITHMETIC and under every pair with it.
-    an_increment_refreshes,
+    an_increment_refreshes: needs(patch) = |t| check(t, Operation::Increment, true),
     /// R1: an increment moves no deadline under a policy without ARITHMETIC.
-    an_increment_does_not_refresh;
-
-    SetAndIncrement: UPDATE | ARITHMETIC, needs(patch);
+    an_increment_does_not_refresh: needs(patch) = |t| check(t, Operation::Increment, false),
     /// R1: a patch that sets and increments refreshes under UPDATE, under ARITHMETIC and under every pair with one.
-    a_patch_of_two_actions_refreshes_under_either,
+    a_patch_of_two_actions_refreshes_under_either: needs(patch) = |t| check(t, Operation::SetAndIncrement, true),
     /// R1: a patch that sets and increments moves no deadline under a policy with neither UPDATE nor ARITHMETIC.
-    a_patch_of_two_actions_does_not_refresh_under_others;
-
-    AppendAndPop: APPEND | ERASE, needs(patch);
+    a_patch_of_two_actions_does_not_refresh_under_others: needs(patch) = |t| check(t, Operation::SetAndIncrement, false),
     /// R1: a patch that appends and pops refreshes under APPEND, under ERASE and under every pair with one.
-    a_patch_that_turns_a_list_refreshes_under_either,
+    a_patch_that_turns_a_list_refreshes_under_either: needs(patch) = |t| check(t, Operation::AppendAndPop, true),
     /// R1: a patch that appends and pops moves no deadline under a policy with neither APPEND nor ERASE.
-    a_patch_that_turns_a_list_does_not_refresh_under_others;
+    a_patch_that_turns_a_list_does_not_refresh_under_others: needs(patch) = |t| check(t, Operation::AppendAndPop, false),
 }
 
-/// Runs a row under every policy of which the matrix says that it moves the deadline (or that it does not).
-async fn check(t: &Test, row: &Row, moves: bool) -> Check {
+/// The operations of the matrix.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operation {
+    Get,
+    GetFields,
+    Contains,
+    GetMany,
+    GetManyFields,
+    Put,
+    PutMany,
+    Set,
+    Append,
+    Prepend,
+    PopFront,
+    PopBack,
+    RemoveValue,
+    Clear,
+    Unset,
+    Increment,
+    SetAndIncrement,
+    AppendAndPop,
+}
+
+/// Runs an operation under every policy under which it must move the deadline, or must not.
+async fn check(t: Test, operation: Operation, moves: bool) -> Check {
     for flags in policies() {
-        if row.moves(flags) != moves {
+        if operation.moves(flags) != moves {
             continue;
         }
         for (mode, ttl) in [(RefreshMode::ExtendOnly, LATER), (RefreshMode::Reset, SOONER)] {
-            for kind in row.operation.kinds() {
-                let about = format!("{:?} of a {kind} under on({flags}), {mode:?}", row.operation);
+            for kind in operation.kinds() {
+                let about = format!("{operation:?} of a {kind} under on({flags}), {mode:?}");
                 let key = key(&format!("{}-{mode:?}-{kind}", flags.bits()));
                 t.put(&key, value(*kind), PutOptions::new(LONG)).await?;
                 let before = t.deadline(&key).await?;
                 // As a collection does it.
-                let refresh = RefreshPolicy::on(flags)?.with_mode(mode).resolve(row.actions, ttl);
+                let refresh = RefreshPolicy::on(flags)?.with_mode(mode).resolve(operation.actions(), ttl);
                 let started = t.store.now();
-                let told = row.operation.run(t, &key, *kind, refresh).await?;
+                let told = operation.run(&t, &key, *kind, refresh).await?;
                 let after = t.deadline(&key).await?;
                 ensure_eq!(told, after, "{about}: the deadline that the operation reported");
                 if moves {
-                    ensure_ahead(t, after, started, ttl, &about)?;
+                    ensure_ahead(&t, after, started, ttl, &about)?;
                 } else {
                     ensure_eq!(after, before, "{about}: the deadline");
                 }
@@ -232,6 +157,25 @@ fn value(kind: Kind) -> Value {
 }
 
 impl Operation {
+    /// Returns the actions as which the operation counts.
+    const fn actions(self) -> Actions {
+        match self {
+            Self::Get | Self::GetMany => Actions::FETCH,
+            Self::GetFields | Self::Contains | Self::GetManyFields => Actions::READ,
+            Self::Put | Self::PutMany | Self::Set => Actions::UPDATE,
+            Self::Append | Self::Prepend => Actions::APPEND,
+            Self::PopFront | Self::PopBack | Self::RemoveValue | Self::Clear | Self::Unset => Actions::ERASE,
+            Self::Increment => Actions::ARITHMETIC,
+            Self::SetAndIncrement => Actions::UPDATE.union(Actions::ARITHMETIC),
+            Self::AppendAndPop => Actions::APPEND.union(Actions::ERASE),
+        }
+    }
+
+    /// Returns whether the operation moves the deadline under a policy of these flags.
+    const fn moves(self, flags: Actions) -> bool {
+        self.actions().intersects(flags)
+    }
+
     /// The kinds of value that it can meet.
     fn kinds(self) -> &'static [Kind] {
         match self {
@@ -263,8 +207,7 @@ impl Operation {
             }
             other => {
                 let patch = other.patch();
-                let row = &ROWS[other as usize];
-                ensure_eq!(patch.actions(), row.actions, "the actions of the patch");
+                ensure_eq!(patch.actions(), other.actions(), "the actions of the patch");
                 let options = PatchOptions::new().with_refresh(refresh).with_returning(Returning::DEADLINE);
                 reported(applied(t.store.patch(key, &patch, options).await?)?.deadline)
             }
@@ -326,26 +269,16 @@ fn hit(entry: Option<Entry>) -> Check<Deadline> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::all;
 
-    /// What no read or write of a live entry can be: it was not there before, or is not there afterwards.
+    /// Actions that are no read or write of a live entry.
     const WITHOUT_A_ROW: Actions = Actions::CREATE.union(Actions::DELETE);
 
-    fn is_a_case(name: &str) -> bool {
-        all().iter().any(|case| case.group == "refresh_matrix" && case.name == name)
-    }
-
     #[test]
-    fn every_action_has_a_case_with_and_a_case_without_refresh() {
-        for action in (Actions::all() - WITHOUT_A_ROW).iter() {
-            let rows = || ROWS.iter().filter(|row| row.actions == action);
-            let refreshes = rows()
-                .any(|row| is_a_case(row.refreshes) && policies().into_iter().any(|flags| row.moves(flags)));
-            let keeps = rows()
-                .any(|row| is_a_case(row.keeps) && policies().into_iter().any(|flags| !row.moves(flags)));
-            assert!(refreshes, "no case shows that {action} refreshes");
-            assert!(keeps, "no case shows that {action} does not refresh under other flags");
-        }
+    fn every_action_is_that_of_an_operation() {
+        let patches = [Operation::Set, Operation::Append, Operation::Clear, Operation::Increment];
+        let others = [Operation::Get, Operation::GetFields];
+        let found = patches.iter().chain(&others).fold(Actions::empty(), |found, one| found | one.actions());
+        assert_eq!(found, Actions::all() - WITHOUT_A_ROW);
     }
 
     #[test]

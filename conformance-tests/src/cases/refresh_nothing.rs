@@ -33,274 +33,289 @@ async fn other_version(t: &Test) -> Check<Version> {
 }
 
 cases! {
-    refresh_nothing, each_refresh_nothing ($);
-
     /// R1: reads without a refresh, of the whole, of fields, of nothing and of many, leave the deadline.
-    async fn peeks_refresh_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        for projection in [Projection::All, Projection::Fields(Fields::new(["n"])?), Projection::Nothing] {
-            let options = GetOptions::new().with_projection(projection).with_returning(Returning::DEADLINE);
-            t.pass(Duration::from_millis(3)).await;
-            ensure!(t.store.get(&key("k"), options.clone()).await?.is_some(), "a hit", "a miss");
-            ensure!(t.store.get_many(&[key("k")], options).await[0].is_ok(), "a hit", "an error");
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        }
-        Ok(())
-    }
-
+    peeks_refresh_nothing,
     /// R1: a miss makes no entry, whatever refresh it asked for.
-    async fn a_miss_refreshes_nothing(t: Test) -> Check {
-        for refresh in REFRESHES {
-            let options = GetOptions::new().with_refresh(refresh);
-            ensure!(t.store.get(&key("k"), options.clone()).await?.is_none(), "a miss", "a hit");
-            ensure!(matches!(t.store.get_many(&[key("k")], options).await[..], [Ok(None)]), "a miss", "a hit");
-            ensure!(t.peek(&key("k")).await?.is_none(), "no entry after the misses", "one");
-        }
-        Ok(())
-    }
-
+    a_miss_refreshes_nothing,
     /// R1, B1: a get of many refreshes its hits and nothing else.
-    async fn a_get_many_refreshes_hits_only(t: Test) -> Check {
-        t.put(&key("hit"), "v", PutOptions::new(LONG)).await?;
-        t.put(&key("again"), "v", PutOptions::new(LONG)).await?;
-        let record = entry(&t, &key("record")).await?;
-        let bystander = entry(&t, &key("bystander")).await?;
-        t.ghost(&key("ghost"), "v").await?;
-        let keys = ["hit", "missing", "ghost", "record", "again"].map(key);
-        let options = GetOptions::new().with_kind(Kind::Blob).with_refresh(REFRESHES[0]);
-        let started = t.store.now();
-        let results = t.store.get_many(&keys, options).await;
-        ensure!(matches!(results[..], [Ok(Some(_)), Ok(None), Ok(None), Err(_), Ok(Some(_))]), "two hits", "{results:?}");
-        for name in ["hit", "again"] {
-            ensure_ahead(&t, t.deadline(&key(name)).await?, started, LATER, name)?;
-        }
-        ensure_eq!(t.state(&key("record")).await?, record, "the entry of the wrong kind");
-        ensure_eq!(t.state(&key("bystander")).await?, bystander, "the entry that was not asked for");
-        for name in ["missing", "ghost"] {
-            t.expect_miss(&key(name), "what was missing").await?;
-        }
-        Ok(())
-    }
-
+    a_get_many_refreshes_hits_only,
     /// R1, V3: a read that expects the other kind refreshes nothing.
-    async fn a_read_of_the_wrong_kind_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        for refresh in REFRESHES {
-            for projection in [Projection::All, Projection::Nothing] {
-                let options = GetOptions::new().with_projection(projection).with_kind(Kind::Blob).with_refresh(refresh);
-                ensure_kind!(t.store.get(&key("k"), options).await, WrongKind, "a record read as a blob");
-                ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-            }
-        }
-        Ok(())
-    }
-
+    a_read_of_the_wrong_kind_refreshes_nothing,
     /// R1, V3: a read of fields of a blob refreshes nothing.
-    async fn a_read_of_fields_of_a_blob_refreshes_nothing(t: Test) -> Check {
-        t.put(&key("k"), "blob", PutOptions::new(LONG)).await?;
-        let before = t.state(&key("k")).await?;
-        for refresh in REFRESHES {
-            let fields = GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?)).with_refresh(refresh);
-            ensure_kind!(t.store.get(&key("k"), fields).await, WrongKind, "fields of a blob");
-            let whole = GetOptions::new().with_kind(Kind::Record).with_refresh(refresh);
-            ensure_kind!(t.store.get(&key("k"), whole).await, WrongKind, "a blob read as a record");
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        }
-        Ok(())
-    }
-
+    a_read_of_fields_of_a_blob_refreshes_nothing,
     /// R1, C3: a put that is refused because an entry is there refreshes nothing.
-    #[needs(conditions)]
-    async fn a_refused_create_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        for refresh in REFRESHES {
-            for value in [Value::from("new"), record().into()] {
-                let options = refreshing(refresh).with_condition(Condition::IfAbsent);
-                let outcome = t.store.put(&key("k"), value, options).await?;
-                ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
-                ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-            }
-        }
-        Ok(())
-    }
-
+    a_refused_create_refreshes_nothing: needs(conditions),
     /// R1, C3: a put that is refused because of its version refreshes nothing.
-    #[needs(conditions)]
-    async fn a_refused_swap_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        let version = other_version(&t).await?;
-        for refresh in REFRESHES {
-            let options = refreshing(refresh).with_condition(Condition::IfVersion(version));
-            let outcome = t.store.put(&key("k"), record().into(), options).await?;
-            ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        }
-        Ok(())
-    }
-
+    a_refused_swap_refreshes_nothing: needs(conditions),
     /// R1, C3: a refused create of many refreshes nothing.
-    #[needs(conditions)]
-    async fn a_refused_put_many_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        let options = refreshing(REFRESHES[0]).with_condition(Condition::IfAbsent);
-        let results = t.store.put_many(vec![PutItem::new(key("k"), "new", options)]).await;
-        ensure!(matches!(&results[..], [Ok(outcome)] if outcome.is_refused()), "Refused", "{results:?}");
-        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        Ok(())
-    }
-
+    a_refused_put_many_refreshes_nothing: needs(conditions),
     /// R1, E8: a put whose deadline is too far away refreshes nothing.
-    async fn a_put_beyond_the_maximum_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        let far = t.store.now() + Ttl::MAX.as_duration() + Duration::from_secs(3_600);
-        for refresh in REFRESHES {
-            let options = PutOptions::new(far).with_existing_deadline(ExistingDeadline::Refresh(refresh));
-            ensure_kind!(t.store.put(&key("k"), record().into(), options).await, InvalidExpiry, "a put too far");
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        }
-        Ok(())
-    }
-
+    a_put_beyond_the_maximum_refreshes_nothing,
     /// R1, V4: a put of too large a value refreshes nothing.
-    #[needs(size_limit)]
-    async fn a_put_that_is_too_large_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        let size = usize::try_from(t.capabilities().max_value_bytes).unwrap_or(usize::MAX - 1) + 1;
-        let put = t.store.put(&key("k"), vec![b'x'; size].into(), refreshing(REFRESHES[0])).await;
-        ensure_kind!(put, TooLarge, "one byte above the limit");
-        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        Ok(())
-    }
-
+    a_put_that_is_too_large_refreshes_nothing: needs(size_limit),
     /// R1, P3: a patch that meets a field of another type refreshes nothing.
-    #[needs(patch)]
-    async fn a_patch_of_the_wrong_type_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        for refresh in REFRESHES {
-            for change in [Patch::new().append("n", 1), Patch::new().set("n", 2).increment("text", 1)] {
-                let options = PatchOptions::new().with_refresh(refresh);
-                ensure_kind!(t.store.patch(&key("k"), &change, options).await, WrongFieldType, "a wrong type");
-                ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-            }
-        }
-        Ok(())
-    }
-
+    a_patch_of_the_wrong_type_refreshes_nothing: needs(patch),
     /// R1, P3: a patch that overflows refreshes nothing.
-    #[needs(patch)]
-    async fn a_patch_that_overflows_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        for refresh in REFRESHES {
-            let options = PatchOptions::new().with_refresh(refresh);
-            let change = Patch::new().increment("n", 1).increment("max", 1);
-            ensure_kind!(t.store.patch(&key("k"), &change, options).await, Overflow, "an overflow");
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        }
-        Ok(())
-    }
-
+    a_patch_that_overflows_refreshes_nothing: needs(patch),
     /// R1, V3: a patch of a blob refreshes nothing.
-    #[needs(patch)]
-    async fn a_patch_of_a_blob_refreshes_nothing(t: Test) -> Check {
-        t.put(&key("k"), "blob", PutOptions::new(LONG)).await?;
-        let before = t.state(&key("k")).await?;
-        for refresh in REFRESHES {
-            let options = PatchOptions::new().with_refresh(refresh);
-            let result = t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await;
-            ensure_kind!(result, WrongKind, "a patch of a blob");
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        }
-        Ok(())
-    }
-
+    a_patch_of_a_blob_refreshes_nothing: needs(patch),
     /// R1, P3: a patch with bad input refreshes nothing.
-    #[needs(patch)]
-    async fn a_patch_of_bad_input_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        let options = PatchOptions::new().with_refresh(REFRESHES[0]);
-        let result = t.store.patch(&key("k"), &Patch::new().set("ttl:n", 1), options).await;
-        ensure_kind!(result, InvalidField, "a reserved name");
-        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        Ok(())
-    }
-
+    a_patch_of_bad_input_refreshes_nothing: needs(patch),
     /// R1, C3: a patch that is refused because of its version refreshes nothing.
-    #[needs(patch, conditions)]
-    async fn a_refused_patch_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        let version = other_version(&t).await?;
-        for refresh in REFRESHES {
-            let options = PatchOptions::new().with_refresh(refresh).with_if_version(version);
-            let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), options).await?;
-            ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        }
-        Ok(())
-    }
-
+    a_refused_patch_refreshes_nothing: needs(patch, conditions),
     /// R1: a scan moves no deadline, whatever it selects.
-    #[needs(scan)]
-    async fn a_scan_refreshes_nothing(t: Test) -> Check {
-        let record = entry(&t, &key("record")).await?;
-        t.put(&key("blob"), "v", PutOptions::new(LONG)).await?;
-        let blob = t.state(&key("blob")).await?;
-        for projection in [Projection::All, Projection::Fields(Fields::new(["n"])?), Projection::Nothing] {
-            t.pass(Duration::from_millis(3)).await;
-            let options = ScanOptions::new("").with_projection(projection).with_returning(Returning::DEADLINE | Returning::VERSION);
-            ensure_eq!(t.store.scan(options).await?.items.len(), 2, "how many entries there are");
-            ensure_eq!(t.state(&key("record")).await?, record, "the record");
-            ensure_eq!(t.state(&key("blob")).await?, blob, "the blob");
-        }
-        Ok(())
-    }
-
+    a_scan_refreshes_nothing: needs(scan),
     /// R1, X2: an expire whose guard does not hold moves nothing.
-    async fn a_guarded_expire_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        let guarded = [(SOONER, Guard::IfLater), (LATER, Guard::IfSooner), (LATER, Guard::IfPersistent)];
-        for (ttl, guard) in guarded {
-            let outcome = t.expire(&key("k"), ExpiryChange::Set(Expiry::After(ttl)), guard).await?;
-            ensure!(!outcome.changed, "no change", "{outcome:?}");
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry after {guard:?} to {ttl}");
-        }
-        Ok(())
-    }
-
+    a_guarded_expire_refreshes_nothing,
     /// R1, X8: an expire that is refused because of its version moves nothing.
-    #[needs(conditions)]
-    async fn a_refused_expire_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        let options = ExpireOptions::new().with_if_version(other_version(&t).await?);
-        for ttl in [SOONER, LATER] {
-            let outcome = t.store.expire(&key("k"), ExpiryChange::Set(Expiry::After(ttl)), options.clone()).await?;
-            ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
-            ensure_eq!(t.state(&key("k")).await?, before, "the entry");
-        }
-        Ok(())
-    }
-
+    a_refused_expire_refreshes_nothing: needs(conditions),
     /// R1, C3: a delete that is refused because of its version leaves the entry as it is.
-    #[needs(conditions)]
-    async fn a_refused_delete_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        let version = other_version(&t).await?;
-        for options in [DeleteOptions::new(), DeleteOptions::take()] {
-            let outcome = t.store.delete(&key("k"), options.with_if_version(version)).await?;
+    a_refused_delete_refreshes_nothing: needs(conditions),
+    /// R1, V3: a take that expects the other kind leaves the entry as it is.
+    a_take_of_the_wrong_kind_refreshes_nothing: needs(conditions),
+}
+
+async fn peeks_refresh_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    for projection in [Projection::All, Projection::Fields(Fields::new(["n"])?), Projection::Nothing] {
+        let options = GetOptions::new().with_projection(projection).with_returning(Returning::DEADLINE);
+        t.pass(Duration::from_millis(3)).await;
+        ensure!(t.store.get(&key("k"), options.clone()).await?.is_some(), "a hit", "a miss");
+        ensure!(t.store.get_many(&[key("k")], options).await[0].is_ok(), "a hit", "an error");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    }
+    Ok(())
+}
+
+async fn a_miss_refreshes_nothing(t: Test) -> Check {
+    for refresh in REFRESHES {
+        let options = GetOptions::new().with_refresh(refresh);
+        ensure!(t.store.get(&key("k"), options.clone()).await?.is_none(), "a miss", "a hit");
+        ensure!(matches!(t.store.get_many(&[key("k")], options).await[..], [Ok(None)]), "a miss", "a hit");
+        ensure!(t.peek(&key("k")).await?.is_none(), "no entry after the misses", "one");
+    }
+    Ok(())
+}
+
+async fn a_get_many_refreshes_hits_only(t: Test) -> Check {
+    t.put(&key("hit"), "v", PutOptions::new(LONG)).await?;
+    t.put(&key("again"), "v", PutOptions::new(LONG)).await?;
+    let record = entry(&t, &key("record")).await?;
+    let bystander = entry(&t, &key("bystander")).await?;
+    t.ghost(&key("ghost"), "v").await?;
+    let keys = ["hit", "missing", "ghost", "record", "again"].map(key);
+    let options = GetOptions::new().with_kind(Kind::Blob).with_refresh(REFRESHES[0]);
+    let started = t.store.now();
+    let results = t.store.get_many(&keys, options).await;
+    ensure!(
+        matches!(results[..], [Ok(Some(_)), Ok(None), Ok(None), Err(_), Ok(Some(_))]),
+        "two hits",
+        "{results:?}"
+    );
+    for name in ["hit", "again"] {
+        ensure_ahead(&t, t.deadline(&key(name)).await?, started, LATER, name)?;
+    }
+    ensure_eq!(t.state(&key("record")).await?, record, "the entry of the wrong kind");
+    ensure_eq!(t.state(&key("bystander")).await?, bystander, "the entry that was not asked for");
+    for name in ["missing", "ghost"] {
+        t.expect_miss(&key(name), "what was missing").await?;
+    }
+    Ok(())
+}
+
+async fn a_read_of_the_wrong_kind_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    for refresh in REFRESHES {
+        for projection in [Projection::All, Projection::Nothing] {
+            let options =
+                GetOptions::new().with_projection(projection).with_kind(Kind::Blob).with_refresh(refresh);
+            ensure_kind!(t.store.get(&key("k"), options).await, WrongKind, "a record read as a blob");
+            ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+        }
+    }
+    Ok(())
+}
+
+async fn a_read_of_fields_of_a_blob_refreshes_nothing(t: Test) -> Check {
+    t.put(&key("k"), "blob", PutOptions::new(LONG)).await?;
+    let before = t.state(&key("k")).await?;
+    for refresh in REFRESHES {
+        let fields =
+            GetOptions::new().with_projection(Projection::Fields(Fields::new(["n"])?)).with_refresh(refresh);
+        ensure_kind!(t.store.get(&key("k"), fields).await, WrongKind, "fields of a blob");
+        let whole = GetOptions::new().with_kind(Kind::Record).with_refresh(refresh);
+        ensure_kind!(t.store.get(&key("k"), whole).await, WrongKind, "a blob read as a record");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    }
+    Ok(())
+}
+
+async fn a_refused_create_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    for refresh in REFRESHES {
+        for value in [Value::from("new"), record().into()] {
+            let options = refreshing(refresh).with_condition(Condition::IfAbsent);
+            let outcome = t.store.put(&key("k"), value, options).await?;
             ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
             ensure_eq!(t.state(&key("k")).await?, before, "the entry");
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// R1, V3: a take that expects the other kind leaves the entry as it is.
-    #[needs(conditions)]
-    async fn a_take_of_the_wrong_kind_refreshes_nothing(t: Test) -> Check {
-        let before = entry(&t, &key("k")).await?;
-        for options in [DeleteOptions::new(), DeleteOptions::take()] {
-            let result = t.store.delete(&key("k"), options.with_kind(Kind::Blob)).await;
-            ensure_kind!(result, WrongKind, "a record taken as a blob");
+async fn a_refused_swap_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    let version = other_version(&t).await?;
+    for refresh in REFRESHES {
+        let options = refreshing(refresh).with_condition(Condition::IfVersion(version));
+        let outcome = t.store.put(&key("k"), record().into(), options).await?;
+        ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    }
+    Ok(())
+}
+
+async fn a_refused_put_many_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    let options = refreshing(REFRESHES[0]).with_condition(Condition::IfAbsent);
+    let results = t.store.put_many(vec![PutItem::new(key("k"), "new", options)]).await;
+    ensure!(matches!(&results[..], [Ok(outcome)] if outcome.is_refused()), "Refused", "{results:?}");
+    ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    Ok(())
+}
+
+async fn a_put_beyond_the_maximum_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    let far = t.store.now() + Ttl::MAX.as_duration() + Duration::from_secs(3_600);
+    for refresh in REFRESHES {
+        let options = PutOptions::new(far).with_existing_deadline(ExistingDeadline::Refresh(refresh));
+        ensure_kind!(t.store.put(&key("k"), record().into(), options).await, InvalidExpiry, "a put too far");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    }
+    Ok(())
+}
+
+async fn a_put_that_is_too_large_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    let size = usize::try_from(t.capabilities().max_value_bytes).unwrap_or(usize::MAX - 1) + 1;
+    let put = t.store.put(&key("k"), vec![b'x'; size].into(), refreshing(REFRESHES[0])).await;
+    ensure_kind!(put, TooLarge, "one byte above the limit");
+    ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    Ok(())
+}
+
+async fn a_patch_of_the_wrong_type_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    for refresh in REFRESHES {
+        for change in [Patch::new().append("n", 1), Patch::new().set("n", 2).increment("text", 1)] {
+            let options = PatchOptions::new().with_refresh(refresh);
+            ensure_kind!(t.store.patch(&key("k"), &change, options).await, WrongFieldType, "a wrong type");
             ensure_eq!(t.state(&key("k")).await?, before, "the entry");
         }
-        Ok(())
     }
+    Ok(())
+}
+
+async fn a_patch_that_overflows_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    for refresh in REFRESHES {
+        let options = PatchOptions::new().with_refresh(refresh);
+        let change = Patch::new().increment("n", 1).increment("max", 1);
+        ensure_kind!(t.store.patch(&key("k"), &change, options).await, Overflow, "an overflow");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    }
+    Ok(())
+}
+
+async fn a_patch_of_a_blob_refreshes_nothing(t: Test) -> Check {
+    t.put(&key("k"), "blob", PutOptions::new(LONG)).await?;
+    let before = t.state(&key("k")).await?;
+    for refresh in REFRESHES {
+        let options = PatchOptions::new().with_refresh(refresh);
+        let result = t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await;
+        ensure_kind!(result, WrongKind, "a patch of a blob");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    }
+    Ok(())
+}
+
+async fn a_patch_of_bad_input_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    let options = PatchOptions::new().with_refresh(REFRESHES[0]);
+    let result = t.store.patch(&key("k"), &Patch::new().set("ttl:n", 1), options).await;
+    ensure_kind!(result, InvalidField, "a reserved name");
+    ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    Ok(())
+}
+
+async fn a_refused_patch_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    let version = other_version(&t).await?;
+    for refresh in REFRESHES {
+        let options = PatchOptions::new().with_refresh(refresh).with_if_version(version);
+        let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), options).await?;
+        ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    }
+    Ok(())
+}
+
+async fn a_scan_refreshes_nothing(t: Test) -> Check {
+    let record = entry(&t, &key("record")).await?;
+    t.put(&key("blob"), "v", PutOptions::new(LONG)).await?;
+    let blob = t.state(&key("blob")).await?;
+    for projection in [Projection::All, Projection::Fields(Fields::new(["n"])?), Projection::Nothing] {
+        t.pass(Duration::from_millis(3)).await;
+        let options = ScanOptions::new("")
+            .with_projection(projection)
+            .with_returning(Returning::DEADLINE | Returning::VERSION);
+        ensure_eq!(t.store.scan(options).await?.items.len(), 2, "how many entries there are");
+        ensure_eq!(t.state(&key("record")).await?, record, "the record");
+        ensure_eq!(t.state(&key("blob")).await?, blob, "the blob");
+    }
+    Ok(())
+}
+
+async fn a_guarded_expire_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    let guarded = [(SOONER, Guard::IfLater), (LATER, Guard::IfSooner), (LATER, Guard::IfPersistent)];
+    for (ttl, guard) in guarded {
+        let outcome = t.expire(&key("k"), ExpiryChange::Set(Expiry::After(ttl)), guard).await?;
+        ensure!(!outcome.changed, "no change", "{outcome:?}");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry after {guard:?} to {ttl}");
+    }
+    Ok(())
+}
+
+async fn a_refused_expire_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    let options = ExpireOptions::new().with_if_version(other_version(&t).await?);
+    for ttl in [SOONER, LATER] {
+        let outcome =
+            t.store.expire(&key("k"), ExpiryChange::Set(Expiry::After(ttl)), options.clone()).await?;
+        ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    }
+    Ok(())
+}
+
+async fn a_refused_delete_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    let version = other_version(&t).await?;
+    for options in [DeleteOptions::new(), DeleteOptions::take()] {
+        let outcome = t.store.delete(&key("k"), options.with_if_version(version)).await?;
+        ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    }
+    Ok(())
+}
+
+async fn a_take_of_the_wrong_kind_refreshes_nothing(t: Test) -> Check {
+    let before = entry(&t, &key("k")).await?;
+    for options in [DeleteOptions::new(), DeleteOptions::take()] {
+        let result = t.store.delete(&key("k"), options.with_kind(Kind::Blob)).await;
+        ensure_kind!(result, WrongKind, "a record taken as a blob");
+        ensure_eq!(t.state(&key("k")).await?, before, "the entry");
+    }
+    Ok(())
 }

@@ -40,203 +40,223 @@ async fn read_under(t: &Test, key: &Key, policy: RefreshPolicy, ttl: Ttl) -> Che
 }
 
 cases! {
-    refresh_slack, each_refresh_slack ($);
-
     /// R5: a read that would move the deadline by less than the slack leaves it.
-    async fn a_read_within_the_slack_is_skipped(t: Test) -> Check {
-        let moved = moved(&t, Ttl::minutes(55).into(), RefreshMode::ExtendOnly).await?;
-        ensure!(!moved, "no refresh by five minutes", "one");
-        Ok(())
-    }
-
+    a_read_within_the_slack_is_skipped,
     /// R5: a read that would move the deadline by more than the slack moves it.
-    async fn a_read_beyond_the_slack_refreshes(t: Test) -> Check {
-        let moved = moved(&t, Ttl::minutes(45).into(), RefreshMode::ExtendOnly).await?;
-        ensure!(moved, "a refresh by fifteen minutes", "none");
-        Ok(())
-    }
-
-    /// R5: in Reset mode a read that would move the deadline by less than the slack, to either side, leaves it.
-    async fn a_resetting_read_within_the_slack_is_skipped(t: Test) -> Check {
-        for minutes in [55, 65] {
-            let moved = moved(&t, Ttl::minutes(minutes).into(), RefreshMode::Reset).await?;
-            ensure!(!moved, format!("no refresh from {minutes} minutes to 60"), "one");
-        }
-        Ok(())
-    }
-
-    /// R5: in Reset mode a read that would move the deadline by more than the slack, to either side, moves it.
-    async fn a_resetting_read_beyond_the_slack_refreshes(t: Test) -> Check {
-        for minutes in [45, 75] {
-            let moved = moved(&t, Ttl::minutes(minutes).into(), RefreshMode::Reset).await?;
-            ensure!(moved, format!("a refresh from {minutes} minutes to 60"), "none");
-        }
-        Ok(())
-    }
-
+    a_read_beyond_the_slack_refreshes,
+    /// R5: in Reset mode a read that would move the deadline by less than the slack, to either side, leaves
+    /// it.
+    a_resetting_read_within_the_slack_is_skipped,
+    /// R5: in Reset mode a read that would move the deadline by more than the slack, to either side, moves
+    /// it.
+    a_resetting_read_beyond_the_slack_refreshes,
     /// R5, R2: a persistent entry is further away than any slack: Reset mode gives it a deadline.
-    async fn a_resetting_read_of_a_persistent_entry_is_never_within_the_slack(t: Test) -> Check {
-        let moved = moved(&t, Lifespan::persistent(), RefreshMode::Reset).await?;
-        ensure!(moved, "a refresh of the persistent entry", "none");
-        Ok(())
-    }
-
+    a_resetting_read_of_a_persistent_entry_is_never_within_the_slack,
     /// R5: a move by exactly the slack is made, by a millisecond less it is not.
-    #[needs(manual_clock)]
-    async fn the_slack_itself_is_enough(t: Test) -> Check {
-        for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
-            ensure!(moved(&t, Ttl::minutes(50).into(), mode).await?, "a refresh by the slack", "none");
-            let within = Ttl::millis(Ttl::minutes(50).as_millis() + 1);
-            ensure!(!moved(&t, within.into(), mode).await?, "no refresh by 1 ms less", "one");
-        }
-        Ok(())
-    }
-
+    the_slack_itself_is_enough: needs(manual_clock),
     /// R5: reads are skipped until the slack is used up; then one refreshes, and they are skipped again.
-    #[needs(manual_clock)]
-    async fn reads_refresh_once_in_a_slack(t: Test) -> Check {
-        let policy = RefreshPolicy::on(Actions::FETCH)?.with_slack(SLACK);
-        t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
-        let mut deadline = t.deadline(&key("k")).await?;
-        let mut moves = 0;
-        for _ in 0..60 {
-            t.pass(Duration::from_secs(60)).await;
-            let now = read_under(&t, &key("k"), policy, LONG).await?;
-            moves += i32::from(now != deadline);
-            deadline = now;
-        }
-        ensure_eq!(moves, 6, "refreshes by a read each minute for an hour");
-        Ok(())
-    }
-
+    reads_refresh_once_in_a_slack: needs(manual_clock),
     /// R5: a get of many skips within the slack and refreshes beyond it, each entry by itself.
-    async fn a_get_many_heeds_the_slack(t: Test) -> Check {
-        t.put(&key("within"), record(), PutOptions::new(Ttl::minutes(55))).await?;
-        t.put(&key("beyond"), record(), PutOptions::new(Ttl::minutes(45))).await?;
-        let before = t.deadline(&key("within")).await?;
-        let started = t.store.now();
-        let options = GetOptions::new().with_refresh(Refresh::extend_only(LONG).with_slack(SLACK));
-        for result in t.store.get_many(&[key("within"), key("beyond")], options).await {
-            ensure!(result?.is_some(), "a hit", "a miss");
-        }
-        ensure_eq!(t.deadline(&key("within")).await?, before, "the deadline within the slack");
-        ensure_ahead(&t, t.deadline(&key("beyond")).await?, started, LONG, "the deadline beyond it")
-    }
-
+    a_get_many_heeds_the_slack,
     /// R5: a contains heeds the slack as other reads do.
-    async fn a_contains_heeds_the_slack(t: Test) -> Check {
-        t.put(&key("k"), "v", PutOptions::new(Ttl::minutes(55))).await?;
-        let before = t.deadline(&key("k")).await?;
-        let options = GetOptions::nothing().with_refresh(Refresh::extend_only(LONG).with_slack(SLACK));
-        ensure!(t.store.get(&key("k"), options).await?.is_some(), "a hit", "a miss");
-        ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline");
-        Ok(())
-    }
-
+    a_contains_heeds_the_slack,
     /// R5: a put refreshes whatever the slack, because it writes anyway.
-    async fn a_put_ignores_the_slack(t: Test) -> Check {
-        for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
-            t.put(&key("k"), "v", PutOptions::new(Ttl::minutes(55))).await?;
-            let refresh = refresh_in(mode, LONG).with_slack(SLACK);
-            let started = t.store.now();
-            t.put(&key("k"), "w", PutOptions::new(SOONER).with_existing_deadline(ExistingDeadline::Refresh(refresh))).await?;
-            ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the refresh")?;
-        }
-        Ok(())
-    }
-
+    a_put_ignores_the_slack,
     /// R5: a patch refreshes whatever the slack, because it writes anyway.
-    #[needs(patch)]
-    async fn a_patch_ignores_the_slack(t: Test) -> Check {
-        for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
-            t.put(&key("k"), record(), PutOptions::new(Ttl::minutes(55))).await?;
-            let refresh = refresh_in(mode, LONG).with_slack(SLACK);
-            let started = t.store.now();
-            let options = PatchOptions::new().with_refresh(refresh);
-            applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), options).await?)?;
-            ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the refresh")?;
-        }
-        Ok(())
-    }
-
+    a_patch_ignores_the_slack: needs(patch),
     /// R1: a policy that changes counts from the next call on.
-    async fn a_changed_policy_takes_effect(t: Test) -> Check {
-        let key = key("k");
-        t.put(&key, record(), PutOptions::new(SOONER)).await?;
-        let first = t.deadline(&key).await?;
-        ensure_eq!(read_under(&t, &key, RefreshPolicy::never(), LONG).await?, first, "under the empty policy");
-        let sliding = RefreshPolicy::on(Actions::FETCH)?;
-        let started = t.store.now();
-        let longer = read_under(&t, &key, sliding, LONG).await?;
-        ensure_ahead(&t, longer, started, LONG, "under FETCH")?;
-        let update = RefreshPolicy::on(Actions::UPDATE)?;
-        ensure_eq!(read_under(&t, &key, update, LATER).await?, longer, "under UPDATE");
-        let started = t.store.now();
-        let reset = read_under(&t, &key, sliding.with_mode(RefreshMode::Reset), SOONER).await?;
-        ensure_ahead(&t, reset, started, SOONER, "under FETCH in Reset mode")
-    }
-
+    a_changed_policy_takes_effect,
     /// R1, X5: a refresh by a read leaves value and version as they were.
-    async fn a_refresh_keeps_value_and_version(t: Test) -> Check {
-        for (name, value) in [("blob", Value::from("v")), ("record", record().into())] {
-            t.put(&key(name), value.clone(), PutOptions::new(SOONER)).await?;
-            let version = t.version(&key(name)).await?;
-            read_under(&t, &key(name), RefreshPolicy::on(Actions::FETCH)?, LONG).await?;
-            ensure_eq!(t.version(&key(name)).await?, version, "the version of the {name}");
-            ensure_eq!(t.value(&key(name)).await?, Some(value), "the {name}");
-        }
-        Ok(())
-    }
-
+    a_refresh_keeps_value_and_version,
     /// R1, K2: a refresh moves the deadline of its own key and of no other.
-    async fn a_refresh_moves_one_entry(t: Test) -> Check {
-        let others = ["k1", "K", "k ", "kk", "ak"];
-        for name in others {
-            t.put(&key(name), record(), PutOptions::new(SOONER)).await?;
-        }
-        t.put(&key("k"), record(), PutOptions::new(SOONER)).await?;
-        let mut before = Vec::new();
-        for name in others {
-            before.push(t.deadline(&key(name)).await?);
-        }
-        read_under(&t, &key("k"), RefreshPolicy::on(Actions::FETCH)?, LONG).await?;
-        for (name, before) in others.iter().zip(before) {
-            ensure_eq!(t.deadline(&key(name)).await?, before, "the deadline of {name:?}");
-        }
-        Ok(())
-    }
-
+    a_refresh_moves_one_entry,
     /// R6: a refresh by a read that saw the old entry does not touch the one put in its place meanwhile.
-    async fn a_refresh_does_not_touch_a_newer_put(t: Test) -> Check {
-        race(&t, false).await
-    }
-
+    a_refresh_does_not_touch_a_newer_put,
     /// R6, E9: a refresh by a read that saw the old entry does not touch what is there after delete and put.
-    async fn a_refresh_does_not_touch_what_follows_a_delete(t: Test) -> Check {
-        race(&t, true).await
-    }
-
+    a_refresh_does_not_touch_what_follows_a_delete,
     /// R6, R3: a refresh by a read that raced with a delete revives nothing.
-    async fn a_refresh_does_not_undo_a_delete(t: Test) -> Check {
-        for round in 0..200 {
-            let key = key(&format!("k{round}"));
-            t.put(&key, record(), PutOptions::new(SOONER)).await?;
-            let refresh = GetOptions::new().with_refresh(Refresh::extend_only(LATER));
-            let read = {
-                let (store, key) = (t.second.clone(), key.clone());
-                tokio::spawn(async move { store.get(&key, refresh).await })
-            };
-            // So that the delete comes before, while and after the read goes on.
-            for _ in 0..round % 4 {
-                tokio::task::yield_now().await;
-            }
-            let deleted = t.store.delete(&key, DeleteOptions::new()).await?;
-            ensure!(deleted.is_applied(), "the delete applied", "{deleted:?}");
-            read.await.map_err(|error| Failure::new("no panic", error.to_string()))??;
-            ensure_eq!(t.value(&key).await?, None, "the value after the delete, in round {round}");
-        }
-        Ok(())
+    a_refresh_does_not_undo_a_delete,
+}
+
+async fn a_read_within_the_slack_is_skipped(t: Test) -> Check {
+    let moved = moved(&t, Ttl::minutes(55).into(), RefreshMode::ExtendOnly).await?;
+    ensure!(!moved, "no refresh by five minutes", "one");
+    Ok(())
+}
+
+async fn a_read_beyond_the_slack_refreshes(t: Test) -> Check {
+    let moved = moved(&t, Ttl::minutes(45).into(), RefreshMode::ExtendOnly).await?;
+    ensure!(moved, "a refresh by fifteen minutes", "none");
+    Ok(())
+}
+
+async fn a_resetting_read_within_the_slack_is_skipped(t: Test) -> Check {
+    for minutes in [55, 65] {
+        let moved = moved(&t, Ttl::minutes(minutes).into(), RefreshMode::Reset).await?;
+        ensure!(!moved, format!("no refresh from {minutes} minutes to 60"), "one");
     }
+    Ok(())
+}
+
+async fn a_resetting_read_beyond_the_slack_refreshes(t: Test) -> Check {
+    for minutes in [45, 75] {
+        let moved = moved(&t, Ttl::minutes(minutes).into(), RefreshMode::Reset).await?;
+        ensure!(moved, format!("a refresh from {minutes} minutes to 60"), "none");
+    }
+    Ok(())
+}
+
+async fn a_resetting_read_of_a_persistent_entry_is_never_within_the_slack(t: Test) -> Check {
+    let moved = moved(&t, Lifespan::persistent(), RefreshMode::Reset).await?;
+    ensure!(moved, "a refresh of the persistent entry", "none");
+    Ok(())
+}
+
+async fn the_slack_itself_is_enough(t: Test) -> Check {
+    for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
+        ensure!(moved(&t, Ttl::minutes(50).into(), mode).await?, "a refresh by the slack", "none");
+        let within = Ttl::millis(Ttl::minutes(50).as_millis() + 1);
+        ensure!(!moved(&t, within.into(), mode).await?, "no refresh by 1 ms less", "one");
+    }
+    Ok(())
+}
+
+async fn reads_refresh_once_in_a_slack(t: Test) -> Check {
+    let policy = RefreshPolicy::on(Actions::FETCH)?.with_slack(SLACK);
+    t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
+    let mut deadline = t.deadline(&key("k")).await?;
+    let mut moves = 0;
+    for _ in 0..60 {
+        t.pass(Duration::from_secs(60)).await;
+        let now = read_under(&t, &key("k"), policy, LONG).await?;
+        moves += i32::from(now != deadline);
+        deadline = now;
+    }
+    ensure_eq!(moves, 6, "refreshes by a read each minute for an hour");
+    Ok(())
+}
+
+async fn a_get_many_heeds_the_slack(t: Test) -> Check {
+    t.put(&key("within"), record(), PutOptions::new(Ttl::minutes(55))).await?;
+    t.put(&key("beyond"), record(), PutOptions::new(Ttl::minutes(45))).await?;
+    let before = t.deadline(&key("within")).await?;
+    let started = t.store.now();
+    let options = GetOptions::new().with_refresh(Refresh::extend_only(LONG).with_slack(SLACK));
+    for result in t.store.get_many(&[key("within"), key("beyond")], options).await {
+        ensure!(result?.is_some(), "a hit", "a miss");
+    }
+    ensure_eq!(t.deadline(&key("within")).await?, before, "the deadline within the slack");
+    ensure_ahead(&t, t.deadline(&key("beyond")).await?, started, LONG, "the deadline beyond it")
+}
+
+async fn a_contains_heeds_the_slack(t: Test) -> Check {
+    t.put(&key("k"), "v", PutOptions::new(Ttl::minutes(55))).await?;
+    let before = t.deadline(&key("k")).await?;
+    let options = GetOptions::nothing().with_refresh(Refresh::extend_only(LONG).with_slack(SLACK));
+    ensure!(t.store.get(&key("k"), options).await?.is_some(), "a hit", "a miss");
+    ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline");
+    Ok(())
+}
+
+async fn a_put_ignores_the_slack(t: Test) -> Check {
+    for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
+        t.put(&key("k"), "v", PutOptions::new(Ttl::minutes(55))).await?;
+        let refresh = refresh_in(mode, LONG).with_slack(SLACK);
+        let started = t.store.now();
+        t.put(
+            &key("k"),
+            "w",
+            PutOptions::new(SOONER).with_existing_deadline(ExistingDeadline::Refresh(refresh)),
+        )
+        .await?;
+        ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the refresh")?;
+    }
+    Ok(())
+}
+
+async fn a_patch_ignores_the_slack(t: Test) -> Check {
+    for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
+        t.put(&key("k"), record(), PutOptions::new(Ttl::minutes(55))).await?;
+        let refresh = refresh_in(mode, LONG).with_slack(SLACK);
+        let started = t.store.now();
+        let options = PatchOptions::new().with_refresh(refresh);
+        applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1), options).await?)?;
+        ensure_ahead(&t, t.deadline(&key("k")).await?, started, LONG, "the refresh")?;
+    }
+    Ok(())
+}
+
+async fn a_changed_policy_takes_effect(t: Test) -> Check {
+    let key = key("k");
+    t.put(&key, record(), PutOptions::new(SOONER)).await?;
+    let first = t.deadline(&key).await?;
+    ensure_eq!(read_under(&t, &key, RefreshPolicy::never(), LONG).await?, first, "under the empty policy");
+    let sliding = RefreshPolicy::on(Actions::FETCH)?;
+    let started = t.store.now();
+    let longer = read_under(&t, &key, sliding, LONG).await?;
+    ensure_ahead(&t, longer, started, LONG, "under FETCH")?;
+    let update = RefreshPolicy::on(Actions::UPDATE)?;
+    ensure_eq!(read_under(&t, &key, update, LATER).await?, longer, "under UPDATE");
+    let started = t.store.now();
+    let reset = read_under(&t, &key, sliding.with_mode(RefreshMode::Reset), SOONER).await?;
+    ensure_ahead(&t, reset, started, SOONER, "under FETCH in Reset mode")
+}
+
+async fn a_refresh_keeps_value_and_version(t: Test) -> Check {
+    for (name, value) in [("blob", Value::from("v")), ("record", record().into())] {
+        t.put(&key(name), value.clone(), PutOptions::new(SOONER)).await?;
+        let version = t.version(&key(name)).await?;
+        read_under(&t, &key(name), RefreshPolicy::on(Actions::FETCH)?, LONG).await?;
+        ensure_eq!(t.version(&key(name)).await?, version, "the version of the {name}");
+        ensure_eq!(t.value(&key(name)).await?, Some(value), "the {name}");
+    }
+    Ok(())
+}
+
+async fn a_refresh_moves_one_entry(t: Test) -> Check {
+    let others = ["k1", "K", "k ", "kk", "ak"];
+    for name in others {
+        t.put(&key(name), record(), PutOptions::new(SOONER)).await?;
+    }
+    t.put(&key("k"), record(), PutOptions::new(SOONER)).await?;
+    let mut before = Vec::new();
+    for name in others {
+        before.push(t.deadline(&key(name)).await?);
+    }
+    read_under(&t, &key("k"), RefreshPolicy::on(Actions::FETCH)?, LONG).await?;
+    for (name, before) in others.iter().zip(before) {
+        ensure_eq!(t.deadline(&key(name)).await?, before, "the deadline of {name:?}");
+    }
+    Ok(())
+}
+
+async fn a_refresh_does_not_touch_a_newer_put(t: Test) -> Check {
+    race(&t, false).await
+}
+
+async fn a_refresh_does_not_touch_what_follows_a_delete(t: Test) -> Check {
+    race(&t, true).await
+}
+
+async fn a_refresh_does_not_undo_a_delete(t: Test) -> Check {
+    for round in 0..200 {
+        let key = key(&format!("k{round}"));
+        t.put(&key, record(), PutOptions::new(SOONER)).await?;
+        let refresh = GetOptions::new().with_refresh(Refresh::extend_only(LATER));
+        let read = {
+            let (store, key) = (t.second.clone(), key.clone());
+            tokio::spawn(async move { store.get(&key, refresh).await })
+        };
+        // So that the delete comes before, while and after the read goes on.
+        for _ in 0..round % 4 {
+            tokio::task::yield_now().await;
+        }
+        let deleted = t.store.delete(&key, DeleteOptions::new()).await?;
+        ensure!(deleted.is_applied(), "the delete applied", "{deleted:?}");
+        read.await.map_err(|error| Failure::new("no panic", error.to_string()))??;
+        ensure_eq!(t.value(&key).await?, None, "the value after the delete, in round {round}");
+    }
+    Ok(())
 }
 
 /// Reads an entry and refreshes it to [`LATER`] while another handle puts a new one for [`LONG`]: if the read saw

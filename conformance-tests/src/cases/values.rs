@@ -4,123 +4,134 @@ use serde_json::json;
 use ttl_core::{GetOptions, Kind, PutOptions, Record, Value};
 
 use crate::test::{LONG, key};
-use crate::{Failure, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    values, each_values ($);
-
     /// V1: an empty blob comes back as an empty blob, not as a miss.
-    async fn an_empty_blob_is_not_absent(t: Test) -> Check {
-        t.put(&key("k"), "", PutOptions::new(LONG)).await?;
-        t.expect_value(&key("k"), "", "the empty blob").await?;
-        let entry = t.store.get(&key("k"), GetOptions::nothing()).await?;
-        ensure!(entry.is_some(), "an entry", "{entry:?}");
-        Ok(())
-    }
-
+    an_empty_blob_is_not_absent,
     /// V1: an empty blob over a longer one leaves nothing of it.
-    async fn an_empty_blob_replaces_a_longer_one(t: Test) -> Check {
-        t.put(&key("k"), "something", PutOptions::new(LONG)).await?;
-        t.put(&key("k"), "", PutOptions::new(LONG)).await?;
-        t.expect_value(&key("k"), "", "the empty blob").await
-    }
-
+    an_empty_blob_replaces_a_longer_one,
     /// V1: every byte comes back.
-    async fn every_byte_comes_back(t: Test) -> Check {
-        let bytes: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
-        t.put(&key("k"), bytes.clone(), PutOptions::new(LONG)).await?;
-        t.expect_value(&key("k"), bytes, "all bytes, up and down").await
-    }
-
+    every_byte_comes_back,
     /// V1: bytes that are no UTF-8 come back.
-    async fn bytes_that_are_no_text_come_back(t: Test) -> Check {
-        for bytes in [&b"\xff\xfe"[..], b"\xc3\x28", b"\xed\xa0\x80", b"a\0b", b"\0", b"\r\n"] {
-            t.put(&key("k"), bytes, PutOptions::new(LONG)).await?;
-            t.expect_value(&key("k"), bytes, "bytes that are no text").await?;
-        }
-        Ok(())
-    }
-
+    bytes_that_are_no_text_come_back,
     /// V1: a blob that looks like a record is a blob.
-    async fn a_blob_that_looks_like_a_record_is_a_blob(t: Test) -> Check {
-        for text in [r#"{"a":1}"#, "{}", "[]", r#"{"ttl:version":"x"}"#] {
-            t.put(&key("k"), text, PutOptions::new(LONG)).await?;
-            let entry = t.store.get(&key("k"), GetOptions::new().with_kind(Kind::Blob)).await?;
-            ensure!(entry.is_some(), "a blob", "{entry:?}");
-            t.expect_value(&key("k"), text, "the text").await?;
-        }
-        Ok(())
-    }
-
+    a_blob_that_looks_like_a_record_is_a_blob,
     /// V1: a blob that looks like a number is not touched.
-    async fn a_blob_that_looks_like_a_number_is_kept(t: Test) -> Check {
-        for text in ["007", "1.0", "1e3", "-0", "+1", " 1", "18446744073709551616", "NaN", "nil"] {
-            t.put(&key("k"), text, PutOptions::new(LONG)).await?;
-            t.expect_value(&key("k"), text, "the text").await?;
-        }
-        Ok(())
-    }
-
+    a_blob_that_looks_like_a_number_is_kept,
     /// V1: white space around a blob is part of it.
-    async fn white_space_around_a_blob_is_kept(t: Test) -> Check {
-        for text in [" a ", "\n", "a\r\n", "\ta", "\u{feff}a"] {
-            t.put(&key("k"), text, PutOptions::new(LONG)).await?;
-            t.expect_value(&key("k"), text, "the text").await?;
-        }
-        Ok(())
-    }
-
+    white_space_around_a_blob_is_kept,
     /// V1: a large blob comes back: 1 MiB, or as much as the store declares.
-    async fn a_large_blob_comes_back(t: Test) -> Check {
-        let bytes = usize::try_from(t.capabilities().max_value_bytes).unwrap_or(usize::MAX).min(1 << 20);
-        // A pattern without a period, so that no two pieces can be exchanged unseen.
-        let blob: Vec<u8> = (0..bytes as u64).map(|at| (at * at / 251 + at) as u8).collect();
-        t.put(&key("k"), blob.clone(), PutOptions::new(LONG)).await?;
-        t.expect_value(&key("k"), blob, "the large blob").await
-    }
-
+    a_large_blob_comes_back,
     /// V1: blobs of many lengths come back, around every power of two up to 64 KiB.
-    async fn blobs_of_many_lengths_come_back(t: Test) -> Check {
-        let most = usize::try_from(t.capabilities().max_value_bytes).unwrap_or(usize::MAX).min(1 << 16);
-        for power in (0..=16).map(|power| 1_usize << power) {
-            for length in [power - 1, power, power + 1].map(|length| length.min(most)) {
-                let blob = vec![length as u8; length];
-                t.put(&key("k"), blob.clone(), PutOptions::new(LONG)).await?;
-                t.expect_value(&key("k"), blob, "a blob").await?;
-            }
-        }
-        Ok(())
-    }
-
+    blobs_of_many_lengths_come_back,
     /// V5: changing a record after it was put does not change what is stored.
-    async fn a_stored_record_does_not_follow_the_original(t: Test) -> Check {
-        let mut original = Record::new().with("list", [1]);
-        t.put(&key("k"), original.clone(), PutOptions::new(LONG)).await?;
-        original.insert("list", [1, 2])?;
-        original.insert("more", 1)?;
-        t.expect_value(&key("k"), Record::new().with("list", [1]), "the record as it was put").await
-    }
-
+    a_stored_record_does_not_follow_the_original,
     /// V5: changing a record that was read does not change what is stored.
-    async fn a_stored_record_does_not_follow_what_was_read(t: Test) -> Check {
-        let stored = Record::new().with("list", [1]);
-        t.put(&key("k"), stored.clone(), PutOptions::new(LONG)).await?;
-        let Some(Value::Record(mut read)) = t.value(&key("k")).await? else {
-            return Err(Failure::new("a record", "something else"));
-        };
-        read.insert("list", json!([]))?;
-        t.expect_value(&key("k"), stored.clone(), "the record as it was put").await?;
-        ensure_eq!(read.get("list"), Some(&json!([])), "the copy that was changed");
-        Ok(())
-    }
-
+    a_stored_record_does_not_follow_what_was_read,
     /// V5: what was read stays as it was read when the entry changes.
-    async fn what_was_read_does_not_follow_the_store(t: Test) -> Check {
-        t.put(&key("k"), "before", PutOptions::new(LONG)).await?;
-        let read = t.value(&key("k")).await?;
-        t.put(&key("k"), "after!", PutOptions::new(LONG)).await?;
-        t.delete(&key("k")).await?;
-        ensure!(read == Some("before".into()), "the value as it was read", "another one");
-        Ok(())
+    what_was_read_does_not_follow_the_store,
+}
+
+async fn an_empty_blob_is_not_absent(t: Test) -> Check {
+    t.put(&key("k"), "", PutOptions::new(LONG)).await?;
+    t.expect_value(&key("k"), "", "the empty blob").await?;
+    let entry = t.store.get(&key("k"), GetOptions::nothing()).await?;
+    ensure!(entry.is_some(), "an entry", "{entry:?}");
+    Ok(())
+}
+
+async fn an_empty_blob_replaces_a_longer_one(t: Test) -> Check {
+    t.put(&key("k"), "something", PutOptions::new(LONG)).await?;
+    t.put(&key("k"), "", PutOptions::new(LONG)).await?;
+    t.expect_value(&key("k"), "", "the empty blob").await
+}
+
+async fn every_byte_comes_back(t: Test) -> Check {
+    let bytes: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
+    t.put(&key("k"), bytes.clone(), PutOptions::new(LONG)).await?;
+    t.expect_value(&key("k"), bytes, "all bytes, up and down").await
+}
+
+async fn bytes_that_are_no_text_come_back(t: Test) -> Check {
+    for bytes in [&b"\xff\xfe"[..], b"\xc3\x28", b"\xed\xa0\x80", b"a\0b", b"\0", b"\r\n"] {
+        t.put(&key("k"), bytes, PutOptions::new(LONG)).await?;
+        t.expect_value(&key("k"), bytes, "bytes that are no text").await?;
     }
+    Ok(())
+}
+
+async fn a_blob_that_looks_like_a_record_is_a_blob(t: Test) -> Check {
+    for text in [r#"{"a":1}"#, "{}", "[]", r#"{"ttl:version":"x"}"#] {
+        t.put(&key("k"), text, PutOptions::new(LONG)).await?;
+        let entry = t.store.get(&key("k"), GetOptions::new().with_kind(Kind::Blob)).await?;
+        ensure!(entry.is_some(), "a blob", "{entry:?}");
+        t.expect_value(&key("k"), text, "the text").await?;
+    }
+    Ok(())
+}
+
+async fn a_blob_that_looks_like_a_number_is_kept(t: Test) -> Check {
+    for text in ["007", "1.0", "1e3", "-0", "+1", " 1", "18446744073709551616", "NaN", "nil"] {
+        t.put(&key("k"), text, PutOptions::new(LONG)).await?;
+        t.expect_value(&key("k"), text, "the text").await?;
+    }
+    Ok(())
+}
+
+async fn white_space_around_a_blob_is_kept(t: Test) -> Check {
+    for text in [" a ", "\n", "a\r\n", "\ta", "\u{feff}a"] {
+        t.put(&key("k"), text, PutOptions::new(LONG)).await?;
+        t.expect_value(&key("k"), text, "the text").await?;
+    }
+    Ok(())
+}
+
+async fn a_large_blob_comes_back(t: Test) -> Check {
+    let bytes = usize::try_from(t.capabilities().max_value_bytes).unwrap_or(usize::MAX).min(1 << 20);
+    // A pattern without a period, so that no two pieces can be exchanged unseen.
+    let blob: Vec<u8> = (0..bytes as u64).map(|at| (at * at / 251 + at) as u8).collect();
+    t.put(&key("k"), blob.clone(), PutOptions::new(LONG)).await?;
+    t.expect_value(&key("k"), blob, "the large blob").await
+}
+
+async fn blobs_of_many_lengths_come_back(t: Test) -> Check {
+    let most = usize::try_from(t.capabilities().max_value_bytes).unwrap_or(usize::MAX).min(1 << 16);
+    for power in (0..=16).map(|power| 1_usize << power) {
+        for length in [power - 1, power, power + 1].map(|length| length.min(most)) {
+            let blob = vec![length as u8; length];
+            t.put(&key("k"), blob.clone(), PutOptions::new(LONG)).await?;
+            t.expect_value(&key("k"), blob, "a blob").await?;
+        }
+    }
+    Ok(())
+}
+
+async fn a_stored_record_does_not_follow_the_original(t: Test) -> Check {
+    let mut original = Record::new().with("list", [1]);
+    t.put(&key("k"), original.clone(), PutOptions::new(LONG)).await?;
+    original.insert("list", [1, 2])?;
+    original.insert("more", 1)?;
+    t.expect_value(&key("k"), Record::new().with("list", [1]), "the record as it was put").await
+}
+
+async fn a_stored_record_does_not_follow_what_was_read(t: Test) -> Check {
+    let stored = Record::new().with("list", [1]);
+    t.put(&key("k"), stored.clone(), PutOptions::new(LONG)).await?;
+    let Some(Value::Record(mut read)) = t.value(&key("k")).await? else {
+        return Err(Failure::new("a record", "something else"));
+    };
+    read.insert("list", json!([]))?;
+    t.expect_value(&key("k"), stored.clone(), "the record as it was put").await?;
+    ensure_eq!(read.get("list"), Some(&json!([])), "the copy that was changed");
+    Ok(())
+}
+
+async fn what_was_read_does_not_follow_the_store(t: Test) -> Check {
+    t.put(&key("k"), "before", PutOptions::new(LONG)).await?;
+    let read = t.value(&key("k")).await?;
+    t.put(&key("k"), "after!", PutOptions::new(LONG)).await?;
+    t.delete(&key("k")).await?;
+    ensure!(read == Some("before".into()), "the value as it was read", "another one");
+    Ok(())
 }

@@ -7,165 +7,192 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, applied, key, record};
-use crate::{Failure, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    versions, each_versions ($);
-
     /// C2: a put of another value makes another version.
-    async fn another_value_has_another_version(t: Test) -> Check {
-        let mut seen: Vec<Version> = Vec::new();
-        let records = [json!({}), json!({ "n": 1 }), json!({ "n": 2 }), json!({ "m": 1 }), json!({ "n": "1" }), json!({ "n": [1] })];
-        let mut values: Vec<Value> = ["", "a", "b", "ab", "{}", "{\"n\":1}"].map(Value::from).to_vec();
-        for fields in &records {
-            values.push(Record::from_serialize(fields)?.into());
+    another_value_has_another_version,
+    /// C2: a version stays while the value stays: reading does not change it, on another handle neither.
+    reading_keeps_the_version,
+    /// C2, X5: changing the deadline keeps the version, and the version still opens a put.
+    a_moved_deadline_keeps_the_version: needs(conditions),
+    /// C2, R2: a read that refreshes keeps the version, and the version still opens a put.
+    a_refreshing_read_keeps_the_version: needs(conditions),
+    /// C2: a patch that changes the record makes another version, and reports it.
+    a_patch_makes_another_version: needs(patch),
+    /// C2: a patch with the version that is there is applied; with the one before it is Refused.
+    a_patch_can_ask_for_a_version: needs(patch, conditions),
+    /// C2: a version that was printed and parsed is the same.
+    a_version_survives_text: needs(conditions),
+    /// C2: a blob and a record have different versions, even where they look the same.
+    kinds_have_versions_of_their_own,
+    /// C2, H1: where versions are unique, writing the same value again makes another version.
+    a_unique_version_does_not_recur: needs(unique_versions),
+    /// C2, H1: where versions are unique, who deletes and writes the same value again is noticed.
+    a_unique_version_notices_the_same_value: needs(unique_versions, conditions),
+    /// C2: compare-and-swap counts: each reads, adds one and writes if nobody else did.
+    compare_and_swap_loses_nothing: needs(conditions),
+}
+
+async fn another_value_has_another_version(t: Test) -> Check {
+    let mut seen: Vec<Version> = Vec::new();
+    let records = [
+        json!({}),
+        json!({ "n": 1 }),
+        json!({ "n": 2 }),
+        json!({ "m": 1 }),
+        json!({ "n": "1" }),
+        json!({ "n": [1] }),
+    ];
+    let mut values: Vec<Value> = ["", "a", "b", "ab", "{}", "{\"n\":1}"].map(Value::from).to_vec();
+    for fields in &records {
+        values.push(Record::from_serialize(fields)?.into());
+    }
+    for value in values {
+        let version = t.put_version(&key("k"), value.clone(), PutOptions::new(LONG)).await?;
+        ensure!(!seen.contains(&version), format!("a version of its own for {value:?}"), "{version:?} again");
+        seen.push(version);
+    }
+    Ok(())
+}
+
+async fn reading_keeps_the_version(t: Test) -> Check {
+    for value in [Value::from("v"), record().into()] {
+        let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
+        let peek = GetOptions::nothing().with_returning(Returning::VERSION);
+        for store in [&t.store, &t.second, &t.store] {
+            let entry = store
+                .get(&key("k"), peek.clone())
+                .await?
+                .ok_or_else(|| Failure::new("an entry", "a miss"))?;
+            ensure_eq!(entry.version, Some(version), "the version");
         }
-        for value in values {
-            let version = t.put_version(&key("k"), value.clone(), PutOptions::new(LONG)).await?;
-            ensure!(!seen.contains(&version), format!("a version of its own for {value:?}"), "{version:?} again");
+    }
+    Ok(())
+}
+
+async fn a_moved_deadline_keeps_the_version(t: Test) -> Check {
+    for value in [Value::from("v"), record().into()] {
+        let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
+        for change in
+            [ExpiryChange::Extend(LONG), ExpiryChange::Set(Expiry::Never), ExpiryChange::Set(LONG.into())]
+        {
+            t.expire(&key("k"), change, Guard::Always).await?;
+            ensure_eq!(t.version(&key("k")).await?, version, "the version after {change:?}");
+        }
+        let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
+        t.put(&key("k"), "new", put).await?;
+    }
+    Ok(())
+}
+
+async fn a_refreshing_read_keeps_the_version(t: Test) -> Check {
+    for value in [Value::from("v"), record().into()] {
+        let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
+        let read = GetOptions::new()
+            .with_refresh(Refresh::extend_only(Ttl::hours(2)))
+            .with_returning(Returning::DEADLINE | Returning::VERSION);
+        let entry = t.store.get(&key("k"), read).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
+        ensure_eq!(entry.version, Some(version), "the version that the read reports");
+        ensure_eq!(t.version(&key("k")).await?, version, "the version after the read");
+        let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
+        t.put(&key("k"), "new", put).await?;
+    }
+    Ok(())
+}
+
+async fn a_patch_makes_another_version(t: Test) -> Check {
+    let mut version = t.put_version(&key("k"), record(), PutOptions::new(LONG)).await?;
+    for patch in [
+        Patch::new().set("a", 1),
+        Patch::new().increment("n", 1),
+        Patch::new().append("l", 1),
+        Patch::new().unset("a"),
+    ] {
+        let outcome =
+            t.store.patch(&key("k"), &patch, PatchOptions::new().with_returning(Returning::VERSION)).await?;
+        let reported = applied(outcome)?.version;
+        let next = t.version(&key("k")).await?;
+        ensure_eq!(reported, Some(next), "the version that the patch reports");
+        ensure!(next != version, "another version after the patch", "{next:?} again");
+        version = next;
+    }
+    Ok(())
+}
+
+async fn a_patch_can_ask_for_a_version(t: Test) -> Check {
+    let version = t.put_version(&key("k"), record(), PutOptions::new(LONG)).await?;
+    let options = PatchOptions::new().with_if_version(version);
+    let patch = Patch::new().increment("n", 1);
+    applied(t.store.patch(&key("k"), &patch, options.clone()).await?)?;
+    let before = t.state(&key("k")).await?;
+    for refresh in [None, Some(Refresh::extend_only(Ttl::hours(9)))] {
+        let outcome = t.store.patch(&key("k"), &patch, options.clone().with_refresh(refresh)).await?;
+        ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
+    }
+    ensure_eq!(t.state(&key("k")).await?, before, "the record after the refused patches");
+    Ok(())
+}
+
+async fn a_version_survives_text(t: Test) -> Check {
+    for value in [Value::from("v"), record().into()] {
+        let text = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?.to_string();
+        let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(text.parse()?));
+        t.put(&key("k"), "new", put).await?;
+    }
+    Ok(())
+}
+
+async fn kinds_have_versions_of_their_own(t: Test) -> Check {
+    let record = Record::new().with("n", 1);
+    let first = t.put_version(&key("k"), record.to_json_text(), PutOptions::new(LONG)).await?;
+    let second = t.put_version(&key("k"), record, PutOptions::new(LONG)).await?;
+    ensure!(first != second, "another version for the record", "{first:?} again");
+    Ok(())
+}
+
+async fn a_unique_version_does_not_recur(t: Test) -> Check {
+    let mut seen: Vec<Version> = Vec::new();
+    for round in 0..3 {
+        for value in [Value::from("v"), record().into()] {
+            let put = PutOptions::new(LONG).with_existing_deadline(if round == 1 {
+                ExistingDeadline::Keep
+            } else {
+                ExistingDeadline::Replace
+            });
+            let version = t.put_version(&key("k"), value, put).await?;
+            ensure!(!seen.contains(&version), "a version that was not there before", "{version:?} again");
             seen.push(version);
         }
-        Ok(())
+        t.delete(&key("k")).await?;
     }
+    Ok(())
+}
 
-    /// C2: a version stays while the value stays: reading does not change it, on another handle neither.
-    async fn reading_keeps_the_version(t: Test) -> Check {
-        for value in [Value::from("v"), record().into()] {
-            let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
-            let peek = GetOptions::nothing().with_returning(Returning::VERSION);
-            for store in [&t.store, &t.second, &t.store] {
-                let entry = store.get(&key("k"), peek.clone()).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
-                ensure_eq!(entry.version, Some(version), "the version");
-            }
-        }
-        Ok(())
+async fn a_unique_version_notices_the_same_value(t: Test) -> Check {
+    for value in [Value::from("v"), record().into()] {
+        let version = t.put_version(&key("k"), value.clone(), PutOptions::new(LONG)).await?;
+        t.delete(&key("k")).await?;
+        t.put(&key("k"), value, PutOptions::new(LONG)).await?;
+        let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
+        let outcome = t.store.put(&key("k"), "new".into(), put).await?;
+        ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
     }
+    Ok(())
+}
 
-    /// C2, X5: changing the deadline keeps the version, and the version still opens a put.
-    #[needs(conditions)]
-    async fn a_moved_deadline_keeps_the_version(t: Test) -> Check {
-        for value in [Value::from("v"), record().into()] {
-            let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
-            for change in [ExpiryChange::Extend(LONG), ExpiryChange::Set(Expiry::Never), ExpiryChange::Set(LONG.into())] {
-                t.expire(&key("k"), change, Guard::Always).await?;
-                ensure_eq!(t.version(&key("k")).await?, version, "the version after {change:?}");
-            }
-            let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
-            t.put(&key("k"), "new", put).await?;
-        }
-        Ok(())
+async fn compare_and_swap_loses_nothing(t: Test) -> Check {
+    t.put(&key("k"), Record::new().with("n", 0), PutOptions::new(LONG)).await?;
+    for round in 0..10_i64 {
+        // Both read the same; the second to write is refused and has to read again.
+        let (first, second) = (t.state(&key("k")).await?, t.state(&key("k")).await?);
+        let put = |version| PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
+        let next = Record::new().with("n", round + 1);
+        t.put(&key("k"), next.clone(), put(first.version)).await?;
+        let outcome =
+            t.second.put(&key("k"), Record::new().with("n", -1).into(), put(second.version)).await?;
+        ensure!(outcome.is_refused(), "Refused for the second writer", "{outcome:?}");
+        t.expect_value(&key("k"), next, "the first writer's record").await?;
     }
-
-    /// C2, R2: a read that refreshes keeps the version, and the version still opens a put.
-    #[needs(conditions)]
-    async fn a_refreshing_read_keeps_the_version(t: Test) -> Check {
-        for value in [Value::from("v"), record().into()] {
-            let version = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?;
-            let read = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(2))).with_returning(Returning::DEADLINE | Returning::VERSION);
-            let entry = t.store.get(&key("k"), read).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
-            ensure_eq!(entry.version, Some(version), "the version that the read reports");
-            ensure_eq!(t.version(&key("k")).await?, version, "the version after the read");
-            let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
-            t.put(&key("k"), "new", put).await?;
-        }
-        Ok(())
-    }
-
-    /// C2: a patch that changes the record makes another version, and reports it.
-    #[needs(patch)]
-    async fn a_patch_makes_another_version(t: Test) -> Check {
-        let mut version = t.put_version(&key("k"), record(), PutOptions::new(LONG)).await?;
-        for patch in [Patch::new().set("a", 1), Patch::new().increment("n", 1), Patch::new().append("l", 1), Patch::new().unset("a")] {
-            let outcome = t.store.patch(&key("k"), &patch, PatchOptions::new().with_returning(Returning::VERSION)).await?;
-            let reported = applied(outcome)?.version;
-            let next = t.version(&key("k")).await?;
-            ensure_eq!(reported, Some(next), "the version that the patch reports");
-            ensure!(next != version, "another version after the patch", "{next:?} again");
-            version = next;
-        }
-        Ok(())
-    }
-
-    /// C2: a patch with the version that is there is applied; with the one before it is Refused.
-    #[needs(patch, conditions)]
-    async fn a_patch_can_ask_for_a_version(t: Test) -> Check {
-        let version = t.put_version(&key("k"), record(), PutOptions::new(LONG)).await?;
-        let options = PatchOptions::new().with_if_version(version);
-        let patch = Patch::new().increment("n", 1);
-        applied(t.store.patch(&key("k"), &patch, options.clone()).await?)?;
-        let before = t.state(&key("k")).await?;
-        for refresh in [None, Some(Refresh::extend_only(Ttl::hours(9)))] {
-            let outcome = t.store.patch(&key("k"), &patch, options.clone().with_refresh(refresh)).await?;
-            ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
-        }
-        ensure_eq!(t.state(&key("k")).await?, before, "the record after the refused patches");
-        Ok(())
-    }
-
-    /// C2: a version that was printed and parsed is the same.
-    #[needs(conditions)]
-    async fn a_version_survives_text(t: Test) -> Check {
-        for value in [Value::from("v"), record().into()] {
-            let text = t.put_version(&key("k"), value, PutOptions::new(LONG)).await?.to_string();
-            let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(text.parse()?));
-            t.put(&key("k"), "new", put).await?;
-        }
-        Ok(())
-    }
-
-    /// C2: a blob and a record have different versions, even where they look the same.
-    async fn kinds_have_versions_of_their_own(t: Test) -> Check {
-        let record = Record::new().with("n", 1);
-        let first = t.put_version(&key("k"), record.to_json_text(), PutOptions::new(LONG)).await?;
-        let second = t.put_version(&key("k"), record, PutOptions::new(LONG)).await?;
-        ensure!(first != second, "another version for the record", "{first:?} again");
-        Ok(())
-    }
-
-    /// C2, H1: where versions are unique, writing the same value again makes another version.
-    #[needs(unique_versions)]
-    async fn a_unique_version_does_not_recur(t: Test) -> Check {
-        let mut seen: Vec<Version> = Vec::new();
-        for round in 0..3 {
-            for value in [Value::from("v"), record().into()] {
-                let put = PutOptions::new(LONG).with_existing_deadline(if round == 1 { ExistingDeadline::Keep } else { ExistingDeadline::Replace });
-                let version = t.put_version(&key("k"), value, put).await?;
-                ensure!(!seen.contains(&version), "a version that was not there before", "{version:?} again");
-                seen.push(version);
-            }
-            t.delete(&key("k")).await?;
-        }
-        Ok(())
-    }
-
-    /// C2, H1: where versions are unique, who deletes and writes the same value again is noticed.
-    #[needs(unique_versions, conditions)]
-    async fn a_unique_version_notices_the_same_value(t: Test) -> Check {
-        for value in [Value::from("v"), record().into()] {
-            let version = t.put_version(&key("k"), value.clone(), PutOptions::new(LONG)).await?;
-            t.delete(&key("k")).await?;
-            t.put(&key("k"), value, PutOptions::new(LONG)).await?;
-            let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
-            let outcome = t.store.put(&key("k"), "new".into(), put).await?;
-            ensure!(outcome.is_refused(), "Refused", "{outcome:?}");
-        }
-        Ok(())
-    }
-
-    /// C2: compare-and-swap counts: each reads, adds one and writes if nobody else did.
-    #[needs(conditions)]
-    async fn compare_and_swap_loses_nothing(t: Test) -> Check {
-        t.put(&key("k"), Record::new().with("n", 0), PutOptions::new(LONG)).await?;
-        for round in 0..10_i64 {
-            // Both read the same; the second to write is refused and has to read again.
-            let (first, second) = (t.state(&key("k")).await?, t.state(&key("k")).await?);
-            let put = |version| PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
-            let next = Record::new().with("n", round + 1);
-            t.put(&key("k"), next.clone(), put(first.version)).await?;
-            let outcome = t.second.put(&key("k"), Record::new().with("n", -1).into(), put(second.version)).await?;
-            ensure!(outcome.is_refused(), "Refused for the second writer", "{outcome:?}");
-            t.expect_value(&key("k"), next, "the first writer's record").await?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
