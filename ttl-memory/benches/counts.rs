@@ -20,7 +20,7 @@ fn main() {
     let (times, entries) = (number(1, 1000), number(2, 10_000));
 
     let store: Arc<dyn TtlStore> =
-        Arc::new(MemoryStore::new(MemoryConfig::new().with_reclaim(Reclaim::Manual)));
+        Arc::new(MemoryStore::new(&MemoryConfig::new().with_reclaim(Reclaim::Manual)));
     let keys: Vec<Key> = (0..entries).map(key).collect();
     let fresh: Vec<Key> = (entries..entries + times).map(key).collect();
     let values: Vec<Value> = (0..times).map(|_| Value::from(vec![7; 100])).collect();

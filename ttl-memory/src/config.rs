@@ -32,8 +32,8 @@ pub enum Reclaim {
 /// use ttl_memory::{MemoryConfig, MemoryStore};
 ///
 /// let config = MemoryConfig::new().with_max_entries(NonZeroUsize::new(10_000).unwrap());
-/// let store = MemoryStore::new(config);
-/// let same = MemoryStore::new(MemoryConfig::from_url("memory:?max_entries=10000")?);
+/// let store = MemoryStore::new(&config);
+/// let same = MemoryStore::new(&MemoryConfig::from_url("memory:?max_entries=10000")?);
 /// # let _ = (store, same);
 /// # Ok::<(), ttl_core::Error>(())
 /// ```
@@ -180,8 +180,8 @@ impl MemoryConfig {
         self.reclaim
     }
 
-    pub(crate) fn into_clock(self) -> Option<Arc<dyn Clock>> {
-        self.clock
+    pub(crate) fn clock(&self) -> Option<Arc<dyn Clock>> {
+        self.clock.clone()
     }
 }
 

@@ -5,20 +5,12 @@
 //! from a URL such as `memory:?max_entries=10000`.
 
 mod config;
-mod entry;
-mod eviction;
-mod hashing;
-mod limits;
-mod scan;
-mod shard;
-mod state;
+mod connect;
+mod engine;
+mod inner;
+mod ops;
 mod store;
-mod sweep;
 mod sweeper;
-mod table;
-mod time;
-mod weight;
-mod wheel;
 
 /// The atomics that `state` uses. A test compiles that file against `loom`'s instead.
 mod sync {
@@ -26,7 +18,9 @@ mod sync {
 }
 
 pub use self::config::{MemoryConfig, Reclaim};
-pub use self::store::MemoryStore;
+pub use self::inner::MemoryStore;
 
 /// The backend's name in errors and capabilities.
 const BACKEND: &str = "memory";
+
+const CONTEXT: ttl_core::driver::Context = ttl_core::driver::Context::new(BACKEND);

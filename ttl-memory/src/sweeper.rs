@@ -13,8 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::config::Reclaim;
-use crate::store::Inner;
-use crate::wheel::TICK_MILLIS;
+use crate::engine::wheel::TICK_MILLIS;
 
 /// A store's handle to its sweeper.
 #[derive(Debug)]
@@ -28,14 +27,14 @@ impl Sweeper {
         Self { started: AtomicBool::new(reclaim == Reclaim::Manual), thread: Mutex::new(None) }
     }
 
-    /// Starts the thread, once. If the thread cannot be spawned, the next write tries again.
-    pub(crate) fn start(&self, store: &Arc<Inner>) {
+    /// Starts the thread, once, which sweeps the store with `sweep`. If the thread cannot be spawned, the next write tries again.
+    pub(crate) fn start<S: Send + Sync + 'static>(&self, store: &Arc<S>, sweep: fn(&S) -> usize) {
         if self.started.load(Ordering::Relaxed) || self.started.swap(true, Ordering::AcqRel) {
             return;
         }
         let store = Arc::downgrade(store);
         let named = thread::Builder::new().name("ttl-memory-sweeper".to_owned());
-        match named.spawn(move || run(&store)) {
+        match named.spawn(move || run(&store, sweep)) {
             Ok(handle) => *self.thread.lock() = Some(handle.thread().clone()),
             Err(_) => self.started.store(false, Ordering::Release),
         }
@@ -50,10 +49,10 @@ impl Drop for Sweeper {
     }
 }
 
-fn run(store: &Weak<Inner>) {
+fn run<S>(store: &Weak<S>, sweep: fn(&S) -> usize) {
     loop {
         thread::park_timeout(Duration::from_millis(TICK_MILLIS));
         let Some(store) = store.upgrade() else { return };
-        store.sweep();
+        sweep(&store);
     }
 }

@@ -18,7 +18,7 @@ const HALF_HOUR: Ttl = Ttl::minutes(30);
 fn manual() -> (MemoryStore, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new());
     let config = MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual);
-    (MemoryStore::new(config), clock)
+    (MemoryStore::new(&config), clock)
 }
 
 fn key(n: usize) -> Key {

@@ -13,7 +13,7 @@ use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 fn manual() -> (MemoryStore, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new());
     let config = MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual);
-    (MemoryStore::new(config), clock)
+    (MemoryStore::new(&config), clock)
 }
 
 fn key(text: &str) -> Key {

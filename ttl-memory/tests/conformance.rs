@@ -16,7 +16,7 @@ impl Harness for Manual {
     async fn fresh(&self) -> Result<Fixture> {
         let clock = Arc::new(ManualClock::new());
         let config = MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual);
-        Ok(fixture(MemoryStore::new(config), Time::Manual(clock)))
+        Ok(fixture(MemoryStore::new(&config), Time::Manual(clock)))
     }
 }
 
@@ -27,7 +27,7 @@ struct InRealTime;
 #[async_trait]
 impl Harness for InRealTime {
     async fn fresh(&self) -> Result<Fixture> {
-        Ok(fixture(MemoryStore::new(MemoryConfig::new()), Time::Real))
+        Ok(fixture(MemoryStore::new(&MemoryConfig::new()), Time::Real))
     }
 }
 

@@ -13,7 +13,7 @@ fn config() -> MemoryConfig {
 }
 
 fn entries(n: usize) -> MemoryStore {
-    MemoryStore::new(config().with_max_entries(NonZeroUsize::new(n).unwrap()))
+    MemoryStore::new(&config().with_max_entries(NonZeroUsize::new(n).unwrap()))
 }
 
 fn key(n: u64) -> Key {
@@ -77,7 +77,7 @@ async fn the_limit_in_entries_is_never_passed_and_nearly_reached() {
 #[tokio::test]
 async fn the_limit_in_bytes_is_never_passed() {
     let limit = 1 << 20;
-    let store = MemoryStore::new(config().with_max_bytes(NonZeroUsize::new(limit).unwrap()));
+    let store = MemoryStore::new(&config().with_max_bytes(NonZeroUsize::new(limit).unwrap()));
     let mut numbers = Numbers(1);
     for _ in 0..5_000 {
         let n = numbers.next() % 2_000;
@@ -91,7 +91,7 @@ async fn the_limit_in_bytes_is_never_passed() {
 #[tokio::test]
 async fn what_cannot_fit_is_refused_and_the_old_value_stays() {
     let limit = 1 << 20;
-    let store = MemoryStore::new(config().with_max_bytes(NonZeroUsize::new(limit).unwrap()));
+    let store = MemoryStore::new(&config().with_max_bytes(NonZeroUsize::new(limit).unwrap()));
     let largest = usize::try_from(store.capabilities().max_value_bytes).unwrap();
     assert!(largest < limit && largest > limit * 99 / 100);
     put(&store, 1, vec![1; largest]).await;

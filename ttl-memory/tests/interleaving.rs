@@ -50,7 +50,7 @@ async fn store() -> (MemoryStore, Arc<Scripted>, Key) {
     let clock = Arc::new(Scripted::default());
     clock.tell([0]);
     let config = MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual);
-    let (store, key) = (MemoryStore::new(config), Key::new("key").unwrap());
+    let (store, key) = (MemoryStore::new(&config), Key::new("key").unwrap());
     let outcome = store.put(&key, "v".into(), PutOptions::new(Ttl::millis(100))).await.unwrap();
     assert!(outcome.is_applied());
     (store, clock, key)

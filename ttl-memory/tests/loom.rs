@@ -9,7 +9,7 @@ mod sync {
 }
 
 #[allow(dead_code, unreachable_pub)]
-#[path = "../src/state.rs"]
+#[path = "../src/engine/state.rs"]
 mod state;
 
 use state::{State, Word};

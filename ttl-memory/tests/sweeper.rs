@@ -108,5 +108,5 @@ async fn a_store_outlives_the_runtime_that_it_was_filled_on() {
 fn with_clock(reclaim: Reclaim) -> (MemoryStore, Weak<dyn Clock>) {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
     let weak = Arc::downgrade(&clock);
-    (MemoryStore::new(MemoryConfig::new().with_clock(clock).with_reclaim(reclaim)), weak)
+    (MemoryStore::new(&MemoryConfig::new().with_clock(clock).with_reclaim(reclaim)), weak)
 }

@@ -45,11 +45,11 @@ where
 
 fn limited(clock: &Arc<ManualClock>) -> MemoryStore {
     let config = MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual);
-    MemoryStore::new(config.with_max_entries(NonZeroUsize::new(200).unwrap()))
+    MemoryStore::new(&config.with_max_entries(NonZeroUsize::new(200).unwrap()))
 }
 
 fn unlimited(clock: &Arc<ManualClock>) -> MemoryStore {
-    MemoryStore::new(MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual))
+    MemoryStore::new(&MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual))
 }
 
 /// Reads, refreshes, rewrites, sweeps, deletes and evicts while the clock runs: whatever is seen lives at an instant

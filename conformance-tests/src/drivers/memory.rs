@@ -34,7 +34,7 @@ impl MemoryHarness {
 impl Harness for MemoryHarness {
     async fn fresh(&self) -> Result<Fixture> {
         let clock = Arc::new(ManualClock::new());
-        let store = MemoryStore::new(self.config.clone().with_clock(clock.clone()));
+        let store = MemoryStore::new(&self.config.clone().with_clock(clock.clone()));
         let beneath = MemoryBeneath { store: store.clone(), clock: clock.clone() };
         Ok(Fixture::new(Arc::new(store.clone()), Time::Manual(clock))
             .with_second(Arc::new(store))

@@ -35,6 +35,15 @@ use ttl_conformance::Harness;
 use ttl_conformance::drivers::dynamo::DynamoHarness;
 use ttl_conformance::servers::{ServerKind, conformance_trials, run_tests};
 
+/// The groups of cases about expired entries.
+const WITH_TABLE_TTL: [&str; 5] = [
+    "conformance::elapsed::",
+    "conformance::expiry::",
+    "conformance::far::",
+    "conformance::ghosts::",
+    "conformance::scan::",
+];
+
 fn main() -> ExitCode {
     if let Some(done) = connecting::child() {
         return done;
@@ -45,9 +54,12 @@ fn main() -> ExitCode {
             .into_iter()
             .map(|trial| trial.with_kind("no table TTL"))
             .collect();
-        // Those with many thousands of requests do not look at the table's TTL, and are run once.
+        // With the table's TTL, which deletes ghosts at any time, run the cases about expired entries. The program
+        // `ttl-conformance` runs all cases with it.
         let on = conformance_trials(&server, |url| Ok(Arc::new(DynamoHarness::new(url)?)));
-        trials.extend(on.into_iter().filter(|trial| !trial.name().starts_with("conformance::churn::")));
+        trials.extend(
+            on.into_iter().filter(|trial| WITH_TABLE_TTL.iter().any(|group| trial.name().starts_with(group))),
+        );
         trials.extend(batches::trials(&server));
         trials.extend(bursts::trials(&server));
         trials.extend(cancellation::trials(&server));

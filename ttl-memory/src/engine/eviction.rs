@@ -8,98 +8,15 @@
 //! A use is counted in the entry's state and does not change a queue. The queues hold hashes, as the wheel
 //! does. A removed entry leaves its place behind, and a place without an entry is ignored.
 
-use std::collections::VecDeque;
-
-use crate::entry::Entry;
-use crate::hashing::spread;
-use crate::state::Word;
-use crate::sweep::SLACK;
-use crate::table::{Table, Trash};
-
-/// The share of the small queue: a tenth of the entries, unless the main queue is empty.
-const SMALL_SHARE: usize = 10;
+use super::entry::Entry;
+use super::hashing::spread;
+use super::queues::Queues;
+use super::state::Word;
+use super::table::{Table, Trash};
 
 /// The maximum number of used entries that an eviction spares. After that it removes the next one even if it
 /// was used, so that a put never walks a whole queue.
 const MAX_SPARED: usize = 64;
-
-/// The queues of a shard.
-#[derive(Default)]
-pub(crate) struct Queues {
-    small: VecDeque<u32>,
-    main: VecDeque<u32>,
-    /// The number of entries in the main queue, and in both.
-    in_main: usize,
-    entries: usize,
-    /// The hashes of entries that were recently evicted from the small queue. A hash determines its position,
-    /// and a later hash overwrites an earlier one.
-    ghosts: Vec<u32>,
-    /// The number of places of each queue that the search for stale ones still has to examine, and its
-    /// colour.
-    left: (usize, usize),
-    colour: u8,
-}
-
-impl Queues {
-    /// Assigns a place to a new entry.
-    pub(crate) fn admit(&mut self, word: Word, hash: u32) -> Word {
-        self.entries += 1;
-        self.grow_ghosts();
-        let ghost = self.ghost(hash);
-        if self.ghosts[ghost] == hash {
-            // Zero marks an empty position: a hash of zero is not remembered.
-            self.ghosts[ghost] = 0;
-            self.in_main += 1;
-            self.main.push_back(hash);
-            return word.with(Word::MAIN);
-        }
-        self.small.push_back(hash);
-        word.without(Word::MAIN)
-    }
-
-    /// Accounts for an entry that was removed from the table; its place stays behind.
-    pub(crate) fn forget(&mut self, word: Word) {
-        self.entries -= 1;
-        self.in_main -= usize::from(word.has(Word::MAIN));
-    }
-
-    fn ghost(&self, hash: u32) -> usize {
-        // The lowest bits also select the bucket in the table; any bits will do.
-        hash as usize & (self.ghosts.len() - 1)
-    }
-
-    /// Grows the list of recently evicted entries to the number of entries; older evictions are of little
-    /// use.
-    fn grow_ghosts(&mut self) {
-        if self.ghosts.len() < self.entries.max(16) {
-            let old = std::mem::take(&mut self.ghosts);
-            self.ghosts = vec![0; self.entries.max(16).next_power_of_two()];
-            for hash in old {
-                let at = self.ghost(hash);
-                self.ghosts[at] = hash;
-            }
-        }
-    }
-
-    /// Takes the next place to examine, and returns whether it is in the main queue.
-    fn front(&mut self) -> Option<(u32, bool)> {
-        let in_small = self.entries - self.in_main;
-        let small_is_full = in_small * SMALL_SHARE >= self.entries || self.in_main == 0;
-        let main = !self.main.is_empty() && (!small_is_full || self.small.is_empty());
-        let (queue, left) = self.queue(main);
-        // A place that is taken from the front is one less for `Table::compact` to examine.
-        *left = left.saturating_sub(1);
-        queue.pop_front().map(|hash| (hash, main))
-    }
-
-    fn queue(&mut self, main: bool) -> (&mut VecDeque<u32>, &mut usize) {
-        if main { (&mut self.main, &mut self.left.1) } else { (&mut self.small, &mut self.left.0) }
-    }
-
-    fn is_crowded(&self) -> bool {
-        self.small.len() + self.main.len() > 2 * self.entries + SLACK
-    }
-}
 
 impl Table {
     /// Evicts entries until the shard is within its limits.

@@ -2,9 +2,9 @@
 
 use ttl_core::{Deadline, Now};
 
-use crate::hashing::spread;
-use crate::state::Word;
-use crate::table::{Table, Trash};
+use super::hashing::spread;
+use super::state::Word;
+use super::table::{Table, Trash};
 
 /// The maximum number of entries that are examined per acquisition of a shard's lock.
 pub(crate) const STEP: usize = 1024;
@@ -86,9 +86,9 @@ mod tests {
 
     use super::*;
     use crate::config::MemoryConfig;
-    use crate::hashing::Hashing;
-    use crate::limits::Limits;
-    use crate::table::At;
+    use crate::engine::hashing::Hashing;
+    use crate::engine::limits::Limits;
+    use crate::engine::table::At;
 
     const SECOND: u64 = 1_000_000_000;
 

@@ -7,10 +7,11 @@ use ttl_core::{
     ScanOptions,
 };
 
-use crate::entry::Entry;
-use crate::shard::select;
-use crate::store::Inner;
-use crate::table::Table;
+use super::get::select;
+use crate::BACKEND;
+use crate::engine::entry::Entry;
+use crate::engine::table::Table;
+use crate::inner::Inner;
 
 /// The rank of an entry in its shard: the hash of its key, and a second hash in case two keys share the
 /// first. Neither reveals the key, so cursors do not contain keys.
@@ -23,38 +24,38 @@ struct Position {
     after: Option<Rank>,
 }
 
-pub(crate) fn scan(store: &Inner, options: &ScanOptions) -> Result<Page> {
-    let scope = ["memory", store.identity(), &options.prefix];
-    // The entries do not outlive the process, so a cursor must not either.
-    let secret = CursorSecret::of_process();
-    let mut position = match &options.cursor {
-        Some(cursor) => Position::decode(&cursor.open(&secret, &scope)?)?,
-        None => Position { shard: 0, after: None },
-    };
-    let limit = options.limit.get();
-    let mut listed: Vec<(Position, Key, Answer)> = Vec::new();
-    // One more than the page needs, to detect that a full page is the last one.
-    while let Some(shard) = store.shards.get(position.shard as usize).filter(|_| listed.len() <= limit) {
-        let wanted = (limit - listed.len()).saturating_add(1);
-        let found = shard.table.read().list(options, position.after, wanted, || store.now())?;
-        listed.extend(
-            found.into_iter().map(|(rank, key, answer)| {
+impl Inner {
+    pub(crate) fn scan(&self, options: &ScanOptions) -> Result<Page> {
+        let scope = [BACKEND, self.identity(), &options.prefix];
+        // The entries do not outlive the process, so a cursor must not either.
+        let secret = CursorSecret::of_process();
+        let mut position = match &options.cursor {
+            Some(cursor) => Position::decode(&cursor.open(&secret, &scope)?)?,
+            None => Position { shard: 0, after: None },
+        };
+        let limit = options.limit.get();
+        let mut listed: Vec<(Position, Key, Answer)> = Vec::new();
+        // One more than the page needs, to detect that a full page is the last one.
+        while let Some(shard) = self.shards.get(position.shard as usize).filter(|_| listed.len() <= limit) {
+            let wanted = (limit - listed.len()).saturating_add(1);
+            let found = shard.table.read().list(options, position.after, wanted, || self.now())?;
+            listed.extend(found.into_iter().map(|(rank, key, answer)| {
                 (Position { shard: position.shard, after: Some(rank) }, key, answer)
-            }),
-        );
-        position = Position { shard: position.shard + 1, after: None };
+            }));
+            position = Position { shard: position.shard + 1, after: None };
+        }
+        let more = listed.len() > limit;
+        listed.truncate(limit);
+        let end = listed
+            .last()
+            .filter(|_| more)
+            .map(|(position, ..)| Cursor::seal(&secret, &scope, &position.encode()));
+        let items = listed.into_iter().map(|(_, key, mut answer)| {
+            answer.value = answer.value.and_then(|value| select(value, &options.projection));
+            PageItem::new(key, Ok(answer))
+        });
+        Ok(Page::new(items.collect(), end))
     }
-    let more = listed.len() > limit;
-    listed.truncate(limit);
-    let end = listed
-        .last()
-        .filter(|_| more)
-        .map(|(position, ..)| Cursor::seal(&secret, &scope, &position.encode()));
-    let items = listed.into_iter().map(|(_, key, mut answer)| {
-        answer.value = answer.value.and_then(|value| select(value, &options.projection));
-        PageItem::new(key, Ok(answer))
-    });
-    Ok(Page::new(items.collect(), end))
 }
 
 impl Table {

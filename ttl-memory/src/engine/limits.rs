@@ -2,10 +2,10 @@
 
 use ttl_core::{Error, ErrorKind, Result, Value};
 
+use super::entry::Entry;
+use super::state::Word;
+use super::weight;
 use crate::config::MemoryConfig;
-use crate::entry::Entry;
-use crate::state::Word;
-use crate::weight;
 
 const MAX_SHARDS: usize = 64;
 /// The minimum share of a shard. Smaller shares would waste capacity: keys do not spread evenly, and a full

@@ -1,23 +1,58 @@
-//! A shard: a table and its lock, and the reads that need only the read lock.
+//! Reads entries under the read lock, and under the write lock if a refresh moves a registration.
 
 use std::sync::atomic::Ordering;
 
-use parking_lot::RwLock;
 use ttl_core::rules;
-use ttl_core::{Deadline, Entry as Answer, Error, GetOptions, Now, Projection, Result, Returning, Value};
+use ttl_core::{
+    Deadline, Entry as Answer, Error, GetOptions, Key, Now, Projection, Result, Returning, Value,
+};
 
-use crate::entry::Entry;
-use crate::state::Word;
-use crate::table::{At, Table};
-use crate::time::Time;
-use crate::weight;
-use crate::wheel::Wheel;
+use crate::engine::entry::Entry;
+use crate::engine::state::Word;
+use crate::engine::table::{At, Table};
+use crate::engine::time::Time;
+use crate::engine::weight;
+use crate::engine::wheel::Wheel;
+use crate::inner::Inner;
 
-/// A table and its lock, aligned to separate cache lines, so that the lock of one shard does not slow its
-/// neighbours.
-#[repr(align(128))]
-pub(crate) struct Shard {
-    pub(crate) table: RwLock<Table>,
+impl Inner {
+    #[inline]
+    pub(crate) fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Answer>> {
+        let (shard, at) = self.at(key);
+        let table = shard.table.read();
+        let Some(entry) = table.find(at) else { return Ok(None) };
+        let answer = match table.read(entry, options, &self.time) {
+            Verdict::Live(deadline) => table.answer(entry, &options.projection, options.returning, deadline),
+            Verdict::Dead => return Ok(None),
+            Verdict::Failed(error) => return Err(error),
+            Verdict::Write => {
+                drop(table);
+                return self.get_mut(key, options);
+            }
+        };
+        drop(table);
+        Ok(Some(if matches!(options.projection, Projection::Fields(_)) {
+            selected(answer, options)
+        } else {
+            answer
+        }))
+    }
+
+    #[cold]
+    fn get_mut(&self, key: &Key, options: &GetOptions) -> Result<Option<Answer>> {
+        let (shard, at) = self.at(key);
+        let mut table = shard.table.write();
+        let now = self.now();
+        let answer = table.get_mut(at, options, now);
+        drop(table);
+        Ok(answer?.map(|answer| selected(answer, options)))
+    }
+}
+
+/// Reduces the answer to the selected part of the value.
+fn selected(mut answer: Answer, options: &GetOptions) -> Answer {
+    answer.value = answer.value.and_then(|value| select(value, &options.projection));
+    answer
 }
 
 /// The result of a get under the read lock.

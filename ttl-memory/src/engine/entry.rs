@@ -6,7 +6,7 @@ use triomphe::{Arc, ThinArc};
 use ttl_core::rules::Header;
 use ttl_core::{Deadline, Key, Now, Result, Value, Version};
 
-use crate::state::{State, Word};
+use super::state::{State, Word};
 
 const CAP_BYTES: usize = 8;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::Value as Json;
 use ttl_core::{Record, Value};
 
-use crate::entry::Entry;
+use super::entry::Entry;
 
 /// The share of an entry in the table and the wheel: nine bytes a bucket, with seven sixteenths to seven
 /// eighths of the buckets in use, and four to five bytes for the registration in the wheel.

@@ -8,7 +8,7 @@
 //! So a refresh need not change the wheel: the slot fires too early, and the entry is registered again. Only
 //! a deadline before the slot needs a new registration.
 
-use crate::state::Word;
+use super::state::Word;
 
 /// The length of a tick in milliseconds, about a second. It affects only the delay of reclaiming, not
 /// visibility.
