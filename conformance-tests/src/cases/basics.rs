@@ -1,4 +1,4 @@
-//! Storing, reading whole and in part, overwriting, deleting.
+//! Putting, reading whole and in part, overwriting and deleting entries.
 
 use serde_json::json;
 use ttl_core::{
@@ -9,41 +9,42 @@ use crate::test::{LONG, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// E3: nothing is found in an empty store.
+    /// E3: An empty store returns a miss.
     an_empty_store_has_nothing,
-    /// E3: deleting what never was answers Absent.
+    /// E3: A delete of a key that never existed returns Absent.
     deleting_from_an_empty_store_is_absent,
-    /// V1: a blob comes back.
+    /// V1: A blob is returned as it was put.
     a_blob_comes_back,
-    /// V2: a record comes back.
+    /// V2: A record is returned as it was put.
     a_record_comes_back,
-    /// V1: reading does not use a value up.
+    /// V1: A value can be read more than once.
     a_value_can_be_read_again,
-    /// E5, V1: what was put last is what comes back.
+    /// E5, V1: A get returns the value that was put last.
     a_put_replaces_the_value,
-    /// V2: a record that is put over another one keeps no field of it.
+    /// V2: A record that replaces another one keeps none of its fields.
     overwriting_a_record_leaves_no_old_field,
-    /// E3: a put says that it created an entry, or that it replaced one.
+    /// E3: A put reports whether it created an entry or replaced one.
     a_put_says_whether_it_created,
-    /// E3: what was deleted is gone for every read.
+    /// E3: A deleted entry is absent to every read.
     a_deleted_entry_is_gone,
-    /// E3: deleting again what was deleted answers Absent.
+    /// E3: A second delete of the same entry returns Absent.
     deleting_twice_is_absent_the_second_time,
-    /// K2: deleting an entry leaves the others.
+    /// K2: A delete of one entry keeps the others.
     deleting_one_entry_leaves_the_others,
-    /// E1: reading nothing tells that an entry is there, without its value.
+    /// E1: A read of nothing returns a live entry without its value.
     reading_nothing_tells_what_is_there,
-    /// V2: reading fields gives those fields and no others.
+    /// V2: A read of fields returns those fields and no others.
     reading_fields_gives_those_alone,
-    /// V2: fields that the record does not have are left out; a record with none of them is still no miss.
+    /// V2: A read of fields omits those that the record does not have. If it has none of them, the
+    /// result is still a hit.
     missing_fields_are_left_out,
-    /// V2: reading no field at all of a record gives an empty record.
+    /// V2: A read of no fields of a record returns an empty record.
     reading_no_field_gives_an_empty_record,
-    /// V2: a field that holds null is there.
+    /// V2: A field that holds null exists.
     a_null_field_is_there,
-    /// E2, C2: deadline and version are reported with every part of a value, where they are wanted.
+    /// E2, C2: A read of any part of a value reports deadline and version if requested.
     metadata_is_reported_where_it_is_wanted,
-    /// E2, C2: what a put reports is what a get reports after it.
+    /// E2, C2: A get reports the deadline and the version that the put reported.
     a_put_reports_what_a_get_sees,
 }
 
@@ -61,19 +62,19 @@ async fn deleting_from_an_empty_store_is_absent(t: Test) -> Check {
 
 async fn a_blob_comes_back(t: Test) -> Check {
     t.put(&key("k"), "value", PutOptions::new(LONG)).await?;
-    t.expect_value(&key("k"), "value", "what was put").await
+    t.expect_value(&key("k"), "value", "the value").await
 }
 
 async fn a_record_comes_back(t: Test) -> Check {
     let session = Record::new().with("user", "ada").with("visits", 3).with("cart", ["book"]);
     t.put(&key("k"), session.clone(), PutOptions::new(LONG)).await?;
-    t.expect_value(&key("k"), session, "what was put").await
+    t.expect_value(&key("k"), session, "the value").await
 }
 
 async fn a_value_can_be_read_again(t: Test) -> Check {
     t.put(&key("k"), "value", PutOptions::new(LONG)).await?;
     for _ in 0..3 {
-        t.expect_value(&key("k"), "value", "what was put").await?;
+        t.expect_value(&key("k"), "value", "the value").await?;
     }
     Ok(())
 }
@@ -90,17 +91,17 @@ async fn overwriting_a_record_leaves_no_old_field(t: Test) -> Check {
     t.put(&key("k"), Record::new().with("old", 1).with("both", 1), PutOptions::new(LONG)).await?;
     let new = Record::new().with("both", 2).with("new", 2);
     t.put(&key("k"), new.clone(), PutOptions::new(LONG)).await?;
-    t.expect_value(&key("k"), new, "the second record alone").await
+    t.expect_value(&key("k"), new, "the second record only").await
 }
 
 async fn a_put_says_whether_it_created(t: Test) -> Check {
     for (value, created) in [("a", true), ("b", false)] {
         let meta = t.put_meta(&key("k"), value, PutOptions::new(LONG)).await?;
-        ensure_eq!(meta.created, created, "whether the put of {value} created");
+        ensure_eq!(meta.created, created, "whether the put of {value} created an entry");
     }
     t.delete(&key("k")).await?;
     let meta = t.put_meta(&key("k"), "c", PutOptions::new(LONG)).await?;
-    ensure!(meta.created, "an entry created after the delete", "{meta:?}");
+    ensure!(meta.created, "a created entry after the delete", "{meta:?}");
     Ok(())
 }
 
@@ -110,7 +111,7 @@ async fn a_deleted_entry_is_gone(t: Test) -> Check {
     t.expect_miss(&key("k"), "after the delete").await?;
     for projection in [Projection::Nothing, Projection::Fields(Fields::new(["n"])?)] {
         let entry = t.store.get(&key("k"), GetOptions::new().with_projection(projection.clone())).await?;
-        ensure!(entry.is_none(), format!("a miss when {projection:?} is read"), "{entry:?}");
+        ensure!(entry.is_none(), format!("a miss for a read of {projection:?}"), "{entry:?}");
     }
     Ok(())
 }
@@ -121,7 +122,7 @@ async fn deleting_twice_is_absent_the_second_time(t: Test) -> Check {
     ensure!(matches!(first, Outcome::Applied(None)), "Applied(None)", "{first:?}");
     let second = t.store.delete(&key("k"), DeleteOptions::new()).await?;
     ensure!(second.is_absent(), "Absent", "{second:?}");
-    t.expect_miss(&key("k"), "after both").await
+    t.expect_miss(&key("k"), "after both deletes").await
 }
 
 async fn deleting_one_entry_leaves_the_others(t: Test) -> Check {
@@ -130,7 +131,7 @@ async fn deleting_one_entry_leaves_the_others(t: Test) -> Check {
     }
     t.delete(&key("b")).await?;
     t.expect_value(&key("a"), "a", "the entry before").await?;
-    t.expect_miss(&key("b"), "the deleted one").await?;
+    t.expect_miss(&key("b"), "the deleted entry").await?;
     t.expect_value(&key("c"), "c", "the entry after").await
 }
 
@@ -180,10 +181,18 @@ async fn metadata_is_reported_where_it_is_wanted(t: Test) -> Check {
             let entry = t.store.get(&key("k"), options).await?;
             let entry = entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
             if returning.contains(Returning::DEADLINE) {
-                ensure_eq!(entry.deadline, Some(state.deadline), "the deadline when {projection:?} is read");
+                ensure_eq!(
+                    entry.deadline,
+                    Some(state.deadline),
+                    "the deadline that a read of {projection:?} reports"
+                );
             }
             if returning.contains(Returning::VERSION) {
-                ensure_eq!(entry.version, Some(state.version), "the version when {projection:?} is read");
+                ensure_eq!(
+                    entry.version,
+                    Some(state.version),
+                    "the version that a read of {projection:?} reports"
+                );
             }
         }
     }
@@ -206,7 +215,7 @@ async fn a_put_reports_what_a_get_sees(t: Test) -> Check {
     Ok(())
 }
 
-/// These fields of the record under `k`, as JSON.
+/// Returns these fields of the record under `k` as JSON.
 async fn part(t: &Test, names: &[&str]) -> Check<serde_json::Value> {
     let projection = Projection::Fields(Fields::new(names.iter().copied())?);
     let entry = t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await?;

@@ -1,4 +1,4 @@
-//! Batches: one result an input, in order; each item by itself; more than a backend takes at once.
+//! Batches: one result for each input, in order; independent items; more items than a backend accepts.
 
 use serde_json::json;
 use ttl_core::{
@@ -10,29 +10,29 @@ use super::support::{LATER, SOONER, ensure_ahead, json_of, reported};
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 
-/// The values of many hits and misses; an error fails.
+/// Returns the value of each key, or `None` for a miss. Fails on an error.
 async fn values(t: &Test, keys: &[Key]) -> Check<Vec<Option<Value>>> {
     let results = t.store.get_many(keys, GetOptions::new()).await;
-    ensure_eq!(results.len(), keys.len(), "how many results");
+    ensure_eq!(results.len(), keys.len(), "the number of results");
     results.into_iter().map(|result| Ok(result?.and_then(|entry| entry.value))).collect()
 }
 
-/// So many keys, in an order that is not theirs.
+/// Returns `count` different keys in an unsorted order.
 fn many(count: usize) -> Vec<Key> {
     (0..count).map(|n| key(&format!("k{}", n * 7_919 % count))).collect()
 }
 
-/// What is stored under one of [`many`] keys.
+/// Returns the value that is stored under one of the keys of [`many`].
 fn value_of(key: &Key) -> Value {
     format!("value of {key}").into()
 }
 
-/// Puts every key's own value; anything but `Applied` fails.
+/// Puts the value of each key. Fails unless every outcome is `Applied`.
 async fn put_all(t: &Test, keys: &[Key]) -> Check {
     let items: Vec<_> =
         keys.iter().map(|key| PutItem::new(key.clone(), value_of(key), PutOptions::new(LONG))).collect();
     let results = t.store.put_many(items).await;
-    ensure_eq!(results.len(), keys.len(), "how many results");
+    ensure_eq!(results.len(), keys.len(), "the number of results");
     for result in results {
         applied(result?)?;
     }
@@ -40,55 +40,56 @@ async fn put_all(t: &Test, keys: &[Key]) -> Check {
 }
 
 cases! {
-    /// B1: no inputs give no results.
+    /// B1: A batch without inputs returns no results.
     an_empty_batch_has_no_results,
-    /// B1: many values come back in the order of their keys, whatever the order in which they were put.
+    /// B1: A batch returns values in the order of its keys, whatever the order of the puts.
     results_stand_in_the_order_of_the_inputs,
-    /// B1, E3: hits, misses and ghosts of one batch are told apart.
+    /// B1, E3: A batch distinguishes hits, misses and ghosts.
     hits_misses_and_ghosts_are_told_apart,
-    /// B1: a key that stands twice is read twice.
+    /// B1: A key that occurs twice is read twice.
     a_key_can_be_read_twice,
-    /// B1, V3: an entry of the wrong kind fails alone.
+    /// B1, V3: An entry of the wrong kind fails without affecting the other items.
     a_wrong_kind_fails_alone,
-    /// B1: a batch reads fields, of a blob it refuses them, alone.
+    /// B1: A batch can read fields of records. A blob fails without affecting the other items.
     fields_of_many_are_read,
-    /// B1: a batch that selects nothing tells what is there and hands no value out.
+    /// B1: A batch that selects nothing reports which entries exist and returns no values.
     a_batch_can_tell_what_is_there,
-    /// B1: the metadata that a batch wants is that of each entry.
+    /// B1: A batch returns the requested metadata of each entry.
     a_batch_tells_each_entrys_metadata,
-    /// B2: three hundred entries are written, read and deleted in one batch each.
+    /// B2: Three hundred entries can be written, read and deleted in one batch each.
     large_batches_are_the_drivers_affair,
-    /// B2: one hundred and fifty reads of which every other one misses.
+    /// B2: A batch of 150 reads with many misses returns each hit in its place.
     large_batches_keep_hits_and_misses_apart,
-    /// B2: a batch of large values comes back whole.
+    /// B2: A batch writes and returns large values unchanged.
     a_batch_of_large_values_comes_back,
-    /// B1: each put of a batch has its own value, kind and lifespan.
+    /// B1: Each put of a batch has its own value, kind and lifespan.
     each_put_has_its_own_options,
-    /// B1: puts of the same key are applied in their order: the last one stays.
+    /// B1: Puts of the same key are applied in order, so the last value remains.
     puts_of_one_key_apply_in_order,
-    /// B1, C1: of several creates of one key in a batch the first one wins.
+    /// B1, C1: If a batch creates one key several times, only the first create is applied.
     creates_of_one_key_apply_in_order: needs(conditions),
-    /// B1, C3: refusals and absences in a batch concern their items alone.
+    /// B1, C3: A refused or absent item in a batch does not affect the other items.
     conditions_hold_item_by_item: needs(conditions),
-    /// B1, E8: a put whose deadline is too far away fails alone.
+    /// B1, E8: A put with a deadline too far away fails without affecting the other items.
     a_put_beyond_the_maximum_fails_alone,
-    /// B1, V4: a value that is too large fails alone.
+    /// B1, V4: A value that is too large fails without affecting the other items.
     a_value_too_large_fails_alone: needs(size_limit),
-    /// B1, E6: a put into the past among others leaves nothing under its key.
+    /// B1, E6: A put whose deadline has passed leaves nothing under its key and does not affect the
+    /// other items.
     a_put_into_the_past_leaves_nothing_alone,
-    /// B1, E3: deletes of live, missing and dead entries are told apart, and a key that stands twice is
-    /// absent the second time.
+    /// B1, E3: A batch of deletes distinguishes live, missing and expired entries. A key that occurs
+    /// twice is absent the second time.
     deletes_are_told_apart,
-    /// B1: a batch of takes hands back what each key held, once.
+    /// B1: A batch of takes returns the value of each key once.
     takes_hand_back_each_value_once: needs(conditions),
-    /// B1, V3: a take of the wrong kind fails alone and leaves the entry.
+    /// B1, V3: A take of the wrong kind fails, leaves the entry and does not affect the other items.
     a_take_of_the_wrong_kind_fails_alone: needs(conditions),
 }
 
 async fn an_empty_batch_has_no_results(t: Test) -> Check {
-    ensure!(t.store.get_many(&[], GetOptions::new()).await.is_empty(), "no results", "some");
-    ensure!(t.store.put_many(Vec::new()).await.is_empty(), "no results", "some");
-    ensure!(t.store.delete_many(&[], DeleteOptions::new()).await.is_empty(), "no results", "some");
+    ensure!(t.store.get_many(&[], GetOptions::new()).await.is_empty(), "no results", "some results");
+    ensure!(t.store.put_many(Vec::new()).await.is_empty(), "no results", "some results");
+    ensure!(t.store.delete_many(&[], DeleteOptions::new()).await.is_empty(), "no results", "some results");
     Ok(())
 }
 
@@ -126,12 +127,16 @@ async fn a_wrong_kind_fails_alone(t: Test) -> Check {
     t.put(&key("record"), record(), PutOptions::new(LONG)).await?;
     let keys = ["blob", "record", "missing", "blob"].map(key);
     let blobs = t.store.get_many(&keys, GetOptions::new().with_kind(Kind::Blob)).await;
-    ensure_eq!(blobs.len(), 4, "how many results");
-    ensure_kind!(&blobs[1], WrongKind, "the record among blobs");
-    ensure!(matches!(blobs[..], [Ok(Some(_)), _, Ok(None), Ok(Some(_))]), "hit, miss, hit", "{blobs:?}");
+    ensure_eq!(blobs.len(), 4, "the number of results");
+    ensure_kind!(&blobs[1], WrongKind, "a read of a record as a blob");
+    ensure!(
+        matches!(blobs[..], [Ok(Some(_)), _, Ok(None), Ok(Some(_))]),
+        "a hit, a miss and a hit",
+        "{blobs:?}"
+    );
     let records = t.store.get_many(&keys, GetOptions::new().with_kind(Kind::Record)).await;
-    ensure_kind!(&records[0], WrongKind, "a blob among records");
-    ensure!(matches!(records[..], [_, Ok(Some(_)), Ok(None), Err(_)]), "hit, miss", "{records:?}");
+    ensure_kind!(&records[0], WrongKind, "a read of a blob as a record");
+    ensure!(matches!(records[..], [_, Ok(Some(_)), Ok(None), Err(_)]), "a hit and a miss", "{records:?}");
     Ok(())
 }
 
@@ -144,7 +149,7 @@ async fn fields_of_many_are_read(t: Test) -> Check {
     let keys = ["r2", "blob", "r0", "missing", "r1"].map(key);
     let options = GetOptions::new().with_projection(Projection::Fields(Fields::new(["n", "none"])?));
     let results = t.store.get_many(&keys, options).await;
-    ensure_kind!(&results[1], WrongKind, "fields of a blob");
+    ensure_kind!(&results[1], WrongKind, "a read of fields of a blob");
     for (at, n) in [(0, 2), (2, 0), (4, 1)] {
         let entry = results[at].clone()?.ok_or_else(|| Failure::new("a hit", "a miss"))?;
         ensure_eq!(json_of(reported(entry.value)?)?, json!({ "n": n }), "the fields of result {at}");
@@ -192,10 +197,10 @@ async fn large_batches_are_the_drivers_affair(t: Test) -> Check {
     let take = t.capabilities().conditions;
     let delete = if take { DeleteOptions::take() } else { DeleteOptions::new() };
     let deleted = t.store.delete_many(&keys, delete).await;
-    ensure_eq!(deleted.len(), 300, "how many results of the deletes");
+    ensure_eq!(deleted.len(), 300, "the number of results of the deletes");
     for (key, outcome) in keys.iter().zip(deleted) {
         let taken = applied(outcome?)?.and_then(|entry| entry.value);
-        ensure_eq!(taken, take.then(|| value_of(key)), "what was taken from {key}");
+        ensure_eq!(taken, take.then(|| value_of(key)), "the value taken from {key}");
     }
     ensure_eq!(values(&t, &keys).await?, vec![None; 300], "the values after the deletes");
     Ok(())
@@ -264,23 +269,19 @@ async fn each_put_has_its_own_options(t: Test) -> Check {
         ("kept", false, None),
         ("refreshed", false, Some(LONG)),
     ];
-    ensure_eq!(results.len(), expected.len(), "how many results");
+    ensure_eq!(results.len(), expected.len(), "the number of results");
     for ((name, created, ttl), result) in expected.into_iter().zip(results) {
         let meta = applied(result?)?;
         ensure_eq!(meta.created, created, "whether {name} was created");
         let deadline = t.deadline(&key(name)).await?;
-        ensure_eq!(
-            meta.deadline,
-            (name != "later").then_some(deadline),
-            "the deadline that was told of {name}"
-        );
+        ensure_eq!(meta.deadline, (name != "later").then_some(deadline), "the reported deadline of {name}");
         match (name, ttl) {
-            ("kept", _) => ensure_eq!(deadline, kept, "the deadline that was kept"),
+            ("kept", _) => ensure_eq!(deadline, kept, "the kept deadline"),
             (_, Some(ttl)) => ensure_ahead(&t, deadline, started, ttl, name)?,
             (_, None) => ensure!(deadline.is_never(), "no deadline", "{deadline:?}"),
         }
     }
-    t.expect_value(&key("kept"), record(), "the record over the blob").await
+    t.expect_value(&key("kept"), record(), "the record that replaced the blob").await
 }
 
 async fn puts_of_one_key_apply_in_order(t: Test) -> Check {
@@ -291,19 +292,19 @@ async fn puts_of_one_key_apply_in_order(t: Test) -> Check {
     let started = t.store.now();
     let results = t.store.put_many(items.collect()).await;
     for (n, result) in results.into_iter().enumerate() {
-        ensure_eq!(applied(result?)?.created, n < 3, "whether put {n} created");
+        ensure_eq!(applied(result?)?.created, n < 3, "whether put {n} created an entry");
     }
     let expected = ["v57", "v58", "v59"].map(|text| Some(Value::from(text)));
     ensure_eq!(values(&t, &["k0", "k1", "k2"].map(key)).await?, expected, "the last values");
     ensure_ahead(&t, t.deadline(&key("k0")).await?, started, LATER, "the deadline of the last put")?;
-    ensure_ahead(&t, t.deadline(&key("k1")).await?, started, SOONER, "the deadline of another last put")
+    ensure_ahead(&t, t.deadline(&key("k1")).await?, started, SOONER, "the deadline of another key's last put")
 }
 
 async fn creates_of_one_key_apply_in_order(t: Test) -> Check {
     let create = || PutOptions::new(LONG).with_condition(Condition::IfAbsent);
     let items = (0..10).map(|n| PutItem::new(key("k"), format!("v{n}"), create())).collect();
     let results = t.store.put_many(items).await;
-    ensure_eq!(results.len(), 10, "how many results");
+    ensure_eq!(results.len(), 10, "the number of results");
     for (n, result) in results.into_iter().enumerate() {
         let outcome = result?;
         let fits = if n == 0 { outcome.is_applied() } else { outcome.is_refused() };
@@ -359,8 +360,8 @@ async fn a_put_beyond_the_maximum_fails_alone(t: Test) -> Check {
             PutItem::new(key("b"), "v", PutOptions::new(LONG)),
         ])
         .await;
-    ensure_eq!(results.len(), 3, "how many results");
-    ensure_kind!(&results[1], InvalidExpiry, "the put too far");
+    ensure_eq!(results.len(), 3, "the number of results");
+    ensure_kind!(&results[1], InvalidExpiry, "the put with a deadline too far away");
     let v = || Some(Value::from("v"));
     ensure_eq!(values(&t, &["a", "far", "b"].map(key)).await?, [v(), None, v()], "the values");
     Ok(())
@@ -376,8 +377,8 @@ async fn a_value_too_large_fails_alone(t: Test) -> Check {
             PutItem::new(key("b"), "v", PutOptions::new(LONG)),
         ])
         .await;
-    ensure_eq!(results.len(), 3, "how many results");
-    ensure_kind!(&results[1], TooLarge, "the large one");
+    ensure_eq!(results.len(), 3, "the number of results");
+    ensure_kind!(&results[1], TooLarge, "the large value");
     let v = || Some(Value::from("v"));
     ensure_eq!(values(&t, &["a", "large", "b"].map(key)).await?, [v(), None, v()], "the values");
     Ok(())
@@ -406,11 +407,11 @@ async fn deletes_are_told_apart(t: Test) -> Check {
     t.put(&key("record"), record(), PutOptions::new(LONG)).await?;
     let keys = ["blob", "missing", "record", "ghost", "blob"].map(key);
     let results = t.store.delete_many(&keys, DeleteOptions::new()).await;
-    ensure_eq!(results.len(), 5, "how many results");
+    ensure_eq!(results.len(), 5, "the number of results");
     for (at, result) in results.into_iter().enumerate() {
         let outcome = result?;
         let fits = if at == 0 || at == 2 { outcome.is_applied() } else { outcome.is_absent() };
-        ensure!(fits, "applied, absent, applied, absent, absent", "{outcome:?} for delete {at}");
+        ensure!(fits, "Applied, Absent, Applied, Absent, Absent", "{outcome:?} for delete {at}");
     }
     ensure_eq!(values(&t, &keys).await?, vec![None; 5], "the values");
     Ok(())
@@ -424,7 +425,7 @@ async fn takes_hand_back_each_value_once(t: Test) -> Check {
     for result in t.store.delete_many(&keys, DeleteOptions::take()).await {
         taken.push(result?.applied().flatten().and_then(|entry| entry.value));
     }
-    ensure_eq!(taken, [Some(record().into()), None, Some("v".into()), None], "what was taken");
+    ensure_eq!(taken, [Some(record().into()), None, Some("v".into()), None], "the taken values");
     Ok(())
 }
 
@@ -433,8 +434,12 @@ async fn a_take_of_the_wrong_kind_fails_alone(t: Test) -> Check {
     t.put(&key("record"), record(), PutOptions::new(LONG)).await?;
     let keys = ["record", "blob"].map(key);
     let results = t.store.delete_many(&keys, DeleteOptions::take().with_kind(Kind::Blob)).await;
-    ensure_kind!(&results[0], WrongKind, "the record");
-    ensure!(matches!(&results[1], Ok(outcome) if outcome.is_applied()), "the blob taken", "{results:?}");
+    ensure_kind!(&results[0], WrongKind, "the take of a record as a blob");
+    ensure!(
+        matches!(&results[1], Ok(outcome) if outcome.is_applied()),
+        "an applied take of the blob",
+        "{results:?}"
+    );
     ensure_eq!(values(&t, &keys).await?, [Some(record().into()), None], "the values");
     Ok(())
 }

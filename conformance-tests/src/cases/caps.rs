@@ -1,4 +1,4 @@
-//! Caps on the lifetime: no deadline passes them, and only delete and put starts a new one.
+//! Caps: no deadline passes them, and only a delete followed by a put replaces them.
 
 use ttl_core::{
     Condition, Create, Deadline, ExistingDeadline, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key,
@@ -9,60 +9,63 @@ use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 
 cases! {
-    /// R4: the first deadline stops at the cap, whether it was to come after it or at a later instant.
+    /// R4: A put whose expiry lies after the cap, as a TTL or as an instant, sets the cap as the deadline.
     the_first_deadline_stops_at_the_cap: needs(caps),
-    /// R4: a deadline before the cap is set as it is.
+    /// R4: A deadline before the cap is set unchanged.
     a_deadline_before_the_cap_is_set: needs(caps),
-    /// R4: an entry without a deadline of its own has its cap for one.
+    /// R4: The deadline of a persistent entry with a cap is the cap.
     a_cap_is_the_deadline_of_a_persistent_entry: needs(caps),
-    /// R4, E1: a blob is visible until its cap and no longer.
+    /// R4, E1: A blob is visible until its cap and no longer.
     a_capped_blob_lives_until_its_cap: needs(caps),
-    /// R4, E1: a record is visible until its cap and no longer, whole, in parts and at all.
+    /// R4, E1: A record is visible until its cap and no longer: to a read of the whole, of fields and of
+    /// nothing.
     a_capped_record_lives_until_its_cap: needs(caps),
-    /// R4, V1: a capped blob comes back byte for byte, the empty one too.
+    /// R4, V1: A capped blob is returned byte for byte, even an empty one.
     a_capped_blob_comes_back: needs(caps),
-    /// R4, V3: a capped blob is a blob: it has no fields, and is no record.
+    /// R4, V3: A capped blob is still a blob: it has no fields and is not a record.
     a_capped_blob_is_a_blob: needs(caps),
-    /// R4, V2: a capped record comes back, the empty one too, and shows no field of the store's own.
+    /// R4, V2: A capped record is returned unchanged, even an empty one, and shows no internal fields of
+    /// the store.
     a_capped_record_comes_back: needs(caps),
-    /// R4, B1: capped entries come back from a batch.
+    /// R4, B1: A batch returns capped entries.
     capped_entries_come_back_from_a_batch: needs(caps),
-    /// R4, S1: a scan lists capped entries with their values and deadlines.
+    /// R4, S1: A scan lists capped entries with their values and deadlines.
     a_scan_lists_capped_entries: needs(caps, scan),
-    /// X6: expire stops at the cap, to whatever deadline.
+    /// X6: Expire stops at the cap, whatever deadline it sets.
     expire_stops_at_the_cap: needs(caps),
-    /// X6, X1: extending stops at the cap, by however much; it is not an error.
+    /// X6, X1: Extending by any TTL stops at the cap and is not an error.
     extending_stops_at_the_cap: needs(caps),
-    /// X6, X1: a capped entry that is made persistent lives until its cap.
+    /// X6, X1: A capped entry that is made persistent lives until its cap.
     persisting_stops_at_the_cap: needs(caps),
-    /// X6, X7: what would move a deadline past the cap that it is at changes nothing and says so.
+    /// X6, X7: If the deadline is already at the cap, a change to a later one changes nothing and
+    /// reports this.
     at_the_cap_nothing_changes: needs(caps),
-    /// X6, X2: a capped entry is never persistent to a guard.
+    /// X6, X2: A guard never treats a capped entry as persistent.
     a_capped_entry_is_expiring_to_guards: needs(caps),
-    /// R4: a put over a capped entry keeps its cap, whatever deadline it names.
+    /// R4: A put over a capped entry keeps its cap, whatever deadline it requests.
     overwriting_keeps_the_cap: needs(caps),
-    /// R4: a cap once set is fixed: a put with a longer or a shorter one does not move it.
+    /// R4: Once set, a cap is fixed: a put with a longer or a shorter one does not move it.
     a_cap_once_set_is_fixed: needs(caps),
-    /// R4: a put with a cap over a live entry that has none starts it then.
+    /// R4: A put with a cap over a live entry that has none sets the cap, counted from that put.
     a_cap_can_start_on_a_live_entry: needs(caps),
-    /// R4, E5: a put with Keep and a cap over a live entry that has none starts it, and cuts the deadline
-    /// that it keeps.
+    /// R4, E5: A put with Keep and a cap over a live entry that has none sets the cap. The kept deadline
+    /// stops at it.
     a_cap_that_starts_cuts_a_kept_deadline: needs(caps),
-    /// R4, E5: a put with Keep over a capped entry keeps both deadline and cap.
+    /// R4, E5: A put with Keep over a capped entry keeps both the deadline and the cap.
     keep_keeps_deadline_and_cap: needs(caps),
-    /// R4: conditional puts keep the cap.
+    /// R4: Conditional puts keep the cap.
     conditional_puts_keep_the_cap: needs(caps, conditions),
-    /// R4: patches keep the cap.
+    /// R4: Patches keep the cap.
     patches_keep_the_cap: needs(caps, patch),
-    /// R4, P2: a patch does not start a cap on a live record: what it would have created with is not used.
+    /// R4, P2: A patch of a live record does not set a cap, because it does not use its creation options.
     a_patch_starts_no_cap_on_a_live_record: needs(caps, patch),
-    /// R4, E9: a cap is not inherited by what is put after a delete.
+    /// R4, E9: An entry put after a delete does not inherit the cap.
     a_cap_is_not_inherited: needs(caps),
-    /// R4, X1: below its cap the deadline of an entry moves freely, sooner and later.
+    /// R4, X1: Before its cap, the deadline of an entry can be moved freely, earlier and later.
     below_the_cap_deadlines_move_freely: needs(caps),
-    /// R4, X5: changing the deadline of a capped entry keeps value and version.
+    /// R4, X5: A change of the deadline of a capped entry keeps the value and the version.
     a_capped_entry_keeps_its_value_when_extended: needs(caps),
-    /// R4, E3: a capped entry can be deleted and taken like any other.
+    /// R4, E3: A capped entry can be deleted and taken like any other entry.
     a_capped_entry_can_be_taken: needs(conditions, caps),
 }
 
@@ -121,7 +124,7 @@ async fn a_capped_blob_is_a_blob(t: Test) -> Check {
     ensure_kind!(
         t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await,
         WrongKind,
-        "its fields"
+        "a read of its fields"
     );
     let read = t.store.get(&key("k"), GetOptions::nothing().with_kind(ttl_core::Kind::Record)).await;
     ensure_kind!(read, WrongKind, "a get as a record");
@@ -147,7 +150,11 @@ async fn capped_entries_come_back_from_a_batch(t: Test) -> Check {
     for result in t.store.get_many(&["blob", "absent", "record"].map(key), GetOptions::new()).await {
         seen.push(result?.and_then(|entry| entry.value));
     }
-    ensure!(seen == vec![Some("v".into()), None, Some(record().into())], "blob, miss, record", "{seen:?}");
+    ensure!(
+        seen == vec![Some("v".into()), None, Some(record().into())],
+        "a blob, a miss and a record",
+        "{seen:?}"
+    );
     Ok(())
 }
 
@@ -170,7 +177,11 @@ async fn expire_stops_at_the_cap(t: Test) -> Check {
     {
         sooner(&t).await?;
         let done = t.expire(&key("k"), ExpiryChange::Set(expiry), Guard::Always).await?;
-        ensure!(done.changed && done.deadline == cap, format!("moved to the cap, {cap:?}"), "{done:?}");
+        ensure!(
+            done.changed && done.deadline == cap,
+            format!("a deadline moved to the cap, {cap:?}"),
+            "{done:?}"
+        );
         ensure_eq!(t.deadline(&key("k")).await?, cap, "the deadline that a get reports");
     }
     Ok(())
@@ -181,7 +192,11 @@ async fn extending_stops_at_the_cap(t: Test) -> Check {
     for by in [Ttl::hours(3), Ttl::MAX] {
         sooner(&t).await?;
         let done = t.expire(&key("k"), ExpiryChange::Extend(by), Guard::Always).await?;
-        ensure!(done.changed && done.deadline == cap, format!("moved to the cap, {cap:?}"), "{done:?}");
+        ensure!(
+            done.changed && done.deadline == cap,
+            format!("a deadline moved to the cap, {cap:?}"),
+            "{done:?}"
+        );
     }
     Ok(())
 }
@@ -190,7 +205,11 @@ async fn persisting_stops_at_the_cap(t: Test) -> Check {
     let cap = put_capped(&t).await?;
     sooner(&t).await?;
     let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
-    ensure!(done.changed && done.deadline == cap, format!("moved to the cap, {cap:?}"), "{done:?}");
+    ensure!(
+        done.changed && done.deadline == cap,
+        format!("a deadline moved to the cap, {cap:?}"),
+        "{done:?}"
+    );
     ensure_eq!(t.deadline(&key("k")).await?, cap, "the deadline that a get reports");
     Ok(())
 }
@@ -206,7 +225,7 @@ async fn at_the_cap_nothing_changes(t: Test) -> Check {
             let done = t.expire(&key("k"), change, guard).await?;
             ensure!(
                 !done.changed && done.deadline == cap,
-                format!("unchanged at the cap, {cap:?}"),
+                format!("an unchanged deadline at the cap, {cap:?}"),
                 "{done:?}"
             );
         }
@@ -352,7 +371,7 @@ async fn a_capped_entry_keeps_its_value_when_extended(t: Test) -> Check {
         let after = t.state(&key("k")).await?;
         ensure!(
             after.value == before.value && after.version == before.version,
-            format!("{before:?}, later"),
+            format!("{before:?} with a later deadline"),
             "{after:?}"
         );
     }
@@ -363,7 +382,7 @@ async fn a_capped_entry_can_be_taken(t: Test) -> Check {
     for value in [Value::from("blob"), record().into()] {
         t.put(&key("k"), value.clone(), capped()).await?;
         let taken = applied(t.store.delete(&key("k"), ttl_core::DeleteOptions::take()).await?)?;
-        ensure!(taken.and_then(|entry| entry.value) == Some(value.clone()), "the value", "another");
+        ensure!(taken.and_then(|entry| entry.value) == Some(value.clone()), "the value", "another value");
         t.expect_miss(&key("k"), "after the take").await?;
         t.put(&key("k"), value, capped()).await?;
         t.delete(&key("k")).await?;
@@ -372,12 +391,12 @@ async fn a_capped_entry_can_be_taken(t: Test) -> Check {
     Ok(())
 }
 
-/// One hour, two at most.
+/// Returns options with a TTL of one hour and a cap of two hours.
 fn capped() -> PutOptions {
     PutOptions::new(Lifespan::from(LONG).with_max_lifetime(Ttl::hours(2)))
 }
 
-/// Puts a capped entry under `k`; its cap.
+/// Puts a capped entry under `k` and returns its cap.
 async fn put_capped(t: &Test) -> Check<Deadline> {
     let k: Key = key("k");
     let (put, span) = t.span(t.put(&k, "capped", capped())).await;
@@ -388,7 +407,7 @@ async fn put_capped(t: &Test) -> Check<Deadline> {
     Ok(cap)
 }
 
-/// Moves the deadline under `k` well before the cap.
+/// Moves the deadline of `k` to well before the cap.
 async fn sooner(t: &Test) -> Check {
     t.expire(&key("k"), ExpiryChange::Set(Expiry::After(LONG)), Guard::Always).await.map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! Much at once for a while: no entry is seen after its deadline, no call that was dropped leaves half an entry.
+//! Concurrent load: no entry is seen after its deadline, and no dropped call leaves half an entry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::together::{cancelled, together};
 use crate::test::{LONG, key};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
-/// How late, at most, an entry may be seen.
+/// Returns the longest time for which an entry may be seen after its deadline.
 fn lateness(t: &Test) -> Duration {
     let resolution = t.capabilities().resolution;
     if t.is_manual() {
@@ -26,7 +26,7 @@ fn lateness(t: &Test) -> Duration {
     }
 }
 
-/// A value that tells the deadline it was put with, and a number that makes it the only one of its kind.
+/// Returns a value that contains the deadline that it is put with, and a number that makes it unique.
 fn telling(deadline: SystemTime, number: usize, blob: bool) -> Value {
     let millis = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     if blob {
@@ -36,7 +36,7 @@ fn telling(deadline: SystemTime, number: usize, blob: bool) -> Value {
     }
 }
 
-/// The deadline that a value tells.
+/// Returns the deadline that a value contains.
 fn told(value: &Value) -> Check<Deadline> {
     let text = match value {
         Value::Blob(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| text.split(' ').next()),
@@ -45,23 +45,24 @@ fn told(value: &Value) -> Check<Deadline> {
     let millis = text.and_then(|text| text.parse().ok());
     millis
         .map(Deadline::from_epoch_millis)
-        .ok_or_else(|| Failure::new("a value that was put", format!("{value:?}")))
+        .ok_or_else(|| Failure::new("a value that the case put", format!("{value:?}")))
 }
 
-/// Fails if an entry was seen by a call that began when it was over.
+/// Fails if a call that began after the deadline of the entry saw it.
 fn ensure_alive(entry: &Entry, began: SystemTime, lateness: Duration, about: &str) -> Check<Deadline> {
-    let deadline = entry.deadline.ok_or_else(|| Failure::new("the deadline that was wanted", "none"))?;
+    let deadline = entry.deadline.ok_or_else(|| Failure::new("the requested deadline", "none"))?;
     let over = deadline.is_expired(began - lateness);
     ensure!(!over, format!("{about}: no entry after its deadline"), "{deadline:?}, seen after {began:?}");
     Ok(deadline)
 }
 
-/// Where a read that refreshes nothing is asked for value and deadline.
+/// Returns the options of a read that returns value and deadline and refreshes nothing.
 fn peek() -> GetOptions {
     GetOptions::new().with_returning(Returning::DEADLINE)
 }
 
-/// One round of a task that writes, deletes, moves and reads entries of short lives; what it saw is judged.
+/// Runs one round of a task that writes, deletes, expires and reads short-lived entries. Checks what it
+/// reads.
 async fn churn(store: &Arc<dyn TtlStore>, number: usize, round: usize, late: Duration, patch: bool) -> Check {
     let key = key(&format!("k{}", (number * 31 + round * 7) % 40));
     let ttl = Ttl::millis(1 + (number as u64 * 13 + round as u64 * 17) % 60);
@@ -97,7 +98,7 @@ async fn churn(store: &Arc<dyn TtlStore>, number: usize, round: usize, late: Dur
     Ok(())
 }
 
-/// What was seen must be alive, by the deadline that it reports and by the one that it was put with.
+/// Fails unless the entry was live by the deadline that it reports and by the one that it was put with.
 fn judge(entry: Option<Entry>, began: SystemTime, late: Duration) -> Check {
     let Some(entry) = entry else { return Ok(()) };
     let deadline = ensure_alive(&entry, began, late, "a read")?;
@@ -109,29 +110,30 @@ fn judge(entry: Option<Entry>, began: SystemTime, late: Duration) -> Check {
 }
 
 cases! {
-    /// E1, E4: while entries of short lives come and go, none is seen after its deadline or with another's.
+    /// E1, E4: While short-lived entries come and go, no read sees one after its deadline or with the
+    /// deadline of another one.
     nothing_is_seen_after_its_deadline,
-    /// E1, S1: while entries of short lives come and go, no scan hands one out after its deadline.
+    /// E1, S1: While short-lived entries come and go, no scan returns one after its deadline.
     no_scan_hands_out_what_is_over: needs(scan),
-    /// E1, R1, R2: ten thousand writes with deadlines under a policy that refreshes reads, from 64 tasks: no
-    /// refresh shortens a life, and nothing is seen after its deadline.
+    /// E1, R1, R2: Under a policy that refreshes reads, 64 tasks write and read ten thousand entries. No
+    /// refresh moves a deadline to an earlier time, and no read sees an entry after its deadline.
     ten_thousand_writes_under_refreshing_reads,
-    /// C4, E4: puts that are dropped at any point leave the old value with its deadline, or the new one with
-    /// its own.
+    /// C4, E4: Puts dropped at any point leave the old value with its deadline, or the new value with
+    /// the new deadline.
     dropped_puts_leave_whole_entries,
-    /// C4, E4: creates that are dropped at any point leave nothing, or the value with its deadline.
+    /// C4, E4: Creates dropped at any point leave nothing, or the value with its deadline.
     dropped_creates_leave_nothing_immortal,
-    /// C4, P1: patches that are dropped at any point are applied whole or not at all.
+    /// C4, P1: Patches dropped at any point are applied as a whole or not at all.
     dropped_patches_leave_whole_records: needs(patch),
-    /// C4: expires that are dropped at any point leave one of the two deadlines, and the value.
+    /// C4: Expire calls dropped at any point leave one of the two deadlines, and the value.
     dropped_expires_leave_whole_entries,
-    /// C4: takes and refreshing reads that are dropped at any point leave the entry whole, or gone.
+    /// C4: Takes and refreshing reads dropped at any point leave the entry whole or absent.
     dropped_takes_and_reads_leave_whole_entries,
-    /// C4, B1: batches that are dropped at any point leave each entry whole, or absent.
+    /// C4, B1: Batches dropped at any point leave each entry whole or absent.
     dropped_batches_leave_whole_entries,
-    /// C4: calls that are dropped at any point lock nothing: the same call is answered after them.
+    /// C4: Calls dropped at any point lock nothing: the same call succeeds afterwards.
     dropped_calls_lock_nothing: needs(conditions, patch),
-    /// C4, H4: a handle whose calls were dropped by the hundred serves the next one.
+    /// C4, H4: A handle still works after hundreds of dropped calls.
     dropped_calls_do_not_wear_a_handle_out,
 }
 
@@ -172,7 +174,7 @@ async fn no_scan_hands_out_what_is_over(t: Test) -> Check {
                 )
                 .await?;
             for (_, entry) in page.into_entries()? {
-                // The kind may have changed between the listing and the reading of it: then there is no value.
+                // The kind may have changed between the listing and the read. Then there is no value.
                 let deadline = ensure_alive(&entry, began, late, "a scan")?;
                 ensure!(!deadline.is_never(), "a deadline", "none");
             }
@@ -191,7 +193,7 @@ async fn ten_thousand_writes_under_refreshing_reads(t: Test) -> Check {
         for round in 0..157_usize {
             let spread = (number * 37 + round * 11) % 256;
             let (key, slides) = (key(&format!("k{spread}")), spread % 2 == 0);
-            // Most are over soon; some live through the whole case.
+            // Most entries expire soon. Some live through the whole case.
             let ttl = if round % 5 == 0 {
                 LONG.as_duration()
             } else {
@@ -207,12 +209,12 @@ async fn ten_thousand_writes_under_refreshing_reads(t: Test) -> Check {
             let deadline = ensure_alive(&entry, began, late, "a refreshing read")?;
             let value = entry.value.as_ref().ok_or_else(|| Failure::new("a value", "none"))?;
             let put_with = told(value)?;
-            ensure!(deadline >= put_with, format!("no deadline before {put_with:?}"), "{deadline:?}");
+            ensure!(deadline >= put_with, format!("a deadline not before {put_with:?}"), "{deadline:?}");
             if slides {
                 let known = latest.entry(format!("{key} {}", crate::state::show(value))).or_insert(deadline);
                 ensure!(
                     deadline >= *known,
-                    format!("no deadline before {known:?}, as it was"),
+                    format!("a deadline not before the earlier one, {known:?}"),
                     "{deadline:?}"
                 );
                 *known = deadline;
@@ -232,7 +234,11 @@ async fn ten_thousand_writes_under_refreshing_reads(t: Test) -> Check {
         let key = key(&format!("k{n}"));
         let Some((value, deadline)) = whole(&t, &key).await? else { continue };
         let known = latest.get(&format!("{key} {}", crate::state::show(&value)));
-        ensure!(known.is_none_or(|known| deadline >= *known), format!("{known:?} or later"), "{deadline:?}");
+        ensure!(
+            known.is_none_or(|known| deadline >= *known),
+            format!("a deadline of {known:?} or later"),
+            "{deadline:?}"
+        );
     }
     Ok(())
 }
@@ -293,11 +299,11 @@ async fn dropped_patches_leave_whole_records(t: Test) -> Check {
         let count = record["list"].as_array().map_or(0, Vec::len);
         ensure!(
             n == 2.0 * half && n == count as f64,
-            "three fields in step",
+            "three fields that agree",
             "{n}, {half}, {count} elements"
         );
         let last = record["list"].as_array().and_then(|list| list.last()).cloned();
-        ensure_eq!(record.get("last").cloned(), last, "the last that was set");
+        ensure_eq!(record.get("last").cloned(), last, "the field `last`");
     }
     Ok(())
 }

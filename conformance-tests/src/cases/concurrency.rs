@@ -1,4 +1,4 @@
-//! Races: one winner where there is to be one, nothing lost where all are to win, nobody revived.
+//! Races: one winner if only one may win, no lost update if all may win, and no revived entry.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -15,19 +15,19 @@ use super::together::together;
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
-/// Where most of them race.
+/// The key of most races.
 static K: LazyLock<Key> = LazyLock::new(|| key("k"));
 
-/// How many race.
+/// The number of concurrent tasks.
 const RACERS: usize = 64;
 
-/// An instant of each racer's own, far away, on a whole millisecond.
+/// Returns a distant instant on a whole millisecond, different for each task.
 fn own_instant(t: &Test, number: usize) -> SystemTime {
     t.instant(LONG) + Duration::from_secs(number as u64)
 }
 
-/// Lets all put a value and a deadline of their own under this condition; exactly one of them may win, and what is
-/// there then is wholly the winner's.
+/// Puts a different value and deadline from each task under this condition. Fails unless exactly one put
+/// wins and the entry then has the value and the deadline of the winner.
 async fn one_wins(t: &Test, name: &str, condition: Condition, blob: bool) -> Check {
     let instants: Vec<SystemTime> = (0..RACERS).map(|number| own_instant(t, number)).collect();
     let value = move |number: usize| -> Value {
@@ -41,48 +41,52 @@ async fn one_wins(t: &Test, name: &str, condition: Condition, blob: bool) -> Che
     let winners: Vec<usize> = (0..RACERS).filter(|number| outcomes[*number].is_applied()).collect();
     ensure!(winners.len() == 1, "exactly one winner", "{winners:?}");
     let refused = outcomes.iter().filter(|outcome| outcome.is_refused()).count();
-    ensure_eq!(refused, RACERS - 1, "how many were refused");
+    ensure_eq!(refused, RACERS - 1, "the number of refused puts");
     let state = t.state(&key(name)).await?;
-    ensure_eq!(state.value, value(winners[0]), "the value, put by {}", winners[0]);
+    ensure_eq!(state.value, value(winners[0]), "the value that task {} put", winners[0]);
     t.expect_deadline(state.deadline, instants[winners[0]], "the winner's deadline")
 }
 
-/// The racer's numbers, from what each of them got.
+/// Returns the numbers as a set. Fails if two of them are equal.
 fn all_different(numbers: Vec<i64>, about: &str) -> Check<BTreeSet<i64>> {
     let count = numbers.len();
     let set: BTreeSet<i64> = numbers.into_iter().collect();
-    ensure!(set.len() == count, format!("{about}: {count} different ones"), "{} different ones", set.len());
+    ensure!(
+        set.len() == count,
+        format!("{about}: {count} different numbers"),
+        "{} different numbers",
+        set.len()
+    );
     Ok(set)
 }
 
 cases! {
-    /// C1: of 64 concurrent creates of a blob exactly one wins, with its value and its deadline.
+    /// C1: Of 64 concurrent creates of a blob, exactly one wins, with its value and its deadline.
     one_create_of_a_blob_wins: needs(conditions),
-    /// C1: of 64 concurrent creates of a record exactly one wins, with its value and its deadline.
+    /// C1: Of 64 concurrent creates of a record, exactly one wins, with its value and its deadline.
     one_create_of_a_record_wins: needs(conditions),
-    /// C1, E3: of 64 concurrent creates where a ghost is exactly one wins.
+    /// C1, E3: Of 64 concurrent creates over a ghost, exactly one wins.
     one_create_over_a_ghost_wins: needs(conditions),
-    /// C2: of 64 concurrent puts with one version, each with another value, exactly one wins.
+    /// C2: Of 64 concurrent puts of different values with the same version, exactly one wins.
     one_swap_wins: needs(conditions),
-    /// C1, B1: of many concurrent batches of creates exactly one wins each key.
+    /// C1, B1: Of many concurrent batches of creates, exactly one wins each key.
     one_create_wins_each_key_of_a_batch: needs(conditions),
-    /// C2, P6: of 64 concurrent patches with one version exactly one is applied.
+    /// C2, P6: Of 64 concurrent patches with the same version, exactly one is applied.
     one_patch_with_a_version_wins: needs(conditions, patch),
-    /// P7, P6: of 64 concurrent increments of at most 40 exactly 40 are applied, and the others see that it
-    /// is full.
+    /// P7, P6: Of 64 concurrent increments with an upper bound of 40, exactly 40 are applied. The
+    /// refusals of the others report the bound as the value.
     bounded_increments_stop_at_the_bound: needs(patch),
-    /// P6: concurrent increments from both handles add up, and each is told a sum of its own.
+    /// P6: Concurrent increments from both handles add up, and each returns a different sum.
     increments_add_up: needs(patch),
-    /// P6, P2: of concurrent increments of an absent counter one creates it, and all count.
+    /// P6, P2: Of concurrent increments of an absent counter, one creates it, and all count.
     increments_of_an_absent_counter_add_up: needs(patch),
-    /// P6: `Contention` is the exception: of 64 writers of one counter at most one call in ten is answered
-    /// so.
+    /// P6: `Contention` is rare: of 64 writers of one counter, at most one call in ten fails with it.
     contention_is_the_exception: needs(patch),
-    /// P6: elements that many writers append all arrive, once each, and each writer's in its order.
+    /// P6: The elements that many writers append are all stored, once each, in the order of each writer.
     appends_all_arrive: needs(patch),
-    /// P6, P5: elements that many pop at both ends are handed out once each.
+    /// P6, P5: Concurrent pops at both ends return each element once.
     pops_hand_out_each_element_once: needs(patch),
-    /// C1: of many who take one token exactly one gets it.
+    /// C1: Of many concurrent takes of one token, exactly one gets it.
     one_take_wins: needs(conditions),
 }
 
@@ -165,16 +169,19 @@ async fn bounded_increments_stop_at_the_bound(t: Test) -> Check {
         match outcome {
             Outcome::Applied(done) => sums.extend(done.fields.get("n").and_then(Json::as_i64)),
             Outcome::Refused(Some(there)) => {
-                ensure_eq!(there.fields.get("n"), Some(&json!(MOST)), "what a refusal shows");
-                ensure_eq!(there.deadline, Some(deadline), "the deadline that a refusal shows");
+                ensure_eq!(there.fields.get("n"), Some(&json!(MOST)), "the value that a refusal reports");
+                ensure_eq!(there.deadline, Some(deadline), "the deadline that a refusal reports");
             }
             other => {
-                return Err(Failure::new("Applied, or Refused with what is there", format!("{other:?}")));
+                return Err(Failure::new(
+                    "Applied, or Refused with the present values",
+                    format!("{other:?}"),
+                ));
             }
         }
     }
     let sums = all_different(sums, "the sums")?;
-    ensure_eq!(sums, (1..=MOST).collect(), "the sums that were told");
+    ensure_eq!(sums, (1..=MOST).collect(), "the returned sums");
     ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": MOST, "other": "x" }), "the record");
     Ok(())
 }
@@ -188,7 +195,7 @@ async fn increments_add_up(t: Test) -> Check {
             let outcome = store.patch(&K, &change, PatchOptions::new()).await?;
             sums.push(applied(outcome)?.fields.get("n").and_then(Json::as_i64).unwrap_or(-1));
         }
-        ensure!(sums.is_sorted(), "sums that grow", "{sums:?}");
+        ensure!(sums.is_sorted(), "ascending sums", "{sums:?}");
         Ok(sums)
     })
     .await?;
@@ -215,7 +222,7 @@ async fn increments_of_an_absent_counter_add_up(t: Test) -> Check {
         })
         .await?;
         let created = outcomes.iter().filter(|outcome| outcome.created).count();
-        ensure_eq!(created, 1, "how many created the counter");
+        ensure_eq!(created, 1, "the number of creations of the counter");
         ensure_eq!(fields(&t, &key(&name)).await?, json!({ "n": RACERS }), "the counter");
         ensure_ahead(&t, t.deadline(&key(&name)).await?, started, LONG, "its deadline")?;
     }
@@ -234,7 +241,7 @@ async fn contention_is_the_exception(t: Test) -> Check {
     .await?;
     let after = t.retried();
     let (calls, lost) = (after.calls - before.calls, after.contention - before.contention);
-    ensure!(lost * 10 <= calls, "at most one call in ten that answers Contention", "{lost} of {calls}");
+    ensure!(lost * 10 <= calls, "at most one call in ten with Contention", "{lost} of {calls}");
     Ok(())
 }
 
@@ -249,14 +256,14 @@ async fn appends_all_arrive(t: Test) -> Check {
     })
     .await?;
     let list = fields(&t, &key("k")).await?["list"].as_array().cloned().unwrap_or_default();
-    ensure_eq!(list.len(), 640, "how many elements there are");
+    ensure_eq!(list.len(), 640, "the number of elements");
     for number in 0..32 {
         let own: Vec<&Json> =
             list.iter().filter(|item| item[0] == json!(number)).map(|item| &item[1]).collect();
         let expected: Vec<Json> = (0..20).map(|n| json!(n)).collect();
         ensure!(
             own.iter().copied().eq(&expected),
-            format!("the twenty of writer {number} in order"),
+            format!("the twenty elements of writer {number} in order"),
             "{own:?}"
         );
     }
@@ -280,7 +287,7 @@ async fn pops_hand_out_each_element_once(t: Test) -> Check {
     })
     .await?;
     let taken = all_different(taken.concat(), "the jobs")?;
-    ensure_eq!(taken.len(), 300, "how many jobs were handed out");
+    ensure_eq!(taken.len(), 300, "the number of popped jobs");
     Ok(())
 }
 
@@ -296,7 +303,7 @@ async fn one_take_wins(t: Test) -> Check {
         .await?;
         let winners: Vec<Value> =
             taken.into_iter().filter_map(|outcome| outcome.applied().flatten()?.value).collect();
-        ensure!(winners == [value], "exactly one who got the token", "{} who did", winners.len());
+        ensure!(winners == [value], "exactly one take with the token", "{} takes", winners.len());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Conditions of put: if absent, if present, if the version is known; a refusal is an outcome and changes nothing.
+//! Conditions of put: `IfAbsent`, `IfPresent`, `IfVersion`. A refusal is an outcome and changes nothing.
 
 use ttl_core::{
     Condition, DeleteOptions, ExistingDeadline, Expiry, Outcome, PutOptions, Record, Refresh, Returning, Ttl,
@@ -9,44 +9,44 @@ use crate::test::{LONG, applied, key, record};
 use crate::{Check, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// C1: a put with `IfAbsent` of an absent key is applied, and says that it created.
+    /// C1: A put with `IfAbsent` of an absent key is applied and reports a creation.
     if_absent_creates: needs(conditions),
-    /// C1, C3: a put with `IfAbsent` over a live entry is Refused and changes neither value, deadline nor
-    /// version.
+    /// C1, C3: A put with `IfAbsent` over a live entry is refused and keeps the value, the deadline and
+    /// the version.
     if_absent_refuses_a_live_entry: needs(conditions),
-    /// C1, V1: an empty blob and an empty record are present.
+    /// C1, V1: An empty blob and an empty record count as present.
     if_absent_refuses_an_empty_value: needs(conditions),
-    /// C1: a put with `IfAbsent` over a persistent entry is Refused, and the entry stays persistent.
+    /// C1: A put with `IfAbsent` over a persistent entry is refused, and the entry stays persistent.
     if_absent_refuses_a_persistent_entry: needs(conditions),
-    /// C1: after a delete a put with `IfAbsent` is applied.
+    /// C1: A put with `IfAbsent` after a delete is applied.
     if_absent_creates_after_a_delete: needs(conditions),
-    /// C1: of two handles that put with `IfAbsent`, the second is Refused.
+    /// C1: If two handles put with `IfAbsent`, the second put is refused.
     if_absent_is_refused_on_another_handle: needs(conditions),
-    /// C1, R1: a put with `IfAbsent` that is refused refreshes nothing.
+    /// C1, R1: A refused put with `IfAbsent` refreshes nothing.
     a_refused_put_refreshes_nothing: needs(conditions),
-    /// C3: a put with `IfPresent` of an absent key is Absent and creates nothing.
+    /// C3: A put with `IfPresent` of an absent key returns Absent and creates nothing.
     if_present_does_not_create: needs(conditions),
-    /// C3: a put with `IfPresent` over a live entry is applied, and replaces value and deadline.
+    /// C3: A put with `IfPresent` over a live entry is applied and replaces value and deadline.
     if_present_replaces: needs(conditions),
-    /// C3, E5: a put with `IfPresent` and Keep replaces the value alone.
+    /// C3, E5: A put with `IfPresent` and Keep replaces only the value.
     if_present_with_keep_keeps_the_deadline: needs(conditions),
-    /// C2: a put with the version that is there is applied and makes another one.
+    /// C2: A put with the present version is applied and changes the version.
     the_right_version_replaces: needs(conditions),
-    /// C2: a put with the right version replaces the deadline, keeps it or refreshes it as asked.
+    /// C2: A put with the present version replaces, keeps or refreshes the deadline, as requested.
     the_right_version_treats_the_deadline_as_asked: needs(conditions),
-    /// C2, C3: a put with another version is Refused and changes nothing.
+    /// C2, C3: A put with a different version is refused and changes nothing.
     another_version_is_refused: needs(conditions),
-    /// C2, C3: a version of any length is refused where it is not the one, and breaks nothing.
+    /// C2, C3: A put with a different version of any length is refused and changes nothing.
     a_version_of_any_length_is_refused: needs(conditions),
-    /// C2: the version before last is refused: who read it has lost.
+    /// C2: A put with an outdated version is refused, because another writer was faster.
     an_old_version_is_refused: needs(conditions),
-    /// C2, C3: a put with a version of an absent key is Absent, not Refused, and creates nothing.
+    /// C2, C3: A put with a version on an absent key returns Absent, not Refused, and creates nothing.
     a_version_of_nothing_is_absent: needs(conditions),
-    /// C2, E9: a put with the version of a deleted entry is Absent.
+    /// C2, E9: A put with the version of a deleted entry returns Absent.
     the_version_of_a_deleted_entry_is_absent: needs(conditions),
-    /// C3: a refused put reports nothing, whatever is wanted of it.
+    /// C3: A refused put returns the outcome Refused, whatever metadata it requests.
     a_refusal_is_an_outcome: needs(conditions),
-    /// C2, E9: a lock is taken, cannot be taken twice, and is free after its holder released it by version.
+    /// C2, E9: A lock can be taken once. It is free again after its holder has released it by version.
     a_lock_is_taken_and_released: needs(conditions),
 }
 
@@ -54,7 +54,7 @@ async fn if_absent_creates(t: Test) -> Check {
     for (name, value) in [("blob", Value::from("v")), ("record", record().into()), ("empty", "".into())] {
         let put = PutOptions::new(LONG).with_condition(Condition::IfAbsent);
         let meta = t.put_meta(&key(name), value.clone(), put).await?;
-        ensure!(meta.created, "an entry created", "{meta:?}");
+        ensure!(meta.created, "a created entry", "{meta:?}");
         t.expect_value(&key(name), value, "the value").await?;
     }
     Ok(())
@@ -144,7 +144,7 @@ async fn if_present_replaces(t: Test) -> Check {
         let put = PutOptions::new(LONG).with_condition(Condition::IfPresent);
         let (meta, span) = t.span(t.put_meta(&key("k"), new.clone(), put)).await;
         let meta = meta?;
-        ensure!(!meta.created, "an entry replaced", "{meta:?}");
+        ensure!(!meta.created, "a replaced entry", "{meta:?}");
         t.expect_value(&key("k"), new, "the new value").await?;
         span.check(t.deadline(&key("k")).await?, LONG, "the new deadline")?;
     }
@@ -168,7 +168,7 @@ async fn the_right_version_replaces(t: Test) -> Check {
     for value in [Value::from("1"), record().into(), Record::new().with("n", 2).into(), "".into()] {
         let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
         let next = t.put_version(&key("k"), value.clone(), put).await?;
-        ensure!(next != version, "another version for another value", "{next:?}");
+        ensure!(next != version, "a new version for a new value", "{next:?}");
         t.expect_value(&key("k"), value, "the new value").await?;
         version = next;
     }
@@ -265,17 +265,17 @@ async fn a_lock_is_taken_and_released(t: Test) -> Check {
     applied(t.store.delete(&key("lock"), DeleteOptions::new().with_if_version(mine)).await?)?;
     applied(t.second.put(&key("lock"), "holder 2".into(), take).await?)?;
     let outcome = t.store.delete(&key("lock"), DeleteOptions::new().with_if_version(mine)).await?;
-    ensure!(outcome.is_refused(), "Refused: the lock is another's now", "{outcome:?}");
+    ensure!(outcome.is_refused(), "Refused, because another holder has the lock", "{outcome:?}");
     t.expect_value(&key("lock"), "holder 2", "the second holder").await
 }
 
-/// Puts the old value, then the new one; the second put must be refused and change nothing.
+/// Puts the old value, then the new one. Fails unless the second put is refused and changes nothing.
 async fn refused(t: &Test, old: Value, new: Value, options: PutOptions) -> Check {
     t.put(&key("k"), old, PutOptions::new(LONG)).await?;
     let before = t.state(&key("k")).await?;
     let condition = options.condition;
     let outcome = t.store.put(&key("k"), new, options).await?;
-    ensure!(outcome.is_refused(), format!("{condition:?} Refused"), "{outcome:?}");
+    ensure!(outcome.is_refused(), format!("Refused for {condition:?}"), "{outcome:?}");
     ensure_eq!(t.state(&key("k")).await?, before, "the entry after the refused put");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the driver did not write, or what was damaged, is an error: never a panic, never a miss.
+//! An entry that is damaged, or that the driver did not write, causes an error, never a panic or a miss.
 
 use std::num::NonZeroUsize;
 
@@ -11,28 +11,28 @@ use crate::test::{LONG, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 
 cases! {
-    /// V6: reading a damaged blob is Corrupt.
+    /// V6: A get of a damaged blob fails with Corrupt.
     a_damaged_blob_is_corrupt: needs(corruption),
-    /// V6: reading a damaged record is Corrupt, whole and field by field.
+    /// V6: A get of a damaged record fails with Corrupt, for the whole and for fields.
     a_damaged_record_is_corrupt: needs(corruption),
-    /// V6: damage where nothing was before is Corrupt too.
+    /// V6: A get of damaged data under an unused key fails with Corrupt too.
     what_another_program_wrote_is_corrupt: needs(corruption),
-    /// V6: looking whether a damaged entry is there does not say that it is absent.
+    /// V6: A read of nothing does not report a damaged entry as absent.
     a_damaged_entry_is_not_absent: needs(corruption),
-    /// V6: patching a damaged entry is Corrupt and leaves it.
+    /// V6: A patch of a damaged entry fails with Corrupt and leaves it as it is.
     a_patch_does_not_repair: needs(corruption, patch),
-    /// V6: taking a damaged entry is Corrupt: nothing that nobody can read is handed out.
+    /// V6: A take of a damaged entry fails with Corrupt and returns no unreadable value.
     a_damaged_entry_cannot_be_taken: needs(conditions, corruption),
-    /// C5, V6: a put that is to hand back a damaged entry says Corrupt and leaves it, or that it does not
-    /// know.
+    /// C5, V6: A put that must return a damaged entry fails with Corrupt and leaves it, or fails with
+    /// `OutcomeUnknown`.
     a_damaged_entry_cannot_be_handed_back: needs(conditions, corruption),
-    /// V6, B1: a damaged entry fails alone in a batch.
+    /// V6, B1: A damaged entry in a batch fails without affecting the other items.
     a_damaged_entry_fails_alone_in_a_batch: needs(corruption),
-    /// S4: a scan tells of a damaged entry with its key, and goes on to those behind it.
+    /// S4: A scan returns an error with the key of a damaged entry, and continues with the entries behind it.
     a_scan_goes_past_a_damaged_entry: needs(corruption, scan),
-    /// V6: a delete that looks at nothing removes a damaged entry, and the key is free again.
+    /// V6: A delete that does not read the entry removes a damaged one, and the key is free again.
     a_damaged_entry_can_be_deleted: needs(corruption),
-    /// V6: a put over a damaged entry replaces it, or says that it is Corrupt.
+    /// V6: A put over a damaged entry replaces it or fails with Corrupt.
     a_put_replaces_damage_or_names_it: needs(corruption),
 }
 
@@ -92,7 +92,7 @@ async fn a_damaged_entry_cannot_be_handed_back(t: Test) -> Check {
             continue;
         }
         ensure_kind!(put, Corrupt, "the put");
-        ensure_kind!(t.store.get(&key(name), GetOptions::new()).await, Corrupt, "a get after it");
+        ensure_kind!(t.store.get(&key(name), GetOptions::new()).await, Corrupt, "a get after the put");
     }
     Ok(())
 }
@@ -103,7 +103,7 @@ async fn a_damaged_entry_fails_alone_in_a_batch(t: Test) -> Check {
     t.put(&key("c"), record(), PutOptions::new(LONG)).await?;
     let mut results = t.store.get_many(&["a", "b", "c"].map(key), GetOptions::new()).await.into_iter();
     for (name, value) in [("a", Some("a".into())), ("b", None), ("c", Some(record().into()))] {
-        let result = results.next().ok_or_else(|| Failure::new("three results", "fewer"))?;
+        let result = results.next().ok_or_else(|| Failure::new("three results", "fewer results"))?;
         match value {
             None => ensure_kind!(result, Corrupt, "the damaged entry"),
             Some(value) => {
@@ -151,7 +151,7 @@ async fn a_scan_goes_past_a_damaged_entry(t: Test) -> Check {
                 break;
             }
         }
-        ensure!(cursor.is_none(), "a last page", "none");
+        ensure!(cursor.is_none(), "a last page", "no last page");
         seen.sort();
         seen.dedup();
         ensure_eq!(seen, names, "the keys of all pages of {limit}");
