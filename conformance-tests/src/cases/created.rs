@@ -1,4 +1,4 @@
-//! When an entry was created: what starts it, what keeps it, who reports it.
+//! The creation time of an entry: which operations set it, keep it and report it.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,25 +13,25 @@ use super::support::{LATER, SOONER, reported, scan_all};
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 
-/// Longer than a millisecond, so that what happens next is created later.
+/// Longer than a millisecond, so that the next creation has a later time.
 const A_WHILE: Duration = Duration::from_millis(5);
 
 fn both_kinds() -> [Value; 2] {
     [Value::from("value"), record().into()]
 }
 
-/// A put that reports the creation.
+/// Returns the options of a put that reports the creation time.
 fn telling() -> PutOptions {
     PutOptions::new(LONG).with_returning(Returning::CREATED_AT)
 }
 
-/// When a live entry was created.
+/// Returns the creation time of a live entry.
 async fn created_at(t: &Test, key: &Key) -> Check<SystemTime> {
     let entry = t.store.get(key, GetOptions::nothing().with_returning(Returning::CREATED_AT)).await?;
     reported(entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?.created_at)
 }
 
-/// Fails unless this is a whole millisecond between `started` and now.
+/// Fails unless `seen` is a whole millisecond between `started` and now.
 fn ensure_since(t: &Test, seen: SystemTime, started: SystemTime, about: &str) -> Check {
     let millis =
         |instant: SystemTime| instant.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -46,7 +46,7 @@ fn ensure_since(t: &Test, seen: SystemTime, started: SystemTime, about: &str) ->
     Ok(())
 }
 
-/// Puts a value and lets a while pass; answers when it was created.
+/// Puts a value, lets some time pass and returns the creation time.
 async fn put_a_while_ago(t: &Test, key: &Key, value: Value, options: PutOptions) -> Check<SystemTime> {
     t.put(key, value, options).await?;
     let created = created_at(t, key).await?;
@@ -54,7 +54,7 @@ async fn put_a_while_ago(t: &Test, key: &Key, value: Value, options: PutOptions)
     Ok(created)
 }
 
-/// Puts over an entry of either kind by these options; fails unless that starts the creation anew.
+/// Puts over entries of both kinds with these options. Fails unless each put sets a new creation time.
 async fn starts_anew(t: &Test, name: &str, options: PutOptions) -> Check {
     for (old, new) in both_kinds().into_iter().zip(both_kinds().into_iter().rev()) {
         let before = put_a_while_ago(t, &key(name), old, PutOptions::new(LONG)).await?;
@@ -63,43 +63,45 @@ async fn starts_anew(t: &Test, name: &str, options: PutOptions) -> Check {
         let after = created_at(t, &key(name)).await?;
         ensure!(after > before, format!("{name}: a time after {before:?}"), "{after:?}");
         ensure_since(t, after, started, name)?;
-        ensure_eq!(reported(meta.created_at)?, after, "{name}: what the put reports");
+        ensure_eq!(reported(meta.created_at)?, after, "{name}: the time that the put reports");
     }
     Ok(())
 }
 
 cases! {
-    /// V7: a put starts it, at the time of the put, and reports it.
+    /// V7: A put sets the creation time to the time of the put and reports it.
     a_put_starts_it: needs(created_at),
-    /// V7: a put over a live entry starts it anew, whatever it does to the deadline.
+    /// V7: A put over a live entry sets a new creation time, whatever it does to the deadline.
     an_overwriting_put_starts_it_anew: needs(created_at),
-    /// V7, C1, C3, V3: a put with a condition starts it anew; one that is refused changes nothing.
+    /// V7, C1, C3, V3: A put with a condition sets a new creation time. A refused put changes nothing.
     a_put_with_a_condition_starts_it_anew: needs(created_at, conditions),
-    /// V7, P7: a patch of a live record keeps it, and reports it; so does one that is refused by its bounds.
+    /// V7, P7: A patch of a live record keeps the creation time and reports it, even if it is refused by
+    /// its bounds.
     a_patch_keeps_it: needs(created_at, patch),
-    /// V7, P2: a patch that creates starts it, and reports it.
+    /// V7, P2: A patch that creates an entry sets the creation time and reports it.
     a_patch_that_creates_starts_it: needs(created_at, patch),
-    /// V7, X5: no change of the deadline moves it.
+    /// V7, X5: A change of the deadline keeps the creation time.
     an_expire_keeps_it: needs(created_at),
-    /// V7, R1: no refresh by a read moves it, and the read that refreshes reports it.
+    /// V7, R1: A refresh by a read keeps the creation time, and the read reports it.
     a_refresh_keeps_it: needs(created_at),
-    /// V7, B1: every read reports it where it is wanted, alone and with all other metadata.
+    /// V7, B1: Every read reports the creation time if requested, by itself and with all other metadata.
     every_read_reports_it: needs(created_at),
-    /// V7, S1: a scan reports it where it is wanted.
+    /// V7, S1: A scan reports the creation time if requested.
     a_scan_reports_it: needs(created_at, scan),
-    /// V7, E3, E9: nothing of a ghost's or a deleted entry's is left.
+    /// V7, E3, E9: A new entry inherits no creation time from a ghost or a deleted entry.
     what_is_over_leaves_nothing_of_it: needs(created_at),
-    /// V7, R4: a capped entry tells it like any other; it is not what the cap is counted from.
+    /// V7, R4: A capped entry reports its creation time like any other entry. The cap is not counted from it.
     a_capped_entry_tells_it: needs(created_at, caps),
-    /// V7, P2: what is not wanted is not told.
+    /// V7, P2: The creation time is not reported unless requested.
     what_is_not_wanted_is_not_told: needs(created_at),
-    /// V7, E6, P2: a write whose deadline has passed leaves nothing that was created.
+    /// V7, E6, P2: A write whose deadline has passed leaves nothing and reports no creation time.
     a_write_that_leaves_nothing_tells_none: needs(created_at),
-    /// V7, B1: a batch of puts starts and reports each its own.
+    /// V7, B1: A batch of puts sets and reports the creation time of each entry.
     a_batch_starts_each: needs(created_at),
-    /// V7, C1, C3, C5: a put that is refused reports that of the entry in its way.
+    /// V7, C1, C3, C5: A refused put reports the creation time of the entry that it found.
     a_refused_put_reports_that_of_what_is_there: needs(created_at, conditions),
-    /// V7, H1: a store that denies it answers `Unsupported` to every request for it, and nothing changes.
+    /// V7, H1: A store that denies `created_at` fails with `Unsupported` on every request for it, and
+    /// nothing changes.
     a_denied_creation_is_unsupported: needs(no_created_at),
 }
 
@@ -110,9 +112,9 @@ async fn a_put_starts_it(t: Test) -> Check {
             let started = t.store.now();
             let options = PutOptions::new(expiry).with_returning(Returning::CREATED_AT);
             let told = reported(t.put_meta(&key, value.clone(), options).await?.created_at)?;
-            ensure_since(&t, told, started, "what the put reports")?;
+            ensure_since(&t, told, started, "the time that the put reports")?;
             t.pass(A_WHILE).await;
-            ensure_eq!(created_at(&t, &key).await?, told, "what is read later");
+            ensure_eq!(created_at(&t, &key).await?, told, "the time that a later read reports");
         }
     }
     Ok(())
@@ -141,12 +143,12 @@ async fn a_put_with_a_condition_starts_it_anew(t: Test) -> Check {
             "Refused",
             "another outcome"
         );
-        ensure_eq!(created_at(&t, &key("k")).await?, before, "after a refused put");
+        ensure_eq!(created_at(&t, &key("k")).await?, before, "the creation time after a refused put");
         let condition = Condition::IfVersion(t.version(&key("k")).await?);
         let put = telling().with_condition(condition).with_existing_deadline(existing_deadline);
         let told = reported(t.put_meta(&key("k"), "new", put).await?.created_at)?;
         ensure!(told > before, format!("a time after {before:?}"), "{told:?}");
-        ensure_eq!(created_at(&t, &key("k")).await?, told, "after a put by version");
+        ensure_eq!(created_at(&t, &key("k")).await?, told, "the creation time after a put by version");
     }
     Ok(())
 }
@@ -157,7 +159,7 @@ async fn a_patch_keeps_it(t: Test) -> Check {
     let patches = [
         Patch::new().set("x", 1).increment("n", 1),
         Patch::new().append("l", 3).unset("x"),
-        // What DynamoDB's expressions cannot say, or a script does elsewhere.
+        // DynamoDB's expressions cannot express this patch; another driver may need a script.
         Patch::new().remove_value("l", 1).increment("n", 0.5),
         Patch::new(),
     ];
@@ -166,15 +168,15 @@ async fn a_patch_keeps_it(t: Test) -> Check {
             let options =
                 PatchOptions::new().with_returning(Returning::CREATED_AT).with_create(Create::new(LONG));
             let outcome = applied(t.store.patch(&key("k"), patch, options.with_refresh(refresh)).await?)?;
-            ensure_eq!(reported(outcome.created_at)?, before, "patch {n}: what it reports");
-            ensure_eq!(created_at(&t, &key("k")).await?, before, "patch {n}: what is read");
+            ensure_eq!(reported(outcome.created_at)?, before, "patch {n}: the time that it reports");
+            ensure_eq!(created_at(&t, &key("k")).await?, before, "patch {n}: the time that a read reports");
         }
     }
     let bounded = Patch::new().increment_within("n", 1, ..=0);
     let options = PatchOptions::new().with_returning(Returning::CREATED_AT);
     match t.store.patch(&key("k"), &bounded, options).await? {
-        Outcome::Refused(Some(there)) => ensure_eq!(there.created_at, Some(before), "what bounds refuse"),
-        other => return Err(Failure::new("Refused, with what is there", format!("{other:?}"))),
+        Outcome::Refused(Some(there)) => ensure_eq!(there.created_at, Some(before), "the reported time"),
+        other => return Err(Failure::new("Refused with the present values", format!("{other:?}"))),
     }
     Ok(())
 }
@@ -191,7 +193,7 @@ async fn a_patch_that_creates_starts_it(t: Test) -> Check {
             let outcome = applied(t.store.patch(&key(name), &patch, options()).await?)?;
             let told = reported(outcome.created_at)?;
             ensure_since(&t, told, started, name)?;
-            ensure_eq!(created_at(&t, &key(name)).await?, told, "{name}: what is read");
+            ensure_eq!(created_at(&t, &key(name)).await?, told, "{name}: the time that a read reports");
             t.delete(&key(name)).await?;
             t.pass(A_WHILE).await;
         }
@@ -202,7 +204,7 @@ async fn a_patch_that_creates_starts_it(t: Test) -> Check {
 async fn an_expire_keeps_it(t: Test) -> Check {
     for value in both_kinds() {
         let before = put_a_while_ago(&t, &key("k"), value, PutOptions::new(LONG)).await?;
-        // So far away that a store may have to write the value again.
+        // So far away that a store may have to rewrite the value.
         let far = Expiry::from(Ttl::hours(24 * 365));
         for change in [
             ExpiryChange::Set(SOONER.into()),
@@ -213,7 +215,7 @@ async fn an_expire_keeps_it(t: Test) -> Check {
             ExpiryChange::Set(LONG.into()),
         ] {
             t.expire(&key("k"), change, Guard::Always).await?;
-            ensure_eq!(created_at(&t, &key("k")).await?, before, "after {change:?}");
+            ensure_eq!(created_at(&t, &key("k")).await?, before, "the creation time after {change:?}");
         }
     }
     Ok(())
@@ -238,8 +240,8 @@ async fn a_refresh_keeps_it(t: Test) -> Check {
                     .with_returning(Returning::CREATED_AT)
                     .with_refresh(refresh);
                 let entry = t.store.get(&key("k"), read).await?.unwrap_or_default();
-                ensure_eq!(entry.created_at, Some(before), "what a read with {refresh:?} reports");
-                ensure_eq!(created_at(&t, &key("k")).await?, before, "after {refresh:?}");
+                ensure_eq!(entry.created_at, Some(before), "the time that a read with {refresh:?} reports");
+                ensure_eq!(created_at(&t, &key("k")).await?, before, "the creation time after {refresh:?}");
             }
         }
     }
@@ -261,11 +263,15 @@ async fn every_read_reports_it(t: Test) -> Check {
                 let read = GetOptions::new().with_projection(projection.clone()).with_returning(returning);
                 let one = t.store.get(&key(name), read.clone()).await?;
                 let many = t.store.get_many(&[key(name), key("absent"), key(name)], read).await;
-                ensure_eq!(many.len(), 3, "how many results there are");
+                ensure_eq!(many.len(), 3, "the number of results");
                 let many: Vec<Option<Entry>> = many.into_iter().collect::<Result<_, _>>()?;
                 for entry in [one.as_ref(), many[0].as_ref(), many[2].as_ref()] {
                     let entry = entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-                    ensure_eq!(entry.created_at, Some(created), "{name}: what is read of {projection:?}");
+                    ensure_eq!(
+                        entry.created_at,
+                        Some(created),
+                        "{name}: the time that a read of {projection:?} reports"
+                    );
                     let version = returning.contains(Returning::VERSION).then_some(state.version);
                     ensure_eq!(entry.version, version, "{name}: the version");
                 }
@@ -290,7 +296,7 @@ async fn a_scan_reports_it(t: Test) -> Check {
             entries.dedup_by(|one, other| one.0 == other.0);
             let seen: Vec<_> = entries.iter().map(|(_, entry)| entry.created_at).collect();
             let expected: Vec<_> = created.iter().map(|at| Some(*at).filter(|_| told)).collect();
-            ensure_eq!(seen, expected, "what a scan of {projection:?} that wants {returning:?} shows");
+            ensure_eq!(seen, expected, "the times that a scan of {projection:?} with {returning:?} reports");
         }
     }
     Ok(())
@@ -310,7 +316,7 @@ async fn what_is_over_leaves_nothing_of_it(t: Test) -> Check {
             let started = t.store.now();
             t.put(&key, value.clone(), PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Keep))
                 .await?;
-            ensure_since(&t, created_at(&t, &key).await?, started, "what replaced it")?;
+            ensure_since(&t, created_at(&t, &key).await?, started, "the time of the new entry")?;
         }
     }
     Ok(())
@@ -326,7 +332,7 @@ async fn a_capped_entry_tells_it(t: Test) -> Check {
         if is_record && t.capabilities().patch {
             applied(t.store.patch(&key("k"), &Patch::new().set("n", 2), PatchOptions::new()).await?)?;
         }
-        ensure_eq!(created_at(&t, &key("k")).await?, before, "after an expire and a patch");
+        ensure_eq!(created_at(&t, &key("k")).await?, before, "the creation time after an expire and a patch");
         let after = put_a_while_ago(&t, &key("k"), value, PutOptions::new(Expiry::Never)).await?;
         ensure!(after > before, format!("a time after {before:?}"), "{after:?}");
         ensure_eq!(t.deadline(&key("k")).await?, cap, "the cap");
@@ -339,22 +345,22 @@ async fn what_is_not_wanted_is_not_told(t: Test) -> Check {
     let returning = Returning::DEADLINE | Returning::VERSION;
     for value in both_kinds() {
         let meta = t.put_meta(&key("k"), value, PutOptions::new(LONG).with_returning(returning)).await?;
-        ensure_eq!(meta.created_at, None, "what a put reports");
+        ensure_eq!(meta.created_at, None, "the time that a put reports");
         for read in
             [GetOptions::new(), GetOptions::nothing(), GetOptions::new().with_refresh(Refresh::reset(LONG))]
         {
             let one =
                 t.store.get(&key("k"), read.clone().with_returning(returning)).await?.unwrap_or_default();
-            ensure_eq!(one.created_at, None, "what a get reports");
+            ensure_eq!(one.created_at, None, "the time that a get reports");
             let many = t.store.get_many(&[key("k")], read).await.remove(0)?.unwrap_or_default();
-            ensure_eq!(many.created_at, None, "what a batch reports");
+            ensure_eq!(many.created_at, None, "the time that a batch reports");
         }
     }
     if t.capabilities().patch {
         let options = PatchOptions::new().with_create(Create::new(LONG)).with_returning(returning);
         for name in ["k", "created"] {
             let outcome = t.store.patch(&key(name), &Patch::new().set("n", 2), options.clone()).await?;
-            ensure_eq!(applied(outcome)?.created_at, None, "what a patch reports");
+            ensure_eq!(applied(outcome)?.created_at, None, "the time that a patch reports");
         }
     }
     Ok(())
@@ -364,13 +370,17 @@ async fn a_write_that_leaves_nothing_tells_none(t: Test) -> Check {
     t.put(&key("k"), "old", PutOptions::new(LONG)).await?;
     for name in ["k", "absent"] {
         let options = PutOptions::new(Expiry::At(past(&t))).with_returning(Returning::CREATED_AT);
-        ensure_eq!(t.put_meta(&key(name), "new", options).await?.created_at, None, "what a put reports");
+        ensure_eq!(
+            t.put_meta(&key(name), "new", options).await?.created_at,
+            None,
+            "the time that a put reports"
+        );
     }
     if t.capabilities().patch {
         let options =
             PatchOptions::new().with_create(Create::new(past(&t))).with_returning(Returning::CREATED_AT);
         let outcome = applied(t.store.patch(&key("k"), &Patch::new().set("n", 1), options).await?)?;
-        ensure_eq!(outcome.created_at, None, "what a patch reports");
+        ensure_eq!(outcome.created_at, None, "the time that a patch reports");
     }
     Ok(())
 }
@@ -387,11 +397,11 @@ async fn a_batch_starts_each(t: Test) -> Check {
     for outcome in t.store.put_many(items).await {
         told.push(applied(outcome?)?.created_at);
     }
-    ensure_eq!(told[2], None, "what was not wanted");
+    ensure_eq!(told[2], None, "the time that was not requested");
     for (name, told) in ["a", "b"].into_iter().zip(&told) {
         let told = reported(*told)?;
         ensure_since(&t, told, started, name)?;
-        ensure_eq!(created_at(&t, &key(name)).await?, told, "{name}: what is read");
+        ensure_eq!(created_at(&t, &key(name)).await?, told, "{name}: the time that a read reports");
     }
     ensure!(told[0] > Some(before), format!("a time after {before:?}"), "{told:?}");
     Ok(())
@@ -402,8 +412,8 @@ async fn a_refused_put_reports_that_of_what_is_there(t: Test) -> Check {
         let before = put_a_while_ago(&t, &key("k"), value, PutOptions::new(LONG)).await?;
         let put = telling().with_condition(Condition::IfAbsent).with_previous();
         match t.store.put(&key("k"), "new".into(), put).await? {
-            Outcome::Refused(Some(there)) => ensure_eq!(there.created_at, Some(before), "what is there"),
-            other => return Err(Failure::new("Refused, with what is there", format!("{other:?}"))),
+            Outcome::Refused(Some(there)) => ensure_eq!(there.created_at, Some(before), "the reported time"),
+            other => return Err(Failure::new("Refused with the present values", format!("{other:?}"))),
         }
     }
     Ok(())
@@ -430,7 +440,7 @@ async fn a_denied_creation_is_unsupported(t: Test) -> Check {
             let plain = PutItem::new(key("plain"), "new", PutOptions::new(LONG));
             let many = t.store.put_many(vec![PutItem::new(key(name), "new", put), plain]).await;
             ensure_kind!(&many[0], Unsupported, "a put of a batch");
-            ensure!(many[1].is_ok(), "the plain put applied", "{:?}", many[1]);
+            ensure!(many[1].is_ok(), "an applied plain put", "{:?}", many[1]);
             let patch = PatchOptions::new().with_create(Create::new(SOONER)).with_returning(returning);
             let patched = t.store.patch(&key(name), &Patch::new().set("n", 2), patch).await;
             ensure_kind!(patched, Unsupported, "a patch");

@@ -1,4 +1,4 @@
-//! Which deadline a put sets: to the millisecond, together with the value, whatever was there before.
+//! The deadline that a put sets: exact to the millisecond, and written together with the value.
 
 use std::time::Duration;
 
@@ -11,43 +11,44 @@ use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// E2: a life is counted from the put, to the millisecond.
+    /// E2: A TTL counts from the put, to the millisecond.
     a_life_is_counted_from_the_put,
-    /// E2: an instant on a whole millisecond is set as it is; none is cut to a second.
+    /// E2: An instant on a whole millisecond is set unchanged and is never truncated to a second.
     an_instant_is_set_to_the_millisecond,
-    /// E2: an instant between two milliseconds is rounded up.
+    /// E2: An instant between two milliseconds is rounded up.
     an_instant_is_rounded_up,
-    /// E2: a deadline that was reported can be set again and is the same.
+    /// E2: A reported deadline can be set again and stays the same.
     a_reported_deadline_can_be_set_again,
-    /// E5: a put without a deadline over an entry with one leaves none.
+    /// E5: A put without a deadline makes an entry that had one persistent.
     a_persistent_put_clears_the_deadline,
-    /// E5: a put with a deadline over a persistent entry sets it.
+    /// E5: A put with a deadline over a persistent entry sets the deadline.
     a_put_sets_a_deadline_on_a_persistent_entry,
-    /// E5: a put replaces the deadline by a later or a sooner one.
+    /// E5: A put replaces the deadline with a later or an earlier one.
     a_put_replaces_the_deadline,
-    /// E5: the same put later starts the same life later.
+    /// E5: The same put, made later, sets a later deadline.
     the_same_put_later_starts_a_new_life,
-    /// E5: with Keep the live deadline stays, whatever expiry is named.
+    /// E5: A put with Keep keeps the live deadline, whatever expiry it specifies.
     keep_keeps_the_deadline,
-    /// E5: with Keep a persistent entry stays persistent.
+    /// E5: A put with Keep leaves a persistent entry persistent.
     keep_keeps_an_entry_persistent,
-    /// E5: with Keep the expiry serves when the put creates.
+    /// E5: A put with Keep uses its expiry if it creates the entry.
     keep_sets_the_expiry_of_what_it_creates,
-    /// E4, R7: what a put creates has its deadline at once.
+    /// E4, R7: An entry that a put creates has its deadline at once.
     a_put_lands_with_its_deadline,
-    /// E4, R7: what a put with a refresh creates has its first deadline, not the refresh's.
+    /// E4, R7: An entry that a put with a refresh creates has the deadline of the put, not that of the
+    /// refresh.
     a_put_with_a_refresh_lands_with_its_deadline,
-    /// E4: what a put with `IfAbsent` creates has its deadline at once.
+    /// E4: An entry that a put with `IfAbsent` creates has its deadline at once.
     a_put_if_absent_lands_with_its_deadline: needs(conditions),
-    /// E4: what a batch creates has its deadlines at once.
+    /// E4: Entries that a batch creates have their deadlines at once.
     a_batch_lands_with_its_deadlines,
-    /// E4: what a patch creates has its deadline at once.
+    /// E4: An entry that a patch creates has its deadline at once.
     a_patch_lands_with_its_deadline: needs(patch),
-    /// E4: an entry that changes its kind has its new deadline at once.
+    /// E4: An entry that changes its kind has its new deadline at once.
     another_kind_lands_with_its_deadline,
-    /// E9: what is put after a delete does not inherit the deadline.
+    /// E9: An entry put after a delete does not inherit the deadline.
     a_deadline_is_not_inherited,
-    /// E9: what is put after a delete, on another handle too, does not inherit fields.
+    /// E9: An entry put after a delete, even on another handle, does not inherit fields.
     fields_are_not_inherited,
 }
 
@@ -139,7 +140,7 @@ async fn the_same_put_later_starts_a_new_life(t: Test) -> Check {
     put?;
     let second = t.deadline(&key("k")).await?;
     span.check(second, LONG, "the second deadline")?;
-    ensure!(second > first, format!("later than {first:?}"), "{second:?}");
+    ensure!(second > first, format!("a deadline later than {first:?}"), "{second:?}");
     Ok(())
 }
 
@@ -179,7 +180,7 @@ async fn keep_sets_the_expiry_of_what_it_creates(t: Test) -> Check {
     lands(&t, t.put(&key("k"), "v", put)).await?;
     let put = PutOptions::new(Expiry::Never).with_existing_deadline(ExistingDeadline::Keep);
     t.put(&key("n"), "v", put).await?;
-    ensure_eq!(t.deadline(&key("n")).await?, Deadline::NEVER, "the deadline of what was created without one");
+    ensure_eq!(t.deadline(&key("n")).await?, Deadline::NEVER, "the deadline of an entry created without one");
     Ok(())
 }
 
@@ -248,14 +249,14 @@ async fn fields_are_not_inherited(t: Test) -> Check {
     ensure!(deleted.is_applied(), "Applied", "{deleted:?}");
     let new = Record::new().with("new", 1);
     t.put(&key("k"), new.clone(), PutOptions::new(LONG)).await?;
-    t.expect_value(&key("k"), new, "the second record alone").await
+    t.expect_value(&key("k"), new, "the second record only").await
 }
 
-/// Fails unless the call leaves an entry under `k` that ends `LONG` after it.
+/// Fails unless the call leaves an entry under `k` that expires `LONG` after it.
 async fn lands(t: &Test, call: impl Future<Output = Check>) -> Check {
     let k: Key = key("k");
     let (made, span) = t.span(call).await;
     made?;
     let entry = t.peek(&k).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-    span.check(entry.deadline.unwrap_or(Deadline::NEVER), LONG, "the deadline of what was created")
+    span.check(entry.deadline.unwrap_or(Deadline::NEVER), LONG, "the deadline of the created entry")
 }

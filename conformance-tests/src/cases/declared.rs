@@ -1,4 +1,4 @@
-//! What a store declares works, and its time is that of its deadlines; `honesty` has what it denies.
+//! Declared capabilities work, and `now` is the time of deadlines. See `honesty` for denied capabilities.
 
 use std::time::Duration;
 
@@ -12,32 +12,36 @@ use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{Check, Test, cases, ensure, ensure_eq, ensure_kind};
 
 cases! {
-    /// H1: a declared resolution is a millisecond or more.
+    /// H1: The declared resolution is one millisecond or more.
     a_resolution_is_whole,
-    /// H1: the space of expired entries is given back within the declared time, without any traffic.
+    /// H1: The space of expired entries is reclaimed within the declared time, without any traffic.
     expired_entries_are_reclaimed: needs(reclaims),
-    /// H1: declared conditions work on every operation that takes them.
+    /// H1: Declared conditions work on every operation that accepts them.
     declared_conditions_work: needs(conditions),
-    /// H1: declared patches work.
+    /// H1: Declared patches work.
     declared_patches_work: needs(patch),
-    /// H1: declared caps hold.
+    /// H1: Declared caps work.
     declared_caps_work: needs(caps),
-    /// H1: declared scans work.
+    /// H1: Declared scans work.
     declared_scans_work: needs(scan),
-    /// H1, B1: where conditions are denied, they are `Unsupported` in batches too, and nothing changes.
+    /// H1, B1: Denied conditions fail with `Unsupported` in batches too, and nothing changes.
     denied_conditions_are_unsupported_in_batches: needs(no_conditions),
-    /// H1, B1: where caps are denied, they are `Unsupported` in batches too, and nothing changes.
+    /// H1, B1: Denied caps fail with `Unsupported` in batches too, and nothing changes.
     denied_caps_are_unsupported_in_batches: needs(no_caps),
     /// H1: `now` is the time by which deadlines are set.
     now_is_the_time_of_the_deadlines,
-    /// H1: two handles on one store tell the same time.
+    /// H1: Two handles on one store return the same time.
     handles_tell_the_same_time,
 }
 
 async fn a_resolution_is_whole(t: Test) -> Check {
     let (finest, coarsest) = (Duration::from_millis(1), Duration::from_secs(60));
     let resolution = t.capabilities().resolution;
-    ensure!((finest..=coarsest).contains(&resolution), "1 ms to a minute", "{resolution:?}");
+    ensure!(
+        (finest..=coarsest).contains(&resolution),
+        "a resolution from 1 ms to a minute",
+        "{resolution:?}"
+    );
     Ok(())
 }
 
@@ -49,14 +53,14 @@ async fn expired_entries_are_reclaimed(t: Test) -> Check {
     t.put(&key("long"), "v", PutOptions::new(LONG)).await?;
     t.outlive(SHORT).await;
     t.pass(within).await;
-    // A busy machine may be late.
+    // A busy machine may need more time.
     for _ in 0..500 {
         if t.count_stored().await? == 1 {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    ensure_eq!(t.count_stored().await?, 1, "how many entries the backend holds");
+    ensure_eq!(t.count_stored().await?, 1, "the number of stored entries");
     Ok(())
 }
 
@@ -88,7 +92,7 @@ async fn declared_caps_work(t: Test) -> Check {
 async fn declared_scans_work(t: Test) -> Check {
     t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
     let page = t.store.scan(ScanOptions::new("")).await?;
-    ensure_eq!(page.items.len(), 1, "how many entries there are");
+    ensure_eq!(page.items.len(), 1, "the number of entries");
     Ok(())
 }
 
@@ -100,7 +104,7 @@ async fn denied_conditions_are_unsupported_in_batches(t: Test) -> Check {
         vec![PutItem::new(key("k"), "v", options), PutItem::new(key("plain"), "v", PutOptions::new(LONG))];
     let put = t.store.put_many(items).await;
     ensure_kind!(&put[0], Unsupported, "a put with a condition");
-    ensure!(put[1].is_ok(), "the plain put applied", "{:?}", put[1]);
+    ensure!(put[1].is_ok(), "an applied plain put", "{:?}", put[1]);
     let options = DeleteOptions::new().with_if_version(before.version);
     let deleted = t.store.delete_many(&[key("k")], options).await;
     ensure_kind!(&deleted[0], Unsupported, "a delete with a version");
@@ -114,8 +118,8 @@ async fn denied_caps_are_unsupported_in_batches(t: Test) -> Check {
         vec![PutItem::new(key("k"), "v", capped), PutItem::new(key("plain"), "v", PutOptions::new(LONG))];
     let put = t.store.put_many(items).await;
     ensure_kind!(&put[0], Unsupported, "a put with a cap");
-    ensure!(put[1].is_ok(), "the plain put applied", "{:?}", put[1]);
-    t.expect_miss(&key("k"), "what was not put").await
+    ensure!(put[1].is_ok(), "an applied plain put", "{:?}", put[1]);
+    t.expect_miss(&key("k"), "after the denied put").await
 }
 
 async fn now_is_the_time_of_the_deadlines(t: Test) -> Check {

@@ -9,29 +9,29 @@ use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// E3: a delete hands nothing back unless it is asked to.
+    /// E3: A delete returns no value unless requested.
     a_delete_hands_nothing_back,
-    /// C1: a take hands the value back, and the entry is gone.
+    /// C1: A take returns the value, and the entry is then absent.
     a_take_hands_the_value_back: needs(conditions),
-    /// C1, E3: what was taken cannot be taken again, on another handle neither.
+    /// C1, E3: A taken entry cannot be taken again, not even on another handle.
     a_token_is_taken_once: needs(conditions),
-    /// E3: taking what never was is Absent.
+    /// E3: A take of a key that never existed returns Absent.
     taking_nothing_is_absent: needs(conditions),
-    /// E7: a take of fields hands those back, and the whole record is gone.
+    /// E7: A take of fields returns those fields and deletes the whole record.
     taking_fields_takes_the_whole_record: needs(conditions),
-    /// V3: a take that expects the kind that is there gets it.
+    /// V3: A take that expects the present kind returns the value.
     the_right_kind_is_taken: needs(conditions),
-    /// E9: a persistent entry can be deleted and taken.
+    /// E9: A persistent entry can be deleted and taken.
     a_persistent_entry_can_be_deleted,
-    /// C2: a delete with the version that is there is applied.
+    /// C2: A delete with the present version is applied.
     the_right_version_is_deleted: needs(conditions),
-    /// C2: a take with the version that is there hands the value back.
+    /// C2: A take with the present version returns the value.
     the_right_version_is_taken: needs(conditions),
-    /// C2, C3: a delete or a take with another version is Refused, and the entry stays as it is.
+    /// C2, C3: A delete or a take with a different version is refused, and the entry stays unchanged.
     another_version_is_not_deleted: needs(conditions),
-    /// C2, C3: a delete or a take of an absent key with a version is Absent.
+    /// C2, C3: A delete or a take with a version on an absent key returns Absent.
     a_version_of_nothing_is_not_deleted: needs(conditions),
-    /// E9, C1: what was deleted makes room for a put with `IfAbsent`, and for none with `IfPresent`.
+    /// E9, C1: After a delete, a put with `IfAbsent` is applied, and one with `IfPresent` returns Absent.
     a_deleted_entry_is_absent_to_conditions: needs(conditions),
 }
 
@@ -162,10 +162,10 @@ async fn a_deleted_entry_is_absent_to_conditions(t: Test) -> Check {
     Ok(())
 }
 
-/// Takes what is under `k`.
+/// Takes the entry under `k`.
 async fn take(t: &Test, options: DeleteOptions) -> Check<Option<Value>> {
     match applied(t.store.delete(&key("k"), options).await?)? {
         Some(Entry { value, .. }) => Ok(value),
-        None => Err(Failure::new("the entry that was taken", "none handed back")),
+        None => Err(Failure::new("the taken entry", "no entry")),
     }
 }

@@ -1,4 +1,4 @@
-//! Writes whose deadline has passed already: they are applied, and leave nothing.
+//! Elapsed writes, whose deadline has already passed: they are applied and leave nothing.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,39 +11,40 @@ use crate::test::{LONG, applied, key, record};
 use crate::{Check, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// E6: a put whose deadline has passed is applied, reports that deadline and no version, and leaves
+    /// E6: A put whose deadline has passed is applied, reports that deadline and no version, and leaves
     /// nothing.
     an_elapsed_put_leaves_nothing,
-    /// E6: a put whose deadline has passed over a live entry leaves nothing, the old value least of all.
+    /// E6: Over a live entry, a put whose deadline has passed leaves nothing, not even the old value.
     an_elapsed_put_ends_the_old_value,
-    /// E6: a put whose deadline has passed ends a persistent entry.
+    /// E6: Over a persistent entry, a put whose deadline has passed leaves nothing.
     an_elapsed_put_ends_a_persistent_entry,
-    /// E6: an instant long past, at the beginning of time or before it, is past like any other.
+    /// E6: An instant near the epoch or before it has passed like any other past instant.
     the_beginning_of_time_is_past,
-    /// E6, E1: a deadline of now has passed: an entry is visible only before it.
+    /// E6, E1: A deadline of now has passed: an entry is visible only before its deadline.
     a_deadline_of_now_has_passed,
-    /// E6, E9: what is put after an elapsed put begins anew: it creates and inherits nothing.
+    /// E6, E9: A put after an elapsed put creates a new entry, which inherits nothing.
     after_an_elapsed_put_all_begins_anew,
-    /// E6, R4: a cap does not outlive an elapsed put.
+    /// E6, R4: A cap does not outlive an elapsed put.
     a_cap_does_not_outlive_an_elapsed_put: needs(caps),
-    /// E6, E5: with Keep the expiry of a put is not used on a live entry, not even one that has passed.
+    /// E6, E5: A put with Keep does not use its expiry on a live entry, even if that has passed.
     an_elapsed_put_with_keep_keeps_a_live_entry,
-    /// E6, E5: with a refresh the expiry of a put is not used on a live entry, not even one that has passed.
+    /// E6, E5: A put with a refresh does not use its expiry on a live entry, even if that has passed.
     an_elapsed_put_with_a_refresh_keeps_a_live_entry,
-    /// E6: with Keep an elapsed put that would create leaves nothing.
+    /// E6: An elapsed put with Keep that would create an entry leaves nothing.
     an_elapsed_put_with_keep_creates_nothing,
-    /// E6, C3: an elapsed put whose condition does not hold is refused and ends nothing.
+    /// E6, C3: An elapsed put whose condition does not hold is refused and leaves the entry unchanged.
     a_refused_elapsed_put_ends_nothing: needs(conditions),
-    /// E6: an elapsed put whose condition holds ends the entry.
+    /// E6: An elapsed put whose condition holds ends the entry.
     a_conditional_elapsed_put_ends_the_entry: needs(conditions),
-    /// E6, X1: expire to an instant that has passed ends the entry and says so.
+    /// E6, X1: Expire to an instant that has passed ends the entry and reports this.
     expire_to_the_past_ends_the_entry,
-    /// E6, X2: with `IfLater` an instant that has passed ends nothing; with `IfSooner` it does.
+    /// E6, X2: Expire to an instant that has passed changes nothing with `IfLater` and ends the entry
+    /// with `IfSooner`.
     guards_hold_for_the_past_too,
-    /// E6, P2: a patch that creates with a deadline that has passed reports what it would have made, and
+    /// E6, P2: A patch that creates an entry with a deadline that has passed reports that entry and
     /// leaves nothing.
     an_elapsed_patch_leaves_nothing: needs(patch),
-    /// E6, P2: a patch of a live record does not use the deadline it would have created with.
+    /// E6, P2: A patch of a live record does not use the deadline of its creation options.
     an_elapsed_patch_keeps_a_live_record: needs(patch),
 }
 
@@ -51,7 +52,7 @@ async fn an_elapsed_put_leaves_nothing(t: Test) -> Check {
     for value in [Value::from("v"), record().into()] {
         let instant = past(&t);
         let meta = put_elapsed(&t, value, instant).await?;
-        ensure!(meta.created, "that there was no live entry before", "{meta:?}");
+        ensure!(meta.created, "a created entry", "{meta:?}");
         ensure_eq!(meta.deadline, Some(Deadline::at(instant)), "the deadline that the put reports");
         ensure_eq!(meta.version, None, "the version that the put reports");
         t.expect_miss(&key("k"), "after the elapsed put").await?;
@@ -68,10 +69,10 @@ async fn an_elapsed_put_ends_the_old_value(t: Test) -> Check {
     ] {
         t.put(&key("k"), old, PutOptions::new(LONG)).await?;
         let meta = put_elapsed(&t, new, past(&t)).await?;
-        ensure!(!meta.created, "that there was a live entry before", "{meta:?}");
+        ensure!(!meta.created, "a replaced entry", "{meta:?}");
         t.expect_miss(&key("k"), "after the elapsed put").await?;
         let seen = t.second.get(&key("k"), GetOptions::nothing()).await?;
-        ensure!(seen.is_none(), "a miss for the other handle", "{seen:?}");
+        ensure!(seen.is_none(), "a miss on the other handle", "{seen:?}");
     }
     Ok(())
 }
@@ -96,7 +97,7 @@ async fn the_beginning_of_time_is_past(t: Test) -> Check {
 
 async fn a_deadline_of_now_has_passed(t: Test) -> Check {
     t.put(&key("k"), "old", PutOptions::new(LONG)).await?;
-    // The last whole millisecond that has passed, whatever the error of the clock.
+    // The last whole millisecond that has certainly passed, given the error of the clock.
     let now = t.store.now() - t.clock_error();
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = now - Duration::from_nanos(u64::from(since.subsec_nanos() % 1_000_000));
@@ -158,7 +159,7 @@ async fn a_refused_elapsed_put_ends_nothing(t: Test) -> Check {
     for condition in [Condition::IfAbsent, Condition::IfVersion(Version::random())] {
         let put = PutOptions::new(Expiry::At(past(&t))).with_condition(condition);
         let outcome = t.store.put(&key("k"), "new".into(), put).await?;
-        ensure!(outcome.is_refused(), format!("{condition:?} Refused"), "{outcome:?}");
+        ensure!(outcome.is_refused(), format!("Refused for {condition:?}"), "{outcome:?}");
     }
     ensure_eq!(t.state(&key("k")).await?, before, "the entry after the refused puts");
     Ok(())
@@ -172,7 +173,7 @@ async fn a_conditional_elapsed_put_ends_the_entry(t: Test) -> Check {
         ensure_eq!(
             meta.created,
             condition == Condition::IfAbsent,
-            "whether nothing was live before {condition:?}"
+            "whether the put with {condition:?} found no live entry"
         );
         t.expect_miss(&key("k"), "after the elapsed put").await?;
         if condition == Condition::IfVersion(version) {
@@ -215,7 +216,7 @@ async fn an_elapsed_patch_leaves_nothing(t: Test) -> Check {
         .with_returning(Returning::DEADLINE | Returning::VERSION);
     let outcome = t.store.patch(&key("k"), &Patch::new().set("a", 1).increment("n", 2), options).await?;
     let outcome = applied(outcome)?;
-    ensure!(outcome.created, "that there was no live entry before", "{outcome:?}");
+    ensure!(outcome.created, "a created record", "{outcome:?}");
     ensure_eq!(outcome.deadline, Some(Deadline::at(instant)), "the deadline that the patch reports");
     ensure_eq!(outcome.version, None, "the version that the patch reports");
     ensure_eq!(outcome.fields.to_json_text(), r#"{"a":1,"n":2}"#, "the fields that the patch reports");
@@ -232,12 +233,12 @@ async fn an_elapsed_patch_keeps_a_live_record(t: Test) -> Check {
     Ok(())
 }
 
-/// A whole millisecond that has passed by far.
+/// Returns an instant on a whole millisecond that has certainly passed.
 pub(super) fn past(t: &Test) -> SystemTime {
     t.instant(Ttl::MIN) - Duration::from_secs(10)
 }
 
-/// Puts the value under `k` until this instant.
+/// Puts the value under `k` with this instant as the deadline.
 async fn put_elapsed(t: &Test, value: impl Into<Value>, until: SystemTime) -> Check<PutResult> {
     t.put_meta(
         &key("k"),

@@ -1,4 +1,4 @@
-//! What shows only when time is looked at closely: within a millisecond, and after a deadline that was moved.
+//! Fine points of time: TTLs that start within a millisecond, and entries extended past a deadline.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::test::{LONG, SHORT, key};
 use crate::{Check, Failure, Test, cases, ensure_eq};
 
 cases! {
-    /// E2: a life that starts within a millisecond is rounded up, not down.
+    /// E2: A TTL that starts within a millisecond results in a deadline rounded up, not down.
     a_life_that_starts_within_a_millisecond_is_rounded_up: needs(manual_clock),
-    /// E7, X5: what lives on beyond its first deadline, because it was extended, lives on as a whole.
+    /// E7, X5: An entry that was extended outlives its first deadline as a whole.
     what_was_extended_outlives_its_first_deadline_whole,
 }
 
@@ -45,7 +45,7 @@ async fn what_was_extended_outlives_its_first_deadline_whole(t: Test) -> Check {
     Ok(())
 }
 
-/// Puts the value for [`SHORT`] and extends its life; again if it was over before it could be extended.
+/// Puts the value for [`SHORT`] and extends its deadline. Retries if the entry expired before that.
 async fn extended(t: &Test, key: &Key, value: &Value) -> Check {
     for _ in 0..20 {
         t.put(key, value.clone(), PutOptions::new(SHORT)).await?;
@@ -54,5 +54,5 @@ async fn extended(t: &Test, key: &Key, value: &Value) -> Check {
             return Ok(());
         }
     }
-    Err(Failure::new(format!("an entry of {SHORT} that can be extended at once"), "twenty times none"))
+    Err(Failure::new(format!("an entry of {SHORT} that can be extended in time"), "none in twenty attempts"))
 }
