@@ -1,4 +1,4 @@
-//! An entry is visible exactly until its deadline, as a whole, and stays dead.
+//! An entry is visible exactly until its deadline, as a whole, and then stays absent.
 
 use std::time::Duration;
 
@@ -11,51 +11,51 @@ use crate::test::{LONG, SHORT, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// E1, E2: a blob is visible until its deadline and no longer.
+    /// E1, E2: A blob is visible until its deadline and no longer.
     a_blob_lives_until_its_deadline,
-    /// E1, E2: a record is visible until its deadline and no longer.
+    /// E1, E2: A record is visible until its deadline and no longer.
     a_record_lives_until_its_deadline,
-    /// E1, E2: fields can be read until the deadline and no longer.
+    /// E1, E2: Fields can be read until the deadline and no longer.
     fields_can_be_read_until_the_deadline,
-    /// E1, E2: an entry is said to be there until its deadline and no longer.
+    /// E1, E2: A read of nothing finds the entry until its deadline and no longer.
     an_entry_is_there_until_its_deadline,
-    /// E1: a deadline is told until it is reached and no longer.
+    /// E1: A deadline is reported until it is reached and no longer.
     a_deadline_is_told_until_it_is_reached,
-    /// E1, E2: another handle sees the entry until its deadline and no longer.
+    /// E1, E2: Another handle sees the entry until its deadline and no longer.
     another_handle_sees_an_entry_until_its_deadline,
-    /// E2: a life of one millisecond is neither cut nor rounded to a second.
+    /// E2: A TTL of one millisecond is neither truncated to zero nor rounded to a second.
     a_life_of_one_millisecond_is_kept,
-    /// E2: a life of 999 ms is neither cut to nothing nor rounded to a second.
+    /// E2: A TTL of 999 ms is neither truncated to zero nor rounded to a second.
     a_life_below_a_second_is_kept,
-    /// E2: the fraction of a life of 1.9 s is not lost.
+    /// E2: The fraction of a TTL of 1.9 s is not lost.
     the_fraction_of_a_second_is_kept,
-    /// E1, E2: an entry that is to end at an instant is visible until that instant.
+    /// E1, E2: An entry whose deadline was given as an instant is visible until that instant.
     an_instant_is_kept,
-    /// E1: a persistent entry is told from one that expires, and from none.
+    /// E1: A read distinguishes a persistent entry from one that expires and from a miss.
     persistent_is_told_from_absent,
-    /// E1: a persistent entry does not end.
+    /// E1: A persistent entry does not expire.
     a_persistent_entry_stays,
-    /// E1: a deadline does not move by itself, whatever is read.
+    /// E1: A deadline does not move by itself, whatever is read.
     a_deadline_does_not_move_by_itself,
-    /// E5, E1: an entry that was put again for longer survives its first deadline.
+    /// E5, E1: An entry that was put again with a longer TTL survives its first deadline.
     a_longer_life_outlives_the_first_deadline,
-    /// E5, E1: an entry that was made persistent survives its first deadline.
+    /// E5, E1: An entry that was made persistent survives its first deadline.
     a_persistent_put_outlives_the_first_deadline,
-    /// E5, E1: an entry that was put again for shorter ends at its second deadline.
+    /// E5, E1: An entry that was put again with a shorter TTL expires at its second deadline.
     a_shorter_life_ends_sooner,
-    /// E1, E3: what was put over an entry that had ended lives by its own deadline.
+    /// E1, E3: An entry that replaces an expired one lives until its own deadline.
     what_replaces_the_dead_lives,
-    /// R3, E1: an entry that has ended does not come back, whatever is asked.
+    /// R3, E1: An expired entry stays absent, whatever is read.
     the_dead_stay_dead,
-    /// E7: a record whose fields were written at different times ends as a whole.
+    /// E7: A record whose fields were written at different times expires as a whole.
     a_patched_record_ends_as_a_whole: needs(patch),
-    /// E7: a record that a patch created and another one added to ends as a whole.
+    /// E7: A record that one patch created and others added to expires as a whole.
     a_record_made_by_patches_ends_as_a_whole: needs(patch),
-    /// E7: a record that replaced another one ends as a whole, and none of the first one's fields is left.
+    /// E7: A record that replaced another one expires as a whole and keeps no field of the first one.
     a_replaced_record_ends_as_a_whole,
-    /// E7: a record whose deadline was moved ends as a whole at the last one.
+    /// E7: A record whose deadline was moved expires as a whole at the last deadline.
     a_record_that_was_extended_ends_as_a_whole,
-    /// E1: each of many entries has a deadline of its own.
+    /// E1: Each of many entries has its own deadline.
     each_entry_has_its_own_deadline,
 }
 
@@ -172,7 +172,7 @@ async fn a_shorter_life_ends_sooner(t: Test) -> Check {
 async fn what_replaces_the_dead_lives(t: Test) -> Check {
     t.ghost(&key("k"), "dead").await?;
     t.put(&key("k"), "alive", PutOptions::new(LONG)).await?;
-    // Time for a clean-up of the first entry to hit the second.
+    // A clean-up of the first entry has the time to hit the second one.
     for _ in 0..4 {
         t.pass(SHORT.as_duration()).await;
         t.expect_value(&key("k"), "alive", "the second entry").await?;
@@ -190,7 +190,7 @@ async fn the_dead_stay_dead(t: Test) -> Check {
             let seen = sees(&*t.store, &options).await?;
             ensure!(seen.is_none(), "a miss", "{seen:?}");
             let seen = sees(&*t.second, &options).await?;
-            ensure!(seen.is_none(), "a miss for the other handle", "{seen:?}");
+            ensure!(seen.is_none(), "a miss on the other handle", "{seen:?}");
         }
         t.pass(Duration::from_millis(10)).await;
     }
@@ -241,26 +241,27 @@ async fn each_entry_has_its_own_deadline(t: Test) -> Check {
     Ok(())
 }
 
-/// Puts the value under `k` for so long; the deadline that the put reports.
+/// Puts the value under `k` with this TTL and returns the deadline that the put reports.
 async fn put_until(t: &Test, value: impl Into<ttl_core::Value>, ttl: Ttl) -> Check<Deadline> {
     let put = PutOptions::new(ttl).with_returning(Returning::DEADLINE);
     let (meta, span) = t.span(t.put_meta(&key("k"), value, put)).await;
     let deadline = meta?.deadline.ok_or_else(|| Failure::new("a deadline", "none reported"))?;
-    span.check(deadline, ttl, "the deadline that was set")?;
+    span.check(deadline, ttl, "the deadline that the put reports")?;
     Ok(deadline)
 }
 
-/// Watches what is under `k`.
+/// Watches the entry under `k`.
 async fn watch(t: &Test, deadline: Deadline, options: &GetOptions) -> Check {
     t.watch(deadline, || async { Ok(sees(&*t.store, options).await?.is_some()) }).await
 }
 
-/// What this handle sees under `k`.
+/// Returns the entry that this handle sees under `k`.
 async fn sees(store: &dyn TtlStore, options: &GetOptions) -> Check<Option<Entry>> {
     Ok(store.get(&key("k"), options.clone()).await?)
 }
 
-/// Ends the record under `k` soon and fails if any part of it is seen after that.
+/// Moves the deadline of the record under `k` to [`SHORT`] from now. Fails if any part of it is visible
+/// after that.
 async fn ends_whole(t: &Test, fields: &[&str]) -> Check {
     let k: Key = key("k");
     let soon = ExpiryChange::Set(Expiry::After(SHORT));
@@ -269,9 +270,9 @@ async fn ends_whole(t: &Test, fields: &[&str]) -> Check {
     for name in fields {
         let projection = Projection::Fields(Fields::new([*name])?);
         let seen = sees(&*t.store, &GetOptions::new().with_projection(projection)).await?;
-        ensure!(seen.is_none(), format!("no field {name:?} of a record that has ended"), "{seen:?}");
+        ensure!(seen.is_none(), format!("no field {name:?} of an expired record"), "{seen:?}");
     }
     let seen = sees(&*t.store, &GetOptions::nothing()).await?;
-    ensure!(seen.is_none(), "nothing of a record that has ended", "{seen:?}");
+    ensure!(seen.is_none(), "no expired record", "{seen:?}");
     Ok(())
 }

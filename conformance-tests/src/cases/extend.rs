@@ -1,4 +1,4 @@
-//! Expire without a guard: from now, to an instant, from the deadline, persist; what it keeps and what it reports.
+//! Expire without a guard: its changes, the parts of an entry that it keeps, and its result.
 
 use std::time::Duration;
 
@@ -11,50 +11,50 @@ use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// X1: a deadline can be set from now, later than the present one.
+    /// X1: A deadline can be set relative to now, later than the present one.
     a_deadline_can_be_set_from_now,
-    /// X1: a deadline can be set from now, sooner than the present one.
+    /// X1: A deadline can be set relative to now, earlier than the present one.
     a_deadline_can_be_set_sooner,
-    /// X1: a deadline can be set to an instant, to the millisecond, later and sooner.
+    /// X1: A deadline can be set to an instant, later and earlier, to the millisecond.
     a_deadline_can_be_set_to_an_instant,
-    /// X1: a deadline can be moved by so much from where it is, not from now, to the millisecond.
+    /// X1: A deadline can be extended from its present value, not from now, to the millisecond.
     a_deadline_can_be_extended_from_where_it_is,
-    /// X1: an entry can be made persistent.
+    /// X1: An entry can be made persistent.
     an_entry_can_be_made_persistent,
-    /// X1: a persistent entry can be given a deadline.
+    /// X1: A persistent entry can be given a deadline.
     a_persistent_entry_can_be_given_a_deadline,
-    /// X1: an entry can be made persistent and given a deadline again, many times.
+    /// X1: An entry can be made persistent and given a deadline again, many times.
     persistent_and_back,
-    /// X1, E1: an entry whose deadline was moved survives the first one.
+    /// X1, E1: An entry whose deadline was moved survives its first deadline.
     an_extended_entry_outlives_its_first_deadline,
-    /// X1, E1: an entry whose deadline was moved ends at the second one.
+    /// X1, E1: An entry whose deadline was moved expires at its second deadline.
     a_shortened_entry_ends_at_its_second_deadline,
-    /// X3: extending a persistent entry changes nothing and says so.
+    /// X3: Extending a persistent entry changes nothing and reports this.
     extending_a_persistent_entry_changes_nothing,
-    /// X7: setting the deadline that is there changes nothing and says so.
+    /// X7: Setting the present deadline again changes nothing and reports this.
     setting_the_same_deadline_changes_nothing,
-    /// X7: persisting what is persistent changes nothing and says so.
+    /// X7: Making a persistent entry persistent changes nothing and reports this.
     persisting_twice_changes_nothing,
-    /// X4: expire of an absent key is Absent and creates nothing, whatever the change.
+    /// X4: Expire of an absent key returns Absent and creates nothing, whatever the change.
     expire_creates_nothing,
-    /// X4: expire of an absent key is Absent under every guard.
+    /// X4: Expire of an absent key returns Absent with every guard.
     guards_create_nothing,
-    /// X4, E9: expire of a deleted entry is Absent and brings nothing back.
+    /// X4, E9: Expire of a deleted entry returns Absent and revives nothing.
     expire_does_not_undelete,
-    /// X5: value and version survive every change of the deadline.
+    /// X5: Every change of the deadline keeps the value and the version.
     value_and_version_survive,
-    /// X1: another handle sees the new deadline at once.
+    /// X1: Another handle sees the new deadline at once.
     another_handle_sees_the_new_deadline,
-    /// X8: expire with the version that is there renews a lease.
+    /// X8: Expire with the present version renews a lease.
     the_right_version_renews: needs(conditions),
-    /// X8: expire with another version is Refused and changes nothing, whatever the change.
+    /// X8: Expire with a different version is refused and changes nothing, whatever the change.
     another_version_does_not_renew: needs(conditions),
-    /// X8: who lost a lease to another value cannot renew it.
+    /// X8: A lease cannot be renewed after another value has replaced it.
     a_lost_lease_cannot_be_renewed: needs(conditions),
-    /// X8, X4: a lease that was released cannot be renewed: Absent, not Refused.
+    /// X8, X4: A renewal of a released lease returns Absent, not Refused.
     a_released_lease_cannot_be_renewed: needs(conditions),
-    /// X8, X2: with the right version a guard that does not hold is no refusal; with another one it is
-    /// Refused.
+    /// X8, X2: With the present version, a guard that does not hold is not a refusal. With a different
+    /// version, expire is refused.
     the_version_comes_before_the_guard: needs(conditions),
 }
 
@@ -97,7 +97,7 @@ async fn an_entry_can_be_made_persistent(t: Test) -> Check {
     for value in both() {
         t.put(&key("k"), value, PutOptions::new(LONG)).await?;
         let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
-        ensure!(done.changed && done.deadline.is_never(), "changed, no deadline", "{done:?}");
+        ensure!(done.changed && done.deadline.is_never(), "a persistent entry, changed", "{done:?}");
         ensure_eq!(t.deadline(&key("k")).await?, Deadline::NEVER, "the deadline that a get reports");
     }
     Ok(())
@@ -122,7 +122,7 @@ async fn persistent_and_back(t: Test) -> Check {
         t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
         let instant = t.instant(LONG);
         t.expire(&key("k"), ExpiryChange::Set(Expiry::At(instant)), Guard::Always).await?;
-        t.expect_deadline(t.deadline(&key("k")).await?, instant, "the deadline after persist and back")?;
+        t.expect_deadline(t.deadline(&key("k")).await?, instant, "the deadline that was set again")?;
     }
     t.expect_value(&key("k"), record(), "the value").await
 }
@@ -156,7 +156,7 @@ async fn extending_a_persistent_entry_changes_nothing(t: Test) -> Check {
         let before = t.state(&key("k")).await?;
         for by in [Ttl::MIN, LONG, Ttl::MAX] {
             let done = t.expire(&key("k"), ExpiryChange::Extend(by), Guard::Always).await?;
-            ensure!(!done.changed && done.deadline.is_never(), "unchanged, no deadline", "{done:?}");
+            ensure!(!done.changed && done.deadline.is_never(), "a persistent entry, unchanged", "{done:?}");
         }
         ensure_eq!(t.state(&key("k")).await?, before, "the persistent entry");
     }
@@ -167,7 +167,11 @@ async fn setting_the_same_deadline_changes_nothing(t: Test) -> Check {
     t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
     let before = t.deadline(&key("k")).await?;
     let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::from(before)), Guard::Always).await?;
-    ensure!(!done.changed && done.deadline == before, format!("unchanged, {before:?}"), "{done:?}");
+    ensure!(
+        !done.changed && done.deadline == before,
+        format!("an unchanged deadline, {before:?}"),
+        "{done:?}"
+    );
     Ok(())
 }
 
@@ -175,7 +179,7 @@ async fn persisting_twice_changes_nothing(t: Test) -> Check {
     for value in both() {
         t.put(&key("k"), value, PutOptions::new(Expiry::Never)).await?;
         let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::Never), Guard::Always).await?;
-        ensure!(!done.changed && done.deadline.is_never(), "unchanged, no deadline", "{done:?}");
+        ensure!(!done.changed && done.deadline.is_never(), "a persistent entry, unchanged", "{done:?}");
     }
     Ok(())
 }
@@ -221,11 +225,7 @@ async fn value_and_version_survive(t: Test) -> Check {
             t.expire(&key("k"), change, Guard::Always).await?;
             let after = t.state(&key("k")).await?;
             ensure_eq!(after.version, before.version, "the version after {change:?}");
-            ensure!(
-                after.value == before.value,
-                format!("the value after {change:?} as before"),
-                "{after:?}"
-            );
+            ensure!(after.value == before.value, format!("an unchanged value after {change:?}"), "{after:?}");
         }
     }
     Ok(())
@@ -236,7 +236,7 @@ async fn another_handle_sees_the_new_deadline(t: Test) -> Check {
     let done = t.expire(&key("k"), ExpiryChange::Extend(LONG), Guard::Always).await?;
     let peek = GetOptions::nothing().with_returning(ttl_core::Returning::DEADLINE);
     let entry = t.second.get(&key("k"), peek).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
-    ensure_eq!(entry.deadline, Some(done.deadline), "the deadline for the other handle");
+    ensure_eq!(entry.deadline, Some(done.deadline), "the deadline on the other handle");
     Ok(())
 }
 
@@ -299,12 +299,12 @@ async fn the_version_comes_before_the_guard(t: Test) -> Check {
     Ok(())
 }
 
-/// A blob and a record.
+/// Returns a blob and a record.
 fn both() -> [Value; 2] {
     ["blob".into(), record().into()]
 }
 
-/// One change of each sort.
+/// Returns one change of each kind.
 fn changes(t: &Test) -> [ExpiryChange; 4] {
     [
         ExpiryChange::Set(Expiry::After(Ttl::hours(2))),
@@ -327,8 +327,8 @@ async fn set_from_now(t: &Test, ttl: Ttl) -> Check {
     Ok(())
 }
 
-/// Puts a short-lived entry under `k`, changes its deadline in time and outlives the first one. On a machine that
-/// stalls the entry may be over before: then with a longer life.
+/// Puts a short-lived entry under `k`, changes its deadline in time and waits until the first one has
+/// passed. If the machine stalls and the entry expires before the change, it retries with a longer TTL.
 async fn extended_in_time(t: &Test, change: ExpiryChange) -> Check {
     let mut seen = None;
     for ttl in [Ttl::millis(100), Ttl::seconds(1), Ttl::seconds(5), Ttl::seconds(20)] {
@@ -340,7 +340,7 @@ async fn extended_in_time(t: &Test, change: ExpiryChange) -> Check {
         }
         seen = Some(outcome);
     }
-    Err(Failure::new("the deadline changed in time", format!("{seen:?}")))
+    Err(Failure::new("a deadline changed in time", format!("{seen:?}")))
 }
 
 async fn renew(

@@ -1,4 +1,4 @@
-//! Deadlines far away: twenty years are reached, and what lies beyond is the same error everywhere.
+//! Distant deadlines: twenty years are accepted, and anything beyond is the same error everywhere.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,35 +11,37 @@ use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 
 cases! {
-    /// E8: the longest life is accepted and reported, to the millisecond.
+    /// E8: The longest TTL is accepted and reported, to the millisecond.
     the_longest_life_works,
-    /// E8: an instant almost twenty years away is accepted and reported, to the millisecond.
+    /// E8: An instant almost twenty years away is accepted and reported, to the millisecond.
     an_instant_twenty_years_away_works,
-    /// E8: expire moves a deadline twenty years away.
+    /// E8: Expire can move a deadline to twenty years away.
     a_deadline_can_be_moved_twenty_years_away,
-    /// E8: the longest cap is accepted.
+    /// E8: The longest cap is accepted.
     the_longest_cap_works: needs(caps),
-    /// E8: the seconds around the year 2038, where 32 bits end, are deadlines like others.
+    /// E8: Deadlines in the seconds around the year 2038, where 32 bits end, work like others.
     the_year_2038_is_a_year,
-    /// E8: a put beyond the maximum is `InvalidExpiry` and creates nothing.
+    /// E8: A put beyond the maximum fails with `InvalidExpiry` and creates nothing.
     a_put_beyond_the_maximum_creates_nothing,
-    /// E8: a put beyond the maximum is `InvalidExpiry` and leaves the live entry as it is.
+    /// E8: A put beyond the maximum fails with `InvalidExpiry` and leaves the live entry unchanged.
     a_put_beyond_the_maximum_leaves_the_old_value,
-    /// E8: a put beyond the maximum is `InvalidExpiry` even if a live entry's deadline would have been kept.
+    /// E8: A put beyond the maximum fails with `InvalidExpiry` even if it would keep the deadline of a
+    /// live entry.
     an_expiry_beyond_the_maximum_is_refused_unused,
-    /// E8: a put beyond the maximum is `InvalidExpiry` before its condition is looked at.
+    /// E8: A put beyond the maximum fails with `InvalidExpiry` before its condition is checked.
     an_expiry_beyond_the_maximum_comes_before_conditions: needs(conditions),
-    /// E8, B1: an item beyond the maximum fails alone.
+    /// E8, B1: An item beyond the maximum fails without affecting the other items.
     an_item_beyond_the_maximum_fails_alone,
-    /// E8, P2: a patch that would create beyond the maximum is `InvalidExpiry`, on a live record too.
+    /// E8, P2: A patch that would create an entry beyond the maximum fails with `InvalidExpiry`, even on
+    /// a live record.
     a_patch_beyond_the_maximum_changes_nothing: needs(patch),
-    /// E8: expire beyond the maximum is `InvalidExpiry` and changes nothing.
+    /// E8: Expire beyond the maximum fails with `InvalidExpiry` and changes nothing.
     expire_beyond_the_maximum_changes_nothing,
-    /// E8: expire beyond the maximum is `InvalidExpiry` where nothing is, too: bad input is bad everywhere.
+    /// E8: Expire beyond the maximum fails with `InvalidExpiry` on an absent key too.
     expire_beyond_the_maximum_is_refused_on_nothing,
-    /// E8, X1: extending past the maximum is `InvalidExpiry` and changes nothing.
+    /// E8, X1: Extending past the maximum fails with `InvalidExpiry` and changes nothing.
     extending_past_the_maximum_changes_nothing,
-    /// E8: an expiry beyond the maximum leaves no trace of an entry that has ended.
+    /// E8: An expiry beyond the maximum does not revive a ghost.
     a_put_beyond_the_maximum_does_not_revive,
 }
 
@@ -129,7 +131,7 @@ async fn an_item_beyond_the_maximum_fails_alone(t: Test) -> Check {
     let item = |name: &str, expiry: Expiry| PutItem::new(key(name), "v", PutOptions::new(expiry));
     let items = vec![item("a", LONG.into()), item("b", far.into()), item("c", Expiry::Never)];
     let mut results = t.store.put_many(items).await.into_iter();
-    let mut next = || results.next().ok_or_else(|| Failure::new("three results", "fewer"));
+    let mut next = || results.next().ok_or_else(|| Failure::new("three results", "fewer results"));
     applied(next()??)?;
     ensure_kind!(next()?, InvalidExpiry, "the item beyond the maximum");
     applied(next()??)?;
@@ -145,7 +147,7 @@ async fn a_patch_beyond_the_maximum_changes_nothing(t: Test) -> Check {
         let create = PatchOptions::new().with_create(Create::new(instant));
         for name in ["there", "absent"] {
             let patched = t.store.patch(&key(name), &Patch::new().set("n", 2), create.clone()).await;
-            ensure_kind!(patched, InvalidExpiry, "a patch of what is {name}");
+            ensure_kind!(patched, InvalidExpiry, "a patch of the key {name}");
         }
     }
     ensure_eq!(t.state(&key("there")).await?, before, "the record after the refused patches");
@@ -181,7 +183,7 @@ async fn extending_past_the_maximum_changes_nothing(t: Test) -> Check {
         ensure_kind!(extended, InvalidExpiry, "an extension by {by:?}");
     }
     ensure_eq!(t.state(&key("k")).await?, before, "the entry after the refused extensions");
-    // Almost to the end is no error.
+    // An extension almost to the maximum is not an error.
     let by = Ttl::millis(Ttl::MAX.as_millis() - 2 * LONG.as_millis());
     let done = t.expire(&key("k"), ExpiryChange::Extend(by), Guard::Always).await?;
     ensure_eq!(done.deadline, before.deadline.plus(by), "the deadline almost twenty years away");
@@ -200,7 +202,8 @@ async fn a_put_beyond_the_maximum_does_not_revive(t: Test) -> Check {
     Ok(())
 }
 
-/// Instants beyond the maximum: by a minute, by a millennium, and as far as the platform's calendar goes.
+/// Returns instants beyond the maximum: by a minute, by a millennium, and the most distant power of two
+/// in seconds that the platform can represent.
 fn beyond(t: &Test) -> Vec<SystemTime> {
     let minute = t.instant(Ttl::MAX) + Duration::from_secs(60);
     let furthest = (20..63).rev().find_map(|bits| UNIX_EPOCH.checked_add(Duration::from_secs(1 << bits)));

@@ -1,4 +1,4 @@
-//! Writes whose request or answer is lost or late: the answer is true, and no write is applied twice.
+//! Writes whose request or response is lost or late: results are true, and no write is applied twice.
 
 use std::time::{Duration, Instant};
 
@@ -8,16 +8,17 @@ use super::trial::{Trial, Watched, watch_over};
 use super::under_faults::{Write, ready};
 use crate::{Check, Failure, Fault, Test, cases};
 
-/// A write may be several requests to the server; the fault comes to each of so many at most.
+/// The maximum number of requests of one write. The fault meets each of them in turn.
 const MOST_REQUESTS: usize = 6;
 
-/// How often each is tried.
+/// The number of times that the fault meets each request.
 const ROUNDS: usize = 2;
 
-/// How often the fault may come to nothing, before the case cannot be judged.
+/// The maximum number of attempts for each request. If the fault never meets the first one, the case is
+/// inconclusive.
 const ATTEMPTS: usize = 5;
 
-/// Makes each write with this fault at its first request, at its second, and so on.
+/// Makes each write with this fault at its first request, at its second one, and so on.
 async fn one_by_one(t: &Test, fault: fn(usize) -> Fault) -> Check {
     let (mut watched, mut slowest) = (Vec::new(), Duration::ZERO);
     for write in Write::ALL.into_iter().filter(|write| write.is_offered(&t.capabilities())) {
@@ -27,7 +28,7 @@ async fn one_by_one(t: &Test, fault: fn(usize) -> Fault) -> Check {
                 let name = format!("{write:?}-{after}-{attempt}");
                 let hit = once(t, write, &name, fault(after), &mut watched, &mut slowest).await?;
                 rounds += usize::from(hit);
-                // A write of fewer requests meets nothing.
+                // The fault meets nothing if the write has fewer requests.
                 if rounds == ROUNDS || (!hit && after > 0) {
                     break;
                 }
@@ -45,7 +46,7 @@ async fn one_by_one(t: &Test, fault: fn(usize) -> Fault) -> Check {
     watch_over(t, &watched, slowest).await
 }
 
-/// Makes a write under this fault; returns whether the fault met anything.
+/// Makes a write under this fault and returns whether the fault met a request.
 async fn once(
     t: &Test,
     write: Write,
@@ -68,7 +69,7 @@ async fn once(
     Ok(hit)
 }
 
-/// Makes all writes at once under this fault, which ends when all are answered.
+/// Makes all writes at once under this fault, which ends when all of them have returned.
 async fn all_at_once(t: &Test, fault: Fault) -> Check {
     let (proxy, store) = (t.proxy()?, t.bare());
     let trials = Trial::all(t).await?;
@@ -90,16 +91,16 @@ async fn all_at_once(t: &Test, fault: Fault) -> Check {
 }
 
 cases! {
-    /// H3: a write whose request is cut is applied once if it says so, not at all if it may be tried again,
-    /// and else at most once.
+    /// H3: A write whose request is cut off is applied once if it succeeds, never if its error is
+    /// retryable, and otherwise at most once.
     a_write_whose_request_is_cut_tells_the_truth: needs(network),
-    /// H3: a write whose answer is lost does not say that it may be tried again, does not meet itself, and is
-    /// applied once.
+    /// H3: A write whose response is lost does not fail with a retryable error, does not conflict with
+    /// itself and is applied once.
     a_write_whose_answer_is_lost_tells_the_truth: needs(network),
-    /// H3: a write whose request is held back is not applied later if it said that it may be tried again, and
-    /// never twice.
+    /// H3: A write whose request is delayed is never applied twice. It is not applied later if its error
+    /// was retryable.
     a_write_whose_request_is_late_tells_the_truth: needs(network),
-    /// H3: a write whose answer is held back does not say that it may be tried again, and is applied once.
+    /// H3: A write whose response is delayed does not fail with a retryable error and is applied once.
     a_write_whose_answer_is_late_tells_the_truth: needs(network),
 }
 

@@ -1,4 +1,4 @@
-//! Ghosts, entries that have ended and that the backend may not have deleted: absent on every path, one case each.
+//! Ghosts, expired entries that the backend may not have deleted yet, are absent. One case for each path.
 
 use serde_json::json;
 use ttl_core::{
@@ -11,63 +11,65 @@ use crate::test::{LONG, SHORT, applied, key};
 use crate::{Check, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// E3: a ghost is absent to get.
+    /// E3: A get of a ghost returns a miss.
     a_ghost_is_absent_to_get,
-    /// E3: a ghost is absent to a get of fields: a record's is a miss, and a blob's no `WrongKind`.
+    /// E3: A get of fields of a ghost returns a miss, and not `WrongKind` for a blob.
     a_ghost_is_absent_to_a_get_of_fields,
-    /// E3: a ghost is absent to a get of nothing.
+    /// E3: A get of nothing returns a miss for a ghost.
     a_ghost_is_absent_to_a_get_of_nothing,
-    /// E3: a ghost has no deadline and no version to report.
+    /// E3: A get of deadline and version returns a miss for a ghost.
     a_ghost_has_no_metadata,
-    /// E3, V3: a ghost of the other kind is absent, not the wrong kind.
+    /// E3, V3: A get that expects the other kind returns a miss for a ghost, not `WrongKind`.
     a_ghost_has_no_kind,
-    /// E3, R3: a get that would refresh does not revive a ghost.
+    /// E3, R3: A get with a refresh does not revive a ghost.
     a_refreshing_get_does_not_revive_a_ghost,
-    /// E3, R3: a contains that would refresh does not revive a ghost.
+    /// E3, R3: A contains with a refresh does not revive a ghost.
     a_refreshing_contains_does_not_revive_a_ghost,
-    /// E3, B1: a ghost is absent to a batch of gets.
+    /// E3, B1: A batch of gets returns misses for ghosts.
     a_ghost_is_absent_to_get_many,
-    /// E3, S1: a ghost is absent to scan.
+    /// E3, S1: A scan does not list ghosts.
     a_ghost_is_absent_to_scan: needs(scan),
-    /// E3: a put over a ghost creates.
+    /// E3: A put over a ghost creates an entry.
     a_put_over_a_ghost_creates,
-    /// E3, E5: a put with Keep over a ghost sets its own expiry.
+    /// E3, E5: A put with Keep over a ghost sets the expiry of the put.
     a_put_with_keep_over_a_ghost_sets_its_expiry,
-    /// E3, R3, R7: a put with a refresh over a ghost sets its own expiry, not the refresh's.
+    /// E3, R3, R7: A put with a refresh over a ghost sets the expiry of the put, not that of the refresh.
     a_put_with_a_refresh_over_a_ghost_sets_its_expiry,
-    /// E3, C1: a put with `IfAbsent` over a ghost is applied.
+    /// E3, C1: A put with `IfAbsent` over a ghost is applied.
     a_ghost_is_absent_to_if_absent: needs(conditions),
-    /// E3, C3: a put with `IfPresent` over a ghost is Absent and leaves nothing.
+    /// E3, C3: A put with `IfPresent` over a ghost returns Absent and leaves nothing.
     a_ghost_is_absent_to_if_present: needs(conditions),
-    /// E3, C2: a put with `IfVersion` over a ghost is Absent, even with the version that it had.
+    /// E3, C2: A put with `IfVersion` over a ghost returns Absent, even with the version that the ghost had.
     a_ghost_is_absent_to_if_version: needs(conditions),
-    /// E3, X4, R3: expire does not revive a ghost, to whatever deadline and under whatever guard.
+    /// E3, X4, R3: Expire does not revive a ghost, whatever the deadline and the guard.
     a_ghost_is_absent_to_expire,
-    /// E3, X8: expire with the version that a ghost had is Absent.
+    /// E3, X8: Expire with the version that a ghost had returns Absent.
     a_ghost_is_absent_to_a_renewal: needs(conditions),
-    /// E3: deleting a ghost is Absent.
+    /// E3: A delete of a ghost returns Absent.
     a_ghost_is_absent_to_delete,
-    /// E3: taking a ghost is Absent and hands nothing out, not even fields.
+    /// E3: A take of a ghost returns Absent and no value, not even fields.
     a_ghost_is_absent_to_take: needs(conditions),
-    /// E3, C2: deleting a ghost by the version that it had is Absent.
+    /// E3, C2: A delete with the version that a ghost had returns Absent.
     a_ghost_is_absent_to_delete_by_version: needs(conditions),
-    /// E3, B1: a ghost is absent to a batch of deletes.
+    /// E3, B1: A batch of deletes returns Absent for ghosts.
     a_ghost_is_absent_to_delete_many,
-    /// E3, B1: a batch of puts over ghosts creates.
+    /// E3, B1: A batch of puts over ghosts creates entries.
     a_ghost_is_absent_to_put_many,
-    /// E3, P2: patching a ghost is Absent and leaves nothing.
+    /// E3, P2: A patch of a ghost returns Absent and leaves nothing.
     a_ghost_is_absent_to_patch: needs(patch),
-    /// E3, P2: patching by the version that a ghost had is Absent, even where the patch may create.
+    /// E3, P2: A patch with the version that a ghost had returns Absent, even if the patch may create an
+    /// entry.
     a_ghost_is_absent_to_patch_by_version: needs(patch, conditions),
-    /// E3, P2: a patch that creates over a ghost begins with its initial record; no field of the ghost leaks.
+    /// E3, P2: A patch that creates an entry over a ghost starts from its initial record. No field of
+    /// the ghost leaks.
     no_field_of_a_ghost_leaks_into_a_patch: needs(patch),
-    /// E3, P4: a counter that was a ghost starts anew.
+    /// E3, P4: A counter starts again at zero after it has expired.
     a_counter_that_was_a_ghost_starts_anew: needs(patch),
-    /// E3: no field of a ghost leaks into a record that is put in its place.
+    /// E3: No field of a ghost leaks into a record that replaces it.
     no_field_of_a_ghost_leaks_into_a_put,
-    /// E3, R4: the cap of a ghost does not bind what replaces it.
+    /// E3, R4: The cap of a ghost does not limit the entry that replaces it.
     the_cap_of_a_ghost_is_gone: needs(caps),
-    /// E3: an entry that the backend still holds after its end is absent to every read.
+    /// E3: An expired entry that the backend still holds is absent to every read.
     a_planted_ghost_is_absent: needs(ghosts),
 }
 
@@ -110,7 +112,7 @@ async fn a_ghost_is_absent_to_get_many(t: Test) -> Check {
         for result in t.store.get_many(&keys, options).await {
             seen.push(result?.is_some());
         }
-        ensure_eq!(seen, vec![false, true, false, false], "what is live of ghost, live, ghost, ghost");
+        ensure_eq!(seen, vec![false, true, false, false], "the hits among ghost, live entry, ghost, ghost");
     }
     Ok(())
 }
@@ -131,7 +133,7 @@ async fn a_put_over_a_ghost_creates(t: Test) -> Check {
     both(&t).await?;
     for name in ["blob", "record"] {
         let meta = t.put_meta(&key(name), "new", PutOptions::new(LONG)).await?;
-        ensure!(meta.created, "an entry created", "{meta:?}");
+        ensure!(meta.created, "a created entry", "{meta:?}");
         t.expect_value(&key(name), "new", "the new value").await?;
     }
     Ok(())
@@ -232,7 +234,7 @@ async fn a_ghost_is_absent_to_delete_many(t: Test) -> Check {
     for result in t.store.delete_many(&["blob", "live", "record"].map(key), DeleteOptions::new()).await {
         seen.push(result?.is_applied());
     }
-    ensure_eq!(seen, vec![false, true, false], "what was deleted of ghost, live, ghost");
+    ensure_eq!(seen, vec![false, true, false], "the deletes applied to ghost, live entry, ghost");
     Ok(())
 }
 
@@ -245,7 +247,7 @@ async fn a_ghost_is_absent_to_put_many(t: Test) -> Check {
     let (results, span) = t.span(t.store.put_many(items.to_vec())).await;
     for result in results {
         let meta = applied(result?)?;
-        ensure!(meta.created, "an entry created", "{meta:?}");
+        ensure!(meta.created, "a created entry", "{meta:?}");
         span.check(meta.deadline.unwrap_or(Deadline::NEVER), LONG, "its deadline")?;
     }
     Ok(())
@@ -288,10 +290,10 @@ async fn no_field_of_a_ghost_leaks_into_a_patch(t: Test) -> Check {
         let options = PatchOptions::new().with_create(create).with_returning(Returning::DEADLINE);
         let (outcome, span) = t.span(t.store.patch(&key(name), &Patch::new().set("set", 2), options)).await;
         let meta = applied(outcome?)?;
-        ensure!(meta.created, "a record created", "{meta:?}");
+        ensure!(meta.created, "a created record", "{meta:?}");
         span.check(meta.deadline.unwrap_or(Deadline::NEVER), LONG, "its deadline")?;
         let expected = Record::new().with("initial", 1).with("set", 2);
-        t.expect_value(&key(name), expected, "the new record alone").await?;
+        t.expect_value(&key(name), expected, "the new record only").await?;
     }
     Ok(())
 }
@@ -300,8 +302,7 @@ async fn a_counter_that_was_a_ghost_starts_anew(t: Test) -> Check {
     t.ghost(&key("k"), Record::new().with("n", 41).with("l", json!([1]))).await?;
     let options = PatchOptions::new().with_create(Create::new(LONG));
     applied(t.store.patch(&key("k"), &Patch::new().increment("n", 1).append("l", 2), options).await?)?;
-    t.expect_value(&key("k"), Record::new().with("n", 1).with("l", [2]), "counter and list from the start")
-        .await
+    t.expect_value(&key("k"), Record::new().with("n", 1).with("l", [2]), "a new counter and list").await
 }
 
 async fn no_field_of_a_ghost_leaks_into_a_put(t: Test) -> Check {
@@ -309,7 +310,7 @@ async fn no_field_of_a_ghost_leaks_into_a_put(t: Test) -> Check {
     for name in ["blob", "record"] {
         let new = Record::new().with("new", 1);
         t.put(&key(name), new.clone(), PutOptions::new(LONG)).await?;
-        t.expect_value(&key(name), new, "the new record alone").await?;
+        t.expect_value(&key(name), new, "the new record only").await?;
     }
     Ok(())
 }
@@ -345,7 +346,7 @@ async fn a_planted_ghost_is_absent(t: Test) -> Check {
     Ok(())
 }
 
-/// Leaves two ghosts: a blob and a record.
+/// Creates two ghosts: a blob and a record.
 async fn both(t: &Test) -> Check {
     t.ghost(&key("blob"), "ghost").await?;
     t.ghost(&key("record"), Record::new().with("ghost", 1)).await
@@ -372,14 +373,14 @@ async fn absent_to_delete(t: &Test, options: DeleteOptions) -> Check {
     Ok(())
 }
 
-/// Puts over ghosts; what is created must end `LONG` after it.
+/// Puts over ghosts. Fails unless each created entry expires `LONG` after its put.
 async fn created_with_its_own(t: &Test, options: PutOptions) -> Check {
     both(t).await?;
     for name in ["blob", "record"] {
         let options = options.clone().with_returning(Returning::DEADLINE);
         let (meta, span) = t.span(t.put_meta(&key(name), "new", options)).await;
         let meta = meta?;
-        ensure!(meta.created, "an entry created", "{meta:?}");
+        ensure!(meta.created, "a created entry", "{meta:?}");
         span.check(meta.deadline.unwrap_or(Deadline::NEVER), LONG, "its deadline")?;
         t.expect_value(&key(name), "new", "the new value").await?;
     }

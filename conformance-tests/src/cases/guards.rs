@@ -1,4 +1,4 @@
-//! Guards of expire: which change each lets through, on an entry that expires and on one that is persistent.
+//! Guards of expire: the changes that each guard allows, on an expiring entry and on a persistent one.
 
 use ttl_core::{Deadline, Expiry, ExpiryChange, Guard, PutOptions, Ttl};
 
@@ -6,41 +6,41 @@ use crate::test::{LONG, key, record};
 use crate::{Check, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// X2: `IfLater` lets a later deadline through.
+    /// X2: `IfLater` allows a later deadline.
     if_later_moves_to_later,
-    /// X2, X7: `IfLater` keeps the deadline where the new one is sooner, and reports it.
+    /// X2, X7: `IfLater` keeps the deadline if the new one is earlier, and reports it.
     if_later_keeps_from_sooner,
-    /// X2: `IfLater` keeps the deadline where the new one is the same.
+    /// X2: `IfLater` keeps the deadline if the new one is the same.
     if_later_keeps_from_the_same,
-    /// X2: persistent is later than any deadline.
+    /// X2: Persistent counts as later than any deadline.
     if_later_persists,
-    /// X2: `IfLater` lets an extension through, which is always later.
+    /// X2: `IfLater` allows an extension, which is always later.
     if_later_extends,
-    /// X2: to a persistent entry no deadline is later.
+    /// X2: No deadline is later than that of a persistent entry.
     if_later_keeps_persistent,
-    /// X2: `IfSooner` lets a sooner deadline through.
+    /// X2: `IfSooner` allows an earlier deadline.
     if_sooner_moves_to_sooner,
-    /// X2, X7: `IfSooner` keeps the deadline where the new one is later, and reports it.
+    /// X2, X7: `IfSooner` keeps the deadline if the new one is later, and reports it.
     if_sooner_keeps_from_later,
-    /// X2: `IfSooner` keeps the deadline where the new one is the same.
+    /// X2: `IfSooner` keeps the deadline if the new one is the same.
     if_sooner_keeps_from_the_same,
     /// X2: `IfSooner` does not make an entry persistent.
     if_sooner_does_not_persist,
-    /// X2: `IfSooner` lets no extension through.
+    /// X2: `IfSooner` allows no extension.
     if_sooner_does_not_extend,
-    /// X2: any deadline is sooner than none.
+    /// X2: Any deadline is earlier than that of a persistent entry.
     if_sooner_ends_persistence,
-    /// X2: `IfExpiring` lets every change of an entry with a deadline through.
+    /// X2: `IfExpiring` allows every change of an entry with a deadline.
     if_expiring_moves_a_deadline,
-    /// X2, X7: `IfExpiring` keeps an entry persistent.
+    /// X2, X7: `IfExpiring` keeps a persistent entry persistent.
     if_expiring_keeps_persistent,
-    /// X2: `IfPersistent` gives a persistent entry a deadline.
+    /// X2: `IfPersistent` allows a deadline on a persistent entry.
     if_persistent_ends_persistence,
-    /// X2, X7: `IfPersistent` keeps a deadline, and reports it.
+    /// X2, X7: `IfPersistent` keeps an existing deadline and reports it.
     if_persistent_keeps_a_deadline,
-    /// X2, X3: no guard makes an extension of a persistent entry change anything.
+    /// X2, X3: Extending a persistent entry changes nothing, whatever the guard.
     no_guard_extends_a_persistent_entry,
-    /// X2: a guard compares to the millisecond.
+    /// X2: A guard compares deadlines to the millisecond.
     guards_compare_to_the_millisecond,
 }
 
@@ -141,9 +141,9 @@ async fn guards_compare_to_the_millisecond(t: Test) -> Check {
         (before, Guard::IfSooner, true),
     ] {
         let done = t.expire(&key("k"), ExpiryChange::Set(Expiry::from(deadline)), guard).await?;
-        ensure_eq!(done.changed, moves, "whether {guard:?} moved to {deadline:?}");
+        ensure_eq!(done.changed, moves, "whether {guard:?} allowed {deadline:?}");
     }
-    ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline, there and back");
+    ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline after it was moved and moved back");
     Ok(())
 }
 
@@ -155,12 +155,13 @@ fn sooner(t: &Test) -> ExpiryChange {
     ExpiryChange::Set(Expiry::At(t.instant(Ttl::minutes(1))))
 }
 
-/// The change on an entry that expires in an hour: it must go through, or leave the entry as it is.
+/// Makes the change on an entry that expires in an hour. Fails unless the change is applied, or leaves
+/// the entry as it is if `moves` is false.
 async fn expiring(t: &Test, guard: Guard, change: ExpiryChange, moves: bool) -> Check {
     check(t, PutOptions::new(LONG), guard, change, moves).await
 }
 
-/// The change on a persistent entry.
+/// Makes the change on a persistent entry, like [`expiring`].
 async fn persistent(t: &Test, guard: Guard, change: ExpiryChange, moves: bool) -> Check {
     check(t, PutOptions::new(Expiry::Never), guard, change, moves).await
 }
@@ -170,18 +171,18 @@ async fn check(t: &Test, put: PutOptions, guard: Guard, change: ExpiryChange, mo
         t.put(&key("k"), value, put.clone()).await?;
         let before = t.state(&key("k")).await?;
         let done = t.expire(&key("k"), change, guard).await?;
-        ensure_eq!(done.changed, moves, "whether {change:?} went through {guard:?}");
+        ensure_eq!(done.changed, moves, "whether {change:?} was allowed by {guard:?}");
         let after = t.state(&key("k")).await?;
         ensure_eq!(
             done.deadline,
             after.deadline,
-            "the deadline that expire reports, by the one that a get reports"
+            "the deadline that expire reports, compared with that of a get"
         );
         if !moves {
-            ensure_eq!(after, before, "the entry after {guard:?} kept it");
+            ensure_eq!(after, before, "the entry that {guard:?} kept");
             continue;
         }
-        ensure!(after.deadline != before.deadline, "another deadline", "{after:?}");
+        ensure!(after.deadline != before.deadline, "a changed deadline", "{after:?}");
         match change {
             ExpiryChange::Set(Expiry::At(instant)) => {
                 t.expect_deadline(after.deadline, instant, "the new deadline")?;
@@ -195,13 +196,17 @@ async fn check(t: &Test, put: PutOptions, guard: Guard, change: ExpiryChange, mo
     Ok(())
 }
 
-/// The deadline that is there, set again.
+/// Sets the present deadline again. Fails if the entry changes.
 async fn the_same(t: &Test, guard: Guard) -> Check {
     t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
     let before = t.state(&key("k")).await?;
     let change = ExpiryChange::Set(Expiry::from(before.deadline));
     let done = t.expire(&key("k"), change, guard).await?;
-    ensure!(!done.changed && done.deadline == before.deadline, format!("unchanged, {before:?}"), "{done:?}");
+    ensure!(
+        !done.changed && done.deadline == before.deadline,
+        format!("an unchanged deadline, {before:?}"),
+        "{done:?}"
+    );
     ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a store declares works, what it denies is refused, and nothing secret is printed.
+//! Capabilities are true, denied ones fail with `Unsupported`, and no secrets are printed.
 
 use std::num::NonZeroUsize;
 
@@ -10,7 +10,7 @@ use ttl_core::{
 use crate::test::{LONG, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 
-/// Fails if an error, or what caused it, shows a key or a value.
+/// Fails if an error or one of its causes shows a key or a value.
 fn no_secret(error: &Error) -> Check {
     let mut text = format!("{error} {error:?} {error:#?}");
     let mut source = std::error::Error::source(error);
@@ -18,36 +18,40 @@ fn no_secret(error: &Error) -> Check {
         text.push_str(&format!(" {cause} {cause:?}"));
         source = cause.source();
     }
-    ensure!(!text.contains("5f0c") && !text.contains("password"), "an error without key and value", "{text}");
+    ensure!(
+        !text.contains("5f0c") && !text.contains("password"),
+        "an error without keys and values",
+        "{text}"
+    );
     Ok(())
 }
 
 cases! {
-    /// H1: what a store declares does not change, and another handle declares the same.
+    /// H1: The capabilities of a store do not change and are the same on another handle.
     capabilities_do_not_change,
-    /// H1, S3: a store without scans answers Unsupported, and says who cannot.
+    /// H1, S3: On a store without scans, a scan fails with `Unsupported`, and the error names the backend.
     a_denied_scan_is_unsupported: needs(no_scan),
-    /// H1: a store without conditions answers Unsupported to each of them, and changes nothing.
+    /// H1: On a store without conditions, each of them fails with `Unsupported` and changes nothing.
     denied_conditions_are_unsupported: needs(no_conditions),
-    /// H1: a store without caps answers Unsupported to each write that has one, and changes nothing.
+    /// H1: On a store without caps, each write with a cap fails with `Unsupported` and changes nothing.
     denied_caps_are_unsupported: needs(no_caps),
-    /// H1: a store without patches answers Unsupported to all of them, and changes nothing.
+    /// H1: On a store without patches, each patch fails with `Unsupported` and changes nothing.
     denied_patches_are_unsupported: needs(no_patch),
-    /// H1, E2: the time that a store tells does not run backwards while it is used.
+    /// H1, E2: The time of a store does not run backwards while the store is used.
     the_time_of_a_store_goes_on,
-    /// H5: an error prints neither keys nor values.
+    /// H5: Errors print neither keys nor values.
     errors_print_no_secrets,
-    /// H5: errors about values that do not fit print neither keys nor values.
+    /// H5: Errors about unsuitable values print neither keys nor values.
     errors_of_patches_print_no_secrets: needs(patch),
-    /// H5, V4: errors about sizes and cursors print neither keys nor values.
+    /// H5, V4: Errors about sizes and cursors print neither keys nor values.
     errors_of_sizes_and_cursors_print_no_secrets: needs(scan, size_limit),
-    /// H5, H1: errors about what a store denies print neither keys nor values.
+    /// H5, H1: Errors about denied capabilities print neither keys nor values.
     errors_of_denied_calls_print_no_secrets: needs(no_conditions),
-    /// H5, V6: errors about damaged entries print neither keys nor values.
+    /// H5, V6: Errors about damaged entries print neither keys nor values.
     errors_of_damage_print_no_secrets: needs(corruption),
-    /// H5: a store does not print what it holds.
+    /// H5: The `Debug` output of a store shows no stored value.
     a_store_does_not_print_what_it_holds,
-    /// H5: an entry that is printed shows no value.
+    /// H5: The `Debug` output of an entry shows no value.
     entries_do_not_print_their_values,
 }
 
@@ -57,7 +61,7 @@ async fn capabilities_do_not_change(t: Test) -> Check {
     t.delete(&key("k")).await?;
     ensure_eq!(t.capabilities(), before, "the capabilities");
     ensure_eq!(t.second.capabilities(), before, "the other handle's capabilities");
-    ensure!(!before.backend.is_empty(), "a backend with a name", "none");
+    ensure!(!before.backend.is_empty(), "a backend with a name", "no name");
     Ok(())
 }
 
@@ -69,7 +73,7 @@ async fn a_denied_scan_is_unsupported(t: Test) -> Check {
     };
     ensure_kind!(Err::<(), _>(error.clone()), Unsupported, "a scan");
     ensure!(error.backend() == Some(t.capabilities().backend), "an error that names the backend", "{error}");
-    ensure!(!error.is_retryable(), "an error that is not to be retried", "{error}");
+    ensure!(!error.is_retryable(), "an error that is not retryable", "{error}");
     Ok(())
 }
 
@@ -85,15 +89,19 @@ async fn denied_conditions_are_unsupported(t: Test) -> Check {
     }
     let expire = ExpireOptions::new().with_if_version(version);
     let change = ExpiryChange::Set(Expiry::Never);
-    ensure_kind!(t.store.expire(&key("k"), change, expire).await, Unsupported, "expire with a version");
+    ensure_kind!(t.store.expire(&key("k"), change, expire).await, Unsupported, "an expire with a version");
     let delete = DeleteOptions::new().with_if_version(version);
-    ensure_kind!(t.store.delete(&key("k"), delete).await, Unsupported, "delete with a version");
+    ensure_kind!(t.store.delete(&key("k"), delete).await, Unsupported, "a delete with a version");
     for delete in [DeleteOptions::take(), DeleteOptions::new().with_kind(Kind::Record)] {
-        ensure_kind!(t.store.delete(&key("k"), delete).await, Unsupported, "a take, or a kind expected");
+        ensure_kind!(
+            t.store.delete(&key("k"), delete).await,
+            Unsupported,
+            "a take, or a delete with an expected kind"
+        );
     }
     let patch = PatchOptions::new().with_if_version(version);
     let patched = t.store.patch(&key("k"), &Patch::new().set("n", 2), patch).await;
-    ensure_kind!(patched, Unsupported, "patch with a version");
+    ensure_kind!(patched, Unsupported, "a patch with a version");
     ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     t.expect_miss(&key("absent"), "after the refused puts").await
 }
@@ -133,7 +141,7 @@ async fn the_time_of_a_store_goes_on(t: Test) -> Check {
     for n in 0..20 {
         t.put(&key("k"), format!("{n}"), PutOptions::new(LONG)).await?;
         let now = t.store.now();
-        ensure!(now + t.clock_error() >= last, format!("{last:?} or later"), "{now:?}");
+        ensure!(now + t.clock_error() >= last, format!("a time of {last:?} or later"), "{now:?}");
         last = now;
     }
     Ok(())

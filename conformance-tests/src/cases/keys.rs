@@ -1,4 +1,4 @@
-//! Every key works, and keys that differ are never confused.
+//! Every key works, and different keys are never confused.
 
 use ttl_core::{ExpiryChange, GetOptions, Guard, Key, PutOptions, Ttl};
 
@@ -6,41 +6,42 @@ use crate::test::{LONG, key};
 use crate::{Check, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// K1: a key of one byte works.
+    /// K1: A key of one byte works.
     the_shortest_key_works,
-    /// K1: a key of 1024 bytes works.
+    /// K1: A key of 1024 bytes works.
     the_longest_key_works,
-    /// K1: the length counts in bytes of UTF-8: 512 letters of two bytes fit, and 256 signs of four.
+    /// K1: The length of a key is counted in bytes of UTF-8: 512 characters of two bytes fit, and 256 of
+    /// four.
     the_longest_key_may_be_of_wide_characters,
-    /// K2: a NUL is a character like others and ends nothing.
+    /// K2: A NUL is an ordinary character and does not end a key.
     a_nul_is_a_character,
-    /// K2: glob characters stand for themselves.
+    /// K2: Glob characters are literal.
     glob_characters_stand_for_themselves,
-    /// K2: white space and line ends count, at the ends too.
+    /// K2: White space and line ends are significant, even at the ends of a key.
     white_space_counts,
-    /// K2: capitals count.
+    /// K2: Keys are case-sensitive.
     capitals_count,
-    /// K2: unicode is not normalised: what looks the same and is spelled otherwise is another key.
+    /// K2: Unicode is not normalised: keys that look the same but are encoded differently are different keys.
     unicode_is_not_normalised,
-    /// K2: text that looks like a number is text.
+    /// K2: A key that looks like a number is text.
     keys_that_look_like_numbers_are_text,
-    /// K2: separators bind nothing together.
+    /// K2: Separators are ordinary characters.
     separators_are_characters,
-    /// K2: paths are text: no slash and no dot is left out, and nothing is decoded.
+    /// K2: Keys are not paths: slashes and dots are kept, and nothing is decoded.
     keys_are_no_paths,
-    /// K2: characters that are not shown count.
+    /// K2: Invisible characters are significant.
     characters_that_are_not_shown_count,
-    /// K2: a key may be the beginning of another.
+    /// K2: A key may be the prefix of another key.
     a_key_may_begin_another,
-    /// K2: long keys that differ only in their last byte are told apart.
+    /// K2: Long keys that differ only in their last byte are different keys.
     long_keys_differ_by_their_tails,
-    /// K2: long keys that differ only in their first byte are told apart.
+    /// K2: Long keys that differ only in their first byte are different keys.
     long_keys_differ_by_their_heads,
-    /// K2: the names that stores use for themselves are keys like others.
+    /// K2: Names that stores use internally are ordinary keys.
     names_of_a_layout_are_keys_too,
-    /// K1: text of protocols and query languages is text.
+    /// K1: Text of protocols and query languages is an ordinary key.
     no_character_is_a_command,
-    /// K2: stores that are to share nothing share nothing, whatever their keys.
+    /// K2: Separate stores share nothing, whatever their keys.
     stores_of_their_own_share_nothing,
 }
 
@@ -181,7 +182,7 @@ async fn stores_of_their_own_share_nothing(t: Test) -> Check {
     Ok(())
 }
 
-/// Puts, expires and deletes under each of these keys and fails if another one notices.
+/// Puts, expires and deletes under each of these keys. Fails if that affects another one.
 async fn all_apart<const N: usize>(t: &Test, keys: [Key; N]) -> Check {
     let value = |at: usize| format!("value {at}");
     for (at, key) in keys.iter().enumerate() {
@@ -191,7 +192,7 @@ async fn all_apart<const N: usize>(t: &Test, keys: [Key; N]) -> Check {
     for (at, key) in keys.iter().enumerate() {
         t.expect_value(key, value(at), "each key with its own value").await?;
     }
-    // Every second key gets another deadline, and then goes.
+    // Every second key gets another deadline and is then deleted.
     let before = t.deadline(&keys[N - 1]).await?;
     for key in keys.iter().step_by(2) {
         t.expire(key, ExpiryChange::Extend(Ttl::hours(1)), Guard::Always).await?;

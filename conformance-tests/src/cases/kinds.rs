@@ -1,4 +1,4 @@
-//! Blobs and records are two kinds: the wrong one is an error, and changes nothing.
+//! Blobs and records are two kinds. An operation on the wrong kind is an error and changes nothing.
 
 use ttl_core::{
     Condition, DeleteOptions, ExpiryChange, Fields, GetOptions, Guard, Kind, Patch, PatchOptions, Projection,
@@ -9,31 +9,31 @@ use crate::test::{LONG, key, record};
 use crate::{Check, Test, cases, ensure, ensure_eq, ensure_kind};
 
 cases! {
-    /// V3: a blob where a record is expected is `WrongKind`.
+    /// V3: A read that expects a record fails with `WrongKind` on a blob.
     a_blob_read_as_a_record_is_the_wrong_kind,
-    /// V3: a record where a blob is expected is `WrongKind`.
+    /// V3: A read that expects a blob fails with `WrongKind` on a record.
     a_record_read_as_a_blob_is_the_wrong_kind,
-    /// V3: a blob has no fields to read.
+    /// V3: A read of fields of a blob fails with `WrongKind`.
     reading_fields_of_a_blob_is_the_wrong_kind,
-    /// V3: the right kind is read as if it had not been named.
+    /// V3: A read that expects the right kind returns the same as one that expects none.
     the_right_kind_is_read,
-    /// V3: an absent key is a miss whatever kind is expected.
+    /// V3: A read of an absent key is a miss, whatever kind it expects.
     an_absent_key_is_of_no_kind,
-    /// V3, R1: a read that meets the wrong kind refreshes nothing.
+    /// V3, R1: A read that fails with `WrongKind` refreshes nothing.
     the_wrong_kind_refreshes_nothing,
-    /// V3: a patch of a blob is `WrongKind` and changes nothing.
+    /// V3: A patch of a blob fails with `WrongKind` and changes nothing.
     patching_a_blob_is_the_wrong_kind: needs(patch),
-    /// V3: a put over the other kind replaces it, there and back.
+    /// V3: A put replaces an entry of the other kind, in both directions.
     a_put_replaces_the_other_kind,
-    /// V3, C3: conditions ask whether an entry is there, not which kind it is.
+    /// V3, C3: Conditions depend on whether an entry exists, not on its kind.
     conditions_do_not_ask_for_the_kind: needs(conditions),
-    /// V3: a delete that expects the other kind is `WrongKind`, and the entry stays.
+    /// V3: A delete that expects the other kind fails with `WrongKind`, and the entry stays.
     deleting_the_wrong_kind_leaves_it: needs(conditions),
-    /// V3: taking fields of a blob is `WrongKind`, and the blob stays.
+    /// V3: A take of fields of a blob fails with `WrongKind`, and the blob stays.
     taking_fields_of_a_blob_leaves_it: needs(conditions),
-    /// V3, C3: another version is Refused before the kind is looked at.
+    /// V3, C3: A different version is refused before the kind is checked.
     another_version_comes_before_the_wrong_kind: needs(conditions),
-    /// V3, X5: expire works on both kinds and changes neither.
+    /// V3, X5: Expire works on entries of both kinds and does not change the kind.
     expire_works_on_both_kinds,
 }
 
@@ -50,7 +50,7 @@ async fn reading_fields_of_a_blob_is_the_wrong_kind(t: Test) -> Check {
     for names in [&["n"][..], &[]] {
         let projection = Projection::Fields(Fields::new(names.iter().copied())?);
         let read = t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await;
-        ensure_kind!(read, WrongKind, "the fields {names:?} of a blob");
+        ensure_kind!(read, WrongKind, "a read of the fields {names:?} of a blob");
     }
     Ok(())
 }
@@ -60,7 +60,7 @@ async fn the_right_kind_is_read(t: Test) -> Check {
         let kind = value.kind();
         t.put(&key("k"), value.clone(), PutOptions::new(LONG)).await?;
         let entry = t.store.get(&key("k"), GetOptions::new().with_kind(kind)).await?;
-        ensure!(entry.and_then(|entry| entry.value) == Some(value), format!("the {kind}"), "another value");
+        ensure!(entry.and_then(|entry| entry.value) == Some(value), format!("the {kind}"), "another result");
         let entry = t.store.get(&key("k"), GetOptions::nothing().with_kind(kind)).await?;
         ensure!(entry.is_some(), format!("the {kind}"), "a miss");
     }
@@ -70,11 +70,11 @@ async fn the_right_kind_is_read(t: Test) -> Check {
 async fn an_absent_key_is_of_no_kind(t: Test) -> Check {
     for kind in [Kind::Blob, Kind::Record] {
         let entry = t.store.get(&key("k"), GetOptions::new().with_kind(kind)).await?;
-        ensure!(entry.is_none(), format!("a miss where a {kind} is expected"), "{entry:?}");
+        ensure!(entry.is_none(), format!("a miss for a read of a {kind}"), "{entry:?}");
     }
     let projection = Projection::Fields(Fields::new(["n"])?);
     let entry = t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await?;
-    ensure!(entry.is_none(), "a miss where fields are read", "{entry:?}");
+    ensure!(entry.is_none(), "a miss for a read of fields", "{entry:?}");
     Ok(())
 }
 
@@ -121,9 +121,9 @@ async fn conditions_do_not_ask_for_the_kind(t: Test) -> Check {
     for (there, other) in [(Value::from("blob"), Value::from(record())), (record().into(), "blob".into())] {
         t.put(&key("k"), there, PutOptions::new(LONG)).await?;
         let outcome = t.store.put(&key("k"), other.clone(), if_absent.clone()).await?;
-        ensure!(outcome.is_refused(), "IfAbsent over the other kind Refused", "{outcome:?}");
+        ensure!(outcome.is_refused(), "Refused for IfAbsent over the other kind", "{outcome:?}");
         let outcome = t.store.put(&key("k"), other.clone(), if_present.clone()).await?;
-        ensure!(outcome.is_applied(), "IfPresent over the other kind Applied", "{outcome:?}");
+        ensure!(outcome.is_applied(), "Applied for IfPresent over the other kind", "{outcome:?}");
         t.expect_value(&key("k"), other, "the value of the other kind").await?;
     }
     Ok(())
@@ -168,12 +168,12 @@ async fn expire_works_on_both_kinds(t: Test) -> Check {
         let done = t.expire(&key("k"), ExpiryChange::Extend(Ttl::hours(1)), Guard::Always).await?;
         ensure!(done.changed, "a changed deadline", "{done:?}");
         let entry = t.store.get(&key("k"), GetOptions::new().with_kind(value.kind())).await?;
-        ensure!(entry.and_then(|entry| entry.value) == Some(value), "the value as it was", "another");
+        ensure!(entry.and_then(|entry| entry.value) == Some(value), "the unchanged value", "another result");
     }
     Ok(())
 }
 
-/// Puts the value and reads it as the other kind, whole and not at all; the entry must stay as it is.
+/// Puts the value and reads it as the other kind, whole and not at all. Fails if the entry changes.
 async fn wrong_to_read(t: &Test, value: Value, kind: Kind) -> Check {
     t.put(&key("k"), value, PutOptions::new(LONG)).await?;
     let before = t.state(&key("k")).await?;
