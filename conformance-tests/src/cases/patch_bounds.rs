@@ -1,4 +1,4 @@
-//! Patch: increments with bounds, which are applied, or refuse the whole patch and show what is there.
+//! Patch: bounded increments, which are applied, or refuse the whole patch and report the stored entry.
 
 use serde_json::{Value as Json, json};
 use ttl_core::{
@@ -9,7 +9,7 @@ use super::support::{LATER, SOONER, ensure_ahead, fields, json_of, patch, put_fi
 use crate::test::{LONG, applied, key};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 
-/// Fails unless the patch is refused, shows what is there, and changes nothing.
+/// Fails unless the patch is refused, reports the stored entry, and changes nothing.
 async fn refuses(t: &Test, change: &Patch, options: PatchOptions, about: &str) -> Check {
     let before = t.state(&key("k")).await?;
     let outcome = t
@@ -17,7 +17,7 @@ async fn refuses(t: &Test, change: &Patch, options: PatchOptions, about: &str) -
         .patch(&key("k"), change, options.with_returning(Returning::DEADLINE | Returning::VERSION))
         .await?;
     let Outcome::Refused(Some(there)) = outcome else {
-        return Err(Failure::new(format!("{about}: Refused, with what is there"), format!("{outcome:?}")));
+        return Err(Failure::new(format!("{about}: Refused with the stored entry"), format!("{outcome:?}")));
     };
     let named = before.value.clone().into_record()?.project(&change.to_fields()?);
     ensure_eq!(
@@ -25,9 +25,9 @@ async fn refuses(t: &Test, change: &Patch, options: PatchOptions, about: &str) -
         json_of(named.into())?,
         "{about}: the fields that the patch names"
     );
-    ensure_eq!(there.deadline, Some(before.deadline), "{about}: the deadline that is there");
-    ensure_eq!(there.version, Some(before.version), "{about}: the version that is there");
-    ensure!(!there.created, format!("{about}: nothing created"), "a creation");
+    ensure_eq!(there.deadline, Some(before.deadline), "{about}: the stored deadline");
+    ensure_eq!(there.version, Some(before.version), "{about}: the stored version");
+    ensure!(!there.created, format!("{about}: no creation"), "a creation");
     ensure!(there.effects.is_empty(), format!("{about}: no effects"), "{:?}", there.effects);
     ensure_eq!(t.state(&key("k")).await?, before, "{about}: the entry");
     Ok(())
@@ -41,7 +41,8 @@ async fn outside(t: &Test, before: Json, by: impl Into<Amount>, bounds: impl Int
     refuses(t, &change, PatchOptions::new(), &format!("{before} plus {by:?} within {bounds:?}")).await
 }
 
-/// Fails unless this increment of this value comes to `expected`, as the outcome tells it and as it is stored.
+/// Fails unless this increment of this value results in `expected`, both in the outcome and in the stored
+/// record.
 async fn within(
     t: &Test,
     before: Json,
@@ -59,45 +60,46 @@ async fn within(
 }
 
 cases! {
-    /// P7: a sum within its bounds is applied, one that reaches a bound included.
+    /// P7: A sum within its bounds is applied. The bounds are inclusive.
     a_sum_within_its_bounds_is_applied: needs(patch),
-    /// P7: a sum above the upper bound is refused, and value, deadline and version are shown.
+    /// P7: A sum above the upper bound is refused, and the outcome reports value, deadline and version.
     a_sum_above_is_refused: needs(patch),
-    /// P7: a sum below the lower bound is refused, and value, deadline and version are shown.
+    /// P7: A sum below the lower bound is refused, and the outcome reports value, deadline and version.
     a_sum_below_is_refused: needs(patch),
-    /// P7: the sum counts, not what was there: a value outside can come back within, or move and stay
-    /// outside.
+    /// P7: The bounds apply to the sum, not to the stored value. A value outside the bounds can move back
+    /// within.
     a_value_outside_can_come_back: needs(patch),
-    /// P7, P4: a missing field starts as zero, and its bounds hold then too.
+    /// P7, P4: A missing field starts at zero, and the bounds apply to it.
     a_missing_field_starts_at_zero: needs(patch),
-    /// P7, P3: fractions are held against the bounds as they are, on either side of the sum.
+    /// P7, P3: Fractions are compared exactly with the bounds, on either side of the sum.
     fractions_have_bounds: needs(patch),
-    /// P7, P3: integers are held against the bounds exactly, at the largest bounds and at the ends of `i64`.
+    /// P7, P3: Integers are compared exactly with the bounds, at the largest bounds and at the ends of
+    /// `i64`.
     large_integers_have_bounds: needs(patch),
-    /// P3, P7: bounds change no error: a field that is not a number and a sum outside `i64` fail as without
-    /// them.
+    /// P3, P7: Bounds do not hide errors: a field that is not a number and a sum outside `i64` fail as
+    /// without bounds.
     bounds_hide_no_errors: needs(patch),
-    /// P7, P1: a refusal undoes the other operations of the patch, those before it and those after it.
+    /// P7, P1: A refusal also undoes the operations before and after the increment.
     a_refusal_undoes_the_rest: needs(patch),
-    /// P7, R1: a refused patch refreshes nothing, whichever way the refresh would go.
+    /// P7, R1: A refused patch does not refresh, in either refresh mode.
     a_refusal_refreshes_nothing: needs(patch),
-    /// P7, R1: a patch within its bounds refreshes as any other.
+    /// P7, R1: A patch within its bounds refreshes like any other.
     what_is_applied_refreshes: needs(patch),
-    /// P7, P1, P3: what comes first in the patch's order decides between a refusal and an error.
+    /// P7, P1, P3: The first operation that fails determines whether the patch is refused or an error.
     the_first_operation_that_does_not_fit_decides: needs(patch),
-    /// P7, P1: increments of one field follow each other, and the first sum outside refuses them all.
+    /// P7, P1: Increments of one field are applied in order. The first sum out of bounds refuses the
+    /// whole patch.
     bounded_increments_follow_each_other: needs(patch),
-    /// P7, P2: bounds hold for what a patch creates: within them it is created, and where they refuse it
-    /// nothing is.
+    /// P7, P2: Bounds apply to a patch that creates. If they refuse the patch, nothing is created.
     creation_has_bounds: needs(patch),
-    /// P7, E3, P2: an entry that has ended is absent to bounds: what it held counts for nothing, and is not
-    /// shown.
+    /// P7, E3, P2: A ghost is absent for bounds: its value does not count and is not reported.
     bounds_do_not_see_ghosts: needs(patch),
-    /// C2, P7: another version is refused as ever, and shows nothing; with the right one the bounds decide.
+    /// C2, P7: A different version is refused without a report of the entry. With the current version,
+    /// the bounds decide.
     the_version_comes_before_the_bounds: needs(patch, conditions),
-    /// P7, R1: a refusal of a persistent entry shows that it is one, and leaves it so.
+    /// P7, R1: A refused patch of a persistent entry reports it as persistent, and leaves it persistent.
     a_refusal_shows_a_persistent_entry: needs(patch),
-    /// P7, P2: bounds that no sum can be held against are bad input, whatever is stored.
+    /// P7, P2: Invalid bounds are refused, whatever is stored.
     bad_bounds_are_refused: needs(patch),
 }
 
@@ -134,7 +136,8 @@ async fn a_missing_field_starts_at_zero(t: Test) -> Check {
     for (by, bounds) in [(6, Bounds::from(..=5)), (-1, (0..).into()), (1, (2..).into()), (0, (1..=2).into())]
     {
         let change = Patch::new().increment_within("f", by, bounds);
-        refuses(&t, &change, PatchOptions::new(), &format!("nothing plus {by} within {bounds:?}")).await?;
+        refuses(&t, &change, PatchOptions::new(), &format!("a missing field plus {by} within {bounds:?}"))
+            .await?;
     }
     let change = Patch::new().increment_within("f", 5, ..=5).increment_within("g", -5, -5..);
     patch(&t, &key("k"), &change).await?;
@@ -194,10 +197,16 @@ async fn a_refusal_undoes_the_rest(t: Test) -> Check {
     put_fields(&t, &key("k"), &json!({ "n": 5, "m": 1, "list": ["a"], "text": "x" })).await?;
     let full = |patch: Patch| patch.increment_within("n", 1, ..=5);
     for (change, about) in [
-        (full(Patch::new().set("text", "y").append("list", "b")), "after other operations"),
-        (full(Patch::new()).pop_front("list").unset("text").set("new", 1), "before other operations"),
-        (full(Patch::new().increment_within("m", 1, ..=5)), "after an increment that fits"),
-        (full(Patch::new().remove_value("list", "a").prepend("list", 7)).clear("list"), "between others"),
+        (full(Patch::new().set("text", "y").append("list", "b")), "an increment after other operations"),
+        (
+            full(Patch::new()).pop_front("list").unset("text").set("new", 1),
+            "an increment before other operations",
+        ),
+        (full(Patch::new().increment_within("m", 1, ..=5)), "an increment after one within its bounds"),
+        (
+            full(Patch::new().remove_value("list", "a").prepend("list", 7)).clear("list"),
+            "an increment between others",
+        ),
     ] {
         refuses(&t, &change, PatchOptions::new(), about).await?;
     }
@@ -214,7 +223,7 @@ async fn a_refusal_refreshes_nothing(t: Test) -> Check {
         Refresh::extend_only(SOONER),
     ] {
         let options = PatchOptions::new().with_refresh(refresh);
-        refuses(&t, &change, options, &format!("with {refresh:?}")).await?;
+        refuses(&t, &change, options, &format!("a patch with {refresh:?}")).await?;
     }
     Ok(())
 }
@@ -237,22 +246,38 @@ async fn the_first_operation_that_does_not_fit_decides(t: Test) -> Check {
     let state = t.state(&key("k")).await?;
     let full = |patch: Patch| patch.increment_within("n", 1, ..=5);
     let wrong = t.store.patch(&key("k"), &full(Patch::new().append("text", 1)), PatchOptions::new()).await;
-    ensure_kind!(wrong, WrongFieldType, "an append to a text, then a sum outside");
+    ensure_kind!(wrong, WrongFieldType, "an append to a text before a sum out of bounds");
     let beyond =
         t.store.patch(&key("k"), &full(Patch::new().increment("most", 1)), PatchOptions::new()).await;
-    ensure_kind!(beyond, Overflow, "an overflow, then a sum outside");
+    ensure_kind!(beyond, Overflow, "an overflow before a sum out of bounds");
     ensure_eq!(t.state(&key("k")).await?, state, "the entry");
-    refuses(&t, &full(Patch::new()).append("text", 1), PatchOptions::new(), "before an append to a text")
-        .await?;
-    refuses(&t, &full(Patch::new()).increment("most", 1), PatchOptions::new(), "before an overflow").await
+    refuses(
+        &t,
+        &full(Patch::new()).append("text", 1),
+        PatchOptions::new(),
+        "a sum out of bounds before an append to a text",
+    )
+    .await?;
+    refuses(
+        &t,
+        &full(Patch::new()).increment("most", 1),
+        PatchOptions::new(),
+        "a sum out of bounds before an overflow",
+    )
+    .await
 }
 
 async fn bounded_increments_follow_each_other(t: Test) -> Check {
     put_fields(&t, &key("k"), &json!({ "n": 3 })).await?;
     let one = |patch: Patch| patch.increment_within("n", 1, ..=5);
-    refuses(&t, &one(one(one(Patch::new()))), PatchOptions::new(), "the third of three").await?;
-    refuses(&t, &one(Patch::new().increment("n", 3)).increment("n", -3), PatchOptions::new(), "on the way")
-        .await?;
+    refuses(&t, &one(one(one(Patch::new()))), PatchOptions::new(), "the third of three increments").await?;
+    refuses(
+        &t,
+        &one(Patch::new().increment("n", 3)).increment("n", -3),
+        PatchOptions::new(),
+        "an intermediate sum",
+    )
+    .await?;
     let outcome = patch(&t, &key("k"), &one(one(Patch::new().set("n", 0).increment("n", 3)))).await?;
     ensure_eq!(outcome.fields.get("n"), Some(&json!(5)), "the sum");
     Ok(())
@@ -264,14 +289,14 @@ async fn creation_has_bounds(t: Test) -> Check {
     let change = Patch::new().set("seen", true).increment_within("n", 2, ..=5);
     let options = PatchOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION);
     let outcome = t.store.patch(&key("k"), &change, options.clone()).await?;
-    ensure!(outcome.is_absent(), "Absent without create", "{outcome:?}");
+    ensure!(outcome.is_absent(), "Absent without `create`", "{outcome:?}");
     let outcome = t.store.patch(&key("k"), &change, options.clone().with_create(initial())).await?;
     ensure_eq!(outcome, Outcome::Refused(None), "4 plus 2 within 5");
-    t.expect_miss(&key("k"), "after the refusal").await?;
+    t.expect_miss(&key("k"), "the key after the refusal").await?;
     let outcome = applied(t.store.patch(&key("k"), &change, options.clone().with_create(create())).await?)?;
-    ensure!(outcome.created, "created", "{:?}", outcome);
+    ensure!(outcome.created, "a creation", "{:?}", outcome);
     ensure_eq!(fields(&t, &key("k")).await?, json!({ "seen": true, "n": 2 }), "the record");
-    // The entry counts now, not the initial record.
+    // The stored record counts now, not the initial one.
     let outcome = applied(t.store.patch(&key("k"), &change, options.clone().with_create(initial())).await?)?;
     ensure_eq!(outcome.fields.get("n"), Some(&json!(4)), "the sum");
     refuses(&t, &change, options.with_create(create()), "4 plus 2 within 5").await
@@ -284,10 +309,10 @@ async fn bounds_do_not_see_ghosts(t: Test) -> Check {
     let outcome = t.store.patch(&key("k"), &Patch::new().increment_within("n", 1, ..=5), options()).await?;
     ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
     let outcome = t.store.patch(&key("k"), &Patch::new().increment_within("n", 6, ..=5), create()).await?;
-    ensure_eq!(outcome, Outcome::Refused(None), "6 within 5, where a ghost is");
-    t.expect_miss(&key("k"), "after the refusal").await?;
+    ensure_eq!(outcome, Outcome::Refused(None), "6 within 5 over a ghost");
+    t.expect_miss(&key("k"), "the key after the refusal").await?;
     let outcome = t.store.patch(&key("k"), &Patch::new().increment_within("n", 1, ..=5), create()).await?;
-    ensure!(applied(outcome)?.created, "created", "not");
+    ensure!(applied(outcome)?.created, "a creation", "none");
     ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 1 }), "the record");
     Ok(())
 }
@@ -302,10 +327,11 @@ async fn the_version_comes_before_the_bounds(t: Test) -> Check {
             .with_if_version(other)
             .with_returning(Returning::DEADLINE | Returning::VERSION);
         let outcome = t.store.patch(&key("k"), &change, options).await?;
-        ensure_eq!(outcome, Outcome::Refused(None), "another version, and {by} more");
+        ensure_eq!(outcome, Outcome::Refused(None), "a patch with a different version, plus {by}");
     }
     let options = || PatchOptions::new().with_if_version(own);
-    refuses(&t, &Patch::new().increment_within("n", 1, ..=5), options(), "the right version").await?;
+    refuses(&t, &Patch::new().increment_within("n", 1, ..=5), options(), "a patch with the current version")
+        .await?;
     applied(t.store.patch(&key("k"), &Patch::new().increment_within("n", -1, ..=5), options()).await?)?;
     ensure_eq!(fields(&t, &key("k")).await?, json!({ "n": 4 }), "the record");
     Ok(())
@@ -315,7 +341,7 @@ async fn a_refusal_shows_a_persistent_entry(t: Test) -> Check {
     let full = Value::Record(record_of(&json!({ "n": 5 }))?);
     t.put(&key("k"), full, PutOptions::new(Lifespan::persistent())).await?;
     let options = PatchOptions::new().with_refresh(Refresh::reset(LONG));
-    refuses(&t, &Patch::new().increment_within("n", 1, ..=5), options, "of a persistent entry").await
+    refuses(&t, &Patch::new().increment_within("n", 1, ..=5), options, "a patch of a persistent entry").await
 }
 
 async fn bad_bounds_are_refused(t: Test) -> Check {

@@ -1,4 +1,4 @@
-//! Patch: absent keys, ghosts, creation, and what a patch does to deadline, version and cap.
+//! Patch: absent keys, ghosts, creation, and the effects on deadline, version and cap.
 
 use std::time::Duration;
 
@@ -12,57 +12,57 @@ use super::support::{LATER, ensure_ahead, fields, json_of, patch, put_fields, re
 use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{Check, Test, cases, ensure, ensure_eq, ensure_kind};
 
-/// Creates what is absent, to live for [`LONG`].
+/// Returns options that create an absent record with a TTL of [`LONG`].
 fn creating() -> PatchOptions {
     PatchOptions::new().with_create(Create::new(LONG))
 }
 
 cases! {
-    /// P2: a patch of an absent key finds nothing and creates nothing.
+    /// P2: A patch of an absent key returns `Absent` and creates nothing.
     a_patch_of_nothing_is_absent: needs(patch),
-    /// P2, E3: a patch of a ghost finds nothing and revives nothing.
+    /// P2, E3: A patch of a ghost returns `Absent` and does not revive the ghost.
     a_patch_of_a_ghost_is_absent: needs(patch),
-    /// P2, E3: a patch of a blob's ghost finds nothing: what is dead has no kind.
+    /// P2, E3: A patch of a blob's ghost returns `Absent`, because a ghost has no kind.
     a_patch_of_a_blobs_ghost_is_absent: needs(patch),
-    /// P2, R7: a patch that may create makes a record with the lifespan that it names.
+    /// P2, R7: A patch that creates a record gives it the requested lifespan.
     a_patch_creates_with_its_lifespan: needs(patch),
-    /// P2: a created record is what the operations make of the initial one.
+    /// P2: A created record is the result of the operations on the initial record.
     a_patch_creates_from_the_initial_record: needs(patch),
-    /// P2: a patch without operations creates the initial record as it is.
+    /// P2: A patch without operations creates an unchanged initial record.
     an_empty_patch_creates_the_initial_record: needs(patch),
-    /// P2: a patch that may create and meets a live record patches that, and leaves its deadline.
+    /// P2: A patch that may create changes an existing live record instead, and keeps its deadline.
     the_initial_record_is_for_absent_keys_alone: needs(patch),
-    /// P2, E3: what is created over a ghost has none of its fields.
+    /// P2, E3: A record that is created over a ghost has none of the ghost's fields.
     nothing_of_a_ghost_leaks_into_what_a_patch_creates: needs(patch),
-    /// P2, E3: a pop that creates over a ghost takes nothing of it.
+    /// P2, E3: A pop that creates over a ghost does not return an element of the ghost.
     nothing_of_a_ghost_is_popped: needs(patch),
-    /// P2, E3: a record is created over the ghost of a blob.
+    /// P2, E3: A patch can create a record over the ghost of a blob.
     a_patch_creates_over_a_blobs_ghost: needs(patch),
-    /// P2, E9: what is created after a delete inherits neither fields nor deadline.
+    /// P2, E9: A record that is created after a delete inherits neither fields nor deadline.
     a_patch_creates_afresh_after_a_delete: needs(patch),
-    /// P2: a record is created without a deadline where the lifespan has none.
+    /// P2: A lifespan without a deadline creates a persistent record.
     a_patch_can_create_a_persistent_record: needs(patch),
-    /// P2, R4: an expiry beyond the cap of what a patch creates is cut to the cap.
+    /// P2, R4: A patch that creates limits the expiry to the cap.
     a_patch_cannot_create_beyond_its_cap: needs(patch, caps),
-    /// P2, E6: what would be created in the past is told and not left.
+    /// P2, E6: A record that is created in the past is reported in the outcome and is never visible.
     creating_in_the_past_leaves_nothing: needs(patch),
-    /// P2, E8: a deadline too far away is refused, whether or not it would have been used.
+    /// P2, E8: A deadline too far in the future is refused, whether or not the patch would use it.
     creating_beyond_the_maximum_is_refused: needs(patch),
-    /// P1, P2: a patch that fails on the initial record creates nothing.
+    /// P1, P2: A patch that fails on the initial record creates nothing.
     a_failing_patch_creates_nothing: needs(patch),
-    /// P2: a patch with bad input is refused before it is known whether anything is there.
+    /// P2: A patch with invalid input is refused, even if the key is absent.
     bad_input_is_refused_on_an_absent_key: needs(patch),
-    /// P1, E5: a patch without refresh leaves the deadline to the millisecond.
+    /// P1, E5: A patch without a refresh keeps the deadline to the millisecond.
     a_patch_keeps_the_deadline: needs(patch),
-    /// E7: a record dies as a whole, however its fields were written.
+    /// E7: All fields of a record expire together, whenever they were written.
     a_patched_record_dies_as_a_whole: needs(patch),
-    /// E7, X5: a field that was set before the deadline was moved lives as long as the record.
+    /// E7, X5: Fields that were set before a change of the deadline expire at the new deadline.
     fields_live_as_long_as_the_record: needs(patch),
-    /// C2: a patch that changes the value changes the version.
+    /// C2: A patch that changes the value changes the version.
     a_patch_changes_the_version: needs(patch),
-    /// C2, X5: a patch that was not applied leaves the version; so does one that another's version keeps out.
+    /// C2, X5: A patch that fails, or is refused for its version, keeps the version.
     a_patch_that_is_not_applied_keeps_the_version: needs(patch, conditions),
-    /// C2: a patch with the version that is there is applied, and a second one with it is refused.
+    /// C2: A patch with the current version is applied, and a second patch with that version is refused.
     a_patch_with_the_right_version_is_applied_once: needs(patch, conditions),
 }
 
@@ -70,7 +70,7 @@ async fn a_patch_of_nothing_is_absent(t: Test) -> Check {
     for change in [Patch::new().set("n", 1), Patch::new().increment("n", 1), Patch::new().append("n", 1)] {
         let outcome = t.store.patch(&key("k"), &change, PatchOptions::new()).await?;
         ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-        t.expect_miss(&key("k"), "after the patch").await?;
+        t.expect_miss(&key("k"), "the key after the patch").await?;
     }
     Ok(())
 }
@@ -79,14 +79,14 @@ async fn a_patch_of_a_ghost_is_absent(t: Test) -> Check {
     t.ghost(&key("k"), record()).await?;
     let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), PatchOptions::new()).await?;
     ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-    t.expect_miss(&key("k"), "after the patch").await
+    t.expect_miss(&key("k"), "the key after the patch").await
 }
 
 async fn a_patch_of_a_blobs_ghost_is_absent(t: Test) -> Check {
     t.ghost(&key("k"), "blob").await?;
     let outcome = t.store.patch(&key("k"), &Patch::new().set("n", 2), PatchOptions::new()).await?;
     ensure!(outcome.is_absent(), "Absent", "{outcome:?}");
-    t.expect_miss(&key("k"), "after the patch").await
+    t.expect_miss(&key("k"), "the key after the patch").await
 }
 
 async fn a_patch_creates_with_its_lifespan(t: Test) -> Check {
@@ -96,8 +96,8 @@ async fn a_patch_creates_with_its_lifespan(t: Test) -> Check {
     ensure!(outcome.created, "a creation", "{:?}", outcome);
     let state = t.state(&key("k")).await?;
     ensure_ahead(&t, state.deadline, started, LONG, "the first deadline")?;
-    ensure_eq!(reported(outcome.deadline)?, state.deadline, "the deadline that was told");
-    ensure_eq!(reported(outcome.version)?, state.version, "the version that was told");
+    ensure_eq!(reported(outcome.deadline)?, state.deadline, "the reported deadline");
+    ensure_eq!(reported(outcome.version)?, state.version, "the reported version");
     ensure_eq!(json_of(state.value)?, json!({ "n": 1 }), "the record");
     Ok(())
 }
@@ -112,7 +112,7 @@ async fn a_patch_creates_from_the_initial_record(t: Test) -> Check {
     ensure_eq!(fields(&t, &key("k")).await?, expected, "the record");
     let touched = json!({ "n": 11, "list": ["b"], "new": 1 });
     ensure_eq!(json_of(outcome.fields.into())?, touched, "the touched fields");
-    ensure_eq!(outcome.effects[3], Effect::Popped(Some(json!("a"))), "what was popped");
+    ensure_eq!(outcome.effects[3], Effect::Popped(Some(json!("a"))), "the effect of the pop");
     Ok(())
 }
 
@@ -151,7 +151,7 @@ async fn nothing_of_a_ghost_leaks_into_what_a_patch_creates(t: Test) -> Check {
 async fn nothing_of_a_ghost_is_popped(t: Test) -> Check {
     t.ghost(&key("k"), record_of(&json!({ "list": [1, 2] }))?).await?;
     let outcome = applied(t.store.patch(&key("k"), &Patch::new().pop_front("list"), creating()).await?)?;
-    ensure_eq!(outcome.effects, [Effect::Popped(None)], "what was popped");
+    ensure_eq!(outcome.effects, [Effect::Popped(None)], "the effect of the pop");
     ensure_eq!(fields(&t, &key("k")).await?, json!({}), "the new record");
     Ok(())
 }
@@ -205,11 +205,11 @@ async fn creating_in_the_past_leaves_nothing(t: Test) -> Check {
         let change = Patch::new().increment("n", 1).pop_front("list");
         let outcome = applied(t.store.patch(&key, &change, options).await?)?;
         ensure!(outcome.created, "a creation", "{:?}", outcome);
-        t.expect_deadline(reported(outcome.deadline)?, past, "the deadline that was told")?;
-        ensure_eq!(outcome.version, None, "the version of what is not there");
+        t.expect_deadline(reported(outcome.deadline)?, past, "the reported deadline")?;
+        ensure_eq!(outcome.version, None, "the version of an expired record");
         ensure_eq!(json_of(outcome.fields.into())?, json!({ "n": 1, "list": [] }), "the touched fields");
-        ensure_eq!(outcome.effects[1], Effect::Popped(Some(json!(1))), "what was popped");
-        t.expect_miss(&key, "after the patch").await?;
+        ensure_eq!(outcome.effects[1], Effect::Popped(Some(json!(1))), "the effect of the pop");
+        t.expect_miss(&key, "the key after the patch").await?;
     }
     Ok(())
 }
@@ -218,12 +218,12 @@ async fn creating_beyond_the_maximum_is_refused(t: Test) -> Check {
     let far = t.store.now() + Ttl::MAX.as_duration() + Duration::from_secs(3_600);
     let options = PatchOptions::new().with_create(Create::new(far));
     let absent = t.store.patch(&key("k"), &Patch::new().set("n", 1), options.clone()).await;
-    ensure_kind!(absent, InvalidExpiry, "on an absent key");
-    t.expect_miss(&key("k"), "after the refusal").await?;
+    ensure_kind!(absent, InvalidExpiry, "a patch of an absent key");
+    t.expect_miss(&key("k"), "the key after the refusal").await?;
     t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
     let before = t.state(&key("k")).await?;
     let live = t.store.patch(&key("k"), &Patch::new().set("n", 2), options).await;
-    ensure_kind!(live, InvalidExpiry, "on a live record");
+    ensure_kind!(live, InvalidExpiry, "a patch of a live record");
     ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     Ok(())
 }
@@ -236,18 +236,18 @@ async fn a_failing_patch_creates_nothing(t: Test) -> Check {
         let change = Patch::new().set("a", 1).increment("n", 1);
         let mistyped = t.store.patch(&key(name), &change, options.clone()).await;
         ensure_kind!(mistyped, WrongFieldType, "an increment of the initial text");
-        t.expect_miss(&key(name), "after the failure").await?;
+        t.expect_miss(&key(name), "the key after the failure").await?;
         let change = Patch::new().set("a", 1).increment("max", 1);
         let overflow = t.store.patch(&key(name), &change, options).await;
         ensure_kind!(overflow, Overflow, "an increment of the initial maximum");
-        t.expect_miss(&key(name), "after the overflow").await?;
+        t.expect_miss(&key(name), "the key after the overflow").await?;
     }
     Ok(())
 }
 
 async fn bad_input_is_refused_on_an_absent_key(t: Test) -> Check {
     let result = t.store.patch(&key("k"), &Patch::new().set("ttl:x", 1), PatchOptions::new()).await;
-    ensure_kind!(result, InvalidField, "a reserved name, on an absent key");
+    ensure_kind!(result, InvalidField, "a patch of an absent key with a reserved name");
     Ok(())
 }
 
@@ -276,7 +276,7 @@ async fn a_patched_record_dies_as_a_whole(t: Test) -> Check {
     let ttl = Ttl::millis(400);
     let first = record_of(&json!({ "a": 1, "list": [1] }))?;
     let put = t.put_meta(&key("k"), first, PutOptions::new(ttl).with_returning(Returning::DEADLINE)).await?;
-    // By the deadline that was set: the first call of a store may take long, because it connects.
+    // The reported deadline, because the first call of a store may take long to connect.
     let ends = put.deadline.and_then(Deadline::to_system_time).unwrap_or_else(|| t.store.now());
     let mut applied = 0;
     for n in 0..5 {
@@ -287,11 +287,11 @@ async fn a_patched_record_dies_as_a_whole(t: Test) -> Check {
     ensure!(!t.is_manual() || applied == 5, "five patches within 200 ms", "{applied}");
     t.pass(ends.duration_since(t.store.now()).unwrap_or_default()).await;
     t.outlive(Ttl::MIN).await;
-    t.expect_miss(&key("k"), "after the deadline of the put").await?;
-    // Started anew, nothing of it is there.
+    t.expect_miss(&key("k"), "the key after the deadline of the put").await?;
+    // A new record has nothing of the old one.
     let outcome = t.store.patch(&key("k"), &Patch::new().increment("a", 1), creating()).await?;
     ensure!(outcome.is_applied(), "Applied", "{outcome:?}");
-    ensure_eq!(fields(&t, &key("k")).await?, json!({ "a": 1 }), "the record made anew");
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "a": 1 }), "the new record");
     Ok(())
 }
 
@@ -301,9 +301,9 @@ async fn fields_live_as_long_as_the_record(t: Test) -> Check {
     let soon = ExpiryChange::Set(Expiry::After(SHORT));
     t.expire(&key("k"), soon, Guard::Always).await?;
     t.outlive(SHORT).await;
-    t.expect_miss(&key("k"), "after the new deadline").await?;
+    t.expect_miss(&key("k"), "the key after the new deadline").await?;
     t.put(&key("k"), record_of(&json!({ "third": 3 }))?, PutOptions::new(LONG)).await?;
-    ensure_eq!(fields(&t, &key("k")).await?, json!({ "third": 3 }), "what was put afterwards");
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "third": 3 }), "the record that was put afterwards");
     Ok(())
 }
 
@@ -325,7 +325,7 @@ async fn a_patch_changes_the_version(t: Test) -> Check {
     for change in &changes {
         patch(&t, &key("k"), change).await?;
         let version = t.version(&key("k")).await?;
-        ensure!(seen.last() != Some(&version), format!("another version after {change:?}"), "{version:?}");
+        ensure!(seen.last() != Some(&version), format!("a new version after {change:?}"), "{version:?}");
         seen.push(version);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Patch: fields that are set and removed, the order of operations, all or nothing, what the outcome tells.
+//! Patch: setting and removing fields, the order of operations, atomicity, and the outcome.
 
 use serde_json::{Value as Json, json};
 use ttl_core::{Effect, ErrorKind, Patch, PatchOptions, PutOptions, Record, Returning, Value};
@@ -7,7 +7,7 @@ use super::support::{fields, json_of, patch, put_fields, reported};
 use crate::test::{LONG, key};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 
-/// One value of each type of JSON.
+/// Returns one value of each JSON type.
 fn one_of_each() -> [Json; 7] {
     [
         json!(null),
@@ -21,43 +21,45 @@ fn one_of_each() -> [Json; 7] {
 }
 
 cases! {
-    /// P1: a set replaces a field of any type by a value of any type.
+    /// P1: A set replaces a field of any type by a value of any type.
     set_replaces_a_field_of_any_type: needs(patch),
-    /// P1: a set makes a field that is missing.
+    /// P1: A set creates a missing field.
     set_makes_a_missing_field: needs(patch),
-    /// P1: a field that is set to `null` holds `null`: it is not missing.
+    /// P1: A field that is set to `null` exists and has the value `null`.
     setting_null_keeps_the_field: needs(patch),
-    /// P1, V2: a value that is set comes back in normal form, nested JSON included.
+    /// P1, V2: A set stores its value in normal form, including nested JSON.
     set_keeps_nested_json_in_normal_form: needs(patch),
-    /// P1, V2: the largest and smallest numbers that are set come back exact.
+    /// P1, V2: A set stores the largest and smallest numbers exactly.
     set_keeps_numbers_exact: needs(patch),
-    /// V2: a value nested deeper than 30 levels is refused, and nothing changes.
+    /// V2: A value that is nested deeper than 30 levels is refused, and nothing changes.
     nesting_too_deep_is_refused: needs(patch),
-    /// P1: an unset removes a field of any type.
+    /// P1: An unset removes a field of any type.
     unset_removes_a_field_of_any_type: needs(patch),
-    /// P4: an unset of a missing field does nothing.
+    /// P4: An unset of a missing field does nothing.
     unset_of_a_missing_field_does_nothing: needs(patch),
-    /// P1, E1: a record whose last field was removed lives on, empty.
+    /// P1, E1: A record without its last field stays live, and is empty.
     an_emptied_record_lives: needs(patch),
-    /// P1: operations apply in their order, each on what the one before left.
+    /// P1: Operations are applied in order, each to the result of the one before.
     operations_apply_in_order: needs(patch),
-    /// P1: whichever operation fails, none is applied.
+    /// P1: If one operation fails, none is applied, whatever its position.
     a_failing_operation_undoes_all: needs(patch),
-    /// P3: the error names the field that does not fit.
+    /// P3: The error names the field that caused it.
     the_error_names_the_field_that_does_not_fit: needs(patch),
-    /// P1: a field that one operation changes fits or does not fit the next one by its new type.
+    /// P1: An operation sees the type that a field has after the operations before it.
     the_type_that_counts_is_the_one_at_that_point: needs(patch),
-    /// P5: the outcome holds each touched field once, as the patch left it, and one effect an operation.
+    /// P5: The outcome has each touched field once, with its final value, and one effect for each
+    /// operation.
     the_outcome_tells_the_touched_fields: needs(patch),
-    /// P1: a patch without operations changes nothing and tells whether a live record is there.
+    /// P1: A patch without operations changes nothing, and its outcome shows whether a live record
+    /// exists.
     an_empty_patch_changes_nothing: needs(patch),
-    /// P1: a patch holds a thousand operations.
+    /// P1: A patch can have a thousand operations.
     a_thousand_operations_fit: needs(patch),
-    /// P1: one operation above a thousand is refused, and nothing changes.
+    /// P1: A patch with more than a thousand operations is refused, and nothing changes.
     more_than_a_thousand_operations_are_refused: needs(patch),
-    /// P1, V3: a patch of a blob changes nothing, and says that it is one.
+    /// P1, V3: A patch of a blob fails with `WrongKind` and changes nothing.
     a_blob_cannot_be_patched: needs(patch),
-    /// P5: version and deadline are told where they are wanted, and are those of the record as it then is.
+    /// P5: The outcome has the version and the deadline of the patched record if they are requested.
     wanted_metadata_is_that_of_the_patched_record: needs(patch),
 }
 
@@ -147,7 +149,7 @@ async fn unset_removes_a_field_of_any_type(t: Test) -> Check {
     for value in one_of_each() {
         put_fields(&t, &key("k"), &json!({ "f": value, "other": 1 })).await?;
         let outcome = patch(&t, &key("k"), &Patch::new().unset("f")).await?;
-        ensure!(outcome.fields.is_empty(), "no touched field left", "{:?}", outcome.fields);
+        ensure!(outcome.fields.is_empty(), "no touched field", "{:?}", outcome.fields);
         ensure_eq!(fields(&t, &key("k")).await?, json!({ "other": 1 }), "the record without {value}");
     }
     Ok(())
@@ -166,9 +168,9 @@ async fn an_emptied_record_lives(t: Test) -> Check {
     let deadline = t.deadline(&key("k")).await?;
     patch(&t, &key("k"), &Patch::new().unset("a").unset("b")).await?;
     ensure_eq!(fields(&t, &key("k")).await?, json!({}), "the record");
-    ensure_eq!(t.deadline(&key("k")).await?, deadline, "its deadline");
+    ensure_eq!(t.deadline(&key("k")).await?, deadline, "the deadline");
     patch(&t, &key("k"), &Patch::new().set("c", 3)).await?;
-    ensure_eq!(fields(&t, &key("k")).await?, json!({ "c": 3 }), "the record, filled again");
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "c": 3 }), "the record after another set");
     Ok(())
 }
 
@@ -232,7 +234,7 @@ async fn the_error_names_the_field_that_does_not_fit(t: Test) -> Check {
         ("total", ErrorKind::Overflow, good().increment("total", 1)),
     ] {
         let answer = t.store.patch(&key("k"), &change, PatchOptions::new()).await;
-        let expected = format!("{kind:?} that names {field:?}, by {change:?}");
+        let expected = format!("{kind:?} for the field {field:?}, from {change:?}");
         let Err(error) = answer else { return Err(Failure::new(expected, format!("{answer:?}"))) };
         let text = error.to_string();
         ensure!(error.kind() == kind && text.contains(&format!("{field:?}")), expected, "{text}");
@@ -245,7 +247,7 @@ async fn the_type_that_counts_is_the_one_at_that_point(t: Test) -> Check {
     let state = t.state(&key("k")).await?;
     let change = Patch::new().set("f", json!([1])).increment("f", 1);
     let result = t.store.patch(&key("k"), &change, PatchOptions::new()).await;
-    ensure_kind!(result, WrongFieldType, "an increment of what has become a list");
+    ensure_kind!(result, WrongFieldType, "an increment of a field that was just set to a list");
     ensure_eq!(t.state(&key("k")).await?, state, "the entry");
     patch(&t, &key("k"), &Patch::new().set("f", json!([1])).append("f", 2)).await?;
     ensure_eq!(fields(&t, &key("k")).await?, json!({ "f": [1, 2] }), "the record");
@@ -279,7 +281,11 @@ async fn an_empty_patch_changes_nothing(t: Test) -> Check {
     put_fields(&t, &key("k"), &json!({ "n": 1 })).await?;
     let before = t.state(&key("k")).await?;
     let outcome = patch(&t, &key("k"), &Patch::new()).await?;
-    ensure!(outcome.fields.is_empty() && outcome.effects.is_empty(), "no field, no effect", "{outcome:?}");
+    ensure!(
+        outcome.fields.is_empty() && outcome.effects.is_empty(),
+        "no fields and no effects",
+        "{outcome:?}"
+    );
     let after = t.state(&key("k")).await?;
     ensure_eq!((after.value, after.deadline), (before.value, before.deadline), "the entry");
     Ok(())
@@ -291,12 +297,12 @@ async fn a_thousand_operations_fit(t: Test) -> Check {
         patch.set(format!("f{n}"), n).append("list", n).increment("n", n).pop_front("none")
     });
     let outcome = patch(&t, &key("k"), &change).await?;
-    ensure_eq!(outcome.effects.len(), 1_000, "how many effects");
+    ensure_eq!(outcome.effects.len(), 1_000, "the number of effects");
     let seen = fields(&t, &key("k")).await?;
     ensure_eq!(seen["list"], json!((0..250).collect::<Vec<_>>()), "the list");
     ensure_eq!(seen["n"], json!((0..250).sum::<i32>()), "the sum");
     ensure_eq!(seen["f249"], json!(249), "the last field");
-    ensure_eq!(seen.as_object().map_or(0, serde_json::Map::len), 252, "how many fields");
+    ensure_eq!(seen.as_object().map_or(0, serde_json::Map::len), 252, "the number of fields");
     Ok(())
 }
 
@@ -327,10 +333,14 @@ async fn wanted_metadata_is_that_of_the_patched_record(t: Test) -> Check {
     put_fields(&t, &key("k"), &json!({ "n": 1 })).await?;
     let change = Patch::new().increment("n", 1);
     let plain = patch(&t, &key("k"), &change).await?;
-    ensure_eq!((plain.deadline, plain.version), (None, None), "metadata that was not wanted");
+    ensure_eq!(
+        (plain.deadline, plain.version),
+        (None, None),
+        "the deadline and version that were not requested"
+    );
     let options = PatchOptions::new().with_returning(Returning::DEADLINE | Returning::VERSION);
     let meta = crate::test::applied(t.store.patch(&key("k"), &change, options).await?)?;
-    ensure!(!meta.created, "an entry that was there before", "{meta:?}");
+    ensure!(!meta.created, "no creation", "{meta:?}");
     let state = t.state(&key("k")).await?;
     ensure_eq!(reported(meta.deadline)?, state.deadline, "the deadline");
     ensure_eq!(reported(meta.version)?, state.version, "the version");

@@ -1,4 +1,4 @@
-//! Patch: the operations on lists, on present, missing, empty and mistyped fields.
+//! Patch: list operations on existing, missing, empty and mistyped fields.
 
 use serde_json::{Value as Json, json};
 use ttl_core::{Effect, Patch, PatchOptions};
@@ -7,18 +7,18 @@ use super::support::{fields, json_of, patch, put_fields};
 use crate::test::key;
 use crate::{Check, Test, cases, ensure_eq, ensure_kind};
 
-/// What a list operation cannot be applied to; `null` is a value too.
+/// Returns values that a list operation must refuse; `null` is one of them.
 fn no_lists() -> [Json; 6] {
     [json!(null), json!(true), json!(7), json!(0.5), json!("[1,2]"), json!({ "0": 1 })]
 }
 
-/// Patches a record; fails unless it then is `expected` and the operations did `effects`.
+/// Patches a record. Fails unless the result is `expected` and the effects are `effects`.
 async fn check(t: &Test, before: Json, change: Patch, expected: Json, effects: &[Effect]) -> Check {
     put_fields(t, &key("k"), &before).await?;
     let outcome = patch(t, &key("k"), &change).await?;
-    ensure_eq!(fields(t, &key("k")).await?, expected, "the record, {before} before");
+    ensure_eq!(fields(t, &key("k")).await?, expected, "the record, originally {before}");
     ensure_eq!(&outcome.effects[..], effects, "the effects on {before}");
-    // P5: the touched fields as they are now.
+    // P5: the touched fields have their final values.
     let mut touched = expected;
     if let Json::Object(touched) = &mut touched {
         touched.retain(|name, _| change.fields().contains(&name.as_str()));
@@ -27,7 +27,7 @@ async fn check(t: &Test, before: Json, change: Patch, expected: Json, effects: &
     Ok(())
 }
 
-/// Fails unless the operation is refused for every field that is no list, and changes nothing.
+/// Fails unless the operation is refused for every field that is not a list, and changes nothing.
 async fn refused(t: &Test, change: fn(Patch) -> Patch) -> Check {
     for value in no_lists() {
         let before = json!({ "f": value, "n": 1 });
@@ -35,63 +35,65 @@ async fn refused(t: &Test, change: fn(Patch) -> Patch) -> Check {
         let state = t.state(&key("k")).await?;
         let change = change(Patch::new().set("n", 2));
         let result = t.store.patch(&key("k"), &change, PatchOptions::new()).await;
-        ensure_kind!(result, WrongFieldType, "on {before}");
-        ensure_eq!(t.state(&key("k")).await?, state, "the entry, {before} before");
+        ensure_kind!(result, WrongFieldType, "an operation on {before}");
+        ensure_eq!(t.state(&key("k")).await?, state, "the entry, originally {before}");
     }
     Ok(())
 }
 
 cases! {
-    /// P1: an append adds an element at the end of a list.
+    /// P1: An append adds an element at the end of a list.
     append_adds_at_the_end: needs(patch),
-    /// P1: a prepend adds an element at the start of a list.
+    /// P1: A prepend adds an element at the start of a list.
     prepend_adds_at_the_start: needs(patch),
-    /// P1: an append to an empty list makes a list of one.
+    /// P1: An append to an empty list results in a list of one element.
     append_fills_an_empty_list: needs(patch),
-    /// P1: a prepend to an empty list makes a list of one.
+    /// P1: A prepend to an empty list results in a list of one element.
     prepend_fills_an_empty_list: needs(patch),
-    /// P4: for an append a missing field starts as an empty list.
+    /// P4: An append treats a missing field as an empty list.
     append_starts_a_list: needs(patch),
-    /// P4: for a prepend a missing field starts as an empty list.
+    /// P4: A prepend treats a missing field as an empty list.
     prepend_starts_a_list: needs(patch),
-    /// P3: an append to what is no list changes nothing, `null` included.
+    /// P3: An append to a field that is not a list, such as `null`, fails and changes nothing.
     append_to_no_list_is_refused: needs(patch),
-    /// P3: a prepend to what is no list changes nothing, `null` included.
+    /// P3: A prepend to a field that is not a list, such as `null`, fails and changes nothing.
     prepend_to_no_list_is_refused: needs(patch),
-    /// P3: taking the first element of what is no list changes nothing, `null` included.
+    /// P3: A pop at the front of a field that is not a list, such as `null`, fails and changes nothing.
     pop_front_of_no_list_is_refused: needs(patch),
-    /// P3: taking the last element of what is no list changes nothing, `null` included.
+    /// P3: A pop at the back of a field that is not a list, such as `null`, fails and changes nothing.
     pop_back_of_no_list_is_refused: needs(patch),
-    /// P3: removing elements of what is no list changes nothing, `null` included.
-    remove_value_from_no_list_is_refused: needs(patch),
-    /// P3: emptying what is no list changes nothing, `null` included.
-    clear_of_no_list_is_refused: needs(patch),
-    /// P5: a pop at the front takes the first element and hands it back.
-    pop_front_takes_the_first: needs(patch),
-    /// P5: a pop at the back takes the last element and hands it back.
-    pop_back_takes_the_last: needs(patch),
-    /// P5: a list from which the last element was taken is empty, not missing; a further pop takes nothing.
-    pops_end_with_an_empty_list: needs(patch),
-    /// P4, P5: a pop of a missing field takes nothing and leaves the field missing.
-    pops_of_a_missing_field_do_nothing: needs(patch),
-    /// P5: what several pops took is told in their order.
-    pops_are_told_in_order: needs(patch),
-    /// P5: removing a value removes every equal element, wherever it stands, and says how many.
-    remove_value_removes_all_equal_elements: needs(patch),
-    /// P5: removing a value that is not there removes nothing and says so.
-    remove_value_without_a_match_removes_nothing: needs(patch),
-    /// P5: a list whose elements were all removed is empty, not missing.
-    remove_value_can_empty_a_list: needs(patch),
-    /// P4, P5: removing a value from a missing field removes nothing and leaves the field missing.
-    remove_value_of_a_missing_field_does_nothing: needs(patch),
-    /// P5, V2: elements are equal by their normal form: `1.0` is `1`, and the order of an object's names is
+    /// P3: A removal of elements from a field that is not a list, such as `null`, fails and changes
     /// nothing.
+    remove_value_from_no_list_is_refused: needs(patch),
+    /// P3: A clear of a field that is not a list, such as `null`, fails and changes nothing.
+    clear_of_no_list_is_refused: needs(patch),
+    /// P5: A pop at the front removes and returns the first element.
+    pop_front_takes_the_first: needs(patch),
+    /// P5: A pop at the back removes and returns the last element.
+    pop_back_takes_the_last: needs(patch),
+    /// P5: A pop of the last element leaves an empty list, not a missing field. A further pop returns
+    /// nothing.
+    pops_end_with_an_empty_list: needs(patch),
+    /// P4, P5: A pop of a missing field returns nothing and leaves the field missing.
+    pops_of_a_missing_field_do_nothing: needs(patch),
+    /// P5: The elements of several pops are returned in order.
+    pops_are_told_in_order: needs(patch),
+    /// P5: A removal of a value removes every equal element, at any position, and reports their number.
+    remove_value_removes_all_equal_elements: needs(patch),
+    /// P5: A removal of a value without equal elements removes nothing and reports zero.
+    remove_value_without_a_match_removes_nothing: needs(patch),
+    /// P5: A removal of all elements leaves an empty list, not a missing field.
+    remove_value_can_empty_a_list: needs(patch),
+    /// P4, P5: A removal from a missing field removes nothing and leaves the field missing.
+    remove_value_of_a_missing_field_does_nothing: needs(patch),
+    /// P5, V2: Elements are compared in normal form: `1.0` equals `1`, and the order of an object's names
+    /// is irrelevant.
     remove_value_compares_normal_forms: needs(patch),
-    /// P1: clear empties a list of anything, and an empty one stays empty.
+    /// P1: A clear empties a list of any elements. An empty list stays empty.
     clear_empties_a_list: needs(patch),
-    /// P4: clearing a missing field does nothing and leaves it missing.
+    /// P4: A clear of a missing field does nothing and leaves the field missing.
     clear_of_a_missing_field_does_nothing: needs(patch),
-    /// P1: an emptied list takes elements again.
+    /// P1: An emptied list accepts new elements.
     an_emptied_list_can_be_filled_again: needs(patch),
 }
 
@@ -181,8 +183,8 @@ async fn pops_are_told_in_order(t: Test) -> Check {
     let change = Patch::new().pop_front("f").pop_back("f").pop_back("none").pop_front("f");
     let outcome = patch(&t, &key("k"), &change).await?;
     let popped: Vec<Json> = outcome.popped().cloned().collect();
-    ensure_eq!(popped, [json!(1), json!(5), json!(2)], "what was popped");
-    ensure_eq!(fields(&t, &key("k")).await?, json!({ "f": [3, 4] }), "what is left");
+    ensure_eq!(popped, [json!(1), json!(5), json!(2)], "the popped elements");
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "f": [3, 4] }), "the remaining elements");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Patch: increments of integers and fractions, at the edges of what each can hold.
+//! Patch: increments of integers and fractions, up to the limits of both.
 
 use serde_json::{Value as Json, json};
 use ttl_core::{Amount, ErrorKind, Patch, PatchOptions};
@@ -7,7 +7,7 @@ use super::support::{fields, patch, put_fields};
 use crate::test::key;
 use crate::{Check, Test, cases, ensure, ensure_eq, ensure_kind};
 
-/// Increments a field and fails unless the sum is `expected`, as the outcome tells it and as it is stored.
+/// Increments a field. Fails unless the sum is `expected`, both in the outcome and in the stored record.
 async fn sum(t: &Test, before: Json, by: impl Into<Amount>, expected: Json) -> Check {
     let by = by.into();
     put_fields(t, &key("k"), &json!({ "f": before })).await?;
@@ -17,7 +17,7 @@ async fn sum(t: &Test, before: Json, by: impl Into<Amount>, expected: Json) -> C
     Ok(())
 }
 
-/// Fails unless the increment overflows, together with all else in its patch.
+/// Fails unless the increment overflows and its whole patch is undone.
 async fn overflows(t: &Test, before: Json, by: impl Into<Amount>) -> Check {
     let by = by.into();
     put_fields(t, &key("k"), &json!({ "f": before, "n": 1 })).await?;
@@ -30,41 +30,43 @@ async fn overflows(t: &Test, before: Json, by: impl Into<Amount>) -> Check {
 }
 
 cases! {
-    /// P3: integers add.
+    /// P3: An increment adds integers.
     an_increment_adds: needs(patch),
-    /// P3: a negative amount subtracts.
+    /// P3: A negative amount subtracts.
     a_negative_increment_subtracts: needs(patch),
-    /// P4: for an increment a missing field starts as zero.
+    /// P4: An increment treats a missing field as zero.
     an_increment_starts_at_zero: needs(patch),
-    /// P3: an increment of what is no number changes nothing, `null` and numbers in quotes included.
+    /// P3: An increment of a field that is not a number, such as `null` or a number in quotes, changes
+    /// nothing.
     an_increment_of_no_number_is_refused: needs(patch),
-    /// P3: integers beyond 2^53 add exactly.
+    /// P3: Integers beyond 2^53 add exactly.
     integers_beyond_the_exact_range_of_floats_add_exactly: needs(patch),
-    /// P3: sums reach both ends of `i64`.
+    /// P3: Sums can reach both ends of `i64`.
     sums_reach_the_ends_of_i64: needs(patch),
-    /// P3: a sum above `i64` is an overflow, and nothing of the patch is applied.
+    /// P3: A sum above `i64` fails with `Overflow`, and nothing of the patch is applied.
     a_sum_above_i64_overflows: needs(patch),
-    /// P3: a sum below `i64` is an overflow, and nothing of the patch is applied.
+    /// P3: A sum below `i64` fails with `Overflow`, and nothing of the patch is applied.
     a_sum_below_i64_overflows: needs(patch),
-    /// P3: a field above `i64` adds exactly when the sum is within it.
+    /// P3: A field above `i64` adds exactly if the sum is within `i64`.
     unsigned_fields_add_exactly: needs(patch),
-    /// P3: a field above `i64` whose sum stays above it is an overflow.
+    /// P3: A field above `i64` fails with `Overflow` if the sum is above `i64` too.
     unsigned_fields_overflow_above_i64: needs(patch),
-    /// P3: a fraction adds as `f64`.
+    /// P3: Fractions add as `f64`.
     fractions_add: needs(patch),
-    /// P3: a sum of fractions is the nearest `f64`, but for its last bit.
+    /// P3: A sum of fractions is the nearest `f64`, or differs from it in the last bit only.
     fractions_add_to_the_nearest_float: needs(patch),
-    /// P3, V2: a sum of fractions that is integral is an integer, and adds exactly from then on.
+    /// P3, V2: An integral sum of fractions is an integer, and adds exactly from then on.
     an_integral_sum_of_fractions_is_an_integer: needs(patch),
-    /// P3, V2: an integral fraction as the amount adds as the integer that it is.
+    /// P3, V2: An integral fraction as the amount is added as an integer.
     an_integral_amount_adds_exactly: needs(patch),
-    /// P3: a sum beyond the finite floats is an overflow, and nothing of the patch is applied.
+    /// P3: A sum beyond the finite floats fails with `Overflow`, and nothing of the patch is applied.
     a_sum_beyond_the_floats_overflows: needs(patch),
-    /// P3: NaN and infinity are refused as amounts, and nothing changes.
+    /// P3: An amount of NaN or infinity is refused, and nothing changes.
     an_amount_that_is_not_finite_is_refused: needs(patch),
-    /// P1, P3: increments of one patch follow each other; the sum may leave no range on its way either.
+    /// P1, P3: Increments of one patch are applied in order. No intermediate sum may leave the range
+    /// either.
     increments_of_one_field_follow_each_other: needs(patch),
-    /// P1, P3: many increments of many amounts sum exactly.
+    /// P1, P3: Many increments by different amounts add up exactly.
     many_increments_sum_exactly: needs(patch),
 }
 
@@ -197,7 +199,7 @@ async fn an_amount_that_is_not_finite_is_refused(t: Test) -> Check {
         let change = Patch::new().set("f", 2).increment("f", by);
         let result = t.store.patch(&key("k"), &change, PatchOptions::new()).await;
         let kind = result.as_ref().err().map(ttl_core::Error::kind);
-        ensure_eq!(kind, Some(ErrorKind::InvalidField), "the error for {by}, {result:?}");
+        ensure_eq!(kind, Some(ErrorKind::InvalidField), "the error for {by} of {result:?}");
     }
     ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     Ok(())
@@ -211,7 +213,7 @@ async fn increments_of_one_field_follow_each_other(t: Test) -> Check {
     let beyond = Patch::new().increment("f", 5).increment("f", -5);
     let before = t.state(&key("k")).await?;
     let result = t.store.patch(&key("k"), &beyond, PatchOptions::new()).await;
-    ensure_kind!(result, Overflow, "a sum that leaves i64 and comes back");
+    ensure_kind!(result, Overflow, "an intermediate sum outside i64");
     ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     Ok(())
 }

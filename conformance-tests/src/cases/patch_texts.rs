@@ -1,4 +1,5 @@
-//! Patch: lists whose texts are hard to cut: brackets, quotes, escapes, nesting, length; and odd field names.
+//! Patch: list elements that are hard to parse (brackets, quotes, escapes, nesting, length), and odd
+//! field names.
 
 use serde_json::{Value as Json, json};
 use ttl_core::{Effect, ErrorKind, Fields, GetOptions, Patch, PatchOptions, Projection, PutOptions, Record};
@@ -7,7 +8,7 @@ use super::support::{fields, json_of, patch, put_fields};
 use crate::test::{LONG, key};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
 
-/// Elements that a careless cut of the list's text would break.
+/// Returns elements that careless parsing of the list's text would break.
 fn hard_elements() -> Vec<Json> {
     let texts = [
         "",
@@ -55,7 +56,7 @@ fn hard_elements() -> Vec<Json> {
     elements
 }
 
-/// Names that are allowed, although a backend may give them a meaning.
+/// Returns valid names that may have a meaning for a backend.
 fn odd_names() -> Vec<String> {
     let mut names: Vec<String> = [
         "a.b",
@@ -106,32 +107,35 @@ fn odd_names() -> Vec<String> {
 }
 
 cases! {
-    /// P1, V2: appended elements come back equal, whatever brackets, quotes and escapes they hold.
+    /// P1, V2: Appended elements are stored unchanged, whatever brackets, quotes and escapes they
+    /// contain.
     hard_elements_can_be_appended: needs(patch),
-    /// P1, V2: prepended elements come back equal, whatever brackets, quotes and escapes they hold.
+    /// P1, V2: Prepended elements are stored unchanged, whatever brackets, quotes and escapes they
+    /// contain.
     hard_elements_can_be_prepended: needs(patch),
-    /// P5: pops at the front take exactly one element each, whatever the elements hold.
+    /// P5: Each pop at the front removes exactly one element, whatever the elements contain.
     hard_elements_can_be_popped_at_the_front: needs(patch),
-    /// P5: pops at the back take exactly one element each, whatever the elements hold.
+    /// P5: Each pop at the back removes exactly one element, whatever the elements contain.
     hard_elements_can_be_popped_at_the_back: needs(patch),
-    /// P5: removing a value finds each element by itself, whatever the elements hold.
+    /// P5: A removal finds each element separately, whatever the elements contain.
     hard_elements_can_be_removed: needs(patch),
-    /// P1: a list of ten thousand elements can be changed at both ends.
+    /// P1: A list of ten thousand elements can be changed at both ends.
     a_long_list_can_be_changed_at_both_ends: needs(patch),
-    /// P5: values are removed from a list of more than 64 KiB, objects included.
+    /// P5: Values, including objects, can be removed from a list of more than 64 KiB.
     a_value_is_removed_from_a_long_list: needs(patch),
-    /// P1, P5: several removals from a long list, each sees what the one before left.
+    /// P1, P5: Several removals from a long list are applied in order, each to the result of the one
+    /// before.
     removals_from_a_long_list_follow_each_other: needs(patch),
-    /// P3, P5: nothing is removed from a long list when a later operation fails.
+    /// P3, P5: If a later operation fails, nothing is removed from a long list.
     a_failure_after_a_removal_from_a_long_list_undoes_it: needs(patch),
-    /// V2, K1: every allowed name works in a put, a set, a read of fields and a read of the whole.
+    /// V2, K1: Every valid name works in a put, a set, a read of fields and a read of the whole record.
     odd_field_names_work: needs(patch),
-    /// P1: every operation works on every allowed name.
+    /// P1: Every operation works with every valid name.
     every_operation_works_on_odd_field_names: needs(patch),
-    /// V2: names that begin with `ttl:`, that are empty or longer than 255 bytes are refused, and nothing
+    /// V2: Names that are empty, longer than 255 bytes, or begin with `ttl:` are refused, and nothing
     /// changes.
     names_that_no_field_can_have_are_refused: needs(patch),
-    /// V2: a record comes back without any field of the driver's own.
+    /// V2: A record is returned without the driver's own fields.
     the_drivers_own_fields_are_not_seen: needs(patch),
 }
 
@@ -162,7 +166,7 @@ async fn hard_elements_can_be_popped_at_the_front(t: Test) -> Check {
         let outcome = patch(&t, &key("k"), &Patch::new().pop_front("f")).await?;
         ensure_eq!(outcome.effects[..], [Effect::Popped(Some(element))], "pop {at}");
         let left = hard_elements().split_off(at + 1);
-        ensure_eq!(fields(&t, &key("k")).await?["f"], Json::from(left), "what pop {at} left");
+        ensure_eq!(fields(&t, &key("k")).await?["f"], Json::from(left), "the list after pop {at}");
     }
     Ok(())
 }
@@ -178,7 +182,7 @@ async fn hard_elements_can_be_popped_at_the_back(t: Test) -> Check {
             "a pop above {} elements",
             left.len()
         );
-        ensure_eq!(fields(&t, &key("k")).await?["f"], Json::from(left.clone()), "what it left");
+        ensure_eq!(fields(&t, &key("k")).await?["f"], Json::from(left.clone()), "the remaining elements");
     }
     Ok(())
 }
@@ -190,7 +194,7 @@ async fn hard_elements_can_be_removed(t: Test) -> Check {
         ensure_eq!(outcome.effects[..], [Effect::Removed(1)], "removing {element}");
         let mut left = hard_elements();
         left.remove(at);
-        ensure_eq!(fields(&t, &key("k")).await?["f"], Json::from(left), "what is left without {element}");
+        ensure_eq!(fields(&t, &key("k")).await?["f"], Json::from(left), "the list without {element}");
     }
     Ok(())
 }
@@ -201,10 +205,10 @@ async fn a_long_list_can_be_changed_at_both_ends(t: Test) -> Check {
     let change = Patch::new().pop_front("f").pop_back("f").append("f", "last").prepend("f", "first");
     let outcome = patch(&t, &key("k"), &change).await?;
     let popped: Vec<Json> = outcome.popped().cloned().collect();
-    ensure_eq!(popped, [json!(0), json!(9_999)], "what was popped");
+    ensure_eq!(popped, [json!(0), json!(9_999)], "the popped elements");
     let seen = fields(&t, &key("k")).await?;
     let list = seen["f"].as_array().map(Vec::as_slice).unwrap_or_default();
-    ensure_eq!(list.len(), 10_000, "how many elements there are");
+    ensure_eq!(list.len(), 10_000, "the number of elements");
     let ends = [0, 1, 9_998, 9_999].map(|at| list[at].clone());
     ensure_eq!(ends, [json!("first"), json!(1), json!(9_998), json!("last")], "the ends of the list");
     Ok(())
@@ -225,7 +229,7 @@ async fn a_value_is_removed_from_a_long_list(t: Test) -> Check {
     expected.push(json!("end"));
     let count = seen["f"].as_array().map_or(0, Vec::len);
     let whole = seen == json!({ "f": expected, "n": 2 });
-    ensure!(whole, "the other 2,700 elements in order, and the end", "{count} elements");
+    ensure!(whole, "the other 2,700 elements in order, then the last one", "{count} elements");
     Ok(())
 }
 
@@ -238,7 +242,7 @@ async fn removals_from_a_long_list_follow_each_other(t: Test) -> Check {
     let outcome = patch(&t, &key("k"), &change.remove_value("f", last)).await?;
     let removed = [500, 500, 500, 500, 0].map(Effect::Removed);
     ensure_eq!(outcome.effects, removed, "the effects");
-    ensure_eq!(fields(&t, &key("k")).await?, json!({ "f": [] }), "what is left");
+    ensure_eq!(fields(&t, &key("k")).await?, json!({ "f": [] }), "the record after the removals");
     Ok(())
 }
 
@@ -249,7 +253,7 @@ async fn a_failure_after_a_removal_from_a_long_list_undoes_it(t: Test) -> Check 
     let change = Patch::new().remove_value("f", format!("{}1", "p".repeat(64))).increment("text", 1);
     let result = t.store.patch(&key("k"), &change, PatchOptions::new()).await;
     ensure_kind!(result, WrongFieldType, "an increment of a text");
-    ensure!(t.state(&key("k")).await? == before, "the entry as it was", "another one");
+    ensure!(t.state(&key("k")).await? == before, "an unchanged entry", "a changed one");
     Ok(())
 }
 
@@ -267,11 +271,12 @@ async fn odd_field_names_work(t: Test) -> Check {
         GetOptions::new().with_projection(Projection::Fields(Fields::new(names.iter().map(String::as_str))?));
     let entry = t.store.get(&key("k"), options).await?;
     let some = entry.and_then(|entry| entry.value).ok_or_else(|| Failure::new("a hit", "a miss"))?;
-    for (what, seen) in [("some fields", json_of(some)?), ("the whole", fields(&t, &key("k")).await?)] {
+    for (what, seen) in [("some fields", json_of(some)?), ("the whole record", fields(&t, &key("k")).await?)]
+    {
         ensure_eq!(
             seen.as_object().map_or(0, serde_json::Map::len),
             names.len(),
-            "how many fields {what} has"
+            "the number of fields in {what}"
         );
         for (number, name) in names.iter().enumerate() {
             ensure_eq!(seen[name], json!(number), "the field {name:?} in {what}");
@@ -294,13 +299,17 @@ async fn every_operation_works_on_odd_field_names(t: Test) -> Check {
         ensure_eq!(
             fields(&t, &key("k")).await?,
             json!({ "other": [1], name(): [3] }),
-            "after the list operations"
+            "the record after the list operations"
         );
         let change = Patch::new().pop_back(name()).clear(name()).unset(name()).increment(name(), 5);
         patch(&t, &key("k"), &change).await?;
-        ensure_eq!(fields(&t, &key("k")).await?, json!({ "other": [1], name(): 5 }), "after the others");
+        ensure_eq!(
+            fields(&t, &key("k")).await?,
+            json!({ "other": [1], name(): 5 }),
+            "the record after the other operations"
+        );
         patch(&t, &key("k"), &Patch::new().unset(name())).await?;
-        ensure_eq!(fields(&t, &key("k")).await?, json!({ "other": [1] }), "after the unset");
+        ensure_eq!(fields(&t, &key("k")).await?, json!({ "other": [1] }), "the record after the unset");
     }
     Ok(())
 }
@@ -323,7 +332,7 @@ async fn names_that_no_field_can_have_are_refused(t: Test) -> Check {
         for change in patches {
             let result = t.store.patch(&key("k"), &change, PatchOptions::new()).await;
             let kind = result.as_ref().err().map(ttl_core::Error::kind);
-            ensure_eq!(kind, Some(ErrorKind::InvalidField), "the error for {name:?}, {result:?}");
+            ensure_eq!(kind, Some(ErrorKind::InvalidField), "the error for {name:?} of {result:?}");
         }
     }
     ensure_eq!(t.state(&key("k")).await?, before, "the entry");
