@@ -1,4 +1,4 @@
-//! Where a refresh moves a deadline: extend only, reset, persistent entries, caps, ghosts, first expiries.
+//! The effect of a refresh: extend only, reset, persistent entries, caps, ghosts, first expiries.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::support::{LATER, SOONER, ensure_ahead, fields, put_fields, refresh_in
 use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
-/// The three ways by which an entry is refreshed.
+/// The three operations that refresh an entry.
 #[derive(Clone, Copy, Debug)]
 enum By {
     Get,
@@ -21,7 +21,7 @@ enum By {
 }
 
 impl By {
-    /// What can be refreshed this way, each under a key of its own.
+    /// Returns the values that this operation can refresh, each with its own key.
     fn entries(self) -> Vec<(Key, Value)> {
         let mut entries = vec![(key("record"), record().into())];
         if !matches!(self, Self::Patch) {
@@ -112,7 +112,7 @@ impl By {
         Ok(())
     }
 
-    /// A reset to a short life ends the whole entry.
+    /// Fails unless an entry expires as a whole after a reset to a short TTL.
     async fn resets_to_a_short_life(self, t: &Test) -> Check {
         for (key, value) in self.entries() {
             t.put(&key, value.clone(), PutOptions::new(LONG)).await?;
@@ -123,7 +123,7 @@ impl By {
         Ok(())
     }
 
-    /// The entry lives on when its first deadline has passed.
+    /// Fails unless a refreshed entry outlives its first deadline.
     async fn outlives(self, t: &Test) -> Check {
         let (key, value) = (key("k"), Value::from(record()));
         for millis in [100, 1_000, 10_000] {
@@ -132,7 +132,7 @@ impl By {
             t.put(&key, value.clone(), PutOptions::new(ttl)).await?;
             let refreshed = self.run(t, &key, &value, Refresh::extend_only(LONG)).await;
             if t.store.now() >= started + ttl.as_duration() {
-                // A stall: whether the entry was refreshed in time is not known. Once more, with more time.
+                // A stall: it is unknown whether the refresh came in time. Tries again with a longer TTL.
                 continue;
             }
             refreshed?;
@@ -140,82 +140,82 @@ impl By {
             ensure!(t.value(&key).await?.is_some(), "a hit after the first deadline", "a miss");
             return Ok(());
         }
-        Err(Failure::new("a put and a refresh within ten seconds", "stalls every time"))
+        Err(Failure::new("a put and a refresh within ten seconds", "a stall in every attempt"))
     }
 }
 
 cases! {
-    /// R2: a read in `ExtendOnly` mode never shortens a life.
+    /// R2: A read in `ExtendOnly` mode never shortens a deadline.
     a_read_never_shortens,
-    /// R2: a put in `ExtendOnly` mode never shortens a life.
+    /// R2: A put in `ExtendOnly` mode never shortens a deadline.
     a_put_never_shortens,
-    /// R2: a patch in `ExtendOnly` mode never shortens a life.
+    /// R2: A patch in `ExtendOnly` mode never shortens a deadline.
     a_patch_never_shortens: needs(patch),
-    /// R2: a read in Reset mode sets the deadline exactly, sooner or later.
+    /// R2: A read in `Reset` mode sets the exact deadline, earlier or later.
     a_read_resets_exactly,
-    /// R2: a put in Reset mode sets the deadline exactly, sooner or later.
+    /// R2: A put in `Reset` mode sets the exact deadline, earlier or later.
     a_put_resets_exactly,
-    /// R2: a patch in Reset mode sets the deadline exactly, sooner or later.
+    /// R2: A patch in `Reset` mode sets the exact deadline, earlier or later.
     a_patch_resets_exactly: needs(patch),
-    /// R2, E1: an entry that a read has reset to a short life is gone when that is over.
+    /// R2, E1: After a read resets an entry to a short TTL, the entry expires at the new deadline.
     a_read_can_reset_to_a_short_life,
-    /// R2, E1: an entry that a put has reset to a short life is gone when that is over.
+    /// R2, E1: After a put resets an entry to a short TTL, the entry expires at the new deadline.
     a_put_can_reset_to_a_short_life,
-    /// R2, E1, E7: a record that a patch has reset to a short life is gone when that is over.
+    /// R2, E1, E7: After a patch resets a record to a short TTL, the record expires at the new deadline.
     a_patch_can_reset_to_a_short_life: needs(patch),
-    /// R1, E2: an entry that a read has refreshed is there after its first deadline.
+    /// R1, E2: An entry that a read has refreshed outlives its first deadline.
     a_read_keeps_an_entry_alive,
-    /// R1, E2: an entry that a put has refreshed is there after its first deadline.
+    /// R1, E2: An entry that a put has refreshed outlives its first deadline.
     a_put_keeps_an_entry_alive,
-    /// R1, E2, E7: a record that a patch has refreshed is there after its first deadline.
+    /// R1, E2, E7: A record that a patch has refreshed outlives its first deadline.
     a_patch_keeps_a_record_alive: needs(patch),
-    /// R2: a read in `ExtendOnly` mode leaves a persistent entry persistent.
+    /// R2: A read in `ExtendOnly` mode keeps a persistent entry persistent.
     a_read_leaves_a_persistent_entry_persistent,
-    /// R2: a put in `ExtendOnly` mode leaves a persistent entry persistent.
+    /// R2: A put in `ExtendOnly` mode keeps a persistent entry persistent.
     a_put_leaves_a_persistent_entry_persistent,
-    /// R2: a patch in `ExtendOnly` mode leaves a persistent entry persistent.
+    /// R2: A patch in `ExtendOnly` mode keeps a persistent entry persistent.
     a_patch_leaves_a_persistent_entry_persistent: needs(patch),
-    /// R2: a read in Reset mode gives a persistent entry a deadline.
+    /// R2: A read in `Reset` mode gives a persistent entry a deadline.
     a_read_can_end_persistence,
-    /// R2: a put in Reset mode gives a persistent entry a deadline.
+    /// R2: A put in `Reset` mode gives a persistent entry a deadline.
     a_put_can_end_persistence,
-    /// R2: a patch in Reset mode gives a persistent entry a deadline.
+    /// R2: A patch in `Reset` mode gives a persistent entry a deadline.
     a_patch_can_end_persistence: needs(patch),
-    /// R4: reads in `ExtendOnly` mode reach the cap and never pass it.
+    /// R4: Reads in `ExtendOnly` mode can reach the cap and never pass it.
     a_read_stops_at_the_cap: needs(caps),
-    /// R4: reads in Reset mode reach the cap and never pass it.
+    /// R4: Reads in `Reset` mode can reach the cap and never pass it.
     a_resetting_read_stops_at_the_cap: needs(caps),
-    /// R4: puts in `ExtendOnly` mode reach the cap and never pass it.
+    /// R4: Puts in `ExtendOnly` mode can reach the cap and never pass it.
     a_put_stops_at_the_cap: needs(caps),
-    /// R4: puts in Reset mode reach the cap and never pass it.
+    /// R4: Puts in `Reset` mode can reach the cap and never pass it.
     a_resetting_put_stops_at_the_cap: needs(caps),
-    /// R4: patches in `ExtendOnly` mode reach the cap and never pass it.
+    /// R4: Patches in `ExtendOnly` mode can reach the cap and never pass it.
     a_patch_stops_at_the_cap: needs(caps, patch),
-    /// R4: patches in Reset mode reach the cap and never pass it.
+    /// R4: Patches in `Reset` mode can reach the cap and never pass it.
     a_resetting_patch_stops_at_the_cap: needs(caps, patch),
-    /// R4, R2: an entry without expiry but with a cap has the cap as its deadline, and refreshes keep to it.
+    /// R4, R2: A capped entry without an expiry has the cap as its deadline, and refreshes respect it.
     a_capped_entry_without_expiry_is_not_persistent_to_a_refresh: needs(caps),
-    /// R3: reads of a ghost refresh nothing: it stays dead.
+    /// R3: A read with a refresh does not revive a ghost.
     reads_do_not_revive,
-    /// R3, P2: a patch that refreshes does not revive a ghost: it finds nothing.
+    /// R3, P2: A patch with a refresh does not revive a ghost. It returns `Absent`.
     a_patch_does_not_revive: needs(patch),
-    /// R3, E3: a put that refreshes what is there finds nothing where a ghost is.
+    /// R3, E3: A put with `IfPresent` and a refresh does not revive a ghost. It returns `Absent`.
     a_conditional_put_does_not_revive: needs(conditions),
-    /// R7: a put over a ghost gives its own expiry, not that of the refresh.
+    /// R7: A put over a ghost sets the expiry of the put, not that of the refresh.
     a_put_over_a_ghost_sets_the_first_expiry,
-    /// R7: a put under the empty policy sets the first expiry.
+    /// R7: A put under the empty policy sets the first expiry.
     the_first_expiry_is_set_under_the_empty_policy,
     /// R7: CREATE in a policy does not change the first expiry of a put.
     create_in_a_policy_does_nothing_to_a_put,
-    /// R7, P2: a refresh does not change the first expiry of what a patch creates.
+    /// R7, P2: A refresh does not change the first expiry of a record that a patch creates.
     a_refresh_does_nothing_to_a_patch_that_creates: needs(patch),
-    /// R8: saving again under a policy of CREATE alone replaces the value and leaves the deadline.
+    /// R8: A repeated put under a policy of CREATE only replaces the value and keeps the deadline.
     saving_again_under_create_alone_keeps_the_deadline,
-    /// R2: a longer life that was set by hand survives reads that refresh to less.
+    /// R2: A longer deadline that an expire has set is kept by reads with a shorter refresh.
     a_longer_expiry_set_by_hand_survives_reads,
-    /// R1: a patch refreshes once, however many operations it holds.
+    /// R1: A patch refreshes once, whatever the number of its operations.
     a_patch_of_many_operations_refreshes_once: needs(patch),
-    /// R1: a patch that finds nothing to take has succeeded on a live record, and refreshes.
+    /// R1: A patch whose pops find no element has succeeded on a live record, and refreshes.
     a_patch_that_finds_nothing_refreshes: needs(patch),
 }
 
@@ -326,7 +326,7 @@ async fn reads_do_not_revive(t: Test) -> Check {
         let whole = t.store.get(&key("k"), options.clone()).await?;
         ensure!(whole.is_none(), "a miss", "{whole:?}");
         let nothing = t.store.get(&key("k"), GetOptions::nothing().with_refresh(mode)).await?;
-        ensure!(nothing.is_none(), "a miss for contains", "{nothing:?}");
+        ensure!(nothing.is_none(), "a miss of a contains", "{nothing:?}");
         let many = t.store.get_many(&[key("k")], options).await;
         ensure!(matches!(many[..], [Ok(None)]), "a miss in a batch", "{many:?}");
     }

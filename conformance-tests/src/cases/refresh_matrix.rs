@@ -9,7 +9,8 @@ use super::support::{LATER, SOONER, ensure_ahead, reported};
 use crate::test::{LONG, applied, key};
 use crate::{Check, Failure, Test, cases, ensure_eq};
 
-/// Every set of flags that the matrix tries: none, each flag alone, each pair. DELETE is in no policy.
+/// Returns every set of flags in the matrix: the empty set, each flag, and each pair. No policy contains
+/// DELETE.
 fn policies() -> Vec<Actions> {
     let flags: Vec<Actions> = (Actions::all() - Actions::DELETE).iter().collect();
     let pairs = flags.iter().flat_map(|one| flags.iter().map(move |other| *one | *other));
@@ -23,77 +24,79 @@ fn policies() -> Vec<Actions> {
 }
 
 cases! {
-    /// R1: a get of the whole value refreshes under FETCH and under every pair with it.
+    /// R1: A get of the whole value refreshes under FETCH and under every pair that contains it.
     a_get_refreshes = |t| check(t, Operation::Get, true),
-    /// R1: a get of the whole value moves no deadline under a policy without FETCH.
+    /// R1: A get of the whole value does not refresh under a policy without FETCH.
     a_get_does_not_refresh = |t| check(t, Operation::Get, false),
-    /// R1: a get of some fields refreshes under READ and under every pair with it.
+    /// R1: A get of some fields refreshes under READ and under every pair that contains it.
     a_get_of_fields_refreshes = |t| check(t, Operation::GetFields, true),
-    /// R1: a get of some fields moves no deadline under a policy without READ.
+    /// R1: A get of some fields does not refresh under a policy without READ.
     a_get_of_fields_does_not_refresh = |t| check(t, Operation::GetFields, false),
-    /// R1: a get of nothing refreshes under READ and under every pair with it.
+    /// R1: A get of nothing refreshes under READ and under every pair that contains it.
     a_contains_refreshes = |t| check(t, Operation::Contains, true),
-    /// R1: a get of nothing moves no deadline under a policy without READ.
+    /// R1: A get of nothing does not refresh under a policy without READ.
     a_contains_does_not_refresh = |t| check(t, Operation::Contains, false),
-    /// R1: a get of many whole values refreshes under FETCH and under every pair with it.
+    /// R1: A batch get of whole values refreshes under FETCH and under every pair that contains it.
     a_get_many_refreshes = |t| check(t, Operation::GetMany, true),
-    /// R1: a get of many whole values moves no deadline under a policy without FETCH.
+    /// R1: A batch get of whole values does not refresh under a policy without FETCH.
     a_get_many_does_not_refresh = |t| check(t, Operation::GetMany, false),
-    /// R1: a get of some fields of many refreshes under READ and under every pair with it.
+    /// R1: A batch get of some fields refreshes under READ and under every pair that contains it.
     a_get_many_of_fields_refreshes = |t| check(t, Operation::GetManyFields, true),
-    /// R1: a get of some fields of many moves no deadline under a policy without READ.
+    /// R1: A batch get of some fields does not refresh under a policy without READ.
     a_get_many_of_fields_does_not_refresh = |t| check(t, Operation::GetManyFields, false),
-    /// R1: a put over a live entry refreshes under UPDATE and under every pair with it.
+    /// R1: A put over a live entry refreshes under UPDATE and under every pair that contains it.
     a_put_refreshes = |t| check(t, Operation::Put, true),
-    /// R1, R8: a put over a live entry moves no deadline under a policy without UPDATE.
+    /// R1, R8: A put over a live entry does not refresh under a policy without UPDATE.
     a_put_does_not_refresh = |t| check(t, Operation::Put, false),
-    /// R1: a put of many refreshes live entries under UPDATE and under every pair with it.
+    /// R1: A batch put over live entries refreshes under UPDATE and under every pair that contains it.
     a_put_many_refreshes = |t| check(t, Operation::PutMany, true),
-    /// R1, R8: a put of many moves no deadline of a live entry under a policy without UPDATE.
+    /// R1, R8: A batch put over live entries does not refresh under a policy without UPDATE.
     a_put_many_does_not_refresh = |t| check(t, Operation::PutMany, false),
-    /// R1: setting a field refreshes under UPDATE and under every pair with it.
+    /// R1: A set of a field refreshes under UPDATE and under every pair that contains it.
     a_set_refreshes: needs(patch) = |t| check(t, Operation::Set, true),
-    /// R1: setting a field moves no deadline under a policy without UPDATE.
+    /// R1: A set of a field does not refresh under a policy without UPDATE.
     a_set_does_not_refresh: needs(patch) = |t| check(t, Operation::Set, false),
-    /// R1: an append refreshes under APPEND and under every pair with it.
+    /// R1: An append refreshes under APPEND and under every pair that contains it.
     an_append_refreshes: needs(patch) = |t| check(t, Operation::Append, true),
-    /// R1: an append moves no deadline under a policy without APPEND.
+    /// R1: An append does not refresh under a policy without APPEND.
     an_append_does_not_refresh: needs(patch) = |t| check(t, Operation::Append, false),
-    /// R1: a prepend refreshes under APPEND and under every pair with it.
+    /// R1: A prepend refreshes under APPEND and under every pair that contains it.
     a_prepend_refreshes: needs(patch) = |t| check(t, Operation::Prepend, true),
-    /// R1: a prepend moves no deadline under a policy without APPEND.
+    /// R1: A prepend does not refresh under a policy without APPEND.
     a_prepend_does_not_refresh: needs(patch) = |t| check(t, Operation::Prepend, false),
-    /// R1: taking the first element refreshes under ERASE and under every pair with it.
+    /// R1: A pop at the front refreshes under ERASE and under every pair that contains it.
     a_pop_front_refreshes: needs(patch) = |t| check(t, Operation::PopFront, true),
-    /// R1: taking the first element moves no deadline under a policy without ERASE.
+    /// R1: A pop at the front does not refresh under a policy without ERASE.
     a_pop_front_does_not_refresh: needs(patch) = |t| check(t, Operation::PopFront, false),
-    /// R1: taking the last element refreshes under ERASE and under every pair with it.
+    /// R1: A pop at the back refreshes under ERASE and under every pair that contains it.
     a_pop_back_refreshes: needs(patch) = |t| check(t, Operation::PopBack, true),
-    /// R1: taking the last element moves no deadline under a policy without ERASE.
+    /// R1: A pop at the back does not refresh under a policy without ERASE.
     a_pop_back_does_not_refresh: needs(patch) = |t| check(t, Operation::PopBack, false),
-    /// R1: removing equal elements refreshes under ERASE and under every pair with it.
+    /// R1: A removal of a value refreshes under ERASE and under every pair that contains it.
     a_remove_value_refreshes: needs(patch) = |t| check(t, Operation::RemoveValue, true),
-    /// R1: removing equal elements moves no deadline under a policy without ERASE.
+    /// R1: A removal of a value does not refresh under a policy without ERASE.
     a_remove_value_does_not_refresh: needs(patch) = |t| check(t, Operation::RemoveValue, false),
-    /// R1: emptying a list refreshes under ERASE and under every pair with it.
+    /// R1: A clear refreshes under ERASE and under every pair that contains it.
     a_clear_refreshes: needs(patch) = |t| check(t, Operation::Clear, true),
-    /// R1: emptying a list moves no deadline under a policy without ERASE.
+    /// R1: A clear does not refresh under a policy without ERASE.
     a_clear_does_not_refresh: needs(patch) = |t| check(t, Operation::Clear, false),
-    /// R1: removing a field refreshes under ERASE and under every pair with it.
+    /// R1: An unset refreshes under ERASE and under every pair that contains it.
     an_unset_refreshes: needs(patch) = |t| check(t, Operation::Unset, true),
-    /// R1: removing a field moves no deadline under a policy without ERASE.
+    /// R1: An unset does not refresh under a policy without ERASE.
     an_unset_does_not_refresh: needs(patch) = |t| check(t, Operation::Unset, false),
-    /// R1: an increment refreshes under ARITHMETIC and under every pair with it.
+    /// R1: An increment refreshes under ARITHMETIC and under every pair that contains it.
     an_increment_refreshes: needs(patch) = |t| check(t, Operation::Increment, true),
-    /// R1: an increment moves no deadline under a policy without ARITHMETIC.
+    /// R1: An increment does not refresh under a policy without ARITHMETIC.
     an_increment_does_not_refresh: needs(patch) = |t| check(t, Operation::Increment, false),
-    /// R1: a patch that sets and increments refreshes under UPDATE, under ARITHMETIC and under every pair with one.
+    /// R1: A patch of a set and an increment refreshes under UPDATE, ARITHMETIC and every pair with one
+    /// of them.
     a_patch_of_two_actions_refreshes_under_either: needs(patch) = |t| check(t, Operation::SetAndIncrement, true),
-    /// R1: a patch that sets and increments moves no deadline under a policy with neither UPDATE nor ARITHMETIC.
+    /// R1: A patch of a set and an increment does not refresh under a policy without UPDATE and
+    /// ARITHMETIC.
     a_patch_of_two_actions_does_not_refresh_under_others: needs(patch) = |t| check(t, Operation::SetAndIncrement, false),
-    /// R1: a patch that appends and pops refreshes under APPEND, under ERASE and under every pair with one.
+    /// R1: A patch of an append and a pop refreshes under APPEND, ERASE and every pair with one of them.
     a_patch_that_turns_a_list_refreshes_under_either: needs(patch) = |t| check(t, Operation::AppendAndPop, true),
-    /// R1: a patch that appends and pops moves no deadline under a policy with neither APPEND nor ERASE.
+    /// R1: A patch of an append and a pop does not refresh under a policy without APPEND and ERASE.
     a_patch_that_turns_a_list_does_not_refresh_under_others: needs(patch) = |t| check(t, Operation::AppendAndPop, false),
 }
 
@@ -120,7 +123,8 @@ enum Operation {
     AppendAndPop,
 }
 
-/// Runs an operation under every policy under which it must move the deadline, or must not.
+/// Runs an operation under every policy for which [`Operation::moves`] equals `moves`, and checks the
+/// deadline.
 async fn check(t: Test, operation: Operation, moves: bool) -> Check {
     for flags in policies() {
         if operation.moves(flags) != moves {
@@ -132,12 +136,12 @@ async fn check(t: Test, operation: Operation, moves: bool) -> Check {
                 let key = key(&format!("{}-{mode:?}-{kind}", flags.bits()));
                 t.put(&key, value(*kind), PutOptions::new(LONG)).await?;
                 let before = t.deadline(&key).await?;
-                // As a collection does it.
+                // In the same way as a collection.
                 let refresh = RefreshPolicy::on(flags)?.with_mode(mode).resolve(operation.actions(), ttl);
                 let started = t.store.now();
                 let told = operation.run(&t, &key, *kind, refresh).await?;
                 let after = t.deadline(&key).await?;
-                ensure_eq!(told, after, "{about}: the deadline that the operation reported");
+                ensure_eq!(told, after, "{about}: the reported deadline");
                 if moves {
                     ensure_ahead(&t, after, started, ttl, &about)?;
                 } else {
@@ -157,7 +161,7 @@ fn value(kind: Kind) -> Value {
 }
 
 impl Operation {
-    /// Returns the actions as which the operation counts.
+    /// Returns the actions that the operation consists of.
     const fn actions(self) -> Actions {
         match self {
             Self::Get | Self::GetMany => Actions::FETCH,
@@ -171,12 +175,12 @@ impl Operation {
         }
     }
 
-    /// Returns whether the operation moves the deadline under a policy of these flags.
+    /// Returns whether the operation moves the deadline under a policy with these flags.
     const fn moves(self, flags: Actions) -> bool {
         self.actions().intersects(flags)
     }
 
-    /// The kinds of value that it can meet.
+    /// Returns the kinds of value that the operation works on.
     fn kinds(self) -> &'static [Kind] {
         match self {
             Self::Get | Self::Contains | Self::GetMany | Self::Put | Self::PutMany => {
@@ -186,7 +190,7 @@ impl Operation {
         }
     }
 
-    /// Runs it and answers the deadline that it reported.
+    /// Runs the operation and returns the deadline that it reported.
     async fn run(self, t: &Test, key: &Key, kind: Kind, refresh: Option<Refresh>) -> Check<Deadline> {
         match self {
             Self::Get => get(t, key, Projection::All, refresh).await,
@@ -261,7 +265,7 @@ async fn get_many(t: &Test, key: &Key, projection: Projection, refresh: Option<R
 fn hit(entry: Option<Entry>) -> Check<Deadline> {
     let entry = entry.ok_or_else(|| Failure::new("a hit", "a miss"))?;
     match entry.refresh_error {
-        Some(error) => Err(Failure::new("no error of the refresh", format!("{error:?}"))),
+        Some(error) => Err(Failure::new("no refresh error", format!("{error:?}"))),
         None => reported(entry.deadline),
     }
 }
@@ -270,7 +274,7 @@ fn hit(entry: Option<Entry>) -> Check<Deadline> {
 mod tests {
     use super::*;
 
-    /// Actions that are no read or write of a live entry.
+    /// Actions that do not read or write a live entry.
     const WITHOUT_A_ROW: Actions = Actions::CREATE.union(Actions::DELETE);
 
     #[test]

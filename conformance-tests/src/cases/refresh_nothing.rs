@@ -1,4 +1,4 @@
-//! What refreshes nothing: misses, refusals, failures, peeks, scans, other operations, other keys.
+//! Operations that never refresh: misses, refusals, failures, peeks, scans, and operations on other keys.
 
 use std::time::Duration;
 
@@ -13,65 +13,66 @@ use super::support::{LATER, SOONER, ensure_ahead, put_fields};
 use crate::test::{LONG, key, record};
 use crate::{Check, State, Test, cases, ensure, ensure_eq, ensure_kind};
 
-/// The two refreshes that would be seen on an entry that was put for [`LONG`].
+/// Returns two refreshes, each of which would visibly move the deadline of an entry that was put for
+/// [`LONG`].
 const REFRESHES: [Refresh; 2] = [Refresh::extend_only(LATER), Refresh::reset(SOONER)];
 
-/// A put that would refresh.
+/// Returns the options of a put that would refresh.
 fn refreshing(refresh: Refresh) -> PutOptions {
     PutOptions::new(LONG).with_existing_deadline(ExistingDeadline::Refresh(refresh))
 }
 
-/// A record for [`LONG`]: what it is before nothing happens to it.
+/// Puts a record for [`LONG`]. Returns its state.
 async fn entry(t: &Test, key: &Key) -> Check<State> {
     put_fields(t, key, &json!({ "n": 1, "text": "x", "max": i64::MAX })).await?;
     t.state(key).await
 }
 
-/// A version that the entry `k` does not have.
+/// Creates a version that the entry `k` does not have.
 async fn other_version(t: &Test) -> Check<Version> {
     t.put_version(&key("other"), "other", PutOptions::new(LONG)).await
 }
 
 cases! {
-    /// R1: reads without a refresh, of the whole, of fields, of nothing and of many, leave the deadline.
+    /// R1: Reads without a refresh (whole, of fields, of nothing, in a batch) do not move the deadline.
     peeks_refresh_nothing,
-    /// R1: a miss makes no entry, whatever refresh it asked for.
+    /// R1: A miss creates no entry, whatever its refresh.
     a_miss_refreshes_nothing,
-    /// R1, B1: a get of many refreshes its hits and nothing else.
+    /// R1, B1: A batch get refreshes only its hits.
     a_get_many_refreshes_hits_only,
-    /// R1, V3: a read that expects the other kind refreshes nothing.
+    /// R1, V3: A read that expects the wrong kind does not refresh.
     a_read_of_the_wrong_kind_refreshes_nothing,
-    /// R1, V3: a read of fields of a blob refreshes nothing.
+    /// R1, V3: A read of fields of a blob does not refresh.
     a_read_of_fields_of_a_blob_refreshes_nothing,
-    /// R1, C3: a put that is refused because an entry is there refreshes nothing.
+    /// R1, C3: A put that is refused because the entry exists does not refresh.
     a_refused_create_refreshes_nothing: needs(conditions),
-    /// R1, C3: a put that is refused because of its version refreshes nothing.
+    /// R1, C3: A put that is refused because of its version does not refresh.
     a_refused_swap_refreshes_nothing: needs(conditions),
-    /// R1, C3: a refused create of many refreshes nothing.
+    /// R1, C3: A refused put with `IfAbsent` in a batch does not refresh.
     a_refused_put_many_refreshes_nothing: needs(conditions),
-    /// R1, E8: a put whose deadline is too far away refreshes nothing.
+    /// R1, E8: A put whose deadline is too far in the future does not refresh.
     a_put_beyond_the_maximum_refreshes_nothing,
-    /// R1, V4: a put of too large a value refreshes nothing.
+    /// R1, V4: A put of a value that is too large does not refresh.
     a_put_that_is_too_large_refreshes_nothing: needs(size_limit),
-    /// R1, P3: a patch that meets a field of another type refreshes nothing.
+    /// R1, P3: A patch of a field of the wrong type does not refresh.
     a_patch_of_the_wrong_type_refreshes_nothing: needs(patch),
-    /// R1, P3: a patch that overflows refreshes nothing.
+    /// R1, P3: A patch that overflows does not refresh.
     a_patch_that_overflows_refreshes_nothing: needs(patch),
-    /// R1, V3: a patch of a blob refreshes nothing.
+    /// R1, V3: A patch of a blob does not refresh.
     a_patch_of_a_blob_refreshes_nothing: needs(patch),
-    /// R1, P3: a patch with bad input refreshes nothing.
+    /// R1, P3: A patch with invalid input does not refresh.
     a_patch_of_bad_input_refreshes_nothing: needs(patch),
-    /// R1, C3: a patch that is refused because of its version refreshes nothing.
+    /// R1, C3: A patch that is refused because of its version does not refresh.
     a_refused_patch_refreshes_nothing: needs(patch, conditions),
-    /// R1: a scan moves no deadline, whatever it selects.
+    /// R1: A scan does not refresh, whatever its projection.
     a_scan_refreshes_nothing: needs(scan),
-    /// R1, X2: an expire whose guard does not hold moves nothing.
+    /// R1, X2: An expire whose guard does not hold does not move the deadline.
     a_guarded_expire_refreshes_nothing,
-    /// R1, X8: an expire that is refused because of its version moves nothing.
+    /// R1, X8: An expire that is refused because of its version does not move the deadline.
     a_refused_expire_refreshes_nothing: needs(conditions),
-    /// R1, C3: a delete that is refused because of its version leaves the entry as it is.
+    /// R1, C3: A delete that is refused because of its version leaves the entry unchanged.
     a_refused_delete_refreshes_nothing: needs(conditions),
-    /// R1, V3: a take that expects the other kind leaves the entry as it is.
+    /// R1, V3: A take that expects the wrong kind leaves the entry unchanged.
     a_take_of_the_wrong_kind_refreshes_nothing: needs(conditions),
 }
 
@@ -92,7 +93,7 @@ async fn a_miss_refreshes_nothing(t: Test) -> Check {
         let options = GetOptions::new().with_refresh(refresh);
         ensure!(t.store.get(&key("k"), options.clone()).await?.is_none(), "a miss", "a hit");
         ensure!(matches!(t.store.get_many(&[key("k")], options).await[..], [Ok(None)]), "a miss", "a hit");
-        ensure!(t.peek(&key("k")).await?.is_none(), "no entry after the misses", "one");
+        ensure!(t.peek(&key("k")).await?.is_none(), "no entry after the misses", "an entry");
     }
     Ok(())
 }
@@ -116,9 +117,9 @@ async fn a_get_many_refreshes_hits_only(t: Test) -> Check {
         ensure_ahead(&t, t.deadline(&key(name)).await?, started, LATER, name)?;
     }
     ensure_eq!(t.state(&key("record")).await?, record, "the entry of the wrong kind");
-    ensure_eq!(t.state(&key("bystander")).await?, bystander, "the entry that was not asked for");
+    ensure_eq!(t.state(&key("bystander")).await?, bystander, "the entry that was not read");
     for name in ["missing", "ghost"] {
-        t.expect_miss(&key(name), "what was missing").await?;
+        t.expect_miss(&key(name), "the missing key").await?;
     }
     Ok(())
 }
@@ -189,7 +190,11 @@ async fn a_put_beyond_the_maximum_refreshes_nothing(t: Test) -> Check {
     let far = t.store.now() + Ttl::MAX.as_duration() + Duration::from_secs(3_600);
     for refresh in REFRESHES {
         let options = PutOptions::new(far).with_existing_deadline(ExistingDeadline::Refresh(refresh));
-        ensure_kind!(t.store.put(&key("k"), record().into(), options).await, InvalidExpiry, "a put too far");
+        ensure_kind!(
+            t.store.put(&key("k"), record().into(), options).await,
+            InvalidExpiry,
+            "a put with a deadline too far in the future"
+        );
         ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     }
     Ok(())
@@ -199,7 +204,7 @@ async fn a_put_that_is_too_large_refreshes_nothing(t: Test) -> Check {
     let before = entry(&t, &key("k")).await?;
     let size = usize::try_from(t.capabilities().max_value_bytes).unwrap_or(usize::MAX - 1) + 1;
     let put = t.store.put(&key("k"), vec![b'x'; size].into(), refreshing(REFRESHES[0])).await;
-    ensure_kind!(put, TooLarge, "one byte above the limit");
+    ensure_kind!(put, TooLarge, "a put of one byte above the limit");
     ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     Ok(())
 }
@@ -209,7 +214,11 @@ async fn a_patch_of_the_wrong_type_refreshes_nothing(t: Test) -> Check {
     for refresh in REFRESHES {
         for change in [Patch::new().append("n", 1), Patch::new().set("n", 2).increment("text", 1)] {
             let options = PatchOptions::new().with_refresh(refresh);
-            ensure_kind!(t.store.patch(&key("k"), &change, options).await, WrongFieldType, "a wrong type");
+            ensure_kind!(
+                t.store.patch(&key("k"), &change, options).await,
+                WrongFieldType,
+                "a patch of a field of the wrong type"
+            );
             ensure_eq!(t.state(&key("k")).await?, before, "the entry");
         }
     }
@@ -221,7 +230,7 @@ async fn a_patch_that_overflows_refreshes_nothing(t: Test) -> Check {
     for refresh in REFRESHES {
         let options = PatchOptions::new().with_refresh(refresh);
         let change = Patch::new().increment("n", 1).increment("max", 1);
-        ensure_kind!(t.store.patch(&key("k"), &change, options).await, Overflow, "an overflow");
+        ensure_kind!(t.store.patch(&key("k"), &change, options).await, Overflow, "a patch that overflows");
         ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     }
     Ok(())
@@ -243,7 +252,7 @@ async fn a_patch_of_bad_input_refreshes_nothing(t: Test) -> Check {
     let before = entry(&t, &key("k")).await?;
     let options = PatchOptions::new().with_refresh(REFRESHES[0]);
     let result = t.store.patch(&key("k"), &Patch::new().set("ttl:n", 1), options).await;
-    ensure_kind!(result, InvalidField, "a reserved name");
+    ensure_kind!(result, InvalidField, "a patch with a reserved name");
     ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     Ok(())
 }
@@ -269,7 +278,7 @@ async fn a_scan_refreshes_nothing(t: Test) -> Check {
         let options = ScanOptions::new("")
             .with_projection(projection)
             .with_returning(Returning::DEADLINE | Returning::VERSION);
-        ensure_eq!(t.store.scan(options).await?.items.len(), 2, "how many entries there are");
+        ensure_eq!(t.store.scan(options).await?.items.len(), 2, "the number of entries");
         ensure_eq!(t.state(&key("record")).await?, record, "the record");
         ensure_eq!(t.state(&key("blob")).await?, blob, "the blob");
     }

@@ -1,4 +1,4 @@
-//! When a refresh is made: slack, policies that change, races; and what refreshes leave alone.
+//! Slack, policies that change, races, and entries that a refresh must not touch.
 
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use super::support::{LATER, SOONER, ensure_ahead, refresh_in, reported};
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
-/// Ten minutes of slack on refreshes to one hour.
+/// A slack of ten minutes on refreshes to one hour.
 const SLACK: Ttl = Ttl::minutes(10);
 
-/// Reads an entry that was put for `first` with a refresh to [`LONG`] and [`SLACK`]; whether the deadline moved.
+/// Puts an entry for `first`, and reads it with a refresh to [`LONG`] and [`SLACK`]. Returns whether the
+/// deadline moved.
 async fn moved(t: &Test, first: Lifespan, mode: RefreshMode) -> Check<bool> {
     let key = key("k");
     t.put(&key, record(), PutOptions::new(first)).await?;
@@ -24,14 +25,14 @@ async fn moved(t: &Test, first: Lifespan, mode: RefreshMode) -> Check<bool> {
     let options = GetOptions::new().with_refresh(refresh).with_returning(Returning::DEADLINE);
     let entry = t.store.get(&key, options).await?.ok_or_else(|| Failure::new("a hit", "a miss"))?;
     let after = t.deadline(&key).await?;
-    ensure_eq!(reported(entry.deadline)?, after, "the deadline that the read reported");
+    ensure_eq!(reported(entry.deadline)?, after, "the reported deadline");
     if after != before {
         ensure_ahead(t, after, started, LONG, "the refresh")?;
     }
     Ok(after != before)
 }
 
-/// The refresh of a collection under this policy.
+/// Reads with the refresh of a collection under this policy. Returns the deadline.
 async fn read_under(t: &Test, key: &Key, policy: RefreshPolicy, ttl: Ttl) -> Check<Deadline> {
     let refresh = policy.resolve(Actions::FETCH, ttl);
     let entry = t.store.get(key, GetOptions::new().with_refresh(refresh)).await?;
@@ -40,60 +41,61 @@ async fn read_under(t: &Test, key: &Key, policy: RefreshPolicy, ttl: Ttl) -> Che
 }
 
 cases! {
-    /// R5: a read that would move the deadline by less than the slack leaves it.
+    /// R5: A read that would move the deadline by less than the slack does not move it.
     a_read_within_the_slack_is_skipped,
-    /// R5: a read that would move the deadline by more than the slack moves it.
+    /// R5: A read that would move the deadline by more than the slack moves it.
     a_read_beyond_the_slack_refreshes,
-    /// R5: in Reset mode a read that would move the deadline by less than the slack, to either side, leaves
-    /// it.
+    /// R5: A read in `Reset` mode that would move the deadline by less than the slack, in either
+    /// direction, does not move it.
     a_resetting_read_within_the_slack_is_skipped,
-    /// R5: in Reset mode a read that would move the deadline by more than the slack, to either side, moves
-    /// it.
+    /// R5: A read in `Reset` mode that would move the deadline by more than the slack, in either
+    /// direction, moves it.
     a_resetting_read_beyond_the_slack_refreshes,
-    /// R5, R2: a persistent entry is further away than any slack: Reset mode gives it a deadline.
+    /// R5, R2: A read in `Reset` mode gives a persistent entry a deadline, whatever the slack.
     a_resetting_read_of_a_persistent_entry_is_never_within_the_slack,
-    /// R5: a move by exactly the slack is made, by a millisecond less it is not.
+    /// R5: A read moves the deadline by exactly the slack, but not by a millisecond less.
     the_slack_itself_is_enough: needs(manual_clock),
-    /// R5: reads are skipped until the slack is used up; then one refreshes, and they are skipped again.
+    /// R5: Reads do not refresh until the slack is used up. Then one read refreshes, and the cycle
+    /// repeats.
     reads_refresh_once_in_a_slack: needs(manual_clock),
-    /// R5: a get of many skips within the slack and refreshes beyond it, each entry by itself.
+    /// R5: A batch get applies the slack to each entry separately.
     a_get_many_heeds_the_slack,
-    /// R5: a contains heeds the slack as other reads do.
+    /// R5: A get of nothing applies the slack like other reads.
     a_contains_heeds_the_slack,
-    /// R5: a put refreshes whatever the slack, because it writes anyway.
+    /// R5: A put ignores the slack, because it writes anyway.
     a_put_ignores_the_slack,
-    /// R5: a patch refreshes whatever the slack, because it writes anyway.
+    /// R5: A patch ignores the slack, because it writes anyway.
     a_patch_ignores_the_slack: needs(patch),
-    /// R1: a policy that changes counts from the next call on.
+    /// R1: A changed policy takes effect with the next call.
     a_changed_policy_takes_effect,
-    /// R1, X5: a refresh by a read leaves value and version as they were.
+    /// R1, X5: A refresh by a read keeps value and version.
     a_refresh_keeps_value_and_version,
-    /// R1, K2: a refresh moves the deadline of its own key and of no other.
+    /// R1, K2: A refresh moves the deadline of its own key only.
     a_refresh_moves_one_entry,
-    /// R6: a refresh by a read that saw the old entry does not touch the one put in its place meanwhile.
+    /// R6: A refresh by a read of the old entry does not touch the entry that replaces it concurrently.
     a_refresh_does_not_touch_a_newer_put,
-    /// R6, E9: a refresh by a read that saw the old entry does not touch what is there after delete and put.
+    /// R6, E9: A refresh by a read of the old entry does not touch an entry that is put after a delete.
     a_refresh_does_not_touch_what_follows_a_delete,
-    /// R6, R3: a refresh by a read that raced with a delete revives nothing.
+    /// R6, R3: A refresh by a read does not undo a concurrent delete.
     a_refresh_does_not_undo_a_delete,
 }
 
 async fn a_read_within_the_slack_is_skipped(t: Test) -> Check {
     let moved = moved(&t, Ttl::minutes(55).into(), RefreshMode::ExtendOnly).await?;
-    ensure!(!moved, "no refresh by five minutes", "one");
+    ensure!(!moved, "no refresh by five minutes", "a refresh");
     Ok(())
 }
 
 async fn a_read_beyond_the_slack_refreshes(t: Test) -> Check {
     let moved = moved(&t, Ttl::minutes(45).into(), RefreshMode::ExtendOnly).await?;
-    ensure!(moved, "a refresh by fifteen minutes", "none");
+    ensure!(moved, "a refresh by fifteen minutes", "no refresh");
     Ok(())
 }
 
 async fn a_resetting_read_within_the_slack_is_skipped(t: Test) -> Check {
     for minutes in [55, 65] {
         let moved = moved(&t, Ttl::minutes(minutes).into(), RefreshMode::Reset).await?;
-        ensure!(!moved, format!("no refresh from {minutes} minutes to 60"), "one");
+        ensure!(!moved, format!("no refresh from {minutes} minutes to 60"), "a refresh");
     }
     Ok(())
 }
@@ -101,22 +103,22 @@ async fn a_resetting_read_within_the_slack_is_skipped(t: Test) -> Check {
 async fn a_resetting_read_beyond_the_slack_refreshes(t: Test) -> Check {
     for minutes in [45, 75] {
         let moved = moved(&t, Ttl::minutes(minutes).into(), RefreshMode::Reset).await?;
-        ensure!(moved, format!("a refresh from {minutes} minutes to 60"), "none");
+        ensure!(moved, format!("a refresh from {minutes} minutes to 60"), "no refresh");
     }
     Ok(())
 }
 
 async fn a_resetting_read_of_a_persistent_entry_is_never_within_the_slack(t: Test) -> Check {
     let moved = moved(&t, Lifespan::persistent(), RefreshMode::Reset).await?;
-    ensure!(moved, "a refresh of the persistent entry", "none");
+    ensure!(moved, "a refresh of the persistent entry", "no refresh");
     Ok(())
 }
 
 async fn the_slack_itself_is_enough(t: Test) -> Check {
     for mode in [RefreshMode::ExtendOnly, RefreshMode::Reset] {
-        ensure!(moved(&t, Ttl::minutes(50).into(), mode).await?, "a refresh by the slack", "none");
+        ensure!(moved(&t, Ttl::minutes(50).into(), mode).await?, "a refresh by the slack", "no refresh");
         let within = Ttl::millis(Ttl::minutes(50).as_millis() + 1);
-        ensure!(!moved(&t, within.into(), mode).await?, "no refresh by 1 ms less", "one");
+        ensure!(!moved(&t, within.into(), mode).await?, "no refresh by 1 ms less", "a refresh");
     }
     Ok(())
 }
@@ -132,7 +134,7 @@ async fn reads_refresh_once_in_a_slack(t: Test) -> Check {
         moves += i32::from(now != deadline);
         deadline = now;
     }
-    ensure_eq!(moves, 6, "refreshes by a read each minute for an hour");
+    ensure_eq!(moves, 6, "the number of refreshes by one read a minute for an hour");
     Ok(())
 }
 
@@ -146,7 +148,7 @@ async fn a_get_many_heeds_the_slack(t: Test) -> Check {
         ensure!(result?.is_some(), "a hit", "a miss");
     }
     ensure_eq!(t.deadline(&key("within")).await?, before, "the deadline within the slack");
-    ensure_ahead(&t, t.deadline(&key("beyond")).await?, started, LONG, "the deadline beyond it")
+    ensure_ahead(&t, t.deadline(&key("beyond")).await?, started, LONG, "the deadline beyond the slack")
 }
 
 async fn a_contains_heeds_the_slack(t: Test) -> Check {
@@ -190,16 +192,20 @@ async fn a_changed_policy_takes_effect(t: Test) -> Check {
     let key = key("k");
     t.put(&key, record(), PutOptions::new(SOONER)).await?;
     let first = t.deadline(&key).await?;
-    ensure_eq!(read_under(&t, &key, RefreshPolicy::never(), LONG).await?, first, "under the empty policy");
+    ensure_eq!(
+        read_under(&t, &key, RefreshPolicy::never(), LONG).await?,
+        first,
+        "the deadline under the empty policy"
+    );
     let sliding = RefreshPolicy::on(Actions::FETCH)?;
     let started = t.store.now();
     let longer = read_under(&t, &key, sliding, LONG).await?;
-    ensure_ahead(&t, longer, started, LONG, "under FETCH")?;
+    ensure_ahead(&t, longer, started, LONG, "the deadline under FETCH")?;
     let update = RefreshPolicy::on(Actions::UPDATE)?;
-    ensure_eq!(read_under(&t, &key, update, LATER).await?, longer, "under UPDATE");
+    ensure_eq!(read_under(&t, &key, update, LATER).await?, longer, "the deadline under UPDATE");
     let started = t.store.now();
     let reset = read_under(&t, &key, sliding.with_mode(RefreshMode::Reset), SOONER).await?;
-    ensure_ahead(&t, reset, started, SOONER, "under FETCH in Reset mode")
+    ensure_ahead(&t, reset, started, SOONER, "the deadline under FETCH in Reset mode")
 }
 
 async fn a_refresh_keeps_value_and_version(t: Test) -> Check {
@@ -247,20 +253,20 @@ async fn a_refresh_does_not_undo_a_delete(t: Test) -> Check {
             let (store, key) = (t.second.clone(), key.clone());
             tokio::spawn(async move { store.get(&key, refresh).await })
         };
-        // So that the delete comes before, while and after the read goes on.
+        // The delete comes before, during or after the read.
         for _ in 0..round % 4 {
             tokio::task::yield_now().await;
         }
         let deleted = t.store.delete(&key, DeleteOptions::new()).await?;
-        ensure!(deleted.is_applied(), "the delete applied", "{deleted:?}");
+        ensure!(deleted.is_applied(), "an applied delete", "{deleted:?}");
         read.await.map_err(|error| Failure::new("no panic", error.to_string()))??;
-        ensure_eq!(t.value(&key).await?, None, "the value after the delete, in round {round}");
+        ensure_eq!(t.value(&key).await?, None, "the value after the delete in round {round}");
     }
     Ok(())
 }
 
-/// Reads an entry and refreshes it to [`LATER`] while another handle puts a new one for [`LONG`]: if the read saw
-/// the old entry, the new one keeps its deadline.
+/// Reads an entry and refreshes it to [`LATER`] while another handle puts a new one for [`LONG`]. If the
+/// read returned the old entry, the new one must keep its deadline.
 async fn race(t: &Test, deletes: bool) -> Check {
     for round in 0..300 {
         let key = key(&format!("k{round}"));
@@ -274,14 +280,14 @@ async fn race(t: &Test, deletes: bool) -> Check {
         let read = {
             let (store, key) = (t.second.clone(), key.clone());
             tokio::spawn(async move {
-                // So that the read starts before, between and after the writes.
+                // The read starts before, between or after the writes.
                 for _ in 0..round % 7 {
                     tokio::task::yield_now().await;
                 }
                 store.get(&key, options).await
             })
         };
-        // And so that the writes come while it goes on.
+        // The writes may also come during the read.
         for _ in 0..round % 5 {
             tokio::task::yield_now().await;
         }
@@ -293,7 +299,7 @@ async fn race(t: &Test, deletes: bool) -> Check {
         let seen = read.await.map_err(|error| Failure::new("no panic", error.to_string()))??;
         let Some(seen) = seen else { continue };
         if seen.version == Some(old) {
-            let about = format!("the new entry in round {round}, after a read that saw the old one");
+            let about = format!("the new entry in round {round}, after a read of the old one");
             ensure_ahead(t, t.deadline(&key).await?, started, LONG, &about)?;
         }
     }
