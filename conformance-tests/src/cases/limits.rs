@@ -1,4 +1,4 @@
-//! Where drivers and backends have limits of their own: many keys, large pages, long lives, units of a second.
+//! The limits of drivers and backends: many keys, large pages, long TTLs, fractions of a second.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use super::support::{LATER, SOONER, fields, keys_of, reported, scan_all};
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
-/// More than the parameters, items or rows that a backend takes at once.
+/// More keys than any backend takes in one request, counted in parameters, items or rows.
 const MANY: usize = 1_100;
 
-/// A TTL that is waited for, and that leaves time for a call before.
+/// A TTL that a case waits for, long enough for a call before it ends.
 const SOON: Ttl = Ttl::millis(300);
 
-/// Longer than 32 bits of milliseconds, and than 30 days.
+/// A TTL beyond 32 bits of milliseconds, and beyond 30 days.
 const FAR: Ttl = Ttl::days(60);
 
 fn names(count: usize) -> Vec<Key> {
@@ -40,12 +40,12 @@ fn pages_of(prefix: &str, limit: usize) -> ScanOptions {
     ScanOptions::new(prefix).with_limit(NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN))
 }
 
-/// A read that refreshes to [`LONG`].
+/// Returns the options of a read that refreshes to [`LONG`].
 fn refreshing(projection: Projection) -> GetOptions {
     GetOptions::new().with_projection(projection).with_refresh(Refresh::extend_only(LONG))
 }
 
-/// Fails unless a record that is put for [`SOON`] and refreshed by this read outlives its first deadline.
+/// Fails unless a record with a TTL of [`SOON`], refreshed by this read, outlives its first deadline.
 async fn outlives<F>(t: &Test, about: &str, refresh: impl Fn(Key) -> F) -> Check
 where
     F: Future<Output = Check<bool>>,
@@ -53,47 +53,51 @@ where
     for attempt in 0..20 {
         let key = key(&format!("{about}{attempt}"));
         t.put(&key, record(), PutOptions::new(SOON)).await?;
-        // On a slow store it may be over before it is refreshed.
+        // On a slow store the entry may expire before its refresh.
         if refresh(key.clone()).await? {
             t.outlive(SOON).await;
-            return t.expect_value(&key, record(), &format!("an entry that was refreshed by {about}")).await;
+            return t.expect_value(&key, record(), &format!("the entry refreshed by {about}")).await;
         }
     }
-    Err(Failure::new(format!("an entry of {SOON} that can be refreshed by {about}"), "twenty times none"))
+    Err(Failure::new(
+        format!("an entry of {SOON} that is refreshed by {about}"),
+        "20 entries that expired before",
+    ))
 }
 
 cases! {
-    /// B2, S1: eleven hundred keys are put, read and deleted in one batch each, and listed on full pages.
+    /// B2, S1: A batch of 1,100 keys can be put, read and deleted. Scans list these keys on full pages.
     eleven_hundred_keys_are_a_batch,
-    /// B1: writes of one key that stand far apart in a batch apply in their order.
+    /// B1: Writes of one key that are far apart in a batch are applied in order.
     writes_of_one_key_far_apart_apply_in_order,
-    /// S1, E3: a live entry behind more than a thousand ghosts is on the first page.
+    /// S1, E3: The first page lists a live entry behind more than a thousand ghosts.
     a_live_entry_behind_many_ghosts_is_listed: needs(scan),
-    /// S1: every limit is one, up to the largest number.
+    /// S1: A scan accepts every limit, up to the largest number.
     every_limit_works: needs(scan),
-    /// S1: on a large page each entry has its own version and deadline.
+    /// S1: A large page lists each entry with its own version and deadline.
     a_large_page_tells_each_version: needs(scan),
-    /// S1, S2: a prefix lists keys that go on with any character, the last of them too.
+    /// S1, S2: A prefix lists keys that continue with any character, including the last of Unicode.
     a_prefix_may_stand_before_any_character: needs(scan),
-    /// E7, R1: what a partial read refreshed outlives its first deadline, in the backend too.
+    /// E7, R1: An entry that was refreshed by a partial read outlives its first deadline, in the backend
+    /// too.
     a_partial_refresh_moves_the_backends_expiry_too,
-    /// R4: a put that keeps or refreshes starts no new cap over one that is there.
+    /// R4: A put that keeps or refreshes the deadline of a capped entry does not start a new cap.
     a_put_that_keeps_or_refreshes_leaves_the_cap: needs(caps),
-    /// R2, R4: the refresh of a batch neither shortens a life nor passes the cap.
+    /// R2, R4: The refresh of a batch never shortens a deadline and never passes the cap.
     a_batch_refreshes_as_a_get_does,
-    /// E2, R1: lives of sixty days are set by every operation.
+    /// E2, R1: Every operation can set a deadline 60 days ahead.
     sixty_days_are_set_by_every_operation,
-    /// E2: a deadline many days ahead is exact to the millisecond.
+    /// E2: A deadline many days ahead is exact to the millisecond.
     a_deadline_many_days_ahead_is_exact: needs(exact_deadlines),
-    /// X2: guards compare milliseconds.
+    /// X2: Guards compare deadlines to the millisecond.
     guards_compare_milliseconds: needs(exact_deadlines),
-    /// R5: a slack below a second counts.
+    /// R5: A slack of less than a second has an effect.
     a_slack_below_a_second_counts: needs(manual_clock, exact_deadlines),
-    /// R1, P1: a patch without an operation refreshes.
+    /// R1, P1: A patch without operations refreshes.
     an_empty_patch_refreshes: needs(patch),
-    /// H1, C2: a patch that changes nothing makes a version of its own, as every write does.
+    /// H1, C2: A patch that changes nothing creates a new version, like every write.
     a_patch_that_changes_nothing_makes_a_version: needs(patch, unique_versions),
-    /// P5, P3: every one of many equal elements is removed and counted.
+    /// P5, P3: All of many equal elements are removed and counted.
     many_equal_elements_are_removed: needs(patch),
 }
 
@@ -101,7 +105,7 @@ async fn eleven_hundred_keys_are_a_batch(t: Test) -> Check {
     let keys = names(MANY);
     put_all(&t, &keys).await?;
     let read = t.store.get_many(&keys, GetOptions::new()).await;
-    ensure_eq!(read.len(), MANY, "how many results");
+    ensure_eq!(read.len(), MANY, "the number of results");
     for (n, result) in read.into_iter().enumerate() {
         let seen = result?.and_then(|entry| entry.value);
         ensure!(
@@ -112,17 +116,17 @@ async fn eleven_hundred_keys_are_a_batch(t: Test) -> Check {
     }
     if t.capabilities().scan {
         let page = t.store.scan(pages_of("k", MANY - 10)).await?;
-        ensure_eq!(page.items.len(), MANY - 10, "how many entries the first page holds");
-        ensure_eq!(scan_all(&t, pages_of("k", MANY)).await?.len(), MANY, "how many there are");
+        ensure_eq!(page.items.len(), MANY - 10, "the number of entries on the first page");
+        ensure_eq!(scan_all(&t, pages_of("k", MANY)).await?.len(), MANY, "the number of entries");
     }
     let deleted = t.store.delete_many(&keys, DeleteOptions::new()).await;
-    ensure_eq!(deleted.len(), MANY, "how many results");
+    ensure_eq!(deleted.len(), MANY, "the number of results");
     for result in deleted {
         applied(result?)?;
     }
     let left = t.store.get_many(&keys, GetOptions::nothing()).await;
     let left: Vec<_> = left.into_iter().collect::<Result<_, _>>()?;
-    ensure_eq!(left.iter().flatten().count(), 0, "how many are left after the deletes");
+    ensure_eq!(left.iter().flatten().count(), 0, "the number of entries after the deletes");
     Ok(())
 }
 
@@ -133,14 +137,22 @@ async fn writes_of_one_key_far_apart_apply_in_order(t: Test) -> Check {
     }
     let item = |(n, key): (usize, &Key)| PutItem::new(key.clone(), format!("{n}"), PutOptions::new(LONG));
     let results = t.store.put_many(keys.iter().enumerate().map(item).collect()).await;
-    ensure_eq!(results.len(), 300, "how many results");
+    ensure_eq!(results.len(), 300, "the number of results");
     let created = |at: usize| Ok::<_, Failure>(applied(results[at].clone()?)?.created);
-    ensure_eq!([created(0)?, created(150)?, created(299)?], [true, false, false], "which of them created");
+    ensure_eq!(
+        [created(0)?, created(150)?, created(299)?],
+        [true, false, false],
+        "the puts that created an entry"
+    );
     t.expect_value(&key("one"), "299", "the value of the last put").await?;
     let results = t.store.delete_many(&keys, DeleteOptions::new()).await;
-    ensure_eq!(results.len(), 300, "how many results");
+    ensure_eq!(results.len(), 300, "the number of results");
     let applied = |at: usize| Ok::<_, Failure>(results[at].clone()?.is_applied());
-    ensure_eq!([applied(0)?, applied(150)?, applied(299)?], [true, false, false], "which of them deleted");
+    ensure_eq!(
+        [applied(0)?, applied(150)?, applied(299)?],
+        [true, false, false],
+        "the deletes that were applied"
+    );
     Ok(())
 }
 
@@ -153,7 +165,7 @@ async fn a_live_entry_behind_many_ghosts_is_listed(t: Test) -> Check {
         ensure_eq!(
             keys_of(&t, pages_of("k", limit)).await?,
             ["k5", "k6", "k7"],
-            "the keys by pages of {limit}"
+            "the keys in pages of {limit}"
         );
     }
     Ok(())
@@ -208,11 +220,11 @@ async fn a_prefix_may_stand_before_any_character(t: Test) -> Check {
     put_all(&t, &expected.map(key)).await?;
     put_all(&t, &["o\u{10ffff}", "q", "P", "\u{10ffff}p"].map(key)).await?;
     expected.sort_unstable();
-    ensure_eq!(keys_of(&t, ScanOptions::new("p")).await?, expected, "the keys after \"p\"");
+    ensure_eq!(keys_of(&t, ScanOptions::new("p")).await?, expected, "the keys with the prefix \"p\"");
     ensure_eq!(
         keys_of(&t, ScanOptions::new("p\u{10ffff}")).await?,
         expected[7..],
-        "the keys after the last character"
+        "the keys with a prefix that ends with the last character"
     );
     Ok(())
 }
@@ -272,7 +284,7 @@ async fn a_batch_refreshes_as_a_get_does(t: Test) -> Check {
     let before = t.deadline(&key("k")).await?;
     let read = t.store.get_many(&[key("k"), key("k")], extend(LONG)).await;
     ensure_eq!(read.len(), 2, "how many results");
-    ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline after a refresh to a sooner one");
+    ensure_eq!(t.deadline(&key("k")).await?, before, "the deadline after a refresh to an earlier one");
     if t.capabilities().caps {
         t.put(&key("c"), "v", PutOptions::new(Lifespan::new(SOONER).with_max_lifetime(LONG))).await?;
         let _ = t.store.get_many(&[key("c"), key("k")], extend(LATER)).await;
@@ -335,7 +347,7 @@ async fn a_deadline_many_days_ahead_is_exact(t: Test) -> Check {
         let ttl = Ttl::millis(days * 86_400_000 + 1);
         let (put, span) = t.span(t.put(&key("k"), "v", PutOptions::new(ttl))).await;
         put?;
-        span.check(t.deadline(&key("k")).await?, ttl, "a deadline after some days and a millisecond")?;
+        span.check(t.deadline(&key("k")).await?, ttl, "a deadline some days and a millisecond ahead")?;
     }
     Ok(())
 }
@@ -389,8 +401,8 @@ async fn a_patch_that_changes_nothing_makes_a_version(t: Test) -> Check {
     let done = applied(
         t.store.patch(&key("k"), &change, PatchOptions::new().with_returning(Returning::VERSION)).await?,
     )?;
-    ensure!(reported(done.version)? != first, "another version", "the same");
-    ensure!(t.version(&key("k")).await? != first, "another version", "the same");
+    ensure!(reported(done.version)? != first, "a new version", "the same version");
+    ensure!(t.version(&key("k")).await? != first, "a new version", "the same version");
     Ok(())
 }
 
@@ -400,14 +412,14 @@ async fn many_equal_elements_are_removed(t: Test) -> Check {
     let done = applied(
         t.store.patch(&key("k"), &Patch::new().remove_value("list", 1_000), PatchOptions::new()).await?,
     )?;
-    ensure_eq!(done.effects, [Effect::Removed(300)], "how many were removed");
+    ensure_eq!(done.effects, [Effect::Removed(300)], "the number of removed elements");
     let left: Vec<u32> = (0..400).step_by(4).collect();
-    ensure_eq!(fields(&t, &key("k")).await?, serde_json::json!({ "list": left }), "the rest");
+    ensure_eq!(fields(&t, &key("k")).await?, serde_json::json!({ "list": left }), "the remaining elements");
     Ok(())
 }
 
 impl Test {
-    /// A deadline far ahead in the middle of a second.
+    /// Returns a deadline far ahead, in the middle of a second.
     fn deadline_of_a_second(&self) -> Deadline {
         let far = Deadline::after(self.store.now(), LATER).as_epoch_millis();
         Deadline::from_epoch_millis(far - far % 1_000 + 500)

@@ -1,4 +1,4 @@
-//! The cases, one file a subject.
+//! The cases, one file for each subject.
 
 mod basics;
 mod batch;
@@ -50,7 +50,7 @@ mod versions;
 
 use crate::Case;
 
-/// Every case of the suite, in the order of its files.
+/// Returns every case of the suite, in the order of the files.
 #[must_use]
 pub fn all() -> Vec<Case> {
     [

@@ -1,4 +1,4 @@
-//! Servers that cannot be reached for a while: an outage is never a miss, and the same handle works again after it.
+//! Unreachable servers: an outage is never a miss, and the same handle works again afterwards.
 
 use std::time::Instant;
 
@@ -13,13 +13,13 @@ use super::under_faults::{BATCH, PATIENCE, PAUSE, Read, ensure_outage, old, read
 use crate::test::{LONG, applied, key};
 use crate::{Check, Failure, Fault, Test, cases, ensure, ensure_eq};
 
-/// A first call finds the connections that stood before, a second one does not.
+/// The first round uses the connections from before the fault, the second needs new ones.
 const ROUNDS: usize = 2;
 
-/// How many call at once.
+/// The number of concurrent callers.
 const CALLERS: usize = 64;
 
-/// One of each kind.
+/// One fault of each kind.
 const FAULTS: [Fault; 5] = [
     Fault::Refuse,
     Fault::CutRequest { after: 0 },
@@ -28,12 +28,16 @@ const FAULTS: [Fault; 5] = [
     Fault::StallAnswers,
 ];
 
-/// Fails unless the fault has met something since then: else nothing was tried.
+/// Fails unless the fault has affected a request since `before`; otherwise the case has tested nothing.
 fn ensure_hit(t: &Test, before: usize) -> Check {
-    if t.proxy()?.hits() == before { Err(Failure::inconclusive("the fault met nothing")) } else { Ok(()) }
+    if t.proxy()?.hits() == before {
+        Err(Failure::inconclusive("the fault affected no request"))
+    } else {
+        Ok(())
+    }
 }
 
-/// Puts entries whose names begin with this, by the handle that goes straight to the server.
+/// Puts entries whose keys begin with `name`, with the handle that bypasses the proxy.
 async fn put_some(t: &Test, name: &str, count: usize) -> Check<Vec<Key>> {
     let keys: Vec<Key> = (0..count).map(|number| key(&format!("{name}-{number}"))).collect();
     for key in &keys {
@@ -42,7 +46,7 @@ async fn put_some(t: &Test, name: &str, count: usize) -> Check<Vec<Key>> {
     Ok(keys)
 }
 
-/// Makes every read at once under this fault: each must fail, and work again after it.
+/// Makes every read concurrently under this fault. Each must fail, and must work again afterwards.
 async fn no_read_answers(t: &Test, fault: Fault) -> Check {
     let (proxy, store) = (t.proxy()?, t.bare());
     let keys = put_some(t, "k", BATCH).await?;
@@ -58,7 +62,7 @@ async fn no_read_answers(t: &Test, fault: Fault) -> Check {
     proxy.set(fault);
     for _ in 0..ROUNDS {
         for (read, results) in all().await {
-            ensure_eq!(results.len(), read.count(), "the results of {read:?}");
+            ensure_eq!(results.len(), read.count(), "the number of results of {read:?}");
             for result in results {
                 match result {
                     Err(error) => ensure_outage(&error, &format!("{read:?}"))?,
@@ -81,7 +85,8 @@ async fn no_read_answers(t: &Test, fault: Fault) -> Check {
     Ok(())
 }
 
-/// Reads until every entry is there: after an outage a busy server may still be slow, but nothing is a miss.
+/// Reads until every entry is returned. After an outage a busy server may still be slow, but no read may
+/// miss.
 async fn reads_again(store: &dyn TtlStore, read: Read, keys: &[Key]) -> Check {
     let since = Instant::now();
     loop {
@@ -90,19 +95,19 @@ async fn reads_again(store: &dyn TtlStore, read: Read, keys: &[Key]) -> Check {
             match result {
                 Ok(Some(_)) => {}
                 Ok(None) => {
-                    return Err(Failure::new(format!("{read:?}: the entry, after the outage"), "a miss"));
+                    return Err(Failure::new(format!("{read:?}: the entry after the outage"), "a miss"));
                 }
                 Err(error) => failed = Some(error),
             }
         }
         let Some(error) = failed else { return Ok(()) };
         ensure_outage(&error, &format!("{read:?}"))?;
-        ensure!(since.elapsed() < PATIENCE, format!("{read:?}: the entry, within {PATIENCE:?}"), "{error:?}");
+        ensure!(since.elapsed() < PATIENCE, format!("{read:?}: the entry within {PATIENCE:?}"), "{error:?}");
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Makes every write at once under this fault, which hides the outcome of each: each must fail.
+/// Makes every write concurrently under this fault, which hides the outcome of each. Each must fail.
 async fn no_write_answers(t: &Test, fault: Fault) -> Check {
     let (proxy, store) = (t.proxy()?, t.bare());
     let trials = Trial::all(t).await?;
@@ -128,11 +133,11 @@ async fn no_write_answers(t: &Test, fault: Fault) -> Check {
     ready(t, &*store).await
 }
 
-/// Reads and refreshes with this fault at the first request of the read, at its second, and so on.
+/// Makes refreshing reads with this fault at their first request, then at their second, and so on.
 async fn refreshes(t: &Test, fault: fn(usize) -> Fault) -> Check {
-    /// A read is fewer requests than this.
+    /// More requests than any read makes.
     const MOST_REQUESTS: usize = 6;
-    /// A fault may meet something else.
+    /// The fault may affect a request of something else.
     const ATTEMPTS: usize = 5;
     let (proxy, store) = (t.proxy()?, t.bare());
     for read in Read::REFRESHING {
@@ -146,7 +151,7 @@ async fn refreshes(t: &Test, fault: fn(usize) -> Fault) -> Check {
                 let results = read.call(&*store, &keys).await;
                 hit = proxy.hits() > before;
                 proxy.heal();
-                ensure_eq!(results.len(), keys.len(), "the results of {read:?}");
+                ensure_eq!(results.len(), keys.len(), "the number of results of {read:?}");
                 for (key, result) in keys.iter().zip(results) {
                     check_refresh(t, read, key, result).await?;
                 }
@@ -155,7 +160,7 @@ async fn refreshes(t: &Test, fault: fn(usize) -> Fault) -> Check {
                 }
             }
             if !hit && after == 0 {
-                return Err(Failure::inconclusive(format!("the fault met no request of {read:?}")));
+                return Err(Failure::inconclusive(format!("the fault affected no request of {read:?}")));
             }
             if !hit {
                 break;
@@ -167,7 +172,7 @@ async fn refreshes(t: &Test, fault: fn(usize) -> Fault) -> Check {
 
 async fn check_refresh(t: &Test, read: Read, key: &Key, result: ttl_core::Result<Option<Entry>>) -> Check {
     let there = whole(t, key).await?;
-    ensure_eq!(there.0, old(), "the value after {read:?} that answered {result:?}");
+    ensure_eq!(there.0, old(), "the value after {read:?} with the result {result:?}");
     match result {
         Err(error) => ensure_outage(&error, &format!("{read:?}")),
         Ok(None) => Err(Failure::new(format!("{read:?}: the entry or an error"), "a miss")),
@@ -177,11 +182,11 @@ async fn check_refresh(t: &Test, read: Read, key: &Key, result: ttl_core::Result
                 None => ensure_eq!(
                     entry.deadline,
                     Some(there.1),
-                    "{read:?}: the deadline, without a refresh error"
+                    "{read:?}: the deadline of an entry without a refresh error"
                 ),
                 Some(error) => ensure!(
                     error.is_retryable() || error.kind() == ErrorKind::OutcomeUnknown,
-                    format!("{read:?}: a refresh error of an outage"),
+                    format!("{read:?}: a refresh error that an outage can cause"),
                     "{error:?}"
                 ),
             }
@@ -190,7 +195,7 @@ async fn check_refresh(t: &Test, read: Read, key: &Key, result: ttl_core::Result
     }
 }
 
-/// Value and deadline, by the handle that goes straight to the server.
+/// Reads the value and the deadline with the handle that bypasses the proxy.
 async fn whole(t: &Test, key: &Key) -> Check<(Value, Deadline)> {
     let options = GetOptions::new().with_returning(ttl_core::Returning::DEADLINE);
     match t.second.get(key, options).await? {
@@ -199,14 +204,14 @@ async fn whole(t: &Test, key: &Key) -> Check<(Value, Deadline)> {
     }
 }
 
-/// What one caller's writes of its own entry came to: so many applied for sure, and so many of unknown fate.
+/// The increments of one caller's own entry: how many were applied, and how many have an unknown outcome.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     sure: i64,
     unsure: i64,
 }
 
-/// Writes once, and reads once: no read may miss an entry that was acknowledged.
+/// Writes once and reads once. The read may not miss an entry whose write was acknowledged.
 async fn call(t: &Test, store: &dyn TtlStore, key: &Key, count: &mut Count) -> Check<bool> {
     let written = if t.capabilities().patch {
         let create = PatchOptions::new().with_create(Create::new(LONG));
@@ -218,7 +223,9 @@ async fn call(t: &Test, store: &dyn TtlStore, key: &Key, count: &mut Count) -> C
         Ok(true) => count.sure += 1,
         Err(error) if error.kind() == ErrorKind::OutcomeUnknown => count.unsure += 1,
         Err(error) if error.is_retryable() => {}
-        other => return Err(Failure::new("Applied or an error of an outage", format!("{other:?}"))),
+        other => {
+            return Err(Failure::new("Applied or an error that an outage can cause", format!("{other:?}")));
+        }
     }
     match store.get(key, GetOptions::new()).await {
         Ok(None) if count.sure > 0 => Err(Failure::new("the entry or an error", "a miss")),
@@ -227,37 +234,37 @@ async fn call(t: &Test, store: &dyn TtlStore, key: &Key, count: &mut Count) -> C
     }
 }
 
-/// Calls until the write and the read have succeeded.
+/// Repeats the call until both the write and the read have succeeded.
 async fn call_until_it_works(t: &Test, store: &dyn TtlStore, key: &Key, count: &mut Count) -> Check {
     let since = Instant::now();
     while !call(t, store, key, count).await? {
-        ensure!(since.elapsed() < PATIENCE, format!("an answer within {PATIENCE:?} after an outage"), "none");
+        ensure!(since.elapsed() < PATIENCE, format!("a success within {PATIENCE:?} after an outage"), "none");
         tokio::time::sleep(PAUSE).await;
     }
     Ok(())
 }
 
 cases! {
-    /// H2: while connections are refused every read fails as Unavailable or Timeout, and none is a miss or an
-    /// empty page.
+    /// H2: While connections are refused, every read fails as `Unavailable` or `Timeout`. It never
+    /// returns a miss or an empty page.
     no_read_takes_a_refused_connection_for_a_miss: needs(network),
-    /// H2: while the server is silent every read fails as Unavailable or Timeout, and none is a miss or an
-    /// empty page.
+    /// H2: While the server is silent, every read fails as `Unavailable` or `Timeout`. It never returns a
+    /// miss or an empty page.
     no_read_takes_silence_for_a_miss: needs(network),
-    /// H2: while connections are refused no write is Applied, Absent or Refused.
+    /// H2: While connections are refused, no write returns `Applied`, `Absent` or `Refused`.
     no_write_takes_a_refused_connection_for_an_outcome: needs(network),
-    /// H2: while the server is silent no write is Applied, Absent or Refused.
+    /// H2: While the server is silent, no write returns `Applied`, `Absent` or `Refused`.
     no_write_takes_silence_for_an_outcome: needs(network),
-    /// H4: after an outage of every kind, and of each again, the same handle reads and writes.
+    /// H4: The same handle reads and writes after an outage of every kind, also when outages recur.
     a_handle_works_again_after_every_outage: needs(network),
-    /// H4, H3: of many callers at once none misses what is there, each gets its answers after an outage of
-    /// every kind, and what they add up counts once.
+    /// H4, H3: Many concurrent callers miss no entry and get results after an outage of every kind. Each
+    /// acknowledged increment counts once.
     many_callers_survive_outages: needs(network),
-    /// R9, H3: a refreshing read whose request is cut is an error, or the entry with a refresh error or the
-    /// deadline that holds.
+    /// R9, H3: A refreshing read whose request is cut fails, or returns the entry with a refresh error or
+    /// with the stored deadline.
     a_refresh_whose_request_is_cut_tells_the_truth: needs(network),
-    /// R9, H3: a refreshing read whose answer is lost is an error, or the entry with a refresh error or the
-    /// deadline that holds.
+    /// R9, H3: A refreshing read whose response is lost fails, or returns the entry with a refresh error
+    /// or with the stored deadline.
     a_refresh_whose_answer_is_lost_tells_the_truth: needs(network),
 }
 
@@ -284,7 +291,7 @@ async fn a_handle_works_again_after_every_outage(t: Test) -> Check {
         for fault in FAULTS {
             let (before, key) = (proxy.hits(), key(&format!("{fault:?}-{round}")));
             proxy.set(fault);
-            // Whatever comes of it.
+            // The results do not matter here.
             let _ = store.get(&key, GetOptions::new()).await;
             let _ = store.put(&key, "lost".into(), PutOptions::new(LONG)).await;
             ensure_hit(&t, before)?;

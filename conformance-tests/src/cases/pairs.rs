@@ -1,7 +1,8 @@
-//! Pairs of calls on one key at the same time: whichever comes first, the outcome is that of one order of the two.
+//! Pairs of concurrent calls on one key: the result is always that of one order of the two calls.
 //!
-//! A driver that looks first and writes later passes every sequential case, and loses one of the two calls here. All
-//! pairs of a case run side by side, each on a key of its own, so that the calls of a pair meet.
+//! A driver that checks first and writes later passes every sequential case, but loses one of the two
+//! calls here. All pairs of a case run concurrently, each with its own key, so the calls of a pair are
+//! likely to overlap.
 
 use std::sync::Arc;
 
@@ -16,21 +17,21 @@ use super::support::LATER;
 use crate::test::{LONG, applied, key};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
-/// How many pairs a case makes.
+/// The number of pairs in a case.
 const PAIRS: usize = 48;
 
-/// Later than [`LATER`] by more than any stall.
+/// A TTL that is longer than [`LATER`] by more than any stall.
 const LATEST: Ttl = Ttl::hours(9);
 
-/// What separates [`LATEST`] from all that is sooner.
+/// A TTL between [`LATEST`] and all shorter ones.
 const LATE: Ttl = Ttl::hours(7);
 
 fn names() -> Vec<Key> {
     (0..PAIRS).map(|n| key(&format!("k{n}-"))).collect()
 }
 
-/// Makes both calls on each key at the same time, each on a handle of its own and each first in turn; what they
-/// answered.
+/// Makes both calls on each key concurrently, each with its own handle. Each call is started first for
+/// every second key. Returns the results of the calls.
 async fn pairs<A, B, FA, FB>(
     t: &Test,
     one: impl Fn(usize, Key, Arc<dyn TtlStore>) -> FA,
@@ -61,25 +62,25 @@ where
     Ok(answers)
 }
 
-/// Puts a value under each key for [`LONG`]; the versions.
+/// Puts the value under each key for [`LONG`]. Returns the versions.
 async fn put_all(t: &Test, value: &'static str) -> Check<Vec<Version>> {
     let options = PutOptions::new(LONG).with_returning(Returning::VERSION);
     let items = names().into_iter().map(|key| PutItem::new(key, value, options.clone())).collect();
     let version = |result: ttl_core::Result<_>| {
         let meta: ttl_core::PutResult = applied(result?)?;
-        meta.version.ok_or_else(|| Failure::new("the version that was wanted", "none reported"))
+        meta.version.ok_or_else(|| Failure::new("the requested version", "none reported"))
     };
     t.store.put_many(items).await.into_iter().map(version).collect()
 }
 
-/// What is under each key now.
+/// Reads the current entry of each key.
 async fn look(t: &Test) -> Check<Vec<Option<Entry>>> {
     let results = t.store.get_many(&names(), GetOptions::new().with_returning(Returning::DEADLINE)).await;
-    ensure_eq!(results.len(), PAIRS, "how many results");
+    ensure_eq!(results.len(), PAIRS, "the number of results");
     Ok(results.into_iter().collect::<Result<_, _>>()?)
 }
 
-/// Fails unless every key holds this value.
+/// Fails unless every key has this value.
 async fn expect_all(t: &Test, value: &'static str, about: &str) -> Check {
     for (n, entry) in look(t).await?.into_iter().enumerate() {
         let seen = entry.and_then(|entry| entry.value);
@@ -88,7 +89,7 @@ async fn expect_all(t: &Test, value: &'static str, about: &str) -> Check {
     Ok(())
 }
 
-/// Fails unless every key is live until far ahead, or unless none is.
+/// Fails unless every deadline is beyond [`LATE`], or unless none is, as `late` requires.
 async fn expect_late(t: &Test, late: bool, about: &str) -> Check {
     for (n, entry) in look(t).await?.into_iter().enumerate() {
         let deadline = entry.and_then(|entry| entry.deadline);
@@ -120,44 +121,47 @@ async fn expire(store: Arc<dyn TtlStore>, key: Key, to: Expiry, options: ExpireO
     Ok(store.expire(&key, ExpiryChange::Set(to), options).await?.is_applied())
 }
 
-/// Leaves a ghost under each key.
+/// Creates a ghost under each key.
 async fn ghosts(t: &Test) -> Check {
     let keys = names();
     try_join_all(keys.iter().map(|key| t.ghost(key, "dead"))).await.map(|_| ())
 }
 
 cases! {
-    /// E3: a read that meets a ghost removes nothing that is put at the same time.
+    /// E3: A read of a ghost does not remove an entry that is put concurrently.
     a_read_of_a_ghost_leaves_what_is_put,
-    /// E3, B1: a batch that meets ghosts removes nothing that is put at the same time.
+    /// E3, B1: A batch read of ghosts does not remove entries that are put concurrently.
     a_batch_over_ghosts_leaves_what_is_put,
-    /// E3, S1: a scan that meets ghosts removes nothing that is put at the same time.
+    /// E3, S1: A scan over ghosts does not remove entries that are put concurrently.
     a_scan_over_ghosts_leaves_what_is_put: needs(scan),
-    /// C3, R3: a put with `IfPresent` does not bring back what is deleted at the same time.
+    /// C3, R3: A put with `IfPresent` does not restore an entry that is deleted concurrently.
     if_present_brings_nothing_back: needs(conditions),
-    /// C2: a delete by version leaves what another puts at the same time.
+    /// C2: A delete with a version does not remove a different entry that is put concurrently.
     a_delete_by_version_leaves_what_is_put: needs(conditions),
-    /// C2, P1: a patch by version leaves what another puts at the same time.
+    /// C2, P1: A patch with a version does not change a different entry that is put concurrently.
     a_patch_by_version_leaves_what_is_put: needs(conditions, patch),
-    /// X8: a renewal by version leaves the deadline of what another puts at the same time.
+    /// X8: A renewal with a version does not move the deadline of a different entry that is put
+    /// concurrently.
     a_renewal_leaves_what_is_put: needs(conditions),
-    /// C2, B1: of two batches with one version one is applied.
+    /// C2, B1: Of two concurrent batches with the same version, exactly one is applied.
     one_swap_in_a_batch_wins: needs(conditions),
-    /// C1, B1: of two batches that take one token one gets it.
+    /// C1, B1: Of two concurrent batches that take one token, exactly one gets it.
     one_take_in_a_batch_wins: needs(conditions),
-    /// X2: of two expires with `IfLater` the later one stays, and of two with `IfSooner` the sooner one.
+    /// X2: Of two concurrent expires, the later one wins with `IfLater` and the sooner one with
+    /// `IfSooner`.
     guards_hold_at_the_same_time: needs(conditions),
-    /// X1: two extensions at the same time both count.
+    /// X1: Two concurrent extensions are both applied.
     two_extensions_both_count: needs(conditions),
-    /// E5: a put with `Keep` leaves the deadline that is set at the same time.
+    /// E5: A put with `Keep` keeps a deadline that is set concurrently.
     keep_leaves_the_deadline_that_is_set: needs(conditions),
-    /// R2: a put that only extends does not shorten the deadline that is set at the same time.
+    /// R2: A put that only extends does not shorten a deadline that is set concurrently.
     a_put_shortens_nothing_that_is_set: needs(conditions),
-    /// R2: a read that only extends does not shorten the deadline that is set at the same time.
+    /// R2: A read that only extends does not shorten a deadline that is set concurrently.
     a_read_shortens_nothing_that_is_set: needs(conditions),
-    /// R2, P1: a patch that only extends does not shorten the deadline that is set at the same time.
+    /// R2, P1: A patch that only extends does not shorten a deadline that is set concurrently.
     a_patch_shortens_nothing_that_is_set: needs(conditions, patch),
-    /// R6, B1: a batch's refresh leaves what another puts at the same time.
+    /// R6, B1: The refresh of a batch read does not move the deadline of an entry that is put
+    /// concurrently.
     a_refresh_in_a_batch_leaves_what_is_put,
 }
 
@@ -213,9 +217,9 @@ async fn if_present_brings_nothing_back(t: Test) -> Check {
             Ok(store.delete(&key, DeleteOptions::new()).await?.is_applied())
         };
         let answers = pairs(&t, write, delete).await?;
-        ensure!(answers.iter().all(|(_, deleted)| *deleted), "a delete that is applied", "one that is not");
+        ensure!(answers.iter().all(|(_, deleted)| *deleted), "every delete applied", "one that was not");
         let left = look(&t).await?.into_iter().flatten().count();
-        ensure_eq!(left, 0, "how many came back after their delete");
+        ensure_eq!(left, 0, "the number of entries after their deletes");
     }
     Ok(())
 }
@@ -238,7 +242,7 @@ async fn a_delete_by_version_leaves_what_is_put(t: Test) -> Check {
             }
         };
         pairs(&t, release, |_, key, store| put(store, key, "theirs", PutOptions::new(LONG))).await?;
-        expect_all(&t, "theirs", "after a put and a delete by the version before").await?;
+        expect_all(&t, "theirs", "after a put and a delete by the old version").await?;
     }
     Ok(())
 }
@@ -259,7 +263,7 @@ async fn a_patch_by_version_leaves_what_is_put(t: Test) -> Check {
     pairs(&t, patch, write).await?;
     for entry in look(&t).await? {
         let seen = entry.and_then(|entry| entry.value);
-        ensure!(seen == Some(Record::new().with("n", 3).into()), "the record that was put", "{seen:?}");
+        ensure!(seen == Some(Record::new().with("n", 3).into()), "the record of the put", "{seen:?}");
     }
     Ok(())
 }
@@ -270,8 +274,8 @@ async fn a_renewal_leaves_what_is_put(t: Test) -> Check {
         expire(store, key, LATEST.into(), ExpireOptions::new().with_if_version(versions[n]))
     };
     pairs(&t, renew, |_, key, store| put(store, key, "theirs", PutOptions::new(LONG))).await?;
-    expect_all(&t, "theirs", "after a put and a renewal by the version before").await?;
-    expect_late(&t, false, "after a put and a renewal by the version before").await
+    expect_all(&t, "theirs", "after a put and a renewal by the old version").await?;
+    expect_late(&t, false, "after a put and a renewal by the old version").await
 }
 
 async fn one_swap_in_a_batch_wins(t: Test) -> Check {
@@ -301,7 +305,7 @@ async fn one_take_in_a_batch_wins(t: Test) -> Check {
         Ok(result?.applied().flatten().is_some())
     };
     for (n, answer) in pairs(&t, take, take).await?.into_iter().enumerate() {
-        ensure!(answer.0 != answer.1, format!("one who got token {n}"), "{answer:?}");
+        ensure!(answer.0 != answer.1, format!("exactly one owner of token {n}"), "{answer:?}");
     }
     Ok(())
 }
@@ -329,7 +333,7 @@ async fn two_extensions_both_count(t: Test) -> Check {
         Ok(store.expire(&key, ExpiryChange::Extend(Ttl::hours(4)), ExpireOptions::new()).await?.is_applied())
     };
     pairs(&t, extend, extend).await?;
-    expect_late(&t, true, "after an hour and two extensions of four").await
+    expect_late(&t, true, "after a TTL of one hour and two extensions by four").await
 }
 
 async fn keep_leaves_the_deadline_that_is_set(t: Test) -> Check {
@@ -406,7 +410,7 @@ async fn a_refresh_in_a_batch_leaves_what_is_put(t: Test) -> Check {
         let entry = entry.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
         ensure_eq!(entry.value, Some("new".into()), "the value of key {n}");
         let moved = entry.deadline.is_none_or(|deadline| deadline > limit);
-        // Whoever read the new value may have moved its deadline.
+        // A read of the new value may move its deadline.
         let saw_the_old_one = read == Some("old".into());
         ensure!(!(saw_the_old_one && moved), format!("the new deadline of key {n}"), "{:?}", entry.deadline);
     }

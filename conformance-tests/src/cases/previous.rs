@@ -1,4 +1,4 @@
-//! Puts that hand back the value they met: the one that they replaced, or the one that refused them.
+//! Puts that return the previous value: the one that they replaced, or the one that caused their refusal.
 
 use ttl_core::{
     Condition, ExistingDeadline, Expiry, GetOptions, Key, Outcome, PutItem, PutOptions, PutResult, Record,
@@ -11,7 +11,7 @@ use super::together::together;
 use crate::test::{LONG, SHORT, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
-/// A put that asks for all that it can tell.
+/// Returns the options of a put that requests everything that a put can report.
 fn asking() -> PutOptions {
     asking_until(LATER)
 }
@@ -20,7 +20,7 @@ fn asking_until(expiry: impl Into<Expiry>) -> PutOptions {
     PutOptions::new(expiry.into()).with_returning(Returning::DEADLINE | Returning::VERSION).with_previous()
 }
 
-/// Values of both kinds, empty ones and long ones.
+/// Returns values of both kinds, including empty and long ones.
 fn values() -> Check<Vec<Value>> {
     let long =
         record_of(&serde_json::json!({"text": "x".repeat(5_000), "list": [1, {"a": null}], "n": -0.5}))?;
@@ -32,40 +32,42 @@ async fn applied(t: &Test, key: &Key, value: Value, options: PutOptions) -> Chec
     crate::test::applied(t.store.put(key, value, options).await?)
 }
 
-/// Returns what a refused put reports about the entry in its way.
+/// Returns the report of a refused put about the stored entry.
 fn told(outcome: Outcome<PutResult>) -> Check<PutResult> {
     match outcome {
         Outcome::Refused(Some(meta)) => Ok(meta),
-        other => Err(Failure::new("Refused, with what is there", format!("{other:?}"))),
+        other => Err(Failure::new("Refused with the stored entry", format!("{other:?}"))),
     }
 }
 
 cases! {
-    /// C5: a put over a live entry hands back the value that it replaced, whatever the two kinds are.
+    /// C5: A put over a live entry returns the value that it replaced, whatever the two kinds are.
     a_put_hands_back_what_it_replaced: needs(conditions),
-    /// C5, E1, E3, E9: a put that creates hands back nothing: over nothing, after a delete and over what has
-    /// expired.
+    /// C5, E1, E3, E9: A put that creates returns no previous value, whether the key was never used,
+    /// deleted or expired.
     a_put_that_creates_hands_back_nothing: needs(conditions),
-    /// C5, C1, C3: a put that does not ask is handed nothing.
+    /// C5, C1, C3: A put without the request returns no previous value.
     who_does_not_ask_is_handed_nothing: needs(conditions),
-    /// C5, C1, C2, C3: a put with `IfAbsent` that is refused hands back what is there, its deadline and
-    /// version, and changes nothing.
+    /// C5, C1, C2, C3: A refused put with `IfAbsent` returns the stored value, deadline and version, and
+    /// changes nothing.
     a_refused_create_hands_back_what_is_there: needs(conditions),
-    /// C5, C2: a put with a version hands back what it replaced, or, where the version is another one, what
-    /// is there.
+    /// C5, C2: A put with a version returns the value that it replaced. If the version differs, it
+    /// returns the stored value.
     a_put_over_a_version_hands_back_what_it_met: needs(conditions, unique_versions),
-    /// C5, C3: a put with `IfPresent` hands back what it replaced, and nothing where nothing is.
+    /// C5, C3: A put with `IfPresent` returns the value that it replaced, and nothing if the key is
+    /// absent.
     a_put_if_present_hands_back_what_it_replaced: needs(conditions),
-    /// C5, E5, E6, R2: what is handed back does not depend on what becomes of the deadline, not even if the
-    /// put ends the entry.
+    /// C5, E5, E6, R2: The previous value does not depend on the new deadline, even if the put ends the
+    /// entry.
     every_form_of_put_hands_back_what_it_replaced: needs(conditions),
-    /// C5, C1, C3, R4: a capped entry is handed back like any other.
+    /// C5, C1, C3, R4: A capped entry is returned like any other.
     a_capped_entry_is_handed_back: needs(conditions, caps),
-    /// C5, B1: in a batch each put that asks is handed what it met, in order, keys that stand twice included.
+    /// C5, B1: In a batch, each put with the request returns its previous value, in order and for
+    /// duplicate keys.
     a_batch_hands_back_what_each_put_met: needs(conditions),
-    /// C5: of values that tasks put over each other, each is handed back once or is there at the end.
+    /// C5: If tasks overwrite each other's values, each value is returned once or is the last one stored.
     of_racing_puts_each_value_is_handed_back_once: needs(conditions),
-    /// C5, C1: of tasks that create one key, all but one are handed the winner's value.
+    /// C5, C1: If tasks create one key concurrently, all but one receive the winner's value.
     who_loses_a_create_is_handed_the_winners_value: needs(conditions),
 }
 
@@ -92,7 +94,11 @@ async fn a_put_that_creates_hands_back_nothing(t: Test) -> Check {
             for condition in [Condition::Always, Condition::IfAbsent] {
                 let put = asking().with_condition(condition);
                 let meta = applied(&t, &key(name), value.clone(), put).await?;
-                ensure!(meta.created && meta.previous.is_none(), format!("{name}: nothing"), "{meta:?}");
+                ensure!(
+                    meta.created && meta.previous.is_none(),
+                    format!("{name}: no previous value"),
+                    "{meta:?}"
+                );
                 t.delete(&key(name)).await?;
             }
         }
@@ -103,10 +109,10 @@ async fn a_put_that_creates_hands_back_nothing(t: Test) -> Check {
 async fn who_does_not_ask_is_handed_nothing(t: Test) -> Check {
     t.put(&key("k"), "old", PutOptions::new(LONG)).await?;
     let meta = applied(&t, &key("k"), "new".into(), PutOptions::new(LONG)).await?;
-    ensure!(meta.previous.is_none(), "nothing", "{meta:?}");
+    ensure!(meta.previous.is_none(), "no previous value", "{meta:?}");
     let refused =
         t.store.put(&key("k"), "x".into(), PutOptions::new(LONG).with_condition(Condition::IfAbsent)).await?;
-    ensure!(matches!(refused, Outcome::Refused(None)), "Refused, and nothing", "{refused:?}");
+    ensure!(matches!(refused, Outcome::Refused(None)), "Refused without a report", "{refused:?}");
     Ok(())
 }
 
@@ -124,17 +130,17 @@ async fn a_refused_create_hands_back_what_is_there(t: Test) -> Check {
             ] {
                 let put = asking().with_condition(Condition::IfAbsent).with_returning(returning);
                 let meta = told(t.store.put(&key, new.clone(), put).await?)?;
-                ensure_eq!(meta.previous, Some(old.clone()), "the value that is there");
-                ensure!(!meta.created, "nothing created", "{meta:?}");
+                ensure_eq!(meta.previous, Some(old.clone()), "the stored value");
+                ensure!(!meta.created, "no creation", "{meta:?}");
                 ensure_eq!(
                     meta.version,
                     returning.contains(Returning::VERSION).then_some(before.version),
-                    "its version"
+                    "the stored version"
                 );
                 ensure_eq!(
                     meta.deadline,
                     returning.contains(Returning::DEADLINE).then_some(before.deadline),
-                    "its deadline"
+                    "the stored deadline"
                 );
             }
         }
@@ -154,7 +160,7 @@ async fn a_put_over_a_version_hands_back_what_it_met(t: Test) -> Check {
         ensure_eq!(
             (meta.previous, meta.version),
             (Some(now.value.clone()), Some(now.version)),
-            "what is there"
+            "the stored value and version"
         );
         ensure_eq!(t.state(&key("k")).await?, now, "the entry after the refused put");
     }
@@ -206,10 +212,10 @@ async fn a_capped_entry_is_handed_back(t: Test) -> Check {
         ensure_eq!(
             told(t.store.put(&key("k"), "x".into(), refused).await?)?.previous,
             Some(old.clone()),
-            "refused"
+            "the value that caused the refusal"
         );
         let meta = applied(&t, &key("k"), "new".into(), asking()).await?;
-        ensure_eq!(meta.previous, Some(old), "replaced");
+        ensure_eq!(meta.previous, Some(old), "the replaced value");
         t.delete(&key("k")).await?;
     }
     Ok(())
@@ -231,13 +237,13 @@ async fn a_batch_hands_back_what_each_put_met(t: Test) -> Check {
         met.push(match outcome? {
             Outcome::Applied(meta) | Outcome::Refused(Some(meta)) => meta.previous,
             other => {
-                return Err(Failure::new("Applied, or Refused with what is there", format!("{other:?}")));
+                return Err(Failure::new("Applied, or Refused with the stored entry", format!("{other:?}")));
             }
         });
     }
     let expected =
         vec![Some("one".into()), None, Some("two".into()), None, Some(record().into()), Some("four".into())];
-    ensure_eq!(met, expected, "what the puts of the batch met");
+    ensure_eq!(met, expected, "the previous values of the batch");
     Ok(())
 }
 
@@ -266,7 +272,7 @@ async fn of_racing_puts_each_value_is_handed_back_once(t: Test) -> Check {
         let count = all.len();
         all.sort_unstable();
         all.dedup();
-        ensure_eq!((count, all.len()), (16 * 8, 16 * 8), "values handed back, and different ones among them");
+        ensure_eq!((count, all.len()), (16 * 8, 16 * 8), "the number of values, and of distinct ones");
     }
     Ok(())
 }
@@ -286,8 +292,12 @@ async fn who_loses_a_create_is_handed_the_winners_value(t: Test) -> Check {
         })
         .await?;
         let winners = tried.iter().filter(|(won, _)| *won).count();
-        ensure_eq!(winners, 1, "winners");
-        ensure!(tried.windows(2).all(|two| two[0].1 == two[1].1), "the winner's value for all", "{tried:?}");
+        ensure_eq!(winners, 1, "the number of winners");
+        ensure!(
+            tried.windows(2).all(|two| two[0].1 == two[1].1),
+            "the winner's value for every task",
+            "{tried:?}"
+        );
     }
     Ok(())
 }

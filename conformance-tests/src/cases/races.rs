@@ -1,4 +1,4 @@
-//! Races: nobody is revived, values and deadlines stay together, refreshes leave the longest life.
+//! Races: no entry is revived, values stay with their deadlines, and refreshes leave the longest TTL.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use super::together::together;
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
-/// Where most of them race.
+/// The key of most races.
 static K: LazyLock<Key> = LazyLock::new(|| key("k"));
 
 cases! {
-    /// E4, P2: a counter is never seen without its deadline, although others delete it all the time.
+    /// E4, P2: A counter is never visible without its deadline, even if other tasks keep deleting it.
     a_counter_and_its_deadline_are_set_together: needs(patch),
-    /// R3, X4: expire and delete at once leave nothing, whichever comes first.
+    /// R3, X4: A concurrent expire and delete leave no entry, in either order.
     expire_does_not_undo_a_delete,
-    /// R3, P2: patches and a delete at once leave nothing, whichever comes first.
+    /// R3, P2: Concurrent patches and a delete leave no entry, in any order.
     patches_do_not_undo_a_delete: needs(patch),
-    /// E4: what readers see is one put's value with that put's deadline, on every path.
+    /// E4: On every path, readers see the value of a put together with the deadline of that put.
     values_are_seen_with_their_own_deadlines,
-    /// R4: refreshes by many at once reach the cap and never pass it.
+    /// R4: Concurrent refreshes reach the cap and never pass it.
     concurrent_refreshes_stop_at_the_cap: needs(caps),
-    /// R2: refreshes by many at once, to shorter and longer lives, leave the longest.
+    /// R2: Concurrent refreshes to shorter and longer TTLs leave the longest one.
     the_longest_of_concurrent_refreshes_stays: needs(conditions),
-    /// H1: what one handle wrote is what the other one reads, at once and on every path.
+    /// H1: A write through one handle is visible at once through the other, on every path.
     two_handles_agree,
 }
 
@@ -81,7 +81,7 @@ async fn expire_does_not_undo_a_delete(t: Test) -> Check {
             }
         })
         .await?;
-        t.expect_miss(&key(&name), "after the delete").await?;
+        t.expect_miss(&key(&name), "the key after the delete").await?;
     }
     Ok(())
 }
@@ -104,7 +104,7 @@ async fn patches_do_not_undo_a_delete(t: Test) -> Check {
             }
         })
         .await?;
-        t.expect_miss(&key(&name), "after the delete").await?;
+        t.expect_miss(&key(&name), "the key after the delete").await?;
     }
     Ok(())
 }
@@ -117,7 +117,7 @@ async fn values_are_seen_with_their_own_deadlines(t: Test) -> Check {
         let mut seen = Vec::new();
         for round in 0..50 {
             if number < 8 {
-                // Blobs and records in turn: what one leaves must not stay under the other.
+                // Blobs and records alternate: the one may leave nothing under the other.
                 let value = if round % 2 == 0 {
                     Value::from(format!("{number}"))
                 } else {
@@ -138,9 +138,9 @@ async fn values_are_seen_with_their_own_deadlines(t: Test) -> Check {
     })
     .await?;
     for entry in seen.concat() {
-        let entry = entry.ok_or_else(|| Failure::new("an entry: nobody deletes it", "a miss"))?;
+        let entry = entry.ok_or_else(|| Failure::new("an entry, which is never deleted", "a miss"))?;
         let (Some(value), Some(deadline)) = (entry.value, entry.deadline) else {
-            return Err(Failure::new("value and deadline", "one of them"));
+            return Err(Failure::new("both value and deadline", "only one of them"));
         };
         let writer = match &value {
             Value::Blob(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()),
@@ -190,7 +190,7 @@ async fn the_longest_of_concurrent_refreshes_stays(t: Test) -> Check {
                 ensure!(
                     entry.is_some_and(|entry| entry.refresh_error.is_none()),
                     "a hit",
-                    "a miss, or no refresh"
+                    "a miss or no refresh"
                 );
                 Ok(())
             }

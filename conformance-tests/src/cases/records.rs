@@ -1,4 +1,4 @@
-//! Records: equal as JSON, in one normal form on every backend.
+//! Records: JSON values in one normal form on every backend.
 
 use serde_json::{Value as Json, json};
 use ttl_core::{Fields, GetOptions, MAX_DEPTH, MAX_FIELD_NAME_BYTES, Projection, PutOptions, Record, Value};
@@ -7,48 +7,48 @@ use crate::test::{LONG, key};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// V2: an empty record comes back as an empty record, not as a miss.
+    /// V2: An empty record is returned as an empty record, not as a miss.
     an_empty_record_is_not_absent,
-    /// V2: every type of JSON comes back.
+    /// V2: Values of every JSON type are returned unchanged.
     every_type_of_json_comes_back,
-    /// V2: empty lists, objects and texts stay what they are, at any depth.
+    /// V2: Empty lists, objects and texts are kept distinct at any depth.
     empty_lists_objects_and_texts_stay_apart,
-    /// V2: text that looks like another type is text.
+    /// V2: Text that looks like another type remains text.
     text_that_looks_like_json_is_text,
-    /// V2: whole numbers are exact up to the ends of i64 and u64.
+    /// V2: Integers are exact up to the ends of `i64` and `u64`.
     integers_are_exact,
-    /// V2: whole numbers around 2^53, where floats begin to skip, are exact.
+    /// V2: Integers around 2^53, beyond the exact range of floats, are exact.
     integers_beyond_the_reach_of_floats_are_exact,
-    /// V2: fractions come back bit for bit.
+    /// V2: Fractions are returned bit for bit.
     fractions_come_back_bit_for_bit,
-    /// V2: floats too large for an integer come back bit for bit.
+    /// V2: Floats too large for an integer are returned bit for bit.
     floats_beyond_integers_come_back_bit_for_bit,
-    /// V2: an integral float within i64 or u64 comes back as an integer.
+    /// V2: An integral float within `i64` or `u64` is returned as an integer.
     integral_floats_are_integers,
-    /// V2: minus zero comes back as zero.
+    /// V2: Minus zero is returned as zero.
     minus_zero_is_zero,
-    /// V2: text of any characters comes back.
+    /// V2: Text with any characters is returned unchanged.
     text_of_any_characters_comes_back,
-    /// V2, V1: texts, names and blobs are not normalised: what looks the same and is spelled otherwise stays
-    /// so.
+    /// V2, V1: Texts, names and blobs are not normalised: different spellings of the same text stay
+    /// different.
     unicode_in_values_is_not_normalised,
-    /// V2: objects inside of a field have names of any characters, the empty one and reserved ones too.
+    /// V2: Objects within a field can have any names, including empty and reserved ones.
     names_inside_of_objects_are_free,
-    /// V2: names of fields may hold dots, spaces, signs and any other character.
+    /// V2: Field names can contain dots, spaces, signs and any other character.
     names_of_fields_hold_any_character,
-    /// V2: names of fields that a layout uses for itself are free, but for those that begin with `ttl:`.
+    /// V2: Field names that a layout uses itself are valid, unless they begin with `ttl:`.
     names_of_a_layout_are_free,
-    /// V2: capitals, numbers of zeros and accents tell names of fields apart; the longest has 255 bytes.
+    /// V2: Field names differ by case, by leading zeros and by accents. The longest has 255 bytes.
     names_of_fields_are_told_apart,
-    /// V2: a field nested 30 levels deep comes back.
+    /// V2: A field that is nested 30 levels deep is returned unchanged.
     the_deepest_nesting_comes_back,
-    /// V2: a record of 9000 fields comes back, or of as many as the store's size allows.
+    /// V2: A record of 9000 fields, or of as many as the size limit allows, is returned unchanged.
     a_record_of_many_fields_comes_back,
-    /// V2: a thousand fields can be read by name in one call.
+    /// V2: One call can read a thousand fields by name.
     many_fields_can_be_read_by_name,
-    /// V2: a long text and a long list come back.
+    /// V2: A long text and a long list are returned unchanged.
     a_long_text_and_a_long_list_come_back,
-    /// V2: the order in which fields and names were given does not count: the same record has the same text.
+    /// V2: The order of fields and names is irrelevant: equal records have the same canonical text.
     the_order_of_names_does_not_count,
 }
 
@@ -162,8 +162,8 @@ async fn integral_floats_are_integers(t: Test) -> Check {
 async fn minus_zero_is_zero(t: Test) -> Check {
     t.put(&key("k"), Record::new().with("zero", -0.0).with("list", [-0.0, 0.0]), PutOptions::new(LONG))
         .await?;
-    ensure_eq!(field(&t, "zero").await?, json!(0), "minus zero");
-    ensure_eq!(field(&t, "list").await?, json!([0, 0]), "minus zero and zero");
+    ensure_eq!(field(&t, "zero").await?, json!(0), "the field of minus zero");
+    ensure_eq!(field(&t, "list").await?, json!([0, 0]), "the list of minus zero and zero");
     Ok(())
 }
 
@@ -195,14 +195,14 @@ async fn unicode_in_values_is_not_normalised(t: Test) -> Check {
     let mut record = Record::new();
     for (n, spelling) in spellings.into_iter().enumerate() {
         record = record.with(spelling, json!({ "text": spelling, spelling: [spelling] }));
-        // Some look at the text of a field and not within it.
+        // Some implementations handle only the text itself, not text within a field.
         record = record.with(format!("text {n}"), spelling);
     }
     t.put(&key("k"), record.clone(), PutOptions::new(LONG)).await?;
-    t.expect_value(&key("k"), record, "the record as it was spelled").await?;
+    t.expect_value(&key("k"), record, "the record in its original spelling").await?;
     for spelling in spellings {
         t.put(&key("b"), spelling, PutOptions::new(LONG)).await?;
-        t.expect_value(&key("b"), spelling, "the blob as it was spelled").await?;
+        t.expect_value(&key("b"), spelling, "the blob in its original spelling").await?;
     }
     Ok(())
 }
@@ -295,7 +295,7 @@ async fn many_fields_can_be_read_by_name(t: Test) -> Check {
     let projection = Projection::Fields(Fields::new(names)?);
     let entry = t.store.get(&key("k"), GetOptions::new().with_projection(projection)).await?;
     let value = entry.and_then(|entry| entry.value);
-    ensure!(value == Some(Value::Record(record)), "every second of a thousand fields", "{value:?}");
+    ensure!(value == Some(Value::Record(record)), "every second one of a thousand fields", "{value:?}");
     Ok(())
 }
 
@@ -318,7 +318,7 @@ async fn the_order_of_names_does_not_count(t: Test) -> Check {
     Ok(())
 }
 
-/// Puts a record of these fields and reads it whole and field by field.
+/// Puts a record of these fields. Reads it whole and field by field.
 async fn both_ways(t: &Test, fields: Json) -> Check {
     let record = Record::from_serialize(&fields)?;
     t.put(&key("k"), record.clone(), PutOptions::new(LONG)).await?;
@@ -329,7 +329,7 @@ async fn both_ways(t: &Test, fields: Json) -> Check {
     Ok(())
 }
 
-/// A field of the record under `k`, read by its name.
+/// Returns a field of the record under `k`, read by name.
 async fn field(t: &Test, name: &str) -> Check<Json> {
     let options = GetOptions::new().with_projection(Projection::Fields(Fields::new([name])?));
     let entry = t.store.get(&key("k"), options).await?;
@@ -341,7 +341,7 @@ async fn field(t: &Test, name: &str) -> Check<Json> {
     }
 }
 
-/// The bits of the field `floats`.
+/// Returns the bits of the field `floats`.
 async fn bits(t: &Test) -> Check<Vec<u64>> {
     match field(t, "floats").await? {
         Json::Array(list) => {
@@ -351,7 +351,7 @@ async fn bits(t: &Test) -> Check<Vec<u64>> {
     }
 }
 
-/// A record of these fields, each with its own value, read whole and one by one.
+/// Checks a record of these fields, each with its own value, read whole and field by field.
 async fn each_name_apart(t: &Test, names: &[String]) -> Check {
     let fields = names.iter().enumerate().map(|(at, name)| (name.clone(), json!(at)));
     both_ways(t, Json::Object(fields.collect())).await

@@ -1,4 +1,4 @@
-//! Scans: every live entry, no ghost, full pages, literal prefixes, cursors, selections.
+//! Scans: every live entry, no ghosts, full pages, literal prefixes, cursors, projections.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -23,7 +23,7 @@ async fn put_all(t: &Test, names: impl IntoIterator<Item = String>) -> Check {
     Ok(())
 }
 
-/// So many keys that begin with this, sorted.
+/// Returns this many keys with this prefix, sorted.
 fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n:05}")).collect()
 }
@@ -32,58 +32,59 @@ fn pages_of(prefix: &str, limit: usize) -> ScanOptions {
     ScanOptions::new(prefix).with_limit(NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN))
 }
 
-/// Where a scan of at least two pages goes on after its first.
+/// Scans the first of at least two pages. Returns the cursor of the second.
 async fn first_cursor(t: &Test, prefix: &str) -> Check<Cursor> {
     let page = t.store.scan(pages_of(prefix, 1)).await?;
     page.next.ok_or_else(|| Failure::new("a second page", "none"))
 }
 
 cases! {
-    /// S1: a scan of an empty store ends at once.
+    /// S1: A scan of an empty store returns one empty page.
     an_empty_store_has_one_empty_page: needs(scan),
-    /// S1: a scan lists every live entry, of both kinds, and no other key.
+    /// S1: A scan lists every live entry of both kinds, and no other key.
     a_scan_lists_every_live_entry: needs(scan),
-    /// S1: pages hold as many entries as asked for, whatever that is; only the last one holds fewer.
+    /// S1: Every page but the last has as many entries as the limit says.
     pages_hold_what_was_asked_for: needs(scan),
-    /// S1: a scan whose entries fill its pages exactly ends: no page is handed out for ever.
+    /// S1: A scan ends even if the number of entries is a multiple of the limit.
     an_exact_multiple_of_the_limit_ends: needs(scan),
-    /// S1: a thousand entries and more are listed whole.
+    /// S1: A scan lists more than a thousand entries completely.
     a_thousand_entries_are_listed: needs(scan),
-    /// E3, S1: ghosts are left out, and pages are filled although ghosts lie between.
+    /// E3, S1: A scan omits ghosts, and fills pages even if ghosts are in between.
     ghosts_are_left_out: needs(scan),
-    /// E3, S1: where there are ghosts alone, a scan finds nothing and ends.
+    /// E3, S1: A scan over nothing but ghosts returns an empty page and ends.
     ghosts_alone_are_an_empty_page: needs(scan),
-    /// E3, S1: ghosts that were planted beneath the store are left out, and pages are filled.
+    /// E3, S1: A scan omits ghosts that were planted in the backend, and fills its pages.
     planted_ghosts_are_left_out: needs(scan, ghosts),
-    /// E3: deleted entries are left out.
+    /// E3: A scan omits deleted entries.
     deleted_entries_are_left_out: needs(scan),
-    /// S2: a prefix lists the keys that begin with it, and a key is its own prefix.
+    /// S2: A scan lists the keys that begin with the prefix, including the prefix itself.
     a_prefix_narrows_the_scan: needs(scan),
-    /// S2: what other tools take for patterns is literal in a prefix.
+    /// S2: Pattern characters of other tools are literal in a prefix.
     a_prefix_is_literal: needs(scan),
-    /// S2: a prefix that is longer than any key finds nothing.
+    /// S2: A scan with a prefix longer than any key lists nothing.
     a_long_prefix_finds_nothing: needs(scan),
-    /// S1: a scan that selects nothing hands out keys alone.
+    /// S1: A scan with an empty projection returns keys only.
     a_scan_of_keys_hands_out_no_values: needs(scan),
-    /// S1: a scan that selects all hands out every value.
+    /// S1: A scan with a projection of the whole returns every value.
     a_scan_can_hand_out_values: needs(scan),
-    /// S1: a scan that selects fields hands those out of records, and of blobs nothing.
+    /// S1: A scan with a projection of fields returns these fields of records, and no value for blobs.
     a_scan_can_hand_out_fields: needs(scan),
-    /// S1: the metadata that a scan wants is that of each entry.
+    /// S1: A scan returns the requested metadata of each entry.
     a_scan_can_tell_metadata: needs(scan),
-    /// S1, R4: a capped entry's deadline in a scan is the one that counts.
+    /// S1, R4: A scan returns a capped entry's effective deadline.
     a_scan_tells_capped_deadlines: needs(scan, caps),
-    /// S1: a cursor survives being kept as text, and goes on on another handle.
+    /// S1: A cursor can be stored as text, and continues the scan on another handle.
     a_cursor_can_be_kept_as_text: needs(scan),
-    /// S3: a cursor of another prefix is refused.
+    /// S3: A cursor of another prefix is refused.
     a_cursor_of_another_prefix_is_refused: needs(scan),
-    /// S3: a cursor of another store on the same backend is refused.
+    /// S3: A cursor of another store on the same backend is refused.
     a_cursor_of_another_store_is_refused: needs(scan),
-    /// S3: a cursor that was damaged is refused, wherever it was damaged.
+    /// S3: A damaged cursor is refused, wherever the damage is.
     a_damaged_cursor_is_refused: needs(scan),
-    /// S1: what is live throughout a scan appears, although others come and go meanwhile.
+    /// S1: An entry that is live throughout a scan is listed, even if others are put and deleted
+    /// meanwhile.
     what_stays_appears_while_others_come_and_go: needs(scan),
-    /// S1: a page goes on where the one before ended, although the entry that it ended with is gone.
+    /// S1: A scan continues after the last key of a page, even if that key was deleted.
     a_scan_goes_on_after_its_last_key_is_gone: needs(scan),
 }
 
@@ -112,7 +113,7 @@ async fn a_scan_lists_every_live_entry(t: Test) -> Check {
 async fn pages_hold_what_was_asked_for(t: Test) -> Check {
     put_all(&t, names("k", 30)).await?;
     for limit in [1, 2, 7, 29, 30, 31, 1_000] {
-        ensure_eq!(keys_of(&t, pages_of("", limit)).await?, names("k", 30), "the keys by pages of {limit}");
+        ensure_eq!(keys_of(&t, pages_of("", limit)).await?, names("k", 30), "the keys in pages of {limit}");
     }
     Ok(())
 }
@@ -126,7 +127,9 @@ async fn an_exact_multiple_of_the_limit_ends(t: Test) -> Check {
         pages += 1;
         match page.next {
             Some(next) if pages < 3 => cursor = Some(next),
-            Some(_) => return Err(Failure::new("an end after two pages, or an empty third", "a fourth")),
+            Some(_) => {
+                return Err(Failure::new("an end after two pages or an empty third page", "a fourth page"));
+            }
             None => return Ok(()),
         }
     }
@@ -135,7 +138,7 @@ async fn an_exact_multiple_of_the_limit_ends(t: Test) -> Check {
 async fn a_thousand_entries_are_listed(t: Test) -> Check {
     put_all(&t, names("k", 1_200)).await?;
     ensure_eq!(keys_of(&t, ScanOptions::new("k")).await?, names("k", 1_200), "the keys");
-    ensure_eq!(keys_of(&t, pages_of("", 1_000)).await?, names("k", 1_200), "the keys by pages of 1,000");
+    ensure_eq!(keys_of(&t, pages_of("", 1_000)).await?, names("k", 1_200), "the keys in pages of 1,000");
     Ok(())
 }
 
@@ -150,7 +153,7 @@ async fn ghosts_are_left_out(t: Test) -> Check {
     let live: Vec<String> = (0..200).filter(|n| n % 5 == 0).map(|n| format!("k{n:05}")).collect();
     put_all(&t, live.clone()).await?;
     for limit in [1, 10, 40, 100] {
-        ensure_eq!(keys_of(&t, pages_of("k", limit)).await?, live, "the keys by pages of {limit}");
+        ensure_eq!(keys_of(&t, pages_of("k", limit)).await?, live, "the keys in pages of {limit}");
     }
     Ok(())
 }
@@ -196,12 +199,12 @@ async fn a_prefix_narrows_the_scan(t: Test) -> Check {
     let all = ["a", "a:", "a:1", "a:10", "a:2", "aa:1", "b:1", "A:1", " a:1"];
     put_all(&t, all.map(str::to_owned)).await?;
     let listed = async |prefix: &str| keys_of(&t, ScanOptions::new(prefix)).await;
-    ensure_eq!(listed("a:").await?, ["a:", "a:1", "a:10", "a:2"], "the keys under `a:`");
-    ensure_eq!(listed("a").await?, ["a", "a:", "a:1", "a:10", "a:2", "aa:1"], "the keys under `a`");
-    ensure_eq!(listed("a:1").await?, ["a:1", "a:10"], "the keys under `a:1`");
-    ensure_eq!(listed("c").await?, [""; 0], "the keys under `c`");
-    ensure_eq!(listed("a:100").await?, [""; 0], "the keys under `a:100`");
-    ensure_eq!(listed("").await?.len(), all.len(), "how many keys there are");
+    ensure_eq!(listed("a:").await?, ["a:", "a:1", "a:10", "a:2"], "the keys with the prefix `a:`");
+    ensure_eq!(listed("a").await?, ["a", "a:", "a:1", "a:10", "a:2", "aa:1"], "the keys with the prefix `a`");
+    ensure_eq!(listed("a:1").await?, ["a:1", "a:10"], "the keys with the prefix `a:1`");
+    ensure_eq!(listed("c").await?, [""; 0], "the keys with the prefix `c`");
+    ensure_eq!(listed("a:100").await?, [""; 0], "the keys with the prefix `a:100`");
+    ensure_eq!(listed("").await?.len(), all.len(), "the number of keys");
     Ok(())
 }
 
@@ -220,7 +223,11 @@ async fn a_prefix_is_literal(t: Test) -> Check {
             .collect();
         expected.extend(["\\\\"].iter().filter(|name| name.starts_with(prefix)).map(ToString::to_string));
         expected.sort();
-        ensure_eq!(keys_of(&t, ScanOptions::new(prefix)).await?, expected, "the keys under {prefix:?}");
+        ensure_eq!(
+            keys_of(&t, ScanOptions::new(prefix)).await?,
+            expected,
+            "the keys with the prefix {prefix:?}"
+        );
     }
     Ok(())
 }
@@ -229,8 +236,8 @@ async fn a_long_prefix_finds_nothing(t: Test) -> Check {
     let longest = "k".repeat(Key::MAX_BYTES);
     put_all(&t, [longest.clone()]).await?;
     let listed = keys_of(&t, ScanOptions::new(longest.clone())).await?;
-    ensure!(listed == std::slice::from_ref(&longest), "the longest key", "{} keys", listed.len());
-    ensure_eq!(keys_of(&t, ScanOptions::new(longest + "k")).await?, [""; 0], "a longer prefix");
+    ensure!(listed == std::slice::from_ref(&longest), "only the longest key", "{} keys", listed.len());
+    ensure_eq!(keys_of(&t, ScanOptions::new(longest + "k")).await?, [""; 0], "the keys with a longer prefix");
     Ok(())
 }
 
@@ -239,7 +246,7 @@ async fn a_scan_of_keys_hands_out_no_values(t: Test) -> Check {
     t.put(&key("record"), record(), PutOptions::new(LONG)).await?;
     for (key, entry) in scan_all(&t, ScanOptions::new("")).await? {
         let bare = entry.value.is_none() && entry.deadline.is_none() && entry.version.is_none();
-        ensure!(bare, format!("{key} alone"), "{entry:?}");
+        ensure!(bare, format!("the key {key} only"), "{entry:?}");
     }
     Ok(())
 }
@@ -250,7 +257,7 @@ async fn a_scan_can_hand_out_values(t: Test) -> Check {
     t.put(&key("record"), Record::new().with("a", 1).with("b", json!([])), PutOptions::new(LONG)).await?;
     t.put(&key("bare"), Record::new(), PutOptions::new(LONG)).await?;
     let entries = scan_all(&t, ScanOptions::new("").with_projection(Projection::All)).await?;
-    ensure_eq!(entries.len(), 4, "how many entries there are");
+    ensure_eq!(entries.len(), 4, "the number of entries");
     for (key, entry) in entries {
         ensure_eq!(entry.value, t.value(&key).await?, "the value of {key}");
     }
@@ -263,7 +270,7 @@ async fn a_scan_can_hand_out_fields(t: Test) -> Check {
     t.put(&key("none"), Record::new().with("b", 2), PutOptions::new(LONG)).await?;
     let projection = Projection::Fields(Fields::new(["a"])?);
     let entries = scan_all(&t, ScanOptions::new("").with_projection(projection)).await?;
-    ensure_eq!(entries.len(), 3, "how many entries there are");
+    ensure_eq!(entries.len(), 3, "the number of entries");
     for (key, entry) in entries {
         let seen = entry.value.map(json_of).transpose()?;
         let expected = match key.as_str() {
@@ -286,7 +293,7 @@ async fn a_scan_can_tell_metadata(t: Test) -> Check {
             .with_projection(projection)
             .with_returning(Returning::DEADLINE | Returning::VERSION);
         let entries = scan_all(&t, options).await?;
-        ensure_eq!(entries.len(), 4, "how many entries there are");
+        ensure_eq!(entries.len(), 4, "the number of entries");
         for (key, entry) in entries {
             let state = t.state(&key).await?;
             ensure_eq!(reported(entry.deadline)?, state.deadline, "the deadline of {key}");
@@ -302,7 +309,7 @@ async fn a_scan_tells_capped_deadlines(t: Test) -> Check {
     t.put(&key("record"), record(), PutOptions::new(lifespan)).await?;
     let options = ScanOptions::new("").with_projection(Projection::All).with_returning(Returning::DEADLINE);
     let entries = scan_all(&t, options).await?;
-    ensure_eq!(entries.len(), 2, "how many entries there are");
+    ensure_eq!(entries.len(), 2, "the number of entries");
     for (key, entry) in entries {
         ensure_eq!(reported(entry.deadline)?, t.deadline(&key).await?, "the deadline of the {key}");
         ensure_eq!(entry.value, t.value(&key).await?, "the {key}");
@@ -330,7 +337,11 @@ async fn a_cursor_of_another_prefix_is_refused(t: Test) -> Check {
     let cursor = first_cursor(&t, "a").await?;
     for prefix in ["b", "", "a0", "A"] {
         let options = ScanOptions::new(prefix).with_cursor(cursor.clone());
-        ensure_kind!(t.store.scan(options).await, InvalidCursor, "a cursor of `a` under {prefix:?}");
+        ensure_kind!(
+            t.store.scan(options).await,
+            InvalidCursor,
+            "a cursor of `a` with the prefix {prefix:?}"
+        );
     }
     Ok(())
 }
@@ -385,7 +396,7 @@ async fn what_stays_appears_while_others_come_and_go(t: Test) -> Check {
         }
     }
     let missing: Vec<_> = names("stays", 100).into_iter().filter(|name| !seen.contains(name)).collect();
-    ensure!(missing.is_empty(), "the hundred that stay", "all but {missing:?}");
+    ensure!(missing.is_empty(), "all one hundred lasting entries", "all but {missing:?}");
     Ok(())
 }
 
@@ -407,8 +418,8 @@ async fn a_scan_goes_on_after_its_last_key_is_gone(t: Test) -> Check {
     ensure_eq!(
         seen.into_iter().collect::<Vec<_>>(),
         names("k", 40),
-        "the keys, each deleted when it was seen"
+        "the keys, each deleted after it was listed"
     );
-    ensure_eq!(keys_of(&t, ScanOptions::new("")).await?, [""; 0], "what is left");
+    ensure_eq!(keys_of(&t, ScanOptions::new("")).await?, [""; 0], "the remaining keys");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Whole stories, named after what programs do with a store of this kind.
+//! Complete scenarios, named after typical programs that use a store.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use super::support::{ensure_ahead, fields, json_of, record_of, reported};
 use crate::test::{LONG, SHORT, applied, key};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
-/// A session of half an hour.
+/// The TTL of a session.
 const SESSION: Ttl = Ttl::minutes(30);
 
-/// Reads as a collection with this policy does; whether it was a hit.
+/// Reads like a collection with this policy. Returns whether it was a hit.
 async fn used(t: &Test, key: &Key, policy: RefreshPolicy, ttl: Ttl) -> Check<bool> {
     let refresh = policy.resolve(Actions::FETCH, ttl);
     Ok(t.store.get(key, GetOptions::new().with_refresh(refresh)).await?.is_some())
 }
 
-/// A page that costs something to make, and how often it was made.
+/// Reads a page from the cache, or creates it and increments `made`.
 async fn read_through(t: &Test, key: &Key, made: &mut u32) -> Check<Value> {
     let refresh = RefreshPolicy::default().resolve(Actions::FETCH, SESSION);
     if let Some(entry) =
@@ -37,34 +37,37 @@ async fn read_through(t: &Test, key: &Key, made: &mut u32) -> Check<Value> {
 }
 
 cases! {
-    /// R1, E1: a sliding session lives as long as it is used, and half an hour longer.
+    /// R1, E1: A sliding session stays live while it is used, and for half an hour afterwards.
     sliding_session: needs(manual_clock),
-    /// R1, R4: a sliding session that is always in use ends at its cap all the same.
+    /// R1, R4: A sliding session ends at its cap, even if it is always in use.
     sliding_session_with_an_end: needs(manual_clock, caps),
-    /// R1: use moves a sliding session's deadline to half an hour from then.
+    /// R1: Each use moves the deadline of a sliding session to half an hour later.
     sliding_session_by_its_deadlines,
-    /// R1, E1: a reset token ends an hour after it was made, however often it was looked at, and works once.
+    /// R1, E1: A reset token expires an hour after its creation, however often it is read, and works
+    /// once.
     fixed_token: needs(conditions),
-    /// E1, E3: a reset token that was not used in time cannot be taken.
+    /// E1, E3: An expired reset token cannot be taken.
     fixed_token_too_late: needs(conditions),
-    /// P1, R1: an active session counts, remembers and forgets by fields, and each use keeps the whole alive.
+    /// P1, R1: An active session counts, adds and removes fields, and each use refreshes the whole
+    /// session.
     active_session_with_fields: needs(patch),
-    /// E1, R1: a cached result is made once in its lifetime, and made anew when that is over, however often
-    /// it is read.
+    /// E1, R1: A cached result is created once for each TTL, and again after it expires, however often it
+    /// is read.
     cached_result,
-    /// E1, K2: a result that is cached in two tiers is read through both, and ends in the first before the
-    /// second.
+    /// E1, K2: A result that is cached in two tiers can be read from both. It expires in the first tier
+    /// earlier than in the second.
     cached_result_in_two_tiers,
-    /// B1, B2, V2: a hundred and fifty JSON documents are stored, read, patched and deleted in bulk.
+    /// B1, B2, V2: Batches store, read, patch and delete 150 JSON documents.
     documents_in_bulk: needs(patch),
-    /// C1, X8: a lock is acquired once, renewed by its holder, and released by its holder alone.
+    /// C1, X8: A lock is acquired once, renewed by its holder, and released by its holder only.
     lock_with_a_lease: needs(conditions),
-    /// C1, E3, X8: a lease that ran out is free for others, and its former holder can neither renew nor
+    /// C1, E3, X8: An expired lease is free for others, and its former holder can no longer renew or
     /// release it.
     lock_that_ran_out: needs(conditions),
-    /// P6, R7: a login throttle counts within one window that does not slide, and starts anew after it.
+    /// P6, R7: A login throttle counts within a window that does not slide, and starts again after it.
     login_throttle: needs(patch),
-    /// R8, X2, E5: saving a profile again restarts its life, a hand-set end is kept where that is asked for.
+    /// R8, X2, E5: A repeated put of a profile restarts its TTL. With `Keep`, a deadline set by an expire
+    /// is kept.
     profile_saved_again,
 }
 
@@ -76,11 +79,11 @@ async fn sliding_session(t: Test) -> Check {
         ensure!(used(&t, &key("s"), policy, SESSION).await?, "a session in use", "a miss");
     }
     t.pass(SESSION.as_duration() - Duration::from_nanos(1)).await;
-    t.expect_value(&key("s"), "session", "the session after almost half an hour without use").await?;
+    t.expect_value(&key("s"), "session", "the session after almost half an hour without a use").await?;
     t.pass(Duration::from_nanos(1)).await;
     ensure!(
         !used(&t, &key("s"), policy, SESSION).await?,
-        "no session after half an hour without use",
+        "no session after half an hour without a use",
         "a hit"
     );
     Ok(())
@@ -94,9 +97,9 @@ async fn sliding_session_with_an_end(t: Test) -> Check {
     while used(&t, &key("s"), policy, SESSION).await? {
         t.pass(Duration::from_secs(60)).await;
         minutes += 1;
-        ensure!(minutes <= 24 * 60, "an end after twelve hours", "none after a day");
+        ensure!(minutes <= 24 * 60, "an end after twelve hours", "a live session after a day");
     }
-    ensure_eq!(minutes, 12 * 60, "the minutes that the session lived");
+    ensure_eq!(minutes, 12 * 60, "the minutes until the session ended");
     Ok(())
 }
 
@@ -107,7 +110,7 @@ async fn sliding_session_by_its_deadlines(t: Test) -> Check {
         t.pass(Duration::from_millis(25)).await;
         let started = t.store.now();
         ensure!(used(&t, &key("s"), policy, SESSION).await?, "a hit", "a miss");
-        ensure_ahead(&t, t.deadline(&key("s")).await?, started, SESSION, "the deadline after use")?;
+        ensure_ahead(&t, t.deadline(&key("s")).await?, started, SESSION, "the deadline after a use")?;
     }
     Ok(())
 }
@@ -122,9 +125,9 @@ async fn fixed_token(t: Test) -> Check {
     }
     ensure_eq!(t.deadline(&key("reset")).await?, deadline, "the deadline");
     let taken = applied(t.store.delete(&key("reset"), DeleteOptions::take()).await?)?;
-    ensure_eq!(taken.and_then(|entry| entry.value), Some(Value::from("ada")), "what the token was for");
+    ensure_eq!(taken.and_then(|entry| entry.value), Some(Value::from("ada")), "the value of the token");
     let again = t.store.delete(&key("reset"), DeleteOptions::take()).await?;
-    ensure!(again.is_absent(), "Absent the second time", "{again:?}");
+    ensure!(again.is_absent(), "Absent for the second take", "{again:?}");
     Ok(())
 }
 
@@ -160,7 +163,7 @@ async fn active_session_with_fields(t: Test) -> Check {
         let options =
             PatchOptions::new().with_create(create).with_refresh(policy.resolve(step.actions(), LONG));
         let outcome = applied(t.store.patch(&key("s"), step, options).await?)?;
-        ensure_eq!(outcome.created, number == 0, "whether step {number} created");
+        ensure_eq!(outcome.created, number == 0, "the creation in step {number}");
         let ttl = if number == 0 { SESSION } else { LONG };
         ensure_ahead(&t, t.deadline(&key("s")).await?, started, ttl, "the deadline")?;
     }
@@ -171,9 +174,9 @@ async fn active_session_with_fields(t: Test) -> Check {
     let projection = Projection::Fields(Fields::new(["page", "visits", "theme"])?);
     let entry = t.store.get(&key("s"), GetOptions::new().with_projection(projection)).await?;
     let part = entry.and_then(|entry| entry.value).ok_or_else(|| Failure::new("a hit", "a miss"))?;
-    ensure_eq!(json_of(part)?, json!({ "page": "/cart", "visits": 4 }), "a part of it");
+    ensure_eq!(json_of(part)?, json!({ "page": "/cart", "visits": 4 }), "the fields of the session");
     applied(t.store.delete(&key("s"), DeleteOptions::new()).await?)?;
-    t.expect_miss(&key("s"), "after logging out").await
+    t.expect_miss(&key("s"), "the session after the logout").await
 }
 
 async fn cached_result(t: Test) -> Check {
@@ -182,15 +185,15 @@ async fn cached_result(t: Test) -> Check {
     for _ in 0..10 {
         let before = made;
         let page = read_through(&t, &key("page"), &mut made).await?;
-        // On a real clock the page may have expired meanwhile; then it is a new one.
+        // With a real clock the page may have expired meanwhile. Then the page is a new one.
         ensure!(!t.is_manual() || made == before, "a page from the cache", "a new one");
-        ensure_eq!(page == last, made == before, "whether the page is the one before");
+        ensure_eq!(page == last, made == before, "whether the page is the previous one");
         last = page;
     }
     let before = made;
     t.outlive(SHORT).await;
     let page = read_through(&t, &key("page"), &mut made).await?;
-    ensure_eq!(made, before + 1, "how often the page was made");
+    ensure_eq!(made, before + 1, "the number of created pages");
     ensure!(page != last, "a new page", "the old one");
     Ok(())
 }
@@ -237,7 +240,7 @@ async fn documents_in_bulk(t: Test) -> Check {
         )?;
     }
     let read = t.store.get_many(&names, GetOptions::new().with_kind(Kind::Record)).await;
-    ensure_eq!(read.len(), 150, "how many results");
+    ensure_eq!(read.len(), 150, "the number of results");
     for (n, result) in read.into_iter().enumerate() {
         let value = result?.and_then(|entry| entry.value).ok_or_else(|| Failure::new("a hit", "a miss"))?;
         let mut expected = document(n);
@@ -259,8 +262,8 @@ async fn lock_with_a_lease(t: Test) -> Check {
         let token = Record::new().with("holder", holder);
         Ok::<_, Failure>(t.store.put(&key("lock"), token.into(), options).await?.is_applied())
     };
-    ensure!(acquire("first").await?, "the lock acquired", "refused");
-    ensure!(!acquire("second").await?, "the lock refused while it is held", "acquired");
+    ensure!(acquire("first").await?, "an acquired lock", "refused");
+    ensure!(!acquire("second").await?, "no second holder of the lock", "acquired");
     let mine = t.version(&key("lock")).await?;
     let renew = ExpireOptions::new().with_if_version(mine);
     let started = t.store.now();
@@ -269,12 +272,12 @@ async fn lock_with_a_lease(t: Test) -> Check {
     let theirs =
         t.put_version(&key("other"), Record::new().with("holder", "second"), PutOptions::new(LONG)).await?;
     let stolen = t.store.delete(&key("lock"), DeleteOptions::new().with_if_version(theirs)).await?;
-    ensure!(stolen.is_refused(), "a release by another refused", "{stolen:?}");
+    ensure!(stolen.is_refused(), "a refused release by another holder", "{stolen:?}");
     let released = t.store.delete(&key("lock"), DeleteOptions::new().with_if_version(mine)).await?;
-    ensure!(released.is_applied(), "the release applied", "{released:?}");
-    ensure!(acquire("second").await?, "the lock acquired after its release", "refused");
+    ensure!(released.is_applied(), "an applied release", "{released:?}");
+    ensure!(acquire("second").await?, "an acquired lock after its release", "refused");
     let late = t.store.expire(&key("lock"), ExpiryChange::Set(Expiry::After(LONG)), renew).await?;
-    ensure!(late.is_refused(), "a renewal by the former holder refused", "{late:?}");
+    ensure!(late.is_refused(), "a refused renewal by the former holder", "{late:?}");
     Ok(())
 }
 
@@ -331,8 +334,8 @@ async fn profile_saved_again(t: Test) -> Check {
     let by_hand = t.expire(&key("p"), ExpiryChange::Set(Expiry::After(LONG)), Guard::IfLater).await?;
     ensure!(by_hand.changed, "a change", "{by_hand:?}");
     t.put(&key("p"), "two", save(policy.resolve(Actions::UPDATE, SESSION))).await?;
-    ensure_eq!(t.deadline(&key("p")).await?, by_hand.deadline, "the end that was set by hand");
+    ensure_eq!(t.deadline(&key("p")).await?, by_hand.deadline, "the deadline that the expire set");
     let started = t.store.now();
     t.put(&key("p"), "three", PutOptions::new(SESSION)).await?;
-    ensure_ahead(&t, t.deadline(&key("p")).await?, started, SESSION, "the life of a save that replaces")
+    ensure_ahead(&t, t.deadline(&key("p")).await?, started, SESSION, "the deadline of a put that replaces")
 }

@@ -1,4 +1,4 @@
-//! The largest value that a store declares works; one byte more is an error that changes nothing.
+//! The size limit: the largest declared value works, and one byte more fails and changes nothing.
 
 use std::time::SystemTime;
 
@@ -8,23 +8,25 @@ use crate::test::{LONG, key};
 use crate::{Check, Test, cases, ensure_eq, ensure_kind};
 
 cases! {
-    /// V4, H1: a blob of the declared size comes back.
+    /// V4, H1: A blob of the declared size is returned unchanged.
     a_blob_of_the_declared_size_works: needs(size_limit),
-    /// V4: a blob of one byte more is `TooLarge`, and nothing is written.
+    /// V4: A blob one byte above the declared size fails with `TooLarge`, and nothing is written.
     a_blob_above_the_declared_size_is_too_large: needs(size_limit),
-    /// V4, H1: a record of the declared size, as canonical text, comes back.
+    /// V4, H1: A record whose canonical text has the declared size is returned unchanged.
     a_record_of_the_declared_size_works: needs(size_limit),
-    /// V4: a record of one byte more is `TooLarge`, and nothing is written.
+    /// V4: A record one byte above the declared size fails with `TooLarge`, and nothing is written.
     a_record_above_the_declared_size_is_too_large: needs(size_limit),
-    /// V4: a value too large leaves what was stored, with its deadline and version.
+    /// V4: A value that is too large leaves the stored value, its deadline and its version unchanged.
     a_value_too_large_leaves_the_old_one: needs(size_limit),
-    /// V4, E6: a value too large whose deadline has passed is `TooLarge`, and what was stored stays.
+    /// V4, E6: A value that is too large fails with `TooLarge` even if its deadline has passed. The
+    /// stored value is kept.
     a_value_too_large_erases_nothing: needs(size_limit),
-    /// V4, P1: a patch that would make a record too large is `TooLarge` and changes nothing.
+    /// V4, P1: A patch that would make a record too large fails with `TooLarge` and changes nothing.
     a_patch_that_grows_too_large_changes_nothing: needs(size_limit, patch),
-    /// V4, P2: a patch that would create a record too large is `TooLarge` and creates nothing.
+    /// V4, P2: A patch that would create a record that is too large fails with `TooLarge` and creates
+    /// nothing.
     a_patch_that_creates_too_much_creates_nothing: needs(size_limit, patch),
-    /// V4, C3: a value too large is `TooLarge` whether or not the condition holds.
+    /// V4, C3: A value that is too large fails with `TooLarge`, whether or not the condition holds.
     too_large_comes_before_refused: needs(size_limit, conditions),
 }
 
@@ -37,7 +39,7 @@ async fn a_blob_of_the_declared_size_works(t: Test) -> Check {
 async fn a_blob_above_the_declared_size_is_too_large(t: Test) -> Check {
     let put = t.store.put(&key("k"), vec![7_u8; limit(&t) + 1].into(), PutOptions::new(LONG)).await;
     ensure_kind!(put, TooLarge, "a blob one byte too large");
-    t.expect_miss(&key("k"), "after the refused put").await
+    t.expect_miss(&key("k"), "the key after the refused put").await
 }
 
 async fn a_record_of_the_declared_size_works(t: Test) -> Check {
@@ -49,7 +51,7 @@ async fn a_record_of_the_declared_size_works(t: Test) -> Check {
 async fn a_record_above_the_declared_size_is_too_large(t: Test) -> Check {
     let put = t.store.put(&key("k"), record_of(limit(&t) + 1).into(), PutOptions::new(LONG)).await;
     ensure_kind!(put, TooLarge, "a record one byte too large");
-    t.expect_miss(&key("k"), "after the refused put").await
+    t.expect_miss(&key("k"), "the key after the refused put").await
 }
 
 async fn a_value_too_large_leaves_the_old_one(t: Test) -> Check {
@@ -91,8 +93,8 @@ async fn a_patch_that_creates_too_much_creates_nothing(t: Test) -> Check {
         [(too_much, Create::new(LONG)), (Patch::new().set("more", "xx"), grows), (Patch::new(), whole)]
     {
         let patched = t.store.patch(&key("k"), &patch, PatchOptions::new().with_create(create)).await;
-        ensure_kind!(patched, TooLarge, "a patch that creates too much");
-        t.expect_miss(&key("k"), "after the refused patch").await?;
+        ensure_kind!(patched, TooLarge, "a patch that creates a record that is too large");
+        t.expect_miss(&key("k"), "the key after the refused patch").await?;
     }
     Ok(())
 }
@@ -114,14 +116,14 @@ async fn too_large_comes_before_refused(t: Test) -> Check {
         }
     }
     ensure_eq!(t.state(&key("k")).await?, before, "the entry after the refused puts");
-    t.expect_miss(&key("none"), "after the refused puts").await
+    t.expect_miss(&key("none"), "the key after the refused puts").await
 }
 
 fn limit(t: &Test) -> usize {
     usize::try_from(t.capabilities().max_value_bytes).unwrap_or(usize::MAX)
 }
 
-/// A record whose canonical text has so many bytes.
+/// Creates a record whose canonical text has this number of bytes.
 fn record_of(bytes: usize) -> Record {
     let frame = Record::new().with("text", "").to_json_text().len();
     Record::new().with("text", "x".repeat(bytes.saturating_sub(frame)))

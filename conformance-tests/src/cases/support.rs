@@ -1,4 +1,4 @@
-//! Moves that the cases of several files share: records as JSON, deadlines told apart, whole scans.
+//! Helpers that several files of cases share: records as JSON, deadlines, whole scans.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,18 +11,18 @@ use ttl_core::{
 use crate::test::{LONG, applied};
 use crate::{Check, Failure, Test, ensure};
 
-/// Sooner than [`LONG`] by more than any stall.
+/// A TTL that is shorter than [`LONG`] by more than any stall.
 pub(super) const SOONER: Ttl = Ttl::minutes(30);
 
-/// Later than [`LONG`] by more than any stall.
+/// A TTL that is longer than [`LONG`] by more than any stall.
 pub(super) const LATER: Ttl = Ttl::hours(2);
 
-/// What was reported, where it was wanted.
+/// Returns requested metadata; fails if none was reported.
 pub(super) fn reported<T>(wanted: Option<T>) -> Check<T> {
-    wanted.ok_or_else(|| Failure::new("the metadata that was wanted", "none reported"))
+    wanted.ok_or_else(|| Failure::new("the requested metadata", "none reported"))
 }
 
-/// Fails unless the deadline is one that a call between `started` and now sets `ttl` ahead.
+/// Fails unless a call between `started` and now with a TTL of `ttl` could have set this deadline.
 pub(super) fn ensure_ahead(t: &Test, seen: Deadline, started: SystemTime, ttl: Ttl, about: &str) -> Check {
     let error = t.clock_error();
     let rounding = t.capabilities().resolution.saturating_sub(Duration::from_millis(1));
@@ -39,7 +39,7 @@ pub(super) fn ensure_ahead(t: &Test, seen: Deadline, started: SystemTime, ttl: T
     Ok(())
 }
 
-/// A refresh to `ttl` in this mode.
+/// Returns a refresh to `ttl` in this mode.
 pub(super) fn refresh_in(mode: RefreshMode, ttl: Ttl) -> Refresh {
     match mode {
         RefreshMode::ExtendOnly => Refresh::extend_only(ttl),
@@ -47,7 +47,7 @@ pub(super) fn refresh_in(mode: RefreshMode, ttl: Ttl) -> Refresh {
     }
 }
 
-/// A record of these fields.
+/// Creates a record of these fields.
 pub(super) fn record_of(fields: &Json) -> Check<Record> {
     Ok(Record::from_serialize(fields)?)
 }
@@ -57,13 +57,13 @@ pub(super) async fn put_fields(t: &Test, key: &Key, fields: &Json) -> Check {
     t.put(key, record_of(fields)?, PutOptions::new(LONG)).await
 }
 
-/// The value as JSON.
+/// Returns a record as JSON.
 pub(super) fn json_of(value: Value) -> Check<Json> {
     let record = value.into_record()?;
     serde_json::to_value(&record).map_err(|error| Failure::new("a record of JSON", error.to_string()))
 }
 
-/// The live record as JSON; a miss fails.
+/// Reads a live record as JSON; fails on a miss.
 pub(super) async fn fields(t: &Test, key: &Key) -> Check<Json> {
     match t.value(key).await? {
         Some(value) => json_of(value),
@@ -71,7 +71,7 @@ pub(super) async fn fields(t: &Test, key: &Key) -> Check<Json> {
     }
 }
 
-/// Value and deadline, read at once and without refreshing; `None` is a miss.
+/// Reads the value and the deadline in one call and without a refresh; `None` is a miss.
 pub(super) async fn whole(t: &Test, key: &Key) -> Check<Option<(Value, Deadline)>> {
     let options = GetOptions::new().with_returning(Returning::DEADLINE);
     match t.store.get(key, options).await? {
@@ -81,12 +81,12 @@ pub(super) async fn whole(t: &Test, key: &Key) -> Check<Option<(Value, Deadline)
     }
 }
 
-/// Patches a live record; anything but `Applied` fails.
+/// Patches a live record; fails unless the outcome is `Applied`.
 pub(super) async fn patch(t: &Test, key: &Key, patch: &Patch) -> Check<PatchResult> {
     applied(t.store.patch(key, patch, PatchOptions::new()).await?)
 }
 
-/// All entries of a scan, page by page. Fails unless every page but the last is full, and the scan ends.
+/// Scans all entries, page by page. Fails unless every page but the last is full and the scan ends.
 pub(super) async fn scan_all(t: &Test, options: ScanOptions) -> Check<Vec<(Key, Entry)>> {
     const MOST_PAGES: usize = 20_000;
     let limit = options.limit.get();
@@ -95,11 +95,11 @@ pub(super) async fn scan_all(t: &Test, options: ScanOptions) -> Check<Vec<(Key, 
     for _ in 0..MOST_PAGES {
         let page = t.store.scan(options.clone().with_cursor(cursor)).await?;
         let count = page.items.len();
-        ensure!(count <= limit, format!("at most {limit} entries a page"), "{count}");
+        ensure!(count <= limit, format!("at most {limit} entries on a page"), "{count}");
         ensure!(
             count == limit || page.next.is_none(),
             format!("{limit} entries on every page but the last"),
-            "{count} entries and another page to come"
+            "{count} entries and a further page"
         );
         let next = page.next.clone();
         entries.extend(page.into_entries()?);
@@ -108,10 +108,10 @@ pub(super) async fn scan_all(t: &Test, options: ScanOptions) -> Check<Vec<(Key, 
             None => return Ok(entries),
         }
     }
-    Err(Failure::new("a last page", format!("none after {MOST_PAGES} pages")))
+    Err(Failure::new("a last page", format!("no end after {MOST_PAGES} pages")))
 }
 
-/// The keys of a scan, sorted, each once.
+/// Scans the keys; returns each once, sorted.
 pub(super) async fn keys_of(t: &Test, options: ScanOptions) -> Check<Vec<String>> {
     let mut keys: Vec<String> =
         scan_all(t, options).await?.into_iter().map(|(key, _)| key.into_string()).collect();

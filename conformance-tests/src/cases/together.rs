@@ -1,4 +1,4 @@
-//! Many tasks at once, for the cases of races: how they start together, and how calls are dropped.
+//! Concurrent tasks for cases about races: how they start together, and how calls are dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use ttl_core::TtlStore;
 
 use crate::{Check, Failure, Test};
 
-/// Runs so many tasks at once, on the two handles in turn, and lets time pass meanwhile; their answers, in the order
-/// of the tasks. Calls of theirs that fail with a retryable error, `Contention` too, are made again.
+/// Runs this many tasks concurrently, on the two handles in turn, while time passes. Returns their
+/// results in the order of the tasks. Calls that fail with a retryable error, including `Contention`, are
+/// repeated.
 pub(super) async fn together<T, F>(
     t: &Test,
     count: usize,
@@ -44,7 +45,7 @@ where
     Ok(answers.into_iter().map(|(_, answer)| answer).collect())
 }
 
-/// A millisecond, on a clock that is moved by hand too.
+/// Waits for a millisecond, also with a manual clock.
 async fn tick(t: &Test) {
     tokio::time::sleep(Duration::from_millis(1)).await;
     if t.is_manual() {
@@ -52,7 +53,7 @@ async fn tick(t: &Test) {
     }
 }
 
-/// Drops a call after its future was polled and the others had so many turns.
+/// Drops a call after its future was polled and the other tasks had this number of turns.
 pub(super) async fn cancelled(call: impl Future, turns: usize) {
     tokio::select! {
         biased;

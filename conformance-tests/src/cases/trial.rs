@@ -1,4 +1,4 @@
-//! A write that is tried under a fault: its entries before it, what it makes of them, and whether its answer was true.
+//! A write under a fault: its entries before it, its effect on them, and whether its result was correct.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -11,7 +11,7 @@ use super::under_faults::{Answer, PAUSE, Write, old};
 use crate::test::{LONG, applied, key};
 use crate::{Check, Failure, State, Test, ensure, ensure_eq};
 
-/// By how much longer than the slowest call a write may be on its way.
+/// The longest time that a write may be under way after the slowest call.
 const STRAGGLERS: Duration = Duration::from_millis(500);
 
 /// A write and its entries.
@@ -22,21 +22,21 @@ pub(super) struct Trial {
     until: SystemTime,
     /// The entries before the write; `None` is a miss.
     before: Vec<Option<State>>,
-    /// What one such write makes of an entry.
+    /// The state of an entry after one such write.
     after: Option<State>,
 }
 
-/// An entry whose write is over, and what may be seen of it from then on.
+/// An entry after its write, with the states that are valid from then on.
 #[derive(Debug)]
 pub(super) struct Watched {
     about: String,
     key: Key,
     before: Option<State>,
-    /// Only if the write may be applied.
+    /// Set only if the write may be applied.
     after: Option<Option<State>>,
 }
 
-/// The entry as the handle sees it that goes straight to the server; `None` is a miss.
+/// Reads the entry with the handle that bypasses the proxy; `None` is a miss.
 async fn seen(t: &Test, key: &Key) -> Check<Option<State>> {
     match t
         .second
@@ -47,19 +47,19 @@ async fn seen(t: &Test, key: &Key) -> Check<Option<State>> {
         Some(Entry { value: Some(value), deadline: Some(deadline), version: Some(version), .. }) => {
             Ok(Some(State { value, deadline, version }))
         }
-        Some(entry) => Err(Failure::new("value, deadline and version, as wanted", format!("{entry:?}"))),
+        Some(entry) => Err(Failure::new("the requested value, deadline and version", format!("{entry:?}"))),
     }
 }
 
-/// Whether both are the same but for the version.
+/// Returns whether both states are equal apart from the version.
 fn are_alike(one: Option<&State>, other: Option<&State>) -> bool {
     let of = |state: Option<&State>| state.map(|state| (state.value.clone(), state.deadline));
     of(one) == of(other)
 }
 
 impl Trial {
-    /// Prepares entries whose names begin with this, and makes the write to a twin of them by the handle that goes
-    /// straight to the server.
+    /// Prepares entries whose keys begin with `name`. Makes the same write to a twin of them, with the
+    /// handle that bypasses the proxy.
     pub(super) async fn new(t: &Test, write: Write, name: &str) -> Check<Self> {
         let (until, twin) = (t.instant(LONG), key(&format!("{name}-twin")));
         let keys: Vec<Key> = (0..write.count()).map(|number| key(&format!("{name}-{number}"))).collect();
@@ -80,7 +80,7 @@ impl Trial {
         Ok(Self { write, keys, until, before, after })
     }
 
-    /// One for each write that the store offers.
+    /// Creates one trial for each write that the store offers.
     pub(super) async fn all(t: &Test) -> Check<Vec<Self>> {
         let offered = Write::ALL.into_iter().filter(|write| write.is_offered(&t.capabilities()));
         let trials = offered.map(|write| async move { Self::new(t, write, &format!("{write:?}")).await });
@@ -92,28 +92,28 @@ impl Trial {
         let version = self.before.first().and_then(Option::as_ref).map(|state| state.version);
         let version = version.unwrap_or_else(Version::random);
         let answers = self.write.call(store, &self.keys, version, self.until).await;
-        ensure_eq!(answers.len(), self.keys.len(), "the answers to {:?}", self.write);
+        ensure_eq!(answers.len(), self.keys.len(), "the number of results of {:?}", self.write);
         Ok(answers)
     }
 
-    /// Fails unless each answer is true of what is stored. Returns what may be seen later of those entries whose write was
-    /// not acknowledged.
+    /// Fails unless each result matches the stored entry. Returns the entries whose write was not
+    /// acknowledged, to be watched.
     pub(super) async fn check(&self, t: &Test, answers: Vec<Answer>) -> Check<Vec<Watched>> {
         let mut watched = Vec::new();
         for ((answer, key), before) in answers.into_iter().zip(&self.keys).zip(&self.before) {
-            let about = format!("{:?} that answered {answer:?}", self.write);
+            let about = format!("{:?} with the result {answer:?}", self.write);
             let unknown = match answer {
                 Ok(Outcome::Applied(taken)) => {
                     let there = before.as_ref().map(|state| &state.value);
                     ensure!(
                         self.write != Write::Take || taken.as_ref() == there,
-                        format!("{about}: the value that was there, {there:?}"),
+                        format!("{about}: the stored value {there:?}"),
                         "{taken:?}"
                     );
                     let seen = seen(t, key).await?;
                     ensure!(
                         are_alike(seen.as_ref(), self.after.as_ref()),
-                        format!("{about}: applied exactly once, {:?}", self.after),
+                        format!("{about}: one application, {:?}", self.after),
                         "{seen:?}"
                     );
                     continue;
@@ -121,7 +121,7 @@ impl Trial {
                 Err(error) if error.kind() == ErrorKind::OutcomeUnknown => true,
                 Err(error) if error.is_retryable() => false,
                 other => {
-                    let expected = "Applied, OutcomeUnknown, or an error to be tried again";
+                    let expected = "Applied, OutcomeUnknown or a retryable error";
                     return Err(Failure::new(format!("{:?}: {expected}", self.write), format!("{other:?}")));
                 }
             };
@@ -142,14 +142,14 @@ impl Watched {
             return Ok(());
         }
         let expected = match &self.after {
-            None => format!("{}: not applied, not later either: {:?}", self.about, self.before),
-            Some(after) => format!("{}: applied once at most: {:?} or {after:?}", self.about, self.before),
+            None => format!("{}: never applied: {:?}", self.about, self.before),
+            Some(after) => format!("{}: applied at most once: {:?} or {after:?}", self.about, self.before),
         };
         Err(Failure::new(expected, format!("{seen:?}")))
     }
 }
 
-/// Looks at the entries as long as something may still be on its way, if the slowest of their calls took so long.
+/// Checks the entries for as long as a write may be under way, given the duration of the slowest call.
 pub(super) async fn watch_over(t: &Test, watched: &[Watched], slowest: Duration) -> Check {
     let since = Instant::now();
     while since.elapsed() < slowest + STRAGGLERS {

@@ -12,16 +12,16 @@ use super::support::LATER;
 use crate::test::key;
 use crate::{Check, Failure, Test, ensure};
 
-/// How long a store may need after an outage, on a machine on which much else runs.
+/// The maximum time that a store may need after an outage, on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two tries of a call that fails.
+/// The pause between two attempts of a failing call.
 pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
-/// How many entries a batch is of.
+/// The number of entries in a batch.
 pub(super) const BATCH: usize = 3;
 
-/// The value before a write.
+/// Returns the value before a write.
 pub(super) fn old() -> Value {
     Record::new().with("n", 1).with("text", "old").into()
 }
@@ -30,33 +30,34 @@ fn new() -> Value {
     Record::new().with("n", 7).with("text", "new").into()
 }
 
-/// Lets the store answer again, by a read; then its connections stand and the next request is that of a call.
+/// Reads until the store works again. Its connections are then open, and the next request is that of a
+/// call.
 pub(super) async fn ready(t: &Test, store: &dyn TtlStore) -> Check {
     let since = Instant::now();
     loop {
         match store.get(&key("nobody's"), GetOptions::nothing()).await {
             Ok(None) => return Ok(()),
-            Ok(Some(_)) => return Err(Failure::new("a miss of a key that was never written", "an entry")),
+            Ok(Some(_)) => return Err(Failure::new("a miss for a key that was never written", "an entry")),
             Err(error) if since.elapsed() > PATIENCE => {
                 let seen = format!("{error:?}, {} connections made", t.proxy()?.connections());
-                return Err(Failure::new(format!("an answer within {PATIENCE:?} after an outage"), seen));
+                return Err(Failure::new(format!("a result within {PATIENCE:?} after an outage"), seen));
             }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-/// Fails unless this is an error that a read may answer in an outage.
+/// Fails unless this is an error that a read may return in an outage.
 pub(super) fn ensure_outage(error: &ttl_core::Error, about: &str) -> Check {
     ensure!(
         matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) && error.is_retryable(),
-        format!("{about}: Unavailable or Timeout, to be tried again"),
+        format!("{about}: Unavailable or Timeout, both retryable"),
         "{error:?}"
     );
     Ok(())
 }
 
-/// One way to read an entry.
+/// A way to read an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Read {
     Whole,
@@ -99,12 +100,13 @@ impl Read {
         Ok(options.with_returning(Returning::DEADLINE).with_refresh(refreshes))
     }
 
-    /// Returns how many entries it reads.
+    /// Returns the number of entries that the read returns.
     pub(super) fn count(self) -> usize {
         if matches!(self, Self::Many | Self::ManyRefreshing) { BATCH } else { 1 }
     }
 
-    /// Reads these keys, as many as it takes; of a page the entries whose keys begin with the first.
+    /// Reads these keys, as many as the read takes. A page lists the entries whose keys begin with the
+    /// first key.
     pub(super) async fn call(self, store: &dyn TtlStore, keys: &[Key]) -> Vec<Result<Option<Entry>>> {
         let Some(key) = keys.first() else { return Vec::new() };
         let options = match self.options() {
@@ -122,7 +124,7 @@ impl Read {
     }
 }
 
-/// One way to write, to one entry or to several.
+/// A way to write one entry or several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Write {
     Create,
@@ -140,7 +142,7 @@ pub(super) enum Write {
     DeleteMany,
 }
 
-/// What a write answered; of a take with the value that it took.
+/// The result of a write; for a take, with the value that it took.
 pub(super) type Answer = Result<Outcome<Option<Value>>>;
 
 impl Write {
@@ -168,7 +170,7 @@ impl Write {
         }
     }
 
-    /// Whether it is made where nothing is.
+    /// Returns whether the write creates the entry.
     pub(super) fn creates(self) -> bool {
         matches!(self, Self::Create | Self::IfAbsent | Self::PatchThatCreates)
     }
@@ -181,13 +183,13 @@ impl Write {
         }
     }
 
-    /// Returns how many entries it writes.
+    /// Returns the number of entries that the write changes.
     pub(super) fn count(self) -> usize {
         if matches!(self, Self::PutMany | Self::DeleteMany) { BATCH } else { 1 }
     }
 
-    /// Writes; the first key has this version. Deadlines are set to `until`, so that the same write to another entry makes
-    /// the same of it.
+    /// Writes; the first key has this version. Deadlines are set to `until`, and the same write to
+    /// another entry has the same result.
     pub(super) async fn call(
         self,
         store: &dyn TtlStore,

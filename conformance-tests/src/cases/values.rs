@@ -1,4 +1,4 @@
-//! Blobs: byte for byte; and what is stored is a copy.
+//! Blobs: stored byte for byte, and stored as a copy.
 
 use serde_json::json;
 use ttl_core::{GetOptions, Kind, PutOptions, Record, Value};
@@ -7,29 +7,29 @@ use crate::test::{LONG, key};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// V1: an empty blob comes back as an empty blob, not as a miss.
+    /// V1: An empty blob is returned as an empty blob, not as a miss.
     an_empty_blob_is_not_absent,
-    /// V1: an empty blob over a longer one leaves nothing of it.
+    /// V1: An empty blob completely replaces a longer one.
     an_empty_blob_replaces_a_longer_one,
-    /// V1: every byte comes back.
+    /// V1: Every byte is returned unchanged.
     every_byte_comes_back,
-    /// V1: bytes that are no UTF-8 come back.
+    /// V1: Bytes that are not UTF-8 are returned unchanged.
     bytes_that_are_no_text_come_back,
-    /// V1: a blob that looks like a record is a blob.
+    /// V1: A blob that looks like a record remains a blob.
     a_blob_that_looks_like_a_record_is_a_blob,
-    /// V1: a blob that looks like a number is not touched.
+    /// V1: A blob that looks like a number is returned unchanged.
     a_blob_that_looks_like_a_number_is_kept,
-    /// V1: white space around a blob is part of it.
+    /// V1: White space around a blob is part of it.
     white_space_around_a_blob_is_kept,
-    /// V1: a large blob comes back: 1 MiB, or as much as the store declares.
+    /// V1: A large blob of 1 MiB, or of the declared maximum, is returned unchanged.
     a_large_blob_comes_back,
-    /// V1: blobs of many lengths come back, around every power of two up to 64 KiB.
+    /// V1: Blobs of many lengths, around every power of two up to 64 KiB, are returned unchanged.
     blobs_of_many_lengths_come_back,
-    /// V5: changing a record after it was put does not change what is stored.
+    /// V5: A change of a record after its put does not change the stored record.
     a_stored_record_does_not_follow_the_original,
-    /// V5: changing a record that was read does not change what is stored.
+    /// V5: A change of a record after its read does not change the stored record.
     a_stored_record_does_not_follow_what_was_read,
-    /// V5: what was read stays as it was read when the entry changes.
+    /// V5: A value that was read does not change when the entry changes.
     what_was_read_does_not_follow_the_store,
 }
 

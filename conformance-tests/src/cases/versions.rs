@@ -1,4 +1,4 @@
-//! Versions: equal ones mean equal values, and changing the deadline alone keeps them.
+//! Versions: equal versions mean equal values, and a change of only the deadline keeps the version.
 
 use serde_json::json;
 use ttl_core::{
@@ -10,27 +10,28 @@ use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
 
 cases! {
-    /// C2: a put of another value makes another version.
+    /// C2: A put of a different value changes the version.
     another_value_has_another_version,
-    /// C2: a version stays while the value stays: reading does not change it, on another handle neither.
+    /// C2: Reads through either handle keep the version while the value is unchanged.
     reading_keeps_the_version,
-    /// C2, X5: changing the deadline keeps the version, and the version still opens a put.
+    /// C2, X5: A changed deadline keeps the version, which a conditional put still accepts.
     a_moved_deadline_keeps_the_version: needs(conditions),
-    /// C2, R2: a read that refreshes keeps the version, and the version still opens a put.
+    /// C2, R2: A read with a refresh keeps the version, which a conditional put still accepts.
     a_refreshing_read_keeps_the_version: needs(conditions),
-    /// C2: a patch that changes the record makes another version, and reports it.
+    /// C2: A patch that changes the record changes the version, and reports the new one.
     a_patch_makes_another_version: needs(patch),
-    /// C2: a patch with the version that is there is applied; with the one before it is Refused.
+    /// C2: A patch with the current version is applied. A patch with the previous version is refused.
     a_patch_can_ask_for_a_version: needs(patch, conditions),
-    /// C2: a version that was printed and parsed is the same.
+    /// C2: A version that is printed and parsed is the same version.
     a_version_survives_text: needs(conditions),
-    /// C2: a blob and a record have different versions, even where they look the same.
+    /// C2: A blob and a record have different versions, even if they look the same.
     kinds_have_versions_of_their_own,
-    /// C2, H1: where versions are unique, writing the same value again makes another version.
+    /// C2, H1: If versions are unique, a second put of the same value changes the version.
     a_unique_version_does_not_recur: needs(unique_versions),
-    /// C2, H1: where versions are unique, who deletes and writes the same value again is noticed.
+    /// C2, H1: If versions are unique, a delete and a second put of the same value are detected.
     a_unique_version_notices_the_same_value: needs(unique_versions, conditions),
-    /// C2: compare-and-swap counts: each reads, adds one and writes if nobody else did.
+    /// C2: Increments by compare-and-swap are never lost: each reads, adds one, and writes if the version
+    /// is unchanged.
     compare_and_swap_loses_nothing: needs(conditions),
 }
 
@@ -50,7 +51,7 @@ async fn another_value_has_another_version(t: Test) -> Check {
     }
     for value in values {
         let version = t.put_version(&key("k"), value.clone(), PutOptions::new(LONG)).await?;
-        ensure!(!seen.contains(&version), format!("a version of its own for {value:?}"), "{version:?} again");
+        ensure!(!seen.contains(&version), format!("a new version for {value:?}"), "{version:?} again");
         seen.push(version);
     }
     Ok(())
@@ -93,7 +94,7 @@ async fn a_refreshing_read_keeps_the_version(t: Test) -> Check {
             .with_refresh(Refresh::extend_only(Ttl::hours(2)))
             .with_returning(Returning::DEADLINE | Returning::VERSION);
         let entry = t.store.get(&key("k"), read).await?.ok_or_else(|| Failure::new("an entry", "a miss"))?;
-        ensure_eq!(entry.version, Some(version), "the version that the read reports");
+        ensure_eq!(entry.version, Some(version), "the reported version");
         ensure_eq!(t.version(&key("k")).await?, version, "the version after the read");
         let put = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
         t.put(&key("k"), "new", put).await?;
@@ -113,8 +114,8 @@ async fn a_patch_makes_another_version(t: Test) -> Check {
             t.store.patch(&key("k"), &patch, PatchOptions::new().with_returning(Returning::VERSION)).await?;
         let reported = applied(outcome)?.version;
         let next = t.version(&key("k")).await?;
-        ensure_eq!(reported, Some(next), "the version that the patch reports");
-        ensure!(next != version, "another version after the patch", "{next:?} again");
+        ensure_eq!(reported, Some(next), "the reported version");
+        ensure!(next != version, "a new version after the patch", "{next:?} again");
         version = next;
     }
     Ok(())
@@ -147,7 +148,7 @@ async fn kinds_have_versions_of_their_own(t: Test) -> Check {
     let record = Record::new().with("n", 1);
     let first = t.put_version(&key("k"), record.to_json_text(), PutOptions::new(LONG)).await?;
     let second = t.put_version(&key("k"), record, PutOptions::new(LONG)).await?;
-    ensure!(first != second, "another version for the record", "{first:?} again");
+    ensure!(first != second, "a different version for the record", "{first:?} again");
     Ok(())
 }
 
@@ -161,7 +162,7 @@ async fn a_unique_version_does_not_recur(t: Test) -> Check {
                 ExistingDeadline::Replace
             });
             let version = t.put_version(&key("k"), value, put).await?;
-            ensure!(!seen.contains(&version), "a version that was not there before", "{version:?} again");
+            ensure!(!seen.contains(&version), "a version that never occurred before", "{version:?} again");
             seen.push(version);
         }
         t.delete(&key("k")).await?;
@@ -184,7 +185,7 @@ async fn a_unique_version_notices_the_same_value(t: Test) -> Check {
 async fn compare_and_swap_loses_nothing(t: Test) -> Check {
     t.put(&key("k"), Record::new().with("n", 0), PutOptions::new(LONG)).await?;
     for round in 0..10_i64 {
-        // Both read the same; the second to write is refused and has to read again.
+        // Both writers read the same entry. The second one is refused and must read again.
         let (first, second) = (t.state(&key("k")).await?, t.state(&key("k")).await?);
         let put = |version| PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
         let next = Record::new().with("n", round + 1);
