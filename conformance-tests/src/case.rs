@@ -154,9 +154,10 @@ impl fmt::Display for Need {
     }
 }
 
-/// Declares the table of a file's cases, `CASES`. Each row has a doc comment, `/// E1, E3: the requirement.`, and
-/// the name of an async function that takes a [`Test`](crate::Test). The needs of the case may follow:
-/// `name: needs(conditions, caps),`. The function may also be given explicitly: `name = |test| check(test, 7),`.
+/// Declares the table of a file's cases, `CASES`. Each row has a doc comment, `/// E1, E3: The
+/// requirement.`, and the name of an async function that takes a [`Test`](crate::Test). The needs of the
+/// case may follow: `name: needs(conditions, caps),`. The function may also be given explicitly: `name =
+/// |test| check(test, 7),`.
 macro_rules! cases {
     ($(
         $(#[doc = $doc:literal])+

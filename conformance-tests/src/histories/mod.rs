@@ -27,12 +27,12 @@ const OPERATIONS: usize = 14;
 const _: () = assert!(TASKS * OPERATIONS <= checker::MOST);
 
 cases! {
-    /// C1, C2, C3, E5, X1, X2, X8, P1, P6, R2, R6: puts, patches, expires, takes and refreshing reads of one
-    /// record by many at once, alone and in batches, have an order that explains every value, version and
-    /// deadline.
+    /// C1, C2, C3, E5, X1, X2, X8, P1, P6, R2, R6: Concurrent puts, patches, expires, takes and
+    /// refreshing reads of one record are linearizable, including batches. One order explains every
+    /// value, version and deadline.
     concurrent_histories_of_records_are_linearizable: needs(conditions, patch),
-    /// C1, C2, C3, E5, X1, X2, X8, R2, R6: puts, expires, takes and refreshing reads of one blob by many at
-    /// once, alone and in batches, have an order that explains every value, version and deadline.
+    /// C1, C2, C3, E5, X1, X2, X8, R2, R6: Concurrent puts, expires, takes and refreshing reads of one
+    /// blob are linearizable, including batches. One order explains every value, version and deadline.
     concurrent_histories_of_blobs_are_linearizable: needs(conditions),
 }
 

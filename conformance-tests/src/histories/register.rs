@@ -206,7 +206,7 @@ fn expired(state: &State, to: To, guard: Guard, version: Option<Version>, answer
     let Answer::Expired { deadline, changed } = answer else {
         return if matches!(answer, Answer::Unknown) { at(None) } else { None };
     };
-    // Where the deadline before is not known, what is reported is taken as it is.
+    // If the previous deadline is unknown, the reported one is accepted.
     let Some(before) = live.deadline else { return at(Some(*deadline)) };
     let new = match to {
         To::At(deadline) => deadline,

@@ -34,10 +34,11 @@ const ATTEMPTS: u32 = 5;
 const LENGTH: usize = 30;
 
 cases! {
-    /// E1, E3, E5, E6, E8, E9, R2, R3, R4, R5, X1, X2, X4, X7, P1, P2, P3, C3, V3, B1, S1: whatever is done
-    /// in whatever order, a store answers as the reference model does.
+    /// E1, E3, E5, E6, E8, E9, R2, R3, R4, R5, X1, X2, X4, X7, P1, P2, P3, C3, V3, B1, S1: A store
+    /// returns the results of the reference model for every random sequence of operations.
     random_sequences_agree_with_the_model: needs(exact_deadlines),
-    /// E3, E9, R3, X4, P2, S1: random sequences that start over ghosts answer as if nothing were there.
+    /// E3, E9, R3, X4, P2, S1: Random sequences that start with ghosts have the results of sequences that
+    /// start empty.
     random_sequences_over_ghosts_agree_with_the_model: needs(exact_deadlines),
 }
 

@@ -263,7 +263,7 @@ pub(super) fn describe(reply: &Reply) -> String {
     };
     add("value", reply.value.as_ref().map(seen::text));
     add("deadline", reply.deadline.map(instant));
-    add("version", reply.version.then(|| "told".to_owned()));
+    add("version", reply.version.then(|| "reported".to_owned()));
     add("created at", reply.created_at.map(instant));
     add("created", reply.created.map(|created| created.to_string()));
     add("changed", reply.changed.map(|changed| changed.to_string()));
