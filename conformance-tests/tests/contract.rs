@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use ttl_conformance::clauses::{Clause, SECTIONS};
 use ttl_conformance::{Case, all};
 
-/// What stands after this line is made here; what stands before it is written by hand.
+/// The test generates the text after this line. The text before it is written by hand.
 const MARK: &str = "<!-- From here on the page is made of the suite:";
 
-/// Set, it lets the test write the page.
+/// The variable that makes the test write the page.
 const WRITE: &str = "TTL_WRITE_DOCS";
 
 #[test]
@@ -40,7 +40,7 @@ fn clauses_and_cases() -> String {
             write_clause(&mut page, clause, &cases);
         }
     }
-    // Where the groups of cases stand.
+    // The links to the files of the groups.
     page.push('\n');
     for (group, file) in cases.iter().map(|case| (case.group, case.file)).collect::<BTreeMap<_, _>>() {
         let _ = writeln!(page, "[{group}]: ../{file}");

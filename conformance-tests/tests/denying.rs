@@ -1,4 +1,4 @@
-//! The suite on stores that deny parts of the contract: every case that needs such a part says so, and is skipped.
+//! The suite on stores that deny parts of the contract: every case that needs such a part is skipped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use ttl_core::{Capabilities, Key, Result, async_trait};
 #[path = "../../ttl-core/examples/toy/mod.rs"]
 mod toy;
 
-/// A toy that takes back what it declares; core refuses what a cell's store does not declare.
+/// A toy with other capabilities. `CasStore` refuses calls that the capabilities do not allow.
 #[derive(Debug)]
 struct Denying {
     toy: toy::Toy,
@@ -61,7 +61,7 @@ impl Harness for DenyingHarness {
     }
 }
 
-/// Runs every case; fails for each that failed, and unless each of `denials` was a case that ran.
+/// Runs every case. Fails if a case failed, or if one of `denials` did not run.
 async fn check(declares: Capabilities, denials: &[&str]) {
     let harness: Arc<dyn Harness> = Arc::new(DenyingHarness(declares));
     let cases = Arc::new(all());

@@ -1,5 +1,5 @@
-//! The suite on core's rules over the smallest cell, and on a store that denies what can be denied, both with a clock
-//! that the cases move.
+//! The suite on core's rules over the smallest backend, and on a store that denies every optional
+//! capability. Both have a manual clock.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use ttl_core::{
 #[path = "../../ttl-core/examples/toy/mod.rs"]
 mod toy;
 
-/// The toy with a clock, and with a limit that can be tried.
+/// The toy with a clock, and with a size limit that is small enough to be tested.
 #[derive(Debug)]
 struct Clocked {
     toy: toy::Toy,
@@ -82,7 +82,7 @@ impl Harness for Complete {
 #[derive(Debug)]
 struct Modest(Inner);
 
-/// The batches are those of the trait: one by one, each checked.
+/// The batches are the provided ones: one call after another, each with its own check.
 #[async_trait]
 impl TtlStore for Modest {
     fn capabilities(&self) -> Capabilities {

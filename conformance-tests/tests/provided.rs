@@ -1,4 +1,4 @@
-//! The suite on a store that implements the required methods alone: what the trait provides is right.
+//! The suite on a store that implements only the required methods: the provided ones must be correct.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ struct RequiredOnly(Right);
 
 #[async_trait]
 impl TtlStore for RequiredOnly {
-    // A patch by a put starts the creation anew, so that such a store denies it.
-    // The clock stands in the den; a driver whose clock is the system's gets `now` provided too.
+    // The provided patch writes with a put, which changes the creation time. So such a store denies it.
+    // The clock belongs to the den. A driver on the system clock can use the provided `now` too.
     forward_ttl_store!(self, self.0 => capabilities now get put expire);
 }
 

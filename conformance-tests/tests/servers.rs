@@ -1,4 +1,5 @@
-//! The servers themselves, on a real one: it answers, and its container is gone however the run ends.
+//! The servers of the suite, on a real one: it responds, and its container is removed however the run
+//! ends.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,7 +11,7 @@ use std::{
 use libtest_mimic::{Completion, Trial};
 use ttl_conformance::servers::{Server, ServerKind, run_tests, trial};
 
-/// This program, started again by one of its own tests to end in the way that the variable says.
+/// The variable with which a test starts this program again. Its value says how the child ends.
 const CHILD: &str = "TTL_TEST_SERVERS_CHILD";
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! The suite about itself: names, clauses, lists, and the page that shows them.
+//! Checks of the suite itself: names, clauses, lists, and the generated page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ fn every_case_names_clauses_that_exist() {
         assert!(!names.is_empty(), "{case:?} names no clause");
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{case:?} names a clause twice");
         for name in names {
-            assert!(known.contains(name), "{case:?} names {name:?}, which is no clause");
+            assert!(known.contains(name), "{case:?} names {name:?}, which is not a clause");
         }
     }
 }
@@ -65,10 +65,10 @@ fn clauses_are_listed_once_and_in_order() {
         }
     }
     let all: Vec<&str> = clauses().map(|clause| clause.id).collect();
-    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "a clause stands twice");
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "a clause is listed twice");
 }
 
-/// The number of this clause: one more than that of the one before with the same letter.
+/// Returns the number of this clause: one more than that of the previous clause with the same letter.
 fn next_number(clauses: &[ttl_conformance::clauses::Clause], at: usize) -> usize {
     let letter = clauses[at].id.chars().next();
     clauses[..at].iter().filter(|clause| clause.id.chars().next() == letter).count() + 1

@@ -1,5 +1,5 @@
-//! The suite's own bounds: retryable errors are borne within a bound, a hanging store is named, and a store that is too
-//! slow to be judged has not passed.
+//! The suite's own bounds: retryable errors are tolerated up to a bound, a hanging store is reported, and
+//! a store that is too slow to be judged does not pass.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,21 +17,21 @@ use ttl_core::{
 #[path = "../../ttl-core/examples/toy/mod.rs"]
 mod toy;
 
-/// A toy that shares nothing with others, their cursors least of all.
+/// Creates a toy that shares nothing with others, not even their cursors.
 fn toy() -> toy::Toy {
     let mut toy = toy::Toy::default();
     toy.name = Version::random().to_string();
     toy
 }
 
-/// What is wrong with a store.
+/// The trouble of a store.
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
-    /// Every so many calls fail with this error and do nothing.
+    /// One of this many calls fails with this error and does nothing.
     Fails(u64, ErrorKind),
     /// Deletes never return.
     HangsInDelete,
-    /// Every call takes so long.
+    /// Every call takes this long.
     TakesLong(Duration),
 }
 
@@ -122,7 +122,7 @@ fn failure(ran: &Ran) -> &ttl_conformance::Failure {
     }
 }
 
-/// A case of races and a sequential one.
+/// A case of races and a sequential case.
 const CASES: [&str; 2] = ["ten_thousand_writes_under_refreshing_reads", "every_byte_comes_back"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,7 +157,7 @@ async fn contention_without_another_writer_fails() {
     assert!(failure(&failed).seen.contains("busy"), "{:?}", failed.verdict);
 }
 
-/// The first store's writes are of unknown fate; the stores after it are as they should be.
+/// The writes of the first store have an unknown outcome. The later stores work.
 #[derive(Debug)]
 struct UnknownAtFirst(AtomicU64);
 
@@ -200,7 +200,7 @@ async fn a_store_that_is_too_slow_to_be_judged_has_not_passed() {
     assert!(why.contains("sequences"), "{why}");
 }
 
-/// The toy whose first call takes longer, because it connects: a store that keeps the contract.
+/// A toy whose first call takes longer, because it connects. It keeps the contract.
 #[derive(Debug)]
 struct ConnectsLate(toy::Toy, AtomicU64);
 

@@ -1,4 +1,4 @@
-//! The suite on a store that keeps whole seconds, in real time, many cases at once.
+//! The suite on a store with a resolution of one second, in real time, with many concurrent cases.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use ttl_core::{Capabilities, Deadline, Key, Result, Version, async_trait};
 #[path = "../../ttl-core/examples/toy/mod.rs"]
 mod toy;
 
-/// The toy, as a backend that counts in seconds keeps its entries: what is finer is lost.
+/// A toy that truncates deadlines to whole seconds, like a backend that counts in seconds.
 #[derive(Debug)]
 struct WholeSeconds(toy::Toy);
 

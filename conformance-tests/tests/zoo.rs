@@ -1,5 +1,5 @@
-//! The suite on stores that are broken on purpose: each must fail cases of the clauses that it breaks, and no
-//! others; and each case must fail with one of them.
+//! The suite on stores with deliberate faults. Each must fail cases of the clauses that it breaks, and no
+//! others; and each case must fail with at least one of them.
 
 mod zoo {
     pub(crate) mod animal;
@@ -34,18 +34,19 @@ use ttl_conformance::{Case, Harness, Need, Verdict, all, run};
 use zoo::animal::{Animal, InRealTime};
 use zoo::outages::Quirk;
 
-/// Groups whose cases are about everything at once: they may fail with any animal.
+/// Groups of general cases, which may fail with any animal.
 const GENERAL: [&str; 2] = ["model", "scenarios"];
 
-/// Groups whose cases take long, or in which writers race, so that what else fails is a matter of chance: they are
-/// tried on those animals only that break one of their clauses. So are the other cases of R6, which is about a race.
+/// Groups of slow cases, or of races whose other failures depend on chance. They run only on animals that
+/// break one of their clauses. The same applies to the other cases of R6, a clause about a race.
 const RACES: [&str; 5] = ["churn", "concurrency", "histories", "pairs", "races"];
 
-/// The longest: each of its cases compares thousands of steps, and thousands more to find the shortest sequence.
-/// They are tried on a few animals, below.
+/// The slowest group: each case compares thousands of steps, and thousands more to find the shortest
+/// sequence. Its cases run on a few animals only, below.
 const MODEL: &str = "model";
 
-/// Animals whose fault shows only if another writer comes at the right moment: a case that passes is tried again.
+/// Animals whose fault shows only if another writer comes at the right moment. A case that passes is
+/// repeated.
 const RACING: &[&str] = &[
     "BatchRefreshTouchesNewer",
     "BatchSwapsLookFirst",
@@ -79,14 +80,14 @@ const RACING: &[&str] = &[
     "WearsOut",
 ];
 
-/// How many animals are tried at the same time.
+/// The number of animals that are tested concurrently.
 const AT_ONCE: usize = 4;
 
-/// The cases that no animal can make fail, and why. None may be added without a reason.
+/// The cases that no animal can make fail, with the reason.
 const NO_ANIMAL: [(&str, &str); 1] =
     [("honesty::entries_do_not_print_their_values", "core prints them, and a driver cannot change how")];
 
-/// Animals that the random sequences alone must find, one of each kind of fault.
+/// Animals that the random sequences must detect without other cases, one for each kind of fault.
 const FOUND_BY_THE_MODEL: [&str; 12] = [
     "AlwaysReportsAChange",
     "GetManyIsOutOfOrder",
@@ -102,7 +103,7 @@ const FOUND_BY_THE_MODEL: [&str; 12] = [
     "RoundsDown",
 ];
 
-/// Animals that random sequences must find on a real clock too, where they judge by the instants around a call.
+/// Animals that random sequences must also detect with a real clock.
 const FOUND_IN_REAL_TIME: [&str; 3] = ["GhostsBlockCreation", "KeepReplaces", "RefreshShortens"];
 
 fn animals() -> Vec<Animal> {
@@ -129,7 +130,7 @@ fn animals() -> Vec<Animal> {
     .concat()
 }
 
-/// Which cases fail with which animal.
+/// The cases that fail with each animal.
 static FAILURES: LazyLock<BTreeMap<&'static str, Vec<Case>>> = LazyLock::new(|| {
     runtime().block_on(async {
         let permits = Arc::new(Semaphore::new(AT_ONCE));
@@ -159,7 +160,7 @@ async fn failures(animal: Animal) -> Vec<Case> {
     }
     let mut failed = Vec::new();
     for case in all().into_iter().filter(|case| is_tried(&animal, case)) {
-        // A history meets what a pair meets, and takes long.
+        // The cases of pairs detect the same faults, and histories are slow.
         let again = RACING.contains(&animal.name) && breaks(&animal, &case) && case.group != "histories";
         for _ in 0..if again { 40 } else { 1 } {
             if let Verdict::Failed(_) = run(&harness, &case).await.verdict {
@@ -171,7 +172,7 @@ async fn failures(animal: Animal) -> Vec<Case> {
     failed
 }
 
-/// All at once, because they wait.
+/// Returns the cases that fail. They run concurrently, because they spend their time waiting.
 async fn failures_in_outages(harness: &Arc<dyn Harness>) -> Vec<Case> {
     let running = needing_a_network().into_iter().map(|case| {
         let harness = Arc::clone(harness);
@@ -225,7 +226,8 @@ fn each_animal_is_caught_by_its_own_clauses_only() {
         let foreign: Vec<_> = failed.iter().filter(|case| !may_fail(&animal, case)).collect();
         if !foreign.is_empty() {
             let foreign = list(foreign);
-            complaints.push(format!("{name} ({}; {why}): fails beside its clauses{foreign}", fault.trim()));
+            complaints
+                .push(format!("{name} ({}; {why}): fails cases of other clauses{foreign}", fault.trim()));
         }
     }
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
@@ -237,11 +239,11 @@ fn the_clauses_that_fail_besides_are_few_and_have_a_reason() {
     for animal in &animals {
         let (also, why) = (animal.also, animal.why);
         assert_eq!(also.is_empty(), why.is_empty(), "{}", animal.name);
-        assert!(also.len() <= 8, "{} has {} more clauses: narrow its fault", animal.name, also.len());
+        assert!(also.len() <= 8, "{} has {} further clauses: narrow its fault", animal.name, also.len());
         assert!(also.iter().all(|clause| !animal.breaks.contains(clause)), "{}", animal.name);
     }
     let any = animals.iter().filter(|animal| animal.also.contains(&"any"));
-    assert!(any.count() <= 7, "an animal that breaks everything shows little");
+    assert!(any.count() <= 7, "too many animals break everything");
 }
 
 #[test]
@@ -252,8 +254,8 @@ fn every_case_has_an_animal() {
     println!("no animal makes these fail:{}", list(&safe));
     let known = |case: &&Case| NO_ANIMAL.iter().any(|(name, _)| *name == format!("{case:?}"));
     let new: Vec<_> = safe.iter().filter(|case| !known(case)).collect();
-    assert!(new.is_empty(), "cases that no animal makes fail, and that are not known as such:{}", list(new));
-    assert_eq!(safe.len(), NO_ANIMAL.len(), "an animal was found for one of NO_ANIMAL, take it off");
+    assert!(new.is_empty(), "cases that no animal makes fail, missing in NO_ANIMAL:{}", list(new));
+    assert_eq!(safe.len(), NO_ANIMAL.len(), "an animal makes a case of NO_ANIMAL fail; remove the case");
 }
 
 #[test]
@@ -272,7 +274,7 @@ fn random_sequences() -> Vec<Case> {
     all().into_iter().filter(|case| case.group == MODEL).collect()
 }
 
-/// The names of the cases that fail.
+/// Returns the names of the cases that fail.
 fn failing(harness: impl Harness, cases: &[Case]) -> BTreeSet<&'static str> {
     let (runtime, harness): (Runtime, Arc<dyn Harness>) = (runtime(), Arc::new(harness));
     let fails = |case: &&Case| matches!(runtime.block_on(run(&harness, case)).verdict, Verdict::Failed(_));
@@ -285,16 +287,16 @@ fn random_sequences_find_faults_by_themselves() {
     let mut caught = BTreeSet::new();
     for name in FOUND_BY_THE_MODEL {
         let failed = failing(animal(name), &model);
-        assert!(!failed.is_empty(), "{name} was not found");
+        assert!(!failed.is_empty(), "{name} was not detected");
         caught.extend(failed);
     }
-    assert_eq!(caught.len(), model.len(), "a case of random sequences found nothing: only {caught:?} did");
+    assert_eq!(caught.len(), model.len(), "only these random sequences found a fault: {caught:?}");
 }
 
 #[test]
 fn random_sequences_find_faults_in_real_time() {
     let model = random_sequences();
     for name in FOUND_IN_REAL_TIME {
-        assert!(!failing(InRealTime(animal(name)), &model).is_empty(), "{name} was not found");
+        assert!(!failing(InRealTime(animal(name)), &model).is_empty(), "{name} was not detected");
     }
 }

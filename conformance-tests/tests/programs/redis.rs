@@ -1,4 +1,4 @@
-//! Programs on a real Redis, by both spellings of the URL.
+//! Programs on a real Redis, with both spellings of the URL.
 
 mod shared;
 
@@ -17,7 +17,7 @@ async fn valkey_is_another_spelling(url: &str) {
 fn main() -> ExitCode {
     run_tests(ServerKind::REDIS, |server| {
         let mut trials = shared::trials(&server, |url, name| {
-            // Long enough for a machine on which much else runs.
+            // Long enough for a busy machine.
             shared::with_query(url, &format!("timeout=20s&namespace=facade-{name}"))
         });
         trials.push(trial("valkey_is_another_spelling", async move {

@@ -1,4 +1,5 @@
-//! Programs on a real ScyllaDB or Cassandra, by both spellings of the URL: each scenario on a table of its own.
+//! Programs on a real ScyllaDB or Cassandra, with both spellings of the URL. Each scenario has its own
+//! table.
 
 mod shared;
 
@@ -9,17 +10,17 @@ use ttl_conformance::servers::{ServerKind, run_tests, trial};
 use ttl_scylla::{ScyllaConfig, ScyllaStore};
 use ttl_store::{Version, connect};
 
-/// The tables of this run, by their URLs. Dropped with the last trial.
+/// The tables of this run, by their URLs. They are dropped with the last trial.
 #[derive(Default)]
 struct Tables(Mutex<Vec<String>>);
 
 impl Tables {
-    /// The URL of a table that is made on the first connection.
+    /// Returns the URL of a table that is created with the first connection.
     fn add(&self, url: &str, name: &str) -> String {
         let (place, query) = url.split_once('?').unwrap_or((url, ""));
         let (keyspace, _) = place.rsplit_once('/').unwrap();
         let ensure = if query.contains("ensure_schema=") { "" } else { "&ensure_schema=true" };
-        // Long enough for a machine on which much else runs.
+        // Long enough for a busy machine.
         let table = format!("{keyspace}/facade_{}?{query}", &name[..16]);
         let url = shared::with_query(&table, &format!("timeout=20s{ensure}"));
         self.0.lock().unwrap().push(url.clone());
@@ -30,13 +31,13 @@ impl Tables {
 impl Drop for Tables {
     fn drop(&mut self) {
         let urls = std::mem::take(self.0.get_mut().unwrap_or_else(PoisonError::into_inner));
-        // A thread of its own, because the last trial may drop this inside of its runtime.
+        // On its own thread, because the last trial may drop this value within its runtime.
         let dropped = std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(drop_all(urls))
         });
         if !matches!(dropped.join(), Ok(Ok(()))) {
-            eprintln!("some tables stay, their names begin with facade_");
+            eprintln!("some tables remain; their names begin with facade_");
         }
     }
 }

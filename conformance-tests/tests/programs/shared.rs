@@ -1,4 +1,4 @@
-//! What programs do with `ttl-store`, on the server of one kind: each scenario in a place of its own.
+//! The scenarios of `ttl-store` on one kind of server, each in its own place.
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::{ServerUrl, trial};
@@ -8,13 +8,14 @@ use ttl_store::{Version, connect};
 #[path = "../../../ttl-store/tests/scenarios/mod.rs"]
 mod scenarios;
 
-/// The URL with a further piece of query.
+/// Returns the URL with an additional query parameter.
 pub(crate) fn with_query(url: &str, query: &str) -> String {
     let separator = if url.contains('?') { '&' } else { '?' };
     format!("{url}{separator}{query}")
 }
 
-/// `place` makes the URL of an empty place on the server, whose name has this part that no other has.
+/// Creates the trials. `place` returns the URL of an empty place on the server, whose name contains the
+/// given unique part.
 pub(crate) fn trials(
     server: &ServerUrl,
     place: impl Fn(&str, &str) -> String + Clone + Send + 'static,

@@ -1,4 +1,4 @@
-//! What an animal is: a store with one fault, and the clauses that the fault breaks.
+//! The type of an animal: a store with one fault, and the clauses that the fault breaks.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,16 +24,16 @@ pub(crate) type Deleted = Result<Outcome<Option<Entry>>>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Animal {
     pub(crate) name: &'static str,
-    /// What is wrong with it.
+    /// The fault.
     pub(crate) fault: &'static str,
-    /// The clauses that it breaks: a case of each must fail.
+    /// The clauses that it breaks. At least one case of each must fail.
     pub(crate) breaks: &'static [&'static str],
-    /// Further clauses, cases of which cannot help failing with it; `any` if hardly a case holds.
+    /// Further clauses whose cases may fail as a consequence; `any` if almost every case may fail.
     pub(crate) also: &'static [&'static str],
-    /// Why they cannot.
+    /// The reason why cases of the further clauses may fail.
     pub(crate) why: &'static str,
     pub(crate) make: fn(Right) -> Arc<dyn TtlStore>,
-    /// What is wrong where it has a network; it is tried on the cases that need one, and all others are on these alone.
+    /// The fault of an animal with a network. Only the cases that need a network are run on it.
     pub(crate) quirk: Option<Quirk>,
 }
 
@@ -57,13 +57,13 @@ impl Harness for Animal {
         }))
     }
 
-    /// A call that waits for ever is to be found soon.
+    /// Short, so that a call that never returns is soon detected.
     fn call_limit(&self) -> Duration {
         if self.quirk.is_some() { Duration::from_secs(10) } else { Duration::from_secs(120) }
     }
 }
 
-/// An animal for which time passes by itself.
+/// An animal with a real clock.
 #[derive(Debug)]
 pub(crate) struct InRealTime(pub(crate) Animal);
 
@@ -84,7 +84,7 @@ pub(crate) fn now(right: &Right) -> SystemTime {
     right.backend().clock.now()
 }
 
-/// Moves a deadline beneath every rule, that of a ghost too.
+/// Moves the deadline of a stored entry, including a ghost, without any checks.
 pub(crate) fn set_deadline(right: &Right, key: &Key, deadline: Deadline) {
     right.backend().meddle(key, |stored| {
         if let Some(stored) = stored {
@@ -93,12 +93,12 @@ pub(crate) fn set_deadline(right: &Right, key: &Key, deadline: Deadline) {
     });
 }
 
-/// The deadline under a key, a ghost's too.
+/// Returns the deadline of a stored entry, including a ghost.
 pub(crate) fn deadline(right: &Right, key: &Key) -> Option<Deadline> {
     right.backend().peek(key).map(|stored| stored.deadline.min(stored.cap))
 }
 
-/// Deletes an entry, and remembers what was deleted beside the entries.
+/// Deletes an entry, and stores a copy of it in `memory`.
 pub(crate) async fn remember_deleted(right: &Right, key: &Key, options: DeleteOptions) -> Deleted {
     let old = right.backend().live(key);
     let outcome = right.delete(key, options).await;
@@ -108,12 +108,12 @@ pub(crate) async fn remember_deleted(right: &Right, key: &Key, options: DeleteOp
     outcome
 }
 
-/// Whether a ghost lies under the key.
+/// Returns whether the key has a ghost.
 pub(crate) fn is_ghost(right: &Right, key: &Key) -> bool {
     right.backend().peek(key).is_some() && right.backend().live(key).is_none()
 }
 
-/// Declares animals: wrappers around the right store that forward everything but the broken methods.
+/// Declares animals: wrappers around the correct store that forward all but the faulty methods.
 macro_rules! animals {
     ($(
         $(#[doc = $fault:literal])+

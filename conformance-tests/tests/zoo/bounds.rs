@@ -1,4 +1,4 @@
-//! Animals that get the bounds of increments wrong.
+//! Animals with faults in the bounds of increments.
 
 use serde_json::{Number, Value as Json};
 use tokio::task::yield_now;
@@ -10,7 +10,7 @@ use ttl_core::{
 use super::animal::{Patched, animals, now};
 use super::patch::{met, rewritten, with};
 
-/// The patch without its bounds.
+/// Returns the patch without its bounds.
 fn unbounded(patch: &Patch) -> Patch {
     rewritten(patch, |_, change| match change {
         Change::IncrementWithin { by, .. } => Some(Change::Increment(by.clone())),
@@ -18,7 +18,7 @@ fn unbounded(patch: &Patch) -> Patch {
     })
 }
 
-/// Those of the patch's operations that have bounds, or the others.
+/// Returns only the operations with bounds, or only those without.
 fn only(patch: &Patch, bounded: bool) -> Patch {
     let Ok(operations) = patch.operations() else { return patch.clone() };
     let chosen = operations
@@ -42,7 +42,7 @@ fn is_refused(record: &Record, patch: &Patch) -> bool {
 }
 
 animals! {
-    /// Bounds are not looked at.
+    /// Bounds have no effect.
     IncrementsBeyondBounds breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -51,7 +51,7 @@ animals! {
         }
     }
 
-    /// A sum outside becomes the bound.
+    /// A sum out of bounds becomes the nearest bound.
     IncrementsClamp breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -67,7 +67,7 @@ animals! {
         }
     }
 
-    /// Bounds are held against what was there, not against the sum.
+    /// Bounds are compared with the stored value instead of the sum.
     BoundsLookBeforeTheAdd breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -85,7 +85,7 @@ animals! {
         }
     }
 
-    /// A sum that reaches a bound is outside.
+    /// Bounds are exclusive.
     BoundsAreExclusive breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -102,7 +102,7 @@ animals! {
         }
     }
 
-    /// Of a sum only the whole part is held against the bounds.
+    /// Only the integral part of a sum is compared with the bounds.
     BoundsCutFractions breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -117,7 +117,7 @@ animals! {
         }
     }
 
-    /// A field that is missing may start anywhere.
+    /// Bounds do not apply to a missing field.
     NewFieldsHaveNoBounds breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -132,7 +132,7 @@ animals! {
         }
     }
 
-    /// A patch that creates ignores its bounds.
+    /// Bounds do not apply to a patch that creates.
     CreationHasNoBounds breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -142,7 +142,7 @@ animals! {
         }
     }
 
-    /// Where bounds refuse what a patch would create, the initial record stays.
+    /// A patch that bounds refuse still creates the initial record.
     RefusedCreationLeavesTheInitialRecord breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -154,7 +154,7 @@ animals! {
         }
     }
 
-    /// Bounds refuse with what a ghost held.
+    /// A refusal by bounds reports the ghost's record.
     RefusalsShowGhosts breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -169,7 +169,7 @@ animals! {
         }
     }
 
-    /// A refusal refreshes as if it had been none.
+    /// A refused patch refreshes like an applied one.
     RefusedPatchesRefresh breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -187,7 +187,7 @@ animals! {
         }
     }
 
-    /// A refusal shows the deadline that the refresh would have made.
+    /// A refusal reports the deadline that the refresh would have set.
     RefusalsShowALaterDeadline breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -204,7 +204,7 @@ animals! {
         }
     }
 
-    /// A refusal leaves the other operations of the patch applied.
+    /// A refused patch applies its other operations.
     RefusalsApplyTheRest breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -217,7 +217,7 @@ animals! {
         }
     }
 
-    /// A refusal shows the sum that there would have been.
+    /// A refusal reports the sum that was refused.
     RefusalsShowTheSum breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -232,7 +232,7 @@ animals! {
         }
     }
 
-    /// A refusal by bounds shows nothing.
+    /// A refusal by bounds has no report.
     RefusalsShowNothing breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -241,7 +241,7 @@ animals! {
         }
     }
 
-    /// A refusal by another version shows what is there.
+    /// A refusal because of a version reports the stored entry.
     RefusalsByVersionShowWhatIsThere breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -256,7 +256,7 @@ animals! {
         }
     }
 
-    /// A field that is not a number, and an overflow, are refused like a sum outside the bounds.
+    /// A field that is not a number, and an overflow, are refused like a sum out of bounds.
     BoundsHideErrors breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -269,7 +269,7 @@ animals! {
         }
     }
 
-    /// Bounds are looked at before all other operations.
+    /// Bounds are checked before all other operations.
     BoundsComeFirst breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -287,7 +287,7 @@ animals! {
         }
     }
 
-    /// Bounds are looked at, and then others come before the sum is made.
+    /// Another writer can change the entry between the check of the bounds and the increment.
     BoundsLookFirst breaks P7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {

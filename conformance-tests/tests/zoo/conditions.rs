@@ -1,4 +1,4 @@
-//! Animals whose conditions do not hold what they promise.
+//! Animals with faults in conditions.
 
 use ttl_core::{
     Condition, DeleteOptions, Entry, Error, ErrorKind, Key, Outcome, Projection, PutItem, PutOptions, Value,
@@ -8,8 +8,8 @@ use ttl_core::{
 use super::animal::{Deleted, Written, animals};
 
 animals! {
-    /// Put-if-absent looks first and writes later, so that several win.
-    TwoWinnersOfIfAbsent breaks C1; also E8 V4: "bad input comes before the condition" {
+    /// `IfAbsent` checks first and writes later, so several puts win.
+    TwoWinnersOfIfAbsent breaks C1; also E8 V4: "invalid input is checked before the condition" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             if options.condition != Condition::IfAbsent {
@@ -22,7 +22,7 @@ animals! {
         }
     }
 
-    /// A batch of put-if-absent looks first and writes later.
+    /// `IfAbsent` in a batch checks first and writes later.
     TwoWinnersInBatches breaks C1 {
         forwards capabilities now get put expire patch delete scan get_many delete_many;
         async fn put_many(&self, items: Vec<PutItem>) -> Vec<Written> {
@@ -40,8 +40,8 @@ animals! {
         }
     }
 
-    /// Put-if-version looks first and writes later, so that several win.
-    TwoWinnersOfIfVersion breaks C2; also V4: "the size comes before the condition" {
+    /// `IfVersion` checks first and writes later, so several puts win.
+    TwoWinnersOfIfVersion breaks C2; also V4: "the size is checked before the condition" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let Condition::IfVersion(version) = options.condition else {
@@ -57,8 +57,8 @@ animals! {
         }
     }
 
-    /// Put-if-version writes whatever the version.
-    IgnoresTheVersion breaks C2; also R1 E6: "a refused put is to change nothing" {
+    /// `IfVersion` is ignored.
+    IgnoresTheVersion breaks C2; also R1 E6: "a refused put must change nothing" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let versioned = matches!(options.condition, Condition::IfVersion(_));
@@ -67,7 +67,7 @@ animals! {
         }
     }
 
-    /// Put-if-absent overwrites.
+    /// `IfAbsent` overwrites.
     IfAbsentOverwrites breaks C1; also C2 C3: "a lock is taken by it; a refusal is an outcome" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -77,8 +77,8 @@ animals! {
         }
     }
 
-    /// Put-if-present creates.
-    IfPresentCreates breaks C3; also E9 R3: "the dead are not present" {
+    /// `IfPresent` creates.
+    IfPresentCreates breaks C3; also E9 R3: "ghosts are not present" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let present = options.condition == Condition::IfPresent;
@@ -87,7 +87,7 @@ animals! {
         }
     }
 
-    /// Where nothing is, put-if-version refuses instead of saying so.
+    /// `IfVersion` on an absent key returns `Refused` instead of `Absent`.
     VersionOfNothingIsRefused breaks C3; also C2: "a version outlives its entry" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -110,8 +110,8 @@ animals! {
         }
     }
 
-    /// A put that is refused says that nothing was there.
-    AbsentInsteadOfRefused breaks C3; also C1 C2: "every refusal is told wrongly then" {
+    /// A refused put returns `Absent`.
+    AbsentInsteadOfRefused breaks C3; also C1 C2: "every refusal is then wrong" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             match self.right.put(key, value, options).await? {
@@ -121,7 +121,7 @@ animals! {
         }
     }
 
-    /// A refused put writes all the same.
+    /// A refused put writes the value.
     RefusedPutsWrite breaks C3; also C1 C2: "losers write" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -135,8 +135,8 @@ animals! {
         }
     }
 
-    /// A put keeps the version although it changes the value.
-    PutKeepsTheVersion breaks C2; also X8 R6 C5: "a lost lease, and a lost race, are known by the version" {
+    /// A put that changes the value keeps the version.
+    PutKeepsTheVersion breaks C2; also X8 R6 C5: "a lost lease or race is detected by the version" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let before = self.right.backend().live(key);
@@ -149,7 +149,7 @@ animals! {
         }
     }
 
-    /// Versions are those of the value although each write is to make its own.
+    /// Versions depend on the value only, although they are declared unique.
     VersionsRecur breaks H1 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -164,8 +164,8 @@ animals! {
         }
     }
 
-    /// A put tells another version than reads do.
-    PutTellsAnotherVersion breaks C2; also X8 B1 E6 H1: "what a put tells is used as a condition" {
+    /// A put reports a version that differs from that of reads.
+    PutTellsAnotherVersion breaks C2; also X8 B1 E6 H1: "reported versions are used as conditions" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let outcome = self.right.put(key, value, options).await?;
@@ -173,7 +173,7 @@ animals! {
         }
     }
 
-    /// A take looks first and deletes later, so that several get it.
+    /// A take checks first and deletes later, so several callers get the value.
     TakeHandsOutTwice breaks C1 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
@@ -202,7 +202,7 @@ animals! {
         }
     }
 
-    /// A delete ignores the version that it was to meet.
+    /// A delete ignores its version.
     DeleteIgnoresTheVersion breaks C2; also C3: "such a refusal is an outcome" {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, mut options: DeleteOptions) -> Deleted {
@@ -211,8 +211,8 @@ animals! {
         }
     }
 
-    /// A delete says applied although nothing was there.
-    DeleteAlwaysApplies breaks E3; also C2: "a version of nothing is absent" {
+    /// A delete of an absent key returns `Applied`.
+    DeleteAlwaysApplies breaks E3; also C2: "a delete with a version of an absent key is absent" {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
             match self.right.delete(key, options).await? {
@@ -222,7 +222,7 @@ animals! {
         }
     }
 
-    /// A delete hands out an entry although none was asked for.
+    /// A delete without a projection returns the entry.
     DeleteHandsOut breaks E3 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
@@ -232,16 +232,16 @@ animals! {
         }
     }
 
-    /// A take hands out nothing.
-    TakeHandsOutNothing breaks C1; also C2 R4 V3 E7 V6: "what was taken is looked at" {
+    /// A take returns no value.
+    TakeHandsOutNothing breaks C1; also C2 R4 V3 E7 V6: "taken values are checked" {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
             self.right.delete(key, options.with_projection(Projection::Nothing)).await
         }
     }
 
-    /// A delete leaves the entry.
-    DeleteDoesNothing breaks E3; also any: "cases clean up with a delete, and begin anew after one" {
+    /// A delete does nothing.
+    DeleteDoesNothing breaks E3; also any: "cases clean up and start again with a delete" {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
             let before = self.right.backend().live(key);

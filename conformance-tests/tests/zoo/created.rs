@@ -1,4 +1,4 @@
-//! Animals that tell a wrong time of creation, or none, or tell it unasked.
+//! Animals with faults in the creation time: wrong, missing, or not requested.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ fn set_created_at(right: &Right, key: &Key, created_at: Option<SystemTime>) {
     });
 }
 
-/// The creation of a live entry.
+/// Returns the creation time of a live entry.
 fn created_at(right: &Right, key: &Key) -> Option<SystemTime> {
     right.backend().live(key).and_then(|stored| stored.created_at)
 }
@@ -32,7 +32,7 @@ fn unasked(mut entry: Entry) -> Entry {
     entry
 }
 
-/// Lets what was put over a live entry keep the creation that there was.
+/// Restores the creation time from before a put over a live entry.
 fn keep(
     right: &Right,
     key: &Key,
@@ -48,7 +48,7 @@ fn keep(
 }
 
 animals! {
-    /// A put over a live entry keeps the creation.
+    /// A put over a live entry keeps the creation time.
     OverwritingKeepsTheCreation breaks V7 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -58,7 +58,7 @@ animals! {
         }
     }
 
-    /// A put with `Keep` keeps the creation too.
+    /// A put with `Keep` keeps the creation time too.
     KeepKeepsTheCreation breaks V7 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -69,7 +69,7 @@ animals! {
         }
     }
 
-    /// A batch of puts keeps the creations.
+    /// A batch of puts keeps the creation times.
     BatchesKeepTheCreation breaks V7 B1 {
         forwards capabilities now get put expire patch delete scan get_many delete_many;
         async fn put_many(&self, items: Vec<PutItem>) -> Vec<Written> {
@@ -81,7 +81,7 @@ animals! {
         }
     }
 
-    /// A put tells an instant within a millisecond.
+    /// A put reports a creation time that is not a whole millisecond.
     TellsNanoseconds breaks V7 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -95,7 +95,7 @@ animals! {
         }
     }
 
-    /// A patch starts the creation of a live record anew.
+    /// A patch of a live record changes its creation time to the present.
     PatchesStartTheCreation breaks V7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -107,7 +107,7 @@ animals! {
         }
     }
 
-    /// A patch that bounds refuse tells the present.
+    /// A patch that bounds refuse reports the present time.
     RefusedPatchesTellThePresent breaks V7 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -121,7 +121,7 @@ animals! {
         }
     }
 
-    /// What a patch creates inherits the creation of what was there, or has the first of all.
+    /// A record that a patch creates has the Unix epoch as its creation time.
     PatchesCreateInThePast breaks V7 P2 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -137,7 +137,7 @@ animals! {
         }
     }
 
-    /// An expire starts the creation anew.
+    /// An expire changes the creation time to the present.
     ExpireStartsTheCreation breaks V7 X5 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, change: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -149,7 +149,7 @@ animals! {
         }
     }
 
-    /// A read's refresh starts the creation anew.
+    /// The refresh of a read changes the creation time to the present.
     RefreshesStartTheCreation breaks V7 R1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -162,7 +162,7 @@ animals! {
         }
     }
 
-    /// What is put over a ghost inherits its creation.
+    /// A put over a ghost keeps the ghost's creation time.
     GhostsLeaveTheirCreation breaks V7 E3 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -176,7 +176,7 @@ animals! {
         }
     }
 
-    /// A refused put tells the present as the creation of what is there.
+    /// A refused put reports the present as the creation time of the stored entry.
     RefusedPutsTellThePresent breaks V7 C5 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -190,7 +190,7 @@ animals! {
         }
     }
 
-    /// A put that leaves nothing tells when that was created.
+    /// A put of an expired entry reports a creation time.
     TellsTheCreationOfNothing breaks V7 E6 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -203,7 +203,7 @@ animals! {
         }
     }
 
-    /// A batch of gets tells no creation.
+    /// A batch of gets reports no creation time.
     GetManyTellsNoCreation breaks V7 {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], mut options: GetOptions) -> Vec<Got> {
@@ -212,7 +212,7 @@ animals! {
         }
     }
 
-    /// A scan tells no creation.
+    /// A scan reports no creation time.
     ScansTellNoCreation breaks V7 S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, mut options: ScanOptions) -> ttl_core::Result<Page> {
@@ -221,7 +221,7 @@ animals! {
         }
     }
 
-    /// A get tells the creation, or some time, whether or not it is wanted.
+    /// A get reports a creation time, whether or not it is requested.
     TellsTheCreationUnasked breaks V7 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -229,7 +229,7 @@ animals! {
         }
     }
 
-    /// It denies the creation and tells it.
+    /// The capabilities deny the creation time, but it is reported.
     DeniesTheCreationAndTellsIt breaks V7 H1 {
         forwards now get put expire patch delete scan get_many put_many delete_many;
         fn capabilities(&self) -> Capabilities {

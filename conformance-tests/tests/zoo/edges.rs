@@ -1,5 +1,5 @@
-//! Animals that fail at the edges: the last characters, the order of errors, texts that are spelled otherwise, and
-//! errors that say too much.
+//! Animals with faults in edge cases: the last characters, the order of errors, different spellings of a
+//! text, and errors that reveal too much.
 
 use serde_json::Value as Json;
 use ttl_core::driver::Stored;
@@ -10,7 +10,7 @@ use ttl_core::{
 
 use super::animal::{Got, Patched, Written, animals};
 
-/// Writes an accent and its letter as one character.
+/// Replaces a letter and its accent by one character.
 fn compose(text: &str) -> String {
     text.replace("e\u{301}", "\u{e9}").replace("A\u{30a}", "\u{c5}")
 }
@@ -25,7 +25,7 @@ fn composed(value: &Json) -> Json {
 }
 
 animals! {
-    /// A prefix ends before the last characters of ASCII.
+    /// A prefix does not list keys that continue with the last characters of ASCII.
     PrefixEndsAtTilde breaks S1 S2 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
@@ -36,7 +36,7 @@ animals! {
         }
     }
 
-    /// On a page of more than fifty entries all have the first one's version.
+    /// On a page of more than fifty entries, all have the version of the first one.
     LargePagesShareAVersion breaks S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
@@ -99,7 +99,7 @@ animals! {
         }
     }
 
-    /// An error about a field shows the record.
+    /// An error about a field reveals the record.
     FieldErrorsShowValues breaks H5 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -113,7 +113,7 @@ animals! {
         }
     }
 
-    /// An error about a damaged entry shows the key.
+    /// An error about a damaged entry reveals the key.
     DamageShowsKeys breaks H5 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -124,7 +124,7 @@ animals! {
         }
     }
 
-    /// An error about a cursor shows the prefix.
+    /// An error about a cursor reveals the prefix.
     CursorErrorsShowPrefixes breaks H5 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {

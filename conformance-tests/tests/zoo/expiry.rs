@@ -1,4 +1,4 @@
-//! Animals that die at the wrong time.
+//! Animals whose entries expire at the wrong time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,13 +11,13 @@ use super::animal::{
     Deleted, Expired, Got, Patched, Written, animals, deadline, is_ghost, now, remember_deleted, set_deadline,
 };
 
-/// Whether an instant is no whole millisecond.
+/// Returns whether an instant is not a whole millisecond.
 fn within_a_millisecond(instant: SystemTime) -> bool {
     !instant.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos().is_multiple_of(1_000_000)
 }
 
 animals! {
-    /// An entry is gone one millisecond before its deadline.
+    /// An entry expires one millisecond before its deadline.
     EarlyByAMillisecond breaks E2; also E1 E7: "entries are watched until they end" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -27,7 +27,7 @@ animals! {
         }
     }
 
-    /// Reads still show an entry for a second after its deadline.
+    /// Reads return an entry for a second after its deadline.
     LateByASecond breaks E1 E3; also E2 E7 E8 P2 R1 R3: "ghosts are read" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -40,8 +40,8 @@ animals! {
         }
     }
 
-    /// The fractional second of a longer TTL is cut.
-    LosesTheFractionalSecond breaks E2; also R5: "slacks are tried to the millisecond" {
+    /// The fractional second of a longer TTL is truncated.
+    LosesTheFractionalSecond breaks E2; also R5: "slacks are exact to the millisecond" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
             if let Expiry::After(ttl) = options.lifespan.expiry
@@ -66,7 +66,7 @@ animals! {
         }
     }
 
-    /// Lives that start within a millisecond are counted from its start.
+    /// A TTL counts from the start of the current millisecond.
     RoundsDown breaks E2 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -80,7 +80,7 @@ animals! {
         }
     }
 
-    /// A put without expiry keeps the deadline that is there.
+    /// A put without an expiry keeps the stored deadline.
     NeverKeepsTheOldDeadline breaks E5; also E2 R4 X1 X2: "entries are made persistent by a put" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -91,7 +91,7 @@ animals! {
     }
 
     /// A put with `Keep` replaces the deadline.
-    KeepReplaces breaks E5; also C2 R8: "saving again keeps the deadline there" {
+    KeepReplaces breaks E5; also C2 R8: "repeated puts keep the deadline there" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let keeps = options.existing_deadline == ExistingDeadline::Keep;
@@ -100,8 +100,8 @@ animals! {
         }
     }
 
-    /// A put with `Keep` creates without an expiry.
-    KeepCreatesImmortals breaks E5; also E6 R7: "keeping creates there" {
+    /// A put with `Keep` creates entries without an expiry.
+    KeepCreatesImmortals breaks E5; also E6 R7: "`Keep` creates there" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
             if options.existing_deadline == ExistingDeadline::Keep && self.right.backend().live(key).is_none() {
@@ -111,7 +111,7 @@ animals! {
         }
     }
 
-    /// A put whose deadline has passed already does nothing, so that the old value stays.
+    /// A put whose deadline has passed does nothing, so the old value remains.
     ElapsedPutKeepsTheOldValue breaks E6 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -135,8 +135,8 @@ animals! {
         }
     }
 
-    /// An expiry too far away is cut to the longest one.
-    ClampsTheFarFuture breaks E8; also H5: "the text of this error is looked at" {
+    /// An expiry too far in the future is reduced to the maximum.
+    ClampsTheFarFuture breaks E8; also H5: "the text of this error is checked" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
             if let Expiry::At(instant) = options.lifespan.expiry {
@@ -147,7 +147,7 @@ animals! {
         }
     }
 
-    /// Deadlines are kept in 32 bits of seconds and wrap in the year 2038.
+    /// Deadlines are stored in 32 bits of seconds and overflow in the year 2038.
     EndsIn2038 breaks E8 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -160,7 +160,7 @@ animals! {
         }
     }
 
-    /// What is put after a delete gets the deleted entry's deadline.
+    /// A put after a delete gets the deleted entry's deadline.
     InheritsTheDeadlineAfterDelete breaks E9 {
         forwards capabilities now get expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
@@ -175,7 +175,7 @@ animals! {
         }
     }
 
-    /// What is put after a delete gets the deleted entry's cap.
+    /// A put after a delete gets the deleted entry's cap.
     InheritsTheCapAfterDelete breaks E9 {
         forwards capabilities now get expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
@@ -194,8 +194,8 @@ animals! {
         }
     }
 
-    /// A put over a ghost takes over the ghost's cap.
-    InheritsTheCapOfGhosts breaks E3; also R4 V6: "a cap ends before something is put" {
+    /// A put over a ghost gets the ghost's cap.
+    InheritsTheCapOfGhosts breaks E3; also R4 V6: "a cap passes before a put" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let ghost = self.right.backend().peek(key).filter(|_| is_ghost(&self.right, key));
@@ -209,7 +209,7 @@ animals! {
         }
     }
 
-    /// Fields that were written before an extension die when they would have died without it.
+    /// Fields that were written before an extension expire at the old deadline.
     DiesInParts breaks E7 {
         forwards capabilities now put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -229,7 +229,7 @@ animals! {
         }
     }
 
-    /// A put writes the value first and its deadline afterwards.
+    /// A put writes the value first and its deadline later.
     LandsInTwoSteps breaks C4 E4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -243,7 +243,7 @@ animals! {
         }
     }
 
-    /// A patch that creates forgets its lifespan.
+    /// A patch that creates ignores its lifespan.
     PatchCreatesImmortals breaks P2; also E4 E2 R1: "a created record has its deadline at once" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -254,7 +254,7 @@ animals! {
         }
     }
 
-    /// A patch of a live entry forgets its deadline.
+    /// A patch of a live entry removes its deadline.
     PatchForgetsTheDeadline breaks R1 P1; also R2 R4 R5 P2 E7: "patched records are watched" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {

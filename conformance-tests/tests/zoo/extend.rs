@@ -1,4 +1,4 @@
-//! Animals that change deadlines wrongly when they are told to.
+//! Animals with faults in changes of the deadline.
 
 use ttl_core::{
     Deadline, ErrorKind, ExpireOptions, ExpireResult, Expiry, ExpiryChange, Guard, Key, Outcome, Ttl, Version,
@@ -7,7 +7,7 @@ use ttl_core::{
 use super::animal::{Expired, animals, deadline, now, set_deadline};
 
 animals! {
-    /// The guards for later and sooner are the wrong way round.
+    /// `IfLater` and `IfSooner` are swapped.
     GuardsAreInverted breaks X2 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, mut options: ExpireOptions) -> Expired {
@@ -28,7 +28,7 @@ animals! {
         }
     }
 
-    /// A persistent entry counts as if it ended at once.
+    /// A persistent entry counts as the earliest instead of the latest.
     PersistentCountsAsShort breaks X2 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, mut options: ExpireOptions) -> Expired {
@@ -54,7 +54,7 @@ animals! {
         }
     }
 
-    /// Extending adds to now instead of to the deadline.
+    /// An extension counts from the present instead of the deadline.
     ExtendsFromNow breaks X1; also X2 X6 K1 K2 V3 E8: "entries are extended in passing" {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, mut to: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -67,8 +67,8 @@ animals! {
         }
     }
 
-    /// Making an entry persistent does nothing.
-    PersistsNothing breaks X1; also X2 X6 R4: "entries are made persistent to see the cap and the guard" {
+    /// A persist does nothing.
+    PersistsNothing breaks X1; also X2 X6 R4: "caps and guards are checked with persistent entries" {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
             let to = if to == ExpiryChange::Set(Expiry::Never) { ExpiryChange::Extend(Ttl::MIN) } else { to };
@@ -87,7 +87,7 @@ animals! {
         }
     }
 
-    /// Extending a persistent entry gives it a deadline.
+    /// An extension of a persistent entry gives it a deadline.
     ExtendingEndsPersistence breaks X3 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, mut to: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -100,7 +100,7 @@ animals! {
         }
     }
 
-    /// Moving the deadline makes a new version.
+    /// A change of the deadline changes the version.
     ExtendingMakesAVersion breaks X5; also X8 H1: "a lease is renewed twice" {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -116,8 +116,8 @@ animals! {
         }
     }
 
-    /// Extending passes the cap.
-    ExtendingPassesTheCap breaks X6; also R4: "the cap is seen by extending" {
+    /// An extension passes the cap.
+    ExtendingPassesTheCap breaks X6; also R4: "the cap is checked by extensions" {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
             self.right.backend().meddle(key, |stored| {
@@ -129,8 +129,8 @@ animals! {
         }
     }
 
-    /// Whatever was done, the outcome says that the deadline changed.
-    AlwaysReportsAChange breaks X7; also X2 X3: "what changed is told by the outcome" {
+    /// The outcome always reports a changed deadline.
+    AlwaysReportsAChange breaks X7; also X2 X3: "the outcome reports the change" {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
             let outcome = self.right.expire(key, to, options).await?;
@@ -139,7 +139,7 @@ animals! {
     }
 
     /// The outcome reports the deadline before the change.
-    ReportsTheOldDeadline breaks X7; also X1 X2 X6 X8 E7 E8 R2 R4: "cases go by the deadline that is told"
+    ReportsTheOldDeadline breaks X7; also X1 X2 X6 X8 E7 E8 R2 R4: "cases rely on the reported deadline"
     {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -149,7 +149,7 @@ animals! {
         }
     }
 
-    /// A lease is renewed by whoever asks.
+    /// A renewal ignores its version.
     RenewsWhateverTheVersion breaks X8 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, mut options: ExpireOptions) -> Expired {
@@ -158,7 +158,7 @@ animals! {
         }
     }
 
-    /// An expiry too far away is cut to the longest one.
+    /// An expiry too far in the future is reduced to the maximum.
     ClampsTheFarExtension breaks E8 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -170,7 +170,7 @@ animals! {
         }
     }
 
-    /// The deadline is taken away before it is set.
+    /// A change of the deadline removes the old one before it sets the new one.
     ExpireLandsInTwoSteps breaks C4 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -184,7 +184,7 @@ animals! {
         }
     }
 
-    /// Extending twice as far as asked.
+    /// An extension adds twice the requested time.
     ExtendsTwice breaks X1; also X2 E8: "entries are extended in passing" {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {

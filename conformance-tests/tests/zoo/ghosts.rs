@@ -1,4 +1,4 @@
-//! Animals that haunt: expired entries that are still met.
+//! Animals that do not treat ghosts as absent.
 
 use ttl_core::driver::Stored;
 use ttl_core::{
@@ -12,7 +12,7 @@ use super::animal::{
 };
 
 animals! {
-    /// Touching a ghost revives it.
+    /// A touch of a ghost revives it.
     RevivesOnTouch breaks R3 X4 E3; also E8: "ghosts are touched with far deadlines" {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -23,7 +23,7 @@ animals! {
         }
     }
 
-    /// Touching nothing creates an entry.
+    /// A touch of an absent key creates an entry.
     TouchCreates breaks X4 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -35,7 +35,7 @@ animals! {
         }
     }
 
-    /// A delete hides the entry, and a touch brings it back.
+    /// A delete only hides the entry, and a touch restores it.
     DeletedEntriesRevive breaks X4 {
         forwards capabilities now get put patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
@@ -49,7 +49,7 @@ animals! {
         }
     }
 
-    /// A miss that asked for a refresh revives the ghost that it met.
+    /// A miss with a refresh revives the ghost.
     MissRefreshes breaks R3 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -62,7 +62,7 @@ animals! {
         }
     }
 
-    /// A delete finds ghosts.
+    /// A delete of a ghost returns `Applied`.
     DeleteFindsGhosts breaks E3 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
@@ -75,7 +75,7 @@ animals! {
         }
     }
 
-    /// A put over a ghost says that it replaced something.
+    /// A put over a ghost reports that it replaced an entry.
     GhostsWereThere breaks E3 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -85,7 +85,7 @@ animals! {
         }
     }
 
-    /// A batch of puts over ghosts says that it replaced something.
+    /// A batch of puts over ghosts reports that it replaced entries.
     GhostsWereThereInBatches breaks E3 {
         forwards capabilities now get put expire patch delete scan get_many delete_many;
         async fn put_many(&self, items: Vec<PutItem>) -> Vec<Written> {
@@ -99,7 +99,7 @@ animals! {
         }
     }
 
-    /// A ghost blocks put-if-absent.
+    /// A ghost causes `IfAbsent` to be refused.
     GhostsBlockCreation breaks E3 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -110,7 +110,7 @@ animals! {
         }
     }
 
-    /// Put-if-present takes a ghost for an entry.
+    /// `IfPresent` accepts a ghost.
     GhostsArePresent breaks E3 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -120,7 +120,7 @@ animals! {
         }
     }
 
-    /// A ghost with another version refuses a put, where it should be absent.
+    /// A put with a version over a ghost returns `Refused` instead of `Absent`.
     GhostsHaveVersions breaks E3 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -149,8 +149,8 @@ animals! {
         }
     }
 
-    /// A batch of gets hands out ghosts.
-    GhostsInGetMany breaks E3; also R1 R3: "batches meet ghosts" {
+    /// A batch of gets returns ghosts.
+    GhostsInGetMany breaks E3; also R1 R3: "batches read ghosts" {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
             let mut results = self.right.get_many(keys, options).await;
@@ -164,7 +164,7 @@ animals! {
     }
 
     /// A patch that creates over a ghost keeps the ghost's fields.
-    GhostFieldsLeak breaks E3; also P2 E7: "patches create where a record has ended" {
+    GhostFieldsLeak breaks E3; also P2 E7: "patches create over expired records" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
             if let (Some(create), Some(Stored { value: Value::Record(ghost), .. })) =
@@ -179,7 +179,7 @@ animals! {
     }
 
     /// A patch of a ghost changes and revives it.
-    PatchRevives breaks E3; also R3: "the dead stay dead" {
+    PatchRevives breaks E3; also R3: "ghosts must stay absent" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             if is_ghost(&self.right, key) && options.create.is_none() {
@@ -189,8 +189,8 @@ animals! {
         }
     }
 
-    /// A peek at the deadline tells it of ghosts.
-    GhostsTellTheirDeadline breaks E3; also E1 E8: "ghosts are peeked at" {
+    /// A get of nothing reports the deadline of a ghost.
+    GhostsTellTheirDeadline breaks E3; also E1 E8: "metadata of ghosts is read" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             if options.projection == Projection::Nothing && options.returning.contains(Returning::DEADLINE) && is_ghost(&self.right, key) {

@@ -1,4 +1,4 @@
-//! Animals that confuse keys: broken beneath the rules, where keys are looked up.
+//! Animals that confuse keys, with faults in the lookup of keys.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use ttl_core::{Capabilities, Error, ErrorKind, Key, Result, async_trait};
 use super::animal::Animal;
 use super::den::{Den, Right};
 
-/// Looks keys up after it has changed them.
+/// A backend that changes keys before it looks them up.
 #[derive(Debug)]
 struct Folding {
     right: Right,
@@ -76,25 +76,25 @@ macro_rules! folding {
 }
 
 folding! {
-    /// Spaces around a key are cut.
-    TrimsKeys breaks K2; also S2: "prefixes meet keys that were changed" { |key| Ok(key.trim().to_owned()) }
+    /// Spaces around a key are removed.
+    TrimsKeys breaks K2; also S2: "prefixes apply to changed keys" { |key| Ok(key.trim().to_owned()) }
 
-    /// Upper and lower case are the same.
-    FoldsCase breaks K2; also S2: "prefixes meet keys that were changed" { |key| Ok(key.to_lowercase()) }
+    /// Upper and lower case are equal.
+    FoldsCase breaks K2; also S2: "prefixes apply to changed keys" { |key| Ok(key.to_lowercase()) }
 
     /// A key ends at its first NUL.
     KeysEndAtNul breaks K2 { |key| Ok(key.split('\0').next().unwrap_or_default().to_owned()) }
 
-    /// Keys are cut after 255 bytes.
+    /// Keys are truncated to 255 bytes.
     CutsLongKeys breaks K2; also S2: "a long key is listed short" {
         |key| Ok(key.char_indices().take_while(|(at, c)| at + c.len_utf8() <= 255).map(|(_, c)| c).collect())
     }
 
-    /// Characters outside of ASCII are replaced.
-    KeysAreAscii breaks K2; also S2: "prefixes meet keys that were changed" { |key| Ok(key.replace(|c: char| !c.is_ascii(), "?")) }
+    /// Characters outside ASCII are replaced.
+    KeysAreAscii breaks K2; also S2: "prefixes apply to changed keys" { |key| Ok(key.replace(|c: char| !c.is_ascii(), "?")) }
 
     /// Long keys are refused.
-    RefusesLongKeys breaks K1; also K2 S2: "long keys are told apart and listed" {
+    RefusesLongKeys breaks K1; also K2 S2: "long keys are distinguished and listed" {
         |key| match key.len() {
             0..=512 => Ok(key.to_owned()),
             _ => Err(Error::new(ErrorKind::InvalidKey, "too long")),
@@ -104,7 +104,7 @@ folding! {
     /// Keys that look like numbers are read as numbers.
     KeysAreNumbers breaks K2 { |key| Ok(key.parse::<f64>().map_or(key.to_owned(), |n| n.to_string())) }
 
-    /// Keys are paths: empty steps and dots are left out.
+    /// Keys are paths: empty segments and dots are removed.
     KeysArePaths breaks K2 {
         |key| {
             let mut path = key.replace("/./", "/");
@@ -113,14 +113,14 @@ folding! {
         }
     }
 
-    /// A slash at the beginning is cut.
+    /// A slash at the beginning is removed.
     CutsTheFirstSlash breaks K2 { |key| Ok(key.strip_prefix('/').unwrap_or(key).to_owned()) }
 
-    /// Escapes of URLs are decoded.
+    /// URL escapes are decoded.
     DecodesUrls breaks K2 { |key| Ok(key.replace("%41", "A").replace("%20", " ").replace("%2F", "/")) }
 
-    /// Characters that are not shown are left out, as some collations do.
-    LeavesOutWhatIsNotShown breaks K2; also S1 S2: "prefixes meet keys that were changed" {
+    /// Invisible characters are ignored, as in some collations.
+    LeavesOutWhatIsNotShown breaks K2; also S1 S2: "prefixes apply to changed keys" {
         |key| Ok(key.replace(['\u{1}', '\u{7f}', '\u{85}', '\u{ad}', '\u{200d}', '\u{2060}', '\u{fe0f}'], ""))
     }
 }

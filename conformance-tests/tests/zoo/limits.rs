@@ -1,4 +1,4 @@
-//! Animals with limits of their own: they count keys, rows, seconds or bits, and stop.
+//! Animals with limits of their own in keys, rows, seconds or bits.
 
 use std::num::NonZeroUsize;
 
@@ -13,7 +13,7 @@ use ttl_core::{
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals, deadline, now, set_deadline};
 use super::den::Right;
 
-/// Ends a key whose expiry in the backend is over.
+/// Removes a key whose expiry in the backend has passed.
 fn purge(right: &Right, key: &Key) {
     let now = now(right);
     let over = right.backend().memory.lock().get(key).is_some_and(|own| own.deadline.is_expired(now));
@@ -23,7 +23,7 @@ fn purge(right: &Right, key: &Key) {
     }
 }
 
-/// Takes the deadline of a key for its expiry in the backend.
+/// Sets the expiry of a key in the backend to its deadline.
 fn follow(right: &Right, key: &Key) {
     let own = deadline(right, key);
     let mut memory = right.backend().memory.lock();
@@ -35,7 +35,7 @@ fn follow(right: &Right, key: &Key) {
     };
 }
 
-/// Lets a put over a capped entry start the cap again.
+/// Puts an entry, and starts a new cap over a capped entry.
 async fn restart_cap(right: &Right, key: &Key, value: Value, options: PutOptions, restarts: bool) -> Written {
     let max = options.lifespan.max_lifetime;
     let capped = right.backend().live(key).is_some_and(|stored| !stored.cap.is_never());
@@ -51,7 +51,7 @@ async fn restart_cap(right: &Right, key: &Key, value: Value, options: PutOptions
     outcome
 }
 
-/// Counts a TTL of more than 30 days as an instant since the epoch, as memcached does.
+/// Treats a TTL of more than 30 days as an instant since the epoch, like memcached.
 fn since_the_epoch(expiry: Expiry) -> Expiry {
     match expiry {
         Expiry::After(ttl) if ttl > Ttl::days(30) => Expiry::At(std::time::UNIX_EPOCH + ttl.as_duration()),
@@ -70,7 +70,7 @@ animals! {
         }
     }
 
-    /// A batch deletes 500 keys and says that it deleted all.
+    /// A batch deletes 500 keys and reports that it deleted all.
     DeletesAtMost500 breaks B2 {
         forwards capabilities now get put expire patch delete scan get_many put_many;
         async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Deleted> {
@@ -80,7 +80,7 @@ animals! {
         }
     }
 
-    /// A batch of puts is cut into hundreds, and the last hundred lands first.
+    /// A batch of puts is split into hundreds, and the last hundred is written first.
     ChunksLandBackwards breaks B1 {
         forwards capabilities now get put expire patch delete scan get_many delete_many;
         async fn put_many(&self, items: Vec<PutItem>) -> Vec<Written> {
@@ -92,8 +92,8 @@ animals! {
         }
     }
 
-    /// A scan gives up after a thousand ghosts.
-    GivesUpAfterManyGhosts breaks S1; also E3: "ghosts hide what lives" {
+    /// A scan stops after a thousand ghosts.
+    GivesUpAfterManyGhosts breaks S1; also E3: "ghosts hide live entries" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let ghosts = self.right.backend().ghosts(&options.prefix);
@@ -102,7 +102,7 @@ animals! {
         }
     }
 
-    /// A scan whose limit does not fit 32 bits panics.
+    /// A scan panics if its limit does not fit in 32 bits.
     LimitsOf32Bits breaks S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
@@ -111,7 +111,7 @@ animals! {
         }
     }
 
-    /// A page holds a thousand entries at most, whatever was asked for.
+    /// A page has at most a thousand entries, whatever its limit.
     PagesOfAThousand breaks S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
@@ -121,8 +121,8 @@ animals! {
         }
     }
 
-    /// The refresh of a read that does not hand out everything leaves the backend's own expiry as it was.
-    PartialRefreshForgetsTheBackend breaks E7; also E1 R1: "what was refreshed ends early" {
+    /// The refresh of a partial read does not change the backend's own expiry.
+    PartialRefreshForgetsTheBackend breaks E7; also E1 R1: "refreshed entries end early" {
         forwards capabilities now scan;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             purge(&self.right, key);
@@ -171,7 +171,7 @@ animals! {
         }
     }
 
-    /// A put with `Keep` starts the cap again.
+    /// A put with `Keep` starts a new cap.
     KeepRestartsTheCap breaks R4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -180,7 +180,7 @@ animals! {
         }
     }
 
-    /// A put with a refresh starts the cap again.
+    /// A put with a refresh starts a new cap.
     RefreshRestartsTheCap breaks R4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -189,7 +189,7 @@ animals! {
         }
     }
 
-    /// The refresh of a batch shortens.
+    /// The refresh of a batch shortens deadlines.
     BatchRefreshShortens breaks R2 {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], mut options: GetOptions) -> Vec<Got> {
@@ -228,7 +228,7 @@ animals! {
         }
     }
 
-    /// A patch that creates takes more than 30 days for an instant since the epoch.
+    /// A patch that creates treats a TTL of more than 30 days as an instant since the epoch.
     CreatesSinceTheEpoch breaks E2 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -237,8 +237,8 @@ animals! {
         }
     }
 
-    /// Lives of more than a day are cut to whole seconds.
-    LongLivesInSeconds breaks E2; also E8 E5: "the longest life is one" {
+    /// TTLs of more than a day are truncated to whole seconds.
+    LongLivesInSeconds breaks E2; also E8 E5: "the longest TTL is one" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let day = Deadline::after(now(&self.right), Ttl::days(1));
@@ -251,7 +251,7 @@ animals! {
         }
     }
 
-    /// `IfLater` compares whole seconds, and lets through what is in the same one.
+    /// `IfLater` compares whole seconds, and accepts a deadline in the same second.
     GuardsCompareSeconds breaks X2 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, mut options: ExpireOptions) -> Expired {
@@ -277,7 +277,7 @@ animals! {
         }
     }
 
-    /// A patch without an operation does not refresh.
+    /// A patch without operations does not refresh.
     EmptyPatchesDoNothing breaks R1 P1 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -301,7 +301,7 @@ animals! {
         }
     }
 
-    /// At most 128 equal elements are removed, and all are counted.
+    /// At most 128 equal elements are removed, but all are counted.
     RemovesAtMost128 breaks P5 P3 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -323,7 +323,7 @@ animals! {
         }
     }
 
-    /// A delete that is dropped leaves the key locked for deletes.
+    /// A dropped delete leaves the key locked for deletes.
     DroppedDeletesLock breaks C4 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {

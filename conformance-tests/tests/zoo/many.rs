@@ -1,4 +1,4 @@
-//! Animals that scan and batch wrongly, and that are not what they declare.
+//! Animals with faults in scans, batches and declared capabilities.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn matches_glob(pattern: &[char], text: &[char]) -> bool {
 }
 
 animals! {
-    /// The prefix of a scan is read as a glob.
+    /// The prefix of a scan is a glob.
     PrefixIsAGlob breaks S2 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
@@ -43,7 +43,7 @@ animals! {
         }
     }
 
-    /// A scan lists everything, whatever the prefix.
+    /// A scan ignores its prefix.
     PrefixIsIgnored breaks S2; also S3 H5: "a cursor belongs to its prefix" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, mut options: ScanOptions) -> Result<Page> {
@@ -52,7 +52,7 @@ animals! {
         }
     }
 
-    /// A page whose entries are ghosts comes back short.
+    /// A page with ghosts is not filled.
     PagesAreNotFilled breaks S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
@@ -68,8 +68,8 @@ animals! {
         }
     }
 
-    /// The last entry of a scan is lost.
-    LosesTheLastEntry breaks S1; also S2 E3 R1 H1 S4: "a scan is to find something" {
+    /// A scan omits its last entry.
+    LosesTheLastEntry breaks S1; also S2 E3 R1 H1 S4: "scans must list entries" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let mut page = self.right.scan(options).await?;
@@ -79,7 +79,7 @@ animals! {
     }
 
     /// A scan ends after its first page.
-    ScansOnePage breaks S1; also S3 S4 H5: "there is no cursor to be tried" {
+    ScansOnePage breaks S1; also S3 S4 H5: "there is no cursor to test" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let page = self.right.scan(options).await?;
@@ -87,23 +87,23 @@ animals! {
         }
     }
 
-    /// A page holds more than its limit.
-    PagesAreTooLarge breaks S1; also S3 S4 H5: "there is no cursor to be tried" {
+    /// A page has more entries than its limit.
+    PagesAreTooLarge breaks S1; also S3 S4 H5: "there is no cursor to test" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             self.right.scan(options.with_limit(NonZeroUsize::MAX)).await
         }
     }
 
-    /// A scan shows no values.
-    ScansShowNoValues breaks S1; also S4: "a scan past damage is to show the values of the others" {
+    /// A scan returns no values.
+    ScansShowNoValues breaks S1; also S4: "a scan past a damaged entry must return the other values" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             self.right.scan(options.with_projection(ttl_core::Projection::Nothing)).await
         }
     }
 
-    /// A scan tells no deadlines and versions.
+    /// A scan reports no deadlines and versions.
     ScansTellNoDeadlines breaks S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
@@ -111,7 +111,7 @@ animals! {
         }
     }
 
-    /// A scan ends at an entry that cannot be read.
+    /// A scan ends at an unreadable entry.
     ScanEndsAtDamage breaks S4 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
@@ -122,7 +122,7 @@ animals! {
         }
     }
 
-    /// A scan hides an entry that cannot be read.
+    /// A scan omits unreadable entries.
     ScanHidesDamage breaks S4 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
@@ -132,8 +132,8 @@ animals! {
         }
     }
 
-    /// A bad cursor starts the scan again.
-    BadCursorsStartAgain breaks S3; also H5: "there is no error to be printed" {
+    /// A bad cursor restarts the scan.
+    BadCursorsStartAgain breaks S3; also H5: "there is no error to print" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             match self.right.scan(options.clone()).await {
@@ -146,7 +146,7 @@ animals! {
     }
 
     /// A bad cursor ends the scan.
-    BadCursorsEndTheScan breaks S3; also H5: "there is no error to be printed" {
+    BadCursorsEndTheScan breaks S3; also H5: "there is no error to print" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             match self.right.scan(options).await {
@@ -156,8 +156,8 @@ animals! {
         }
     }
 
-    /// A cursor of another prefix is taken.
-    ForeignCursorsAreTaken breaks S3; also H5: "there is no error to be printed" {
+    /// A cursor of another prefix is accepted.
+    ForeignCursorsAreTaken breaks S3; also H5: "there is no error to print" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let (backend, identity) = (self.right.capabilities().backend, self.right.backend().identity());
@@ -174,7 +174,7 @@ animals! {
         }
     }
 
-    /// A batch of gets answers in the order of the keys' names.
+    /// A batch of gets returns its results in the order of the keys.
     GetManyIsOutOfOrder breaks B1; also B2: "large batches keep their order" {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
@@ -194,7 +194,7 @@ animals! {
         }
     }
 
-    /// A batch of gets of nothing but existence finds nothing.
+    /// A batch of gets of nothing always misses.
     GetManyOfNothingMisses breaks B1; also R1: "a batch that selects nothing refreshes" {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
@@ -203,7 +203,7 @@ animals! {
         }
     }
 
-    /// A batch of gets answers each key once.
+    /// A batch of gets returns one result for duplicate keys.
     GetManyDropsDuplicates breaks B1; also R2: "a batch with duplicates refreshes" {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
@@ -213,7 +213,7 @@ animals! {
         }
     }
 
-    /// One bad entry fails a whole batch of gets.
+    /// One unreadable entry fails a whole batch of gets.
     GetManyFailsAsAWhole breaks B1 {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
@@ -225,7 +225,7 @@ animals! {
         }
     }
 
-    /// A batch of gets reads a hundred keys and takes the others for misses.
+    /// A batch reads a hundred keys; the others are misses.
     GetManyStopsAtAHundred breaks B2 {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
@@ -248,7 +248,7 @@ animals! {
         }
     }
 
-    /// A batch of puts is applied from the last to the first.
+    /// A batch of puts is applied in reverse order.
     PutManyIsBackwards breaks B1 {
         forwards capabilities now get put expire patch delete scan get_many delete_many;
         async fn put_many(&self, mut items: Vec<PutItem>) -> Vec<Written> {
@@ -259,7 +259,7 @@ animals! {
         }
     }
 
-    /// A batch of puts gives every item the first one's options.
+    /// A batch of puts applies the first item's options to every item.
     PutManyHasOneLifespan breaks B1 {
         forwards capabilities now get put expire patch delete scan get_many delete_many;
         async fn put_many(&self, mut items: Vec<PutItem>) -> Vec<Written> {
@@ -271,7 +271,7 @@ animals! {
         }
     }
 
-    /// A batch of puts writes twenty-five items and says that it wrote all.
+    /// A batch of puts writes 25 items and reports that it wrote all.
     PutManyStopsAtTwentyFive breaks B2; also B1 S1 S2: "many entries are put by batches" {
         forwards capabilities now get put expire patch delete scan get_many delete_many;
         async fn put_many(&self, mut items: Vec<PutItem>) -> Vec<Written> {
@@ -283,7 +283,7 @@ animals! {
         }
     }
 
-    /// A batch of deletes ends at the first key that is absent.
+    /// A batch of deletes ends at the first absent key.
     DeleteManyEndsAtAMiss breaks B1 {
         forwards capabilities now get put expire patch delete scan get_many put_many;
         async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Deleted> {
@@ -299,7 +299,7 @@ animals! {
         }
     }
 
-    /// A batch of deletes does not look at the version.
+    /// A batch of deletes ignores its version.
     DeleteManyIgnoresOptions breaks B1; also B2: "large batches take too" {
         forwards capabilities now get put expire patch delete scan get_many put_many;
         async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Deleted> {
@@ -309,7 +309,7 @@ animals! {
         }
     }
 
-    /// It denies scans and scans.
+    /// The capabilities deny scans, but scans work.
     DeniesScansAndScans breaks H1 {
         forwards now get put expire patch delete scan get_many put_many delete_many;
         fn capabilities(&self) -> Capabilities {
@@ -317,7 +317,7 @@ animals! {
         }
     }
 
-    /// It denies conditions and obeys them.
+    /// The capabilities deny conditions, but conditions work.
     DeniesConditionsAndObeys breaks H1 {
         forwards now get put expire patch delete scan get_many put_many delete_many;
         fn capabilities(&self) -> Capabilities {
@@ -325,7 +325,7 @@ animals! {
         }
     }
 
-    /// It denies caps and keeps them.
+    /// The capabilities deny caps, but caps work.
     DeniesCapsAndKeepsThem breaks H1 {
         forwards now get put expire patch delete scan get_many put_many delete_many;
         fn capabilities(&self) -> Capabilities {
@@ -333,7 +333,7 @@ animals! {
         }
     }
 
-    /// It denies patches and patches.
+    /// The capabilities deny patches, but patches work.
     DeniesPatchesAndPatches breaks H1 {
         forwards now get put expire patch delete scan get_many put_many delete_many;
         fn capabilities(&self) -> Capabilities {
@@ -341,7 +341,7 @@ animals! {
         }
     }
 
-    /// It denies conditions, and names the key and the value that it does not take.
+    /// The capabilities deny conditions, and the error reveals the key and the value.
     PrintsWhatItDenies breaks H5 {
         forwards now get scan get_many;
         fn capabilities(&self) -> Capabilities {
@@ -365,7 +365,7 @@ animals! {
         }
     }
 
-    /// It promises to give space back and keeps everything.
+    /// The capabilities promise to reclaim space, but every entry is kept.
     PromisesToReclaim breaks H1 {
         forwards now get put expire patch delete scan get_many put_many delete_many;
         fn capabilities(&self) -> Capabilities {
@@ -373,8 +373,8 @@ animals! {
         }
     }
 
-    /// It promises scans and has none.
-    PromisesScans breaks S1 S2 S3; also R1 E3 H1 S4 H5: "a scan is to answer" {
+    /// The capabilities promise scans, but scans fail.
+    PromisesScans breaks S1 S2 S3; also R1 E3 H1 S4 H5: "scans must work" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, _: ScanOptions) -> Result<Page> {
             Err(Error::new(ErrorKind::Unsupported, "no scans here"))

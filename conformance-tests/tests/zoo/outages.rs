@@ -1,4 +1,4 @@
-//! Animals with a network, each of which is wrong about what an outage means.
+//! Animals with a network and faults in the handling of outages.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use super::animal::{Animal, Deleted, Expired, Got, Patched, Written};
 use super::den::Right;
 use super::wire::{Lost, ask};
 
-/// What is wrong with a store that has a network.
+/// The fault of a store with a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quirk {
-    /// Nothing.
+    /// No fault.
     Healthy,
     OutagesAreMisses,
     OutagesAreAbsence,
@@ -34,7 +34,7 @@ pub(crate) enum Quirk {
     TrustsRefreshes,
 }
 
-/// A right store at the other end of a network.
+/// The correct store behind a network.
 #[derive(Debug)]
 pub(crate) struct Wired {
     right: Right,
@@ -56,7 +56,7 @@ impl Wired {
         self.quirk == quirk
     }
 
-    /// One request.
+    /// Makes one request.
     async fn ask<T, F>(&self, work: impl FnOnce(Right) -> F + Send + 'static) -> Result<T, Lost>
     where
         T: Send + 'static,
@@ -122,7 +122,7 @@ impl TtlStore for Wired {
         self.right.now()
     }
 
-    /// A refresh is a request of its own.
+    /// Reads and refreshes in separate requests.
     async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
         let Some(refresh) = options.refresh.take() else { return self.get_once(key, options).await };
         let returning = options.returning;
@@ -226,7 +226,7 @@ impl TtlStore for Wired {
     }
 }
 
-/// Declares animals with a network: only cases of outages are tried on them.
+/// Declares animals with a network. Only the cases of outages are run on them.
 macro_rules! animals {
     ($($(#[doc = $fault:literal])+ $name:ident breaks $($clause:ident)+ $(; also $($more:ident)+: $why:literal)?,)+) => {
         pub(crate) const ANIMALS: &[Animal] = &[$(Animal {
@@ -242,28 +242,29 @@ macro_rules! animals {
 }
 
 animals! {
-    /// A read that gets no answer is a miss, an empty page or a batch of misses.
-    OutagesAreMisses breaks H2; also H3 H4 R9: "entries are read after an outage",
-    /// A delete that gets no answer found nothing.
+    /// A read without a response is a miss, an empty page or a batch of misses.
+    OutagesAreMisses breaks H2; also H3 H4 R9: "entries are read after outages",
+    /// A delete without a response returns `Absent`.
     OutagesAreAbsence breaks H2 H3,
-    /// An outage is an error of the backend, which nobody would try again.
-    OutagesAreBackendErrors breaks H2 H3; also H4 R9: "each kind of error is looked at",
-    /// An answer is waited for without end.
+    /// An outage is a backend error, which is not retryable.
+    OutagesAreBackendErrors breaks H2 H3; also H4 R9: "each kind of error is checked",
+    /// A call waits for its response without a timeout.
     WaitsForEver breaks H2; also H3 H4: "servers are silent there",
-    /// After one lost connection nothing works any more.
-    NeverReconnects breaks H4; also H2 H3 R9: "the store is to work again after each outage",
-    /// A patch is sent again when its answer is lost.
+    /// After one lost connection, every call fails.
+    NeverReconnects breaks H4; also H2 H3 R9: "the store must work after each outage",
+    /// A patch is repeated if its response is lost.
     ReplaysPatches breaks H3; also H4: "callers add up there",
-    /// A put with `IfAbsent` is sent again when its answer is lost, and is refused by its own entry.
+    /// A put with `IfAbsent` is repeated if its response is lost, and is refused because of its own
+    /// entry.
     RefusesItsOwnCreation breaks H3,
-    /// A write whose answer is lost is said not to be applied.
+    /// A write whose response is lost reports that it was not applied.
     LostWritesAreUnavailable breaks H3; also H4: "callers add up there",
-    /// A put whose answer is lost is said to be applied.
+    /// A put whose response is lost returns `Applied`.
     LostWritesAreApplied breaks H2 H3,
-    /// A put that is said not to be applied is made later in the background.
+    /// A put that reports that it was not applied is repeated later in the background.
     WritesAgainLater breaks H3,
-    /// If one put of a batch gets no answer, none is said to be applied.
+    /// If one put of a batch gets no response, every put reports that it was not applied.
     BatchesFailAsOne breaks H3,
-    /// A read reports the deadline of a refresh that got no answer.
+    /// A read reports the deadline of a refresh that got no response.
     TrustsRefreshes breaks R9,
 }

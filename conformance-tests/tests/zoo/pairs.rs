@@ -1,5 +1,5 @@
-//! Animals that look first and write later: each loses one of two calls at the same time, and no sequential case
-//! notices.
+//! Animals that check first and write later. Each loses one of two concurrent calls, which no sequential
+//! case detects.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,18 +15,18 @@ use super::den::Right;
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// Deletes whatever lies under the key, as a clean-up that comes late.
+/// Removes the stored entry of the key, like a late clean-up.
 fn remove(right: &Right, key: &Key) {
     right.backend().meddle(key, |stored| *stored = None);
 }
 
-/// The deadline that a put would leave alone, if it is plain.
+/// Returns the deadline that a simple put would keep.
 fn kept(right: &Right, key: &Key, options: &PutOptions) -> Option<Deadline> {
     let plain = matches!(options.condition, Condition::Always) && options.lifespan.max_lifetime.is_none();
     right.backend().live(key).filter(|stored| plain && stored.cap.is_never()).map(|stored| stored.deadline)
 }
 
-/// Reads the deadline of a put with `Keep`, and puts it back later.
+/// Reads the deadline for a put with `Keep`, which restores it later.
 async fn keep_later(right: &Right, key: &Key, mut options: PutOptions) -> Result<PutOptions> {
     options.lifespan.expiry.resolve(now(right))?;
     if let (ExistingDeadline::Keep, Some(deadline)) = (options.existing_deadline, kept(right, key, &options))
@@ -39,7 +39,7 @@ async fn keep_later(right: &Right, key: &Key, mut options: PutOptions) -> Result
 }
 
 animals! {
-    /// A read that meets a ghost deletes the key later, whatever is there then.
+    /// A read of a ghost deletes the key later, whatever is stored then.
     LateDeleteAfterReads breaks E3 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -50,7 +50,7 @@ animals! {
         }
     }
 
-    /// A batch that meets ghosts deletes their keys later, whatever is there then.
+    /// A batch read of ghosts deletes their keys later, whatever is stored then.
     LateDeleteAfterBatches breaks E3 B1 {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
@@ -62,7 +62,7 @@ animals! {
         }
     }
 
-    /// A scan that meets ghosts deletes their keys later, whatever is there then.
+    /// A scan over ghosts deletes their keys later, whatever is stored then.
     LateDeleteAfterScans breaks E3 S1 {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
@@ -74,7 +74,7 @@ animals! {
         }
     }
 
-    /// Put-if-present looks first and writes later.
+    /// `IfPresent` checks first and writes later.
     IfPresentLooksFirst breaks C3 R3 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -89,7 +89,7 @@ animals! {
         }
     }
 
-    /// Delete-by-version looks first and deletes later whatever is there.
+    /// A delete with a version checks first and deletes later, whatever is stored then.
     DeleteByVersionLooksFirst breaks C2 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, mut options: DeleteOptions) -> Deleted {
@@ -102,7 +102,7 @@ animals! {
         }
     }
 
-    /// Patch-by-version looks first and patches later whatever is there.
+    /// A patch with a version checks first and patches later, whatever is stored then.
     PatchByVersionLooksFirst breaks C2 P1 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -115,7 +115,7 @@ animals! {
         }
     }
 
-    /// A renewal by version looks first and moves the deadline of whatever is there later.
+    /// A renewal with a version checks first and moves the deadline later, whatever is stored then.
     RenewalLooksFirst breaks X8 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, mut options: ExpireOptions) -> Expired {
@@ -129,7 +129,7 @@ animals! {
         }
     }
 
-    /// A batch of put-by-version looks first and writes later.
+    /// `IfVersion` in a batch checks first and writes later.
     BatchSwapsLookFirst breaks C2 B1 {
         forwards capabilities now get put expire patch delete scan get_many delete_many;
         async fn put_many(&self, items: Vec<PutItem>) -> Vec<Written> {
@@ -148,7 +148,7 @@ animals! {
         }
     }
 
-    /// Takes in a batch look first, so that several get it.
+    /// A take in a batch checks first, so several callers get the value.
     BatchTakesLookFirst breaks C1 B1 {
         forwards capabilities now get put expire patch delete scan get_many put_many;
         async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Deleted> {
@@ -172,7 +172,7 @@ animals! {
         }
     }
 
-    /// Guards look first, so that of two expires the wrong one may stay.
+    /// Guards check first, so the wrong one of two expires may win.
     GuardsLookFirst breaks X2 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, mut options: ExpireOptions) -> Expired {
@@ -188,7 +188,7 @@ animals! {
         }
     }
 
-    /// Extend reads the deadline first: two extensions at once count once.
+    /// An extension reads the deadline first, so two concurrent extensions count once.
     ExtendLooksFirst breaks X1 {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
@@ -205,7 +205,7 @@ animals! {
         }
     }
 
-    /// A put with `Keep` reads the deadline first and writes it back: an expire in between is lost.
+    /// A put with `Keep` reads the deadline first and restores it later, so a concurrent expire is lost.
     KeepLooksFirst breaks E5 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -214,7 +214,7 @@ animals! {
         }
     }
 
-    /// A put that only extends reads the deadline first and writes it back.
+    /// A put that only extends reads the deadline first and restores it later.
     PutRefreshLooksFirst breaks R2 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
@@ -230,7 +230,7 @@ animals! {
         }
     }
 
-    /// A read that only extends looks first and sets its deadline later.
+    /// A read that only extends checks first and sets its deadline later.
     ReadRefreshLooksFirst breaks R2 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
@@ -245,7 +245,7 @@ animals! {
         }
     }
 
-    /// A patch that only extends looks first and sets its deadline later.
+    /// A patch that only extends checks first and sets its deadline later.
     PatchRefreshLooksFirst breaks R2 P1 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -259,7 +259,7 @@ animals! {
         }
     }
 
-    /// A refresh in a batch touches whatever is there when it comes.
+    /// The refresh of a batch touches the current entry, even if the batch read an older one.
     BatchRefreshTouchesNewer breaks R6 B1 {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], mut options: GetOptions) -> Vec<Got> {
@@ -278,7 +278,7 @@ animals! {
         }
     }
 
-    /// Where several patch at once, every other one is told that others were faster.
+    /// Of concurrent patches, every second one fails with `Contention`.
     ContendsOften breaks P6 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {

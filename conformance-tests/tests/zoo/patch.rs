@@ -1,4 +1,4 @@
-//! Animals that patch wrongly.
+//! Animals with faults in patches.
 
 use serde_json::{Number, Value as Json};
 use ttl_core::{
@@ -9,12 +9,12 @@ use ttl_core::{
 use super::animal::{Patched, animals, now};
 use super::den::Right;
 
-/// The record that a patch meets.
+/// Returns the record that a patch changes.
 pub(crate) fn met(right: &Right, key: &Key) -> Option<Record> {
     right.backend().live(key).and_then(|stored| stored.value.into_record().ok())
 }
 
-/// The same operations, some of them changed.
+/// Returns the same operations, some of them changed.
 pub(crate) fn rewritten(patch: &Patch, rewrite: impl Fn(&str, &Change) -> Option<Change>) -> Patch {
     let Ok(operations) = patch.operations() else { return patch.clone() };
     operations.iter().fold(Patch::new(), |patch, operation| {
@@ -23,7 +23,7 @@ pub(crate) fn rewritten(patch: &Patch, rewrite: impl Fn(&str, &Change) -> Option
     })
 }
 
-/// The patch and one operation more.
+/// Returns the patch with one more operation.
 pub(crate) fn with(patch: Patch, field: &str, change: &Change) -> Patch {
     match change {
         Change::Set(value) => patch.set(field, value),
@@ -44,8 +44,8 @@ fn amount(by: &Number) -> Amount {
 }
 
 animals! {
-    /// The operations before the one that fails stay applied.
-    PatchAppliesHalf breaks P1; also P3 E8: "nothing is to change when a patch fails" {
+    /// The operations before a failing one remain applied.
+    PatchAppliesHalf breaks P1; also P3 E8: "a failed patch must change nothing" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let before = met(&self.right, key);
@@ -58,7 +58,7 @@ animals! {
         }
     }
 
-    /// The operations are applied from the last to the first.
+    /// The operations are applied in reverse order.
     PatchAppliesBackwards breaks P1; also P3 P5: "the order shows in pops and sums" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -70,8 +70,8 @@ animals! {
         }
     }
 
-    /// Appending to what is no list replaces it by a list.
-    AppendReplacesWhatIsNoList breaks P3; also P1 H5: "such a failure is to undo the rest" {
+    /// An append to a field that is not a list replaces it by a list.
+    AppendReplacesWhatIsNoList breaks P3; also P1 H5: "such a failure must undo the patch" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let before = met(&self.right, key);
@@ -84,7 +84,7 @@ animals! {
         }
     }
 
-    /// An error about a field of another type does not say which.
+    /// An error about a field of the wrong type does not name the field.
     WrongTypesAreNotNamed breaks P3 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -95,8 +95,8 @@ animals! {
         }
     }
 
-    /// Incrementing what is no number starts at zero.
-    IncrementReplacesWhatIsNoNumber breaks P3; also P1 C2 H5: "such a failure is to undo the rest" {
+    /// An increment of a field that is not a number starts at zero.
+    IncrementReplacesWhatIsNoNumber breaks P3; also P1 C2 H5: "such a failure must undo the patch" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let before = met(&self.right, key);
@@ -139,7 +139,7 @@ animals! {
         }
     }
 
-    /// A patch creates although it was not told to.
+    /// A patch creates without `create`.
     PatchCreatesUnasked breaks P2; also P1: "an empty patch creates nothing either" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -150,7 +150,7 @@ animals! {
         }
     }
 
-    /// Where nothing is, a patch with bad input says just that.
+    /// A patch with invalid input on an absent key returns `Absent`.
     BadPatchesOfNothingAreAbsent breaks P2 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -160,7 +160,7 @@ animals! {
         }
     }
 
-    /// A patch that creates starts empty, whatever the initial record.
+    /// A patch that creates ignores the initial record.
     PatchForgetsTheInitialRecord breaks P2 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -169,7 +169,7 @@ animals! {
         }
     }
 
-    /// Where there is an entry, a patch that may create starts from the initial record again.
+    /// A patch with `create` of a live record starts from the initial record.
     PatchCreatesOverTheLiving breaks P2 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -184,7 +184,7 @@ animals! {
         }
     }
 
-    /// Clearing a missing field leaves an empty list.
+    /// A clear of a missing field leaves an empty list.
     ClearCreatesAList breaks P4 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -197,8 +197,8 @@ animals! {
         }
     }
 
-    /// Appending to a missing field does nothing.
-    AppendNeedsAList breaks P4; also P1: "each operation is tried on missing fields of odd names" {
+    /// An append to a missing field does nothing.
+    AppendNeedsAList breaks P4; also P1: "each operation is run on missing fields with odd names" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let before = met(&self.right, key);
@@ -210,7 +210,7 @@ animals! {
         }
     }
 
-    /// A field that holds null counts as missing.
+    /// A field with the value `null` counts as missing.
     NullIsMissing breaks P3 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -224,8 +224,8 @@ animals! {
         }
     }
 
-    /// What was popped is not told.
-    PopsTellNothing breaks P5; also P1 P2: "what was popped is told there too" {
+    /// Popped elements are not returned.
+    PopsTellNothing breaks P5; also P1 P2: "popped elements are checked there too" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let outcome = self.right.patch(key, patch, options).await?;
@@ -238,7 +238,7 @@ animals! {
         }
     }
 
-    /// How many elements were removed is told as one or none.
+    /// The number of removed elements is reported as at most one.
     RemovalsAreNotCounted breaks P5 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -252,8 +252,8 @@ animals! {
         }
     }
 
-    /// The outcome holds all fields instead of those that were touched.
-    TellsUntouchedFields breaks P5; also P1 P2 P4 P7: "the touched fields are told there too" {
+    /// The outcome has all fields instead of the touched ones.
+    TellsUntouchedFields breaks P5; also P1 P2 P4 P7: "touched fields are checked there too" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let outcome = self.right.patch(key, patch, options).await?;
@@ -262,8 +262,8 @@ animals! {
         }
     }
 
-    /// A patch reads, lets others write, and writes over them.
-    IncrementsLoseUpdates breaks P6; also R3: "a delete in between is written over too" {
+    /// A patch reads, lets others write, and overwrites their changes.
+    IncrementsLoseUpdates breaks P6; also R3: "a concurrent delete is overwritten too" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let before = self.right.backend().live(key);
@@ -275,7 +275,7 @@ animals! {
         }
     }
 
-    /// A patch ignores the version that it was to meet.
+    /// A patch ignores its version.
     PatchIgnoresTheVersion breaks C2; also C3: "such a refusal is an outcome" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -286,7 +286,7 @@ animals! {
         }
     }
 
-    /// A patch keeps the version although it changes the value.
+    /// A patch that changes the value keeps the version.
     PatchKeepsTheVersion breaks C2 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -302,8 +302,8 @@ animals! {
         }
     }
 
-    /// Patching a blob makes a record of it.
-    PatchReplacesBlobs breaks V3; also H5: "the text of this error is looked at" {
+    /// A patch of a blob replaces it by a record.
+    PatchReplacesBlobs breaks V3; also H5: "the text of this error is checked" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let outcome = self.right.patch(key, patch, options.clone()).await;
@@ -316,7 +316,7 @@ animals! {
         }
     }
 
-    /// A record whose last field is removed is gone.
+    /// A record without its last field is removed.
     EmptiedRecordsDie breaks P1; also P2 R4: "records are created empty" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -328,7 +328,7 @@ animals! {
         }
     }
 
-    /// A patch that creates with a deadline in the past leaves an entry that never ends.
+    /// A patch that creates with a deadline in the past creates a persistent entry.
     ElapsedCreationLivesOn breaks E6 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -341,7 +341,7 @@ animals! {
         }
     }
 
-    /// A patch that makes a record too large is stored all the same.
+    /// A patch stores a record that is too large.
     PatchIgnoresTheSizeLimit breaks V4 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -354,8 +354,8 @@ animals! {
         }
     }
 
-    /// The outcome says created, whatever was there.
-    PatchSaysCreated breaks P2; also P5: "the metadata of a patch is told" {
+    /// The outcome always reports a creation.
+    PatchSaysCreated breaks P2; also P5: "the metadata of a patch is checked" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let outcome = self.right.patch(key, patch, options).await?;

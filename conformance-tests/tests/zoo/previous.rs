@@ -1,4 +1,4 @@
-//! Animals whose puts hand back the wrong value, or none.
+//! Animals whose puts return the wrong previous value, or none.
 
 use ttl_core::{
     Condition, DeleteOptions, GetOptions, Key, Outcome, Projection, PutItem, PutOptions, PutResult, Value,
@@ -21,7 +21,7 @@ fn telling(outcome: Outcome<PutResult>, change: impl Fn(&mut PutResult)) -> Outc
 }
 
 animals! {
-    /// A put hands nothing back.
+    /// A put returns no previous value.
     HandsNothingBack breaks C5 {
         forwards capabilities now get expire patch delete scan get_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
@@ -34,7 +34,7 @@ animals! {
         }
     }
 
-    /// A batch hands nothing back.
+    /// A batch returns no previous values.
     HandsNothingBackInBatches breaks C5 {
         forwards capabilities now get put expire patch delete scan get_many delete_many;
         async fn put_many(&self, mut items: Vec<PutItem>) -> Vec<Written> {
@@ -43,7 +43,7 @@ animals! {
         }
     }
 
-    /// A put hands its own value back.
+    /// A put returns its own value as the previous one.
     HandsItsOwnBack breaks C5 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -53,7 +53,7 @@ animals! {
         }
     }
 
-    /// A put hands back what has expired.
+    /// A put returns the value of a ghost.
     HandsGhostsBack breaks C5 E1 E3 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -63,7 +63,7 @@ animals! {
         }
     }
 
-    /// A put hands the old value back to everybody.
+    /// A put returns the previous value without a request.
     HandsBackUnasked breaks C5 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
@@ -72,7 +72,7 @@ animals! {
         }
     }
 
-    /// A refused put tells nothing.
+    /// A refused put has no report.
     RefusesInSilence breaks C5 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -81,7 +81,7 @@ animals! {
         }
     }
 
-    /// A put reads the old value before it writes, so that two hand the same one back.
+    /// A put reads the previous value before it writes, so two puts return the same one.
     HandsBackWhatItReadBefore breaks C5 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -96,7 +96,7 @@ animals! {
         }
     }
 
-    /// A put that is to hand back what cannot be read replaces it, and says that it has not.
+    /// A put that must return an unreadable value replaces it, but reports that it did not.
     ReplacesWhatItCannotHandBack breaks C5 V6 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {

@@ -1,4 +1,4 @@
-//! Animals that do not give records back as they got them.
+//! Animals that do not return records as they were stored.
 
 use serde_json::{Map, Value as Json};
 use ttl_core::{DeleteOptions, GetOptions, Key, Projection, PutOptions, Record, Value};
@@ -6,12 +6,12 @@ use ttl_core::{DeleteOptions, GetOptions, Key, Projection, PutOptions, Record, V
 use super::animal::{Deleted, Got, Written, animals, is_ghost, remember_deleted};
 use super::values::map_value;
 
-/// A record as an object of JSON.
+/// Returns a record as a JSON object.
 fn object(record: &Record) -> Map<String, Json> {
     record.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
 
-/// A hit whose fields are changed.
+/// Changes the fields of a hit.
 fn map_object(entry: Got, change: impl Fn(Map<String, Json>) -> Map<String, Json>) -> Got {
     map_value(entry, |value| match value {
         Value::Blob(_) => Some(value),
@@ -19,7 +19,7 @@ fn map_object(entry: Got, change: impl Fn(Map<String, Json>) -> Map<String, Json
     })
 }
 
-/// A value in which the innermost changes come first.
+/// Changes a value, its innermost parts first.
 fn mapped(value: Json, change: &impl Fn(Json) -> Json) -> Json {
     change(match value {
         Json::Array(items) => items.into_iter().map(|item| mapped(item, change)).collect(),
@@ -44,7 +44,7 @@ fn merged(old: &Record, new: Value) -> Value {
 }
 
 animals! {
-    /// Empty lists come back as empty objects.
+    /// Empty lists are returned as empty objects.
     EmptyListsAreObjects breaks V2; also P1 P5 R1 S1: "lists are emptied, and read back" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -55,7 +55,7 @@ animals! {
         }
     }
 
-    /// Text that looks like JSON comes back as that.
+    /// Text that looks like JSON is parsed.
     TextIsParsed breaks V2; also P5: "elements are read back" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -66,7 +66,7 @@ animals! {
         }
     }
 
-    /// Control characters are dropped from text.
+    /// Control characters are removed from text.
     TextLosesControls breaks V2; also P5: "elements are read back" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -77,7 +77,7 @@ animals! {
         }
     }
 
-    /// Text ends after 30,000 bytes.
+    /// Text is truncated to 30,000 bytes.
     LongTextIsCut breaks V2; also V4: "the largest record is a long text" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -88,7 +88,7 @@ animals! {
         }
     }
 
-    /// Floats beyond `u64` are kept in 32 bits.
+    /// Floats beyond `u64` are stored in 32 bits.
     LargeFloatsAreShort breaks V2; also P3 P5: "sums and elements are read back" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -99,7 +99,7 @@ animals! {
         }
     }
 
-    /// Zero comes back as false, and minus three without its sign.
+    /// Zero is returned as false, and minus three without its sign.
     SmallIntegersChange breaks V2; also P1 P3 P4 P5: "sums and elements are read back" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -112,7 +112,7 @@ animals! {
         }
     }
 
-    /// Nesting deeper than 20 levels is dropped.
+    /// Values nested deeper than 20 levels are dropped.
     DeepNestingIsDropped breaks V2 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -127,7 +127,7 @@ animals! {
         }
     }
 
-    /// A record has a hundred fields at most, the others are dropped.
+    /// A record has at most a hundred fields; the others are dropped.
     ManyFieldsAreDropped breaks V2; also P1: "a thousand operations make as many fields" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -135,7 +135,7 @@ animals! {
         }
     }
 
-    /// A name of a field ends at its first dot.
+    /// A field name ends at its first dot.
     FieldNamesArePaths breaks V2; also P1: "patches use odd names too" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -146,7 +146,7 @@ animals! {
         }
     }
 
-    /// Fields whose names are those of the layout are hidden.
+    /// Fields with names of the layout are hidden.
     LayoutNamesAreHidden breaks V2; also P1: "patches use these names too" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -157,7 +157,7 @@ animals! {
         }
     }
 
-    /// Reserved names are dropped inside of objects, where they are free.
+    /// Reserved names are dropped within objects, where they are valid.
     InnerNamesAreReserved breaks V2 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -170,7 +170,7 @@ animals! {
         }
     }
 
-    /// Small and capital letters are the same in names of fields.
+    /// Field names are not case-sensitive.
     FieldNamesFoldCase breaks V2 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -181,8 +181,8 @@ animals! {
         }
     }
 
-    /// A put over a record keeps the fields that it does not name.
-    PutMerges breaks V2; also V3 C3: "records are put over records there too" {
+    /// A put over a record keeps the fields that the new record does not have.
+    PutMerges breaks V2; also V3 C3: "records replace records there too" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let old = self.right.backend().live(key).and_then(|stored| stored.value.into_record().ok());
@@ -192,7 +192,7 @@ animals! {
     }
 
     /// A put over a ghost keeps the ghost's fields.
-    PutMergesWithGhosts breaks E3; also E7: "a record is put where another has ended" {
+    PutMergesWithGhosts breaks E3; also E7: "a record is put over an expired one" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let ghost = self.right.backend().peek(key).filter(|_| is_ghost(&self.right, key));
@@ -202,7 +202,7 @@ animals! {
         }
     }
 
-    /// What is put after a delete has the deleted record's fields too.
+    /// A put after a delete also gets the deleted record's fields.
     PutMergesWithTheDeleted breaks E9; also C1: "a record is put again after it was taken" {
         forwards capabilities now get expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {

@@ -1,4 +1,4 @@
-//! Animals that refresh when they must not, or not as they must.
+//! Animals with faults in refreshes.
 
 use ttl_core::{
     Deadline, DeleteOptions, ErrorKind, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Key,
@@ -9,7 +9,7 @@ use ttl_core::{
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals, deadline, now, set_deadline};
 use super::den::Right;
 
-/// Lets a live entry that has a deadline live for ten years from now.
+/// Moves the deadline of a live entry, if it has one, to ten years from now.
 pub(crate) fn prolong(right: &Right, key: &Key) {
     if right.backend().live(key).is_some_and(|stored| !stored.deadline.is_never()) {
         set_deadline(right, key, Deadline::after(now(right), Ttl::days(3_650)));
@@ -18,15 +18,15 @@ pub(crate) fn prolong(right: &Right, key: &Key) {
 
 animals! {
     /// A get never refreshes.
-    GetNeverRefreshes breaks R1; also R2 R4 R5 E2: "a refresh is to be seen" {
+    GetNeverRefreshes breaks R1; also R2 R4 R5 E2: "refreshes must be visible" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             self.right.get(key, options.with_refresh(None)).await
         }
     }
 
-    /// A miss that asked for a refresh creates.
-    MissCreates breaks R1; also R6: "a read meets what was just deleted" {
+    /// A miss with a refresh creates an entry.
+    MissCreates breaks R1; also R6: "reads race with deletes" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             let refresh = options.refresh;
@@ -38,8 +38,8 @@ animals! {
         }
     }
 
-    /// A batch of gets without a refresh prolongs life.
-    PeekManyRefreshes breaks R1; also B1 E4: "batches tell deadlines" {
+    /// A batch of gets without a refresh extends deadlines.
+    PeekManyRefreshes breaks R1; also B1 E4: "batches report deadlines" {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
             let peeks = options.refresh.is_none();
@@ -49,16 +49,16 @@ animals! {
         }
     }
 
-    /// A batch of gets forgets to refresh.
-    GetManyForgetsToRefresh breaks R1; also R5: "a batch heeds the slack" {
+    /// A batch of gets never refreshes.
+    GetManyForgetsToRefresh breaks R1; also R5: "batches apply the slack" {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
             self.right.get_many(keys, options.with_refresh(None)).await
         }
     }
 
-    /// A scan prolongs life.
-    ScanRefreshes breaks R1; also S1: "scans tell deadlines" {
+    /// A scan extends deadlines.
+    ScanRefreshes breaks R1; also S1: "scans report deadlines" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
             let page = self.right.scan(options).await?;
@@ -67,7 +67,7 @@ animals! {
         }
     }
 
-    /// A get that meets the wrong kind refreshes all the same.
+    /// A get of the wrong kind refreshes.
     WrongKindRefreshes breaks R1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -82,7 +82,7 @@ animals! {
         }
     }
 
-    /// A put that is refused refreshes all the same.
+    /// A refused put refreshes.
     RefusedPutRefreshes breaks R1 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -95,8 +95,8 @@ animals! {
         }
     }
 
-    /// A patch that fails or is refused refreshes all the same.
-    FailedPatchRefreshes breaks R1; also C2 V3: "failed patches are to change nothing" {
+    /// A failed or refused patch refreshes.
+    FailedPatchRefreshes breaks R1; also C2 V3: "failed patches must change nothing" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             let refresh = options.refresh;
@@ -110,8 +110,8 @@ animals! {
         }
     }
 
-    /// An expire whose version does not fit moves the deadline all the same, but a little.
-    RefusedExpireRefreshes breaks R1; also X8: "a refused renewal is to change nothing" {
+    /// A refused expire moves the deadline slightly.
+    RefusedExpireRefreshes breaks R1; also X8: "a refused renewal must change nothing" {
         forwards capabilities now get put patch delete scan get_many put_many delete_many;
         async fn expire(&self, key: &Key, to: ExpiryChange, options: ExpireOptions) -> Expired {
             let outcome = self.right.expire(key, to, options).await;
@@ -120,8 +120,8 @@ animals! {
         }
     }
 
-    /// A delete that is refused prolongs life.
-    RefusedDeleteRefreshes breaks R1; also C2: "a refused delete is to change nothing" {
+    /// A refused delete extends the deadline.
+    RefusedDeleteRefreshes breaks R1; also C2: "a refused delete must change nothing" {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
             let outcome = self.right.delete(key, options).await;
@@ -130,7 +130,7 @@ animals! {
         }
     }
 
-    /// A patch that names no refresh refreshes.
+    /// A patch without a refresh refreshes.
     PatchAlwaysRefreshes breaks R1; also P1 P2 R4 E7: "a patch keeps the deadline" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -144,15 +144,15 @@ animals! {
     }
 
     /// A patch never refreshes.
-    PatchNeverRefreshes breaks R1; also R2 R4 R5: "a refresh is to be seen" {
+    PatchNeverRefreshes breaks R1; also R2 R4 R5: "refreshes must be visible" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             self.right.patch(key, patch, options.with_refresh(None)).await
         }
     }
 
-    /// A put that is to refresh keeps the deadline.
-    PutNeverRefreshes breaks R1; also R2 R4 R5 C2 E6: "a refresh is to be seen" {
+    /// A put with a refresh keeps the deadline.
+    PutNeverRefreshes breaks R1; also R2 R4 R5 C2 E6: "refreshes must be visible" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
             let refreshes = matches!(options.existing_deadline, ExistingDeadline::Refresh(_));
@@ -161,7 +161,7 @@ animals! {
         }
     }
 
-    /// Only reads of the whole refresh, reads of a part do not.
+    /// Partial reads do not refresh.
     PartialReadsDoNotRefresh breaks R1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -171,7 +171,7 @@ animals! {
         }
     }
 
-    /// A refresh that may only extend shortens.
+    /// A read with `ExtendOnly` shortens the deadline.
     RefreshShortens breaks R2 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
@@ -184,7 +184,7 @@ animals! {
         }
     }
 
-    /// A patch's refresh that may only extend shortens.
+    /// A patch with `ExtendOnly` shortens the deadline.
     PatchRefreshShortens breaks R2 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -197,7 +197,7 @@ animals! {
         }
     }
 
-    /// A put's refresh that may only extend shortens.
+    /// A put with `ExtendOnly` shortens the deadline.
     PutRefreshShortens breaks R2 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
@@ -210,7 +210,7 @@ animals! {
         }
     }
 
-    /// A refresh that is to reset only extends.
+    /// A refresh with `Reset` only extends.
     ResetOnlyExtends breaks R2; also R1 R5: "the matrix tries both modes" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
@@ -221,7 +221,7 @@ animals! {
         }
     }
 
-    /// A refresh gives a persistent entry a deadline.
+    /// A refresh with `ExtendOnly` gives a persistent entry a deadline.
     RefreshEndsPersistence breaks R2 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
@@ -234,7 +234,7 @@ animals! {
         }
     }
 
-    /// A read's refresh passes the cap.
+    /// The refresh of a read passes the cap.
     RefreshPassesTheCap breaks R4 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -243,7 +243,7 @@ animals! {
         }
     }
 
-    /// A patch's refresh passes the cap.
+    /// The refresh of a patch passes the cap.
     PatchPassesTheCap breaks R4 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -252,8 +252,8 @@ animals! {
         }
     }
 
-    /// Creating ignores the cap for the first deadline.
-    FirstDeadlinePassesTheCap breaks R4; also H1: "declared caps are tried" {
+    /// The first deadline of a new entry passes its cap.
+    FirstDeadlinePassesTheCap breaks R4; also H1: "declared caps are checked" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
             if self.right.backend().live(key).is_none()
@@ -265,7 +265,7 @@ animals! {
         }
     }
 
-    /// Overwriting starts the cap again.
+    /// An overwrite starts a new cap.
     OverwritingRestartsTheCap breaks R4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -274,7 +274,7 @@ animals! {
         }
     }
 
-    /// Overwriting without a cap forgets the one that is there.
+    /// An overwrite without a cap removes the existing cap.
     OverwritingForgetsTheCap breaks R4; also V6: "it writes beneath the put, over damage too" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -283,7 +283,7 @@ animals! {
         }
     }
 
-    /// A put with a cap over a live entry that has none does not start one.
+    /// A put with a cap over a live entry without one does not start a cap.
     OverwritingStartsNoCap breaks R4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
@@ -305,7 +305,7 @@ animals! {
         }
     }
 
-    /// The slack holds in one mode only.
+    /// The slack applies in one mode only.
     IgnoresSlackOfReset breaks R5 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
@@ -316,7 +316,7 @@ animals! {
         }
     }
 
-    /// A patch skips its refresh for the slack.
+    /// A patch applies the slack.
     PatchMindsSlack breaks R5 {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
@@ -325,7 +325,7 @@ animals! {
         }
     }
 
-    /// A put skips its refresh for the slack.
+    /// A put applies the slack.
     PutMindsSlack breaks R5 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
@@ -336,7 +336,7 @@ animals! {
         }
     }
 
-    /// A read's refresh touches whatever is there when it comes.
+    /// The refresh of a read touches the current entry, even if the read returned an older one.
     RefreshTouchesNewerEntries breaks R6 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -353,7 +353,7 @@ animals! {
         }
     }
 
-    /// A read's refresh writes the entry that it read, though it was deleted since.
+    /// The refresh of a read restores the entry that it read, even if it was deleted meanwhile.
     RefreshUndoesDeletes breaks R6 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -367,7 +367,7 @@ animals! {
         }
     }
 
-    /// A refresh makes a new version.
+    /// A refresh changes the version.
     RefreshMakesAVersion breaks X5; also R1 C2: "whole states are compared" {
         forwards capabilities now put patch expire delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {

@@ -10,16 +10,16 @@ use ttl_core::{
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals};
 
-/// Where a handle keeps its own copy of an entry.
+/// Returns the key of a handle's own copy of an entry.
 fn own_copy<T>(handle: &T, key: &Key) -> Result<Key> {
     let handle = std::ptr::from_ref(handle).addr();
-    // With the handle's name the longest keys would be too long.
+    // With the handle's name, the longest keys would be too long.
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     Key::new(format!("{handle} {}", hasher.finish()))
 }
 
-/// A hit whose value is changed, or becomes a miss.
+/// Changes the value of a hit, or turns the hit into a miss.
 pub(crate) fn map_value(entry: Got, change: impl Fn(Value) -> Option<Value>) -> Got {
     let Some(mut entry) = entry? else { return Ok(None) };
     let Some(value) = entry.value.take() else { return Ok(Some(entry)) };
@@ -60,7 +60,7 @@ animals! {
         }
     }
 
-    /// White space around a blob is cut.
+    /// White space around a blob is removed.
     BlobsAreTrimmed breaks V1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -71,7 +71,7 @@ animals! {
         }
     }
 
-    /// Blobs that look like numbers are numbers.
+    /// Blobs that look like numbers are parsed as numbers.
     BlobsAreNumbers breaks V1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -85,7 +85,7 @@ animals! {
         }
     }
 
-    /// Blobs that look like records are records.
+    /// Blobs that look like records are parsed as records.
     BlobsAreRecords breaks V1 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -123,7 +123,7 @@ animals! {
         }
     }
 
-    /// Numbers are kept as `f64`.
+    /// Numbers are stored as `f64`.
     NumbersAreFloats breaks V2; also P3 P5: "sums and elements are read back" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -132,7 +132,7 @@ animals! {
         }
     }
 
-    /// Fractions are written with six digits.
+    /// Fractions are stored with six digits.
     FractionsLoseDigits breaks V2; also P3 P5: "sums and elements are read back" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -144,7 +144,7 @@ animals! {
         }
     }
 
-    /// Fields that hold null are dropped.
+    /// Fields with the value `null` are dropped.
     NullsAreDropped breaks V2; also P1 P2: "patches set null too" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -159,7 +159,7 @@ animals! {
         }
     }
 
-    /// Reading fields hands out the whole record.
+    /// A read of fields returns the whole record.
     FieldsAreIgnored breaks V2 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -169,7 +169,7 @@ animals! {
         }
     }
 
-    /// Reading the wrong kind is a miss.
+    /// A read of the wrong kind is a miss.
     WrongKindIsAMiss breaks V3; also H5: "the text of this error is looked at" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -180,7 +180,7 @@ animals! {
         }
     }
 
-    /// The kind that is asked for does not matter.
+    /// A read ignores the expected kind.
     KindsDoNotMatter breaks V3; also H5: "the text of this error is looked at" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, mut options: GetOptions) -> Got {
@@ -189,7 +189,7 @@ animals! {
         }
     }
 
-    /// A put-if-present over the other kind is refused with an error.
+    /// A put with `IfPresent` over the other kind fails with an error.
     KindsAreForEver breaks V3; also C3: "put-if-present changes the kind" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -201,7 +201,7 @@ animals! {
         }
     }
 
-    /// A delete that asked for the other kind deletes.
+    /// A delete that expects the other kind deletes.
     DeleteIgnoresTheKind breaks V3 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, mut options: DeleteOptions) -> Deleted {
@@ -210,7 +210,7 @@ animals! {
         }
     }
 
-    /// The declared size is smaller than what is accepted.
+    /// Values above the declared size are accepted.
     AcceptsTooMuch breaks V4 {
         forwards now get put expire patch delete scan get_many put_many delete_many;
         fn capabilities(&self) -> Capabilities {
@@ -227,7 +227,7 @@ animals! {
         }
     }
 
-    /// A value that is too large deletes the old one.
+    /// A put of a value that is too large deletes the old one.
     TooLargeDeletes breaks V4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -239,7 +239,7 @@ animals! {
         }
     }
 
-    /// What cannot be decoded is a miss.
+    /// A read of an unreadable entry is a miss.
     CorruptIsAMiss breaks V6 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -250,7 +250,7 @@ animals! {
         }
     }
 
-    /// Taking what cannot be decoded says that nothing was there.
+    /// A take of an unreadable entry returns `Absent`.
     TakesCorruptAsNothing breaks V6 {
         forwards capabilities now get put expire patch scan get_many put_many delete_many;
         async fn delete(&self, key: &Key, options: DeleteOptions) -> Deleted {
@@ -261,7 +261,7 @@ animals! {
         }
     }
 
-    /// What cannot be decoded is a panic.
+    /// A read of an unreadable entry panics.
     CorruptPanics breaks V6 {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
@@ -271,7 +271,7 @@ animals! {
         }
     }
 
-    /// A handle reads again what it has read or written last, whatever others have written since.
+    /// A handle returns the value that it last read or wrote, even if others have written since.
     HandlesDisagree breaks H1 {
         forwards capabilities now scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {

@@ -1,4 +1,5 @@
-//! Animals so broken that hardly a case holds: they show that the plainest cases can fail.
+//! Animals with faults so severe that almost every case fails. They show that the simplest cases can
+//! fail.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +13,14 @@ use ttl_core::{
 
 use super::animal::{Got, Patched, Written, animals};
 
-/// What all stores of this kind share.
+/// The state that all stores of this kind share.
 static SHARED: Mutex<BTreeMap<Key, Value>> = Mutex::new(BTreeMap::new());
 
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
 animals! {
     /// Every get is a miss.
-    FindsNothing breaks V1 V2 E1 R1; also any: "hardly a case does without a get" {
+    FindsNothing breaks V1 V2 E1 R1; also any: "almost every case uses a get" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, _: &Key, _: GetOptions) -> Got {
             Ok(None)
@@ -27,15 +28,15 @@ animals! {
     }
 
     /// Every miss is an empty blob.
-    FindsEverything breaks E3 E1; also any: "most cases look at a miss" {
+    FindsEverything breaks E3 E1; also any: "most cases check a miss" {
         forwards capabilities now put expire patch delete scan put_many delete_many get_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             Ok(self.right.get(key, options).await?.or_else(|| Some(Entry::new(Value::from("")))))
         }
     }
 
-    /// A get without a refresh prolongs life.
-    PeekRefreshes breaks R1; also any: "most cases look at a deadline without wanting to move it" {
+    /// A get without a refresh extends the deadline.
+    PeekRefreshes breaks R1; also any: "most cases read a deadline without a refresh" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             let peeks = options.refresh.is_none();
@@ -45,8 +46,8 @@ animals! {
         }
     }
 
-    /// All stores show the blobs of all.
-    OneStoreForAll breaks K2; also any: "cases meet what others have put" {
+    /// All stores share their blobs.
+    OneStoreForAll breaks K2; also any: "cases see the values of others" {
         forwards capabilities now expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             let entry = self.right.get(key, options).await?;
@@ -59,8 +60,8 @@ animals! {
         }
     }
 
-    /// What it declares is another thing each time.
-    DeclaresOneThingAndAnother breaks H1; also any: "what can be relied on changes within a case" {
+    /// The declared capabilities change with every call.
+    DeclaresOneThingAndAnother breaks H1; also any: "the capabilities change within a case" {
         forwards now get put expire patch delete scan get_many put_many delete_many;
         fn capabilities(&self) -> Capabilities {
             let right = self.right.capabilities();
@@ -68,15 +69,15 @@ animals! {
         }
     }
 
-    /// Its time runs backwards.
-    TimeRunsBackwards breaks H1; also any: "instants that a case asks for are other ones" {
+    /// The clock runs backwards.
+    TimeRunsBackwards breaks H1; also any: "requested instants become wrong" {
         forwards capabilities get put expire patch delete scan get_many put_many delete_many;
         fn now(&self) -> std::time::SystemTime {
             self.right.now() - std::time::Duration::from_millis(CALLS.fetch_add(1, Ordering::SeqCst))
         }
     }
 
-    /// Its resolution is nothing at all.
+    /// The declared resolution is zero.
     ResolvesNothing breaks H1 {
         forwards now get put expire patch delete scan get_many put_many delete_many;
         fn capabilities(&self) -> Capabilities {
@@ -84,7 +85,7 @@ animals! {
         }
     }
 
-    /// It promises patches and makes no record of its own.
+    /// The capabilities promise patches, but a patch cannot create an empty initial record.
     PromisesPatches breaks H1; also P2 P4 P5 E3 E4 E7 E2: "patches create" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
@@ -96,7 +97,7 @@ animals! {
         }
     }
 
-    /// A call that is dropped half-way keeps its place, until there are none left.
+    /// A dropped call keeps its place until none is left.
     WearsOut breaks C4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
@@ -113,7 +114,7 @@ animals! {
         }
     }
 
-    /// Printing the store prints what it holds.
+    /// The `Debug` output of the store contains its values.
     PrintsWhatItHolds breaks H5 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {

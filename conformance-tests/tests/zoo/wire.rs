@@ -1,4 +1,4 @@
-//! A network for the animals: a request is a number, by which a server of this process finds what to do.
+//! A network for the animals: a request is a number, which a server in this process maps to a job.
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -12,17 +12,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 
-/// How long an answer is waited for.
+/// The time limit for a response.
 const LIMIT: Duration = Duration::from_millis(500);
 
-/// What the server does for a request.
+/// The work that the server performs for a request.
 type Job = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 static JOBS: Mutex<BTreeMap<u64, Job>> = Mutex::new(BTreeMap::new());
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// Where the server listens, on a thread of its own for as long as the process lives.
+/// The address of the server, which has its own thread until the process ends.
 static SERVER: LazyLock<SocketAddr> = LazyLock::new(|| {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -55,7 +55,7 @@ pub(crate) fn server() -> SocketAddr {
     *SERVER
 }
 
-/// Why there is no answer.
+/// The reason why there is no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lost {
     NotConnected,
@@ -63,7 +63,7 @@ pub(crate) enum Lost {
     Silent,
 }
 
-/// Has the server at this address do something, by a connection of its own.
+/// Performs the work on the server at this address, through a new connection.
 pub(crate) async fn ask<T, F>(
     address: SocketAddr,
     limited: bool,
