@@ -7,8 +7,7 @@ use ttl_core::{
 };
 
 use crate::codec::{self, FullKey, int};
-use crate::error::{server, unexpected};
-use crate::fault::{Fate, Fault, Read};
+use crate::error::{Decoded, Fault, RequestKind, server};
 use crate::get::{decode_selected, kind_argument, select_argument};
 use crate::put::expiry_arguments;
 use crate::request::{Answer, Commands, OVERHEAD, Replies, Request, Step};
@@ -25,8 +24,8 @@ pub(crate) struct Expire<'a> {
 impl Request for Expire<'_> {
     type Output = Outcome<ExpireResult>;
 
-    fn fate(&self) -> Fate {
-        Fate::Write
+    fn kind(&self) -> RequestKind {
+        RequestKind::Write
     }
 
     fn bytes(&self) -> usize {
@@ -57,7 +56,7 @@ impl Request for Expire<'_> {
         Commands::One(cmd)
     }
 
-    fn read(&self, _: Step, replies: Replies) -> Read<Answer<Self::Output>> {
+    fn read(&self, _: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
         let mut items = match applied(replies, Kind::Record)? {
             Ok(items) => items,
             Err(outcome) => return Ok(Answer::Done(outcome)),
@@ -87,8 +86,8 @@ impl Delete<'_> {
 impl Request for Delete<'_> {
     type Output = Outcome<Option<Entry>>;
 
-    fn fate(&self) -> Fate {
-        Fate::Write
+    fn kind(&self) -> RequestKind {
+        RequestKind::Write
     }
 
     fn bytes(&self) -> usize {
@@ -122,9 +121,9 @@ impl Request for Delete<'_> {
         Commands::One(cmd)
     }
 
-    fn read(&self, step: Step, replies: Replies) -> Read<Answer<Self::Output>> {
+    fn read(&self, step: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
         if step == Step::Plain {
-            let Replies::One(reply) = replies else { return Err(unexpected("DEL")) };
+            let Replies::One(reply) = replies else { return Err(Fault::UnknownForm("DEL")) };
             let outcome = if codec::flag(reply)? { Outcome::Applied(None) } else { Outcome::Absent };
             return Ok(Answer::Done(outcome));
         }
@@ -148,11 +147,11 @@ impl Request for Delete<'_> {
 fn applied<T>(
     replies: Replies,
     expected: Kind,
-) -> Read<std::result::Result<std::vec::IntoIter<Reply>, Outcome<T>>> {
+) -> Decoded<std::result::Result<std::vec::IntoIter<Reply>, Outcome<T>>> {
     let reply = match replies {
         Replies::One(Reply::ServerError(error)) => return Err(server(&error)),
         Replies::One(reply) => reply,
-        Replies::Two(..) | Replies::Three(..) => return Err(unexpected("a script")),
+        Replies::Two(..) | Replies::Three(..) => return Err(Fault::UnknownForm("a script")),
     };
     let (status, items) = codec::script_answer(reply)?;
     match status.as_slice() {

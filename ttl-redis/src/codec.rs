@@ -23,8 +23,7 @@ use ttl_core::{
     parse_field_text,
 };
 
-use crate::error::{not_ours, unexpected};
-use crate::fault::{Fault, Read};
+use crate::error::{Decoded, Fault, foreign_content};
 use crate::scripts::hex;
 
 const TOKEN_BYTES: usize = 22;
@@ -125,12 +124,12 @@ pub(crate) fn version_text(version: &Version) -> String {
 }
 
 /// Reads a version as the scripts print it.
-pub(crate) fn parse_version(text: &[u8]) -> Read<Version> {
+pub(crate) fn parse_version(text: &[u8]) -> Decoded<Version> {
     if text.len() != 2 * SHA1_BYTES {
         return Ok(token_version(text)?);
     }
-    let text = std::str::from_utf8(text).map_err(|_| unexpected("a script"))?;
-    text.parse().map_err(|_| unexpected("a script"))
+    let text = std::str::from_utf8(text).map_err(|_| Fault::UnknownForm("a script"))?;
+    text.parse().map_err(|_| Fault::UnknownForm("a script"))
 }
 
 /// Reads the kind and the version from a `ttl:version` field. The scripts accept exactly the same texts.
@@ -138,31 +137,31 @@ pub(crate) fn parse_mark(mark: &[u8]) -> Result<(Kind, Version)> {
     let (kind, rest) = match mark.split_first() {
         Some((b'b', rest)) => (Kind::Blob, rest),
         Some((b'r', rest)) => (Kind::Record, rest),
-        _ => return Err(not_ours()),
+        _ => return Err(foreign_content()),
     };
-    let (token, size) = rest.split_at_checked(TOKEN_BYTES).ok_or_else(not_ours)?;
+    let (token, size) = rest.split_at_checked(TOKEN_BYTES).ok_or_else(foreign_content)?;
     let is_token = token.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     let is_size = match size.split_first() {
         None => true,
         Some((dot, digits)) => *dot == b'.' && digits.iter().all(u8::is_ascii_digit),
     };
-    if is_token && is_size { Ok((kind, token_version(token)?)) } else { Err(not_ours()) }
+    if is_token && is_size { Ok((kind, token_version(token)?)) } else { Err(foreign_content()) }
 }
 
 /// Reads the cap from a `ttl:cap` field. The scripts accept exactly the same texts.
 pub(crate) fn parse_cap(text: &[u8]) -> Result<Deadline> {
     let digits = !text.is_empty() && text.len() <= 15 && text.iter().all(u8::is_ascii_digit);
     let millis = std::str::from_utf8(text).ok().filter(|_| digits).and_then(|text| text.parse().ok());
-    millis.map(Deadline::from_epoch_millis).ok_or_else(not_ours)
+    millis.map(Deadline::from_epoch_millis).ok_or_else(foreign_content)
 }
 
 /// Reads a deadline as PEXPIRETIME reports it; `None` if there is no key.
-pub(crate) fn parse_pexpiretime(millis: i64) -> Read<Option<Deadline>> {
+pub(crate) fn parse_pexpiretime(millis: i64) -> Decoded<Option<Deadline>> {
     match (u64::try_from(millis), millis) {
         (Ok(millis), _) => Ok(Some(Deadline::from_epoch_millis(millis + 1))),
         (_, -1) => Ok(Some(Deadline::NEVER)),
         (_, -2) => Ok(None),
-        _ => Err(unexpected("PEXPIRETIME")),
+        _ => Err(Fault::UnknownForm("PEXPIRETIME")),
     }
 }
 
@@ -172,7 +171,7 @@ pub(crate) fn parse_deadline(millis: i64) -> Deadline {
 }
 
 /// Reads a whole hash as an entry with value and version, and its cap; `None` if there is no hash.
-pub(crate) fn decode_hash(reply: Reply) -> Read<Option<(Entry, Option<Deadline>)>> {
+pub(crate) fn decode_hash(reply: Reply) -> Decoded<Option<(Entry, Option<Deadline>)>> {
     let (mut mark, mut cap, mut value, mut fields) = (None, None, None, Vec::new());
     let pairs = pairs(reply)?;
     if pairs.is_empty() {
@@ -187,18 +186,18 @@ pub(crate) fn decode_hash(reply: Reply) -> Read<Option<(Entry, Option<Deadline>)
             _ => fields.push((name, text)),
         }
     }
-    let (kind, version) = parse_mark(&mark.ok_or_else(not_ours)?)?;
+    let (kind, version) = parse_mark(&mark.ok_or_else(foreign_content)?)?;
     let value = match kind {
-        Kind::Blob => Value::Blob(value.ok_or_else(not_ours)?.into()),
+        Kind::Blob => Value::Blob(value.ok_or_else(foreign_content)?.into()),
         Kind::Record => decode_fields(fields)?.into(),
     };
     Ok(Some((Entry::new(value).with_version(version), cap)))
 }
 
 /// Reads the fields of a record from texts in the order of the names.
-pub(crate) fn decode_named(names: &Fields, texts: Vec<Reply>) -> Read<Record> {
+pub(crate) fn decode_named(names: &Fields, texts: Vec<Reply>) -> Decoded<Record> {
     if texts.len() != names.len() {
-        return Err(unexpected("HMGET"));
+        return Err(Fault::UnknownForm("HMGET"));
     }
     let mut fields = Vec::with_capacity(texts.len());
     for (name, text) in names.iter().zip(texts) {
@@ -212,15 +211,15 @@ pub(crate) fn decode_named(names: &Fields, texts: Vec<Reply>) -> Read<Record> {
 fn decode_fields(fields: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Record> {
     let mut parsed = Vec::with_capacity(fields.len());
     for (name, text) in fields {
-        let name = String::from_utf8(name).map_err(|_| not_ours())?;
+        let name = String::from_utf8(name).map_err(|_| foreign_content())?;
         let value = parse_field_text(&name, &text)?;
         parsed.push((name, value));
     }
-    Record::from_fields(parsed).map_err(|_| not_ours())
+    Record::from_fields(parsed).map_err(|_| foreign_content())
 }
 
 /// Reads names and texts: a map in RESP3, a list in RESP2 and from scripts.
-fn pairs(reply: Reply) -> Read<Vec<(Vec<u8>, Vec<u8>)>> {
+fn pairs(reply: Reply) -> Decoded<Vec<(Vec<u8>, Vec<u8>)>> {
     match reply {
         Reply::Map(pairs) => {
             pairs.into_iter().map(|(name, text)| Ok((some_bulk(name)?, some_bulk(text)?))).collect()
@@ -237,12 +236,12 @@ fn pairs(reply: Reply) -> Read<Vec<(Vec<u8>, Vec<u8>)>> {
     }
 }
 
-fn some_bulk(reply: Reply) -> Read<Vec<u8>> {
-    bulk(reply)?.ok_or_else(|| unexpected("a read"))
+fn some_bulk(reply: Reply) -> Decoded<Vec<u8>> {
+    bulk(reply)?.ok_or(Fault::UnknownForm("a read"))
 }
 
 /// Reads a text, or nil.
-pub(crate) fn bulk(reply: Reply) -> Read<Option<Vec<u8>>> {
+pub(crate) fn bulk(reply: Reply) -> Decoded<Option<Vec<u8>>> {
     match reply {
         Reply::BulkString(bytes) => Ok(Some(bytes)),
         Reply::Nil => Ok(None),
@@ -251,7 +250,7 @@ pub(crate) fn bulk(reply: Reply) -> Read<Option<Vec<u8>>> {
 }
 
 /// Reads a whole number.
-pub(crate) fn int(reply: Reply) -> Read<i64> {
+pub(crate) fn int(reply: Reply) -> Decoded<i64> {
     match reply {
         Reply::Int(number) => Ok(number),
         other => Err(other_reply(other)),
@@ -259,16 +258,16 @@ pub(crate) fn int(reply: Reply) -> Read<i64> {
 }
 
 /// Reads the kind of an entry, as the scripts print it.
-pub(crate) fn kind(reply: Reply) -> Read<Kind> {
+pub(crate) fn kind(reply: Reply) -> Decoded<Kind> {
     match bulk(reply)?.as_deref() {
         Some(b"b") => Ok(Kind::Blob),
         Some(b"r") => Ok(Kind::Record),
-        _ => Err(unexpected("a script")),
+        _ => Err(Fault::UnknownForm("a script")),
     }
 }
 
 /// Reads a boolean.
-pub(crate) fn flag(reply: Reply) -> Read<bool> {
+pub(crate) fn flag(reply: Reply) -> Decoded<bool> {
     match reply {
         Reply::Int(0) => Ok(false),
         Reply::Int(1) => Ok(true),
@@ -277,7 +276,7 @@ pub(crate) fn flag(reply: Reply) -> Read<bool> {
 }
 
 /// Reads a list.
-pub(crate) fn array(reply: Reply) -> Read<Vec<Reply>> {
+pub(crate) fn array(reply: Reply) -> Decoded<Vec<Reply>> {
     match reply {
         Reply::Array(items) => Ok(items),
         other => Err(other_reply(other)),
@@ -288,29 +287,29 @@ pub(crate) fn array(reply: Reply) -> Read<Vec<Reply>> {
 pub(crate) fn other_reply(reply: Reply) -> Fault {
     match reply {
         Reply::ServerError(error) => crate::error::server(&error),
-        _ => unexpected("a command"),
+        _ => Fault::UnknownForm("a command"),
     }
 }
 
 /// Returns the fault for the letter of a script that changed nothing.
 pub(crate) fn script_error(status: &[u8]) -> Fault {
     match status {
-        b"C" => Fault::Refused(not_ours()),
+        b"C" => Fault::Refused(foreign_content()),
         b"X" => Fault::Refused(Expiry::too_far()),
-        _ => unexpected("a script"),
+        _ => Fault::UnknownForm("a script"),
     }
 }
 
 /// Reads a script's answer: its letter and the rest.
-pub(crate) fn script_answer(reply: Reply) -> Read<(Vec<u8>, std::vec::IntoIter<Reply>)> {
+pub(crate) fn script_answer(reply: Reply) -> Decoded<(Vec<u8>, std::vec::IntoIter<Reply>)> {
     let mut items = array(reply)?.into_iter();
     let status = items.next().map(bulk).transpose()?.flatten().unwrap_or_default();
     Ok((status, items))
 }
 
 /// Takes the next part of a script's answer.
-pub(crate) fn next(items: &mut impl Iterator<Item = Reply>) -> Read<Reply> {
-    items.next().ok_or_else(|| unexpected("a script"))
+pub(crate) fn next(items: &mut impl Iterator<Item = Reply>) -> Decoded<Reply> {
+    items.next().ok_or(Fault::UnknownForm("a script"))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use ttl_core::{Error, Result, Version};
 
 use crate::config::RedisConfig;
 use crate::error;
-use crate::fault::{Fate, Fault, Read};
+use crate::error::{Decoded, Fault, RequestKind};
 use crate::scripts::Scripts;
 use crate::setup::{self, Facts};
 use crate::slot::{Live, Slot, State, Wire};
@@ -104,7 +104,7 @@ impl Link {
                 let mut wire = live.wire.clone();
                 match timeout_at(self.deadline(), self.common.set_up(&mut wire)).await {
                     Ok(done) => done,
-                    Err(_) => Err(error::no_greeting_in_time(self.common.timeout)),
+                    Err(_) => Err(error::handshake_timeout(self.common.timeout)),
                 }
             }
         }
@@ -146,21 +146,26 @@ impl Link {
                 live.state.suspect.store(false, Ordering::Release);
                 Ok(live.clone())
             }
-            _ => Err(error::suspect()),
+            _ => Err(error::suspect_connection()),
         }
     }
 
     /// Sends one command and waits for its answer. Connecting has a separate time limit.
-    pub(crate) async fn send(&self, live: &Live, cmd: &Cmd, fate: Fate) -> Result<Reply> {
+    pub(crate) async fn send(&self, live: &Live, cmd: &Cmd, kind: RequestKind) -> Result<Reply> {
         let before = live.state.answers.load(Ordering::Relaxed);
         let mut wire = live.wire.clone();
         let answer = timeout_at(self.deadline(), wire.send(cmd)).await;
-        self.judge(live, before, answer, fate)
+        self.judge(live, before, answer, kind)
     }
 
     /// Sends commands together and waits for all answers. The wait continues as long as the connection
     /// receives any answers, because many commands at once take time.
-    pub(crate) async fn send_all(&self, live: &Live, commands: &Pipeline, fate: Fate) -> Result<Vec<Reply>> {
+    pub(crate) async fn send_all(
+        &self,
+        live: &Live,
+        commands: &Pipeline,
+        kind: RequestKind,
+    ) -> Result<Vec<Reply>> {
         let mut wire = live.wire.clone();
         let mut answers = pin!(wire.send_all(commands));
         loop {
@@ -169,15 +174,15 @@ impl Link {
             if answer.is_err() && live.state.answers.load(Ordering::Relaxed) != before {
                 continue;
             }
-            return self.judge(live, before, answer, fate);
+            return self.judge(live, before, answer, kind);
         }
     }
 
     /// Sends a command that only reads, and reads its answer.
-    pub(crate) async fn ask<T>(&self, cmd: &Cmd, read: impl FnOnce(Reply) -> Read<T>) -> Result<T> {
+    pub(crate) async fn ask<T>(&self, cmd: &Cmd, read: impl FnOnce(Reply) -> Decoded<T>) -> Result<T> {
         let live = self.ready().await?;
-        let reply = self.send(&live, cmd, Fate::Read).await?;
-        read(reply).map_err(|fault| self.settle(&live, fault, Fate::Read))
+        let reply = self.send(&live, cmd, RequestKind::Read).await?;
+        read(reply).map_err(|fault| self.settle(&live, fault, RequestKind::Read))
     }
 
     fn judge<T>(
@@ -185,11 +190,11 @@ impl Link {
         live: &Live,
         before: u64,
         answer: std::result::Result<RedisResult<T>, Elapsed>,
-        fate: Fate,
+        kind: RequestKind,
     ) -> Result<T> {
         match answer {
             // Another request's answer had an unknown form, so this answer may belong to another request too.
-            Ok(Ok(_)) if live.state.suspect.load(Ordering::Acquire) => Err(error::given_up(fate)),
+            Ok(Ok(_)) if live.state.suspect.load(Ordering::Acquire) => Err(error::abandoned(kind)),
             Ok(Ok(answer)) => {
                 live.state.answers.fetch_add(1, Ordering::Relaxed);
                 Ok(answer)
@@ -197,15 +202,13 @@ impl Link {
             Ok(Err(broken)) => match &self.source {
                 Source::Own(slot) => {
                     slot.forget(live);
-                    Err(error::lost(broken, fate))
+                    Err(error::connection_broken(broken, kind))
                 }
                 Source::HandedIn(_) if broken.is_timeout() => {
-                    Err(error::no_answer_in_time(self.common.timeout, fate))
+                    Err(error::no_answer_in_time(self.common.timeout, kind))
                 }
-                Source::HandedIn(_) if broken.is_connection_refusal() => {
-                    Err(error::refused_connection(&broken))
-                }
-                Source::HandedIn(_) => Err(error::lost(broken, fate)),
+                Source::HandedIn(_) if broken.is_connection_refusal() => Err(error::unreachable(&broken)),
+                Source::HandedIn(_) => Err(error::connection_broken(broken, kind)),
             },
             Err(_) => {
                 // No request got an answer in all this time: the network may have dropped the connection.
@@ -214,16 +217,16 @@ impl Link {
                 {
                     slot.forget(live);
                 }
-                Err(error::no_answer_in_time(self.common.timeout, fate))
+                Err(error::no_answer_in_time(self.common.timeout, kind))
             }
         }
     }
 
     /// Returns the error for an answer that holds no result, and abandons a connection that is not usable any
     /// more.
-    pub(crate) fn settle(&self, live: &Live, fault: Fault, fate: Fate) -> Error {
+    pub(crate) fn settle(&self, live: &Live, fault: Fault, kind: RequestKind) -> Error {
         match (&fault, &self.source) {
-            (Fault::Nonsense(_), source) => {
+            (Fault::UnknownForm(_), source) => {
                 live.state.suspect.store(true, Ordering::Release);
                 if let Source::Own(slot) = source {
                     live.state.gone.store(true, Ordering::Release);
@@ -233,7 +236,7 @@ impl Link {
             (Fault::Displaced(_), _) => self.displace(live),
             (Fault::Refused(_) | Fault::Unreadable(_), _) => {}
         }
-        fault.into_error(fate)
+        fault.into_error(kind)
     }
 
     /// Replaces the connection to a server that refuses to serve, temporarily or permanently.
@@ -244,9 +247,9 @@ impl Link {
     }
 
     /// Notes that a write was served.
-    pub(crate) fn serves(&self, fate: Fate) {
+    pub(crate) fn serves(&self, kind: RequestKind) {
         if let Source::Own(slot) = &self.source
-            && fate == Fate::Write
+            && kind == RequestKind::Write
         {
             slot.serves();
         }

@@ -9,8 +9,7 @@ use ttl_core::{Deadline, Entry, Error, GetOptions, Kind, Projection, RefreshMode
 
 use crate::codec::{self, FullKey, bulk, int};
 use crate::connection::Link;
-use crate::error::{is_wrong_type, not_ours, server, server_text, unexpected};
-use crate::fault::{Fate, Fault, Read};
+use crate::error::{Decoded, Fault, RequestKind, foreign_content, is_wrong_type, server, server_text};
 use crate::request::{Answer, Commands, OVERHEAD, Replies, Request, Step};
 use crate::scripts::{Form, Script};
 
@@ -133,7 +132,7 @@ impl Get<'_> {
     }
 
     /// Reads a whole hash.
-    fn hash(&self, reply: Reply) -> Read<Answer<Option<Entry>>> {
+    fn hash(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
         let Some((mut entry, cap)) = codec::decode_hash(reply)? else { return Ok(Answer::Done(None)) };
         if self.seems_over(cap) {
             return Ok(Answer::Next(Step::Script(Form::Sha)));
@@ -155,7 +154,7 @@ impl Get<'_> {
         })
     }
 
-    fn life(&self, kind: Reply, marks: Reply, life: Reply) -> Read<Answer<Option<Entry>>> {
+    fn life(&self, kind: Reply, marks: Reply, life: Reply) -> Decoded<Answer<Option<Entry>>> {
         let again = Ok(Answer::Next(Step::Script(Form::Sha)));
         let Reply::SimpleString(kind) = kind else { return Err(codec::other_reply(kind)) };
         let Some(mut deadline) = codec::parse_pexpiretime(int(life)?)? else { return Ok(Answer::Done(None)) };
@@ -165,7 +164,7 @@ impl Get<'_> {
                 let mut marks = marks.into_iter();
                 let mark = bulk(codec::next(&mut marks)?)?;
                 let cap = bulk(codec::next(&mut marks)?)?;
-                let read = mark.ok_or_else(not_ours).and_then(|mark| {
+                let read = mark.ok_or_else(foreign_content).and_then(|mark| {
                     codec::parse_mark(&mark)?;
                     cap.map(|cap| codec::parse_cap(&cap)).transpose()
                 });
@@ -177,13 +176,13 @@ impl Get<'_> {
             }
             // Replaced between the commands.
             ("none" | "string" | "hash", _) => return again,
-            _ => return Err(not_ours().into()),
+            _ => return Err(foreign_content().into()),
         }
         let wanted = self.options.returning.contains(Returning::DEADLINE);
         Ok(Answer::Done(Some(Entry::default().with_deadline(wanted.then_some(deadline)))))
     }
 
-    fn part(&self, reply: Reply, exists: Reply) -> Read<Answer<Option<Entry>>> {
+    fn part(&self, reply: Reply, exists: Reply) -> Decoded<Answer<Option<Entry>>> {
         let again = Ok(Answer::Next(Step::Script(Form::Sha)));
         let mut texts = match reply {
             // A blob, or foreign content: the script decides.
@@ -195,7 +194,7 @@ impl Get<'_> {
             Projection::All | Projection::Nothing => 0,
         };
         if texts.len() != 2 + fields {
-            return Err(unexpected("HMGET"));
+            return Err(Fault::UnknownForm("HMGET"));
         }
         let cap = bulk(texts.remove(1))?.map(|cap| codec::parse_cap(&cap)).transpose()?;
         let Some(mark) = bulk(texts.remove(0))? else {
@@ -214,7 +213,7 @@ impl Get<'_> {
         Ok(Answer::Done(Some(Entry::new(value).with_version(wanted.then_some(version)))))
     }
 
-    fn read_plain(&self, plain: Plain, replies: Replies) -> Read<Answer<Option<Entry>>> {
+    fn read_plain(&self, plain: Plain, replies: Replies) -> Decoded<Answer<Option<Entry>>> {
         let again = Ok(Answer::Next(Step::Script(Form::Sha)));
         match (plain, replies) {
             (Plain::Blob, Replies::One(Reply::ServerError(error))) if is_wrong_type(&error) => again,
@@ -235,11 +234,11 @@ impl Get<'_> {
             }
             (Plain::Part, Replies::Two(texts, exists)) => self.part(texts, exists),
             (Plain::Life, Replies::Three(kind, marks, life)) => self.life(kind, marks, life),
-            _ => Err(unexpected("a read")),
+            _ => Err(Fault::UnknownForm("a read")),
         }
     }
 
-    fn read_script(&self, reply: Reply) -> Read<Answer<Option<Entry>>> {
+    fn read_script(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
         if reply == Reply::Nil {
             return Ok(Answer::Done(None));
         }
@@ -266,7 +265,7 @@ impl Get<'_> {
         let Some(text) = failed else { return Ok(Answer::Done(Some(entry))) };
         let fault = server_text(&String::from_utf8_lossy(&text));
         let displaced = matches!(fault, Fault::Displaced(_));
-        entry.refresh_error = Some(fault.into_error(Fate::Refresh).with_operation("refresh"));
+        entry.refresh_error = Some(fault.into_error(RequestKind::Refresh).with_operation("refresh"));
         Ok(if displaced { Answer::Displaced(Some(entry)) } else { Answer::Done(Some(entry)) })
     }
 
@@ -281,8 +280,8 @@ impl Get<'_> {
 impl Request for Get<'_> {
     type Output = Option<Entry>;
 
-    fn fate(&self) -> Fate {
-        if self.options.refresh.is_some() { Fate::Refresh } else { Fate::Read }
+    fn kind(&self) -> RequestKind {
+        if self.options.refresh.is_some() { RequestKind::Refresh } else { RequestKind::Read }
     }
 
     fn bytes(&self) -> usize {
@@ -301,25 +300,25 @@ impl Request for Get<'_> {
         }
     }
 
-    fn read(&self, step: Step, replies: Replies) -> Read<Answer<Self::Output>> {
+    fn read(&self, step: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
         match (step, self.plain(), replies) {
             (Step::Plain, Some(plain), replies) => self.read_plain(plain, replies),
             (_, _, Replies::One(Reply::ServerError(error))) => Err(server(&error)),
             (_, _, Replies::One(reply)) => self.read_script(reply),
-            _ => Err(unexpected("a script")),
+            _ => Err(Fault::UnknownForm("a script")),
         }
     }
 }
 
 /// Reads a value from a script's answer.
-pub(crate) fn decode_selected(projection: &Projection, kind: Kind, value: Reply) -> Read<Option<Value>> {
+pub(crate) fn decode_selected(projection: &Projection, kind: Kind, value: Reply) -> Decoded<Option<Value>> {
     match (projection, kind) {
         (Projection::Nothing, _) => Ok(None),
         (Projection::Fields(_), Kind::Blob) => Ok(None),
         (Projection::Fields(fields), Kind::Record) => {
             Ok(Some(codec::decode_named(fields, codec::array(value)?)?.into()))
         }
-        (Projection::All, Kind::Blob) => Ok(Some(Value::from(bulk(value)?.ok_or_else(not_ours)?))),
+        (Projection::All, Kind::Blob) => Ok(Some(Value::from(bulk(value)?.ok_or_else(foreign_content)?))),
         (Projection::All, Kind::Record) => Ok(codec::decode_hash(value)?.and_then(|(entry, _)| entry.value)),
     }
 }

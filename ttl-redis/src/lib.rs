@@ -147,7 +147,6 @@ mod codec;
 mod config;
 mod connection;
 mod error;
-mod fault;
 mod get;
 mod patch;
 mod put;

@@ -10,8 +10,7 @@ use ttl_core::{
 };
 
 use crate::codec::{self, Encoded, FullKey, bulk, int, name_cost};
-use crate::error::{server, unexpected};
-use crate::fault::{Fate, Fault, Read};
+use crate::error::{Decoded, Fault, RequestKind, server};
 use crate::get::mode_argument;
 use crate::put::{expiry_arguments, max_argument};
 use crate::request::{Answer, Commands, OVERHEAD, Replies, Request, Step};
@@ -103,7 +102,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Reads the effects of the operations from those of the runs.
-    fn effects(&self, replies: Vec<Reply>) -> Read<Vec<Effect>> {
+    fn effects(&self, replies: Vec<Reply>) -> Decoded<Vec<Effect>> {
         let mut replies = replies.into_iter();
         let mut popped: HashMap<usize, std::vec::IntoIter<Reply>> = HashMap::new();
         let mut removed: HashMap<usize, i64> = HashMap::new();
@@ -122,11 +121,11 @@ impl<'a> Plan<'a> {
             Source::Nothing => Ok(Effect::Done),
             Source::Removed(run) => {
                 let count = removed.get(run).and_then(|count| usize::try_from(*count).ok());
-                count.map(Effect::Removed).ok_or_else(|| unexpected("a script"))
+                count.map(Effect::Removed).ok_or(Fault::UnknownForm("a script"))
             }
             Source::Popped(run) => {
                 let element = popped.get_mut(run).and_then(Iterator::next);
-                let text = bulk(element.ok_or_else(|| unexpected("a script"))?)?;
+                let text = bulk(element.ok_or(Fault::UnknownForm("a script"))?)?;
                 let field = self.fields[self.runs[*run].field - 1];
                 Ok(Effect::Popped(text.map(|text| parse_field_text(field, &text)).transpose()?))
             }
@@ -135,9 +134,9 @@ impl<'a> Plan<'a> {
     }
 
     /// Reads the fields after the patch.
-    fn fields(&self, texts: Vec<Reply>) -> Read<Record> {
+    fn fields(&self, texts: Vec<Reply>) -> Decoded<Record> {
         if texts.len() != self.fields.len() {
-            return Err(unexpected("a script"));
+            return Err(Fault::UnknownForm("a script"));
         }
         let mut fields = Vec::with_capacity(texts.len());
         for (name, text) in self.fields.iter().zip(texts) {
@@ -192,8 +191,8 @@ fn encode(change: &Change) -> Result<(&'static str, Argument)> {
 impl Request for Patching<'_> {
     type Output = Patched;
 
-    fn fate(&self) -> Fate {
-        Fate::Write
+    fn kind(&self) -> RequestKind {
+        RequestKind::Write
     }
 
     fn bytes(&self) -> usize {
@@ -250,11 +249,11 @@ impl Request for Patching<'_> {
         Commands::One(cmd)
     }
 
-    fn read(&self, _: Step, replies: Replies) -> Read<Answer<Self::Output>> {
+    fn read(&self, _: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
         let reply = match replies {
             Replies::One(Reply::ServerError(error)) => return Err(server(&error)),
             Replies::One(reply) => reply,
-            Replies::Two(..) | Replies::Three(..) => return Err(unexpected("a script")),
+            Replies::Two(..) | Replies::Three(..) => return Err(Fault::UnknownForm("a script")),
         };
         let (status, mut items) = codec::script_answer(reply)?;
         let done = |outcome| Ok(Answer::Done(Patched::Outcome(outcome)));
@@ -282,7 +281,7 @@ impl Request for Patching<'_> {
 }
 
 impl Patching<'_> {
-    fn meta(&self, created: bool, deadline: Reply, token: Reply) -> Read<PutResult> {
+    fn meta(&self, created: bool, deadline: Reply, token: Reply) -> Decoded<PutResult> {
         let (deadline, token) = (codec::parse_deadline(int(deadline)?), bulk(token)?);
         let returning = self.options.returning;
         let token = token.filter(|_| returning.contains(Returning::VERSION));
@@ -291,7 +290,7 @@ impl Patching<'_> {
     }
 
     /// Reads the metadata and the fields of the entry if bounds refused the patch.
-    fn there(&self, deadline: Reply, rest: &mut std::vec::IntoIter<Reply>) -> Read<PatchResult> {
+    fn there(&self, deadline: Reply, rest: &mut std::vec::IntoIter<Reply>) -> Decoded<PatchResult> {
         let meta = self.meta(false, deadline, codec::next(rest)?)?;
         let fields = self.plan.fields(codec::array(codec::next(rest)?)?)?;
         Ok(PatchResult::new(&meta, fields, Vec::new()))

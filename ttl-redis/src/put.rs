@@ -11,8 +11,7 @@ use ttl_core::{
 };
 
 use crate::codec::{self, Encoded, FullKey, bulk, int};
-use crate::error::{is_wrong_type, server, unexpected};
-use crate::fault::{Fate, Read};
+use crate::error::{Decoded, Fault, RequestKind, is_wrong_type, server};
 use crate::get::{decode_selected, mode_argument};
 use crate::request::{Answer, Commands, OVERHEAD, Replies, Request, Step};
 use crate::scripts::{Form, Script};
@@ -116,7 +115,7 @@ impl Put<'_> {
         cmd
     }
 
-    fn read_set(&self, bytes: &[u8], reply: Reply) -> Read<Answer<Outcome<PutResult>>> {
+    fn read_set(&self, bytes: &[u8], reply: Reply) -> Decoded<Answer<Outcome<PutResult>>> {
         let PutOptions { condition, returning, previous, .. } = self.options;
         let met = match (condition, reply) {
             // A hash: the script checks its cap.
@@ -147,7 +146,7 @@ impl Put<'_> {
         Ok(Answer::Done(Outcome::Applied(meta.with_previous(met.map(Value::from)))))
     }
 
-    fn read_script(&self, reply: Reply) -> Read<Outcome<PutResult>> {
+    fn read_script(&self, reply: Reply) -> Decoded<Outcome<PutResult>> {
         let (status, mut items) = codec::script_answer(reply)?;
         match status.as_slice() {
             b"O" => {}
@@ -172,7 +171,7 @@ impl Put<'_> {
     }
 
     /// Reads the metadata of the entry that made the put be refused. Nothing was written.
-    fn read_refusal(&self, mut items: IntoIter<Reply>) -> Read<Outcome<PutResult>> {
+    fn read_refusal(&self, mut items: IntoIter<Reply>) -> Decoded<Outcome<PutResult>> {
         let deadline = codec::parse_deadline(int(codec::next(&mut items)?)?);
         let token = bulk(codec::next(&mut items)?)?;
         let kind = codec::kind(codec::next(&mut items)?)?;
@@ -197,15 +196,15 @@ impl Put<'_> {
 }
 
 /// Reads a whole value from a script's answer.
-fn read_value(kind: Kind, value: Option<Reply>) -> Read<Option<Value>> {
+fn read_value(kind: Kind, value: Option<Reply>) -> Decoded<Option<Value>> {
     decode_selected(&Projection::All, kind, value.unwrap_or(Reply::Nil))
 }
 
 impl Request for Put<'_> {
     type Output = Outcome<PutResult>;
 
-    fn fate(&self) -> Fate {
-        Fate::Write
+    fn kind(&self) -> RequestKind {
+        RequestKind::Write
     }
 
     fn bytes(&self) -> usize {
@@ -228,8 +227,8 @@ impl Request for Put<'_> {
         })
     }
 
-    fn read(&self, step: Step, replies: Replies) -> Read<Answer<Self::Output>> {
-        let Replies::One(reply) = replies else { return Err(unexpected("a put")) };
+    fn read(&self, step: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
+        let Replies::One(reply) = replies else { return Err(Fault::UnknownForm("a put")) };
         match (step, self.plain(), reply) {
             (Step::Plain, Some(bytes), reply) => self.read_set(bytes, reply),
             (_, _, Reply::ServerError(error)) => Err(server(&error)),

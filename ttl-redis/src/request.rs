@@ -4,8 +4,7 @@ use redis::{Cmd, Pipeline, Value as Reply};
 use ttl_core::Result;
 
 use crate::connection::Link;
-use crate::error::{is_no_script, unexpected};
-use crate::fault::{Fate, Read};
+use crate::error::{Decoded, Fault, RequestKind, is_no_script};
 use crate::scripts::Form;
 use crate::slot::Live;
 
@@ -51,7 +50,7 @@ pub(crate) enum Answer<T> {
 pub(crate) trait Request: Sync {
     type Output: Send;
 
-    fn fate(&self) -> Fate;
+    fn kind(&self) -> RequestKind;
 
     /// Returns the approximate size of the request in bytes.
     fn bytes(&self) -> usize;
@@ -62,7 +61,7 @@ pub(crate) trait Request: Sync {
     fn commands(&self, step: Step) -> Commands;
 
     /// Reads the replies, including server errors other than NOSCRIPT.
-    fn read(&self, step: Step, replies: Replies) -> Read<Answer<Self::Output>>;
+    fn read(&self, step: Step, replies: Replies) -> Decoded<Answer<Self::Output>>;
 }
 
 impl Commands {
@@ -87,8 +86,8 @@ impl Commands {
 
 impl Replies {
     /// Takes `count` replies from the answers of a pipeline.
-    pub(crate) fn take(count: usize, replies: &mut impl Iterator<Item = Reply>) -> Read<Self> {
-        let mut next = || replies.next().ok_or_else(|| unexpected("a pipeline"));
+    pub(crate) fn take(count: usize, replies: &mut impl Iterator<Item = Reply>) -> Decoded<Self> {
+        let mut next = || replies.next().ok_or(Fault::UnknownForm("a pipeline"));
         Ok(match count {
             1 => Self::One(next()?),
             2 => Self::Two(next()?, next()?),
@@ -100,16 +99,16 @@ impl Replies {
 impl Link {
     /// Runs a request: one round trip for each step.
     pub(crate) async fn run<R: Request>(&self, request: &R) -> Result<R::Output> {
-        let (mut step, fate) = (request.first(), request.fate());
+        let (mut step, kind) = (request.first(), request.kind());
         loop {
             let live = self.ready().await?;
             let replies = match request.commands(step) {
-                Commands::One(cmd) => Ok(Replies::One(self.send(&live, &cmd, fate).await?)),
+                Commands::One(cmd) => Ok(Replies::One(self.send(&live, &cmd, kind).await?)),
                 commands => {
                     let mut pipeline = Pipeline::with_capacity(3);
                     let count = commands.add_to(&mut pipeline);
                     // Boxed, to keep the future of the common case small.
-                    let replies = Box::pin(self.send_all(&live, &pipeline, fate)).await?;
+                    let replies = Box::pin(self.send_all(&live, &pipeline, kind)).await?;
                     Replies::take(count, &mut replies.into_iter())
                 }
             };
@@ -126,7 +125,7 @@ impl Link {
         live: &Live,
         request: &R,
         step: Step,
-        replies: Read<Replies>,
+        replies: Decoded<Replies>,
     ) -> Result<Answer<R::Output>> {
         let answer = replies.and_then(|replies| match &replies {
             Replies::One(Reply::ServerError(error))
@@ -140,12 +139,12 @@ impl Link {
             Ok(answer) => {
                 match &answer {
                     Answer::Displaced(_) => self.displace(live),
-                    Answer::Done(_) => self.serves(request.fate()),
+                    Answer::Done(_) => self.serves(request.kind()),
                     Answer::Next(_) => {}
                 }
                 Ok(answer)
             }
-            Err(fault) => Err(self.settle(live, fault, request.fate())),
+            Err(fault) => Err(self.settle(live, fault, request.kind())),
         }
     }
 }

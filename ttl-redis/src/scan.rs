@@ -6,8 +6,7 @@ use redis::Value as Reply;
 use ttl_core::{Cursor, Error, ErrorKind, GetOptions, Key, Page, PageItem, Result, ScanOptions};
 
 use crate::codec::{self, bulk};
-use crate::error::unexpected;
-use crate::fault::Read;
+use crate::error::{Decoded, Fault};
 use crate::get::Get;
 use crate::store::Inner;
 
@@ -72,7 +71,7 @@ impl Inner {
         self.link.ask(&cmd, |reply| self.read_step(reply)).await
     }
 
-    fn read_step(&self, reply: Reply) -> Read<(u64, Vec<String>)> {
+    fn read_step(&self, reply: Reply) -> Decoded<(u64, Vec<String>)> {
         let mut parts = codec::array(reply)?.into_iter();
         let next = bulk(parts.next().unwrap_or_default())?.unwrap_or_default();
         let next = String::from_utf8(next).ok().and_then(|next| next.parse().ok());
@@ -83,7 +82,7 @@ impl Inner {
             let key = key.and_then(|key| key.strip_prefix(&self.prefix).map(str::to_owned));
             keys.extend(key.filter(|key| Key::new(key.as_str()).is_ok()));
         }
-        Ok((next.ok_or_else(|| unexpected("SCAN"))?, keys))
+        Ok((next.ok_or(Fault::UnknownForm("SCAN"))?, keys))
     }
 
     /// Appends an item for each key whose entry is live or cannot be read.

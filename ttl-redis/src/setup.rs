@@ -12,7 +12,7 @@ use ttl_core::Result;
 use crate::codec::{bulk, int};
 use crate::config::{Address, RedisConfig};
 use crate::error;
-use crate::fault::{Fate, Fault, Read};
+use crate::error::{Decoded, Fault, RequestKind};
 use crate::scripts::Scripts;
 use crate::slot::Wire;
 
@@ -61,14 +61,14 @@ pub(crate) fn client(config: &RedisConfig) -> Result<Client> {
         }
         Address::Unix(path) => ConnectionAddr::Unix(path.clone()),
     };
-    let info = address.into_connection_info().map_err(|error| error::bad_config(&error))?;
+    let info = address.into_connection_info().map_err(|error| error::invalid_settings(&error))?;
     open(info.set_redis_settings(settings), config)
 }
 
 #[cfg(feature = "tls")]
 fn open(info: redis::ConnectionInfo, config: &RedisConfig) -> Result<Client> {
     if !matches!(config.address, Address::Tls { .. }) {
-        return Client::open(info).map_err(|error| error::bad_config(&error));
+        return Client::open(info).map_err(|error| error::invalid_settings(&error));
     }
     // rustls uses the crypto provider of the process, and panics if there is none. The provider that is
     // installed first stays.
@@ -88,14 +88,14 @@ fn open(info: redis::ConnectionInfo, config: &RedisConfig) -> Result<Client> {
 
 #[cfg(not(feature = "tls"))]
 fn open(info: redis::ConnectionInfo, _: &RedisConfig) -> Result<Client> {
-    Client::open(info).map_err(|error| error::bad_config(&error))
+    Client::open(info).map_err(|error| error::invalid_settings(&error))
 }
 
 /// Checks the server and loads the scripts. Takes two round trips.
 pub(crate) async fn look(wire: &mut Wire, scripts: &Scripts) -> Result<Facts> {
     // Nothing of an operation was sent, so a failure has changed nothing.
-    let lost = |error| error::lost(error, Fate::Read);
-    let told = |fault: Fault| fault.into_error(Fate::Read);
+    let lost = |error| error::connection_broken(error, RequestKind::Read);
+    let told = |fault: Fault| fault.into_error(RequestKind::Read);
     let (asked, before) = clocks();
     let time = wire.send(&redis::cmd("TIME")).await.map_err(lost)?;
     let (answered, measured) = clocks();
@@ -154,7 +154,7 @@ fn clocks() -> (SystemTime, Instant) {
     (best.0, best.1)
 }
 
-fn server_time(reply: Reply) -> Read<SystemTime> {
+fn server_time(reply: Reply) -> Decoded<SystemTime> {
     let Reply::Array(parts) = reply else { return Err(crate::codec::other_reply(reply)) };
     let mut parts = parts.into_iter().map(|part| match part {
         number @ Reply::Int(_) => int(number).ok().and_then(|number| u64::try_from(number).ok()),
@@ -164,7 +164,7 @@ fn server_time(reply: Reply) -> Read<SystemTime> {
         (Some(seconds), Some(micros)) => {
             Ok(UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros))
         }
-        _ => Err(error::unexpected("TIME")),
+        _ => Err(Fault::UnknownForm("TIME")),
     }
 }
 
