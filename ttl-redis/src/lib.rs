@@ -141,8 +141,6 @@
 //!   installed another one.
 
 mod alter;
-mod back_off;
-mod batch;
 mod codec;
 mod config;
 mod connection;
@@ -153,8 +151,6 @@ mod put;
 mod request;
 mod scan;
 mod scripts;
-mod setup;
-mod slot;
 mod store;
 mod url;
 

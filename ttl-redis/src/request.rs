@@ -1,12 +1,9 @@
-//! Requests: the commands of an operation at each step, the meaning of the answers, and the execution.
+//! Requests: the commands of an operation at each step, and the meaning of the answers.
 
 use redis::{Cmd, Pipeline, Value as Reply};
-use ttl_core::Result;
 
-use crate::connection::Link;
-use crate::error::{Decoded, Fault, RequestKind, is_no_script};
+use crate::error::{Decoded, Fault, RequestKind};
 use crate::scripts::Form;
-use crate::slot::Live;
 
 /// A step of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,58 +90,5 @@ impl Replies {
             2 => Self::Two(next()?, next()?),
             _ => Self::Three(next()?, next()?, next()?),
         })
-    }
-}
-
-impl Link {
-    /// Runs a request: one round trip for each step.
-    pub(crate) async fn run<R: Request>(&self, request: &R) -> Result<R::Output> {
-        let (mut step, kind) = (request.first(), request.kind());
-        loop {
-            let live = self.ready().await?;
-            let replies = match request.commands(step) {
-                Commands::One(cmd) => Ok(Replies::One(self.send(&live, &cmd, kind).await?)),
-                commands => {
-                    let mut pipeline = Pipeline::with_capacity(3);
-                    let count = commands.add_to(&mut pipeline);
-                    // Boxed, to keep the future of the common case small.
-                    let replies = Box::pin(self.send_all(&live, &pipeline, kind)).await?;
-                    Replies::take(count, &mut replies.into_iter())
-                }
-            };
-            match self.read(&live, request, step, replies)? {
-                Answer::Done(output) | Answer::Displaced(output) => return Ok(output),
-                Answer::Next(next) => step = next,
-            }
-        }
-    }
-
-    /// Reads the answers. A script that the server does not know was not run, and is sent again as text.
-    pub(crate) fn read<R: Request>(
-        &self,
-        live: &Live,
-        request: &R,
-        step: Step,
-        replies: Decoded<Replies>,
-    ) -> Result<Answer<R::Output>> {
-        let answer = replies.and_then(|replies| match &replies {
-            Replies::One(Reply::ServerError(error))
-                if is_no_script(error) && step == Step::Script(Form::Sha) =>
-            {
-                Ok(Answer::Next(Step::Script(Form::Text)))
-            }
-            _ => request.read(step, replies),
-        });
-        match answer {
-            Ok(answer) => {
-                match &answer {
-                    Answer::Displaced(_) => self.displace(live),
-                    Answer::Done(_) => self.serves(request.kind()),
-                    Answer::Next(_) => {}
-                }
-                Ok(answer)
-            }
-            Err(fault) => Err(self.settle(live, fault, request.kind())),
-        }
     }
 }

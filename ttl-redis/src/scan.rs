@@ -27,7 +27,7 @@ impl Inner {
     pub(crate) async fn scan_page(&self, options: &ScanOptions) -> Result<Page> {
         self.capabilities.check_scan(options)?;
         // A cursor of SCAN is invalid on another server, and on this one after a restart.
-        self.link.look_again(options.cursor.is_some()).await?;
+        self.link.reprobe(options.cursor.is_some()).await?;
         let run_id = self.run_id();
         let scope = [crate::BACKEND, &run_id, &self.prefix, &options.prefix];
         let mut position = match &options.cursor {

@@ -16,7 +16,7 @@ use ttl_core::{
 use crate::alter::{Delete, Expire};
 use crate::codec::{Encoded, FullKey, new_token};
 use crate::config::RedisConfig;
-use crate::connection::Link;
+use crate::connection::{Connection, Link};
 use crate::get::Get;
 use crate::patch::{Patched, Patching, Plan};
 use crate::put::Put;
@@ -70,7 +70,7 @@ impl RedisStore {
     pub fn lazy(config: &RedisConfig) -> Result<Self> {
         config.check()?;
         let scripts = Arc::new(Scripts::new());
-        Ok(Self::new(Link::own(config, Arc::clone(&scripts))?, config, scripts))
+        Ok(Self::new(Link::connecting(config, Arc::clone(&scripts))?, config, scripts))
     }
 
     /// Creates a store on an existing, caller-managed connection, which may be shared.
@@ -85,7 +85,7 @@ impl RedisStore {
     pub async fn with_connection(connection: MultiplexedConnection, config: &RedisConfig) -> Result<Self> {
         config.check()?;
         let scripts = Arc::new(Scripts::new());
-        let link = Link::shared(connection, config, Arc::clone(&scripts));
+        let link = Link::caller_managed(Connection::Multiplexed(connection), config, Arc::clone(&scripts));
         Self::new(link, config, scripts).opened().await
     }
 
@@ -102,7 +102,7 @@ impl RedisStore {
     pub async fn with_manager(manager: ConnectionManager, config: &RedisConfig) -> Result<Self> {
         config.check()?;
         let scripts = Arc::new(Scripts::new());
-        let link = Link::managed(manager, config, Arc::clone(&scripts));
+        let link = Link::caller_managed(Connection::Managed(manager), config, Arc::clone(&scripts));
         Self::new(link, config, scripts).opened().await
     }
 

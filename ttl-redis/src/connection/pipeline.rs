@@ -6,10 +6,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use redis::{Pipeline, Value as Reply};
 use ttl_core::{Error, Result};
 
-use crate::connection::Link;
+use super::link::Link;
+use super::live::Live;
 use crate::error::{Fault, RequestKind, abandoned, not_sent};
 use crate::request::{Answer, Replies, Request, Step};
-use crate::slot::Live;
 
 /// The maximum size of a pipeline. Groups are sent one after the other without waiting, so they cost no extra
 /// round trips. The time limit applies to a group, and after a failure only the outcome of the sent groups is
