@@ -140,22 +140,23 @@
 //! * `tls` (on by default): `rediss://`, through rustls. The provider is ring, unless the process has
 //!   installed another one.
 
-mod alter;
-mod codec;
 mod config;
+mod connect;
 mod connection;
 mod error;
-mod get;
-mod patch;
-mod put;
-mod request;
-mod scan;
-mod scripts;
+mod inner;
+mod layout;
+mod ops;
 mod store;
 mod url;
+mod wire;
+
+use ttl_core::driver::Context;
 
 pub use self::config::RedisConfig;
-pub use self::store::RedisStore;
+pub use self::inner::RedisStore;
 
 /// The backend's name in errors and capabilities.
 const BACKEND: &str = "redis";
+
+const CONTEXT: Context = Context::new(BACKEND);

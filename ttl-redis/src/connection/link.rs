@@ -17,7 +17,7 @@ use super::setup::{Facts, Setup};
 use super::slot::Slot;
 use crate::config::RedisConfig;
 use crate::error::{self, Decoded, Fault, RequestKind};
-use crate::scripts::Scripts;
+use crate::wire::Scripts;
 
 /// The link to the server. It sends each request once and never replays one.
 pub(crate) struct Link {

@@ -9,7 +9,7 @@ use ttl_core::{Error, Result};
 use super::link::Link;
 use super::live::Live;
 use crate::error::{Fault, RequestKind, abandoned, not_sent};
-use crate::request::{Answer, Replies, Request, Step};
+use crate::wire::{Answer, Replies, Request, Step};
 
 /// The maximum size of a pipeline. Groups are sent one after the other without waiting, so they cost no extra
 /// round trips. The time limit applies to a group, and after a failure only the outcome of the sent groups is

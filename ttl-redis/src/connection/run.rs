@@ -6,8 +6,7 @@ use ttl_core::Result;
 use super::link::Link;
 use super::live::Live;
 use crate::error::{Decoded, is_no_script};
-use crate::request::{Answer, Commands, Replies, Request, Step};
-use crate::scripts::Form;
+use crate::wire::{Answer, Commands, Form, Replies, Request, Step};
 
 impl Link {
     /// Runs a request: one round trip for each step.

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use ttl_core::Result;
 
 use super::live::Connection;
-use crate::codec::{bulk, int};
 use crate::error::{self, Decoded, Fault, RequestKind};
-use crate::scripts::Scripts;
+use crate::wire::Scripts;
+use crate::wire::reply::{bulk, int, other_reply};
 
 /// The facts about the server, read at connect.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ fn clocks() -> (SystemTime, Instant) {
 }
 
 fn server_time(reply: Reply) -> Decoded<SystemTime> {
-    let Reply::Array(parts) = reply else { return Err(crate::codec::other_reply(reply)) };
+    let Reply::Array(parts) = reply else { return Err(other_reply(reply)) };
     let mut parts = parts.into_iter().map(|part| match part {
         number @ Reply::Int(_) => int(number).ok().and_then(|number| u64::try_from(number).ok()),
         text => bulk(text).ok().flatten().and_then(|text| String::from_utf8(text).ok()?.parse().ok()),

@@ -11,8 +11,8 @@ local stored = false
 -- Returns the deadline of an expiry: never, after so many milliseconds, or at an instant in microseconds. Nil if it is
 -- too far away.
 local function resolve(kind, length)
-  if kind == 'n' then return NEVER end
-  if kind == 'a' then return ceil + length end
+  if kind == 'never' then return NEVER end
+  if kind == 'after' then return ceil + length end
   local at = math.ceil(length / 1000)
   -- If rounded up, a past instant within the present millisecond would be in the future.
   if tonumber(length) <= time[1] * 1000000 + time[2] then return math.min(at, floor) end
@@ -61,7 +61,7 @@ end
 
 local function refreshed(entry, mode, ttl)
   local to = math.min(ceil + ttl, entry.cap)
-  if mode == 'e' then return math.max(entry.ends, to) end
+  if mode == 'extend' then return math.max(entry.ends, to) end
   return to
 end
 

@@ -2,8 +2,8 @@
 
 use redis::{Cmd, Pipeline, Value as Reply};
 
+use super::scripts::Form;
 use crate::error::{Decoded, Fault, RequestKind};
-use crate::scripts::Form;
 
 /// A step of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,16 @@ pub(crate) enum Step {
     Plain,
     /// A script, because plain commands do not suffice, or have failed.
     Script(Form),
+}
+
+impl Step {
+    /// Returns the form of the script at this step.
+    pub(crate) const fn form(self) -> Form {
+        match self {
+            Self::Script(form) => form,
+            Self::Plain => Form::Sha,
+        }
+    }
 }
 
 /// Commands that are sent together.
@@ -43,17 +53,26 @@ pub(crate) enum Answer<T> {
     Next(Step),
 }
 
+impl<T> Answer<T> {
+    /// Plain commands do not suffice: the request continues with its script.
+    pub(crate) const BY_SCRIPT: Self = Self::Next(Step::Script(Form::Sha));
+}
+
 /// An operation on one key.
 pub(crate) trait Request: Sync {
     type Output: Send;
 
-    fn kind(&self) -> RequestKind;
+    fn kind(&self) -> RequestKind {
+        RequestKind::Write
+    }
 
     /// Returns the approximate size of the request in bytes.
     fn bytes(&self) -> usize;
 
     /// Returns the first step.
-    fn first(&self) -> Step;
+    fn first(&self) -> Step {
+        Step::Script(Form::Sha)
+    }
 
     fn commands(&self, step: Step) -> Commands;
 
