@@ -67,7 +67,7 @@
 //! store does not support [`unique_versions`](ttl_core::Capabilities::unique_versions); a lease writes a
 //! random value.
 //!
-//! # Costs
+//! # Cost
 //!
 //! An operation takes one round trip, and so does a batch of up to 8 MiB of requests. Get, put and delete of
 //! a blob and get of a record are plain commands. An operation that must read before it writes, or that must

@@ -1,5 +1,4 @@
-//! The slot for a connection made by the store. There is one attempt at a time, shared by all waiting
-//! callers.
+//! The slot for a connection made by the store, with one attempt at a time for all waiting callers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +19,7 @@ use crate::error;
 const LONGEST_ATTEMPT_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_REPLACEMENT_WAIT: Duration = Duration::from_secs(2);
 
+/// The slot for a connection made by the store.
 pub(crate) struct Slot {
     client: Client,
     setup: Arc<Setup>,

@@ -65,7 +65,7 @@ impl Request for Delete<'_> {
         let DeleteOptions { projection, kind, if_version, .. } = self.options;
         let fields = projected_fields(projection);
         let count = fields.map_or(0, Fields::len);
-        let mut cmd = self.script.call(step.form(), self.key, 4 + count, 64 + 16 * count);
+        let mut cmd = self.script.call(step.form(), self.key, 4 + count, 96 + 16 * count);
         cmd.arg("delete");
         add_version(&mut cmd, if_version.as_ref());
         cmd.arg(kind_letter(expected_kind(projection, *kind))).arg(projection_word(projection));

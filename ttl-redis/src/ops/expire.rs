@@ -35,7 +35,7 @@ impl Request for Expire<'_> {
     }
 
     fn commands(&self, step: Step) -> Commands {
-        let mut cmd = self.script.call(step.form(), self.key, 5, 64);
+        let mut cmd = self.script.call(step.form(), self.key, 5, 96);
         cmd.arg("expire");
         add_version(&mut cmd, self.options.if_version.as_ref());
         match self.change {

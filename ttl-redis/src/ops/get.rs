@@ -1,5 +1,4 @@
-//! Get: plain commands if they suffice, and the script if the value must be consistent with a refresh or the
-//! deadline.
+//! Get: plain commands, or the script if the value must be consistent with a refresh or the deadline.
 
 use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
@@ -122,7 +121,7 @@ impl<'a> Get<'a> {
         let fields = projected_fields(projection);
         let expected = if self.listed { *kind } else { expected_kind(projection, *kind) };
         let count = fields.map_or(0, Fields::len);
-        let mut cmd = self.inner.scripts.get.call(form, self.key, 6 + count, 48 + 16 * count);
+        let mut cmd = self.inner.scripts.get.call(form, self.key, 6 + count, 64 + 16 * count);
         cmd.arg(projection_word(projection)).arg(kind_letter(expected));
         cmd.arg(if returning.contains(Returning::VERSION) { "1" } else { "" });
         match refresh {

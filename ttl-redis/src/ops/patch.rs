@@ -157,7 +157,7 @@ impl PatchRequest<'_> {
     }
 }
 
-/// A store whose patch is the trait's own, a compare-and-swap from this process.
+/// The store with the provided patch of the trait, which is a compare-and-swap from this process.
 #[derive(Debug)]
 struct PatchBySwap(RedisStore);
 

@@ -101,7 +101,7 @@ impl<'a> Put<'a> {
             Encoded::Blob(bytes) => (1, bytes.len()),
             Encoded::Record { fields, size } => (2 * fields.len(), *size),
         };
-        let mut cmd = self.script.call(form, self.key, 10 + count, 96 + bytes);
+        let mut cmd = self.script.call(form, self.key, 10 + count, 128 + bytes);
         let PutOptions { lifespan, existing_deadline, condition, .. } = self.options;
         cmd.arg(if matches!(self.value, Encoded::Blob(_)) { "b" } else { "r" });
         match condition {

@@ -14,7 +14,7 @@ if moves and ARGV[3] ~= 'extend' then
 end
 local entry = load()
 if not entry then return { 'absent' } end
-if entry.kind == 'c' then return { 'corrupt' } end
+if entry.kind == 'corrupt' then return { 'corrupt' } end
 if expected ~= '' and version(entry) ~= expected then return { 'refused' } end
 
 if moves then

@@ -5,7 +5,7 @@
 local projection, expected, wanted, mode, ttl, slack = unpack(ARGV, 1, 6)
 local entry = load()
 if not entry then return { 'absent' } end
-if entry.kind == 'c' then return { 'corrupt' } end
+if entry.kind == 'corrupt' then return { 'corrupt' } end
 if expected ~= '' and expected ~= entry.kind then return { 'wrong_kind' } end
 
 local value

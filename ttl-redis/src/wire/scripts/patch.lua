@@ -16,7 +16,7 @@ if create ~= '' then
   if not asked then return { 'too_far' } end
 end
 local entry = load()
-if entry and entry.kind == 'c' then return { 'corrupt' } end
+if entry and entry.kind == 'corrupt' then return { 'corrupt' } end
 if entry then
   if expected ~= '' and version(entry) ~= expected then return { 'refused' } end
   if entry.kind == 'b' then return { 'wrong_kind' } end

@@ -10,7 +10,7 @@ local FIRST = 11
 local asked = resolve(expiry, length)
 if not asked then return { 'too_far' } end
 local entry = load()
-if entry and entry.kind == 'c' then return { 'corrupt' } end
+if entry and entry.kind == 'corrupt' then return { 'corrupt' } end
 
 local cap = max_lifetime == '' and NEVER or ceil + max_lifetime
 local deadline = asked
