@@ -1,4 +1,4 @@
-//! The configuration: the builder and its checks.
+//! The configuration: its builder and its checks.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -130,7 +130,7 @@ impl RedisConfig {
     /// Sets the timeout of each round trip, at least 1 ms; defaults to
     /// [`DEFAULT_TIMEOUT`](Self::DEFAULT_TIMEOUT). Connecting has the same limit.
     ///
-    /// Most operations take one round trip; the [crate documentation](crate#costs) lists the others. A write
+    /// Most operations take one round trip; the [crate documentation](crate#cost) lists the others. A write
     /// without an answer in time fails with [`ErrorKind::OutcomeUnknown`].
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_refused() {
+    fn invalid_settings_are_refused() {
         let config = RedisConfig::default;
         for bad in [
             config().with_timeout(Duration::ZERO),

@@ -67,7 +67,7 @@
 //! store does not support [`unique_versions`](ttl_core::Capabilities::unique_versions); a lease writes a
 //! random value.
 //!
-//! # Costs
+//! # Cost
 //!
 //! An operation takes one round trip, and so does a batch of up to 8 MiB of requests. Get, put and delete of
 //! a blob and get of a record are plain commands. An operation that must read before it writes, or that must
@@ -140,27 +140,23 @@
 //! * `tls` (on by default): `rediss://`, through rustls. The provider is ring, unless the process has
 //!   installed another one.
 
-mod alter;
-mod back_off;
-mod batch;
-mod codec;
 mod config;
+mod connect;
 mod connection;
 mod error;
-mod fault;
-mod get;
-mod patch;
-mod put;
-mod request;
-mod scan;
-mod scripts;
-mod setup;
-mod slot;
+mod inner;
+mod layout;
+mod ops;
 mod store;
 mod url;
+mod wire;
+
+use ttl_core::driver::Context;
 
 pub use self::config::RedisConfig;
-pub use self::store::RedisStore;
+pub use self::inner::RedisStore;
 
 /// The backend's name in errors and capabilities.
 const BACKEND: &str = "redis";
+
+const CONTEXT: Context = Context::new(BACKEND);

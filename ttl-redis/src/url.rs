@@ -1,4 +1,4 @@
-//! The configuration by URL.
+//! The configuration from a URL.
 
 use ttl_core::Result;
 use ttl_core::driver::{QueryOptions, percent_decode};
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_say_it_in_the_query() {
+    fn sockets_have_credentials_in_the_query() {
         let config =
             RedisConfig::from_url("redis+unix:///tmp/a%20b.sock?username=me&password=p%26w&database=4");
         let expected = RedisConfig::unix("/tmp/a b.sock").with_credentials("me", "p&w").with_database(4);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_urls_say_what_would_be_right() {
+    fn invalid_urls_name_the_valid_form() {
         for (url, word) in [
             ("localhost:6379", "schemes"),
             ("", "redis://host"),

@@ -66,7 +66,7 @@ const NONSENSE: [&[u8]; 9] = [
     b"+WHAT\r\n",
     b"#t\r\n",
     b"*1\r\n$1\r\nZ\r\n",
-    b"*3\r\n$1\r\nO\r\n$1\r\nx\r\n$1\r\ny\r\n",
+    b"*3\r\n$4\r\ndone\r\n$1\r\nx\r\n$1\r\ny\r\n",
     b"*0\r\n",
     b"~1\r\n:1\r\n",
     b"HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -222,7 +222,7 @@ async fn handed_in(url: String) {
         .set_response_timeout(Some(PATIENCE))
         .set_connection_timeout(Some(PATIENCE));
     let connection = client.get_multiplexed_async_connection_with_config(&patient).await.unwrap();
-    let store = RedisStore::with_connection(connection, &space.config).await.unwrap();
+    let store = RedisStore::from_connection(connection, &space.config).await.unwrap();
     applied(store.put(&key("witness"), blob("mine"), PutOptions::new(LONG)).await);
     for _ in 0..3 {
         proxy.watch.garble(b":7\r\n");

@@ -147,16 +147,16 @@ async fn handed_in() {
         let client = redis::Client::open(info).unwrap();
         let connection = client.get_multiplexed_async_connection().await.unwrap();
         let namespace = config().with_namespace(name);
-        works(&RedisStore::with_connection(connection, &namespace).await.unwrap()).await;
+        works(&RedisStore::from_connection(connection, &namespace).await.unwrap()).await;
         let manager = client.get_connection_manager().await.unwrap();
         let namespace = config().with_namespace(format!("managed-{name}"));
-        works(&RedisStore::with_manager(manager, &namespace).await.unwrap()).await;
+        works(&RedisStore::from_manager(manager, &namespace).await.unwrap()).await;
     }
     // A manager comes back after an outage, and with it the store.
     let client = redis::Client::open(server.url()).unwrap();
     let few = ConnectionManagerConfig::new().set_number_of_retries(1);
     let manager = redis::aio::ConnectionManager::new_with_config(client, few).await;
-    let store = RedisStore::with_manager(manager.unwrap(), &config()).await.unwrap();
+    let store = RedisStore::from_manager(manager.unwrap(), &config()).await.unwrap();
     server.kill();
     let error = store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::OutcomeUnknown | ErrorKind::Unavailable), "{error}");

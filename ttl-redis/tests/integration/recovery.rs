@@ -173,7 +173,7 @@ async fn no_runtime(url: String) {
     let lazy = RedisStore::lazy(&config).unwrap();
     let connected = RedisStore::connect(&config).await.unwrap();
     let connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
-    let handed_in = RedisStore::with_connection(connection, &config).await.unwrap();
+    let handed_in = RedisStore::from_connection(connection, &config).await.unwrap();
     let thread = std::thread::spawn(move || {
         for store in [&lazy, &connected, &handed_in] {
             let mut context = Context::from_waker(Waker::noop());

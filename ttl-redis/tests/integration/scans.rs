@@ -195,7 +195,7 @@ async fn restart_unnoticed() {
     let own = RedisStore::connect(&config).await.unwrap();
     let client = redis::Client::open(server.url()).unwrap();
     let manager = redis::aio::ConnectionManager::new(client).await.unwrap();
-    let managed = RedisStore::with_manager(manager, &config).await.unwrap();
+    let managed = RedisStore::from_manager(manager, &config).await.unwrap();
     for n in 0..20 {
         put(&own, &format!("k{n}")).await;
     }

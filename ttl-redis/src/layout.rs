@@ -1,31 +1,19 @@
-//! Entries and their layout in Redis.
-//!
-//! | entry | Redis type | content |
-//! |---|---|---|
-//! | blob without cap | string | its bytes |
-//! | record | hash | the canonical JSON text of each field under its name; `ttl:version`, `ttl:cap` |
-//! | blob with cap | hash | `ttl:value`, `ttl:version`, `ttl:cap` |
-//!
-//! `ttl:version` is `b` or `r` (blob, record) and a token of 22 random characters, which changes at every
-//! write. For a record a dot and its size follow; patches use it to enforce the size limit. `ttl:cap` is the
-//! cap in epoch milliseconds, if there is one. The deadline is the key's expiry plus 1 ms, because Redis
-//! still shows a key at the millisecond of its expiry.
+//! The layout: the stored form of keys, values and their metadata, as the crate's documentation describes it.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use redis::{RedisWrite, ToRedisArgs, Value as Reply};
+use redis::{RedisWrite, ToRedisArgs};
 use serde_json::Value as Json;
 use sha1::{Digest, Sha1};
-use ttl_core::{
-    Bytes, Deadline, Entry, Expiry, Fields, Kind, Record, Result, Value, Version, field_text,
-    parse_field_text,
-};
+use ttl_core::{Bytes, Deadline, Entry, Kind, Record, Result, Value, Version, field_text, parse_field_text};
 
-use crate::error::{not_ours, unexpected};
-use crate::fault::{Fault, Read};
-use crate::scripts::hex;
+use crate::error::{Decoded, Fault, foreign_content};
+
+/// A name and a text of a hash.
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 const TOKEN_BYTES: usize = 22;
 const SHA1_BYTES: usize = 20;
@@ -114,7 +102,7 @@ pub(crate) fn token_version(token: &[u8]) -> Result<Version> {
     Version::from_bytes(token)
 }
 
-/// Returns a version as the scripts compare it.
+/// Returns a version as text: a token as it is stored, any other one in hexadecimal digits.
 pub(crate) fn version_text(version: &Version) -> String {
     let bytes = version.as_bytes();
     match std::str::from_utf8(bytes) {
@@ -124,57 +112,61 @@ pub(crate) fn version_text(version: &Version) -> String {
     }
 }
 
-/// Reads a version as the scripts print it.
-pub(crate) fn parse_version(text: &[u8]) -> Read<Version> {
+/// Parses a version as the scripts return it.
+pub(crate) fn parse_version(text: &[u8]) -> Decoded<Version> {
     if text.len() != 2 * SHA1_BYTES {
         return Ok(token_version(text)?);
     }
-    let text = std::str::from_utf8(text).map_err(|_| unexpected("a script"))?;
-    text.parse().map_err(|_| unexpected("a script"))
+    let text = std::str::from_utf8(text).map_err(|_| Fault::UnknownForm("a script"))?;
+    text.parse().map_err(|_| Fault::UnknownForm("a script"))
 }
 
-/// Reads the kind and the version from a `ttl:version` field. The scripts accept exactly the same texts.
+/// Returns lower-case hexadecimal digits, as Redis prints a SHA-1.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// Parses the kind and the version in a `ttl:version` field. The scripts accept exactly the same texts.
 pub(crate) fn parse_mark(mark: &[u8]) -> Result<(Kind, Version)> {
     let (kind, rest) = match mark.split_first() {
         Some((b'b', rest)) => (Kind::Blob, rest),
         Some((b'r', rest)) => (Kind::Record, rest),
-        _ => return Err(not_ours()),
+        _ => return Err(foreign_content()),
     };
-    let (token, size) = rest.split_at_checked(TOKEN_BYTES).ok_or_else(not_ours)?;
+    let (token, size) = rest.split_at_checked(TOKEN_BYTES).ok_or_else(foreign_content)?;
     let is_token = token.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     let is_size = match size.split_first() {
         None => true,
         Some((dot, digits)) => *dot == b'.' && digits.iter().all(u8::is_ascii_digit),
     };
-    if is_token && is_size { Ok((kind, token_version(token)?)) } else { Err(not_ours()) }
+    if is_token && is_size { Ok((kind, token_version(token)?)) } else { Err(foreign_content()) }
 }
 
-/// Reads the cap from a `ttl:cap` field. The scripts accept exactly the same texts.
+/// Parses the cap in a `ttl:cap` field. The scripts accept exactly the same texts.
 pub(crate) fn parse_cap(text: &[u8]) -> Result<Deadline> {
     let digits = !text.is_empty() && text.len() <= 15 && text.iter().all(u8::is_ascii_digit);
     let millis = std::str::from_utf8(text).ok().filter(|_| digits).and_then(|text| text.parse().ok());
-    millis.map(Deadline::from_epoch_millis).ok_or_else(not_ours)
+    millis.map(Deadline::from_epoch_millis).ok_or_else(foreign_content)
 }
 
-/// Reads a deadline as PEXPIRETIME reports it; `None` if there is no key.
-pub(crate) fn parse_pexpiretime(millis: i64) -> Read<Option<Deadline>> {
+/// Parses a deadline as PEXPIRETIME returns it; `None` if there is no key.
+pub(crate) fn parse_pexpiretime(millis: i64) -> Decoded<Option<Deadline>> {
     match (u64::try_from(millis), millis) {
         (Ok(millis), _) => Ok(Some(Deadline::from_epoch_millis(millis + 1))),
         (_, -1) => Ok(Some(Deadline::NEVER)),
         (_, -2) => Ok(None),
-        _ => Err(unexpected("PEXPIRETIME")),
+        _ => Err(Fault::UnknownForm("PEXPIRETIME")),
     }
 }
 
-/// Reads a deadline as the scripts print it.
-pub(crate) fn parse_deadline(millis: i64) -> Deadline {
-    u64::try_from(millis).map_or(Deadline::NEVER, Deadline::from_epoch_millis)
-}
-
-/// Reads a whole hash as an entry with value and version, and its cap; `None` if there is no hash.
-pub(crate) fn decode_hash(reply: Reply) -> Read<Option<(Entry, Option<Deadline>)>> {
-    let (mut mark, mut cap, mut value, mut fields) = (None, None, None, Vec::new());
-    let pairs = pairs(reply)?;
+/// Decodes a whole hash as an entry with value and version, and its cap; `None` if there is no hash.
+pub(crate) fn decode_hash(pairs: Vec<Pair>) -> Result<Option<(Entry, Option<Deadline>)>> {
+    let (mut mark, mut cap, mut value, mut texts) = (None, None, None, Vec::new());
     if pairs.is_empty() {
         return Ok(None);
     }
@@ -184,133 +176,37 @@ pub(crate) fn decode_hash(reply: Reply) -> Read<Option<(Entry, Option<Deadline>)
             b"ttl:value" => value = Some(text),
             b"ttl:cap" => cap = Some(parse_cap(&text)?),
             name if name.starts_with(b"ttl:") => {}
-            _ => fields.push((name, text)),
+            _ => texts.push((name, text)),
         }
     }
-    let (kind, version) = parse_mark(&mark.ok_or_else(not_ours)?)?;
+    let (kind, version) = parse_mark(&mark.ok_or_else(foreign_content)?)?;
     let value = match kind {
-        Kind::Blob => Value::Blob(value.ok_or_else(not_ours)?.into()),
-        Kind::Record => decode_fields(fields)?.into(),
+        Kind::Blob => Value::Blob(value.ok_or_else(foreign_content)?.into()),
+        Kind::Record => {
+            let mut fields = Vec::with_capacity(texts.len());
+            for (name, text) in texts {
+                let name = String::from_utf8(name).map_err(|_| foreign_content())?;
+                let value = parse_field_text(&name, &text)?;
+                fields.push((name, value));
+            }
+            Record::from_fields(fields).map_err(|_| foreign_content())?.into()
+        }
     };
     Ok(Some((Entry::new(value).with_version(version), cap)))
 }
 
-/// Reads the fields of a record from texts in the order of the names.
-pub(crate) fn decode_named(names: &Fields, texts: Vec<Reply>) -> Read<Record> {
-    if texts.len() != names.len() {
-        return Err(unexpected("HMGET"));
-    }
-    let mut fields = Vec::with_capacity(texts.len());
-    for (name, text) in names.iter().zip(texts) {
-        if let Some(text) = bulk(text)? {
-            fields.push((name.as_bytes().to_vec(), text));
+/// Decodes the fields of a record from their texts, in the order of the names; `None` for a missing field.
+pub(crate) fn decode_named<'a>(
+    names: impl Iterator<Item = &'a str>,
+    texts: impl IntoIterator<Item = Option<Vec<u8>>>,
+) -> Result<Record> {
+    let mut fields = Vec::new();
+    for (name, text) in names.zip(texts) {
+        if let Some(text) = text {
+            fields.push((name.to_owned(), parse_field_text(name, &text)?));
         }
     }
-    Ok(decode_fields(fields)?)
-}
-
-fn decode_fields(fields: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Record> {
-    let mut parsed = Vec::with_capacity(fields.len());
-    for (name, text) in fields {
-        let name = String::from_utf8(name).map_err(|_| not_ours())?;
-        let value = parse_field_text(&name, &text)?;
-        parsed.push((name, value));
-    }
-    Record::from_fields(parsed).map_err(|_| not_ours())
-}
-
-/// Reads names and texts: a map in RESP3, a list in RESP2 and from scripts.
-fn pairs(reply: Reply) -> Read<Vec<(Vec<u8>, Vec<u8>)>> {
-    match reply {
-        Reply::Map(pairs) => {
-            pairs.into_iter().map(|(name, text)| Ok((some_bulk(name)?, some_bulk(text)?))).collect()
-        }
-        Reply::Array(items) if items.len().is_multiple_of(2) => {
-            let mut items = items.into_iter();
-            let mut pairs = Vec::with_capacity(items.len() / 2);
-            while let (Some(name), Some(text)) = (items.next(), items.next()) {
-                pairs.push((some_bulk(name)?, some_bulk(text)?));
-            }
-            Ok(pairs)
-        }
-        other => Err(other_reply(other)),
-    }
-}
-
-fn some_bulk(reply: Reply) -> Read<Vec<u8>> {
-    bulk(reply)?.ok_or_else(|| unexpected("a read"))
-}
-
-/// Reads a text, or nil.
-pub(crate) fn bulk(reply: Reply) -> Read<Option<Vec<u8>>> {
-    match reply {
-        Reply::BulkString(bytes) => Ok(Some(bytes)),
-        Reply::Nil => Ok(None),
-        other => Err(other_reply(other)),
-    }
-}
-
-/// Reads a whole number.
-pub(crate) fn int(reply: Reply) -> Read<i64> {
-    match reply {
-        Reply::Int(number) => Ok(number),
-        other => Err(other_reply(other)),
-    }
-}
-
-/// Reads the kind of an entry, as the scripts print it.
-pub(crate) fn kind(reply: Reply) -> Read<Kind> {
-    match bulk(reply)?.as_deref() {
-        Some(b"b") => Ok(Kind::Blob),
-        Some(b"r") => Ok(Kind::Record),
-        _ => Err(unexpected("a script")),
-    }
-}
-
-/// Reads a boolean.
-pub(crate) fn flag(reply: Reply) -> Read<bool> {
-    match reply {
-        Reply::Int(0) => Ok(false),
-        Reply::Int(1) => Ok(true),
-        other => Err(other_reply(other)),
-    }
-}
-
-/// Reads a list.
-pub(crate) fn array(reply: Reply) -> Read<Vec<Reply>> {
-    match reply {
-        Reply::Array(items) => Ok(items),
-        other => Err(other_reply(other)),
-    }
-}
-
-/// Returns the fault for a reply that the command cannot have: an error of the server, or an unknown form.
-pub(crate) fn other_reply(reply: Reply) -> Fault {
-    match reply {
-        Reply::ServerError(error) => crate::error::server(&error),
-        _ => unexpected("a command"),
-    }
-}
-
-/// Returns the fault for the letter of a script that changed nothing.
-pub(crate) fn script_error(status: &[u8]) -> Fault {
-    match status {
-        b"C" => Fault::Refused(not_ours()),
-        b"X" => Fault::Refused(Expiry::too_far()),
-        _ => unexpected("a script"),
-    }
-}
-
-/// Reads a script's answer: its letter and the rest.
-pub(crate) fn script_answer(reply: Reply) -> Read<(Vec<u8>, std::vec::IntoIter<Reply>)> {
-    let mut items = array(reply)?.into_iter();
-    let status = items.next().map(bulk).transpose()?.flatten().unwrap_or_default();
-    Ok((status, items))
-}
-
-/// Takes the next part of a script's answer.
-pub(crate) fn next(items: &mut impl Iterator<Item = Reply>) -> Read<Reply> {
-    items.next().ok_or_else(|| unexpected("a script"))
+    Record::from_fields(fields).map_err(|_| foreign_content())
 }
 
 #[cfg(test)]
@@ -332,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_survive_the_scripts() {
+    fn versions_survive_as_text() {
         let token = token_version(new_token().as_bytes()).unwrap();
         let digest = blob_version(b"abc").unwrap();
         for version in [token, digest] {

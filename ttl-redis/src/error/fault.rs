@@ -1,20 +1,25 @@
-//! The meaning of an answer that cannot be read: for a read, for a write, and for the connection.
+//! The fault of an answer that holds no result, and the error that it becomes.
+
+use std::borrow::Cow;
 
 use ttl_core::{Error, ErrorKind};
 
-use crate::error::new;
+/// Creates an error of this backend.
+pub(super) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(kind, message).with_backend(crate::BACKEND)
+}
 
-/// Whether a request may change something. The meaning of a lost or unreadable answer depends on it.
+/// The kind of a request. The meaning of a lost or unreadable answer depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum RequestKind {
     Read,
     /// A read that may move the deadline.
     Refresh,
     Write,
 }
 
-/// The result of reading an answer.
-pub(crate) type Read<T> = std::result::Result<T, Fault>;
+/// The result of decoding an answer.
+pub(crate) type Decoded<T> = std::result::Result<T, Fault>;
 
 /// The reason why an answer holds no result.
 #[derive(Debug)]
@@ -26,7 +31,7 @@ pub(crate) enum Fault {
     /// The content cannot be read, although the answer has a valid form.
     Unreadable(Error),
     /// The answer has a form that this command cannot have, so it may belong to another request.
-    Nonsense(&'static str),
+    UnknownForm(&'static str),
 }
 
 impl From<Error> for Fault {
@@ -38,22 +43,22 @@ impl From<Error> for Fault {
 
 impl Fault {
     /// Returns the error for the caller.
-    pub(crate) fn into_error(self, fate: Fate) -> Error {
-        match (self, fate) {
+    pub(crate) fn into_error(self, kind: RequestKind) -> Error {
+        match (self, kind) {
             (Self::Refused(error) | Self::Displaced(error), _) => error,
-            (Self::Unreadable(error), Fate::Read | Fate::Refresh) => error,
-            (Self::Unreadable(error), Fate::Write) => new(
+            (Self::Unreadable(error), RequestKind::Read | RequestKind::Refresh) => error,
+            (Self::Unreadable(error), RequestKind::Write) => new(
                 ErrorKind::OutcomeUnknown,
                 format!(
                     "the answer to the write cannot be read ({}); the write may have been applied, read before deciding",
                     error.message()
                 ),
             ),
-            (Self::Nonsense(command), Fate::Read | Fate::Refresh) => new(
+            (Self::UnknownForm(command), RequestKind::Read | RequestKind::Refresh) => new(
                 ErrorKind::Backend,
                 format!("the answer to {command} has an unknown form; the connection was abandoned"),
             ),
-            (Self::Nonsense(command), Fate::Write) => new(
+            (Self::UnknownForm(command), RequestKind::Write) => new(
                 ErrorKind::OutcomeUnknown,
                 format!(
                     "the answer to {command} has an unknown form, and the connection was abandoned; the write may have \
@@ -72,19 +77,19 @@ mod tests {
     fn only_a_refusal_proves_that_a_write_was_not_applied() {
         let corrupt = || Error::new(ErrorKind::Corrupt, "text");
         let table = [
-            (Fault::Refused(corrupt()), Fate::Read, ErrorKind::Corrupt),
-            (Fault::Refused(corrupt()), Fate::Write, ErrorKind::Corrupt),
-            (Fault::Displaced(corrupt()), Fate::Write, ErrorKind::Corrupt),
-            (Fault::Unreadable(corrupt()), Fate::Read, ErrorKind::Corrupt),
-            (Fault::Unreadable(corrupt()), Fate::Refresh, ErrorKind::Corrupt),
-            (Fault::from(corrupt()), Fate::Write, ErrorKind::OutcomeUnknown),
-            (Fault::Nonsense("GET"), Fate::Read, ErrorKind::Backend),
-            (Fault::Nonsense("GET"), Fate::Refresh, ErrorKind::Backend),
-            (Fault::Nonsense("SET"), Fate::Write, ErrorKind::OutcomeUnknown),
+            (Fault::Refused(corrupt()), RequestKind::Read, ErrorKind::Corrupt),
+            (Fault::Refused(corrupt()), RequestKind::Write, ErrorKind::Corrupt),
+            (Fault::Displaced(corrupt()), RequestKind::Write, ErrorKind::Corrupt),
+            (Fault::Unreadable(corrupt()), RequestKind::Read, ErrorKind::Corrupt),
+            (Fault::Unreadable(corrupt()), RequestKind::Refresh, ErrorKind::Corrupt),
+            (Fault::from(corrupt()), RequestKind::Write, ErrorKind::OutcomeUnknown),
+            (Fault::UnknownForm("GET"), RequestKind::Read, ErrorKind::Backend),
+            (Fault::UnknownForm("GET"), RequestKind::Refresh, ErrorKind::Backend),
+            (Fault::UnknownForm("SET"), RequestKind::Write, ErrorKind::OutcomeUnknown),
         ];
-        for (fault, fate, kind) in table {
-            let about = format!("{fault:?} {fate:?}");
-            assert_eq!(fault.into_error(fate).kind(), kind, "{about}");
+        for (fault, request, kind) in table {
+            let about = format!("{fault:?} {request:?}");
+            assert_eq!(fault.into_error(request).kind(), kind, "{about}");
         }
     }
 }

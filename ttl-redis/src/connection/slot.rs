@@ -1,99 +1,28 @@
-//! The slot for a connection made by the store. There is one attempt at a time, shared by all waiting
-//! callers.
+//! The slot for a connection made by the store, with one attempt at a time for all waiting callers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use redis::aio::{AsyncPushSender, ConnectionManager, MultiplexedConnection, SendError};
-use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisResult, Value as Reply};
+use redis::{AsyncConnectionConfig, Client};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use ttl_core::{Error, Result};
 
-use crate::back_off::back_off;
-use crate::connection::Common;
+use super::back_off::back_off;
+use super::live::{Connection, Live, State, Watch};
+use super::setup::Setup;
 use crate::error;
 
 /// The longest wait between two attempts, and between two replacements of a connection that refuses to serve.
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_SERVICE: Duration = Duration::from_secs(2);
+const LONGEST_ATTEMPT_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_REPLACEMENT_WAIT: Duration = Duration::from_secs(2);
 
-/// A connection and its state.
-#[derive(Clone)]
-pub(crate) struct Live {
-    pub(crate) wire: Wire,
-    pub(crate) state: Arc<State>,
-}
-
-/// The client's connection that sends requests.
-#[derive(Clone)]
-pub(crate) enum Wire {
-    One(MultiplexedConnection),
-    Managed(ConnectionManager),
-}
-
-pub(crate) struct State {
-    made: Instant,
-    /// Whether the connection broke, or was dropped by the client library, or was abandoned by the driver.
-    pub(crate) gone: AtomicBool,
-    /// Whether an answer had an unknown form, so that later answers may belong to other requests.
-    pub(crate) suspect: AtomicBool,
-    /// The number of answers so far. A connection on which other requests get answers is not stuck.
-    pub(crate) answers: AtomicU64,
-}
-
-impl State {
-    pub(crate) fn new() -> Self {
-        Self {
-            made: Instant::now(),
-            gone: AtomicBool::new(false),
-            suspect: AtomicBool::new(false),
-            answers: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Wire {
-    pub(crate) async fn send(&mut self, cmd: &Cmd) -> RedisResult<Reply> {
-        match self {
-            Self::One(connection) => connection.send_packed_command(cmd).await,
-            Self::Managed(manager) => manager.send_packed_command(cmd).await,
-        }
-    }
-
-    pub(crate) async fn send_all(&mut self, commands: &Pipeline) -> RedisResult<Vec<Reply>> {
-        let count = commands.len();
-        match self {
-            Self::One(connection) => connection.send_packed_commands(commands, 0, count).await,
-            Self::Managed(manager) => manager.send_packed_commands(commands, 0, count).await,
-        }
-    }
-}
-
-/// Marks a connection as gone when the library reports a disconnection, and when the task that drives it ends
-/// (for example, because its runtime shuts down).
-struct Watch(Arc<State>);
-
-impl AsyncPushSender for Watch {
-    fn send(&self, info: PushInfo) -> std::result::Result<(), SendError> {
-        if info.kind == PushKind::Disconnection {
-            self.0.gone.store(true, Ordering::Release);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.0.gone.store(true, Ordering::Release);
-    }
-}
-
+/// The slot for a connection made by the store.
 pub(crate) struct Slot {
     client: Client,
-    common: Arc<Common>,
+    setup: Arc<Setup>,
     live: RwLock<Option<Live>>,
     attempts: Mutex<Attempts>,
     /// The number of consecutive connections that were replaced because the server refused to serve.
@@ -112,10 +41,10 @@ struct Attempts {
 }
 
 impl Slot {
-    pub(crate) fn new(client: Client, common: Arc<Common>) -> Self {
+    pub(crate) fn new(client: Client, setup: Arc<Setup>) -> Self {
         Self {
             client,
-            common,
+            setup,
             live: RwLock::new(None),
             attempts: Mutex::default(),
             displaced: AtomicU32::new(0),
@@ -133,7 +62,7 @@ impl Slot {
             Ok(done) => done,
             Err(_) => {
                 let last = self.attempts.lock().last.clone();
-                Err(last.unwrap_or_else(|| error::no_connection_in_time(self.common.timeout, &self.client)))
+                Err(last.unwrap_or_else(|| error::no_connection_in_time(self.setup.timeout, &self.client)))
             }
         }
     }
@@ -171,18 +100,19 @@ impl Slot {
             if let Some(begin) = begin {
                 sleep_until(begin).await;
             }
-            let limit = slot.common.timeout;
+            let limit = slot.setup.timeout;
             let done = match timeout(limit, slot.connect()).await {
                 Ok(done) => done,
                 Err(_) => Err(error::no_connection_in_time(limit, &slot.client)),
             };
-            slot.settle(&done);
+            slot.finish(&done);
             let _ = sender.send(Some(done));
         });
         Err(receiver)
     }
 
-    fn settle(&self, done: &Result<Live>) {
+    /// Notes the result of an attempt.
+    fn finish(&self, done: &Result<Live>) {
         let mut attempts = self.attempts.lock();
         attempts.running = None;
         match done {
@@ -192,7 +122,7 @@ impl Slot {
             }
             Err(error) => {
                 attempts.failures = attempts.failures.saturating_add(1);
-                let longest = LONGEST_WAIT.min(self.common.timeout / 4);
+                let longest = LONGEST_ATTEMPT_WAIT.min(self.setup.timeout / 4);
                 attempts.not_before = Some(Instant::now() + back_off(attempts.failures, longest));
                 attempts.last = Some(error.clone());
             }
@@ -208,9 +138,9 @@ impl Slot {
             .set_push_sender(Watch(Arc::clone(&state)));
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         let connection = connecting.await.map_err(|error| error::not_connected(&error, &self.client))?;
-        let mut wire = Wire::One(connection);
-        self.common.set_up(&mut wire).await?;
-        Ok(Live { wire, state })
+        let mut connection = Connection::Multiplexed(connection);
+        self.setup.run(&mut connection).await?;
+        Ok(Live { connection, state })
     }
 
     /// Stops using a connection, unless it has been replaced already. Requests in flight on it may still be
@@ -229,13 +159,13 @@ impl Slot {
     /// a storm of connections.
     pub(crate) fn displace(&self, used: &Live) {
         let before = self.displaced.load(Ordering::Relaxed);
-        if used.state.made.elapsed() >= back_off(before, LONGEST_SERVICE) && self.forget(used) {
+        if used.state.made.elapsed() >= back_off(before, LONGEST_REPLACEMENT_WAIT) && self.forget(used) {
             self.displaced.store(before.saturating_add(1), Ordering::Relaxed);
         }
     }
 
     /// Notes that a server serves writes.
-    pub(crate) fn serves(&self) {
+    pub(crate) fn note_served(&self) {
         if self.displaced.load(Ordering::Relaxed) != 0 {
             self.displaced.store(0, Ordering::Relaxed);
         }

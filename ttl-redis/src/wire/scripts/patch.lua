@@ -1,23 +1,27 @@
 -- Applies operations to the fields of a record, all or none.
--- ARGV: version or '', refresh mode e|s or '', its ttl, create n|a|t or '', its length, max or '', token, size limit,
--- size of the initial record, number of fields, of initial pairs; then for each field its name and the name's share
--- of the size, the initial pairs, and for each operation code, field, argument.
-local expected, mode, ttl, create, length, max, token, limit, initial_size, fields, initials = unpack(ARGV, 1, 11)
+-- ARGV: version or '', refresh mode extend|reset or '', its ttl, create never|after|at or '', its length,
+-- max_lifetime or '', token, size limit, size of the initial record, number of fields, of initial pairs; then for each
+-- field its name and the name's share of the size, the initial pairs, and for each operation its name, field, argument.
+-- Answer: done, created, deadline, token, texts of the fields, effects | absent | refused | wrong_kind | corrupt
+-- | out_of_bounds, and if there is an entry its deadline, token, texts of the fields | too_far
+-- | too_long, field | wrong_field_type, field | overflow, field | too_large, size
+local expected, mode, ttl, create, length, max_lifetime, token, limit = unpack(ARGV, 1, 8)
+local initial_size, fields, initials = unpack(ARGV, 9, 11)
 local sub, byte, find = string.sub, string.byte, string.find
 local MAX_SCANNED, MAX_COPIED = 65536, 16777216
 
 local asked
 if create ~= '' then
   asked = resolve(create, length)
-  if not asked then return { 'X' } end
+  if not asked then return { 'too_far' } end
 end
 local entry = load()
-if entry and entry.kind == 'c' then return { 'C' } end
+if entry and entry.kind == 'corrupt' then return { 'corrupt' } end
 if entry then
-  if expected ~= '' and version(entry) ~= expected then return { 'R' } end
-  if entry.kind == 'b' then return { 'W' } end
+  if expected ~= '' and version(entry) ~= expected then return { 'refused' } end
+  if entry.kind == 'b' then return { 'wrong_kind' } end
 elseif create == '' or expected ~= '' then
-  return { 'A' }
+  return { 'absent' }
 end
 
 -- The fields by number: name, and text or false.
@@ -49,7 +53,7 @@ end
 
 -- Another type is an error of the caller; text that is not JSON was written by another client.
 local function fail_type(i)
-  fail(is_json(texts[i]) and 'T' or 'C', i)
+  fail(is_json(texts[i]) and 'wrong_field_type' or 'corrupt', i)
 end
 
 local function list(i)
@@ -59,7 +63,7 @@ local function list(i)
     text = string.match(text, '^%s*(%[.*%])%s*$')
     if not text then return fail_type(i) end
   end
-  if copied > 0 and copied + #text > MAX_COPIED then return fail('S', i) end
+  if copied > 0 and copied + #text > MAX_COPIED then return fail('too_long', i) end
   copied = copied + #text
   return text
 end
@@ -123,29 +127,29 @@ end
 
 local operations = {}
 
-function operations.s(i, text) texts[i] = text end
+function operations.set(i, text) texts[i] = text end
 
-function operations.u(i) texts[i] = false end
+function operations.unset(i) texts[i] = false end
 
-function operations.c(i)
+function operations.clear(i)
   if list(i) then texts[i] = '[]' end
 end
 
-function operations.a(i, more)
+function operations.append(i, more)
   local text = list(i)
   if failure then return end
   if not text or is_empty(text) then texts[i] = '[' .. more .. ']'
   else texts[i] = sub(text, 1, -2) .. ',' .. more .. ']' end
 end
 
-function operations.p(i, more)
+function operations.prepend(i, more)
   local text = list(i)
   if failure then return end
   if not text or is_empty(text) then texts[i] = '[' .. more .. ']'
   else texts[i] = '[' .. more .. ',' .. sub(text, 2) end
 end
 
-function operations.f(i, count)
+function operations.pop_front(i, count)
   local text, popped = list(i), {}
   if failure then return end
   local from = 2
@@ -154,10 +158,10 @@ function operations.f(i, count)
     popped[n] = false
     if not empty then
       local ends = element_end(text, from)
-      if not ends then return fail('C', i) end
+      if not ends then return fail('corrupt', i) end
       popped[n] = sub(text, from, ends - 1)
       empty = byte(text, ends) == 93
-      if empty and ends ~= #text then return fail('C', i) end
+      if empty and ends ~= #text then return fail('corrupt', i) end
       from = ends + 1
     end
   end
@@ -165,7 +169,7 @@ function operations.f(i, count)
   return popped
 end
 
-function operations.b(i, count)
+function operations.pop_back(i, count)
   local text, popped = list(i), {}
   if failure then return end
   local last = text and #text - 1
@@ -175,7 +179,7 @@ function operations.b(i, count)
     popped[n] = false
     if not empty then
       local starts = element_start(back, last)
-      if not starts then return fail('C', i) end
+      if not starts then return fail('corrupt', i) end
       popped[n] = sub(text, starts, last)
       empty = starts == 2
       last = starts - 2
@@ -185,21 +189,21 @@ function operations.b(i, count)
   return popped
 end
 
-function operations.r(i, element)
+function operations.remove_value(i, element)
   local text = list(i)
   if failure then return end
   if not text or is_empty(text) then return 0 end
   scanned = scanned + #text
-  if scanned > MAX_SCANNED then return fail('S', i) end
+  if scanned > MAX_SCANNED then return fail('too_long', i) end
   local kept, removed, from = {}, 0, 2
   repeat
     local ends = element_end(text, from)
-    if not ends then return fail('C', i) end
+    if not ends then return fail('corrupt', i) end
     local item = sub(text, from, ends - 1)
     if item == element then removed = removed + 1 else kept[#kept + 1] = item end
     from = ends + 1
   until byte(text, ends) == 93
-  if from <= #text then return fail('C', i) end
+  if from <= #text then return fail('corrupt', i) end
   if removed > 0 then texts[i] = '[' .. table.concat(kept, ',') .. ']' end
   return removed
 end
@@ -282,12 +286,12 @@ local function float(text)
   return tonumber(text)
 end
 
-function operations.i(i, by)
+function operations.increment(i, by)
   local text = texts[i] or '0'
   local high, low = integer(text)
   local number = float(text)
   if not number then return fail_type(i) end
-  if number == math.huge or number == -math.huge then return fail('C', i) end
+  if number == math.huge or number == -math.huge then return fail('corrupt', i) end
   if not high and number == math.floor(number) and number >= -9223372036854775808 and number < 18446744073709551616 then
     -- A whole number in the form of another client.
     high, low = integer(string.format('%.0f', number))
@@ -298,25 +302,25 @@ function operations.i(i, by)
   else
     texts[i] = float_text(number + tonumber(by))
   end
-  if not texts[i] then fail('V', i) end
+  if not texts[i] then fail('overflow', i) end
 end
 
 -- Reads an increment with bounds: its amount, and the minimum and the maximum of the sum, empty for none. The bounds
 -- are exact doubles, and no other whole number is rounded to one of them.
-function operations.w(i, argument)
+function operations.increment_within(i, argument)
   local by, min, max = string.match(argument, '^(%S+) (%S*) (%S*)$')
-  operations.i(i, by)
+  operations.increment(i, by)
   if failure then return end
   local sum = tonumber(texts[i])
-  if (min ~= '' and sum < tonumber(min)) or (max ~= '' and sum > tonumber(max)) then fail('B', i) end
+  if (min ~= '' and sum < tonumber(min)) or (max ~= '' and sum > tonumber(max)) then fail('out_of_bounds', i) end
 end
 
 local effects = {}
 for i = first_operation, #ARGV, 3 do
   local effect = operations[ARGV[i]](tonumber(ARGV[i + 1]), ARGV[i + 2])
-  if failure and failure[1] == 'B' then
-    if not entry then return { 'B' } end
-    return { 'B', answer(entry.ends), version(entry), before }
+  if failure and failure[1] == 'out_of_bounds' then
+    if not entry then return { 'out_of_bounds' } end
+    return { 'out_of_bounds', answer(entry.ends), version(entry), before }
   end
   if failure then return failure end
   if effect then effects[#effects + 1] = effect end
@@ -326,9 +330,9 @@ local deadline, cap
 if entry then
   deadline = mode == '' and entry.ends or refreshed(entry, mode, ttl)
 else
-  cap = max == '' and NEVER or ceil + max
+  cap = max_lifetime == '' and NEVER or ceil + max_lifetime
   deadline = math.min(asked, cap)
-  if deadline <= floor then return { 'O', 1, answer(deadline), false, texts, effects } end
+  if deadline <= floor then return { 'done', 1, answer(deadline), false, texts, effects } end
 end
 
 -- Returns the size of a record without a stored size; slightly too small if names need escapes.
@@ -357,7 +361,7 @@ end
 -- Another client may have stored a size that is too small.
 size = math.max(size, 0)
 -- The texts of n fields have n - 1 commas between and two braces around them.
-if (size > 0 and size + 1 or 2) > tonumber(limit) then return { 'L', size + 1 } end
+if (size > 0 and size + 1 or 2) > tonumber(limit) then return { 'too_large', size + 1 } end
 
 local moves = deadline ~= NEVER and (not entry or deadline ~= entry.ends)
 local denial = (moves and denied('PEXPIREAT', '1')) or (#gone > 0 and entry and denied('HDEL', 'n'))
@@ -384,4 +388,4 @@ else
   write(flat)
 end
 if moves then redis.call('PEXPIREAT', key, deadline - 1) end
-return { 'O', entry and 0 or 1, answer(deadline), token, texts, effects }
+return { 'done', entry and 0 or 1, answer(deadline), token, texts, effects }

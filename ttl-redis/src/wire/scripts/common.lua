@@ -11,8 +11,8 @@ local stored = false
 -- Returns the deadline of an expiry: never, after so many milliseconds, or at an instant in microseconds. Nil if it is
 -- too far away.
 local function resolve(kind, length)
-  if kind == 'n' then return NEVER end
-  if kind == 'a' then return ceil + length end
+  if kind == 'never' then return NEVER end
+  if kind == 'after' then return ceil + length end
   local at = math.ceil(length / 1000)
   -- If rounded up, a past instant within the present millisecond would be in the future.
   if tonumber(length) <= time[1] * 1000000 + time[2] then return math.min(at, floor) end
@@ -25,7 +25,7 @@ local function answer(deadline)
   return deadline
 end
 
--- Returns the live entry; its kind is 'c' if this driver did not write it.
+-- Returns the live entry; its kind is 'corrupt' if this driver did not write it.
 local function load()
   local kind = redis.call('TYPE', key).ok
   if kind == 'none' then return nil end
@@ -35,12 +35,12 @@ local function load()
   local ends = when < 0 and NEVER or when + 1
   if ends <= floor then return nil end
   if kind == 'string' then return { kind = 'b', plain = true, ends = ends, cap = NEVER } end
-  if kind ~= 'hash' then return { kind = 'c' } end
+  if kind ~= 'hash' then return { kind = 'corrupt' } end
   local mark = redis.call('HMGET', key, 'ttl:version', 'ttl:cap')
   local kind, token, size = string.match(mark[1] or '', '^([br])([%w_-]+)%.?(%d*)$')
   local cap = NEVER
   if mark[2] then cap = #mark[2] <= 15 and string.match(mark[2], '^%d+$') and tonumber(mark[2]) end
-  if not kind or #token ~= 22 or not cap then return { kind = 'c' } end
+  if not kind or #token ~= 22 or not cap then return { kind = 'corrupt' } end
   ends = math.min(ends, cap)
   -- Written by another client: the driver never sets an expiry after the cap.
   if ends <= floor then return nil end
@@ -61,7 +61,7 @@ end
 
 local function refreshed(entry, mode, ttl)
   local to = math.min(ceil + ttl, entry.cap)
-  if mode == 'e' then return math.max(entry.ends, to) end
+  if mode == 'extend' then return math.max(entry.ends, to) end
   return to
 end
 

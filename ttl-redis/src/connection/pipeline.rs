@@ -6,11 +6,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use redis::{Pipeline, Value as Reply};
 use ttl_core::{Error, Result};
 
-use crate::connection::Link;
-use crate::error::{given_up, not_sent, unexpected};
-use crate::fault::Fate;
-use crate::request::{Answer, Replies, Request, Step};
-use crate::slot::Live;
+use super::link::Link;
+use super::live::Live;
+use crate::error::{Fault, RequestKind, abandoned, not_sent};
+use crate::wire::{Answer, Replies, Request, Step};
 
 /// The maximum size of a pipeline. Groups are sent one after the other without waiting, so they cost no extra
 /// round trips. The time limit applies to a group, and after a failure only the outcome of the sent groups is
@@ -34,7 +33,7 @@ impl Link {
         while !open.is_empty() {
             open = self.round(requests, open, &mut results).await;
         }
-        let missing = || Err(unexpected("a pipeline").into_error(Fate::Write));
+        let missing = || Err(Fault::UnknownForm("a pipeline").into_error(RequestKind::Write));
         results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
     }
 
@@ -84,14 +83,14 @@ impl Link {
             for (at, answer) in answers {
                 match answer {
                     // One answer of the group has an unknown form, so the others may be in the wrong places.
-                    _ if suspect => results[at] = Some(Err(given_up(requests[at].fate()))),
+                    _ if suspect => results[at] = Some(Err(abandoned(requests[at].kind()))),
                     Ok(Answer::Done(output) | Answer::Displaced(output)) => results[at] = Some(Ok(output)),
                     Ok(Answer::Next(next)) => left.push((at, next)),
                     Err(error) => results[at] = Some(Err(error)),
                 }
             }
             if suspect && failure.is_none() {
-                failure = Some(given_up(Fate::Read));
+                failure = Some(abandoned(RequestKind::Read));
             }
         }
         if let Some(failure) = failure {
@@ -111,12 +110,12 @@ impl Link {
     ) -> (Group, Vec<usize>, Result<Vec<Reply>>) {
         let mut pipeline = Pipeline::with_capacity(group.items.len());
         let mut counts = Vec::with_capacity(group.items.len());
-        let mut fate = Fate::Read;
+        let mut kind = RequestKind::Read;
         for (at, step) in &group.items {
             counts.push(requests[*at].commands(*step).add_to(&mut pipeline));
-            fate = requests[*at].fate();
+            kind = requests[*at].kind();
         }
-        let replies = self.send_all(live, &pipeline, fate).await;
+        let replies = self.send_all(live, &pipeline, kind).await;
         (group, counts, replies)
     }
 }

@@ -1,11 +1,9 @@
 //! The four scripts and their calls.
 
-use std::fmt::Write;
-
 use redis::Cmd;
 use sha1::{Digest, Sha1};
 
-use crate::codec::FullKey;
+use crate::layout::{FullKey, hex};
 
 /// One of the scripts. Each accesses a single key.
 #[derive(Debug)]
@@ -73,16 +71,6 @@ impl Script {
         cmd.arg(name).arg(script).arg("1").arg(key);
         cmd
     }
-}
-
-/// Returns lower-case hexadecimal digits, as Redis prints a SHA-1.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

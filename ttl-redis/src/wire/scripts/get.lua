@@ -1,16 +1,18 @@
 -- A read with a refresh, or with metadata that must be consistent with the value.
--- ARGV: select a|f|n, expected kind, version wanted, refresh mode e|s or '', its ttl, its slack, fields...
-local select, expected, wanted, mode, ttl, slack = unpack(ARGV, 1, 6)
+-- ARGV: projection all|fields|nothing, expected kind, version wanted, refresh mode extend|reset or '', its ttl, its
+-- slack, fields...
+-- Answer: done, deadline, version, error of the refresh, kind, value | absent | wrong_kind | corrupt
+local projection, expected, wanted, mode, ttl, slack = unpack(ARGV, 1, 6)
 local entry = load()
-if not entry then return false end
-if entry.kind == 'c' then return { 'C' } end
-if expected ~= '' and expected ~= entry.kind then return { 'W' } end
+if not entry then return { 'absent' } end
+if entry.kind == 'corrupt' then return { 'corrupt' } end
+if expected ~= '' and expected ~= entry.kind then return { 'wrong_kind' } end
 
 local value
-if select == 'a' then
+if projection == 'all' then
   value = whole_value(entry)
-  if not value then return { 'C' } end
-elseif select == 'f' and entry.kind == 'r' then
+  if not value then return { 'corrupt' } end
+elseif projection == 'fields' and entry.kind == 'r' then
   value = #ARGV > 6 and redis.call('HMGET', key, unpack(ARGV, 7)) or {}
 end
 local token = false
@@ -27,4 +29,4 @@ if mode ~= '' then
     if type(set) == 'table' and set.err then failed = set.err else ends = to end
   end
 end
-return { 'O', answer(ends), token, failed, entry.kind, value }
+return { 'done', answer(ends), token, failed, entry.kind, value }

@@ -1,20 +1,18 @@
-//! The setup of a connection: the client, and the check of the server.
+//! The setup of a connection: the check of its server.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redis::{
-    Client, ConnectionAddr, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisConnectionInfo,
-    Value as Reply,
-};
+use parking_lot::RwLock;
+use redis::{Pipeline, Value as Reply};
 use tokio::time::Instant;
 use ttl_core::Result;
 
-use crate::codec::{bulk, int};
-use crate::config::{Address, RedisConfig};
-use crate::error;
-use crate::fault::{Fate, Fault, Read};
-use crate::scripts::Scripts;
-use crate::slot::Wire;
+use super::live::Connection;
+use crate::error::{self, Decoded, Fault, RequestKind};
+use crate::wire::Scripts;
+use crate::wire::reply::{bulk, int, other_reply};
 
 /// The facts about the server, read at connect.
 #[derive(Debug)]
@@ -43,69 +41,52 @@ impl Facts {
     }
 }
 
-/// Creates the client for this configuration.
-pub(crate) fn client(config: &RedisConfig) -> Result<Client> {
-    let mut settings = RedisConnectionInfo::default()
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_db(i64::from(config.database));
-    if let Some(username) = &config.username {
-        settings = settings.set_username(username);
+/// The setup of each connection, and what the last one found.
+pub(crate) struct Setup {
+    pub(crate) timeout: Duration,
+    scripts: Arc<Scripts>,
+    facts: RwLock<Option<Arc<Facts>>>,
+    warned: AtomicBool,
+}
+
+impl Setup {
+    pub(crate) fn new(timeout: Duration, scripts: Arc<Scripts>) -> Self {
+        Self { timeout, scripts, facts: RwLock::new(None), warned: AtomicBool::new(false) }
     }
-    if let Some(password) = &config.password {
-        settings = settings.set_password(password);
+
+    /// Returns the facts about the server, once there was a connection.
+    pub(crate) fn facts(&self) -> Option<Arc<Facts>> {
+        self.facts.read().clone()
     }
-    let address = match &config.address {
-        Address::Tcp { host, port } => ConnectionAddr::Tcp(host.clone(), *port),
-        Address::Tls { host, port } => {
-            ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
+
+    /// Sets up a connection.
+    pub(crate) async fn run(&self, connection: &mut Connection) -> Result<()> {
+        let facts = check_server(connection, &self.scripts).await?;
+        if let Some(warning) = facts.eviction_warning()
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!("{warning}");
         }
-        Address::Unix(path) => ConnectionAddr::Unix(path.clone()),
-    };
-    let info = address.into_connection_info().map_err(|error| error::bad_config(&error))?;
-    open(info.set_redis_settings(settings), config)
-}
-
-#[cfg(feature = "tls")]
-fn open(info: redis::ConnectionInfo, config: &RedisConfig) -> Result<Client> {
-    if !matches!(config.address, Address::Tls { .. }) {
-        return Client::open(info).map_err(|error| error::bad_config(&error));
+        *self.facts.write() = Some(Arc::new(facts));
+        Ok(())
     }
-    // rustls uses the crypto provider of the process, and panics if there is none. The provider that is
-    // installed first stays.
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    let client_tls = config.certificates.client.clone();
-    let certificates = redis::TlsCertificates {
-        client_tls: client_tls
-            .map(|(client_cert, client_key)| redis::ClientTlsConfig { client_cert, client_key }),
-        root_cert: config.certificates.roots.clone(),
-    };
-    Client::build_with_tls(info, certificates).map_err(|error| {
-        crate::config::invalid("invalid certificates: expected PEM texts").with_source(error)
-    })
-}
-
-#[cfg(not(feature = "tls"))]
-fn open(info: redis::ConnectionInfo, _: &RedisConfig) -> Result<Client> {
-    Client::open(info).map_err(|error| error::bad_config(&error))
 }
 
 /// Checks the server and loads the scripts. Takes two round trips.
-pub(crate) async fn look(wire: &mut Wire, scripts: &Scripts) -> Result<Facts> {
+async fn check_server(connection: &mut Connection, scripts: &Scripts) -> Result<Facts> {
     // Nothing of an operation was sent, so a failure has changed nothing.
-    let lost = |error| error::lost(error, Fate::Read);
-    let told = |fault: Fault| fault.into_error(Fate::Read);
-    let (asked, before) = clocks();
-    let time = wire.send(&redis::cmd("TIME")).await.map_err(lost)?;
-    let (answered, measured) = clocks();
+    let broken = |error| error::connection_broken(error, RequestKind::Read);
+    let unusable = |fault: Fault| fault.into_error(RequestKind::Read);
+    let (sent_at, before) = clocks();
+    let time = connection.send(&redis::cmd("TIME")).await.map_err(broken)?;
+    let (answered_at, measured) = clocks();
     let server_time = match time {
         // A user with read permissions only may not run TIME: then this machine's time is used.
-        Reply::ServerError(error) if error.code() == "NOPERM" => answered,
-        time => match server_time(time).map_err(told)? {
+        Reply::ServerError(error) if error.code() == "NOPERM" => answered_at,
+        time => match server_time(time).map_err(unusable)? {
             // The clocks agree within the round trip. Often they are the same clock, or synchronized by the
             // same service. Then a slow answer does not mean that they differ.
-            time if (asked..=answered).contains(&time) => answered,
+            time if (sent_at..=answered_at).contains(&time) => answered_at,
             time => time + measured.duration_since(before) / 2,
         },
     };
@@ -118,11 +99,11 @@ pub(crate) async fn look(wire: &mut Wire, scripts: &Scripts) -> Result<Facts> {
     scripts.load().for_each(|load| {
         commands.add_command(load);
     });
-    let mut answers = wire.send_all(&commands).await.map_err(lost)?.into_iter();
+    let mut answers = connection.send_all(&commands).await.map_err(broken)?.into_iter();
     match answers.next() {
         // A user may lack access to the probe's key but not to those of the namespace.
         Some(Reply::ServerError(error)) if error.code() != "NOPERM" => {
-            return Err(told(error::server(&error)));
+            return Err(unusable(error::server(&error)));
         }
         _ => {}
     }
@@ -154,8 +135,8 @@ fn clocks() -> (SystemTime, Instant) {
     (best.0, best.1)
 }
 
-fn server_time(reply: Reply) -> Read<SystemTime> {
-    let Reply::Array(parts) = reply else { return Err(crate::codec::other_reply(reply)) };
+fn server_time(reply: Reply) -> Decoded<SystemTime> {
+    let Reply::Array(parts) = reply else { return Err(other_reply(reply)) };
     let mut parts = parts.into_iter().map(|part| match part {
         number @ Reply::Int(_) => int(number).ok().and_then(|number| u64::try_from(number).ok()),
         text => bulk(text).ok().flatten().and_then(|text| String::from_utf8(text).ok()?.parse().ok()),
@@ -164,7 +145,7 @@ fn server_time(reply: Reply) -> Read<SystemTime> {
         (Some(seconds), Some(micros)) => {
             Ok(UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros))
         }
-        _ => Err(error::unexpected("TIME")),
+        _ => Err(Fault::UnknownForm("TIME")),
     }
 }
 

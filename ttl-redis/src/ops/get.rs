@@ -1,0 +1,306 @@
+//! Get: plain commands, or the script if the value must be consistent with a refresh or the deadline.
+
+use std::sync::atomic::Ordering;
+use std::time::UNIX_EPOCH;
+
+use redis::{Cmd, Value as Reply};
+use ttl_core::{Deadline, Entry, Fields, GetOptions, Key, Kind, Projection, Result, Returning, Ttl, Value};
+
+use crate::error::{Decoded, Fault, RequestKind, foreign_content, is_wrong_type, server_text};
+use crate::inner::Inner;
+use crate::layout::{
+    FullKey, blob_version, decode_hash, decode_named, parse_cap, parse_mark, parse_pexpiretime, parse_version,
+};
+use crate::wire::arguments::{
+    add_fields, expected_kind, kind_letter, projected_fields, projection_word, refresh_word,
+};
+use crate::wire::reply::{array, bulk, flag, int, other_reply, pairs, texts};
+use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, ScriptAnswer, Status, Step};
+
+pub(crate) async fn get(inner: &Inner, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
+    inner.capabilities.check_get(options)?;
+    inner.link.run(&Get::new(inner, key, options)).await
+}
+
+/// A get of one key.
+pub(crate) struct Get<'a> {
+    inner: &'a Inner,
+    key: FullKey<'a>,
+    options: &'a GetOptions,
+    /// Whether the get is part of a scan, which reads entries of either kind.
+    listed: bool,
+    plain: Option<PlainRead>,
+}
+
+/// The plain commands for a get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PlainRead {
+    /// GET: a blob, whole.
+    Blob,
+    /// HGETALL: a record, whole.
+    Record,
+    /// GET and HGETALL: either kind, whole.
+    Either,
+    /// HMGET and EXISTS: some fields of a record.
+    Fields,
+    /// TYPE, HMGET and PEXPIRETIME: whether the entry exists and is the driver's, and its deadline.
+    Existence,
+}
+
+impl PlainRead {
+    /// Returns the commands that suffice for a get, if there are any.
+    fn new(options: &GetOptions, listed: bool, capped_blobs: bool) -> Option<Self> {
+        let GetOptions { projection, kind, returning, refresh, .. } = options;
+        if refresh.is_some() {
+            return None;
+        }
+        if *projection == Projection::Nothing && kind.is_none() && !returning.contains(Returning::VERSION) {
+            return Some(Self::Existence);
+        }
+        if listed || returning.contains(Returning::DEADLINE) {
+            return None;
+        }
+        match (projection, kind) {
+            (Projection::All, Some(Kind::Blob)) if !capped_blobs => Some(Self::Blob),
+            (Projection::All, Some(Kind::Record)) => Some(Self::Record),
+            (Projection::All, _) => Some(Self::Either),
+            (Projection::Fields(_), _) | (Projection::Nothing, Some(Kind::Record)) => Some(Self::Fields),
+            (Projection::Nothing, _) => None,
+        }
+    }
+}
+
+impl<'a> Get<'a> {
+    pub(crate) fn new(inner: &'a Inner, key: &'a Key, options: &'a GetOptions) -> Self {
+        Self::build(inner, key, options, false)
+    }
+
+    /// Creates a get of a scan, which reads entries of either kind.
+    pub(crate) fn listed(inner: &'a Inner, key: &'a Key, options: &'a GetOptions) -> Self {
+        Self::build(inner, key, options, true)
+    }
+
+    fn build(inner: &'a Inner, key: &'a Key, options: &'a GetOptions, listed: bool) -> Self {
+        let plain = PlainRead::new(options, listed, inner.capped_blobs.load(Ordering::Relaxed));
+        Self { inner, key: inner.full_key(key), options, listed, plain }
+    }
+
+    fn command(&self, name: &str, more: usize) -> Cmd {
+        let mut cmd = Cmd::with_capacity(2 + more, name.len() + self.key.len() + 16 * more);
+        cmd.arg(name).arg(self.key);
+        cmd
+    }
+
+    /// Returns HMGET of version, cap and fields.
+    fn hmget(&self, fields: Option<&Fields>) -> Cmd {
+        let mut cmd = self.command("HMGET", 2 + fields.map_or(0, Fields::len));
+        cmd.arg("ttl:version").arg("ttl:cap");
+        add_fields(&mut cmd, fields);
+        cmd
+    }
+
+    fn plain_commands(&self, plain: PlainRead) -> Commands {
+        match plain {
+            PlainRead::Blob => Commands::One(self.command("GET", 0)),
+            PlainRead::Record => Commands::One(self.command("HGETALL", 0)),
+            PlainRead::Either => Commands::Two(self.command("GET", 0), self.command("HGETALL", 0)),
+            PlainRead::Existence => {
+                let marks = self.hmget(None);
+                Commands::Three(self.command("TYPE", 0), marks, self.command("PEXPIRETIME", 0))
+            }
+            PlainRead::Fields => {
+                let texts = self.hmget(projected_fields(&self.options.projection));
+                // Without a version, either there is no entry, or the content is foreign.
+                Commands::Two(texts, self.command("EXISTS", 0))
+            }
+        }
+    }
+
+    fn script_command(&self, form: Form) -> Cmd {
+        let GetOptions { projection, kind, returning, refresh, .. } = self.options;
+        let fields = projected_fields(projection);
+        let expected = if self.listed { *kind } else { expected_kind(projection, *kind) };
+        let count = fields.map_or(0, Fields::len);
+        let mut cmd = self.inner.scripts.get.call(form, self.key, 6 + count, 64 + 16 * count);
+        cmd.arg(projection_word(projection)).arg(kind_letter(expected));
+        cmd.arg(if returning.contains(Returning::VERSION) { "1" } else { "" });
+        match refresh {
+            Some(refresh) => {
+                let slack = refresh.slack.map_or(0, Ttl::as_millis);
+                cmd.arg(refresh_word(refresh.mode)).arg(refresh.ttl.as_millis()).arg(slack);
+            }
+            None => {
+                cmd.arg("").arg("0").arg("0");
+            }
+        }
+        add_fields(&mut cmd, fields);
+        cmd
+    }
+
+    fn read_blob(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
+        let Some(bytes) = bulk(reply)? else { return Ok(Answer::Done(None)) };
+        check_kind(Kind::Blob, self.options.kind)?;
+        let wanted = self.options.returning.contains(Returning::VERSION);
+        let version = if wanted { Some(blob_version(&bytes)?) } else { None };
+        Ok(Answer::Done(Some(Entry::new(Value::from(bytes)).with_version(version))))
+    }
+
+    fn read_hash(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
+        let Some((mut entry, cap)) = decode_hash(pairs(reply)?)? else { return Ok(Answer::Done(None)) };
+        if self.seems_over(cap) {
+            return Ok(Answer::BY_SCRIPT);
+        }
+        if let Some(value) = &entry.value {
+            check_kind(value.kind(), self.options.kind)?;
+        }
+        if !self.options.returning.contains(Returning::VERSION) {
+            entry.version = None;
+        }
+        Ok(Answer::Done(Some(entry)))
+    }
+
+    /// Returns whether a cap has passed although the key still exists, by the estimate of the server's time.
+    /// The driver never writes such an entry, and the script decides.
+    fn seems_over(&self, cap: Option<Deadline>) -> bool {
+        cap.is_some_and(|cap| {
+            let now = self.inner.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            u128::from(cap.as_epoch_millis()) <= now.as_millis()
+        })
+    }
+
+    fn read_existence(&self, kind: Reply, marks: Reply, expiry: Reply) -> Decoded<Answer<Option<Entry>>> {
+        let Reply::SimpleString(kind) = kind else { return Err(other_reply(kind)) };
+        let Some(mut deadline) = parse_pexpiretime(int(expiry)?)? else { return Ok(Answer::Done(None)) };
+        match (kind.as_str(), marks) {
+            ("string", Reply::ServerError(error)) if is_wrong_type(&error) => {}
+            ("hash", Reply::Array(marks)) => {
+                let mut marks = texts(marks, 2)?.into_iter();
+                let (mark, cap) = (marks.next().flatten(), marks.next().flatten());
+                parse_mark(&mark.ok_or_else(foreign_content)?)?;
+                let cap = cap.map(|cap| parse_cap(&cap)).transpose()?;
+                if self.seems_over(cap) {
+                    return Ok(Answer::BY_SCRIPT);
+                }
+                deadline = deadline.min(cap.unwrap_or(Deadline::NEVER));
+            }
+            // Replaced between the commands.
+            ("none" | "string" | "hash", _) => return Ok(Answer::BY_SCRIPT),
+            _ => return Err(foreign_content().into()),
+        }
+        let wanted = self.options.returning.contains(Returning::DEADLINE);
+        Ok(Answer::Done(Some(Entry::default().with_deadline(wanted.then_some(deadline)))))
+    }
+
+    fn read_fields(&self, reply: Reply, exists: Reply) -> Decoded<Answer<Option<Entry>>> {
+        let replies = match reply {
+            // A blob, or foreign content: the script decides.
+            Reply::ServerError(error) if is_wrong_type(&error) => return Ok(Answer::BY_SCRIPT),
+            reply => array(reply)?,
+        };
+        let fields = projected_fields(&self.options.projection);
+        let mut texts = texts(replies, 2 + fields.map_or(0, Fields::len))?.into_iter();
+        let (mark, cap) = (texts.next().flatten(), texts.next().flatten());
+        let cap = cap.map(|cap| parse_cap(&cap)).transpose()?;
+        let Some(mark) = mark else {
+            return Ok(if flag(exists)? { Answer::BY_SCRIPT } else { Answer::Done(None) });
+        };
+        let (kind, version) = parse_mark(&mark)?;
+        if self.seems_over(cap) {
+            return Ok(Answer::BY_SCRIPT);
+        }
+        check_kind(kind, Some(Kind::Record))?;
+        let value = fields.map(|fields| decode_named(fields.iter(), texts)).transpose()?;
+        let wanted = self.options.returning.contains(Returning::VERSION);
+        let entry = Entry::new(value.map(Value::from)).with_version(wanted.then_some(version));
+        Ok(Answer::Done(Some(entry)))
+    }
+
+    fn read_plain(&self, plain: PlainRead, replies: Replies) -> Decoded<Answer<Option<Entry>>> {
+        let is_wrong = |reply: &Reply| matches!(reply, Reply::ServerError(error) if is_wrong_type(error));
+        match (plain, replies) {
+            (PlainRead::Blob | PlainRead::Record, Replies::One(reply)) if is_wrong(&reply) => {
+                Ok(Answer::BY_SCRIPT)
+            }
+            (PlainRead::Blob, Replies::One(reply)) => self.read_blob(reply),
+            (PlainRead::Record, Replies::One(reply)) => self.read_hash(reply),
+            // Replaced between the two, or foreign content.
+            (PlainRead::Either, Replies::Two(blob, hash)) if is_wrong(&blob) && is_wrong(&hash) => {
+                Ok(Answer::BY_SCRIPT)
+            }
+            (PlainRead::Either, Replies::Two(blob, hash)) if is_wrong(&blob) => self.read_hash(hash),
+            (PlainRead::Either, Replies::Two(blob, _)) => self.read_blob(blob),
+            (PlainRead::Fields, Replies::Two(texts, exists)) => self.read_fields(texts, exists),
+            (PlainRead::Existence, Replies::Three(kind, marks, expiry)) => {
+                self.read_existence(kind, marks, expiry)
+            }
+            _ => Err(Fault::UnknownForm("a read")),
+        }
+    }
+
+    fn read_script(&self, mut answer: ScriptAnswer) -> Decoded<Answer<Option<Entry>>> {
+        let GetOptions { projection, kind, returning, .. } = self.options;
+        match answer.status {
+            Status::Done => {}
+            Status::Absent => return Ok(Answer::Done(None)),
+            Status::WrongKind => {
+                let expected = expected_kind(projection, *kind).unwrap_or(Kind::Record);
+                return Err(Fault::Refused(expected.wrong()));
+            }
+            _ => return Err(ScriptAnswer::UNKNOWN),
+        }
+        let deadline = answer.deadline()?;
+        let version = answer.text()?.map(|text| parse_version(&text)).transpose()?;
+        let refresh_error = answer.text()?;
+        let kind = answer.kind()?.ok_or(ScriptAnswer::UNKNOWN)?;
+        let value = answer.value(projection, kind)?;
+        if kind == Kind::Blob && self.plain == Some(PlainRead::Blob) {
+            // The plain GET failed before, so this blob has a cap.
+            self.inner.capped_blobs.store(true, Ordering::Relaxed);
+        }
+        let mut entry = Entry::new(value)
+            .with_deadline(returning.contains(Returning::DEADLINE).then_some(deadline))
+            .with_version(version);
+        let Some(text) = refresh_error else { return Ok(Answer::Done(Some(entry))) };
+        let fault = server_text(&String::from_utf8_lossy(&text));
+        let displaced = matches!(fault, Fault::Displaced(_));
+        entry.refresh_error = Some(fault.into_error(RequestKind::Refresh).with_operation("refresh"));
+        Ok(if displaced { Answer::Displaced(Some(entry)) } else { Answer::Done(Some(entry)) })
+    }
+}
+
+impl Request for Get<'_> {
+    type Output = Option<Entry>;
+
+    fn kind(&self) -> RequestKind {
+        if self.options.refresh.is_some() { RequestKind::Refresh } else { RequestKind::Read }
+    }
+
+    fn bytes(&self) -> usize {
+        OVERHEAD + self.key.len()
+    }
+
+    fn first(&self) -> Step {
+        if self.plain.is_some() { Step::Plain } else { Step::Script(Form::Sha) }
+    }
+
+    fn commands(&self, step: Step) -> Commands {
+        match (step, self.plain) {
+            (Step::Plain, Some(plain)) => self.plain_commands(plain),
+            (step, _) => Commands::One(self.script_command(step.form())),
+        }
+    }
+
+    fn read(&self, step: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
+        match (step, self.plain) {
+            (Step::Plain, Some(plain)) => self.read_plain(plain, replies),
+            _ => self.read_script(ScriptAnswer::decode(replies)?),
+        }
+    }
+}
+
+fn check_kind(stored: Kind, expected: Option<Kind>) -> Result<()> {
+    match expected {
+        Some(expected) if stored != expected => Err(expected.wrong()),
+        _ => Ok(()),
+    }
+}
