@@ -61,6 +61,7 @@ pub mod drivers;
 mod harness;
 mod histories;
 mod model;
+mod need;
 #[cfg(feature = "cli")]
 pub mod program;
 mod proxy;
@@ -75,11 +76,12 @@ mod trials;
 mod watch;
 
 pub use self::calls::Retried;
-pub(crate) use self::case::cases;
-pub use self::case::{Case, Need};
+pub use self::case::Case;
+pub(crate) use self::case::case_table;
 pub use self::cases::all;
 pub use self::check::{Check, Failure};
 pub use self::harness::{Beneath, Fixture, Harness, Time};
+pub use self::need::Need;
 pub use self::proxy::{Fault, FaultProxy};
 pub use self::runner::{Ran, Verdict, run, run_all};
 pub use self::state::State;

@@ -6,7 +6,10 @@ use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
-use crate::{Error, ErrorKind, MAX_DEPTH, Misfit, Result as CoreResult};
+use crate::{Error, ErrorKind, Misfit, Result as CoreResult};
+
+/// The maximum nesting of a field's value: `[]` is one level, `[[]]` is two, a number is none.
+pub const MAX_DEPTH: usize = 30;
 
 /// More levels than a record may have. The exact limit is checked on the normal form; this one protects the
 /// stack. An `Option` and a newtype are levels here, but not in JSON.

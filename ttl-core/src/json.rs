@@ -6,10 +6,8 @@ use std::io;
 use serde::{Serialize, Serializer};
 use serde_json::{Number, Value as Json};
 
+use crate::finite::MAX_DEPTH;
 use crate::{Error, ErrorKind, Misfit, Result};
-
-/// The maximum nesting of a field's value: `[]` is one level, `[[]]` is two, a number is none.
-pub const MAX_DEPTH: usize = 30;
 
 /// With some of its features, `serde_json` gives a special meaning to objects whose first name begins with
 /// this.

@@ -66,6 +66,7 @@ mod cursor;
 mod deadline;
 pub mod driver;
 mod error;
+mod field_name;
 mod finite;
 mod forward;
 mod json;
@@ -95,10 +96,11 @@ pub use self::clock::{Clock, ManualClock, MonotonicClock, SystemClock};
 pub use self::cursor::{Cursor, CursorSecret};
 pub use self::deadline::{Deadline, Expiry, Lifespan, Now};
 pub use self::error::{Error, ErrorKind, Result};
-pub use self::finite::{ReadBack, check_depth, check_json};
+pub use self::field_name::{MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, check_field_name};
+pub use self::finite::{MAX_DEPTH, ReadBack, check_depth, check_json};
 #[doc(hidden)]
 pub use self::forward::BoxFuture;
-pub use self::json::{MAX_DEPTH, field_text, parse_field_text};
+pub use self::json::{field_text, parse_field_text};
 pub use self::key::Key;
 pub use self::misfit::Misfit;
 pub use self::options::{
@@ -109,7 +111,7 @@ pub use self::outcome::{Effect, Entry, ExpireResult, Outcome, Page, PageItem, Pa
 pub use self::patch::{Amount, Change, FieldOperation, Patch};
 pub use self::policy::{Refresh, RefreshMode, RefreshPolicy};
 pub use self::projection::{Fields, Projection, Returning};
-pub use self::record::{MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, Record, check_field_name};
+pub use self::record::Record;
 pub use self::store::TtlStore;
 pub use self::ttl::Ttl;
 pub use self::value::{Kind, Value};

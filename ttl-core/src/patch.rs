@@ -5,8 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Number, Value as Json};
 
-use crate::json::{MAX_DEPTH, number_from_f64, to_json};
-use crate::record::check_field_name;
+use crate::field_name::check_field_name;
+use crate::finite::MAX_DEPTH;
+use crate::json::{number_from_f64, to_json};
 use crate::{Actions, Bounds, Error, ErrorKind, Fields, Result};
 
 /// One change of one field.

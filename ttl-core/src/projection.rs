@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::record::check_field_name;
+use crate::field_name::check_field_name;
 use crate::{Error, ErrorKind, Result};
 
 /// Names of fields to read: validated, without duplicates, cheap to clone.

@@ -8,14 +8,10 @@ use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
-use crate::json::{MAX_DEPTH, invalid_value, normalize, not_json, record_text, to_json, to_json_value};
+use crate::field_name::check_field_name;
+use crate::finite::MAX_DEPTH;
+use crate::json::{invalid_value, normalize, not_json, record_text, to_json, to_json_value};
 use crate::{Error, ErrorKind, Misfit, Result};
-
-/// The prefix of field names that are reserved for drivers.
-pub const RESERVED_PREFIX: &str = "ttl:";
-
-/// The maximum length of a field name, in bytes of UTF-8.
-pub const MAX_FIELD_NAME_BYTES: usize = 255;
 
 /// A map from names to JSON values in normal form. Cloning is cheap; a change copies shared content.
 ///
@@ -57,7 +53,7 @@ impl Record {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidField`] in these cases:
-    /// * The name is empty, longer than [`MAX_FIELD_NAME_BYTES`] or reserved.
+    /// * The name is empty, longer than [`MAX_FIELD_NAME_BYTES`](crate::MAX_FIELD_NAME_BYTES) or reserved.
     /// * The value is not valid JSON (NaN, infinity, a map whose keys are not text).
     /// * The value is nested deeper than [`MAX_DEPTH`].
     pub fn try_with(mut self, name: impl Into<String>, value: impl Serialize) -> Result<Self> {
@@ -231,24 +227,6 @@ impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
-}
-
-/// Checks the name of a field.
-///
-/// # Errors
-/// [`ErrorKind::InvalidField`] if the name is empty, longer than [`MAX_FIELD_NAME_BYTES`], or begins with
-/// [`RESERVED_PREFIX`].
-pub fn check_field_name(name: &str) -> Result<()> {
-    let problem = if name.is_empty() {
-        "must not be empty".to_owned()
-    } else if name.len() > MAX_FIELD_NAME_BYTES {
-        format!("has {} bytes: expected at most {MAX_FIELD_NAME_BYTES}", name.len())
-    } else if name.starts_with(RESERVED_PREFIX) {
-        format!("{name:?} is reserved: expected a name that does not begin with {RESERVED_PREFIX:?}")
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(ErrorKind::InvalidField, format!("the field name {problem}")))
 }
 
 fn type_name(value: &Json) -> &'static str {

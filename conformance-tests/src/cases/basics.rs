@@ -6,9 +6,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// E3: An empty store returns a miss.
     an_empty_store_has_nothing,
     /// E3: A delete of a key that never existed returns Absent.

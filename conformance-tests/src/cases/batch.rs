@@ -8,7 +8,7 @@ use ttl_core::{
 
 use super::support::{LATER, SOONER, ensure_ahead, json_of, reported};
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
 
 /// Returns the value of each key, or `None` for a miss. Fails on an error.
 async fn values(t: &Test, keys: &[Key]) -> Check<Vec<Option<Value>>> {
@@ -39,7 +39,7 @@ async fn put_all(t: &Test, keys: &[Key]) -> Check {
     Ok(())
 }
 
-cases! {
+case_table! {
     /// B1: A batch without inputs returns no results.
     an_empty_batch_has_no_results,
     /// B1: A batch returns values in the order of its keys, whatever the order of the puts.

@@ -6,9 +6,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, SHORT, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
 
-cases! {
+case_table! {
     /// R4: A put whose expiry lies after the cap, as a TTL or as an instant, sets the cap as the deadline.
     the_first_deadline_stops_at_the_cap: needs(caps),
     /// R4: A deadline before the cap is set unchanged.

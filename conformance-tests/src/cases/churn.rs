@@ -14,7 +14,7 @@ use ttl_core::{
 use super::support::{json_of, put_fields, whole};
 use super::together::{cancelled, together};
 use crate::test::{LONG, key};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
 /// Returns the longest time for which an entry may be seen after its deadline.
 fn lateness(t: &Test) -> Duration {
@@ -109,7 +109,7 @@ fn judge(entry: Option<Entry>, began: SystemTime, late: Duration) -> Check {
     Ok(())
 }
 
-cases! {
+case_table! {
     /// E1, E4: While short-lived entries come and go, no read sees one after its deadline or with the
     /// deadline of another one.
     nothing_is_seen_after_its_deadline,

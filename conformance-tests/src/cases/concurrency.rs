@@ -13,7 +13,7 @@ use ttl_core::{
 use super::support::{ensure_ahead, fields, put_fields};
 use super::together::together;
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
 /// The key of most races.
 static K: LazyLock<Key> = LazyLock::new(|| key("k"));
@@ -60,7 +60,7 @@ fn all_different(numbers: Vec<i64>, about: &str) -> Check<BTreeSet<i64>> {
     Ok(set)
 }
 
-cases! {
+case_table! {
     /// C1: Of 64 concurrent creates of a blob, exactly one wins, with its value and its deadline.
     one_create_of_a_blob_wins: needs(conditions),
     /// C1: Of 64 concurrent creates of a record, exactly one wins, with its value and its deadline.

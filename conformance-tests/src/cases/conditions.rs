@@ -6,9 +6,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Test, cases, ensure, ensure_eq};
+use crate::{Check, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// C1: A put with `IfAbsent` of an absent key is applied and reports a creation.
     if_absent_creates: needs(conditions),
     /// C1, C3: A put with `IfAbsent` over a live entry is refused and keeps the value, the deadline and

@@ -8,9 +8,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
 
-cases! {
+case_table! {
     /// V6: A get of a damaged blob fails with Corrupt.
     a_damaged_blob_is_corrupt: needs(corruption),
     /// V6: A get of a damaged record fails with Corrupt, for the whole and for fields.

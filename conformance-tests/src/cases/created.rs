@@ -11,7 +11,7 @@ use ttl_core::{
 use super::elapsed::past;
 use super::support::{LATER, SOONER, reported, scan_all};
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
 
 /// Longer than a millisecond, so that the next creation has a later time.
 const A_WHILE: Duration = Duration::from_millis(5);
@@ -68,7 +68,7 @@ async fn starts_anew(t: &Test, name: &str, options: PutOptions) -> Check {
     Ok(())
 }
 
-cases! {
+case_table! {
     /// V7: A put sets the creation time to the time of the put and reports it.
     a_put_starts_it: needs(created_at),
     /// V7: A put over a live entry sets a new creation time, whatever it does to the deadline.

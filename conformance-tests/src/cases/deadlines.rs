@@ -8,9 +8,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// E2: A TTL counts from the put, to the millisecond.
     a_life_is_counted_from_the_put,
     /// E2: An instant on a whole millisecond is set unchanged and is never truncated to a second.

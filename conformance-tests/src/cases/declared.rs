@@ -9,9 +9,9 @@ use ttl_core::{
 
 use super::support::{LATER, SOONER, ensure_ahead, reported};
 use crate::test::{LONG, SHORT, applied, key, record};
-use crate::{Check, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Test, case_table, ensure, ensure_eq, ensure_kind};
 
-cases! {
+case_table! {
     /// H1: The declared resolution is one millisecond or more.
     a_resolution_is_whole,
     /// H1: The space of expired entries is reclaimed within the declared time, without any traffic.

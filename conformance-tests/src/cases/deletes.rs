@@ -6,9 +6,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// E3: A delete returns no value unless requested.
     a_delete_hands_nothing_back,
     /// C1: A take returns the value, and the entry is then absent.

@@ -8,9 +8,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Test, cases, ensure, ensure_eq};
+use crate::{Check, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// E6: A put whose deadline has passed is applied, reports that deadline and no version, and leaves
     /// nothing.
     an_elapsed_put_leaves_nothing,

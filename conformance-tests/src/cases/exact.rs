@@ -8,9 +8,9 @@ use ttl_core::{
 
 use super::support::whole;
 use crate::test::{LONG, SHORT, key};
-use crate::{Check, Failure, Test, cases, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure_eq};
 
-cases! {
+case_table! {
     /// E2: A TTL that starts within a millisecond results in a deadline rounded up, not down.
     a_life_that_starts_within_a_millisecond_is_rounded_up: needs(manual_clock),
     /// E7, X5: An entry that was extended outlives its first deadline as a whole.

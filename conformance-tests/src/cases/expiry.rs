@@ -8,9 +8,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, SHORT, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// E1, E2: A blob is visible until its deadline and no longer.
     a_blob_lives_until_its_deadline,
     /// E1, E2: A record is visible until its deadline and no longer.

@@ -8,9 +8,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, SHORT, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// X1: A deadline can be set relative to now, later than the present one.
     a_deadline_can_be_set_from_now,
     /// X1: A deadline can be set relative to now, earlier than the present one.

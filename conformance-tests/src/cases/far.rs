@@ -8,9 +8,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
 
-cases! {
+case_table! {
     /// E8: The longest TTL is accepted and reported, to the millisecond.
     the_longest_life_works,
     /// E8: An instant almost twenty years away is accepted and reported, to the millisecond.

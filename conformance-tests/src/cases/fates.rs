@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::trial::{Trial, Watched, watch_over};
 use super::under_faults::{Write, ready};
-use crate::{Check, Failure, Fault, Test, cases};
+use crate::{Check, Failure, Fault, Test, case_table};
 
 /// The maximum number of requests of one write. The fault meets each of them in turn.
 const MOST_REQUESTS: usize = 6;
@@ -90,7 +90,7 @@ async fn all_at_once(t: &Test, fault: Fault) -> Check {
     watch_over(t, &watched, slowest).await
 }
 
-cases! {
+case_table! {
     /// H3: A write whose request is cut off is applied once if it succeeds, never if its error is
     /// retryable, and otherwise at most once.
     a_write_whose_request_is_cut_tells_the_truth: needs(network),

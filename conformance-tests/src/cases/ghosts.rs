@@ -8,9 +8,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, SHORT, applied, key};
-use crate::{Check, Test, cases, ensure, ensure_eq};
+use crate::{Check, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// E3: A get of a ghost returns a miss.
     a_ghost_is_absent_to_get,
     /// E3: A get of fields of a ghost returns a miss, and not `WrongKind` for a blob.

@@ -3,9 +3,9 @@
 use ttl_core::{Deadline, Expiry, ExpiryChange, Guard, PutOptions, Ttl};
 
 use crate::test::{LONG, key, record};
-use crate::{Check, Test, cases, ensure, ensure_eq};
+use crate::{Check, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// X2: `IfLater` allows a later deadline.
     if_later_moves_to_later,
     /// X2, X7: `IfLater` keeps the deadline if the new one is earlier, and reports it.

@@ -8,7 +8,7 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
 
 /// Fails if an error or one of its causes shows a key or a value.
 fn no_secret(error: &Error) -> Check {
@@ -26,7 +26,7 @@ fn no_secret(error: &Error) -> Check {
     Ok(())
 }
 
-cases! {
+case_table! {
     /// H1: The capabilities of a store do not change and are the same on another handle.
     capabilities_do_not_change,
     /// H1, S3: On a store without scans, a scan fails with `Unsupported`, and the error names the backend.

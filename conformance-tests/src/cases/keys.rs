@@ -3,9 +3,9 @@
 use ttl_core::{ExpiryChange, GetOptions, Guard, Key, PutOptions, Ttl};
 
 use crate::test::{LONG, key};
-use crate::{Check, Test, cases, ensure, ensure_eq};
+use crate::{Check, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// K1: A key of one byte works.
     the_shortest_key_works,
     /// K1: A key of 1024 bytes works.

@@ -6,9 +6,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, key, record};
-use crate::{Check, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Test, case_table, ensure, ensure_eq, ensure_kind};
 
-cases! {
+case_table! {
     /// V3: A read that expects a record fails with `WrongKind` on a blob.
     a_blob_read_as_a_record_is_the_wrong_kind,
     /// V3: A read that expects a blob fails with `WrongKind` on a record.

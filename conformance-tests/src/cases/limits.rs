@@ -12,7 +12,7 @@ use ttl_core::{
 
 use super::support::{LATER, SOONER, fields, keys_of, reported, scan_all};
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
 /// More keys than any backend takes in one request, counted in parameters, items or rows.
 const MANY: usize = 1_100;
@@ -65,7 +65,7 @@ where
     ))
 }
 
-cases! {
+case_table! {
     /// B2, S1: A batch of 1,100 keys can be put, read and deleted. Scans list these keys on full pages.
     eleven_hundred_keys_are_a_batch,
     /// B1: Writes of one key that are far apart in a batch are applied in order.

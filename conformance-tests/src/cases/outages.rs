@@ -11,7 +11,7 @@ use ttl_core::{
 use super::trial::Trial;
 use super::under_faults::{BATCH, PATIENCE, PAUSE, Read, ensure_outage, old, ready};
 use crate::test::{LONG, applied, key};
-use crate::{Check, Failure, Fault, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Fault, Test, case_table, ensure, ensure_eq};
 
 /// The first round uses the connections from before the fault, the second needs new ones.
 const ROUNDS: usize = 2;
@@ -244,7 +244,7 @@ async fn call_until_it_works(t: &Test, store: &dyn TtlStore, key: &Key, count: &
     Ok(())
 }
 
-cases! {
+case_table! {
     /// H2: While connections are refused, every read fails as `Unavailable` or `Timeout`. It never
     /// returns a miss or an empty page.
     no_read_takes_a_refused_connection_for_a_miss: needs(network),

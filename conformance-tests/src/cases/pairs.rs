@@ -15,7 +15,7 @@ use ttl_core::{
 
 use super::support::LATER;
 use crate::test::{LONG, applied, key};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
 /// The number of pairs in a case.
 const PAIRS: usize = 48;
@@ -127,7 +127,7 @@ async fn ghosts(t: &Test) -> Check {
     try_join_all(keys.iter().map(|key| t.ghost(key, "dead"))).await.map(|_| ())
 }
 
-cases! {
+case_table! {
     /// E3: A read of a ghost does not remove an entry that is put concurrently.
     a_read_of_a_ghost_leaves_what_is_put,
     /// E3, B1: A batch read of ghosts does not remove entries that are put concurrently.

@@ -7,7 +7,7 @@ use ttl_core::{
 
 use super::support::{LATER, SOONER, ensure_ahead, fields, json_of, patch, put_fields, record_of, reported};
 use crate::test::{LONG, applied, key};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
 
 /// Fails unless the patch is refused, reports the stored entry, and changes nothing.
 async fn refuses(t: &Test, change: &Patch, options: PatchOptions, about: &str) -> Check {
@@ -59,7 +59,7 @@ async fn within(
     Ok(())
 }
 
-cases! {
+case_table! {
     /// P7: A sum within its bounds is applied. The bounds are inclusive.
     a_sum_within_its_bounds_is_applied: needs(patch),
     /// P7: A sum above the upper bound is refused, and the outcome reports value, deadline and version.

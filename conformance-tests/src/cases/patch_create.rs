@@ -10,14 +10,14 @@ use ttl_core::{
 
 use super::support::{LATER, ensure_ahead, fields, json_of, patch, put_fields, record_of, reported};
 use crate::test::{LONG, SHORT, applied, key, record};
-use crate::{Check, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Test, case_table, ensure, ensure_eq, ensure_kind};
 
 /// Returns options that create an absent record with a TTL of [`LONG`].
 fn creating() -> PatchOptions {
     PatchOptions::new().with_create(Create::new(LONG))
 }
 
-cases! {
+case_table! {
     /// P2: A patch of an absent key returns `Absent` and creates nothing.
     a_patch_of_nothing_is_absent: needs(patch),
     /// P2, E3: A patch of a ghost returns `Absent` and does not revive the ghost.

@@ -5,7 +5,7 @@ use ttl_core::{Effect, ErrorKind, Patch, PatchOptions, PutOptions, Record, Retur
 
 use super::support::{fields, json_of, patch, put_fields, reported};
 use crate::test::{LONG, key};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
 
 /// Returns one value of each JSON type.
 fn one_of_each() -> [Json; 7] {
@@ -20,7 +20,7 @@ fn one_of_each() -> [Json; 7] {
     ]
 }
 
-cases! {
+case_table! {
     /// P1: A set replaces a field of any type by a value of any type.
     set_replaces_a_field_of_any_type: needs(patch),
     /// P1: A set creates a missing field.

@@ -5,7 +5,7 @@ use ttl_core::{Effect, Patch, PatchOptions};
 
 use super::support::{fields, json_of, patch, put_fields};
 use crate::test::key;
-use crate::{Check, Test, cases, ensure_eq, ensure_kind};
+use crate::{Check, Test, case_table, ensure_eq, ensure_kind};
 
 /// Returns values that a list operation must refuse; `null` is one of them.
 fn no_lists() -> [Json; 6] {
@@ -41,7 +41,7 @@ async fn refused(t: &Test, change: fn(Patch) -> Patch) -> Check {
     Ok(())
 }
 
-cases! {
+case_table! {
     /// P1: An append adds an element at the end of a list.
     append_adds_at_the_end: needs(patch),
     /// P1: A prepend adds an element at the start of a list.

@@ -5,7 +5,7 @@ use ttl_core::{Amount, ErrorKind, Patch, PatchOptions};
 
 use super::support::{fields, patch, put_fields};
 use crate::test::key;
-use crate::{Check, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Test, case_table, ensure, ensure_eq, ensure_kind};
 
 /// Increments a field. Fails unless the sum is `expected`, both in the outcome and in the stored record.
 async fn sum(t: &Test, before: Json, by: impl Into<Amount>, expected: Json) -> Check {
@@ -29,7 +29,7 @@ async fn overflows(t: &Test, before: Json, by: impl Into<Amount>) -> Check {
     Ok(())
 }
 
-cases! {
+case_table! {
     /// P3: An increment adds integers.
     an_increment_adds: needs(patch),
     /// P3: A negative amount subtracts.

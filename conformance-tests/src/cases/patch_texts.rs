@@ -6,7 +6,7 @@ use ttl_core::{Effect, ErrorKind, Fields, GetOptions, Patch, PatchOptions, Proje
 
 use super::support::{fields, json_of, patch, put_fields};
 use crate::test::{LONG, key};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
 
 /// Returns elements that careless parsing of the list's text would break.
 fn hard_elements() -> Vec<Json> {
@@ -106,7 +106,7 @@ fn odd_names() -> Vec<String> {
     names
 }
 
-cases! {
+case_table! {
     /// P1, V2: Appended elements are stored unchanged, whatever brackets, quotes and escapes they
     /// contain.
     hard_elements_can_be_appended: needs(patch),

@@ -9,7 +9,7 @@ use super::elapsed::past;
 use super::support::{LATER, record_of};
 use super::together::together;
 use crate::test::{LONG, SHORT, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
 /// Returns the options of a put that requests everything that a put can report.
 fn asking() -> PutOptions {
@@ -40,7 +40,7 @@ fn told(outcome: Outcome<PutResult>) -> Check<PutResult> {
     }
 }
 
-cases! {
+case_table! {
     /// C5: A put over a live entry returns the value that it replaced, whatever the two kinds are.
     a_put_hands_back_what_it_replaced: needs(conditions),
     /// C5, E1, E3, E9: A put that creates returns no previous value, whether the key was never used,

@@ -12,12 +12,12 @@ use ttl_core::{
 use super::support::{LATER, SOONER, ensure_ahead, whole};
 use super::together::together;
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
 /// The key of most races.
 static K: LazyLock<Key> = LazyLock::new(|| key("k"));
 
-cases! {
+case_table! {
     /// E4, P2: A counter is never visible without its deadline, even if other tasks keep deleting it.
     a_counter_and_its_deadline_are_set_together: needs(patch),
     /// R3, X4: A concurrent expire and delete leave no entry, in either order.

@@ -4,9 +4,9 @@ use serde_json::{Value as Json, json};
 use ttl_core::{Fields, GetOptions, MAX_DEPTH, MAX_FIELD_NAME_BYTES, Projection, PutOptions, Record, Value};
 
 use crate::test::{LONG, key};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// V2: An empty record is returned as an empty record, not as a miss.
     an_empty_record_is_not_absent,
     /// V2: Values of every JSON type are returned unchanged.

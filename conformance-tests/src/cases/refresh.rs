@@ -10,7 +10,7 @@ use ttl_core::{
 
 use super::support::{LATER, SOONER, ensure_ahead, fields, put_fields, refresh_in};
 use crate::test::{LONG, SHORT, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
 /// The three operations that refresh an entry.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +144,7 @@ impl By {
     }
 }
 
-cases! {
+case_table! {
     /// R2: A read in `ExtendOnly` mode never shortens a deadline.
     a_read_never_shortens,
     /// R2: A put in `ExtendOnly` mode never shortens a deadline.

@@ -7,7 +7,7 @@ use ttl_core::{
 
 use super::support::{LATER, SOONER, ensure_ahead, reported};
 use crate::test::{LONG, applied, key};
-use crate::{Check, Failure, Test, cases, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure_eq};
 
 /// Returns every set of flags in the matrix: the empty set, each flag, and each pair. No policy contains
 /// DELETE.
@@ -23,7 +23,7 @@ fn policies() -> Vec<Actions> {
     sets
 }
 
-cases! {
+case_table! {
     /// R1: A get of the whole value refreshes under FETCH and under every pair that contains it.
     a_get_refreshes = |t| check(t, Operation::Get, true),
     /// R1: A get of the whole value does not refresh under a policy without FETCH.

@@ -11,7 +11,7 @@ use ttl_core::{
 
 use super::support::{LATER, SOONER, ensure_ahead, put_fields};
 use crate::test::{LONG, key, record};
-use crate::{Check, State, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, State, Test, case_table, ensure, ensure_eq, ensure_kind};
 
 /// Returns two refreshes, each of which would visibly move the deadline of an entry that was put for
 /// [`LONG`].
@@ -33,7 +33,7 @@ async fn other_version(t: &Test) -> Check<Version> {
     t.put_version(&key("other"), "other", PutOptions::new(LONG)).await
 }
 
-cases! {
+case_table! {
     /// R1: Reads without a refresh (whole, of fields, of nothing, in a batch) do not move the deadline.
     peeks_refresh_nothing,
     /// R1: A miss creates no entry, whatever its refresh.

@@ -9,7 +9,7 @@ use ttl_core::{
 
 use super::support::{LATER, SOONER, ensure_ahead, refresh_in, reported};
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
 /// A slack of ten minutes on refreshes to one hour.
 const SLACK: Ttl = Ttl::minutes(10);
@@ -40,7 +40,7 @@ async fn read_under(t: &Test, key: &Key, policy: RefreshPolicy, ttl: Ttl) -> Che
     t.deadline(key).await
 }
 
-cases! {
+case_table! {
     /// R5: A read that would move the deadline by less than the slack does not move it.
     a_read_within_the_slack_is_skipped,
     /// R5: A read that would move the deadline by more than the slack moves it.

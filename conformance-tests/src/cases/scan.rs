@@ -11,7 +11,7 @@ use ttl_core::{
 
 use super::support::{LATER, SOONER, json_of, keys_of, reported, scan_all};
 use crate::test::{LONG, SHORT, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq, ensure_kind};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
 
 /// Puts blobs under these keys for [`LONG`].
 async fn put_all(t: &Test, names: impl IntoIterator<Item = String>) -> Check {
@@ -38,7 +38,7 @@ async fn first_cursor(t: &Test, prefix: &str) -> Check<Cursor> {
     page.next.ok_or_else(|| Failure::new("a second page", "none"))
 }
 
-cases! {
+case_table! {
     /// S1: A scan of an empty store returns one empty page.
     an_empty_store_has_one_empty_page: needs(scan),
     /// S1: A scan lists every live entry of both kinds, and no other key.

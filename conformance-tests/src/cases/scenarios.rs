@@ -11,7 +11,7 @@ use ttl_core::{
 
 use super::support::{ensure_ahead, fields, json_of, record_of, reported};
 use crate::test::{LONG, SHORT, applied, key};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
 /// The TTL of a session.
 const SESSION: Ttl = Ttl::minutes(30);
@@ -36,7 +36,7 @@ async fn read_through(t: &Test, key: &Key, made: &mut u32) -> Check<Value> {
     Ok(page)
 }
 
-cases! {
+case_table! {
     /// R1, E1: A sliding session stays live while it is used, and for half an hour afterwards.
     sliding_session: needs(manual_clock),
     /// R1, R4: A sliding session ends at its cap, even if it is always in use.

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use ttl_core::{Condition, Create, Expiry, Patch, PatchOptions, PutOptions, Record, Value, Version};
 
 use crate::test::{LONG, key};
-use crate::{Check, Test, cases, ensure_eq, ensure_kind};
+use crate::{Check, Test, case_table, ensure_eq, ensure_kind};
 
-cases! {
+case_table! {
     /// V4, H1: A blob of the declared size is returned unchanged.
     a_blob_of_the_declared_size_works: needs(size_limit),
     /// V4: A blob one byte above the declared size fails with `TooLarge`, and nothing is written.

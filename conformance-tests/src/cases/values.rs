@@ -4,9 +4,9 @@ use serde_json::json;
 use ttl_core::{GetOptions, Kind, PutOptions, Record, Value};
 
 use crate::test::{LONG, key};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// V1: An empty blob is returned as an empty blob, not as a miss.
     an_empty_blob_is_not_absent,
     /// V1: An empty blob completely replaces a longer one.

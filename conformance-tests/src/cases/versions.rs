@@ -7,9 +7,9 @@ use ttl_core::{
 };
 
 use crate::test::{LONG, applied, key, record};
-use crate::{Check, Failure, Test, cases, ensure, ensure_eq};
+use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
 
-cases! {
+case_table! {
     /// C2: A put of a different value changes the version.
     another_value_has_another_version,
     /// C2: Reads through either handle keep the version while the value is unchanged.

@@ -16,7 +16,7 @@ use ttl_core::{
 };
 use ttl_dynamo::{DynamoConfig, DynamoStore};
 
-use super::{HASTE, place};
+use super::place::{self, HASTE};
 use crate::{Beneath, FaultProxy, Fixture, Harness, Time};
 
 /// Timeouts that are long enough for a busy machine.

@@ -13,15 +13,9 @@ pub mod scylla;
 
 use std::sync::Arc;
 #[cfg(any(feature = "dynamodb", feature = "redis", feature = "scylla"))]
-use std::time::Duration;
-
 use ttl_core::{Error, ErrorKind, Result};
 
 use crate::Harness;
-
-/// The timeout of a store in cases of outages, which wait for it.
-#[cfg(any(feature = "dynamodb", feature = "redis", feature = "scylla"))]
-const HASTE: Duration = Duration::from_secs(1);
 
 /// The schemes and the features that compile them in.
 const SCHEMES: [(&str, &str); 7] = [

@@ -1,6 +1,10 @@
 //! The server of a URL, and the same URL with a proxy in place of the server.
 
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The timeout of a store in cases of outages, which wait for it.
+pub(super) const HASTE: Duration = Duration::from_secs(1);
 
 /// Splits `scheme://user@hosts/path?query` into the part before the hosts, the hosts, and the part after
 /// them.

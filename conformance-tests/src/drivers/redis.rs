@@ -9,7 +9,7 @@ use redis::aio::MultiplexedConnection;
 use ttl_core::{Error, ErrorKind, Key, PutOptions, Result, Ttl, TtlStore, Value, Version, async_trait};
 use ttl_redis::{RedisConfig, RedisStore};
 
-use super::{HASTE, place};
+use super::place::{self, HASTE};
 use crate::{Beneath, FaultProxy, Fixture, Harness, Time};
 
 /// A limit that is small enough to be tested by the suite.

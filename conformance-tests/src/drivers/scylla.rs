@@ -10,7 +10,7 @@ use scylla::client::session::Session;
 use ttl_core::{Clock, Error, ErrorKind, Key, ManualClock, Result, Value, Version, async_trait};
 use ttl_scylla::{Replication, ScyllaConfig, ScyllaStore};
 
-use super::{HASTE, place};
+use super::place::{self, HASTE};
 use crate::{Beneath, FaultProxy, Fixture, Harness, Time};
 
 /// A limit that is small enough to be tested by the suite.

@@ -13,7 +13,7 @@ use ttl_core::{Key, Kind, Value};
 use self::checker::{Operation, explain};
 use self::register::Done;
 use self::tasks::Worker;
-use crate::{Check, Failure, Test, cases};
+use crate::{Check, Failure, Test, case_table};
 
 /// The number of keys that the tasks of a round share.
 const KEYS: usize = 2;
@@ -26,7 +26,7 @@ const TASKS: usize = 6;
 const OPERATIONS: usize = 14;
 const _: () = assert!(TASKS * OPERATIONS <= checker::MOST);
 
-cases! {
+case_table! {
     /// C1, C2, C3, E5, X1, X2, X8, P1, P6, R2, R6: Concurrent puts, patches, expires, takes and
     /// refreshing reads of one record are linearizable, including batches. One order explains every
     /// value, version and deadline.

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 
 use self::run::{Run, Stop};
 use self::steps::{Pace, Step};
-use crate::{Check, Failure, Test, cases};
+use crate::{Check, Failure, Test, case_table};
 
 /// The variable with the seed.
 const SEED: &str = "TTL_CONFORMANCE_SEED";
@@ -33,7 +33,7 @@ const ATTEMPTS: u32 = 5;
 /// The maximum length of a sequence.
 const LENGTH: usize = 30;
 
-cases! {
+case_table! {
     /// E1, E3, E5, E6, E8, E9, R2, R3, R4, R5, X1, X2, X4, X7, P1, P2, P3, C3, V3, B1, S1: A store
     /// returns the results of the reference model for every random sequence of operations.
     random_sequences_agree_with_the_model: needs(exact_deadlines),

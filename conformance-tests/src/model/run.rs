@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ttl_core::{GetOptions, Key, Returning, TtlStore, Value, Version};
 
-use super::reference::{Answer, Call, Instant, Model, NEVER, Reply};
-use super::seen::{self, Seen};
+use super::reference::{Answer, Call, Instant, Model, Reply};
+use super::seen::{self, Seen, describe, instant};
 use super::steps::{KEYS, NAMES, Step};
 use super::translate::Translator;
 use crate::{Failure, Test};
@@ -248,26 +248,4 @@ fn named(stop: Stop, what: &str) -> Stop {
         }
         Stop::Slow => Stop::Slow,
     }
-}
-
-pub(super) fn instant(millis: u64) -> String {
-    if millis == NEVER { "never".to_owned() } else { format!("{millis} ms") }
-}
-
-pub(super) fn describe(reply: &Reply) -> String {
-    let mut text = format!("{:?}", reply.answer);
-    let mut add = |name: &str, what: Option<String>| {
-        if let Some(what) = what {
-            text.push_str(&format!(", {name} {what}"));
-        }
-    };
-    add("value", reply.value.as_ref().map(seen::text));
-    add("deadline", reply.deadline.map(instant));
-    add("version", reply.version.then(|| "reported".to_owned()));
-    add("created at", reply.created_at.map(instant));
-    add("created", reply.created.map(|created| created.to_string()));
-    add("changed", reply.changed.map(|changed| changed.to_string()));
-    add("fields", reply.fields.as_ref().map(ttl_core::Record::to_json_text));
-    add("effects", reply.effects.as_ref().map(|effects| format!("{effects:?}")));
-    text
 }

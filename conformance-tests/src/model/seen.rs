@@ -7,8 +7,7 @@ use ttl_core::{
     Returning, ScanOptions, TtlStore, Value, Version,
 };
 
-use super::reference::{Answer, Call, Reply};
-use super::run::describe;
+use super::reference::{Answer, Call, NEVER, Reply};
 use crate::{Check, Failure};
 
 /// The request of a step.
@@ -238,4 +237,26 @@ pub(super) fn text(value: &Value) -> String {
         Value::Blob(bytes) => format!("the blob {:?}", String::from_utf8_lossy(bytes)),
         Value::Record(record) => record.to_json_text(),
     }
+}
+
+pub(super) fn instant(millis: u64) -> String {
+    if millis == NEVER { "never".to_owned() } else { format!("{millis} ms") }
+}
+
+pub(super) fn describe(reply: &Reply) -> String {
+    let mut described = format!("{:?}", reply.answer);
+    let mut add = |name: &str, what: Option<String>| {
+        if let Some(what) = what {
+            described.push_str(&format!(", {name} {what}"));
+        }
+    };
+    add("value", reply.value.as_ref().map(text));
+    add("deadline", reply.deadline.map(instant));
+    add("version", reply.version.then(|| "reported".to_owned()));
+    add("created at", reply.created_at.map(instant));
+    add("created", reply.created.map(|created| created.to_string()));
+    add("changed", reply.changed.map(|changed| changed.to_string()));
+    add("fields", reply.fields.as_ref().map(ttl_core::Record::to_json_text));
+    add("effects", reply.effects.as_ref().map(|effects| format!("{effects:?}")));
+    described
 }

@@ -1,7 +1,6 @@
 //! A server in a container that is removed when its value is dropped.
 
 use std::{
-    error::Error,
     io, process,
     sync::atomic::{AtomicU32, Ordering},
     thread,
@@ -10,8 +9,7 @@ use std::{
 
 use testcontainers::{
     ContainerAsync, GenericImage, ImageExt,
-    bollard::{Docker, errors::Error as DockerError, query_parameters::RemoveContainerOptionsBuilder},
-    core::{IntoContainerPort, WaitFor, client::docker_client_instance},
+    core::{IntoContainerPort, WaitFor},
     runners::AsyncRunner,
 };
 use tokio::{
@@ -22,9 +20,8 @@ use tokio::{
 };
 
 use super::ServerKind;
+use super::daemon::{daemon, one_line, remove};
 
-/// The time limit of an answer of the daemon, which answers immediately if it runs.
-const ANSWER: Duration = Duration::from_secs(5);
 /// The time limit of a start, in which the image may have to be pulled first.
 const PULL_AND_START: Duration = Duration::from_secs(180);
 /// The time limit of the first answer after the server is ready or started.
@@ -84,28 +81,6 @@ impl Drop for Container {
         if let Err(why) = removed {
             eprintln!("The container {name} could not be removed: {why}");
         }
-    }
-}
-
-/// Removes a container, running or not, with its volumes. A missing container is not an error.
-pub(super) async fn remove(name: &str) -> Result<(), String> {
-    let docker = docker_client_instance().await.map_err(one_line)?;
-    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    match docker.remove_container(name, Some(options)).await {
-        Ok(()) | Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
-        Err(error) => Err(one_line(error)),
-    }
-}
-
-/// Returns a client of the daemon, if the daemon answers.
-async fn daemon() -> Result<Docker, String> {
-    let docker = docker_client_instance()
-        .await
-        .map_err(|error| format!("Docker cannot be used ({})", one_line(error)))?;
-    match timeout(ANSWER, docker.ping()).await {
-        Ok(Ok(_)) => Ok(docker),
-        Ok(Err(error)) => Err(format!("no Docker daemon answers ({})", one_line(error))),
-        Err(_) => Err(format!("the Docker daemon did not answer within {ANSWER:?}")),
     }
 }
 
@@ -177,18 +152,4 @@ fn new_name(kind: ServerKind) -> String {
 
 fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// Returns an error and its causes in one line, each once.
-fn one_line(error: impl Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = error.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -26,6 +26,7 @@
 //! ```
 
 mod container;
+mod daemon;
 mod environment;
 mod harness;
 mod kind;

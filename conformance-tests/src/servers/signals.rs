@@ -70,7 +70,7 @@ fn wait(runtime: &Runtime, [mut int, mut term, mut quit, mut hup]: [Signal; 4]) 
     let names = watch().names.clone();
     runtime.block_on(async {
         for name in names {
-            match timeout(PATIENCE, super::container::remove(&name)).await {
+            match timeout(PATIENCE, super::daemon::remove(&name)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(why)) => eprintln!("The container {name} could not be removed: {why}"),
                 Err(_) => eprintln!("The container {name} could not be removed within {PATIENCE:?}"),

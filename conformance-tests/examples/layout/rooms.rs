@@ -1,0 +1,52 @@
+//! The rooms of the drivers, as `CONTRIBUTING.md` lists them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+pub(crate) const DRIVERS: [&str; 4] = ["ttl-memory", "ttl-redis", "ttl-dynamo", "ttl-scylla"];
+
+/// Compares the table of rooms with the files and folders of each driver. Returns the differences.
+pub(crate) fn check(root: &Path, contributing: &str) -> Vec<String> {
+    let listed = table(contributing);
+    let mut found = Vec::new();
+    for (column, driver) in DRIVERS.iter().enumerate() {
+        let there = entries(&root.join(driver).join("src"));
+        let expected: BTreeSet<String> = listed
+            .iter()
+            .filter(|(_, marks)| marks.get(column).is_some_and(|mark| mark == "x"))
+            .map(|(room, _)| room.clone())
+            .collect();
+        found.extend(
+            there.difference(&expected).map(|room| {
+                format!("{driver}/src/{room} is missing in the table of rooms in CONTRIBUTING.md")
+            }),
+        );
+        found.extend(expected.difference(&there).map(|room| {
+            format!("{driver}/src/{room} is in the table of rooms in CONTRIBUTING.md, but does not exist")
+        }));
+    }
+    found
+}
+
+/// Returns the rooms of the table, each with the marks of its columns: memory, Redis, DynamoDB, CQL.
+fn table(contributing: &str) -> BTreeMap<String, Vec<String>> {
+    let rows = contributing.lines().skip_while(|line| !line.starts_with("| room |")).skip(2);
+    rows.take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let mut cells = line.trim_matches('|').split('|').map(str::trim);
+            let room = cells.next().unwrap_or_default().trim_matches('`').to_owned();
+            (room, cells.skip(1).map(str::to_owned).collect())
+        })
+        .collect()
+}
+
+/// Returns the names of the files and folders, folders with a slash.
+fn entries(folder: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).expect("the folder of a driver can be read");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.expect("an entry of the folder can be read");
+        let slash = if entry.path().is_dir() { "/" } else { "" };
+        format!("{}{slash}", entry.file_name().to_string_lossy())
+    };
+    entries.map(name).collect()
+}
