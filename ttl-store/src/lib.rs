@@ -25,7 +25,17 @@ mod schemes;
 mod space;
 mod store;
 
-pub use ttl_core::*;
+// The vocabulary of the contract. What only a driver needs stays in `ttl_core`.
+pub use ttl_core::{
+    Actions, Amount, Bounds, Capabilities, Change, Clock, Condition, Create, Cursor, CursorSecret, Deadline,
+    DeleteOptions, Effect, Entry, Error, ErrorKind, ExistingDeadline, ExpireOptions, ExpireResult, Expiry,
+    ExpiryChange, FieldOperation, Fields, GetOptions, Guard, Key, Kind, Lifespan, ManualClock, Misfit,
+    MonotonicClock, Outcome, Page, PageItem, Patch, PatchOptions, PatchResult, Projection, PutItem,
+    PutOptions, PutResult, ReadBack, Record, Refresh, RefreshMode, RefreshPolicy, Result, Returning,
+    ScanOptions, SystemClock, Ttl, TtlStore, Value, Version, check_depth, check_json, forward_ttl_store,
+};
+#[doc(no_inline)]
+pub use ttl_core::{Bytes, async_trait};
 #[cfg(feature = "dynamodb")]
 pub use ttl_dynamo as dynamodb;
 #[cfg(feature = "memory")]
