@@ -1,15 +1,46 @@
+// The pages of `docs`, in the documentation. In the README these links lead to files.
+//! [Which method do I use?]: crate::docs::which_method
+//! [Guide]: crate::docs::guide
+//! [Testing your program]: crate::docs::testing_programs
 // The examples of the README use the memory store.
 #![cfg_attr(feature = "memory", doc = include_str!("../README.md"))]
 #![cfg_attr(
     not(feature = "memory"),
     doc = "Entries that expire, behind one trait. This build does not include the feature `memory`."
 )]
+//!
+//! # Items by task
+//!
+//! | task | item |
+//! |---|---|
+//! | find the method for an intent | the page [Which method do I use?] |
+//! | learn the crate by examples | the pages [Guide] and [Testing your program] |
+//! | connect by a URL | [`connect`], [`Registry`] |
+//! | use a driver with your own configuration or connection | [`Store::new`]; the modules `memory`, `redis`, `dynamodb` and `scylla`, each behind its feature |
+//! | store structs field by field | [`Records`], [`Patch`] |
+//! | store other values | [`Blobs`], with a [`Codec`]: [`Json`], [`Raw`], `MessagePack` (feature `msgpack`) |
+//! | count, throttle | [`Counters`], [`Bounds`] |
+//! | lock | [`Leases`], [`Lease`] |
+//! | set lifetimes | [`Ttl`], [`Expiry`], [`Lifespan`]; a store reports a [`Deadline`] |
+//! | keep entries alive | [`RefreshPolicy`], [`Actions`] |
+//! | share a lifetime and a policy | [`Defaults`] |
+//! | list keys and values | [`KeyPages`], [`ItemPages`] |
+//! | read or write many entries | [`BatchResults`] |
+//! | read metadata | [`Returning`], [`Item`] |
+//! | handle refusals and errors | [`Outcome`], [`Error`], [`ErrorKind`] |
+//! | query the abilities of a store | [`Capabilities`] |
+//! | test with a clock of your own | [`ManualClock`] |
+//! | wrap a store | [`TtlStore`], [`forward_ttl_store!`] |
+//! | write a driver | the crate `ttl-core` |
 
 mod batch;
 mod builder;
 mod codec;
 mod collection;
 mod defaults;
+// The examples of the pages use the memory store.
+#[cfg(all(doc, any(not(doctest), feature = "memory")))]
+pub mod docs;
 mod format;
 mod item;
 mod keys;
@@ -58,12 +89,3 @@ pub use self::lease::{Lease, Leases};
 pub use self::msgpack::MessagePack;
 pub use self::registry::{Registry, connect};
 pub use self::store::Store;
-
-/// The pages of `docs` for users; their examples run as doctests.
-#[cfg(all(doctest, feature = "memory"))]
-mod pages {
-    #[doc = include_str!("../docs/guide.md")]
-    mod guide {}
-    #[doc = include_str!("../docs/testing-programs.md")]
-    mod testing_programs {}
-}
