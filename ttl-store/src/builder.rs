@@ -15,6 +15,25 @@ use crate::space::Space;
 
 /// Builds a [`Collection`]; see [`Store::records`](crate::Store::records),
 /// [`Store::blobs`](crate::Store::blobs) and [`Store::counters`](crate::Store::counters).
+///
+/// ```
+/// # use ttl_store::{Actions, ErrorKind, Json, RefreshPolicy, Ttl};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> ttl_store::Result<()> {
+/// # let store = ttl_store::connect("memory:").await?;
+/// let policy = RefreshPolicy::on(Actions::FETCH)?.with_slack(Ttl::seconds(30));
+/// let carts = store
+///     .blobs::<Vec<String>, _>("carts", Ttl::minutes(30), Json)
+///     .refresh(policy)
+///     .max_lifetime(Ttl::hours(12))
+///     .build()?;
+/// assert_eq!(carts.max_lifetime(), Some(Ttl::hours(12)));
+///
+/// let invalid = store.counters("a:b", Ttl::minutes(1)).build();
+/// assert_eq!(invalid.unwrap_err().kind(), ErrorKind::InvalidConfig);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a builder makes nothing before build is called"]
 pub struct CollectionBuilder<T, F> {
     driver: Arc<dyn TtlStore>,

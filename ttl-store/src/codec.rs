@@ -61,6 +61,16 @@ pub trait Codec<T>: Send + Sync {
 ///
 /// A value with map keys that are not text is decoded before it is stored, and rejected if the type cannot
 /// read it. The reason is that serde loses the type of such a key under `flatten` or a tag.
+///
+/// ```
+/// use ttl_store::{Codec, Json};
+///
+/// let bytes = Json.encode(&vec![1, 2, 3])?;
+/// assert_eq!(bytes, "[1,2,3]");
+/// let numbers: Vec<i32> = Json.decode(bytes)?;
+/// assert_eq!(numbers, [1, 2, 3]);
+/// # Ok::<(), ttl_store::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json;
 
@@ -82,6 +92,16 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
 }
 
 /// The identity codec: bytes are stored unchanged. For [`Bytes`], `Vec<u8>` and `String`.
+///
+/// ```
+/// use ttl_store::{Codec, Raw};
+///
+/// let bytes = Raw.encode(&"ada".to_owned())?;
+/// assert_eq!(bytes, "ada");
+/// let name: String = Raw.decode(bytes)?;
+/// assert_eq!(name, "ada");
+/// # Ok::<(), ttl_store::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Raw;
 

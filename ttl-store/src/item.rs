@@ -5,6 +5,22 @@ use std::time::SystemTime;
 use ttl_core::{Deadline, Error, Version};
 
 /// A value, and the requested metadata of its entry.
+///
+/// ```
+/// use ttl_store::{Returning, Ttl};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> ttl_store::Result<()> {
+/// let store = ttl_store::connect("memory:").await?;
+/// let visits = store.counters("visits", Ttl::minutes(15)).build()?;
+/// visits.increment("home").await?;
+/// let item = visits.get_item("home", Returning::DEADLINE).await?.expect("the entry is live");
+/// assert_eq!(item.value, 1);
+/// assert!(item.deadline.is_some());
+/// assert!(item.version.is_none()); // not requested
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Item<T> {

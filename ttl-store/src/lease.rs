@@ -108,6 +108,22 @@ impl Leases {
 ///
 /// Dropping it does not release it, because that would need I/O, which a drop cannot wait for. A dropped
 /// lease expires at its deadline.
+///
+/// ```
+/// use ttl_store::Ttl;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> ttl_store::Result<()> {
+/// let store = ttl_store::connect("memory:").await?;
+/// let jobs = store.leases("jobs", Ttl::seconds(30))?;
+/// let mut lease = jobs.acquire("report").await?.applied().expect("the lease is free");
+/// assert!(jobs.acquire("report").await?.is_refused());
+/// assert!(lease.renew().await?.is_applied());
+/// assert!(lease.release().await?.is_applied());
+/// assert!(!lease.is_held().await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a lease that is dropped stays taken until it ends; release it"]
 pub struct Lease {

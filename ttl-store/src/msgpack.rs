@@ -22,6 +22,15 @@ const MAX_LEVELS: usize = 128;
 /// read it. The reason is that serde loses the type of such a key under `flatten` or a tag.
 ///
 /// Requires the feature `msgpack`.
+///
+/// ```
+/// use ttl_store::{Codec, MessagePack};
+///
+/// let bytes = MessagePack.encode(&vec![1_u8, 2, 3])?;
+/// let numbers: Vec<u8> = MessagePack.decode(bytes)?;
+/// assert_eq!(numbers, [1, 2, 3]);
+/// # Ok::<(), ttl_store::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessagePack;
 

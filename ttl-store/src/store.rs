@@ -24,6 +24,25 @@ use crate::space::Space;
 /// Plain keys, collections and leases never see each other's entries. A plain key is stored unchanged, except
 /// that a leading `@` is doubled. A key of a collection is stored as `@r:name:key` (records), `@b:…` (blobs),
 /// `@n:…` (counters) or `@l:…` (leases).
+///
+/// ```
+/// use ttl_store::{Expiry, Raw, Ttl};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> ttl_store::Result<()> {
+/// let store = ttl_store::connect("memory:").await?;
+/// // Plain keys: every write takes its expiry.
+/// store.put("greeting", "hello", Ttl::minutes(5)).await?;
+/// store.put("motd", "welcome", Expiry::Never).await?;
+/// assert!(store.get("greeting").await?.is_some());
+/// // A collection: the expiry belongs to the collection.
+/// let tokens = store.blobs::<String, _>("tokens", Ttl::hours(1), Raw).build()?;
+/// tokens.put("greeting", &"another entry".to_owned()).await?;
+/// assert!(store.delete("greeting").await?);
+/// assert!(tokens.contains("greeting").await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Store {
     pub(crate) space: Space,

@@ -30,6 +30,27 @@ use crate::policy::SharedPolicy;
 use crate::space::{Space, unreported};
 
 /// A collection of structs, stored field by field. Fields can be read and patched individually.
+///
+/// ```
+/// use ttl_store::{Patch, Records, Ttl};
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Session {
+///     page: String,
+///     hits: u32,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> ttl_store::Result<()> {
+/// let store = ttl_store::connect("memory:").await?;
+/// let sessions: Records<Session> = store.records("sessions", Ttl::minutes(30)).build()?;
+/// sessions.put("abc", &Session { page: "/".to_owned(), hits: 0 }).await?;
+/// sessions.patch("abc", Patch::new().set("page", "/cart").increment("hits", 1)).await?;
+/// let session = sessions.get("abc").await?;
+/// assert_eq!(session.map(|session| (session.page, session.hits)), Some(("/cart".to_owned(), 1)));
+/// # Ok(())
+/// # }
+/// ```
 pub type Records<T> = Collection<T, AsRecord>;
 
 /// A collection of values, each stored as one blob. Field operations do not compile:
@@ -62,6 +83,21 @@ pub type Blobs<T, C = Json> = Collection<T, AsBlob<C>>;
 /// with `Codec` too, but only after it has added. The stores add to fractions as to integers, in the same
 /// atomic step, and no condition of a patch can require an integer. A check beforehand would cost one more
 /// request for every addition. Delete such a counter, or overwrite it with an integer.
+///
+/// ```
+/// use ttl_store::{Counters, Ttl};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> ttl_store::Result<()> {
+/// let store = ttl_store::connect("memory:").await?;
+/// let visits: Counters = store.counters("visits", Ttl::minutes(15)).build()?;
+/// assert_eq!(visits.increment("home").await?, 1);
+/// assert_eq!(visits.add("home", 4).await?, 5);
+/// assert!(visits.add_within("home", 1, ..=5).await?.is_refused());
+/// assert_eq!(visits.peek("home").await?, Some(5));
+/// # Ok(())
+/// # }
+/// ```
 pub type Counters = Collection<i64, AsCount>;
 
 /// Entries of one type under one name, with one lifetime and one refresh policy.
@@ -89,6 +125,26 @@ pub type Counters = Collection<i64, AsCount>;
 /// Each operation is atomic for its key. A value is encoded before the request is sent, and invalid input (a
 /// key, a value, a patch) is rejected before anything is sent. Dropping the future of a call is safe; the
 /// write may still happen.
+///
+/// ```
+/// use ttl_store::{Actions, Raw, RefreshPolicy, Ttl};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> ttl_store::Result<()> {
+/// let store = ttl_store::connect("memory:").await?;
+/// let drafts = store
+///     .blobs::<String, _>("drafts", Ttl::minutes(30), Raw)
+///     .refresh(RefreshPolicy::on(Actions::FETCH | Actions::WRITES)?)
+///     .max_lifetime(Ttl::hours(12))
+///     .build()?;
+/// drafts.put("letter", &"Dear Ada".to_owned()).await?;
+/// assert_eq!(drafts.get("letter").await?.as_deref(), Some("Dear Ada")); // restarts the lifetime
+/// assert_eq!(drafts.peek("letter").await?.as_deref(), Some("Dear Ada")); // does not
+/// assert!(drafts.delete("letter").await?);
+/// assert_eq!(drafts.get("letter").await?, None);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Collection<T, F> {
     shared: Arc<Shared<F>>,
     ttl: Ttl,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use ttl_store::driver::{CasBackend, CasStore, Stored};
+use ttl_core::driver::{CasBackend, CasStore, Stored};
 use ttl_store::{
     Capabilities, Clock, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult,
     ExpiryChange, GetOptions, Key, ManualClock, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem,
