@@ -8,7 +8,7 @@ use ttl_core::driver::{CasBackend, CasStore, Stored};
 use ttl_core::{Capabilities, Key, Result, async_trait};
 
 #[allow(unreachable_pub)]
-#[path = "../../ttl-core/examples/toy/mod.rs"]
+#[path = "shared/toy.rs"]
 mod toy;
 
 /// A toy with other capabilities. `CasStore` refuses calls that the capabilities do not allow.

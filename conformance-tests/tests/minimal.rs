@@ -14,7 +14,7 @@ use ttl_core::{
 };
 
 #[allow(unreachable_pub)]
-#[path = "../../ttl-core/examples/toy/mod.rs"]
+#[path = "shared/toy.rs"]
 mod toy;
 
 /// The toy with a clock, and with a size limit that is small enough to be tested.

@@ -8,7 +8,7 @@ use ttl_core::driver::CasStore;
 use ttl_core::{Result, async_trait};
 
 #[allow(unreachable_pub)]
-#[path = "../../ttl-core/examples/toy/mod.rs"]
+#[path = "shared/toy.rs"]
 mod toy;
 
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use ttl_core::{
 };
 
 #[allow(unreachable_pub)]
-#[path = "../../ttl-core/examples/toy/mod.rs"]
+#[path = "shared/toy.rs"]
 mod toy;
 
 /// Creates a toy that shares nothing with others, not even their cursors.

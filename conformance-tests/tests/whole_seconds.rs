@@ -9,7 +9,7 @@ use ttl_core::driver::{CasBackend, CasStore, Stored};
 use ttl_core::{Capabilities, Deadline, Key, Result, Version, async_trait};
 
 #[allow(unreachable_pub)]
-#[path = "../../ttl-core/examples/toy/mod.rs"]
+#[path = "shared/toy.rs"]
 mod toy;
 
 /// A toy that truncates deadlines to whole seconds, like a backend that counts in seconds.

@@ -5,7 +5,7 @@ use ttl_conformance::servers::{ServerUrl, trial};
 use ttl_store::{Version, connect};
 
 #[macro_use]
-#[path = "../../../ttl-store/tests/scenarios/mod.rs"]
+#[path = "../shared/scenarios/mod.rs"]
 mod scenarios;
 
 /// Returns the URL with an additional query parameter.

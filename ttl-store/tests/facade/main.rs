@@ -19,5 +19,4 @@ mod registry;
 mod support;
 mod tasks;
 #[expect(unreachable_pub, reason = "the file is also a part of the docs of ttl-core")]
-#[path = "../../../ttl-core/examples/toy/mod.rs"]
 mod toy;

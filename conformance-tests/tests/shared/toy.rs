@@ -1,0 +1,1 @@
+../../../ttl-core/examples/toy/mod.rs
