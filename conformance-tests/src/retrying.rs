@@ -8,10 +8,12 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use ttl_core::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
+};
+use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Capabilities, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult, ExpiryChange,
-    GetOptions, Key, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result,
-    ScanOptions, TtlStore, Value, async_trait,
+    Capabilities, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value, async_trait,
 };
 
 use crate::calls::Calls;

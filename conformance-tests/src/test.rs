@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use ttl_core::{
-    Capabilities, Clock, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange,
-    GetOptions, Guard, Key, Outcome, PutOptions, PutResult, Record, Returning, Ttl, TtlStore, Value, Version,
+use ttl_core::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, PutOptions, Returning,
 };
+use ttl_core::results::{ExpireResult, PutResult};
+use ttl_core::{Capabilities, Clock, Deadline, Entry, Key, Outcome, Record, Ttl, TtlStore, Value, Version};
 
 use crate::calls::Calls;
 use crate::retrying::{Again, RetryingStore};

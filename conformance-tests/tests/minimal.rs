@@ -7,10 +7,13 @@ use std::time::SystemTime;
 
 use ttl_conformance::{Fixture, Harness, Time, run_trials, trials};
 use ttl_core::driver::{CasBackend, CasStore, Stored};
+use ttl_core::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions, ScanOptions,
+};
+use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Capabilities, Clock, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key,
-    ManualClock, Outcome, Page, Patch, PatchOptions, PatchResult, PutOptions, PutResult, Result, ScanOptions,
-    TtlStore, Value, Version, async_trait, forward_ttl_store,
+    Capabilities, Clock, Entry, Key, ManualClock, Outcome, Page, Patch, Result, TtlStore, Value, Version,
+    async_trait, forward_ttl_store,
 };
 
 #[allow(unreachable_pub)]

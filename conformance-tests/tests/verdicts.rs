@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use ttl_conformance::{Case, Fixture, Harness, Ran, Time, Verdict, all, run};
 use ttl_core::driver::{CasBackend, CasStore, Stored};
+use ttl_core::options::{DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PutOptions};
+use ttl_core::results::{ExpireResult, PutResult};
 use ttl_core::{
-    Capabilities, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult, ExpiryChange,
-    GetOptions, Key, Outcome, PutOptions, PutResult, Result, TtlStore, Value, Version, async_trait,
+    Capabilities, Entry, Error, ErrorKind, Key, Outcome, Result, TtlStore, Value, Version, async_trait,
     forward_ttl_store,
 };
 

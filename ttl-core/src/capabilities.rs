@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{
-    Condition, DeleteOptions, Error, ErrorKind, ExpireOptions, GetOptions, Lifespan, Patch, PatchOptions,
-    Projection, PutOptions, Result, Returning, ScanOptions,
+use crate::options::{
+    Condition, DeleteOptions, ExpireOptions, GetOptions, PatchOptions, Projection, PutOptions, Returning,
+    ScanOptions,
 };
+use crate::{Error, ErrorKind, Lifespan, Patch, Result};
 
 /// The capabilities of a store, and their limits (H1). A declared capability works. An operation that
 /// requires a missing one returns [`ErrorKind::Unsupported`] and changes nothing.

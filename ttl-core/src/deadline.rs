@@ -113,7 +113,7 @@ impl Deadline {
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use ttl_core::Now;
+/// use ttl_core::driver::Now;
 ///
 /// let instant = SystemTime::UNIX_EPOCH + Duration::from_nanos(7_000_001);
 /// assert_eq!(Now::from_epoch_nanos(7_000_001), Now::from(instant));
@@ -155,7 +155,8 @@ impl Now {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use ttl_core::{Deadline, Now, Ttl};
+    /// use ttl_core::driver::Now;
+    /// use ttl_core::{Deadline, Ttl};
     ///
     /// let now = Now::from_epoch_nanos(7_400_000_000).with_resolution(Duration::from_secs(1));
     /// assert_eq!(Deadline::after(now, Ttl::millis(100)), Deadline::from_epoch_millis(8_000));

@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
-use crate::{Error, ErrorKind, Misfit, Result as CoreResult};
+use crate::codec::Misfit;
+use crate::{Error, ErrorKind, Result as CoreResult};
 
 /// The maximum nesting of a field's value: `[]` is one level, `[[]]` is two, a number is none.
 pub const MAX_DEPTH: usize = 30;

@@ -14,7 +14,8 @@
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};
 ///
-/// use ttl_core::{Entry, GetOptions, Key, Result, TtlStore, async_trait, forward_ttl_store};
+/// use ttl_core::options::GetOptions;
+/// use ttl_core::{Entry, Key, Result, TtlStore, async_trait, forward_ttl_store};
 ///
 /// #[derive(Debug)]
 /// struct Counted {
@@ -62,24 +63,24 @@ macro_rules! __forward_one {
         }
     };
     (get, $self:ident, $inner:expr) => {
-        $crate::__forward_keyed!($self, $inner, get, key: &'life1 $crate::Key, options: $crate::GetOptions
+        $crate::__forward_keyed!($self, $inner, get, key: &'life1 $crate::Key, options: $crate::options::GetOptions
             => $crate::Result<::std::option::Option<$crate::Entry>>);
     };
     (put, $self:ident, $inner:expr) => {
         $crate::__forward_keyed!($self, $inner, put, key: &'life1 $crate::Key, value: $crate::Value,
-            options: $crate::PutOptions => $crate::Result<$crate::Outcome<$crate::PutResult>>);
+            options: $crate::options::PutOptions => $crate::Result<$crate::Outcome<$crate::results::PutResult>>);
     };
     (expire, $self:ident, $inner:expr) => {
-        $crate::__forward_keyed!($self, $inner, expire, key: &'life1 $crate::Key, change: $crate::ExpiryChange,
-            options: $crate::ExpireOptions => $crate::Result<$crate::Outcome<$crate::ExpireResult>>);
+        $crate::__forward_keyed!($self, $inner, expire, key: &'life1 $crate::Key, change: $crate::options::ExpiryChange,
+            options: $crate::options::ExpireOptions => $crate::Result<$crate::Outcome<$crate::results::ExpireResult>>);
     };
     (patch, $self:ident, $inner:expr) => {
         fn patch<'life0, 'life1, 'life2, 'async_trait>(
             &'life0 $self,
             key: &'life1 $crate::Key,
             patch: &'life2 $crate::Patch,
-            options: $crate::PatchOptions,
-        ) -> $crate::BoxFuture<'async_trait, $crate::Result<$crate::Outcome<$crate::PatchResult>>>
+            options: $crate::options::PatchOptions,
+        ) -> $crate::driver::BoxFuture<'async_trait, $crate::Result<$crate::Outcome<$crate::results::PatchResult>>>
         where
             'life0: 'async_trait,
             'life1: 'async_trait,
@@ -90,24 +91,24 @@ macro_rules! __forward_one {
         }
     };
     (delete, $self:ident, $inner:expr) => {
-        $crate::__forward_keyed!($self, $inner, delete, key: &'life1 $crate::Key, options: $crate::DeleteOptions
+        $crate::__forward_keyed!($self, $inner, delete, key: &'life1 $crate::Key, options: $crate::options::DeleteOptions
             => $crate::Result<$crate::Outcome<::std::option::Option<$crate::Entry>>>);
     };
     (scan, $self:ident, $inner:expr) => {
-        $crate::__forward_plain!($self, $inner, scan, options: $crate::ScanOptions
+        $crate::__forward_plain!($self, $inner, scan, options: $crate::options::ScanOptions
             => $crate::Result<$crate::Page>);
     };
     (get_many, $self:ident, $inner:expr) => {
-        $crate::__forward_keyed!($self, $inner, get_many, keys: &'life1 [$crate::Key], options: $crate::GetOptions
+        $crate::__forward_keyed!($self, $inner, get_many, keys: &'life1 [$crate::Key], options: $crate::options::GetOptions
             => ::std::vec::Vec<$crate::Result<::std::option::Option<$crate::Entry>>>);
     };
     (put_many, $self:ident, $inner:expr) => {
-        $crate::__forward_plain!($self, $inner, put_many, items: ::std::vec::Vec<$crate::PutItem>
-            => ::std::vec::Vec<$crate::Result<$crate::Outcome<$crate::PutResult>>>);
+        $crate::__forward_plain!($self, $inner, put_many, items: ::std::vec::Vec<$crate::options::PutItem>
+            => ::std::vec::Vec<$crate::Result<$crate::Outcome<$crate::results::PutResult>>>);
     };
     (delete_many, $self:ident, $inner:expr) => {
         $crate::__forward_keyed!($self, $inner, delete_many, keys: &'life1 [$crate::Key],
-            options: $crate::DeleteOptions
+            options: $crate::options::DeleteOptions
             => ::std::vec::Vec<$crate::Result<$crate::Outcome<::std::option::Option<$crate::Entry>>>>);
     };
 }
@@ -119,7 +120,7 @@ macro_rules! __forward_keyed {
         fn $method<'life0, 'life1, 'async_trait>(
             &'life0 $self,
             $($argument: $type),*
-        ) -> $crate::BoxFuture<'async_trait, $result>
+        ) -> $crate::driver::BoxFuture<'async_trait, $result>
         where
             'life0: 'async_trait,
             'life1: 'async_trait,
@@ -137,7 +138,7 @@ macro_rules! __forward_plain {
         fn $method<'life0, 'async_trait>(
             &'life0 $self,
             $($argument: $type),*
-        ) -> $crate::BoxFuture<'async_trait, $result>
+        ) -> $crate::driver::BoxFuture<'async_trait, $result>
         where
             'life0: 'async_trait,
             Self: 'async_trait,

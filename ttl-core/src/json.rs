@@ -6,8 +6,9 @@ use std::io;
 use serde::{Serialize, Serializer};
 use serde_json::{Number, Value as Json};
 
+use crate::codec::Misfit;
 use crate::finite::MAX_DEPTH;
-use crate::{Error, ErrorKind, Misfit, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// With some of its features, `serde_json` gives a special meaning to objects whose first name begins with
 /// this.

@@ -10,12 +10,14 @@
 //! | set a lifetime | [`Ttl`], [`Expiry`], [`Lifespan`]; a store reports a [`Deadline`] |
 //! | extend the lifetime with each use | [`RefreshPolicy`] on [`Actions`], resolved to the [`Refresh`] of one call |
 //! | change fields in place | [`Patch`] |
+//! | set the options of a call, and read its result | [`options`], [`results`], [`Entry`], [`Page`] |
 //! | write under a condition | [`Condition`], [`Version`]; every such write returns an [`Outcome`] |
 //! | look up the meaning of an operation | [`rules`]: the contract as pure functions |
 //! | query the abilities of a store | [`Capabilities`] |
 //! | handle errors | [`Error`], [`ErrorKind`] |
 //! | parse the options of a store's URL | [`driver::QueryOptions`] |
 //! | write a driver | [`CasBackend`] and [`CasStore`], which turn three methods into a complete store; [`driver`] |
+//! | write a codec of your own | [`codec`] |
 //! | wrap a store | [`forward_ttl_store!`] |
 //! | supply the time | [`Clock`], and a [`ManualClock`] for tests |
 //!
@@ -54,14 +56,17 @@
 //! None. `serde_json` may be built with any of its features; the normal form of records does not depend on
 //! them.
 //!
+//! [`Condition`]: options::Condition
 //! [`CasBackend`]: driver::CasBackend
 //! [`CasStore`]: driver::CasStore
+//! [`Refresh`]: options::Refresh
 //! [`Stored`]: driver::Stored
 
 mod actions;
 mod bounds;
 mod capabilities;
 mod clock;
+pub mod codec;
 mod cursor;
 mod deadline;
 pub mod driver;
@@ -72,12 +77,13 @@ mod forward;
 mod json;
 mod key;
 mod misfit;
-mod options;
+pub mod options;
 mod outcome;
 mod patch;
 mod policy;
 mod projection;
 mod record;
+pub mod results;
 pub mod rules;
 mod store;
 mod ttl;
@@ -94,23 +100,12 @@ pub use self::bounds::Bounds;
 pub use self::capabilities::Capabilities;
 pub use self::clock::{Clock, ManualClock, MonotonicClock, SystemClock};
 pub use self::cursor::{Cursor, CursorSecret};
-pub use self::deadline::{Deadline, Expiry, Lifespan, Now};
+pub use self::deadline::{Deadline, Expiry, Lifespan};
 pub use self::error::{Error, ErrorKind, Result};
-pub use self::field_name::{MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, check_field_name};
-pub use self::finite::{MAX_DEPTH, ReadBack, check_depth, check_json};
-#[doc(hidden)]
-pub use self::forward::BoxFuture;
-pub use self::json::{field_text, parse_field_text};
 pub use self::key::Key;
-pub use self::misfit::Misfit;
-pub use self::options::{
-    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Guard,
-    PatchOptions, PutItem, PutOptions, ScanOptions,
-};
-pub use self::outcome::{Effect, Entry, ExpireResult, Outcome, Page, PageItem, PatchResult, PutResult};
-pub use self::patch::{Amount, Change, FieldOperation, Patch};
-pub use self::policy::{Refresh, RefreshMode, RefreshPolicy};
-pub use self::projection::{Fields, Projection, Returning};
+pub use self::outcome::{Effect, Entry, Outcome, Page, PageItem};
+pub use self::patch::Patch;
+pub use self::policy::{RefreshMode, RefreshPolicy};
 pub use self::record::Record;
 pub use self::store::TtlStore;
 pub use self::ttl::Ttl;

@@ -6,7 +6,7 @@ use std::fmt;
 /// stored values may be secret and errors are logged. Codecs use it as the source of an error.
 ///
 /// ```
-/// use ttl_core::Misfit;
+/// use ttl_core::codec::Misfit;
 ///
 /// let error = serde_json::from_str::<u8>(r#""s3cret""#).unwrap_err();
 /// assert!(Misfit::new(&error).to_string().starts_with(r#"invalid type: string "..", expected u8"#));

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use serde_json::Value as Json;
 
-use crate::{Cursor, Deadline, Error, Key, Record, Result, Returning, Value, Version};
+use crate::options::Returning;
+use crate::{Cursor, Deadline, Error, Key, Record, Result, Value, Version};
 
 /// The outcome of a conditional write. A refusal is an outcome, not an error (C3).
 ///
@@ -371,8 +372,12 @@ mod tests {
         let key = Key::new("s3cret-key").unwrap();
         let items = vec![PageItem::new(key.clone(), Ok(Entry::new(Value::from("s3cret"))))];
         let next = Cursor::seal(&crate::CursorSecret::of_process(), &["s3cret"], b"s3cret");
-        let scan = crate::ScanOptions::new("s3cret-prefix").with_cursor(next.clone());
-        let put = crate::PutItem::new(key, "s3cret", crate::PutOptions::new(crate::Ttl::hours(1)));
+        let scan = crate::options::ScanOptions::new("s3cret-prefix").with_cursor(next.clone());
+        let put = crate::options::PutItem::new(
+            key,
+            "s3cret",
+            crate::options::PutOptions::new(crate::Ttl::hours(1)),
+        );
         let text = format!("{:?} {scan:?} {put:?} {next}", Page::new(items, Some(next.clone())));
         assert!(!text.contains("s3cret") && text.contains("Key(10 bytes)"), "{text}");
     }

@@ -8,7 +8,8 @@ use serde_json::{Number, Value as Json};
 use crate::field_name::check_field_name;
 use crate::finite::MAX_DEPTH;
 use crate::json::{number_from_f64, to_json};
-use crate::{Actions, Bounds, Error, ErrorKind, Fields, Result};
+use crate::options::Fields;
+use crate::{Actions, Bounds, Error, ErrorKind, Result};
 
 /// One change of one field.
 #[derive(Clone, Debug, PartialEq)]

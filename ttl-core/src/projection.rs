@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind, Result};
 /// Names of fields to read: validated, without duplicates, cheap to clone.
 ///
 /// ```
-/// use ttl_core::Fields;
+/// use ttl_core::options::Fields;
 ///
 /// let fields = Fields::new(["page", "cart"])?;
 /// assert_eq!(fields.iter().collect::<Vec<_>>(), ["page", "cart"]);

@@ -8,10 +8,11 @@ use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use serde_json::Value as Json;
 
+use crate::codec::Misfit;
 use crate::field_name::check_field_name;
 use crate::finite::MAX_DEPTH;
 use crate::json::{invalid_value, normalize, not_json, record_text, to_json, to_json_value};
-use crate::{Error, ErrorKind, Misfit, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// A map from names to JSON values in normal form. Cloning is cheap; a change copies shared content.
 ///
@@ -53,7 +54,7 @@ impl Record {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidField`] in these cases:
-    /// * The name is empty, longer than [`MAX_FIELD_NAME_BYTES`](crate::MAX_FIELD_NAME_BYTES) or reserved.
+    /// * The name is empty, longer than [`MAX_FIELD_NAME_BYTES`](crate::driver::MAX_FIELD_NAME_BYTES) or reserved.
     /// * The value is not valid JSON (NaN, infinity, a map whose keys are not text).
     /// * The value is nested deeper than [`MAX_DEPTH`].
     pub fn try_with(mut self, name: impl Into<String>, value: impl Serialize) -> Result<Self> {
@@ -171,7 +172,7 @@ impl Record {
 
     /// Returns a record with only the named fields. Missing fields are omitted.
     #[must_use]
-    pub fn project(&self, names: &crate::Fields) -> Self {
+    pub fn project(&self, names: &crate::options::Fields) -> Self {
         Self(Arc::new(
             names
                 .iter()
@@ -338,7 +339,7 @@ mod tests {
         for error in [
             Record::new().try_with("f", Stubborn).unwrap_err(),
             Record::from_serialize(&Stubborn).unwrap_err(),
-            crate::check_json(&Stubborn).unwrap_err(),
+            crate::codec::check_json(&Stubborn).unwrap_err(),
         ] {
             let text = format!("{error} {error:?}");
             assert!(text.contains("cannot write") && !text.contains("s3cret"), "{text}");

@@ -7,11 +7,14 @@ use async_trait::async_trait;
 
 use crate::driver::{MAX_ATTEMPTS, contention};
 
+use crate::options::{
+    Condition, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, PatchOptions,
+    Projection, PutItem, PutOptions, Returning, ScanOptions,
+};
+use crate::results::{ExpireResult, PatchResult, PutResult};
 use crate::{
-    Capabilities, Condition, DeleteOptions, Effect, Entry, Error, ErrorKind, ExistingDeadline, ExpireOptions,
-    ExpireResult, Expiry, ExpiryChange, GetOptions, Key, Lifespan, Outcome, Page, Patch, PatchOptions,
-    PatchResult, Projection, PutItem, PutOptions, PutResult, Record, Result, Returning, ScanOptions, Value,
-    Version, rules,
+    Capabilities, Effect, Entry, Error, ErrorKind, Expiry, Key, Lifespan, Outcome, Page, Patch, Record,
+    Result, Value, Version, rules,
 };
 
 /// A store of entries that expire.
@@ -42,6 +45,7 @@ use crate::{
 ///
 /// ```
 /// use std::sync::Arc;
+/// use ttl_core::options::{DeleteOptions, PatchOptions, PutOptions, Refresh};
 /// use ttl_core::*;
 ///
 /// # use ttl_core::driver::CasStore;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{Error, ErrorKind, Projection, Record, Result};
+use crate::options::Projection;
+use crate::{Error, ErrorKind, Record, Result};
 
 /// The kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

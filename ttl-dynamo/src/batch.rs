@@ -5,9 +5,9 @@ use std::hash::Hash;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::stream::{self, StreamExt};
-use ttl_core::{
-    DeleteOptions, Entry, Error, ErrorKind, GetOptions, Key, Outcome, PutItem, PutResult, Result, TtlStore,
-};
+use ttl_core::options::{DeleteOptions, GetOptions, PutItem};
+use ttl_core::results::PutResult;
+use ttl_core::{Entry, Error, ErrorKind, Key, Outcome, Result, TtlStore};
 
 use crate::codec::{self, Item};
 use crate::error::{Failure, failure};

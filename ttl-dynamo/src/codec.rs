@@ -21,10 +21,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Number, Value as Json};
+use ttl_core::driver::Now;
+use ttl_core::options::{Projection, Returning};
+use ttl_core::results::PutResult;
 use ttl_core::rules::Header;
-use ttl_core::{
-    Bytes, Deadline, Kind, Now, Projection, PutResult, Record, Result, Returning, Value, Version,
-};
+use ttl_core::{Bytes, Deadline, Kind, Record, Result, Value, Version};
 
 use crate::error::not_ours;
 use crate::names::{CAP, CREATED, DEADLINE, FIELDS, VALUE, VERSION};

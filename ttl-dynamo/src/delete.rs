@@ -1,8 +1,10 @@
 //! Delete and take: one `DeleteItem`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use ttl_core::driver::Now;
+use ttl_core::options::{DeleteOptions, Projection};
 use ttl_core::rules::{self, DeleteStep};
-use ttl_core::{DeleteOptions, Entry, Key, Kind, Now, Outcome, Projection, Result};
+use ttl_core::{Entry, Key, Kind, Outcome, Result};
 
 use crate::codec::{self, Item};
 use crate::error::{answer_lost, contention};

@@ -1,8 +1,11 @@
 //! Expire: one `UpdateItem` that moves the deadline alone, or a `DeleteItem`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use ttl_core::driver::Now;
+use ttl_core::options::{ExpireOptions, ExpiryChange, Guard};
+use ttl_core::results::ExpireResult;
 use ttl_core::rules::{self, ExpireStep, Header};
-use ttl_core::{Deadline, ExpireOptions, ExpireResult, ExpiryChange, Guard, Key, Now, Outcome, Result, Ttl};
+use ttl_core::{Deadline, Key, Outcome, Result, Ttl};
 
 use crate::codec::{self, Item};
 use crate::error::contention;

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ttl_core::{Deadline, Now, Returning, Version};
+use ttl_core::driver::Now;
+use ttl_core::options::Returning;
+use ttl_core::{Deadline, Version};
 
 use crate::codec::{self, Item};
 use crate::names::Names;

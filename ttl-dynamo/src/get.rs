@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use ttl_core::driver::Now;
+use ttl_core::options::{GetOptions, Projection, Refresh, Returning};
 use ttl_core::rules::{self, Hit};
-use ttl_core::{
-    Entry, Error, GetOptions, Key, Kind, Now, Projection, Refresh, RefreshMode, Result, Returning, Version,
-};
+use ttl_core::{Entry, Error, Key, Kind, RefreshMode, Result, Version};
 
 use crate::codec::{self, Item};
 use crate::expression::Write;

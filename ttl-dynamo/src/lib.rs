@@ -2,7 +2,8 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use ttl_core::{Key, PutOptions, Record, Ttl, TtlStore};
+//! use ttl_core::options::PutOptions;
+//! use ttl_core::{Key, Record, Ttl, TtlStore};
 //! use ttl_dynamo::{DynamoConfig, DynamoStore};
 //!
 //! # async fn example() -> ttl_core::Result<()> {

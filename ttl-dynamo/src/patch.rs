@@ -5,11 +5,11 @@ use std::time::SystemTime;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value as Json;
+use ttl_core::driver::{Change, FieldOperation, Now};
+use ttl_core::options::{PatchOptions, Projection, Returning};
+use ttl_core::results::{PatchResult, PutResult};
 use ttl_core::rules::{self, Header, PatchStep};
-use ttl_core::{
-    Change, Deadline, Effect, FieldOperation, Key, Now, Outcome, Patch, PatchOptions, PatchResult,
-    Projection, PutResult, Record, RefreshMode, Result, Returning, Value,
-};
+use ttl_core::{Deadline, Effect, Key, Outcome, Patch, Record, RefreshMode, Result, Value};
 
 use crate::codec::{self, Item};
 use crate::decimal;

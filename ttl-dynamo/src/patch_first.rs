@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Number;
-use ttl_core::{Change, Deadline, FieldOperation, Now, PatchOptions, RefreshMode, Result};
+use ttl_core::driver::{Change, FieldOperation, Now};
+use ttl_core::options::PatchOptions;
+use ttl_core::{Deadline, RefreshMode, Result};
 
 use crate::codec;
 use crate::expression::Write;

@@ -2,11 +2,11 @@
 //! first request found.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use ttl_core::driver::Now;
+use ttl_core::options::{Condition, ExistingDeadline, Projection, PutOptions, Returning};
+use ttl_core::results::PutResult;
 use ttl_core::rules::{self, Header, PutStep};
-use ttl_core::{
-    Condition, Deadline, ExistingDeadline, Key, Kind, Now, Outcome, Projection, PutOptions, PutResult,
-    Result, Returning, Value,
-};
+use ttl_core::{Deadline, Key, Kind, Outcome, Result, Value};
 
 use crate::codec::{self, Item};
 use crate::error::{answer_lost, contention, unknown};

@@ -1,6 +1,8 @@
 //! The first request of a put: correct for most states of the key, and rejected for the others.
 
-use ttl_core::{Condition, Deadline, ExistingDeadline, Now, Refresh, RefreshMode, Result};
+use ttl_core::driver::Now;
+use ttl_core::options::{Condition, ExistingDeadline, Refresh};
+use ttl_core::{Deadline, RefreshMode, Result};
 
 use crate::codec;
 use crate::expression::Write;

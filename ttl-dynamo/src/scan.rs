@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
-use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Now, Page, PageItem, Result, Returning, ScanOptions};
+use ttl_core::driver::Now;
+use ttl_core::options::{Returning, ScanOptions};
+use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Page, PageItem, Result};
 
 use crate::check::MAX_SEGMENTS;
 use crate::codec::{self, Item};

@@ -8,7 +8,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use rand::RngExt;
-use ttl_core::{Deadline, Error, Key, Now, Result};
+use ttl_core::driver::Now;
+use ttl_core::{Deadline, Error, Key, Result};
 
 use crate::codec::{self, Item};
 use crate::error::{Failure, contention, failure, unknown};

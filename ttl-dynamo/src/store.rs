@@ -6,10 +6,14 @@ use std::time::SystemTime;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use ttl_core::driver::Now;
+use ttl_core::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
+};
+use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Capabilities, Clock, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange,
-    GetOptions, Key, Now, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions, PutResult,
-    Result, ScanOptions, SystemClock, TtlStore, Value, async_trait,
+    Capabilities, Clock, Deadline, Entry, Key, Outcome, Page, Patch, Result, SystemClock, TtlStore, Value,
+    async_trait,
 };
 
 use crate::client::LazyClient;

@@ -9,7 +9,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use ttl_core::{GetOptions, Key, PutOptions, Refresh, Ttl, TtlStore, Value};
+use ttl_core::options::{GetOptions, PutOptions, Refresh};
+use ttl_core::{Key, Ttl, TtlStore, Value};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 fn main() {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use ttl_core::{Capabilities, Key, Now};
+use ttl_core::driver::Now;
+use ttl_core::{Capabilities, Key};
 
 use crate::engine::hashing::Hashing;
 use crate::engine::limits::Limits;
@@ -22,11 +23,12 @@ use crate::sweeper::Sweeper;
 /// * A blob is copied unless its buffer is exactly as large as the blob and not shared. Records are shared.
 /// * A scan lists each key at most once. The order is random but stable. Each page walks at least one whole
 ///   shard, a 64th of the entries, so pages should be large.
-/// * Without limits, entries are never evicted. With [`MemoryConfig::with_max_entries`] or
-///   [`MemoryConfig::with_max_bytes`], an entry can be evicted before its deadline.
+/// * Without limits, entries are never evicted. With [`MemoryConfig::with_max_entries`](crate::MemoryConfig::with_max_entries) or
+///   [`MemoryConfig::with_max_bytes`](crate::MemoryConfig::with_max_bytes), an entry can be evicted before its deadline.
 ///
 /// ```
-/// use ttl_core::{GetOptions, Key, PutOptions, TtlStore, Ttl};
+/// use ttl_core::options::{GetOptions, PutOptions};
+/// use ttl_core::{Key, TtlStore, Ttl};
 /// use ttl_memory::MemoryStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> ttl_core::Result<()> {

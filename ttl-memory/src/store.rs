@@ -4,11 +4,11 @@ use std::fmt;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use ttl_core::{
-    Capabilities, DeleteOptions, Entry as Answer, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key,
-    Outcome, Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result, ScanOptions,
-    TtlStore, Value,
+use ttl_core::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
+use ttl_core::results::{ExpireResult, PatchResult, PutResult};
+use ttl_core::{Capabilities, Entry as Answer, Key, Outcome, Page, Patch, Result, TtlStore, Value};
 
 use crate::CONTEXT;
 use crate::inner::MemoryStore;
@@ -37,7 +37,7 @@ impl MemoryStore {
     /// Reclaims all entries that have expired by now and returns their number.
     ///
     /// It processes all shards before it returns, at most 1024 entries per acquisition of a lock. Calling it
-    /// is optional, see [`Reclaim`].
+    /// is optional, see [`Reclaim`](crate::Reclaim).
     #[expect(clippy::must_use_candidate, reason = "called for its effect, not for the count")]
     pub fn sweep(&self) -> usize {
         self.0.sweep()

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use allocation_counter::measure;
-use ttl_core::{GetOptions, Key, ManualClock, PutOptions, Refresh, Ttl, TtlStore, Value};
+use ttl_core::options::{GetOptions, PutOptions, Refresh};
+use ttl_core::{Key, ManualClock, Ttl, TtlStore, Value};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 const ENTRIES: usize = 100_000;

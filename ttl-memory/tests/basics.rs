@@ -4,10 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ttl_core::{
-    ErrorKind, Expiry, ExpiryChange, GetOptions, Key, ManualClock, PutOptions, Refresh, Returning,
-    ScanOptions, Ttl, TtlStore, Value,
-};
+use ttl_core::options::{ExpiryChange, GetOptions, PutOptions, Refresh, Returning, ScanOptions};
+use ttl_core::{ErrorKind, Expiry, Key, ManualClock, Ttl, TtlStore, Value};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 fn manual() -> (MemoryStore, Arc<ManualClock>) {

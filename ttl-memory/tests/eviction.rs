@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
 
-use ttl_core::{ErrorKind, GetOptions, Key, PutOptions, Ttl, TtlStore, Value};
+use ttl_core::options::{GetOptions, PutOptions};
+use ttl_core::{ErrorKind, Key, Ttl, TtlStore, Value};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 const HOUR: Ttl = Ttl::hours(1);

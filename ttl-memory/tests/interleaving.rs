@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ttl_core::{Clock, GetOptions, Key, PutOptions, Refresh, Returning, Ttl, TtlStore};
+use ttl_core::options::{GetOptions, PutOptions, Refresh, Returning};
+use ttl_core::{Clock, Key, Ttl, TtlStore};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 /// A clock that tells the times of a script, and does something before it tells the first.
@@ -92,7 +93,7 @@ async fn a_peek_and_a_scan_find_dead_for_everyone() {
             // A scan reads the clock once a shard.
             script.tell([100]);
             if scan {
-                let scan = async move { other.scan(ttl_core::ScanOptions::new("")).await.unwrap() };
+                let scan = async move { other.scan(ttl_core::options::ScanOptions::new("")).await.unwrap() };
                 let run = || tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(scan);
                 let page = std::thread::scope(|scope| scope.spawn(run).join()).unwrap();
                 assert!(page.items.is_empty());

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ttl_core::{Clock, Key, ManualClock, PutOptions, Ttl, TtlStore};
+use ttl_core::options::PutOptions;
+use ttl_core::{Clock, Key, ManualClock, Ttl, TtlStore};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 fn put(store: &MemoryStore, n: usize, ttl: Ttl) {

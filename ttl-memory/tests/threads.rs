@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key,
-    ManualClock, Outcome, Patch, PatchOptions, PutOptions, Refresh, Returning, Ttl, TtlStore, Value,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions,
+    Refresh, Returning,
 };
+use ttl_core::{Deadline, Expiry, Key, ManualClock, Outcome, Patch, Ttl, TtlStore, Value};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 const TASKS: u64 = 64;

@@ -15,7 +15,8 @@ use crate::wire::Scripts;
 /// A store on a Redis or Valkey server. Cloning is cheap; clones share the connection.
 ///
 /// ```no_run
-/// use ttl_core::{Key, PutOptions, Ttl, TtlStore};
+/// use ttl_core::options::PutOptions;
+/// use ttl_core::{Key, Ttl, TtlStore};
 /// use ttl_redis::{RedisConfig, RedisStore};
 ///
 /// # async fn example() -> ttl_core::Result<()> {

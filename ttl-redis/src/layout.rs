@@ -8,7 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use redis::{RedisWrite, ToRedisArgs};
 use serde_json::Value as Json;
 use sha1::{Digest, Sha1};
-use ttl_core::{Bytes, Deadline, Entry, Kind, Record, Result, Value, Version, field_text, parse_field_text};
+use ttl_core::driver::{field_text, parse_field_text};
+use ttl_core::{Bytes, Deadline, Entry, Kind, Record, Result, Value, Version};
 
 use crate::error::{Decoded, Fault, foreign_content};
 

@@ -2,11 +2,11 @@
 
 use std::time::SystemTime;
 
-use ttl_core::{
-    Capabilities, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key, Outcome,
-    Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result, ScanOptions, TtlStore,
-    Value, async_trait,
+use ttl_core::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
+use ttl_core::results::{ExpireResult, PatchResult, PutResult};
+use ttl_core::{Capabilities, Entry, Key, Outcome, Page, Patch, Result, TtlStore, Value, async_trait};
 
 use crate::CONTEXT;
 use crate::inner::RedisStore;

@@ -1,10 +1,10 @@
 //! Expire and delete in strict mode: one transaction if the row need not be read first.
 
 use ttl_core::driver::Stored;
+use ttl_core::options::{DeleteOptions, ExpireOptions, ExpiryChange, Guard, Projection};
+use ttl_core::results::ExpireResult;
 use ttl_core::rules::{self, DeleteStep, ExpireStep};
-use ttl_core::{
-    DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, Guard, Key, Outcome, Projection, Result,
-};
+use ttl_core::{Entry, Key, Outcome, Result};
 
 use crate::client::Swap;
 use crate::error;

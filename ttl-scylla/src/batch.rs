@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use ttl_core::{BoxFuture, Key};
+use ttl_core::Key;
+use ttl_core::driver::BoxFuture;
 
 /// The maximum number of concurrent requests of a batch.
 const AT_ONCE: usize = 64;

@@ -1,8 +1,9 @@
 //! Get in strict mode: one read, and a write if a refresh is due.
 
 use ttl_core::driver::Stored;
+use ttl_core::options::{GetOptions, Projection, Returning};
 use ttl_core::rules::{self, Header};
-use ttl_core::{Entry, Error, GetOptions, Key, Kind, Projection, RefreshMode, Result, Returning, Value};
+use ttl_core::{Entry, Error, Key, Kind, RefreshMode, Result, Value};
 
 use crate::client::Swap;
 use crate::error;

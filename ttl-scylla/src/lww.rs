@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use ttl_core::driver::Stored;
-use ttl_core::rules::{self, DeleteStep, ExpireStep, PutStep};
-use ttl_core::{
-    DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key, Outcome, Projection,
-    PutOptions, PutResult, Result, Returning, Value, Version,
+use ttl_core::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Projection, PutOptions, Returning,
 };
+use ttl_core::results::{ExpireResult, PutResult};
+use ttl_core::rules::{self, DeleteStep, ExpireStep, PutStep};
+use ttl_core::{Entry, Key, Outcome, Result, Value, Version};
 
 use crate::error;
 use crate::lifetime::{Reach, to_column};

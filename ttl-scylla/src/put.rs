@@ -1,9 +1,9 @@
 //! Put in strict mode: one transaction if nothing is stored or the version is known, otherwise two.
 
+use ttl_core::options::{Condition, ExistingDeadline, PutOptions};
+use ttl_core::results::PutResult;
 use ttl_core::rules::{self, Header, PutStep};
-use ttl_core::{
-    Condition, Deadline, ExistingDeadline, Key, Outcome, PutOptions, PutResult, Result, Value, Version,
-};
+use ttl_core::{Deadline, Key, Outcome, Result, Value, Version};
 
 use crate::client::Swap;
 use crate::error;

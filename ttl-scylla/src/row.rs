@@ -6,8 +6,9 @@ use scylla::deserialize::row::{ColumnIterator, RawColumn};
 use scylla::deserialize::value::DeserializeValue;
 use scylla::response::query_result::{QueryResult, QueryRowsResult};
 use ttl_core::driver::Stored;
+use ttl_core::options::Returning;
 use ttl_core::rules::Header;
-use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Returning, Value, Version};
+use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Value, Version};
 use uuid::Uuid;
 
 use crate::error;

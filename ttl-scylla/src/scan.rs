@@ -2,9 +2,8 @@
 
 use scylla::response::PagingState;
 use std::ops::ControlFlow;
-use ttl_core::{
-    Cursor, Entry, Error, ErrorKind, Key, Page, PageItem, Projection, Result, Returning, ScanOptions,
-};
+use ttl_core::options::{Projection, Returning, ScanOptions};
+use ttl_core::{Cursor, Entry, Error, ErrorKind, Key, Page, PageItem, Result};
 
 use crate::get::selected;
 use crate::lifetime::now_column;

@@ -8,10 +8,13 @@ use std::time::SystemTime;
 use scylla::client::session::Session;
 use tokio::sync::Mutex;
 use ttl_core::driver::CasStore;
+use ttl_core::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
+};
+use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Capabilities, Clock, DeleteOptions, Entry, Error, ExpireOptions, ExpireResult, ExpiryChange, GetOptions,
-    Key, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem, PutOptions, PutResult, Result,
-    ScanOptions, SystemClock, TtlStore, Value, async_trait,
+    Capabilities, Clock, Entry, Error, Key, Outcome, Page, Patch, Result, SystemClock, TtlStore, Value,
+    async_trait,
 };
 
 use crate::batch;
@@ -28,7 +31,8 @@ const LOCKS: usize = 1024;
 /// A store in a table of ScyllaDB or Apache Cassandra. Cloning is cheap; clones share the session.
 ///
 /// ```no_run
-/// use ttl_core::{Key, PutOptions, Ttl, TtlStore};
+/// use ttl_core::options::PutOptions;
+/// use ttl_core::{Key, Ttl, TtlStore};
 /// use ttl_scylla::{ScyllaConfig, ScyllaStore};
 ///
 /// # async fn example() -> ttl_core::Result<()> {

@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as JsonValue;
-use ttl_core::{Error, ErrorKind, Kind, ReadBack, Record, Result, Value};
+use ttl_core::codec::ReadBack;
+use ttl_core::{Error, ErrorKind, Kind, Record, Result, Value};
 
-use crate::codec::{Codec, unreadable};
+use crate::codecs::{Codec, unreadable};
 
 pub(crate) mod sealed {
     pub trait Sealed {}
@@ -48,7 +49,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for AsRecord {
 
     fn encode(&self, value: &T) -> Result<Value> {
         let record = Record::from_serialize(value)?;
-        if ttl_core::check_json(value)? == ReadBack::Uncertain {
+        if ttl_core::codec::check_json(value)? == ReadBack::Uncertain {
             record.deserialize::<T>().map_err(|error| unreadable::<T>(&error))?;
         }
         Ok(Value::Record(record))

@@ -7,7 +7,8 @@ use ttl_core::{Deadline, Error, Version};
 /// A value, and the requested metadata of its entry.
 ///
 /// ```
-/// use ttl_store::{Returning, Ttl};
+/// use ttl_store::options::Returning;
+/// use ttl_store::Ttl;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> ttl_store::Result<()> {

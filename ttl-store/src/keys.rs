@@ -3,7 +3,8 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use ttl_core::{Cursor, DeleteOptions, Projection, Result, Returning};
+use ttl_core::options::{DeleteOptions, Projection, Returning};
+use ttl_core::{Cursor, Result};
 
 use crate::listing::Listing;
 use crate::space::{Space, found};

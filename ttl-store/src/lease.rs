@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ttl_core::{
-    Condition, Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Guard,
-    Key, Outcome, PutOptions, Result, Returning, Ttl, Value, Version,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, PutOptions, Returning,
 };
+use ttl_core::{Deadline, Error, ErrorKind, Key, Outcome, Result, Ttl, Value, Version};
 
 use crate::keys::KeyPages;
 use crate::space::{Space, remaining, unreported};

@@ -18,7 +18,7 @@
 //! | connect by a URL | [`connect`], [`Registry`]; the settings are listed [below](#settings-in-the-url) |
 //! | use a driver with your own configuration or connection | [`Store::new`]; the modules `memory`, `redis`, `dynamodb` and `scylla`, each behind its feature |
 //! | store structs field by field | [`Records`], [`Patch`] |
-//! | store other values | [`Blobs`], with a [`Codec`]: [`Json`], [`Raw`], `MessagePack` (feature `msgpack`) |
+//! | store other values | [`Blobs`], with a [`Codec`]: [`Json`], [`Raw`], `MessagePack` (feature `msgpack`); checks for a codec of your own: [`codec`] |
 //! | count, throttle | [`Counters`], [`Bounds`] |
 //! | lock | [`Leases`], [`Lease`] |
 //! | set lifetimes | [`Ttl`], [`Expiry`], [`Lifespan`]; a store reports a [`Deadline`] |
@@ -26,7 +26,7 @@
 //! | share a lifetime and a policy | [`Defaults`] |
 //! | list keys and values | [`KeyPages`], [`ItemPages`] |
 //! | read or write many entries | [`BatchResults`] |
-//! | read metadata | [`Returning`], [`Item`] |
+//! | read metadata | [`Returning`](options::Returning), [`Item`] |
 //! | handle refusals and errors | [`Outcome`], [`Error`], [`ErrorKind`] |
 //! | query the abilities of a store | [`Capabilities`] |
 //! | test with a clock of your own | [`ManualClock`] |
@@ -123,7 +123,7 @@
 
 mod batch;
 mod builder;
-mod codec;
+mod codecs;
 mod collection;
 mod defaults;
 // The examples of the pages use the memory store.
@@ -146,12 +146,10 @@ mod store;
 
 // The vocabulary of the contract. What only a driver needs stays in `ttl_core`.
 pub use ttl_core::{
-    Actions, Amount, Bounds, Capabilities, Change, Clock, Condition, Create, Cursor, CursorSecret, Deadline,
-    DeleteOptions, Effect, Entry, Error, ErrorKind, ExistingDeadline, ExpireOptions, ExpireResult, Expiry,
-    ExpiryChange, FieldOperation, Fields, GetOptions, Guard, Key, Kind, Lifespan, ManualClock, Misfit,
-    MonotonicClock, Outcome, Page, PageItem, Patch, PatchOptions, PatchResult, Projection, PutItem,
-    PutOptions, PutResult, ReadBack, Record, Refresh, RefreshMode, RefreshPolicy, Result, Returning,
-    ScanOptions, SystemClock, Ttl, TtlStore, Value, Version, check_depth, check_json, forward_ttl_store,
+    Actions, Bounds, Capabilities, Clock, Cursor, CursorSecret, Deadline, Effect, Entry, Error, ErrorKind,
+    Expiry, Key, Kind, Lifespan, ManualClock, MonotonicClock, Outcome, Page, PageItem, Patch, Record,
+    RefreshMode, RefreshPolicy, Result, SystemClock, Ttl, TtlStore, Value, Version, codec, forward_ttl_store,
+    options, results,
 };
 #[doc(no_inline)]
 pub use ttl_core::{Bytes, async_trait};
@@ -166,7 +164,7 @@ pub use ttl_scylla as scylla;
 
 pub use self::batch::BatchResults;
 pub use self::builder::CollectionBuilder;
-pub use self::codec::{Codec, Json, Raw};
+pub use self::codecs::{Codec, Json, Raw};
 pub use self::collection::{Blobs, Collection, Counters, ItemPages, Records};
 pub use self::defaults::Defaults;
 pub use self::format::{AsBlob, AsCount, AsRecord, Format};

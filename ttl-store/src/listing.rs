@@ -3,7 +3,8 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use ttl_core::{Cursor, Entry, Projection, Result, Returning, ScanOptions};
+use ttl_core::options::{Projection, Returning, ScanOptions};
+use ttl_core::{Cursor, Entry, Result};
 
 use crate::space::Space;
 

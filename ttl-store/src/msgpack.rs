@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ttl_core::{Misfit, ReadBack, Result};
+use ttl_core::Result;
+use ttl_core::codec::{Misfit, ReadBack};
 
-use crate::codec::{Codec, no_fit, no_form, unreadable};
+use crate::codecs::{Codec, no_fit, no_form, unreadable};
 
 /// The maximum number of levels of arrays and maps that are decoded. Values that [`MessagePack`] encodes have
 /// at most 120.
@@ -36,7 +37,7 @@ pub struct MessagePack;
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
     fn encode(&self, value: &T) -> Result<Bytes> {
-        let read_back = ttl_core::check_depth(value)?;
+        let read_back = ttl_core::codec::check_depth(value)?;
         let bytes = rmp_serde::to_vec_named(value)
             .map(Bytes::from)
             .map_err(|error| no_form::<T>("MessagePack").with_source(Misfit::new(&error)))?;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireResult, Expiry, ExpiryChange,
-    Fields, GetOptions, Guard, Key, Lifespan, Outcome, Patch, PatchOptions, PatchResult, Projection, PutItem,
-    PutOptions, PutResult, Record, Result, Returning, Ttl, Value, Version,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, Fields, GetOptions, Guard, PatchOptions,
+    Projection, PutItem, PutOptions, Returning,
 };
+use ttl_core::results::{ExpireResult, PatchResult, PutResult};
+use ttl_core::{Deadline, Entry, Expiry, Key, Lifespan, Outcome, Patch, Record, Result, Ttl, Value, Version};
 
 use crate::batch::{Batch, BatchResults};
 use crate::keys::KeyPages;

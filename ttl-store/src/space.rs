@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use ttl_core::{
-    Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Key,
-    Outcome, Patch, PatchOptions, PatchResult, PutResult, Result, Returning, TtlStore, Value,
-};
+use ttl_core::options::{DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Returning};
+use ttl_core::results::{ExpireResult, PatchResult, PutResult};
+use ttl_core::{Deadline, Error, ErrorKind, Key, Outcome, Patch, Result, TtlStore, Value};
 
 use crate::place::Place;
 

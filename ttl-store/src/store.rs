@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use ttl_core::{Capabilities, GetOptions, Key, Result, Ttl, TtlStore};
+use ttl_core::options::GetOptions;
+use ttl_core::{Capabilities, Key, Result, Ttl, TtlStore};
 
 use crate::builder::CollectionBuilder;
 use crate::format::{AsBlob, AsCount, AsRecord};

@@ -1,9 +1,8 @@
 //! Putting, reading whole and in part, overwriting and deleting entries.
 
 use serde_json::json;
-use ttl_core::{
-    DeleteOptions, Entry, Fields, GetOptions, Outcome, Projection, PutOptions, Record, Returning, Value,
-};
+use ttl_core::options::{DeleteOptions, Fields, GetOptions, Projection, PutOptions, Returning};
+use ttl_core::{Entry, Outcome, Record, Value};
 
 use crate::test::{LONG, key, record};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};

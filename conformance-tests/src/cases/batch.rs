@@ -1,10 +1,11 @@
 //! Batches: one result for each input, in order; independent items; more items than a backend accepts.
 
 use serde_json::json;
-use ttl_core::{
-    Condition, DeleteOptions, Entry, ExistingDeadline, Fields, GetOptions, Key, Kind, Projection, PutItem,
-    PutOptions, Record, Refresh, Returning, Ttl, Value,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExistingDeadline, Fields, GetOptions, Projection, PutItem, PutOptions, Refresh,
+    Returning,
 };
+use ttl_core::{Entry, Key, Kind, Record, Ttl, Value};
 
 use super::support::{LATER, SOONER, ensure_ahead, json_of, reported};
 use crate::test::{LONG, applied, key, record};

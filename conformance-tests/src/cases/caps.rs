@@ -1,9 +1,10 @@
 //! Caps: no deadline passes them, and only a delete followed by a put replaces them.
 
-use ttl_core::{
-    Condition, Create, Deadline, ExistingDeadline, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key,
-    Lifespan, Patch, PatchOptions, Projection, PutOptions, Record, Returning, ScanOptions, Ttl, Value,
+use ttl_core::options::{
+    Condition, Create, ExistingDeadline, ExpiryChange, Fields, GetOptions, Guard, PatchOptions, Projection,
+    PutOptions, Returning, ScanOptions,
 };
+use ttl_core::{Deadline, Expiry, Key, Lifespan, Patch, Record, Ttl, Value};
 
 use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};
@@ -381,7 +382,7 @@ async fn a_capped_entry_keeps_its_value_when_extended(t: Test) -> Check {
 async fn a_capped_entry_can_be_taken(t: Test) -> Check {
     for value in [Value::from("blob"), record().into()] {
         t.put(&key("k"), value.clone(), capped()).await?;
-        let taken = applied(t.store.delete(&key("k"), ttl_core::DeleteOptions::take()).await?)?;
+        let taken = applied(t.store.delete(&key("k"), ttl_core::options::DeleteOptions::take()).await?)?;
         ensure!(taken.and_then(|entry| entry.value) == Some(value.clone()), "the value", "another value");
         t.expect_miss(&key("k"), "after the take").await?;
         t.put(&key("k"), value, capped()).await?;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
+use ttl_core::options::{
+    Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Projection, PutItem,
+    PutOptions, Refresh, Returning, ScanOptions,
+};
 use ttl_core::{
-    Actions, Create, Deadline, DeleteOptions, Entry, ErrorKind, ExpireOptions, Expiry, ExpiryChange,
-    GetOptions, Key, Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Refresh, RefreshPolicy,
-    Returning, ScanOptions, Ttl, TtlStore, Value,
+    Actions, Deadline, Entry, ErrorKind, Expiry, Key, Patch, Record, RefreshPolicy, Ttl, TtlStore, Value,
 };
 
 use super::support::{json_of, put_fields, whole};

@@ -5,10 +5,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value as Json, json};
-use ttl_core::{
-    Condition, Create, DeleteOptions, Key, Outcome, Patch, PatchOptions, PutItem, PutOptions, Record,
-    Returning, Value,
-};
+use ttl_core::options::{Condition, Create, DeleteOptions, PatchOptions, PutItem, PutOptions, Returning};
+use ttl_core::{Key, Outcome, Patch, Record, Value};
 
 use super::support::{ensure_ahead, fields, put_fields};
 use super::together::together;

@@ -1,9 +1,7 @@
 //! Conditions of put: `IfAbsent`, `IfPresent`, `IfVersion`. A refusal is an outcome and changes nothing.
 
-use ttl_core::{
-    Condition, DeleteOptions, ExistingDeadline, Expiry, Outcome, PutOptions, Record, Refresh, Returning, Ttl,
-    Value, Version,
-};
+use ttl_core::options::{Condition, DeleteOptions, ExistingDeadline, PutOptions, Refresh, Returning};
+use ttl_core::{Expiry, Outcome, Record, Ttl, Value, Version};
 
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Test, case_table, ensure, ensure_eq};

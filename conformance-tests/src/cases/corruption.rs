@@ -2,10 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use ttl_core::{
-    DeleteOptions, ErrorKind, Fields, GetOptions, Outcome, Patch, PatchOptions, Projection, PutOptions,
-    ScanOptions, Value,
+use ttl_core::options::{
+    DeleteOptions, Fields, GetOptions, PatchOptions, Projection, PutOptions, ScanOptions,
 };
+use ttl_core::{ErrorKind, Outcome, Patch, Value};
 
 use crate::test::{LONG, key, record};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use ttl_core::{
-    Condition, Create, Deadline, Entry, ExistingDeadline, Expiry, ExpiryChange, Fields, GetOptions, Guard,
-    Key, Lifespan, Outcome, Patch, PatchOptions, Projection, PutItem, PutOptions, Refresh, Returning,
-    ScanOptions, Ttl, Value,
+use ttl_core::options::{
+    Condition, Create, ExistingDeadline, ExpiryChange, Fields, GetOptions, Guard, PatchOptions, Projection,
+    PutItem, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{Deadline, Entry, Expiry, Key, Lifespan, Outcome, Patch, Ttl, Value};
 
 use super::elapsed::past;
 use super::support::{LATER, SOONER, reported, scan_all};

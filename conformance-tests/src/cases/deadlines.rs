@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, ExistingDeadline, Expiry, Key, Patch, PatchOptions, PutItem,
-    PutOptions, Record, Refresh, Returning, Ttl, Value,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExistingDeadline, PatchOptions, PutItem, PutOptions, Refresh, Returning,
 };
+use ttl_core::{Deadline, Expiry, Key, Patch, Record, Ttl, Value};
 
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};

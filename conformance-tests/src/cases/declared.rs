@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use ttl_core::{
-    Condition, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, Lifespan, Patch, PatchOptions,
-    PutItem, PutOptions, Returning, ScanOptions,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, PatchOptions, PutItem, PutOptions,
+    Returning, ScanOptions,
 };
+use ttl_core::{Expiry, Lifespan, Patch};
 
 use super::support::{LATER, SOONER, ensure_ahead, reported};
 use crate::test::{LONG, SHORT, applied, key, record};

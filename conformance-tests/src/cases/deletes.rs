@@ -1,9 +1,7 @@
 //! Delete and take.
 
-use ttl_core::{
-    Condition, DeleteOptions, Entry, Expiry, Fields, Kind, Outcome, Projection, PutOptions, Record, Value,
-    Version,
-};
+use ttl_core::options::{Condition, DeleteOptions, Fields, Projection, PutOptions};
+use ttl_core::{Entry, Expiry, Kind, Outcome, Record, Value, Version};
 
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ttl_core::{
-    Condition, Create, Deadline, ExistingDeadline, Expiry, ExpiryChange, GetOptions, Guard, Lifespan, Patch,
-    PatchOptions, PutOptions, PutResult, Refresh, Returning, Ttl, Value, Version,
+use ttl_core::options::{
+    Condition, Create, ExistingDeadline, ExpiryChange, GetOptions, Guard, PatchOptions, PutOptions, Refresh,
+    Returning,
 };
+use ttl_core::results::PutResult;
+use ttl_core::{Deadline, Expiry, Lifespan, Patch, Ttl, Value, Version};
 
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Test, case_table, ensure, ensure_eq};

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use ttl_core::{
-    ExpireOptions, Expiry, ExpiryChange, GetOptions, Guard, Key, PutOptions, Record, Refresh, Ttl, Value,
-};
+use ttl_core::options::{ExpireOptions, ExpiryChange, GetOptions, Guard, PutOptions, Refresh};
+use ttl_core::{Expiry, Key, Record, Ttl, Value};
 
 use super::support::whole;
 use crate::test::{LONG, SHORT, key};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ttl_core::{
-    Create, Deadline, Entry, Expiry, ExpiryChange, Fields, GetOptions, Guard, Key, Patch, PatchOptions,
-    Projection, PutOptions, Record, Returning, Ttl, TtlStore,
+use ttl_core::options::{
+    Create, ExpiryChange, Fields, GetOptions, Guard, PatchOptions, Projection, PutOptions, Returning,
 };
+use ttl_core::{Deadline, Entry, Expiry, Key, Patch, Record, Ttl, TtlStore};
 
 use crate::test::{LONG, SHORT, key, record};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use ttl_core::{
-    Deadline, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Guard, PutOptions, Ttl, Value,
-    Version,
-};
+use ttl_core::options::{DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, PutOptions};
+use ttl_core::{Deadline, Expiry, Ttl, Value, Version};
 
 use crate::test::{LONG, SHORT, applied, key, record};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};
@@ -234,7 +232,7 @@ async fn value_and_version_survive(t: Test) -> Check {
 async fn another_handle_sees_the_new_deadline(t: Test) -> Check {
     t.put(&key("k"), "v", PutOptions::new(LONG)).await?;
     let done = t.expire(&key("k"), ExpiryChange::Extend(LONG), Guard::Always).await?;
-    let peek = GetOptions::nothing().with_returning(ttl_core::Returning::DEADLINE);
+    let peek = GetOptions::nothing().with_returning(ttl_core::options::Returning::DEADLINE);
     let entry = t.second.get(&key("k"), peek).await?.ok_or_else(|| Failure::new("a live entry", "a miss"))?;
     ensure_eq!(entry.deadline, Some(done.deadline), "the deadline on the other handle");
     Ok(())
@@ -347,6 +345,6 @@ async fn renew(
     t: &Test,
     version: Version,
     change: ExpiryChange,
-) -> ttl_core::Result<ttl_core::Outcome<ttl_core::ExpireResult>> {
+) -> ttl_core::Result<ttl_core::Outcome<ttl_core::results::ExpireResult>> {
     t.store.expire(&key("k"), change, ExpireOptions::new().with_if_version(version)).await
 }

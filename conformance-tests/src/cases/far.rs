@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ttl_core::{
-    Condition, Create, Deadline, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, Guard, Patch,
-    PatchOptions, PutItem, PutOptions, Returning, Ttl,
+use ttl_core::options::{
+    Condition, Create, ExistingDeadline, ExpireOptions, ExpiryChange, Guard, PatchOptions, PutItem,
+    PutOptions, Returning,
 };
+use ttl_core::{Deadline, Expiry, Patch, Ttl};
 
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};

@@ -1,11 +1,11 @@
 //! Ghosts, expired entries that the backend may not have deleted yet, are absent. One case for each path.
 
 use serde_json::json;
-use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, Entry, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
-    Fields, GetOptions, Guard, Kind, Lifespan, Patch, PatchOptions, Projection, PutItem, PutOptions, Record,
-    Refresh, Returning, ScanOptions, Ttl, Value,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions,
+    Guard, PatchOptions, Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{Deadline, Entry, Expiry, Kind, Lifespan, Patch, Record, Ttl, Value};
 
 use crate::test::{LONG, SHORT, applied, key};
 use crate::{Check, Test, case_table, ensure, ensure_eq};

@@ -1,6 +1,7 @@
 //! Guards of expire: the changes that each guard allows, on an expiring entry and on a persistent one.
 
-use ttl_core::{Deadline, Expiry, ExpiryChange, Guard, PutOptions, Ttl};
+use ttl_core::options::{ExpiryChange, Guard, PutOptions};
+use ttl_core::{Deadline, Expiry, Ttl};
 
 use crate::test::{LONG, key, record};
 use crate::{Check, Test, case_table, ensure, ensure_eq};

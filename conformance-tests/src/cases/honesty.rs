@@ -2,10 +2,11 @@
 
 use std::num::NonZeroUsize;
 
-use ttl_core::{
-    Capabilities, Condition, Create, DeleteOptions, Error, ExpireOptions, Expiry, ExpiryChange, GetOptions,
-    Kind, Lifespan, Patch, PatchOptions, PutOptions, Record, ScanOptions, Version,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions,
+    ScanOptions,
 };
+use ttl_core::{Capabilities, Error, Expiry, Kind, Lifespan, Patch, Record, Version};
 
 use crate::test::{LONG, key, record};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq, ensure_kind};

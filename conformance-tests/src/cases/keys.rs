@@ -1,6 +1,7 @@
 //! Every key works, and different keys are never confused.
 
-use ttl_core::{ExpiryChange, GetOptions, Guard, Key, PutOptions, Ttl};
+use ttl_core::options::{ExpiryChange, GetOptions, Guard, PutOptions};
+use ttl_core::{Key, Ttl};
 
 use crate::test::{LONG, key};
 use crate::{Check, Test, case_table, ensure, ensure_eq};

@@ -1,9 +1,10 @@
 //! Blobs and records are two kinds. An operation on the wrong kind is an error and changes nothing.
 
-use ttl_core::{
-    Condition, DeleteOptions, ExpiryChange, Fields, GetOptions, Guard, Kind, Patch, PatchOptions, Projection,
-    PutOptions, Record, Refresh, Ttl, Value, Version,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpiryChange, Fields, GetOptions, Guard, PatchOptions, Projection, PutOptions,
+    Refresh,
 };
+use ttl_core::{Kind, Patch, Record, Ttl, Value, Version};
 
 use crate::test::{LONG, key, record};
 use crate::{Check, Test, case_table, ensure, ensure_eq, ensure_kind};

@@ -4,11 +4,11 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use ttl_core::{
-    Create, Deadline, DeleteOptions, Effect, ExistingDeadline, Expiry, ExpiryChange, Fields, GetOptions,
-    Guard, Key, Lifespan, Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Refresh, Returning,
-    ScanOptions, Ttl, Value,
+use ttl_core::options::{
+    Create, DeleteOptions, ExistingDeadline, ExpiryChange, Fields, GetOptions, Guard, PatchOptions,
+    Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{Deadline, Effect, Expiry, Key, Lifespan, Patch, Record, Ttl, Value};
 
 use super::support::{LATER, SOONER, fields, keys_of, reported, scan_all};
 use crate::test::{LONG, applied, key, record};

@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use serde_json::Value as Json;
-use ttl_core::{
-    Create, Deadline, Entry, ErrorKind, GetOptions, Key, Patch, PatchOptions, PutOptions, TtlStore, Value,
-};
+use ttl_core::options::{Create, GetOptions, PatchOptions, PutOptions};
+use ttl_core::{Deadline, Entry, ErrorKind, Key, Patch, TtlStore, Value};
 
 use super::trial::Trial;
 use super::under_faults::{BATCH, PATIENCE, PAUSE, Read, ensure_outage, old, ready};
@@ -197,7 +196,7 @@ async fn check_refresh(t: &Test, read: Read, key: &Key, result: ttl_core::Result
 
 /// Reads the value and the deadline with the handle that bypasses the proxy.
 async fn whole(t: &Test, key: &Key) -> Check<(Value, Deadline)> {
-    let options = GetOptions::new().with_returning(ttl_core::Returning::DEADLINE);
+    let options = GetOptions::new().with_returning(ttl_core::options::Returning::DEADLINE);
     match t.second.get(key, options).await? {
         Some(Entry { value: Some(value), deadline: Some(deadline), .. }) => Ok((value, deadline)),
         other => Err(Failure::new("a live entry with value and deadline", format!("{other:?}"))),

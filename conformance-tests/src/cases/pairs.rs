@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use ttl_core::{
-    Condition, Deadline, DeleteOptions, Entry, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
-    GetOptions, Guard, Key, Patch, PatchOptions, PutItem, PutOptions, Record, Refresh, Returning,
-    ScanOptions, Ttl, TtlStore, Value, Version,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Guard, PatchOptions,
+    PutItem, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{Deadline, Entry, Expiry, Key, Patch, Record, Ttl, TtlStore, Value, Version};
 
 use super::support::LATER;
 use crate::test::{LONG, applied, key};
@@ -67,7 +67,7 @@ async fn put_all(t: &Test, value: &'static str) -> Check<Vec<Version>> {
     let options = PutOptions::new(LONG).with_returning(Returning::VERSION);
     let items = names().into_iter().map(|key| PutItem::new(key, value, options.clone())).collect();
     let version = |result: ttl_core::Result<_>| {
-        let meta: ttl_core::PutResult = applied(result?)?;
+        let meta: ttl_core::results::PutResult = applied(result?)?;
         meta.version.ok_or_else(|| Failure::new("the requested version", "none reported"))
     };
     t.store.put_many(items).await.into_iter().map(version).collect()
@@ -166,7 +166,7 @@ case_table! {
 }
 
 async fn a_read_of_a_ghost_leaves_what_is_put(t: Test) -> Check {
-    for projection in [ttl_core::Projection::All, ttl_core::Projection::Nothing] {
+    for projection in [ttl_core::options::Projection::All, ttl_core::options::Projection::Nothing] {
         ghosts(&t).await?;
         let read = |_, key: Key, store: Arc<dyn TtlStore>| {
             let options = GetOptions::new().with_projection(projection.clone());

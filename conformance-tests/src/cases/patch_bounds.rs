@@ -1,9 +1,9 @@
 //! Patch: bounded increments, which are applied, or refuse the whole patch and report the stored entry.
 
 use serde_json::{Value as Json, json};
-use ttl_core::{
-    Amount, Bounds, Create, Lifespan, Outcome, Patch, PatchOptions, PutOptions, Refresh, Returning, Value,
-};
+use ttl_core::driver::Amount;
+use ttl_core::options::{Create, PatchOptions, PutOptions, Refresh, Returning};
+use ttl_core::{Bounds, Lifespan, Outcome, Patch, Value};
 
 use super::support::{LATER, SOONER, ensure_ahead, fields, json_of, patch, put_fields, record_of, reported};
 use crate::test::{LONG, applied, key};

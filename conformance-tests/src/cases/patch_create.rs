@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use ttl_core::{
-    Create, Deadline, Effect, Expiry, ExpiryChange, Guard, Lifespan, Patch, PatchOptions, PutOptions, Record,
-    Refresh, Returning, Ttl,
-};
+use ttl_core::options::{Create, ExpiryChange, Guard, PatchOptions, PutOptions, Refresh, Returning};
+use ttl_core::{Deadline, Effect, Expiry, Lifespan, Patch, Record, Ttl};
 
 use super::support::{LATER, ensure_ahead, fields, json_of, patch, put_fields, record_of, reported};
 use crate::test::{LONG, SHORT, applied, key, record};

@@ -1,7 +1,8 @@
 //! Patch: setting and removing fields, the order of operations, atomicity, and the outcome.
 
 use serde_json::{Value as Json, json};
-use ttl_core::{Effect, ErrorKind, Patch, PatchOptions, PutOptions, Record, Returning, Value};
+use ttl_core::options::{PatchOptions, PutOptions, Returning};
+use ttl_core::{Effect, ErrorKind, Patch, Record, Value};
 
 use super::support::{fields, json_of, patch, put_fields, reported};
 use crate::test::{LONG, key};

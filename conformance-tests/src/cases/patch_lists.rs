@@ -1,7 +1,8 @@
 //! Patch: list operations on existing, missing, empty and mistyped fields.
 
 use serde_json::{Value as Json, json};
-use ttl_core::{Effect, Patch, PatchOptions};
+use ttl_core::options::PatchOptions;
+use ttl_core::{Effect, Patch};
 
 use super::support::{fields, json_of, patch, put_fields};
 use crate::test::key;

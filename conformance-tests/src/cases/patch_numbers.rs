@@ -1,7 +1,9 @@
 //! Patch: increments of integers and fractions, up to the limits of both.
 
 use serde_json::{Value as Json, json};
-use ttl_core::{Amount, ErrorKind, Patch, PatchOptions};
+use ttl_core::driver::Amount;
+use ttl_core::options::PatchOptions;
+use ttl_core::{ErrorKind, Patch};
 
 use super::support::{fields, patch, put_fields};
 use crate::test::key;

@@ -2,7 +2,8 @@
 //! field names.
 
 use serde_json::{Value as Json, json};
-use ttl_core::{Effect, ErrorKind, Fields, GetOptions, Patch, PatchOptions, Projection, PutOptions, Record};
+use ttl_core::options::{Fields, GetOptions, PatchOptions, Projection, PutOptions};
+use ttl_core::{Effect, ErrorKind, Patch, Record};
 
 use super::support::{fields, json_of, patch, put_fields};
 use crate::test::{LONG, key};

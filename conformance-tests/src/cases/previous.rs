@@ -1,9 +1,8 @@
 //! Puts that return the previous value: the one that they replaced, or the one that caused their refusal.
 
-use ttl_core::{
-    Condition, ExistingDeadline, Expiry, GetOptions, Key, Outcome, PutItem, PutOptions, PutResult, Record,
-    Refresh, Returning, Ttl, Value,
-};
+use ttl_core::options::{Condition, ExistingDeadline, GetOptions, PutItem, PutOptions, Refresh, Returning};
+use ttl_core::results::PutResult;
+use ttl_core::{Expiry, Key, Outcome, Record, Ttl, Value};
 
 use super::elapsed::past;
 use super::support::{LATER, record_of};

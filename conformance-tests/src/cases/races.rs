@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use ttl_core::{
-    Create, Deadline, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key, Lifespan, Patch,
-    PatchOptions, PutOptions, Record, Refresh, Returning, Ttl, Value,
+use ttl_core::options::{
+    Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions, Refresh,
+    Returning,
 };
+use ttl_core::{Deadline, Expiry, Key, Lifespan, Patch, Record, Ttl, Value};
 
 use super::support::{LATER, SOONER, ensure_ahead, whole};
 use super::together::together;

@@ -1,7 +1,10 @@
 //! Records: JSON values in one normal form on every backend.
 
 use serde_json::{Value as Json, json};
-use ttl_core::{Fields, GetOptions, MAX_DEPTH, MAX_FIELD_NAME_BYTES, Projection, PutOptions, Record, Value};
+use ttl_core::codec::MAX_DEPTH;
+use ttl_core::driver::MAX_FIELD_NAME_BYTES;
+use ttl_core::options::{Fields, GetOptions, Projection, PutOptions};
+use ttl_core::{Record, Value};
 
 use crate::test::{LONG, key};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use ttl_core::{
-    Actions, Condition, Create, Deadline, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, GetOptions,
-    Key, Lifespan, Patch, PatchOptions, PutOptions, Refresh, RefreshMode, RefreshPolicy, Ttl, Value,
+use ttl_core::options::{
+    Condition, Create, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions,
+    Refresh,
 };
+use ttl_core::{Actions, Deadline, Expiry, Key, Lifespan, Patch, RefreshMode, RefreshPolicy, Ttl, Value};
 
 use super::support::{LATER, SOONER, ensure_ahead, fields, put_fields, refresh_in};
 use crate::test::{LONG, SHORT, applied, key, record};

@@ -1,9 +1,9 @@
 //! The refresh matrix: every operation under every flag and every pair of flags, in both modes.
 
-use ttl_core::{
-    Actions, Deadline, Entry, ExistingDeadline, Fields, GetOptions, Key, Kind, Patch, PatchOptions,
-    Projection, PutItem, PutOptions, Record, Refresh, RefreshMode, RefreshPolicy, Returning, Value,
+use ttl_core::options::{
+    ExistingDeadline, Fields, GetOptions, PatchOptions, Projection, PutItem, PutOptions, Refresh, Returning,
 };
+use ttl_core::{Actions, Deadline, Entry, Key, Kind, Patch, Record, RefreshMode, RefreshPolicy, Value};
 
 use super::support::{LATER, SOONER, ensure_ahead, reported};
 use crate::test::{LONG, applied, key};

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use ttl_core::{
-    Condition, DeleteOptions, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions,
-    Guard, Key, Kind, Patch, PatchOptions, Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
-    Ttl, Value, Version,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions, Guard,
+    PatchOptions, Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{Expiry, Key, Kind, Patch, Ttl, Value, Version};
 
 use super::support::{LATER, SOONER, ensure_ahead, put_fields};
 use crate::test::{LONG, key, record};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ttl_core::{
-    Actions, Deadline, DeleteOptions, ExistingDeadline, GetOptions, Key, Lifespan, Patch, PatchOptions,
-    Projection, PutOptions, Refresh, RefreshMode, RefreshPolicy, Returning, Ttl, Value,
+use ttl_core::options::{
+    DeleteOptions, ExistingDeadline, GetOptions, PatchOptions, Projection, PutOptions, Refresh, Returning,
 };
+use ttl_core::{Actions, Deadline, Key, Lifespan, Patch, RefreshMode, RefreshPolicy, Ttl, Value};
 
 use super::support::{LATER, SOONER, ensure_ahead, refresh_in, reported};
 use crate::test::{LONG, applied, key, record};

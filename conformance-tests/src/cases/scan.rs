@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use serde_json::json;
-use ttl_core::{
-    Cursor, CursorSecret, DeleteOptions, Fields, Key, Projection, PutItem, PutOptions, Record, Returning,
-    ScanOptions, Value,
-};
+use ttl_core::options::{DeleteOptions, Fields, Projection, PutItem, PutOptions, Returning, ScanOptions};
+use ttl_core::{Cursor, CursorSecret, Key, Record, Value};
 
 use super::support::{LATER, SOONER, json_of, keys_of, reported, scan_all};
 use crate::test::{LONG, SHORT, applied, key, record};

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use ttl_core::{
-    Actions, Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, Fields,
-    GetOptions, Guard, Key, Kind, Lifespan, Patch, PatchOptions, Projection, PutItem, PutOptions, Record,
-    RefreshPolicy, Ttl, Value,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions,
+    Guard, PatchOptions, Projection, PutItem, PutOptions,
 };
+use ttl_core::{Actions, Expiry, Key, Kind, Lifespan, Patch, Record, RefreshPolicy, Ttl, Value};
 
 use super::support::{ensure_ahead, fields, json_of, record_of, reported};
 use crate::test::{LONG, SHORT, applied, key};
@@ -286,7 +286,11 @@ async fn lock_that_ran_out(t: Test) -> Check {
     let first = Record::new().with("holder", "first");
     let meta = applied(
         t.store
-            .put(&key("lock"), first.into(), options(SHORT).with_returning(ttl_core::Returning::VERSION))
+            .put(
+                &key("lock"),
+                first.into(),
+                options(SHORT).with_returning(ttl_core::options::Returning::VERSION),
+            )
             .await?,
     )?;
     let mine = reported(meta.version)?;
@@ -326,7 +330,7 @@ async fn login_throttle(t: Test) -> Check {
 
 async fn profile_saved_again(t: Test) -> Check {
     let policy = RefreshPolicy::default();
-    let save = |refresh: Option<ttl_core::Refresh>| {
+    let save = |refresh: Option<ttl_core::options::Refresh>| {
         PutOptions::new(SESSION)
             .with_existing_deadline(refresh.map_or(ExistingDeadline::Keep, ExistingDeadline::Refresh))
     };

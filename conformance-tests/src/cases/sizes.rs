@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-use ttl_core::{Condition, Create, Expiry, Patch, PatchOptions, PutOptions, Record, Value, Version};
+use ttl_core::options::{Condition, Create, PatchOptions, PutOptions};
+use ttl_core::{Expiry, Patch, Record, Value, Version};
 
 use crate::test::{LONG, key};
 use crate::{Check, Test, case_table, ensure_eq, ensure_kind};

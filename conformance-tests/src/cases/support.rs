@@ -3,10 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value as Json;
-use ttl_core::{
-    Deadline, Entry, GetOptions, Key, Patch, PatchOptions, PatchResult, PutOptions, Record, Refresh,
-    RefreshMode, Returning, ScanOptions, Ttl, Value,
-};
+use ttl_core::options::{GetOptions, PatchOptions, PutOptions, Refresh, Returning, ScanOptions};
+use ttl_core::results::PatchResult;
+use ttl_core::{Deadline, Entry, Key, Patch, Record, RefreshMode, Ttl, Value};
 
 use crate::test::{LONG, applied};
 use crate::{Check, Failure, Test, ensure};

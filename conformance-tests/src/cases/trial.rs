@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::future::join_all;
-use ttl_core::{
-    Entry, ErrorKind, Expiry, GetOptions, Key, Outcome, PutOptions, Returning, TtlStore, Version,
-};
+use ttl_core::options::{GetOptions, PutOptions, Returning};
+use ttl_core::{Entry, ErrorKind, Expiry, Key, Outcome, TtlStore, Version};
 
 use super::under_faults::{Answer, PAUSE, Write, old};
 use crate::test::{LONG, applied, key};

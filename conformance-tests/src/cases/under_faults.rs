@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, Fields, GetOptions, PatchOptions,
+    Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
+};
 use ttl_core::{
-    Capabilities, Condition, Create, DeleteOptions, Entry, ErrorKind, ExpireOptions, Expiry, ExpiryChange,
-    Fields, GetOptions, Key, Outcome, Page, Patch, PatchOptions, Projection, PutItem, PutOptions, Record,
-    Refresh, Result, Returning, ScanOptions, TtlStore, Value, Version,
+    Capabilities, Entry, ErrorKind, Expiry, Key, Outcome, Page, Patch, Record, Result, TtlStore, Value,
+    Version,
 };
 
 use super::support::LATER;

@@ -1,7 +1,8 @@
 //! Blobs: stored byte for byte, and stored as a copy.
 
 use serde_json::json;
-use ttl_core::{GetOptions, Kind, PutOptions, Record, Value};
+use ttl_core::options::{GetOptions, PutOptions};
+use ttl_core::{Kind, Record, Value};
 
 use crate::test::{LONG, key};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};

@@ -1,10 +1,11 @@
 //! Versions: equal versions mean equal values, and a change of only the deadline keeps the version.
 
 use serde_json::json;
-use ttl_core::{
-    Condition, ExistingDeadline, Expiry, ExpiryChange, GetOptions, Guard, Patch, PatchOptions, PutOptions,
-    Record, Refresh, Returning, Ttl, Value, Version,
+use ttl_core::options::{
+    Condition, ExistingDeadline, ExpiryChange, GetOptions, Guard, PatchOptions, PutOptions, Refresh,
+    Returning,
 };
+use ttl_core::{Expiry, Patch, Record, Ttl, Value, Version};
 
 use crate::test::{LONG, applied, key, record};
 use crate::{Check, Failure, Test, case_table, ensure, ensure_eq};

@@ -11,9 +11,8 @@ use aws_sdk_dynamodb::types::{
     TableStatus,
 };
 use tokio::sync::OnceCell;
-use ttl_core::{
-    Error, ErrorKind, Key, ManualClock, PutOptions, Result, Ttl, TtlStore, Value, Version, async_trait,
-};
+use ttl_core::options::PutOptions;
+use ttl_core::{Error, ErrorKind, Key, ManualClock, Result, Ttl, TtlStore, Value, Version, async_trait};
 use ttl_dynamo::{DynamoConfig, DynamoStore};
 
 use super::place::{self, HASTE};

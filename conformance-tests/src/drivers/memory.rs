@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ttl_core::{Key, ManualClock, PutOptions, Result, Ttl, TtlStore, Value, async_trait};
+use ttl_core::options::PutOptions;
+use ttl_core::{Key, ManualClock, Result, Ttl, TtlStore, Value, async_trait};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 use crate::{Beneath, Fixture, Harness, Time};

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use ttl_core::{Error, ErrorKind, Key, PutOptions, Result, Ttl, TtlStore, Value, Version, async_trait};
+use ttl_core::options::PutOptions;
+use ttl_core::{Error, ErrorKind, Key, Result, Ttl, TtlStore, Value, Version, async_trait};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use super::place::{self, HASTE};

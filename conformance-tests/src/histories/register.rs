@@ -4,7 +4,8 @@
 //! ghost, which is equivalent.
 
 use serde_json::Value as Json;
-use ttl_core::{Deadline, Guard, Record, Ttl, Value, Version};
+use ttl_core::options::Guard;
+use ttl_core::{Deadline, Record, Ttl, Value, Version};
 
 use super::checker::Meaning;
 

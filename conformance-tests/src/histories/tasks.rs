@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value as Json;
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Guard,
+    PatchOptions, PutItem, PutOptions, Refresh, Returning,
+};
+use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Condition, Create, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExistingDeadline, ExpireOptions,
-    ExpireResult, Expiry, ExpiryChange, GetOptions, Guard, Key, Kind, Outcome, Patch, PatchOptions,
-    PatchResult, PutItem, PutOptions, PutResult, Record, Refresh, Result, Returning, Ttl, TtlStore, Value,
-    Version,
+    Deadline, Entry, Error, ErrorKind, Expiry, Key, Kind, Outcome, Patch, Record, Result, Ttl, TtlStore,
+    Value, Version,
 };
 
 use super::checker::Operation;

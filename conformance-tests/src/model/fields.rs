@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Number, Value as Json};
-use ttl_core::{Change, Effect, ErrorKind, Patch, Record};
+use ttl_core::driver::Change;
+use ttl_core::{Effect, ErrorKind, Patch, Record};
 
 /// The reason why a patch is not applied.
 #[derive(Debug)]

@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use ttl_core::options::{
+    Condition, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Guard, PatchOptions,
+    Projection, PutItem, PutOptions, Refresh, Returning,
+};
 use ttl_core::{
-    Capabilities, Condition, DeleteOptions, Effect, ErrorKind, ExistingDeadline, ExpireOptions, Expiry,
-    ExpiryChange, GetOptions, Guard, Key, Kind, Lifespan, Patch, PatchOptions, Projection, PutItem,
-    PutOptions, Record, Refresh, RefreshMode, Returning, Ttl, Value, Version,
+    Capabilities, Effect, ErrorKind, Expiry, Key, Kind, Lifespan, Patch, Record, RefreshMode, Ttl, Value,
+    Version,
 };
 
 use super::fields::{self, Unfit};

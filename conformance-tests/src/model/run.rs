@@ -7,7 +7,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ttl_core::{GetOptions, Key, Returning, TtlStore, Value, Version};
+use ttl_core::options::{GetOptions, Returning};
+use ttl_core::{Key, TtlStore, Value, Version};
 
 use super::reference::{Answer, Call, Instant, Model, Reply};
 use super::seen::{self, Seen, describe, instant};

@@ -2,10 +2,9 @@
 
 use std::time::SystemTime;
 
-use ttl_core::{
-    Deadline, DeleteOptions, Entry, Error, GetOptions, Key, Outcome, PatchResult, PutItem, PutResult, Result,
-    Returning, ScanOptions, TtlStore, Value, Version,
-};
+use ttl_core::options::{DeleteOptions, GetOptions, PutItem, Returning, ScanOptions};
+use ttl_core::results::{PatchResult, PutResult};
+use ttl_core::{Deadline, Entry, Error, Key, Outcome, Result, TtlStore, Value, Version};
 
 use super::reference::{Answer, Call, NEVER, Reply};
 use crate::{Check, Failure};

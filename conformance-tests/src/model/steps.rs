@@ -7,7 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value as Json, json};
-use ttl_core::{Bounds, Guard, Kind, Refresh, RefreshMode, Returning, Ttl};
+use ttl_core::options::{Guard, Refresh, Returning};
+use ttl_core::{Bounds, Kind, RefreshMode, Ttl};
 
 /// The number of keys of a sequence: small, so that its steps interact.
 pub(super) const KEYS: usize = 3;

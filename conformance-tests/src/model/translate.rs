@@ -4,11 +4,11 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value as Json;
-use ttl_core::{
-    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, Fields,
-    GetOptions, Key, Lifespan, Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Returning,
-    ScanOptions, Ttl, Value, Version,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions,
+    PatchOptions, Projection, PutItem, PutOptions, Returning, ScanOptions,
 };
+use ttl_core::{Expiry, Key, Lifespan, Patch, Record, Ttl, Value, Version};
 
 use super::reference::Call;
 use super::seen::Request;

@@ -118,7 +118,7 @@ fn run_cases(
 async fn reach(harness: &Arc<dyn Harness>) -> Result<ttl_core::Capabilities> {
     let fixture = harness.fresh().await?;
     let key = ttl_core::Key::new("k")?;
-    let read = fixture.store.get(&key, ttl_core::GetOptions::nothing()).await;
+    let read = fixture.store.get(&key, ttl_core::options::GetOptions::nothing()).await;
     if let Some(beneath) = &fixture.beneath {
         beneath.clean_up().await;
     }

@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use ttl_conformance::{FaultProxy, Fixture, Harness, Time};
 use ttl_core::driver::CasStore;
+use ttl_core::options::DeleteOptions;
+use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Clock, Deadline, DeleteOptions, Entry, ExpireResult, Key, ManualClock, MonotonicClock, Outcome,
-    PatchResult, PutResult, Result, TtlStore, async_trait,
+    Clock, Deadline, Entry, Key, ManualClock, MonotonicClock, Outcome, Result, TtlStore, async_trait,
 };
 
 use super::den::{Cellar, Den, Right};

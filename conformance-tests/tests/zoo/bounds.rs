@@ -2,10 +2,10 @@
 
 use serde_json::{Number, Value as Json};
 use tokio::task::yield_now;
-use ttl_core::{
-    Bounds, Change, Deadline, ErrorKind, Key, Outcome, Patch, PatchOptions, PatchResult, PutOptions,
-    PutResult, Record, Returning, rules,
-};
+use ttl_core::driver::Change;
+use ttl_core::options::{PatchOptions, PutOptions, Returning};
+use ttl_core::results::{PatchResult, PutResult};
+use ttl_core::{Bounds, Deadline, ErrorKind, Key, Outcome, Patch, Record, rules};
 
 use super::animal::{Patched, animals, now};
 use super::patch::{met, rewritten, with};

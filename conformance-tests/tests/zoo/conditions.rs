@@ -1,9 +1,7 @@
 //! Animals with faults in conditions.
 
-use ttl_core::{
-    Condition, DeleteOptions, Entry, Error, ErrorKind, Key, Outcome, Projection, PutItem, PutOptions, Value,
-    Version,
-};
+use ttl_core::options::{Condition, DeleteOptions, Projection, PutItem, PutOptions};
+use ttl_core::{Entry, Error, ErrorKind, Key, Outcome, Value, Version};
 
 use super::animal::{Deleted, Written, animals};
 

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use ttl_core::{
-    Capabilities, Entry, ExpireOptions, ExpiryChange, GetOptions, Key, Now, Outcome, Page, Patch,
-    PatchOptions, PutItem, PutOptions, PutResult, Returning, ScanOptions, Value,
+use ttl_core::driver::Now;
+use ttl_core::options::{
+    ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, Returning, ScanOptions,
 };
+use ttl_core::results::PutResult;
+use ttl_core::{Capabilities, Entry, Key, Outcome, Page, Patch, Value};
 
 use super::animal::{Expired, Got, Patched, Written, animals, is_ghost, now};
 use super::den::Right;
@@ -62,7 +64,7 @@ animals! {
     KeepKeepsTheCreation breaks V7 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            let keeps = options.existing_deadline == ttl_core::ExistingDeadline::Keep;
+            let keeps = options.existing_deadline == ttl_core::options::ExistingDeadline::Keep;
             let before = created_at(&self.right, key).filter(|_| keeps);
             let outcome = self.right.put(key, value, options).await?;
             Ok(keep(&self.right, key, before, outcome))

@@ -3,10 +3,9 @@
 
 use serde_json::Value as Json;
 use ttl_core::driver::Stored;
-use ttl_core::{
-    Condition, Error, ErrorKind, GetOptions, Key, Outcome, Page, Patch, PatchOptions, PatchResult,
-    PutOptions, Record, Result, ScanOptions, Value, rules,
-};
+use ttl_core::options::{Condition, GetOptions, PatchOptions, PutOptions, ScanOptions};
+use ttl_core::results::PatchResult;
+use ttl_core::{Error, ErrorKind, Key, Outcome, Page, Patch, Record, Result, Value, rules};
 
 use super::animal::{Got, Patched, Written, animals};
 

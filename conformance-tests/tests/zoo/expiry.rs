@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ttl_core::{
-    Deadline, DeleteOptions, Entry, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key,
-    Lifespan, Outcome, Patch, PatchOptions, PutOptions, Ttl, Value,
+use ttl_core::options::{
+    DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions,
 };
+use ttl_core::{Deadline, Entry, Expiry, Key, Lifespan, Outcome, Patch, Ttl, Value};
 
 use super::animal::{
     Deleted, Expired, Got, Patched, Written, animals, deadline, is_ghost, now, remember_deleted, set_deadline,

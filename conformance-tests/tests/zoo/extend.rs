@@ -1,8 +1,8 @@
 //! Animals with faults in changes of the deadline.
 
-use ttl_core::{
-    Deadline, ErrorKind, ExpireOptions, ExpireResult, Expiry, ExpiryChange, Guard, Key, Outcome, Ttl, Version,
-};
+use ttl_core::options::{ExpireOptions, ExpiryChange, Guard};
+use ttl_core::results::ExpireResult;
+use ttl_core::{Deadline, ErrorKind, Expiry, Key, Outcome, Ttl, Version};
 
 use super::animal::{Expired, animals, deadline, now, set_deadline};
 

@@ -1,11 +1,11 @@
 //! Animals that do not treat ghosts as absent.
 
 use ttl_core::driver::Stored;
-use ttl_core::{
-    Condition, Deadline, DeleteOptions, Entry, ExpireOptions, ExpiryChange, GetOptions, Key, Outcome, Page,
-    PageItem, Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Result, Returning, ScanOptions,
-    Ttl, Value, Version,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Projection, PutItem,
+    PutOptions, Returning, ScanOptions,
 };
+use ttl_core::{Deadline, Entry, Key, Outcome, Page, PageItem, Patch, Record, Result, Ttl, Value, Version};
 
 use super::animal::{
     Deleted, Expired, Got, Patched, Written, animals, deadline, is_ghost, now, remember_deleted, set_deadline,

@@ -3,11 +3,15 @@
 use std::num::NonZeroUsize;
 
 use serde_json::Value as Json;
+use ttl_core::driver::Change;
 use ttl_core::driver::Stored;
+use ttl_core::options::{
+    DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Guard, PatchOptions,
+    Projection, PutItem, PutOptions, ScanOptions,
+};
 use ttl_core::{
-    Change, Deadline, DeleteOptions, Error, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
-    GetOptions, Guard, Key, Outcome, Page, Patch, PatchOptions, Projection, PutItem, PutOptions, RefreshMode,
-    Result, ScanOptions, Ttl, TtlStore, Value, Version,
+    Deadline, Error, ErrorKind, Expiry, Key, Outcome, Page, Patch, RefreshMode, Result, Ttl, TtlStore, Value,
+    Version,
 };
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals, deadline, now, set_deadline};

@@ -4,10 +4,12 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use ttl_core::driver::CasBackend;
+use ttl_core::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, Returning,
+    ScanOptions,
+};
 use ttl_core::{
-    Capabilities, Cursor, CursorSecret, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpiryChange,
-    GetOptions, Key, Outcome, Page, PageItem, Patch, PatchOptions, PutItem, PutOptions, Result, Returning,
-    ScanOptions, Value,
+    Capabilities, Cursor, CursorSecret, Error, ErrorKind, Key, Outcome, Page, PageItem, Patch, Result, Value,
 };
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals};
@@ -99,7 +101,7 @@ animals! {
     ScansShowNoValues breaks S1; also S4: "a scan past a damaged entry must return the other values" {
         forwards capabilities now get put expire patch delete get_many put_many delete_many;
         async fn scan(&self, options: ScanOptions) -> Result<Page> {
-            self.right.scan(options.with_projection(ttl_core::Projection::Nothing)).await
+            self.right.scan(options.with_projection(ttl_core::options::Projection::Nothing)).await
         }
     }
 
@@ -198,7 +200,7 @@ animals! {
     GetManyOfNothingMisses breaks B1; also R1: "a batch that selects nothing refreshes" {
         forwards capabilities now get put expire patch delete scan put_many delete_many;
         async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Got> {
-            if options.projection != ttl_core::Projection::Nothing { return self.right.get_many(keys, options).await }
+            if options.projection != ttl_core::options::Projection::Nothing { return self.right.get_many(keys, options).await }
             keys.iter().map(|_| Ok(None)).collect()
         }
     }
@@ -278,7 +280,7 @@ animals! {
             let count = items.len();
             items.truncate(25);
             let mut results = self.right.put_many(items).await;
-            results.resize_with(count, || Ok(Outcome::Applied(ttl_core::PutResult::new(true))));
+            results.resize_with(count, || Ok(Outcome::Applied(ttl_core::results::PutResult::new(true))));
             results
         }
     }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Projection, PutItem,
+    PutOptions, ScanOptions,
+};
+use ttl_core::results::PutResult;
 use ttl_core::{
-    Capabilities, Condition, Deadline, DeleteOptions, Error, ErrorKind, ExpireOptions, ExpiryChange,
-    GetOptions, Key, Outcome, Page, Patch, PatchOptions, Projection, PutItem, PutOptions, PutResult, Result,
-    ScanOptions, TtlStore, Value, async_trait,
+    Capabilities, Deadline, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value, async_trait,
 };
 
 use super::animal::{Animal, Deleted, Expired, Got, Patched, Written};

@@ -4,10 +4,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::task::yield_now;
+use ttl_core::options::{
+    Condition, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Guard, PatchOptions,
+    Projection, PutItem, PutOptions, Returning, ScanOptions,
+};
 use ttl_core::{
-    Condition, Deadline, DeleteOptions, Error, ErrorKind, ExistingDeadline, ExpireOptions, Expiry,
-    ExpiryChange, GetOptions, Guard, Key, Outcome, Page, Patch, PatchOptions, Projection, PutItem,
-    PutOptions, RefreshMode, Result, Returning, ScanOptions, Ttl, Value,
+    Deadline, Error, ErrorKind, Expiry, Key, Outcome, Page, Patch, RefreshMode, Result, Ttl, Value,
 };
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals, is_ghost, now};

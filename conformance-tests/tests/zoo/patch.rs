@@ -1,10 +1,9 @@
 //! Animals with faults in patches.
 
 use serde_json::{Number, Value as Json};
-use ttl_core::{
-    Amount, Change, Create, Effect, Error, ErrorKind, Key, Lifespan, Outcome, Patch, PatchOptions,
-    PutOptions, Record, Ttl, Value, Version,
-};
+use ttl_core::driver::{Amount, Change};
+use ttl_core::options::{Create, PatchOptions, PutOptions};
+use ttl_core::{Effect, Error, ErrorKind, Key, Lifespan, Outcome, Patch, Record, Ttl, Value, Version};
 
 use super::animal::{Patched, animals, now};
 use super::den::Right;

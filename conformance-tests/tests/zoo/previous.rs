@@ -1,8 +1,8 @@
 //! Animals whose puts return the wrong previous value, or none.
 
-use ttl_core::{
-    Condition, DeleteOptions, GetOptions, Key, Outcome, Projection, PutItem, PutOptions, PutResult, Value,
-};
+use ttl_core::options::{Condition, DeleteOptions, GetOptions, Projection, PutItem, PutOptions};
+use ttl_core::results::PutResult;
+use ttl_core::{Key, Outcome, Value};
 
 use super::animal::{Written, animals};
 

@@ -1,7 +1,8 @@
 //! Animals that do not return records as they were stored.
 
 use serde_json::{Map, Value as Json};
-use ttl_core::{DeleteOptions, GetOptions, Key, Projection, PutOptions, Record, Value};
+use ttl_core::options::{DeleteOptions, GetOptions, Projection, PutOptions};
+use ttl_core::{Key, Record, Value};
 
 use super::animal::{Deleted, Got, Written, animals, is_ghost, remember_deleted};
 use super::values::map_value;

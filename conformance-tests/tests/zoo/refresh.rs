@@ -1,10 +1,10 @@
 //! Animals with faults in refreshes.
 
-use ttl_core::{
-    Deadline, DeleteOptions, ErrorKind, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Key,
-    Outcome, Page, Patch, PatchOptions, Projection, PutOptions, Refresh, RefreshMode, Result, ScanOptions,
-    Ttl, Value, Version,
+use ttl_core::options::{
+    DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Projection,
+    PutOptions, Refresh, ScanOptions,
 };
+use ttl_core::{Deadline, ErrorKind, Key, Outcome, Page, Patch, RefreshMode, Result, Ttl, Value, Version};
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals, deadline, now, set_deadline};
 use super::den::Right;

@@ -3,10 +3,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value as Json;
-use ttl_core::{
-    Capabilities, Condition, DeleteOptions, Entry, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Key,
-    Outcome, Patch, PatchOptions, Projection, PutOptions, Record, Result, Value,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Projection, PutOptions,
 };
+use ttl_core::{Capabilities, Entry, ErrorKind, Key, Outcome, Patch, Record, Result, Value};
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals};
 

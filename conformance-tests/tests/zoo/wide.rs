@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use ttl_core::driver::Stored;
-use ttl_core::{
-    Capabilities, Deadline, Entry, Error, ErrorKind, GetOptions, Key, Patch, PatchOptions, PutOptions, Value,
-    Version,
-};
+use ttl_core::options::{GetOptions, PatchOptions, PutOptions};
+use ttl_core::{Capabilities, Deadline, Entry, Error, ErrorKind, Key, Patch, Value, Version};
 
 use super::animal::{Got, Patched, Written, animals};
 

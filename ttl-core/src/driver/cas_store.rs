@@ -5,12 +5,16 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 
 use super::{CasBackend, Context, MAX_ATTEMPTS, Stored, contention};
+use crate::driver::Now;
+use crate::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions, Returning, ScanOptions,
+};
+use crate::results::{ExpireResult, PatchResult, PutResult};
 use crate::rules;
 use crate::rules::perform::{self, Next, entry};
 use crate::{
-    Capabilities, Cursor, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult,
-    ExpiryChange, GetOptions, Key, Now, Outcome, Page, PageItem, Patch, PatchOptions, PatchResult,
-    PutOptions, PutResult, Result, Returning, ScanOptions, TtlStore, Value,
+    Capabilities, Cursor, Deadline, Entry, Error, ErrorKind, Key, Outcome, Page, PageItem, Patch, Result,
+    TtlStore, Value,
 };
 
 /// A complete store on top of a [`CasBackend`]. Each operation loads the entry, applies [`rules`], and swaps.
@@ -25,7 +29,8 @@ use crate::{
 ///
 /// ```
 /// use ttl_core::driver::CasStore;
-/// use ttl_core::{GetOptions, Key, PutOptions, TtlStore, Ttl, Returning};
+/// use ttl_core::options::{GetOptions, PutOptions, Returning};
+/// use ttl_core::{Key, TtlStore, Ttl};
 /// # mod toy { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/toy/mod.rs")); }
 /// # use toy::Toy;
 /// # #[tokio::main(flavor = "current_thread")]

@@ -8,6 +8,9 @@
 //! | run the items of a batch at the same time, and those of one key in order | [`each`] |
 //! | retry after a conflict | [`MAX_ATTEMPTS`], [`back_off`], [`contention`] |
 //! | state what is known of a failed write | [`WriteFailure`] |
+//! | read the operations of a patch | [`FieldOperation`], [`Change`], [`Amount`] |
+//! | store a field as text | [`field_text`], [`parse_field_text`], [`check_field_name`] |
+//! | hold an instant in whole milliseconds | [`Now`] |
 
 mod attempt;
 mod batch;
@@ -22,4 +25,10 @@ pub use self::cas_backend::CasBackend;
 pub use self::cas_store::CasStore;
 pub use self::context::Context;
 pub use self::query::{QueryOptions, percent_decode};
+pub use crate::deadline::Now;
+pub use crate::field_name::{MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, check_field_name};
+#[doc(hidden)]
+pub use crate::forward::BoxFuture;
+pub use crate::json::{field_text, parse_field_text};
+pub use crate::patch::{Amount, Change, FieldOperation};
 pub use crate::rules::Stored;

@@ -1,6 +1,7 @@
 //! Options of patch, expire and delete.
 
-use crate::{Expiry, Kind, Lifespan, Projection, Record, Refresh, Returning, Ttl, Version};
+use crate::options::{Projection, Refresh, Returning};
+use crate::{Expiry, Kind, Lifespan, Record, Ttl, Version};
 
 /// The entry that a patch creates if the key is absent (P2).
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +31,8 @@ impl Create {
 /// Options of [`TtlStore::patch`](crate::TtlStore::patch).
 ///
 /// ```
-/// use ttl_core::{Create, PatchOptions, Ttl};
+/// use ttl_core::options::{Create, PatchOptions};
+/// use ttl_core::Ttl;
 ///
 /// // A counter that starts with its first increment and ends an hour later.
 /// let counter = PatchOptions::new().with_create(Create::new(Ttl::hours(1)));
@@ -120,7 +122,8 @@ pub enum Guard {
 /// Options of [`TtlStore::expire`](crate::TtlStore::expire).
 ///
 /// ```
-/// use ttl_core::{ExpireOptions, ExpiryChange, Guard, Ttl};
+/// use ttl_core::options::{ExpireOptions, ExpiryChange, Guard};
+/// use ttl_core::Ttl;
 ///
 /// // A touch: half an hour from now, but never sooner than before.
 /// let (change, options) = (ExpiryChange::Set(Ttl::minutes(30).into()), ExpireOptions::new().with_guard(Guard::IfLater));

@@ -2,7 +2,8 @@
 
 #[cfg(doc)]
 use crate::Expiry;
-use crate::{Key, Lifespan, Refresh, Returning, Value, Version};
+use crate::options::{Refresh, Returning};
+use crate::{Key, Lifespan, Value, Version};
 
 /// The condition under which a put writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +38,8 @@ pub enum ExistingDeadline {
 /// (E5).
 ///
 /// ```
-/// use ttl_core::{Condition, PutOptions, Ttl};
+/// use ttl_core::options::{Condition, PutOptions};
+/// use ttl_core::Ttl;
 ///
 /// let once = PutOptions::new(Ttl::hours(24)).with_condition(Condition::IfAbsent);
 /// # let _ = once;
@@ -54,7 +56,7 @@ pub struct PutOptions {
     /// The metadata to return.
     pub returning: Returning,
     /// Whether to return the value of the live entry that the put found (C5); see
-    /// [`PutResult::previous`](crate::PutResult::previous).
+    /// [`PutResult::previous`](crate::results::PutResult::previous).
     pub previous: bool,
 }
 

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use crate::{Cursor, Kind, Projection, Refresh, Returning};
+use crate::options::{Projection, Refresh, Returning};
+use crate::{Cursor, Kind};
 
 /// Options of [`TtlStore::get`](crate::TtlStore::get).
 ///
 /// ```
-/// use ttl_core::{GetOptions, Kind, Refresh, Ttl, Returning};
+/// use ttl_core::options::{GetOptions, Refresh, Returning};
+/// use ttl_core::{Kind, Ttl};
 ///
 /// let sliding = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::minutes(30)));
 /// let peek = GetOptions::nothing().with_returning(Returning::DEADLINE);
@@ -73,7 +75,8 @@ impl GetOptions {
 /// Options of [`TtlStore::scan`](crate::TtlStore::scan).
 ///
 /// ```
-/// use ttl_core::{Key, Result, ScanOptions, TtlStore};
+/// use ttl_core::options::ScanOptions;
+/// use ttl_core::{Key, Result, TtlStore};
 ///
 /// async fn keys(store: &dyn TtlStore, prefix: &str) -> Result<Vec<Key>> {
 ///     let (mut keys, mut options) = (Vec::new(), ScanOptions::new(prefix));

@@ -1,7 +1,9 @@
 //! The rules of expire.
 
 use super::{Header, live};
-use crate::{Deadline, ExpireOptions, Expiry, ExpiryChange, Guard, Now, Result, Ttl};
+use crate::driver::Now;
+use crate::options::{ExpireOptions, ExpiryChange, Guard};
+use crate::{Deadline, Expiry, Result, Ttl};
 
 /// The action of an expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,9 @@ pub use self::read::{DeleteStep, Hit, delete, get};
 pub use self::stored::Stored;
 use std::time::SystemTime;
 
-use crate::{Deadline, Kind, Now, Refresh, RefreshMode, Returning, Version};
+use crate::driver::Now;
+use crate::options::{Refresh, Returning};
+use crate::{Deadline, Kind, RefreshMode, Version};
 
 /// The metadata that a store keeps for an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,10 @@ use serde_json::{Number, Value as Json};
 
 use super::put::fresh_cap;
 use super::{Header, live, refreshed};
+use crate::driver::{Change, Now};
 use crate::json::number_from_f64;
-use crate::{Change, Deadline, Effect, Error, ErrorKind, Kind, Now, Patch, PatchOptions, Record, Result};
+use crate::options::PatchOptions;
+use crate::{Deadline, Effect, Error, ErrorKind, Kind, Patch, Record, Result};
 
 /// The action of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,9 @@
 //! use std::time::SystemTime;
 //! use ttl_core::rules::perform::{self, Next};
 //! use ttl_core::driver::Stored;
-//! use ttl_core::{PutResult, Outcome, PutOptions, Result, Value};
+//! use ttl_core::options::PutOptions;
+//! use ttl_core::results::PutResult;
+//! use ttl_core::{Outcome, Result, Value};
 //!
 //! /// A put within a transaction on a table.
 //! fn put(table: &mut BTreeMap<String, Stored>, key: &str, value: &Value, options: &PutOptions) -> Result<Outcome<PutResult>> {
@@ -28,12 +30,13 @@
 //! ```
 
 use super::{DeleteStep, ExpireStep, PatchStep, PutStep};
+use crate::driver::Now;
 use crate::driver::Stored;
-use crate::{
-    Capabilities, Deadline, DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, GetOptions, Now,
-    Outcome, Patch, PatchOptions, PatchResult, Projection, PutOptions, PutResult, Result, Returning, Value,
-    Version,
+use crate::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Projection, PutOptions, Returning,
 };
+use crate::results::{ExpireResult, PatchResult, PutResult};
+use crate::{Capabilities, Deadline, Entry, Outcome, Patch, Result, Value, Version};
 
 /// The next state of a key.
 #[derive(Clone, Debug, PartialEq)]
@@ -238,7 +241,8 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::{Refresh, Ttl};
+    use crate::Ttl;
+    use crate::options::Refresh;
 
     fn stored(now: SystemTime, ttl: Ttl) -> Stored {
         Stored::new("v".into(), Deadline::after(now, ttl), Deadline::NEVER, Version::random())

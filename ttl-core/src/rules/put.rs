@@ -1,7 +1,9 @@
 //! The rules of put.
 
 use super::{Header, live, refreshed};
-use crate::{Condition, Deadline, ExistingDeadline, Lifespan, Now, PutOptions, Result};
+use crate::driver::Now;
+use crate::options::{Condition, ExistingDeadline, PutOptions};
+use crate::{Deadline, Lifespan, Result};
 
 /// The action of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! The rules of get and delete.
 
 use super::{Header, live, refresh_due};
-use crate::{Deadline, DeleteOptions, GetOptions, Kind, Now, Projection, Result};
+use crate::driver::Now;
+use crate::options::{DeleteOptions, GetOptions, Projection};
+use crate::{Deadline, Kind, Result};
 
 /// The result of a get on a live entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use super::Header;
-use crate::{Deadline, Error, ErrorKind, Result, Returning, Value, Version};
+use crate::options::Returning;
+use crate::{Deadline, Error, ErrorKind, Result, Value, Version};
 
 /// An entry as a [`CasBackend`](crate::driver::CasBackend) stores it.
 #[derive(Clone, Debug, PartialEq)]

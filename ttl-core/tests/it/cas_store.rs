@@ -6,6 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ttl_core::driver::{CasBackend, CasStore, Stored};
+use ttl_core::options::{
+    Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions, Refresh,
+    Returning, ScanOptions,
+};
 use ttl_core::*;
 
 use crate::toy::Toy;

@@ -54,7 +54,7 @@ impl<S: ttl_core::TtlStore> ttl_core::TtlStore for Wrapper<S> {
     async fn get(
         &self,
         key: &ttl_core::Key,
-        options: ttl_core::GetOptions,
+        options: ttl_core::options::GetOptions,
     ) -> ttl_core::Result<Option<ttl_core::Entry>> {
         self.inner.get(key, options).await
     }
@@ -64,10 +64,11 @@ impl<S: ttl_core::TtlStore> ttl_core::TtlStore for Wrapper<S> {
 
 /// Calls every method once, in the order of the trait, and tells the answers from failures.
 async fn call_all(store: &dyn ttl_core::TtlStore) {
-    use ttl_core::{
-        DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Key, Patch, PatchOptions, PutItem,
-        PutOptions, Record, ScanOptions, Ttl,
+    use ttl_core::options::{
+        DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions,
+        ScanOptions,
     };
+    use ttl_core::{Key, Patch, Record, Ttl};
     let keys = [Key::new("a").unwrap(), Key::new("b").unwrap()];
     let hour = PutOptions::new(Ttl::hours(1));
     assert_eq!(store.capabilities().backend, "toy");
@@ -126,6 +127,6 @@ fn stores_errors_and_options_cross_threads() {
     crosses::<ttl_core::Entry>();
     crosses::<ttl_core::Page>();
     crosses::<ttl_core::Patch>();
-    crosses::<ttl_core::PutItem>();
-    crosses::<ttl_core::ScanOptions>();
+    crosses::<ttl_core::options::PutItem>();
+    crosses::<ttl_core::options::ScanOptions>();
 }

@@ -5,6 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use ttl_core::driver::CasStore;
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, Fields, GetOptions, PatchOptions,
+    Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
+};
+use ttl_core::results::{ExpireResult, PutResult};
 use ttl_core::*;
 
 use crate::toy::Toy;

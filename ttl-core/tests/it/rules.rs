@@ -2,6 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ttl_core::driver::Now;
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions,
+    Guard, PatchOptions, Projection, PutOptions, Refresh,
+};
 use ttl_core::rules::{
     DeleteStep, ExpireStep, Header, Hit, PatchStep, PutStep, delete, expire, get, patch, put,
 };

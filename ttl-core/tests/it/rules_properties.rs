@@ -3,6 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
+use ttl_core::options::{
+    Condition, Create, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Guard, PatchOptions,
+    PutOptions, Refresh,
+};
 use ttl_core::rules::{
     ExpireStep, Header, PatchStep, PutStep, expire, get, live, patch, put, refresh_due, refreshed,
 };

@@ -3,7 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
+use ttl_core::driver::Now;
 use ttl_core::driver::Stored;
+use ttl_core::options::{
+    Create, DeleteOptions, ExpireOptions, ExpiryChange, PatchOptions, PutOptions, Returning,
+};
 use ttl_core::rules::perform::{self, Next};
 use ttl_core::*;
 

@@ -16,7 +16,8 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
-use ttl_core::{Condition, GetOptions, Key, PutOptions, Ttl, TtlStore, Value};
+use ttl_core::options::{Condition, GetOptions, PutOptions};
+use ttl_core::{Key, Ttl, TtlStore, Value};
 use ttl_dynamo::{DynamoConfig, DynamoStore};
 
 /// Both, and what they ask for.

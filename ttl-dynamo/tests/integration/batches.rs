@@ -4,10 +4,8 @@ use std::collections::HashSet;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, DeleteOptions, ErrorKind, GetOptions, Key, PutItem, PutOptions, Record, Refresh, Returning,
-    TtlStore, Value,
-};
+use ttl_core::options::{Condition, DeleteOptions, GetOptions, PutItem, PutOptions, Refresh, Returning};
+use ttl_core::{ErrorKind, Key, Record, TtlStore, Value};
 
 use crate::support::{LONG, SHORT, Space, blob, key, with_server};
 use crate::wire::{ANY, Fault};

@@ -6,7 +6,8 @@ use libtest_mimic::Trial;
 use serde_json::Value as Json;
 use tokio::sync::Barrier;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{Create, ExistingDeadline, Patch, PatchOptions, PutOptions, Refresh, Ttl, TtlStore};
+use ttl_core::options::{Create, ExistingDeadline, PatchOptions, PutOptions, Refresh};
+use ttl_core::{Patch, Ttl, TtlStore};
 
 use crate::states::{Ghost, State};
 use crate::support::{LONG, Space, blob, key, with_server};

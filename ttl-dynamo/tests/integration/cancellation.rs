@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{GetOptions, TtlStore};
+use ttl_core::TtlStore;
+use ttl_core::options::GetOptions;
 
 use crate::operations::{changes, patches, puts, reads};
 use crate::states::{Ghost, State};

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Clock, Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Lifespan, ManualClock, Patch,
-    PatchOptions, PutOptions, Refresh, Returning, Ttl, TtlStore,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions, Refresh,
+    Returning,
 };
+use ttl_core::{Clock, Lifespan, ManualClock, Patch, Ttl, TtlStore};
 use ttl_dynamo::DynamoStore;
 
 use crate::support::{LONG, Space, applied, blob, key, record, with_server};

@@ -8,7 +8,8 @@ use libtest_mimic::Trial;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use ttl_conformance::servers::{ServerUrl, free_port};
-use ttl_core::{Error, ErrorKind, GetOptions, TtlStore};
+use ttl_core::options::GetOptions;
+use ttl_core::{Error, ErrorKind, TtlStore};
 use ttl_dynamo::{DynamoConfig, DynamoStore, OnConnect};
 
 use crate::raw::{Raw, SECRET, client, unused_name};

@@ -5,11 +5,11 @@ use std::time::{Duration, UNIX_EPOCH};
 use aws_sdk_dynamodb::types::AttributeValue;
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, Create, DeleteOptions, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
-    Fields, GetOptions, Patch, PatchOptions, Projection, PutOptions, Record, Refresh, Returning, ScanOptions,
-    Ttl, TtlStore,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions,
+    PatchOptions, Projection, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{ErrorKind, Expiry, Patch, Record, Ttl, TtlStore};
 
 use crate::raw::{b, n, s};
 use crate::support::{LONG, Space, applied, blob, key, with_server};

@@ -6,7 +6,8 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{ErrorKind, GetOptions, Patch, PatchOptions, ScanOptions, TtlStore};
+use ttl_core::options::{GetOptions, PatchOptions, ScanOptions};
+use ttl_core::{ErrorKind, Patch, TtlStore};
 
 use crate::operations::{self, Class, Operation};
 use crate::states::State;

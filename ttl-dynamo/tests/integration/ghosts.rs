@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{GetOptions, Key, PutOptions, ScanOptions, TtlStore, Version};
+use ttl_core::options::{GetOptions, PutOptions, ScanOptions};
+use ttl_core::{Key, TtlStore, Version};
 
 use crate::operations::{Operation, changes, patches, puts, reads};
 use crate::states::{GHOSTS, State};
@@ -93,7 +94,7 @@ async fn batches(endpoint: String) {
     for (number, result) in space.store.get_many(&keys, GetOptions::new()).await.into_iter().enumerate() {
         assert_eq!(result.unwrap().is_some(), is_live(number), "{:?}", keys[number]);
     }
-    let deleted = space.store.delete_many(&keys, ttl_core::DeleteOptions::take()).await;
+    let deleted = space.store.delete_many(&keys, ttl_core::options::DeleteOptions::take()).await;
     for (number, result) in deleted.into_iter().enumerate() {
         assert_eq!(result.unwrap().is_applied(), is_live(number), "{:?}", keys[number]);
     }

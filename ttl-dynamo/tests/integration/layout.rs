@@ -6,10 +6,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use libtest_mimic::Trial;
 use serde_json::{Value as Json, json};
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, DeleteOptions, ErrorKind, ExpireOptions, Expiry, ExpiryChange, Fields, GetOptions, Kind,
-    Lifespan, Patch, PatchOptions, Projection, PutOptions, Record, Refresh, Returning, Ttl, TtlStore, Value,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, Fields, GetOptions, PatchOptions, Projection,
+    PutOptions, Refresh, Returning,
 };
+use ttl_core::{ErrorKind, Expiry, Kind, Lifespan, Patch, Record, Ttl, TtlStore, Value};
 
 use crate::raw::{Item, Raw, b, item, l, m, n, s};
 use crate::support::{LONG, Space, applied, blob, key, value, with_server};
@@ -345,8 +346,11 @@ async fn not_ours(endpoint: String) {
             space.raw.put("k", bad.clone()).await;
         }
         // A scan shows it with its error, and goes on.
-        let page =
-            space.store.scan(ttl_core::ScanOptions::new("k").with_projection(Projection::All)).await.unwrap();
+        let page = space
+            .store
+            .scan(ttl_core::options::ScanOptions::new("k").with_projection(Projection::All))
+            .await
+            .unwrap();
         let [item] = <[_; 1]>::try_from(page.items).unwrap();
         assert_eq!((item.key, page.next.is_none()), (key("k"), true), "{number}");
         corrupt(item.entry.unwrap_err(), "scan");
@@ -459,8 +463,10 @@ async fn odd_instants(endpoint: String) {
         assert_eq!(store.get(&key("k"), GetOptions::new()).await.unwrap().is_some(), live, "{odd:?}");
         let many = store.get_many(&[key("k"), key("l")], GetOptions::new()).await;
         assert_eq!(many[0].as_ref().unwrap().is_some(), live, "{odd:?}");
-        let page =
-            store.scan(ttl_core::ScanOptions::new("k").with_projection(Projection::All)).await.unwrap();
+        let page = store
+            .scan(ttl_core::options::ScanOptions::new("k").with_projection(Projection::All))
+            .await
+            .unwrap();
         assert_eq!(page.into_entries().unwrap().len(), usize::from(live), "{odd:?}");
         let patch =
             store.patch(&key("k"), &Patch::new().increment("n", 1), PatchOptions::new()).await.unwrap();
@@ -526,7 +532,7 @@ async fn names(endpoint: String) {
     let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::hours(2)));
     assert!(space.store.get(&key("k"), refresh).await.unwrap().is_some());
     assert_eq!(space.raw.get("k").await.unwrap()["expires"], n(START / 1000 + 7200));
-    let page = space.store.scan(ttl_core::ScanOptions::new("k")).await.unwrap();
+    let page = space.store.scan(ttl_core::options::ScanOptions::new("k")).await.unwrap();
     assert_eq!(page.items.len(), 1);
     let results = space.store.get_many(&[key("k"), key("l")], GetOptions::new()).await;
     let found: Vec<bool> = results.into_iter().map(|result| result.unwrap().is_some()).collect();
@@ -542,8 +548,11 @@ async fn namespaces(endpoint: String) {
     applied(other.put(&key("k"), blob("of b"), PutOptions::new(LONG)).await);
     assert_eq!(space.raw.get("a:k").await.unwrap()["ttl:value"], b("of a"));
     assert_eq!(space.raw.get("b:k").await.unwrap()["ttl:value"], b("of b"));
-    let page =
-        space.store.scan(ttl_core::ScanOptions::new("").with_projection(Projection::All)).await.unwrap();
+    let page = space
+        .store
+        .scan(ttl_core::options::ScanOptions::new("").with_projection(Projection::All))
+        .await
+        .unwrap();
     let seen: Vec<_> =
         page.into_entries().unwrap().into_iter().map(|(key, entry)| (key, entry.value.unwrap())).collect();
     assert_eq!(seen, [(key("k"), Value::from("of a"))]);

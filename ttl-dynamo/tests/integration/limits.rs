@@ -3,10 +3,8 @@
 use libtest_mimic::Trial;
 use serde_json::json;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    ErrorKind, Expiry, Fields, GetOptions, Key, Lifespan, Patch, PatchOptions, Projection, PutOptions,
-    Record, Ttl, TtlStore, Value, rules,
-};
+use ttl_core::options::{Fields, GetOptions, PatchOptions, Projection, PutOptions};
+use ttl_core::{ErrorKind, Expiry, Key, Lifespan, Patch, Record, Ttl, TtlStore, Value, rules};
 
 use crate::support::{LONG, Space, applied, blob, key, value, with_server};
 
@@ -37,7 +35,7 @@ async fn own_limit(endpoint: String) {
     }
     // What patches make of a record counts too: it is read before.
     let before = value(&space.store, &key("k")).await;
-    let create = PatchOptions::new().with_create(ttl_core::Create::new(LONG));
+    let create = PatchOptions::new().with_create(ttl_core::options::Create::new(LONG));
     for (name, large) in [("k", Patch::new().set("n", 1)), ("new", Patch::new().set("t", "x".repeat(1024)))] {
         let error = space.store.patch(&key(name), &large, create.clone()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
@@ -94,7 +92,7 @@ async fn items(endpoint: String) {
     for (shape, make) in SHAPES {
         for options in &options {
             let key = key("k");
-            let _ = space.quiet.delete(&key, ttl_core::DeleteOptions::new()).await.unwrap();
+            let _ = space.quiet.delete(&key, ttl_core::options::DeleteOptions::new()).await.unwrap();
             let most = largest(&space, &key, make, options).await;
             assert!(most > 300_000, "{shape}: {most}");
             applied(space.store.put(&key, make(most), options.clone()).await);
@@ -227,7 +225,7 @@ async fn selected(endpoint: String) {
         applied(space.store.put(&key("b"), blob("v"), PutOptions::new(LONG)).await);
         let projection = Projection::Fields(Fields::new(names()).unwrap());
         let get = || GetOptions::new().with_projection(projection.clone());
-        let refresh = get().with_refresh(ttl_core::Refresh::extend_only(Ttl::hours(2)));
+        let refresh = get().with_refresh(ttl_core::options::Refresh::extend_only(Ttl::hours(2)));
         for options in [get(), refresh] {
             let entry = space.store.get(&key("k"), options.clone()).await.unwrap().unwrap();
             assert!(entry.value.unwrap() == record.clone().into());
@@ -239,11 +237,11 @@ async fn selected(endpoint: String) {
         }
         let page = space
             .store
-            .scan(ttl_core::ScanOptions::new("k").with_projection(projection.clone()))
+            .scan(ttl_core::options::ScanOptions::new("k").with_projection(projection.clone()))
             .await
             .unwrap();
         assert!(page.into_entries().unwrap()[0].1.value == Some(record.clone().into()));
-        let take = ttl_core::DeleteOptions::new().with_projection(projection);
+        let take = ttl_core::options::DeleteOptions::new().with_projection(projection);
         let taken = space.store.delete(&key("k"), take).await.unwrap().applied().unwrap().unwrap();
         assert!(taken.value.unwrap() == record.into());
     }
@@ -267,7 +265,7 @@ async fn extremes(endpoint: String) {
     assert_eq!(done.fields.get("l"), Some(&json!([shallow, 1, shallow])));
     let expected = record.with("set", &deep).with("l", json!([shallow, 1, shallow]));
     assert_eq!(value(&space.store, &long).await, expected.into());
-    let page = space.store.scan(ttl_core::ScanOptions::new("к")).await.unwrap();
+    let page = space.store.scan(ttl_core::options::ScanOptions::new("к")).await.unwrap();
     assert_eq!(page.items.len(), 1);
     // One level more is refused, and not sent.
     space.wire.requests();

@@ -4,10 +4,13 @@ use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::time::{Duration, UNIX_EPOCH};
 
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions,
+    Guard, PatchOptions, Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
+};
+use ttl_core::results::PutResult;
 use ttl_core::{
-    Condition, Create, DeleteOptions, Entry, ErrorKind, ExistingDeadline, ExpireOptions, Expiry,
-    ExpiryChange, Fields, GetOptions, Guard, Key, Kind, Lifespan, Outcome, Patch, PatchOptions, Projection,
-    PutItem, PutOptions, PutResult, Record, Refresh, Result, Returning, ScanOptions, Ttl, TtlStore, Value,
+    Entry, ErrorKind, Expiry, Key, Kind, Lifespan, Outcome, Patch, Record, Result, Ttl, TtlStore, Value,
     Version,
 };
 use ttl_dynamo::DynamoStore;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use serde_json::Value as Json;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Create, ErrorKind, GetOptions, Patch, PatchOptions, Projection, PutOptions, Refresh, Returning,
-    ScanOptions, Ttl, TtlStore, Value,
+use ttl_core::options::{
+    Create, GetOptions, PatchOptions, Projection, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{ErrorKind, Patch, Ttl, TtlStore, Value};
 use ttl_dynamo::DynamoStore;
 
 use crate::gate::Gate;

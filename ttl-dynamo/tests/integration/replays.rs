@@ -7,10 +7,11 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use serde_json::Value as Json;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, Create, DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Patch,
-    PatchOptions, PutOptions, Record, Refresh, Result, Returning, Ttl, TtlStore, Value,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions,
+    Refresh, Returning,
 };
+use ttl_core::{ErrorKind, Patch, Record, Result, Ttl, TtlStore, Value};
 use ttl_dynamo::DynamoStore;
 
 use crate::raw::n;

@@ -2,10 +2,10 @@
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, ErrorKind, Expiry, ExpiryChange, GetOptions, Kind, Patch, PatchOptions, Projection,
-    PutOptions, ScanOptions, Ttl, TtlStore,
+use ttl_core::options::{
+    Condition, ExpiryChange, GetOptions, PatchOptions, Projection, PutOptions, ScanOptions,
 };
+use ttl_core::{ErrorKind, Expiry, Kind, Patch, Ttl, TtlStore};
 
 use crate::operations;
 use crate::states::{Ghost, State};
@@ -91,7 +91,8 @@ async fn bad_input(endpoint: String) {
     assert_eq!(error.kind(), ErrorKind::InvalidField);
     let long = (0..=Patch::MAX_OPERATIONS).fold(Patch::new(), |patch, _| patch.unset("f"));
     assert!(store.patch(&key("k"), &long, PatchOptions::new()).await.is_err());
-    let expire = store.expire(&key("k"), ExpiryChange::Set(far), ttl_core::ExpireOptions::new()).await;
+    let expire =
+        store.expire(&key("k"), ExpiryChange::Set(far), ttl_core::options::ExpireOptions::new()).await;
     assert_eq!(expire.unwrap_err().kind(), ErrorKind::InvalidExpiry);
     let cursor: ttl_core::Cursor = "bad".parse().unwrap();
     let error = store.scan(ScanOptions::new("").with_cursor(cursor)).await.unwrap_err();
@@ -123,7 +124,7 @@ async fn consistency(endpoint: String) {
         applied(space.quiet.put(&key("r"), crate::support::record(), PutOptions::new(LONG)).await);
         assert!(store.patch(&key("r"), &patch, PatchOptions::new()).await.unwrap().is_applied());
         let keep = PutOptions::new(Ttl::minutes(1)).with_condition(Condition::IfPresent);
-        let keep = keep.with_existing_deadline(ttl_core::ExistingDeadline::Keep);
+        let keep = keep.with_existing_deadline(ttl_core::options::ExistingDeadline::Keep);
         assert!(store.put(&key("r"), blob("v"), keep).await.unwrap().is_applied());
         for request in wire.requests() {
             if request.operation == "GetItem" {

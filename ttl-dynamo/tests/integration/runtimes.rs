@@ -13,7 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{ErrorKind, GetOptions, PutOptions, ScanOptions, TtlStore};
+use ttl_core::options::{GetOptions, PutOptions, ScanOptions};
+use ttl_core::{ErrorKind, TtlStore};
 use ttl_dynamo::{DynamoConfig, DynamoStore, OnConnect};
 
 use crate::operations::{self, Class};

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{Cursor, CursorSecret, ErrorKind, Projection, PutItem, PutOptions, ScanOptions, TtlStore};
+use ttl_core::options::{Projection, PutItem, PutOptions, ScanOptions};
+use ttl_core::{Cursor, CursorSecret, ErrorKind, TtlStore};
 use ttl_dynamo::DynamoStore;
 
 use crate::support::{LONG, Space, blob, key, with_server};

@@ -4,7 +4,8 @@ use std::error::Error;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{PutOptions, Record, TtlStore, Value, Version};
+use ttl_core::options::PutOptions;
+use ttl_core::{Record, TtlStore, Value, Version};
 
 use crate::operations;
 use crate::raw::{SECRET, item, s};
@@ -83,7 +84,7 @@ async fn errors(endpoint: String) {
     }
     assert!(told > 1000, "{told} errors");
     space.wire.once(ANY, Fault::Silent { done: false });
-    let error = space.store.get(&key(KEY), ttl_core::GetOptions::new()).await;
+    let error = space.store.get(&key(KEY), ttl_core::options::GetOptions::new()).await;
     silent(&texts(&error.unwrap_err()), "silence");
 }
 

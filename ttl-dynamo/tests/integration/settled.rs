@@ -7,10 +7,12 @@ use libtest_mimic::Trial;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use ttl_conformance::servers::{ServerUrl, trial};
-use ttl_core::{
-    Condition, Create, Deadline, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
-    GetOptions, Patch, PatchOptions, PutOptions, PutResult, Refresh, Returning, Ttl, TtlStore,
+use ttl_core::options::{
+    Condition, Create, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions,
+    Refresh, Returning,
 };
+use ttl_core::results::PutResult;
+use ttl_core::{Deadline, ErrorKind, Expiry, Patch, Ttl, TtlStore};
 use ttl_dynamo::{DynamoConfig, DynamoStore};
 
 use crate::raw::{self, b, item, n, s};

@@ -1,6 +1,7 @@
 //! What can stand under a key before an operation: nothing, live entries, and ghosts of every kind.
 
-use ttl_core::{Expiry, GetOptions, Lifespan, PutOptions, Record, Returning, Ttl, TtlStore, Value, Version};
+use ttl_core::options::{GetOptions, PutOptions, Returning};
+use ttl_core::{Expiry, Lifespan, Record, Ttl, TtlStore, Value, Version};
 
 use crate::raw::{Item, n, s};
 use crate::support::{LONG, Space, applied, blob, key, record};

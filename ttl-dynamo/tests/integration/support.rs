@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::{ServerUrl, trial};
-use ttl_core::{Bytes, GetOptions, Key, ManualClock, Outcome, PutResult, Record, Ttl, TtlStore, Value};
+use ttl_core::options::GetOptions;
+use ttl_core::results::PutResult;
+use ttl_core::{Bytes, Key, ManualClock, Outcome, Record, Ttl, TtlStore, Value};
 use ttl_dynamo::{DynamoConfig, DynamoStore};
 
 use crate::raw::{self, PATIENCE, Raw};

@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::types::{
 };
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{ErrorKind, GetOptions, PutOptions, TtlStore};
+use ttl_core::options::{GetOptions, PutOptions};
+use ttl_core::{ErrorKind, TtlStore};
 use ttl_dynamo::{DynamoConfig, DynamoStore};
 
 use crate::raw::{Raw, client, unused_name};
@@ -52,7 +53,7 @@ async fn missing(endpoint: String) {
     let checked = store.check_table().await.unwrap_err();
     let got = store.get(&key("k"), GetOptions::new()).await.unwrap_err();
     let put = store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await.unwrap_err();
-    let scanned = store.scan(ttl_core::ScanOptions::new("")).await.unwrap_err();
+    let scanned = store.scan(ttl_core::options::ScanOptions::new("")).await.unwrap_err();
     let mut many = store.get_many(&[key("k")], GetOptions::new()).await;
     for error in [checked, got, put, scanned, many.remove(0).unwrap_err()] {
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::InvalidConfig, false), "{error}");

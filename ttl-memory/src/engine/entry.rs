@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use triomphe::{Arc, ThinArc};
+use ttl_core::driver::Now;
 use ttl_core::rules::Header;
-use ttl_core::{Deadline, Key, Now, Result, Value, Version};
+use ttl_core::{Deadline, Key, Result, Value, Version};
 
 use super::state::{State, Word};
 

@@ -1,6 +1,7 @@
 //! Reclaims expired entries, in bounded steps under the shard's lock.
 
-use ttl_core::{Deadline, Now};
+use ttl_core::Deadline;
+use ttl_core::driver::Now;
 
 use super::hashing::spread;
 use super::state::Word;
@@ -82,7 +83,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use ttl_core::{Key, PutOptions, Ttl, Value};
+    use ttl_core::options::PutOptions;
+    use ttl_core::{Key, Ttl, Value};
 
     use super::*;
     use crate::config::MemoryConfig;
@@ -137,7 +139,7 @@ mod tests {
             put(&mut table, n % 100, Ttl::hours(1 + n % 3), now);
             let key = Key::new((n % 100).to_string()).unwrap();
             let at = At { key: key.as_bytes(), hash: table.hashing.hash(key.as_bytes()) };
-            let gone = table.delete(at, &ttl_core::DeleteOptions::new(), now, &mut Trash::default());
+            let gone = table.delete(at, &ttl_core::options::DeleteOptions::new(), now, &mut Trash::default());
             assert!(gone.unwrap().is_applied());
             put(&mut table, n % 100, Ttl::hours(1 + n % 3), now);
             if table.needs_sweep(now) {

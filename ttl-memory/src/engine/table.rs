@@ -3,8 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
+use ttl_core::driver::Now;
+use ttl_core::options::Returning;
+use ttl_core::results::PutResult;
 use ttl_core::rules::Header;
-use ttl_core::{Deadline, Now, PutResult, Returning, Value};
+use ttl_core::{Deadline, Value};
 
 use super::entry::{self, Content, Entry};
 use super::hashing::{Hash, Hashing, spread};

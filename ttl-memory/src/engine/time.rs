@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ttl_core::{Clock, Now};
+use ttl_core::Clock;
+use ttl_core::driver::Now;
 
 /// The minimum distance of a deadline for a coarse reading to decide. A coarse reading is never ahead of the
 /// clock. It is behind the clock by at most a tick of the kernel's timer, ten milliseconds.

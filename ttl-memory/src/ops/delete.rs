@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use ttl_core::driver::Now;
+use ttl_core::options::{DeleteOptions, Projection};
 use ttl_core::rules::{self, DeleteStep};
-use ttl_core::{DeleteOptions, Entry as Answer, Key, Now, Outcome, Projection, Result};
+use ttl_core::{Entry as Answer, Key, Outcome, Result};
 
 use super::get::select;
 use crate::engine::entry::Entry;

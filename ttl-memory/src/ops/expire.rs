@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use ttl_core::driver::Now;
+use ttl_core::options::{ExpireOptions, ExpiryChange};
+use ttl_core::results::ExpireResult;
 use ttl_core::rules::{self, ExpireStep};
-use ttl_core::{ExpireOptions, ExpireResult, ExpiryChange, Key, Now, Outcome, Result};
+use ttl_core::{Key, Outcome, Result};
 
 use crate::engine::table::{At, Table, Trash};
 use crate::inner::Inner;

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
+use ttl_core::driver::Now;
+use ttl_core::options::{GetOptions, Projection, Returning};
 use ttl_core::rules;
-use ttl_core::{
-    Deadline, Entry as Answer, Error, GetOptions, Key, Now, Projection, Result, Returning, Value,
-};
+use ttl_core::{Deadline, Entry as Answer, Error, Key, Result, Value};
 
 use crate::engine::entry::Entry;
 use crate::engine::state::Word;

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use ttl_core::driver::Now;
+use ttl_core::options::PatchOptions;
+use ttl_core::results::PatchResult;
 use ttl_core::rules::{self, PatchStep};
-use ttl_core::{Deadline, Key, Now, Outcome, Patch, PatchOptions, PatchResult, Record, Result, Value};
+use ttl_core::{Deadline, Key, Outcome, Patch, Record, Result, Value};
 
 use crate::engine::entry::Content;
 use crate::engine::table::{At, Table, Trash};

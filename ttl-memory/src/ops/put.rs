@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use ttl_core::driver::Now;
+use ttl_core::options::{Projection, PutOptions};
+use ttl_core::results::PutResult;
 use ttl_core::rules::{self, Header, PutStep};
-use ttl_core::{Key, Now, Outcome, Projection, PutOptions, PutResult, Result, Value};
+use ttl_core::{Key, Outcome, Result, Value};
 
 use crate::engine::entry::Content;
 use crate::engine::table::{At, Table, Trash};

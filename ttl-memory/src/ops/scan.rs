@@ -2,9 +2,10 @@
 
 use std::collections::BinaryHeap;
 
+use ttl_core::driver::Now;
+use ttl_core::options::ScanOptions;
 use ttl_core::{
-    Cursor, CursorSecret, Deadline, Entry as Answer, Error, ErrorKind, Key, Now, Page, PageItem, Result,
-    ScanOptions,
+    Cursor, CursorSecret, Deadline, Entry as Answer, Error, ErrorKind, Key, Page, PageItem, Result,
 };
 
 use super::get::select;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ttl_core::{Key, Now, Result};
+use ttl_core::driver::Now;
+use ttl_core::{Key, Result};
 
 use crate::engine::table::{At, Table, Trash};
 use crate::inner::Inner;

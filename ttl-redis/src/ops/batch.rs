@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use ttl_core::{DeleteOptions, Entry, GetOptions, Key, Outcome, PutItem, PutResult, Result};
+use ttl_core::options::{DeleteOptions, GetOptions, PutItem};
+use ttl_core::results::PutResult;
+use ttl_core::{Entry, Key, Outcome, Result};
 
 use super::delete::Delete;
 use super::get::Get;

@@ -1,7 +1,8 @@
 //! Delete: a plain DEL if the old entry does not matter, otherwise the script.
 
 use redis::Cmd;
-use ttl_core::{DeleteOptions, Entry, Fields, Key, Kind, Outcome, Projection, Result};
+use ttl_core::options::{DeleteOptions, Fields, Projection};
+use ttl_core::{Entry, Key, Kind, Outcome, Result};
 
 use crate::error::{Decoded, Fault};
 use crate::inner::Inner;

@@ -1,6 +1,8 @@
 //! Expire: the script.
 
-use ttl_core::{ExpireOptions, ExpireResult, ExpiryChange, Guard, Key, Outcome, Result};
+use ttl_core::options::{ExpireOptions, ExpiryChange, Guard};
+use ttl_core::results::ExpireResult;
+use ttl_core::{Key, Outcome, Result};
 
 use crate::error::Decoded;
 use crate::inner::Inner;

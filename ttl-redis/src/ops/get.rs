@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use redis::{Cmd, Value as Reply};
-use ttl_core::{Deadline, Entry, Fields, GetOptions, Key, Kind, Projection, Result, Returning, Ttl, Value};
+use ttl_core::options::{Fields, GetOptions, Projection, Returning};
+use ttl_core::{Deadline, Entry, Key, Kind, Result, Ttl, Value};
 
 use crate::error::{Decoded, Fault, RequestKind, foreign_content, is_wrong_type, server_text};
 use crate::inner::Inner;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use ttl_core::options::{PatchOptions, Returning};
+use ttl_core::results::{PatchResult, PutResult};
 use ttl_core::{
-    Error, ErrorKind, Key, Kind, Outcome, Patch, PatchOptions, PatchResult, PutResult, Result, Returning,
-    TtlStore, async_trait, forward_ttl_store,
+    Error, ErrorKind, Key, Kind, Outcome, Patch, Result, TtlStore, async_trait, forward_ttl_store,
 };
 
 use super::patch_plan::Plan;

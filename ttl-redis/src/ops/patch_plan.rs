@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use redis::{Cmd, Value as Reply};
 use serde_json::Value as Json;
-use ttl_core::{Change, Effect, FieldOperation, Patch, Record, Result, field_text, parse_field_text};
+use ttl_core::driver::{Change, FieldOperation, field_text, parse_field_text};
+use ttl_core::{Effect, Patch, Record, Result};
 
 use crate::error::Decoded;
 use crate::layout::{decode_named, name_cost};

@@ -3,10 +3,9 @@
 use std::sync::OnceLock;
 
 use redis::{Cmd, Value as Reply};
-use ttl_core::{
-    Condition, Deadline, ExistingDeadline, Expiry, Key, Outcome, Projection, PutOptions, PutResult, Result,
-    Returning, Value, Version,
-};
+use ttl_core::options::{Condition, ExistingDeadline, Projection, PutOptions, Returning};
+use ttl_core::results::PutResult;
+use ttl_core::{Deadline, Expiry, Key, Outcome, Result, Value, Version};
 
 use crate::error::{Decoded, is_wrong_type};
 use crate::inner::Inner;

@@ -3,7 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 
 use redis::Value as Reply;
-use ttl_core::{Cursor, Error, ErrorKind, GetOptions, Key, Page, PageItem, Result, ScanOptions};
+use ttl_core::options::{GetOptions, ScanOptions};
+use ttl_core::{Cursor, Error, ErrorKind, Key, Page, PageItem, Result};
 
 use super::get::Get;
 use super::scan_position::Position;

@@ -3,7 +3,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use redis::Cmd;
-use ttl_core::{Error, ErrorKind, Expiry, Fields, Kind, Projection, RefreshMode, Result, Ttl, Version};
+use ttl_core::options::{Fields, Projection};
+use ttl_core::{Error, ErrorKind, Expiry, Kind, RefreshMode, Result, Ttl, Version};
 
 use crate::layout::{Encoded, version_text};
 

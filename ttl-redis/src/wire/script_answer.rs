@@ -3,7 +3,8 @@
 use std::vec::IntoIter;
 
 use redis::Value as Reply;
-use ttl_core::{Deadline, Expiry, Kind, Projection, Value};
+use ttl_core::options::Projection;
+use ttl_core::{Deadline, Expiry, Kind, Value};
 
 use super::reply::{array, bulk, flag, int, pairs, texts};
 use super::request::Replies;

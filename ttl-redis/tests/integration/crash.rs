@@ -4,10 +4,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use ttl_core::{
-    Create, ExistingDeadline, GetOptions, Lifespan, Patch, PatchOptions, PutOptions, Record, Refresh, Ttl,
-    TtlStore,
-};
+use ttl_core::options::{Create, ExistingDeadline, GetOptions, PatchOptions, PutOptions, Refresh};
+use ttl_core::{Lifespan, Patch, Record, Ttl, TtlStore};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::server::{OwnServer, with_own_servers};
@@ -50,7 +48,7 @@ async fn write(store: RedisStore, writer: u32) {
         let create = PatchOptions::new().with_create(Create::new(LONG)).with_refresh(refresh);
         let _ = store.patch(&name("patched"), &patch, create).await;
         let _ = store.get(&name("record"), GetOptions::new().with_refresh(refresh)).await;
-        let _ = store.delete(&name("patched"), ttl_core::DeleteOptions::new()).await;
+        let _ = store.delete(&name("patched"), ttl_core::options::DeleteOptions::new()).await;
     }
 }
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use serde_json::{Value as Json, json};
-use ttl_core::{
-    Create, ErrorKind, GetOptions, Patch, PatchOptions, PutOptions, Record, Refresh, Result, TtlStore, Value,
-};
+use ttl_core::options::{Create, GetOptions, PatchOptions, PutOptions, Refresh};
+use ttl_core::{ErrorKind, Patch, Record, Result, TtlStore, Value};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::proxy::Proxy;
@@ -58,8 +57,8 @@ async fn stopped() {
             kind(store.get(&key("never"), GetOptions::nothing()).await),
             kind(store.put(&key("k"), blob("w"), PutOptions::new(LONG)).await),
             kind(increment(&store).await),
-            kind(store.delete(&key("k"), ttl_core::DeleteOptions::new()).await),
-            kind(store.scan(ttl_core::ScanOptions::new("")).await),
+            kind(store.delete(&key("k"), ttl_core::options::DeleteOptions::new()).await),
+            kind(store.scan(ttl_core::options::ScanOptions::new("")).await),
         ];
         assert_eq!(errors, [ErrorKind::Unavailable; 6], "round {round}");
         for result in store.get_many(&["a", "b"].map(key), GetOptions::new()).await {
@@ -139,7 +138,7 @@ async fn lost_answers() {
     // Of a batch of writes whose answers are lost, each is unknown.
     eventually("an answer", || async { store.get(&key("n"), GetOptions::new()).await.is_ok() }).await;
     proxy.watch.lose_answer.store(true, Ordering::SeqCst);
-    let items = ["a", "b"].map(|name| ttl_core::PutItem::new(key(name), "v", PutOptions::new(LONG)));
+    let items = ["a", "b"].map(|name| ttl_core::options::PutItem::new(key(name), "v", PutOptions::new(LONG)));
     for result in store.put_many(items.to_vec()).await {
         assert_eq!(kind(result), ErrorKind::OutcomeUnknown);
     }

@@ -3,9 +3,9 @@
 use libtest_mimic::Trial;
 use serde_json::{Value as Json, json};
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Bounds, Create, ErrorKind, Outcome, Patch, PatchOptions, Record, TtlStore, Value, field_text, rules,
-};
+use ttl_core::driver::field_text;
+use ttl_core::options::{Create, PatchOptions};
+use ttl_core::{Bounds, ErrorKind, Outcome, Patch, Record, TtlStore, Value, rules};
 
 use crate::support::{LONG, Namespace, key, value, with_server};
 
@@ -129,7 +129,7 @@ async fn patches(url: String) {
     let mut model: Option<Record> = None;
     for round in 0..rounds {
         if random.below(20) == 0 {
-            let _ = space.store.delete(&key, ttl_core::DeleteOptions::new()).await.unwrap();
+            let _ = space.store.delete(&key, ttl_core::options::DeleteOptions::new()).await.unwrap();
             model = None;
         }
         let initial =
@@ -210,10 +210,10 @@ async fn long_lists(url: String) {
     let (space, key) = (Namespace::new(&url).await, key("k"));
     let list: Vec<String> = (0..10_000).map(|n| format!("element {}", n % 100)).collect();
     let record = Record::new().with("list", &list).with("n", 1);
-    let put = ttl_core::PutOptions::new(LONG).with_returning(ttl_core::Returning::DEADLINE);
+    let put = ttl_core::options::PutOptions::new(LONG).with_returning(ttl_core::options::Returning::DEADLINE);
     let before = crate::support::applied(space.store.put(&key, record.into(), put).await);
     let patch = Patch::new().increment("n", 1).remove_value("list", "element 7").pop_back("list");
-    let options = PatchOptions::new().with_returning(ttl_core::Returning::DEADLINE);
+    let options = PatchOptions::new().with_returning(ttl_core::options::Returning::DEADLINE);
     let outcome = space.store.patch(&key, &patch, options).await.unwrap().applied().unwrap();
     assert_eq!(outcome.effects[1], ttl_core::Effect::Removed(100));
     assert_eq!(outcome.effects[2], ttl_core::Effect::Popped(Some(json!("element 99"))));

@@ -4,11 +4,11 @@ use std::sync::atomic::Ordering;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, Create, DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, Fields, GetOptions, Kind,
-    Patch, PatchOptions, Projection, PutItem, PutOptions, Record, Refresh, Result, Returning, ScanOptions,
-    TtlStore, Version,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, Fields, GetOptions, PatchOptions,
+    Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{ErrorKind, Kind, Patch, Record, Result, TtlStore, Version};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::proxy::Proxy;

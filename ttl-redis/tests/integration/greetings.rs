@@ -7,7 +7,8 @@ use libtest_mimic::Trial;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use ttl_conformance::servers::free_port;
-use ttl_core::{Error, ErrorKind, GetOptions, TtlStore};
+use ttl_core::options::GetOptions;
+use ttl_core::{Error, ErrorKind, TtlStore};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::server::{OwnServer, with_own_servers};

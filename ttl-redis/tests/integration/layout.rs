@@ -6,10 +6,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use libtest_mimic::Trial;
 use serde_json::json;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, DeleteOptions, ErrorKind, Expiry, Fields, GetOptions, Kind, Lifespan, Patch, PatchOptions,
-    Projection, PutOptions, Record, Returning, Ttl, TtlStore, Value,
+use ttl_core::options::{
+    Condition, DeleteOptions, Fields, GetOptions, PatchOptions, Projection, PutOptions, Returning,
 };
+use ttl_core::{ErrorKind, Expiry, Kind, Lifespan, Patch, Record, Ttl, TtlStore, Value};
 
 use crate::support::{LONG, Namespace, applied, blob, key, value, with_server};
 
@@ -178,7 +178,7 @@ async fn not_ours(url: String) {
         let _: i64 = run(&space, &["DEL", &full]).await;
         let _: i64 = run(&space, &command).await;
         let store = &space.store;
-        let refresh = ttl_core::Refresh::extend_only(LONG);
+        let refresh = ttl_core::options::Refresh::extend_only(LONG);
         let gets = [
             GetOptions::new(),
             GetOptions::new().with_kind(Kind::Blob),
@@ -264,7 +264,7 @@ async fn damage(url: String) {
             let error = store.patch(&key("k"), &patch, PatchOptions::new()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{text:?} {patch:?}");
         }
-        let page = store.scan(ttl_core::ScanOptions::new("")).await.unwrap();
+        let page = store.scan(ttl_core::options::ScanOptions::new("")).await.unwrap();
         assert_eq!(page.items.len(), 1, "{text:?}");
         assert!(store.delete(&key("k"), DeleteOptions::new()).await.unwrap().is_applied());
     }
@@ -298,7 +298,7 @@ async fn damage(url: String) {
                 for returning in
                     [Returning::empty(), Returning::DEADLINE, Returning::DEADLINE | Returning::VERSION]
                 {
-                    let scan = ttl_core::ScanOptions::new("")
+                    let scan = ttl_core::options::ScanOptions::new("")
                         .with_projection(projection.clone())
                         .with_returning(returning);
                     let page = store.scan(scan).await.unwrap();

@@ -11,10 +11,10 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record as SpanRecord};
 use tracing::{Event, Level, Metadata, Subscriber};
 use ttl_conformance::servers::free_port;
-use ttl_core::{
-    ErrorKind, Fields, GetOptions, Kind, Patch, PatchOptions, Projection, PutOptions, Record, Refresh,
-    Returning, ScanOptions, TtlStore,
+use ttl_core::options::{
+    Fields, GetOptions, PatchOptions, Projection, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{ErrorKind, Kind, Patch, Record, TtlStore};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::server::{OwnServer, with_own_servers};

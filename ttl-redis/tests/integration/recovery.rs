@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    DeleteOptions, ErrorKind, GetOptions, Key, PutItem, PutOptions, Refresh, Result, Returning, TtlStore,
-    Value,
-};
+use ttl_core::options::{DeleteOptions, GetOptions, PutItem, PutOptions, Refresh, Returning};
+use ttl_core::{ErrorKind, Key, Result, TtlStore, Value};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::proxy::Proxy;

@@ -1,10 +1,11 @@
 //! Servers that answer, and refuse: reads survive a refresh that may not be, writes change nothing.
 
 use libtest_mimic::Trial;
-use ttl_core::{
-    DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, Fields, GetOptions, Patch, PatchOptions,
-    Projection, PutOptions, Record, Refresh, Returning, Ttl, TtlStore, Value,
+use ttl_core::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, Fields, GetOptions, PatchOptions, Projection, PutOptions,
+    Refresh, Returning,
 };
+use ttl_core::{ErrorKind, Patch, Record, Ttl, TtlStore, Value};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::server::{OwnServer, with_own_servers};
@@ -182,7 +183,7 @@ async fn grants() {
     let record: Value = Record::new().with("n", 1).into();
     let put = store.put(&key("k"), record.clone(), PutOptions::new(LONG)).await;
     assert_eq!(put.unwrap_err().kind(), ErrorKind::PermissionDenied);
-    let create = PatchOptions::new().with_create(ttl_core::Create::new(LONG));
+    let create = PatchOptions::new().with_create(ttl_core::options::Create::new(LONG));
     let patch = store.patch(&key("k"), &Patch::new().set("n", 1), create).await;
     assert_eq!(patch.unwrap_err().kind(), ErrorKind::PermissionDenied);
     assert!(store.get(&key("k"), GetOptions::new()).await.unwrap().is_none(), "nothing was written");

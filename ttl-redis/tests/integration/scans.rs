@@ -5,10 +5,8 @@ use std::num::NonZeroUsize;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    DeleteOptions, ErrorKind, Fields, Key, Projection, PutItem, PutOptions, Record, Returning, ScanOptions,
-    TtlStore,
-};
+use ttl_core::options::{DeleteOptions, Fields, Projection, PutItem, PutOptions, Returning, ScanOptions};
+use ttl_core::{ErrorKind, Key, Record, TtlStore};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::server::{OwnServer, with_own_servers};
@@ -234,7 +232,7 @@ async fn restart() {
     server.kill();
     server.start_again();
     crate::support::eventually("another connection", || async {
-        store.get(&key("k"), ttl_core::GetOptions::new()).await.is_ok()
+        store.get(&key("k"), ttl_core::options::GetOptions::new()).await.is_ok()
     })
     .await;
     let error = store.scan(few.with_cursor(cursor)).await.unwrap_err();

@@ -5,7 +5,9 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use redis::aio::MultiplexedConnection;
 use ttl_conformance::servers::{ServerUrl, trial};
-use ttl_core::{Bytes, GetOptions, Key, Outcome, PutResult, TtlStore, Value, Version};
+use ttl_core::options::GetOptions;
+use ttl_core::results::PutResult;
+use ttl_core::{Bytes, Key, Outcome, TtlStore, Value, Version};
 use ttl_redis::{RedisConfig, RedisStore};
 
 pub(crate) const LONG: ttl_core::Ttl = ttl_core::Ttl::hours(1);

@@ -6,11 +6,11 @@ use futures_util::future::join_all;
 use libtest_mimic::Trial;
 use serde_json::json;
 use ttl_conformance::servers::{ServerUrl, trial};
-use ttl_core::{
-    Condition, Create, DeleteOptions, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange,
-    Fields, GetOptions, Guard, Key, Kind, Lifespan, Outcome, Patch, PatchOptions, Projection, PutItem,
-    PutOptions, Record, Refresh, Returning, ScanOptions, Ttl, TtlStore, Value,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions,
+    Guard, PatchOptions, Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{ErrorKind, Expiry, Key, Kind, Lifespan, Outcome, Patch, Record, Ttl, TtlStore, Value};
 use ttl_redis::{RedisConfig, RedisStore};
 
 use crate::proxy::Proxy;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Clock, Condition, Deadline, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, ManualClock,
-    Patch, PatchOptions, PutOptions, Refresh, Returning, Ttl, TtlStore,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions, Refresh,
+    Returning,
 };
+use ttl_core::{Clock, Deadline, Expiry, ManualClock, Patch, Ttl, TtlStore};
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
 use crate::space::{Space, in_both, in_mode, millis};

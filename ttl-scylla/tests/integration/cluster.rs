@@ -10,9 +10,8 @@ use scylla::policies::load_balancing::{NodeIdentifier, SingleTargetLoadBalancing
 use scylla::statement::unprepared::Statement;
 use serde_json::Value as Json;
 use tokio::task::JoinSet;
-use ttl_core::{
-    Condition, Create, ErrorKind, GetOptions, Key, Outcome, Patch, PatchOptions, PutOptions, TtlStore, Value,
-};
+use ttl_core::options::{Condition, Create, GetOptions, PatchOptions, PutOptions};
+use ttl_core::{ErrorKind, Key, Outcome, Patch, TtlStore, Value};
 use ttl_scylla::{Mode, Replication, ScyllaConfig, ScyllaStore};
 
 use crate::node::{Node, with_own_nodes};

@@ -6,9 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    ErrorKind, GetOptions, Patch, PatchOptions, Projection, PutOptions, Record, ScanOptions, TtlStore, Value,
-};
+use ttl_core::options::{GetOptions, PatchOptions, Projection, PutOptions, ScanOptions};
+use ttl_core::{ErrorKind, Patch, Record, TtlStore, Value};
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
 use crate::space::{PATIENCE, Space, in_both, in_mode};
@@ -134,7 +133,7 @@ async fn tls_to_a_plain_port(url: String) {
 }
 
 async fn lww(space: Space) {
-    let put = PutOptions::new(LONG).with_condition(ttl_core::Condition::IfAbsent);
+    let put = PutOptions::new(LONG).with_condition(ttl_core::options::Condition::IfAbsent);
     let error = space.store.put(&key("k"), "v".into(), put).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("strict mode"), "{error}");

@@ -3,10 +3,11 @@
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, DeleteOptions, ErrorKind, ExpireOptions, ExpiryChange, GetOptions, Key, Patch, PatchOptions,
-    Projection, PutOptions, Refresh, Returning, ScanOptions, Ttl, TtlStore, Version,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Projection, PutOptions,
+    Refresh, Returning, ScanOptions,
 };
+use ttl_core::{ErrorKind, Key, Patch, Ttl, TtlStore, Version};
 use ttl_scylla::Mode;
 use uuid::Uuid;
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use libtest_mimic::Trial;
-use ttl_core::{
-    DeleteOptions, ErrorKind, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, GetOptions, Lifespan,
-    Patch, PatchOptions, PutOptions, Record, Refresh, Result, SystemClock, Ttl, TtlStore, Value,
+use ttl_core::options::{
+    DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions,
+    Refresh,
 };
+use ttl_core::{ErrorKind, Expiry, Lifespan, Patch, Record, Result, SystemClock, Ttl, TtlStore, Value};
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
 use crate::node::{Node, SharedNode, with_own_nodes};

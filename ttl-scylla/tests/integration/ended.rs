@@ -4,10 +4,11 @@ use std::pin::Pin;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, Patch, PatchOptions,
-    PutOptions, Refresh, Returning, Ttl, TtlStore,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, PatchOptions, PutOptions,
+    Refresh, Returning,
 };
+use ttl_core::{Patch, Ttl, TtlStore};
 use ttl_scylla::{Mode, ScyllaStore};
 
 use crate::space::{Space, eventually, in_mode};

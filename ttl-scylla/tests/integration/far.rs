@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Clock, Create, DeleteOptions, ExpireOptions, Expiry, ExpiryChange, GetOptions, Lifespan, Patch,
-    PatchOptions, PutOptions, Record, Refresh, ScanOptions, Ttl, TtlStore, Value,
+use ttl_core::options::{
+    Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions, Refresh,
+    ScanOptions,
 };
+use ttl_core::{Clock, Expiry, Lifespan, Patch, Record, Ttl, TtlStore, Value};
 use ttl_scylla::Mode;
 
 use crate::raw::NEVER;

@@ -8,7 +8,8 @@ use futures_util::stream::{self, StreamExt};
 use libtest_mimic::Trial;
 use parking_lot::Mutex;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{Condition, ErrorKind, GetOptions, PutOptions, Result, Returning, Ttl, TtlStore};
+use ttl_core::options::{Condition, GetOptions, PutOptions, Returning};
+use ttl_core::{ErrorKind, Result, Ttl, TtlStore};
 use ttl_scylla::{Mode, ScyllaStore};
 
 use crate::frames::{REFUSALS, Refusal, SPOILT, Spoilt};

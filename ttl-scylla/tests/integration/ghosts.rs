@@ -6,9 +6,8 @@ use std::num::NonZeroUsize;
 use futures_util::stream::{self, StreamExt};
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    DeleteOptions, ErrorKind, GetOptions, Key, Projection, PutOptions, Refresh, ScanOptions, Ttl, TtlStore,
-};
+use ttl_core::options::{DeleteOptions, GetOptions, Projection, PutOptions, Refresh, ScanOptions};
+use ttl_core::{ErrorKind, Key, Ttl, TtlStore};
 use ttl_scylla::Mode;
 
 use crate::operations::{Operation, changes, patches, puts, reads};

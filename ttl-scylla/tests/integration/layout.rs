@@ -3,10 +3,8 @@
 use libtest_mimic::Trial;
 use scylla::value::CqlValue::{self, BigInt, Blob, TinyInt, Uuid};
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Bytes, Deadline, ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions, Lifespan, PutOptions,
-    Record, Refresh, Returning, Ttl, TtlStore, Value,
-};
+use ttl_core::options::{ExpireOptions, ExpiryChange, GetOptions, PutOptions, Refresh, Returning};
+use ttl_core::{Bytes, Deadline, ErrorKind, Expiry, Lifespan, Record, Ttl, TtlStore, Value};
 
 use crate::support::{LONG, Table, applied, blob, in_mode, key, with_server};
 
@@ -139,7 +137,11 @@ async fn lifetimes(url: String) {
     assert!(store.get(&name, refresh.clone()).await.unwrap().unwrap().refresh_error.is_none());
     check(&table, "refreshed").await;
     assert!(
-        store.get(&name, refresh.with_projection(ttl_core::Projection::Nothing)).await.unwrap().is_some()
+        store
+            .get(&name, refresh.with_projection(ttl_core::options::Projection::Nothing))
+            .await
+            .unwrap()
+            .is_some()
     );
     check(&table, "refreshed again").await;
     let far = Ttl::try_from(std::time::Duration::from_secs(20 * 365 * 86_400)).unwrap();

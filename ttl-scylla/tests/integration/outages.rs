@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    DeleteOptions, ErrorKind, GetOptions, Projection, PutOptions, Refresh, Returning, ScanOptions, Ttl,
-    TtlStore,
-};
+use ttl_core::options::{DeleteOptions, GetOptions, Projection, PutOptions, Refresh, Returning, ScanOptions};
+use ttl_core::{ErrorKind, Ttl, TtlStore};
 use ttl_scylla::{ScyllaConfig, ScyllaStore};
 
 use crate::frames::Refusal;

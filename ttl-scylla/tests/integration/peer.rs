@@ -10,7 +10,8 @@ use scylla::response::query_result::QueryResult;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
 use tokio::runtime::Runtime;
-use ttl_core::{Condition, GetOptions, Key, PutOptions, Returning, Ttl, TtlStore, Value, Version};
+use ttl_core::options::{Condition, GetOptions, PutOptions, Returning};
+use ttl_core::{Key, Ttl, TtlStore, Value, Version};
 use ttl_scylla::{ScyllaConfig, ScyllaStore};
 use uuid::Uuid;
 

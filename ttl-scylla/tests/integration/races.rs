@@ -9,10 +9,8 @@ use libtest_mimic::Trial;
 use serde_json::Value as Json;
 use tokio::task::JoinSet;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, Create, ErrorKind, GetOptions, Outcome, Patch, PatchOptions, PutOptions, Refresh, Returning,
-    Ttl, TtlStore, Value,
-};
+use ttl_core::options::{Condition, Create, GetOptions, PatchOptions, PutOptions, Refresh, Returning};
+use ttl_core::{ErrorKind, Outcome, Patch, Ttl, TtlStore, Value};
 use ttl_scylla::Mode;
 
 use crate::frames::Refusal;

@@ -2,10 +2,11 @@
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, Lifespan, Patch,
-    PatchOptions, Projection, PutItem, PutOptions, Record, Refresh, Returning, ScanOptions, Ttl, TtlStore,
+use ttl_core::options::{
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, PatchOptions,
+    Projection, PutItem, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_core::{Lifespan, Patch, Record, Ttl, TtlStore};
 use ttl_scylla::{Mode, ScyllaStore};
 
 use crate::space::{Space, in_both, in_mode};

@@ -8,9 +8,8 @@ use std::thread::{self, Thread};
 use libtest_mimic::Trial;
 use tokio::runtime::{Builder, Runtime};
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    DeleteOptions, GetOptions, Patch, PatchOptions, PutOptions, Record, Refresh, ScanOptions, Ttl, TtlStore,
-};
+use ttl_core::options::{DeleteOptions, GetOptions, PatchOptions, PutOptions, Refresh, ScanOptions};
+use ttl_core::{Patch, Record, Ttl, TtlStore};
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
 use crate::space::{Space, in_both, in_mode};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{ErrorKind, Key, Projection, PutOptions, Result, ScanOptions, TtlStore};
+use ttl_core::options::{Projection, PutOptions, ScanOptions};
+use ttl_core::{ErrorKind, Key, Result, TtlStore};
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
 use crate::frames::Refusal;

@@ -4,7 +4,8 @@ use std::error::Error;
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{PutOptions, TtlStore, Version};
+use ttl_core::options::PutOptions;
+use ttl_core::{TtlStore, Version};
 use ttl_scylla::{ScyllaConfig, ScyllaStore};
 
 use crate::frames::{QUOTED, REFUSALS};
@@ -67,7 +68,8 @@ async fn errors(space: Space) {
     assert!(told > 300, "{told} errors");
     for damage in DAMAGES {
         space.damage(&format!("{KEY} {damage:?}"), damage).await;
-        let error = space.store.get(&key(&format!("{KEY} {damage:?}")), ttl_core::GetOptions::new()).await;
+        let error =
+            space.store.get(&key(&format!("{KEY} {damage:?}")), ttl_core::options::GetOptions::new()).await;
         silent(&texts(&error.unwrap_err()), &format!("{damage:?}"));
     }
     let hasty = space.another(|config| config.with_timeout(SHORT)).await;

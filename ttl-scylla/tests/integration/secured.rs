@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use ttl_core::{DeleteOptions, Error, ErrorKind, GetOptions, PutOptions, Refresh, Ttl, TtlStore};
+use ttl_core::options::{DeleteOptions, GetOptions, PutOptions, Refresh};
+use ttl_core::{Error, ErrorKind, Ttl, TtlStore};
 use ttl_scylla::{Replication, ScyllaConfig, ScyllaStore};
 
 use crate::node::{Node, with_own_nodes};

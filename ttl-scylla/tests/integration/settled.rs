@@ -7,10 +7,11 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{
-    Condition, DeleteOptions, ErrorKind, ExpireOptions, Expiry, ExpiryChange, GetOptions, Key, Patch,
-    PatchOptions, PutOptions, Refresh, Returning, Ttl, TtlStore,
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions, Refresh,
+    Returning,
 };
+use ttl_core::{ErrorKind, Expiry, Key, Patch, Ttl, TtlStore};
 use ttl_scylla::{Mode, ScyllaStore};
 
 use crate::frames::Refusal;

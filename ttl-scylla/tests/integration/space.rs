@@ -132,5 +132,5 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: 
 
 /// Whether the store reads at all: after an outage a connection has to be made first.
 pub(crate) async fn answers(store: &dyn TtlStore) -> bool {
-    store.get(&crate::support::key("nobody's"), ttl_core::GetOptions::nothing()).await.is_ok()
+    store.get(&crate::support::key("nobody's"), ttl_core::options::GetOptions::nothing()).await.is_ok()
 }

@@ -3,7 +3,8 @@
 use libtest_mimic::Trial;
 use scylla::value::CqlValue;
 use ttl_conformance::servers::ServerUrl;
-use ttl_core::{Error, ErrorKind, GetOptions, PutOptions, TtlStore};
+use ttl_core::options::{GetOptions, PutOptions};
+use ttl_core::{Error, ErrorKind, TtlStore};
 use ttl_scylla::{Mode, ScyllaConfig, ScyllaStore};
 
 use crate::support::{LONG, Table, applied, blob, config, key, with_server};

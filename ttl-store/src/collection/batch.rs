@@ -2,7 +2,8 @@
 
 use std::borrow::Borrow;
 
-use ttl_core::{DeleteOptions, PutItem, PutResult};
+use ttl_core::options::{DeleteOptions, PutItem};
+use ttl_core::results::PutResult;
 
 use super::Collection;
 use super::write::Put;

@@ -6,7 +6,8 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::Value as Json;
-use ttl_core::{Change, Error, ErrorKind, Patch, Result};
+use ttl_core::driver::Change;
+use ttl_core::{Error, ErrorKind, Patch, Result};
 
 /// Checks that a patch names only fields of `T`, and sets only values that fit them.
 ///

@@ -1,6 +1,8 @@
 //! Counters: numbers with a lifetime that can be added to.
 
-use ttl_core::{Actions, Bounds, Create, Key, Outcome, Patch, PatchOptions, PatchResult, Result, Returning};
+use ttl_core::options::{Create, PatchOptions, Returning};
+use ttl_core::results::PatchResult;
+use ttl_core::{Actions, Bounds, Key, Outcome, Patch, Result};
 
 use super::Collection;
 use crate::format::AsCount;

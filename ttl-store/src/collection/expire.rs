@@ -1,6 +1,8 @@
 //! Explicit changes of the deadlines of a collection's entries.
 
-use ttl_core::{ExpireOptions, ExpireResult, Expiry, ExpiryChange, Guard, Result, Ttl};
+use ttl_core::options::{ExpireOptions, ExpiryChange, Guard};
+use ttl_core::results::ExpireResult;
+use ttl_core::{Expiry, Result, Ttl};
 
 use super::Collection;
 use crate::format::Format;

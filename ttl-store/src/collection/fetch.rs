@@ -2,11 +2,9 @@
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use ttl_core::options::{ExpireOptions, ExpiryChange, GetOptions, Guard, Refresh, Returning};
 use ttl_core::rules::{self, Header};
-use ttl_core::{
-    Deadline, Entry, ExpireOptions, ExpiryChange, GetOptions, Guard, Key, Outcome, Refresh, RefreshMode,
-    Result, Returning, Version,
-};
+use ttl_core::{Deadline, Entry, Key, Outcome, RefreshMode, Result, Version};
 
 use super::Collection;
 use crate::Item;

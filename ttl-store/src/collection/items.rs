@@ -3,7 +3,8 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use ttl_core::{Cursor, Key, Projection, Result, Returning};
+use ttl_core::options::{Projection, Returning};
+use ttl_core::{Cursor, Key, Result};
 
 use super::Collection;
 use crate::format::Format;
@@ -16,7 +17,8 @@ use crate::listing::Listing;
 /// cannot be read or decoded is an error in its position, and the listing continues (S4).
 ///
 /// ```
-/// # use ttl_store::{Counters, Returning};
+/// # use ttl_store::options::Returning;
+/// # use ttl_store::Counters;
 /// # async fn show(counters: Counters) -> ttl_store::Result<()> {
 /// let mut pages = counters.items(Returning::DEADLINE).with_prefix("203.0.113.");
 /// while let Some(page) = pages.next_page().await? {

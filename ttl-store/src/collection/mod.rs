@@ -17,13 +17,11 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use ttl_core::{
-    Actions, Entry, ExistingDeadline, Expiry, Key, Lifespan, Patch, PutOptions, Refresh, RefreshPolicy,
-    Result, Returning, Ttl,
-};
+use ttl_core::options::{ExistingDeadline, PutOptions, Refresh, Returning};
+use ttl_core::{Actions, Entry, Expiry, Key, Lifespan, Patch, RefreshPolicy, Result, Ttl};
 
 use crate::Item;
-use crate::codec::Json;
+use crate::codecs::Json;
 use crate::format::{AsBlob, AsCount, AsRecord, Format};
 use crate::keys::KeyPages;
 use crate::policy::SharedPolicy;
@@ -213,7 +211,8 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// cost extra.
     ///
     /// ```
-    /// # use ttl_store::{Counters, Returning};
+    /// # use ttl_store::options::Returning;
+    /// # use ttl_store::Counters;
     /// # async fn show(counters: Counters) -> ttl_store::Result<()> {
     /// let meta = counters.with_returning(Returning::DEADLINE).put("visits", &1).await?;
     /// assert!(meta.deadline.is_some());

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ttl_core::{Actions, Deadline, GetOptions, Result, Returning};
+use ttl_core::options::{GetOptions, Returning};
+use ttl_core::{Actions, Deadline, Result};
 
 use super::Collection;
 use crate::Item;

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ttl_core::{
-    Actions, Create, Fields, GetOptions, Key, Outcome, Patch, PatchOptions, PatchResult, Projection, Record,
-    Result, Returning, Value, Version,
-};
+use ttl_core::options::{Create, Fields, GetOptions, PatchOptions, Projection, Returning};
+use ttl_core::results::PatchResult;
+use ttl_core::{Actions, Key, Outcome, Patch, Record, Result, Value, Version};
 
 use super::Collection;
 use crate::format::{AsRecord, Format};

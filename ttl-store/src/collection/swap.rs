@@ -1,6 +1,7 @@
 //! Puts that return the previous value: read and written in one atomic call.
 
-use ttl_core::{Condition, Key, Result, Value};
+use ttl_core::options::Condition;
+use ttl_core::{Key, Result, Value};
 
 use super::Collection;
 use crate::format::Format;

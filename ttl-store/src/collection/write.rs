@@ -1,9 +1,8 @@
 //! Writes of whole values: put, conditional puts, delete and take.
 
-use ttl_core::{
-    Condition, DeleteOptions, ExistingDeadline, Expiry, Key, Outcome, PutOptions, PutResult, Result,
-    Returning, Value, Version,
-};
+use ttl_core::options::{Condition, DeleteOptions, ExistingDeadline, PutOptions, Returning};
+use ttl_core::results::PutResult;
+use ttl_core::{Expiry, Key, Outcome, Result, Value, Version};
 
 use super::Collection;
 use crate::format::Format;
@@ -87,7 +86,8 @@ impl<T, F: Format<T>> Collection<T, F> {
     /// [`Capabilities::unique_versions`](ttl_core::Capabilities::unique_versions).
     ///
     /// ```
-    /// # use ttl_store::{Counters, Outcome, Returning};
+    /// # use ttl_store::options::Returning;
+    /// # use ttl_store::{Counters, Outcome};
     /// # async fn show(counters: Counters) -> ttl_store::Result<()> {
     /// if let Some(item) = counters.get_item("stock", Returning::VERSION).await?
     ///     && let Some(version) = item.version

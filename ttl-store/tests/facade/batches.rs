@@ -47,7 +47,8 @@ async fn entries_of_something_else_fail_alone() {
     let records = fixture.store.records("s", TTL).build().unwrap();
     records.put("good", &session("/")).await.unwrap();
     let key = records.key("bad").unwrap();
-    let put = fixture.store.driver().put(&key, "a blob".into(), ttl_store::PutOptions::new(TTL)).await;
+    let put =
+        fixture.store.driver().put(&key, "a blob".into(), ttl_store::options::PutOptions::new(TTL)).await;
     assert!(put.unwrap().is_applied());
     let got = kinds(records.get_many(["bad", "good"]).await);
     assert_eq!(got, [Err(ErrorKind::WrongKind), Ok(Some(session("/")))]);

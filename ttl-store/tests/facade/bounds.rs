@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use ttl_store::{
-    Actions, Bounds, Create, Deadline, ErrorKind, Outcome, Patch, PatchOptions, Record, RefreshPolicy,
-    Returning, Version,
-};
+use ttl_store::options::{Create, PatchOptions, Returning};
+use ttl_store::{Actions, Bounds, Deadline, ErrorKind, Outcome, Patch, Record, RefreshPolicy, Version};
 
 use crate::support::{Call, Fixture, Session, TTL, session};
 

@@ -1,10 +1,10 @@
 //! What each method of a collection asks of the store: one call, with the right options.
 
-use ttl_store::{
-    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, Expiry, ExpiryChange, Fields,
-    GetOptions, Guard, Kind, Lifespan, Patch, PatchOptions, Projection, PutOptions, Raw, Record, Refresh,
-    RefreshPolicy, Returning, ScanOptions, Ttl, Version,
+use ttl_store::options::{
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions,
+    Guard, PatchOptions, Projection, PutOptions, Refresh, Returning, ScanOptions,
 };
+use ttl_store::{Expiry, Kind, Lifespan, Patch, Raw, Record, RefreshPolicy, Ttl, Version};
 
 use crate::support::{Call, Fixture, Session, TTL, session};
 

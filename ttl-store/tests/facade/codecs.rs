@@ -177,7 +177,8 @@ async fn kinds_are_those_of_the_format() {
     blobs.put("k", &document()).await.unwrap();
     for (key, kind) in [("@r:d:k", Kind::Record), ("@b:d:k", Kind::Blob)] {
         let key = ttl_store::Key::new(key).unwrap();
-        let entry = fixture.store.driver().get(&key, ttl_store::GetOptions::new()).await.unwrap().unwrap();
+        let entry =
+            fixture.store.driver().get(&key, ttl_store::options::GetOptions::new()).await.unwrap().unwrap();
         assert_eq!(entry.value.unwrap().kind(), kind);
     }
 }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use ttl_store::{
-    Actions, Create, ErrorKind, ExistingDeadline, PatchOptions, PutOptions, Refresh, RefreshPolicy, Ttl,
-};
+use ttl_store::options::{Create, ExistingDeadline, PatchOptions, PutOptions, Refresh};
+use ttl_store::{Actions, ErrorKind, RefreshPolicy, Ttl};
 
 use crate::support::{Call, Fixture, TTL, session};
 

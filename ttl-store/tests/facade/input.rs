@@ -5,9 +5,8 @@ use std::fmt::Debug;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
-use ttl_store::{
-    ErrorKind, GetOptions, Json, Patch, PutOptions, Raw, Record, Result, Returning, Ttl, Version,
-};
+use ttl_store::options::{GetOptions, PutOptions, Returning};
+use ttl_store::{ErrorKind, Json, Patch, Raw, Record, Result, Ttl, Version};
 
 use crate::support::{Fixture, Session, TTL, session};
 
@@ -67,7 +66,11 @@ async fn bad_plain_keys() {
         refused(&fixture, store.replace(key, "v", TTL).await, kind);
         refused(&fixture, store.compare_and_swap(key, Version::random(), "v", TTL).await, kind);
         refused(&fixture, store.patch(key, Patch::new()).await, kind);
-        refused(&fixture, store.patch_or_create(key, Patch::new(), ttl_store::Create::new(TTL)).await, kind);
+        refused(
+            &fixture,
+            store.patch_or_create(key, Patch::new(), ttl_store::options::Create::new(TTL)).await,
+            kind,
+        );
         refused(&fixture, store.delete(key).await, kind);
         refused(&fixture, store.take(key).await, kind);
         refused(&fixture, store.touch(key, TTL).await, kind);

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use ttl_store::{Actions, Deadline, Expiry, Patch, RefreshPolicy, Returning, Ttl};
+use ttl_store::options::Returning;
+use ttl_store::{Actions, Deadline, Expiry, Patch, RefreshPolicy, Ttl};
 
 use crate::support::{Fixture, Session, TTL, session};
 

@@ -1,6 +1,7 @@
 //! Listings with values, and what many collections share.
 
-use ttl_store::{Actions, Deadline, ErrorKind, Json, RefreshPolicy, Returning, Ttl};
+use ttl_store::options::Returning;
+use ttl_store::{Actions, Deadline, ErrorKind, Json, RefreshPolicy, Ttl};
 
 use crate::support::{Fixture, TTL, session};
 

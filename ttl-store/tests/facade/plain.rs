@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ttl_store::{Create, Deadline, Expiry, Kind, Lifespan, Patch, Record, Returning, Ttl, Value};
+use ttl_store::options::{Create, Returning};
+use ttl_store::{Deadline, Expiry, Kind, Lifespan, Patch, Record, Ttl, Value};
 
 use crate::support::{Fixture, TTL};
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ttl_store::options::{ExistingDeadline, ExpiryChange, GetOptions, Guard, PutOptions, Refresh, Returning};
 use ttl_store::{
-    Actions, Counters, Deadline, ErrorKind, ExistingDeadline, Expiry, ExpiryChange, GetOptions, Guard, Json,
-    Patch, PutOptions, Raw, Record, Records, Refresh, RefreshMode, RefreshPolicy, Returning, Ttl,
+    Actions, Counters, Deadline, ErrorKind, Expiry, Json, Patch, Raw, Record, Records, RefreshMode,
+    RefreshPolicy, Ttl,
 };
 
 use crate::support::{Call, Fixture, Session, TTL, session};

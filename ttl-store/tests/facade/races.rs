@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use ttl_store::{Patch, Raw, Returning};
+use ttl_store::options::Returning;
+use ttl_store::{Patch, Raw};
 
 use crate::support::{Fixture, Session, TTL, session};
 

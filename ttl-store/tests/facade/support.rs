@@ -5,10 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use ttl_core::driver::{CasBackend, CasStore, Stored};
+use ttl_store::options::{
+    DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
+};
+use ttl_store::results::{ExpireResult, PatchResult, PutResult};
 use ttl_store::{
-    Capabilities, Clock, Deadline, DeleteOptions, Entry, Error, ErrorKind, ExpireOptions, ExpireResult,
-    ExpiryChange, GetOptions, Key, ManualClock, Outcome, Page, Patch, PatchOptions, PatchResult, PutItem,
-    PutOptions, PutResult, Result, ScanOptions, Store, Ttl, TtlStore, Value, Version, async_trait,
+    Capabilities, Clock, Deadline, Entry, Error, ErrorKind, Key, ManualClock, Outcome, Page, Patch, Result,
+    Store, Ttl, TtlStore, Value, Version, async_trait,
 };
 
 use crate::toy::Toy;

@@ -6,9 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use ttl_store::options::Returning;
 use ttl_store::{
-    Blobs, Counters, Item, Json, KeyPages, Lease, Leases, Patch, Records, RefreshPolicy, Registry, Returning,
-    Store, Ttl, Version,
+    Blobs, Counters, Item, Json, KeyPages, Lease, Leases, Patch, Records, RefreshPolicy, Registry, Store,
+    Ttl, Version,
 };
 
 use crate::support::{Fixture, TTL};

@@ -6,9 +6,10 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use ttl_store::options::Returning;
 use ttl_store::{
-    Actions, Deadline, ErrorKind, Expiry, Json, KeyPages, Lifespan, Patch, Raw, Record, RefreshPolicy,
-    Returning, Store, Ttl, Value,
+    Actions, Deadline, ErrorKind, Expiry, Json, KeyPages, Lifespan, Patch, Raw, Record, RefreshPolicy, Store,
+    Ttl, Value,
 };
 
 /// Names every scenario to a macro.
@@ -281,7 +282,7 @@ pub(crate) async fn leases_have_one_holder(store: Store) {
     // Taken away and acquired by someone else.
     store
         .driver()
-        .delete(&store_key("@l:l:a"), ttl_store::DeleteOptions::new())
+        .delete(&store_key("@l:l:a"), ttl_store::options::DeleteOptions::new())
         .await
         .unwrap()
         .applied()

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ttl_core::{Error, ErrorKind, Misfit, ReadBack, Result};
+use ttl_core::codec::{Misfit, ReadBack};
+use ttl_core::{Error, ErrorKind, Result};
 
 /// Encodes values of one type as the bytes of a blob, and decodes them.
 ///
@@ -76,7 +77,7 @@ pub struct Json;
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
     fn encode(&self, value: &T) -> Result<Bytes> {
-        let read_back = ttl_core::check_json(value)?;
+        let read_back = ttl_core::codec::check_json(value)?;
         let bytes = serde_json::to_vec(value)
             .map(Bytes::from)
             .map_err(|error| no_form::<T>("JSON").with_source(Misfit::new(&error)))?;

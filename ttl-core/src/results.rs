@@ -1,0 +1,3 @@
+//! Results of writes.
+
+pub use crate::outcome::{ExpireResult, PatchResult, PutResult};
