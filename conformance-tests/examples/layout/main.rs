@@ -5,7 +5,7 @@
 //! * files that import each other, directly or through others, unless `docs/decisions.md` names all of them in one
 //!   paragraph that begins with `**Circle:`
 //! * an import of a driver's `store.rs`
-//! * a file or folder of a driver that differs from the table of rooms in `CONTRIBUTING.md`
+//! * a room (a file or folder) of a driver that differs from the table in `CONTRIBUTING.md`
 //!
 //! Only imports between the files of one crate count. Re-exports (`pub use`, `pub(crate) use`) lead to the file that
 //! defines the name. Tests are ignored.

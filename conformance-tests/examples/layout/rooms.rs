@@ -35,18 +35,18 @@ fn table(contributing: &str) -> BTreeMap<String, Vec<String>> {
         .map(|line| {
             let mut cells = line.trim_matches('|').split('|').map(str::trim);
             let room = cells.next().unwrap_or_default().trim_matches('`').to_owned();
+            // The second column is the purpose.
             (room, cells.skip(1).map(str::to_owned).collect())
         })
         .collect()
 }
 
-/// Returns the names of the files and folders, folders with a slash.
+/// Returns the names of the files and folders. A room is a file or, if it is large, a folder.
 fn entries(folder: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(folder).expect("the folder of a driver can be read");
     let name = |entry: std::io::Result<std::fs::DirEntry>| {
-        let entry = entry.expect("an entry of the folder can be read");
-        let slash = if entry.path().is_dir() { "/" } else { "" };
-        format!("{}{slash}", entry.file_name().to_string_lossy())
+        let name = entry.expect("an entry of the folder can be read").file_name();
+        name.to_string_lossy().trim_end_matches(".rs").to_owned()
     };
     entries.map(name).collect()
 }
