@@ -42,20 +42,19 @@ impl DynamoStore {
     ///
     /// # Errors
     /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) if the configuration is invalid.
-    pub fn new(config: DynamoConfig) -> Result<Self> {
-        Self::build(config, LazyClient::new())
+    pub fn lazy(config: &DynamoConfig) -> Result<Self> {
+        Self::build(config.clone(), LazyClient::new())
     }
 
-    /// Creates a store on an existing client. Sends nothing.
+    /// Creates a store on a caller-managed client. Sends nothing.
     ///
     /// Region, endpoint, credentials and connections come from the client; retries and timeouts come from the
     /// configuration.
     ///
     /// # Errors
     /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) if the configuration is invalid.
-    pub fn with_client(client: &Client, config: DynamoConfig) -> Result<Self> {
-        let client = LazyClient::given(client, &config);
-        Self::build(config, client)
+    pub fn from_client(client: &Client, config: &DynamoConfig) -> Result<Self> {
+        Self::build(config.clone(), LazyClient::given(client, config))
     }
 
     /// Returns the store's client, for requests that the store does not offer. The client never retries.

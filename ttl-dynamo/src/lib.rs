@@ -7,18 +7,18 @@
 //!
 //! # async fn example() -> ttl_core::Result<()> {
 //! let config = DynamoConfig::from_url("dynamodb://sessions?region=eu-central-1&namespace=app&table=ensure")?;
-//! let store: Arc<dyn TtlStore> = Arc::new(DynamoStore::connect(config).await?);
+//! let store: Arc<dyn TtlStore> = Arc::new(DynamoStore::connect(&config).await?);
 //! let session = Record::new().with("page", "/cart").with("hits", 1);
 //! let _ = store.put(&Key::new("session:5f0c")?, session.into(), PutOptions::new(Ttl::minutes(30))).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`DynamoStore::connect`] checks the table before it returns a store ([`OnConnect`]). [`DynamoStore::new`]
+//! [`DynamoStore::connect`] checks the table before it returns a store ([`OnConnect`]). [`DynamoStore::lazy`]
 //! sends nothing. Neither does connecting with `table=lazy` in the URL: a missing table then fails the first
 //! operation.
 //!
-//! The store builds its own client, or copies the program's client ([`DynamoStore::with_client`]). The copy
+//! The store builds its own client, or copies the program's client ([`DynamoStore::from_client`]). The copy
 //! shares the connections of the original and never retries. To use a proxy, pass in a client that is
 //! configured with one.
 //!

@@ -54,8 +54,8 @@ impl DynamoStore {
     ///
     /// With [`OnConnect::Check`] and [`OnConnect::Ensure`], also the errors of [`DynamoStore::check_table`]
     /// and [`DynamoStore::ensure_table`]. With [`OnConnect::Lazy`], only those of the configuration.
-    pub async fn connect(config: DynamoConfig) -> Result<Self> {
-        let store = Self::new(config)?;
+    pub async fn connect(config: &DynamoConfig) -> Result<Self> {
+        let store = Self::lazy(config)?;
         store.prepare().await?;
         Ok(store)
     }
