@@ -1,4 +1,4 @@
-//! The SDK's client: built on first use, with the SDK's retries disabled.
+//! The SDK's client, which is built on first use and never retries.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,20 +14,19 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use ttl_core::{Error, ErrorKind, Result};
 
-use crate::config::{DynamoConfig, invalid};
-use crate::error::{Cause, says};
-use crate::own_answer::OwnAnswers;
+use crate::config::DynamoConfig;
+use crate::error::{Cause, OriginCheck, invalid, mentions, new};
 
 /// The time limit for the AWS chain to find a region and credentials. Its last step queries an address that
 /// only responds on Amazon's machines.
-const CHAIN_WITHIN: Duration = Duration::from_secs(5);
+const CHAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time after which an idle connection is closed. It is shorter than the server's, because a write that
 /// is sent while the server closes the connection has an unknown outcome. DynamoDB Local closes after 30 s.
-const IDLE_AT_MOST: Duration = Duration::from_secs(20);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The advice in errors about credentials.
-const SET: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any letters for DynamoDB Local), name a profile \
+const ADVICE: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (any letters for DynamoDB Local), name a profile \
                    with AWS_PROFILE, or give the machine a role";
 
 /// A client that is built on first use.
@@ -38,11 +37,10 @@ impl LazyClient {
         Self(OnceCell::const_new())
     }
 
-    /// Creates a copy of the program's client. It keeps connections, credentials, region and endpoint. It
+    /// Creates a copy of a caller-managed client. It keeps connections, credentials, region and endpoint. It
     /// never retries, which would send a write twice, and uses the configuration's timeouts.
-    pub(crate) fn given(client: &Client, config: &DynamoConfig) -> Self {
-        let own = own(client.config().to_builder(), config);
-        Self(OnceCell::new_with(Some(own)))
+    pub(crate) fn from_client(client: &Client, config: &DynamoConfig) -> Self {
+        Self(OnceCell::new_with(Some(build_client(client.config().to_builder(), config))))
     }
 
     /// Returns the client, and builds it first if necessary. After a failure the next call tries again.
@@ -56,7 +54,7 @@ impl LazyClient {
             ));
         }
         // Boxed, because code that runs once would otherwise double the size of every request's future.
-        self.0.get_or_try_init(|| Box::pin(build(config))).await
+        self.0.get_or_try_init(|| Box::pin(connect(config))).await
     }
 }
 
@@ -67,26 +65,26 @@ impl fmt::Debug for LazyClient {
     }
 }
 
-async fn build(config: &DynamoConfig) -> Result<Client> {
-    match tokio::time::timeout(CHAIN_WITHIN, load(config)).await {
-        Ok(loaded) => Ok(own(Builder::from(&loaded?), config)),
+async fn connect(config: &DynamoConfig) -> Result<Client> {
+    match tokio::time::timeout(CHAIN_TIMEOUT, load(config)).await {
+        Ok(loaded) => Ok(build_client(Builder::from(&loaded?), config)),
         Err(_) => Err(unavailable()),
     }
 }
 
-fn own(builder: Builder, config: &DynamoConfig) -> Client {
+fn build_client(builder: Builder, config: &DynamoConfig) -> Client {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(config.connects_within())
+        .connect_timeout(config.effective_connect_timeout())
         .operation_attempt_timeout(config.attempt_timeout)
         .build();
     let builder = builder.retry_config(RetryConfig::disabled()).timeout_config(timeouts);
-    Client::from_conf(builder.interceptor(OwnAnswers).build())
+    Client::from_conf(builder.interceptor(OriginCheck).build())
 }
 
 /// Queries the AWS chain once, so that missing credentials result in the driver's own error text.
 async fn load(config: &DynamoConfig) -> Result<SdkConfig> {
     let tls = Provider::Rustls(CryptoMode::Ring);
-    let http = aws_smithy_http_client::Builder::new().pool_idle_timeout(IDLE_AT_MOST).tls_provider(tls);
+    let http = aws_smithy_http_client::Builder::new().pool_idle_timeout(IDLE_TIMEOUT).tls_provider(tls);
     let http = http.build_https();
     // All other settings that a newer behaviour version would change are set here.
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
@@ -110,35 +108,32 @@ async fn load(config: &DynamoConfig) -> Result<SdkConfig> {
 }
 
 /// Maps a failure of the AWS chain. Nothing was sent to DynamoDB.
-pub(crate) fn no_credentials(error: &CredentialsError) -> Error {
-    let denied = |text: String| Error::new(ErrorKind::PermissionDenied, text).with_backend(crate::BACKEND);
+fn no_credentials(error: &CredentialsError) -> Error {
+    let denied = |text: String| new(ErrorKind::PermissionDenied, text);
     // The instance is queried last, so no other source had credentials.
-    let nobody = matches!(error, CredentialsError::CredentialsNotLoaded(_)) || says(error, "IMDS");
+    let no_source = matches!(error, CredentialsError::CredentialsNotLoaded(_)) || mentions(error, "IMDS");
     match error {
         CredentialsError::InvalidConfiguration(_) => {
             invalid("the AWS profile is invalid; check ~/.aws/config, ~/.aws/credentials and AWS_PROFILE")
         }
         CredentialsError::ProviderTimedOut(_) => unavailable(),
-        _ if nobody => invalid(format!(
+        _ if no_source => invalid(format!(
             "no AWS credentials found in the environment, the profile, web identity, the container or the \
-             instance; {SET}"
+             instance; {ADVICE}"
         )),
         _ => denied(format!(
-            "the AWS credentials could not be loaded; log in again if they have expired, or {SET}"
+            "the AWS credentials could not be loaded; log in again if they have expired, or {ADVICE}"
         )),
     }
     .with_source(Cause::new(error))
 }
 
 fn unavailable() -> Error {
-    Error::new(
+    let seconds = CHAIN_TIMEOUT.as_secs();
+    new(
         ErrorKind::Unavailable,
-        format!(
-            "no AWS credentials were loaded within {} s; try again later, or {SET}",
-            CHAIN_WITHIN.as_secs()
-        ),
+        format!("no AWS credentials were loaded within {seconds} s; try again later, or {ADVICE}"),
     )
-    .with_backend(crate::BACKEND)
 }
 
 #[cfg(test)]
@@ -155,7 +150,7 @@ mod tests {
                 "AWS_ACCESS_KEY_ID",
             ),
             (CredentialsError::invalid_configuration("x"), ErrorKind::InvalidConfig, "~/.aws/config"),
-            (CredentialsError::provider_timed_out(CHAIN_WITHIN), ErrorKind::Unavailable, "try again later"),
+            (CredentialsError::provider_timed_out(CHAIN_TIMEOUT), ErrorKind::Unavailable, "try again later"),
             (CredentialsError::provider_error("x"), ErrorKind::PermissionDenied, "log in again"),
             (CredentialsError::unhandled("x"), ErrorKind::PermissionDenied, "log in again"),
         ] {
@@ -177,7 +172,7 @@ mod tests {
             .retry_config(RetryConfig::standard().with_max_attempts(9))
             .build();
         let config = DynamoConfig::new("table").with_attempt_timeout(Duration::from_millis(320));
-        let client = LazyClient::given(&Client::from_conf(given), &config);
+        let client = LazyClient::from_client(&Client::from_conf(given), &config);
         let own = client.get(&config).await.unwrap().config();
         assert_eq!(own.region().map(Region::as_ref), Some("eu-west-1"));
         assert_eq!(own.retry_config().map(RetryConfig::max_attempts), Some(1));

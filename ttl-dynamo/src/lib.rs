@@ -232,60 +232,26 @@
 //! decimal, which is exact up to 38 digits: a sum can differ from the sum of two `f64`s by their rounding
 //! error.
 
-#[path = "ops/batch.rs"]
-mod batch;
-#[path = "config/check.rs"]
-mod check;
 mod client;
-#[path = "layout/item.rs"]
-mod codec;
 mod config;
-#[path = "layout/decimal.rs"]
-mod decimal;
-#[path = "ops/delete.rs"]
-mod delete;
-#[path = "error/classify.rs"]
+mod connect;
 mod error;
-#[path = "ops/expire.rs"]
-mod expire;
-#[path = "wire/expression.rs"]
-mod expression;
-#[path = "ops/get.rs"]
-mod get;
-#[path = "layout/names.rs"]
-mod names;
-#[path = "config/new_table.rs"]
-mod new_table;
-#[path = "error/no_answer.rs"]
-mod no_answer;
-#[path = "error/foreign.rs"]
-mod own_answer;
-#[path = "ops/patch.rs"]
-mod patch;
-#[path = "ops/patch_request.rs"]
-mod patch_first;
-#[path = "ops/put.rs"]
-mod put;
-#[path = "ops/put_request.rs"]
-mod put_first;
-#[path = "ops/scan.rs"]
-mod scan;
-#[path = "wire/write.rs"]
-mod send;
-#[path = "schema/shape.rs"]
-mod shape;
-#[path = "layout/size.rs"]
-mod size;
-#[path = "inner.rs"]
+mod inner;
+mod layout;
+mod ops;
+mod schema;
 mod store;
-#[path = "schema/table.rs"]
-mod table;
 mod unreadable;
 mod url;
+mod wire;
 
-pub use self::config::{DynamoConfig, OnConnect, Reads};
-pub use self::new_table::{Billing, Encryption, NewTable};
-pub use self::store::DynamoStore;
+use ttl_core::driver::Context;
+
+pub use self::config::{Billing, DynamoConfig, Encryption, NewTable, OnConnect, Reads};
+pub use self::inner::DynamoStore;
 
 /// The backend's name in errors and capabilities.
 const BACKEND: &str = "dynamodb";
+
+/// The context of every error that an operation returns.
+const CONTEXT: Context = Context::new(BACKEND);

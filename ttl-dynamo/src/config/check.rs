@@ -5,18 +5,18 @@ use std::time::Duration;
 use ttl_core::Result;
 use url::Url;
 
-use crate::DynamoConfig;
-use crate::config::{SEPARATOR, invalid, no_credentials};
-use crate::size;
+use super::{DynamoConfig, SEPARATOR};
+use crate::error::{credentials_in, invalid};
+use crate::layout::size;
 
 const MAX_NAMESPACE_BYTES: usize = 255;
 /// The prefix of attribute names that are reserved for the driver.
 const RESERVED: &str = "ttl:";
 const MAX_ATTRIBUTE_BYTES: usize = 255;
 const MAX_ATTEMPTS: u32 = 20;
-/// The limit of segments. Each segment has a position in the cursor.
-pub(crate) const MAX_SEGMENTS: u32 = 16;
 const MAX_CONCURRENCY: usize = 1000;
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_GRACE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 impl DynamoConfig {
@@ -26,12 +26,12 @@ impl DynamoConfig {
         if !(3..=255).contains(&self.table.len()) || !self.table.chars().all(valid) {
             return Err(invalid("invalid table name: expected 3 to 255 letters, digits, '_', '.' and '-'"));
         }
-        self.check_place()?;
+        self.check_location()?;
         self.check_attributes()?;
         self.check_times()?;
-        within("attempts", 1..=u64::from(MAX_ATTEMPTS), self.attempts.into())?;
-        within("segments", 1..=u64::from(MAX_SEGMENTS), self.segments.into())?;
-        within("concurrency", 1..=MAX_CONCURRENCY as u64, self.concurrency as u64)?;
+        check_bounds("attempts", 1..=u64::from(MAX_ATTEMPTS), self.attempts.into())?;
+        check_bounds("segments", 1..=u64::from(DynamoConfig::MAX_SEGMENTS), self.segments.into())?;
+        check_bounds("concurrency", 1..=MAX_CONCURRENCY as u64, self.concurrency as u64)?;
         let most = size::max_value_bytes(self);
         if self.max_value_bytes.is_some_and(|bytes| bytes > most) {
             return Err(invalid(format!(
@@ -42,7 +42,7 @@ impl DynamoConfig {
         self.new_table.check()
     }
 
-    fn check_place(&self) -> Result<()> {
+    fn check_location(&self) -> Result<()> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.region.as_ref().is_some_and(|region| region.is_empty() || !region.chars().all(fits)) {
             return Err(invalid("invalid value for `region`: expected a name such as eu-central-1"));
@@ -55,7 +55,7 @@ impl DynamoConfig {
                 ));
             };
             if endpoint.contains('@') {
-                return Err(no_credentials("the endpoint"));
+                return Err(credentials_in("the endpoint"));
             }
             if url.query().is_some() || url.fragment().is_some() {
                 return Err(invalid("invalid value for `endpoint`: expected an address without '?' and '#'"));
@@ -75,13 +75,13 @@ impl DynamoConfig {
 
     fn check_attributes(&self) -> Result<()> {
         let (key, ttl) = (&*self.key_attribute, &*self.ttl_attribute);
-        for (name, own) in [(key, Self::DEFAULT_KEY_ATTRIBUTE), (ttl, Self::DEFAULT_TTL_ATTRIBUTE)] {
+        for (name, default) in [(key, Self::DEFAULT_KEY_ATTRIBUTE), (ttl, Self::DEFAULT_TTL_ATTRIBUTE)] {
             if name.is_empty() || name.len() > MAX_ATTRIBUTE_BYTES {
                 return Err(invalid(format!(
                     "invalid attribute name: expected 1 to {MAX_ATTRIBUTE_BYTES} bytes"
                 )));
             }
-            if name.starts_with(RESERVED) && name != own {
+            if name.starts_with(RESERVED) && name != default {
                 return Err(invalid(format!(
                     "the attribute {name:?} is reserved for the driver; choose a name that does not begin with {RESERVED:?}"
                 )));
@@ -119,15 +119,12 @@ impl DynamoConfig {
     }
 }
 
-const MIN_TIMEOUT: Duration = Duration::from_millis(1);
-const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-
-fn within(what: &str, bounds: std::ops::RangeInclusive<u64>, value: u64) -> Result<()> {
+fn check_bounds(name: &str, bounds: std::ops::RangeInclusive<u64>, value: u64) -> Result<()> {
     if bounds.contains(&value) {
         return Ok(());
     }
     Err(invalid(format!(
-        "invalid value `{value}` for `{what}`: expected {} to {}",
+        "invalid value `{value}` for `{name}`: expected {} to {}",
         bounds.start(),
         bounds.end()
     )))

@@ -2,7 +2,7 @@
 
 use ttl_core::Result;
 
-use crate::config::invalid;
+use crate::error::invalid;
 
 /// The properties of a table that [`DynamoStore::ensure_table`](crate::DynamoStore::ensure_table) creates.
 ///

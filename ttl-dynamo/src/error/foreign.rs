@@ -16,12 +16,12 @@ const MEDIA_TYPE: &str = "application/x-amz-json-1.0";
 /// The SDK reads an empty body as `{}`, which is also the body for a missing item and for an applied write.
 /// It treats any error status as a rejection.
 #[derive(Debug)]
-pub(crate) struct OwnAnswers;
+pub(crate) struct OriginCheck;
 
 #[dyn_dispatch_hint]
-impl Intercept for OwnAnswers {
+impl Intercept for OriginCheck {
     fn name(&self) -> &'static str {
-        "OwnAnswers"
+        "OriginCheck"
     }
 
     fn read_after_deserialization(
@@ -41,7 +41,7 @@ impl Intercept for OwnAnswers {
 
 /// The defect of a response. Contains nothing of the response itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotOwn {
+pub(crate) enum ForeignResponse {
     MediaType,
     Empty,
     Checksum,
@@ -49,7 +49,7 @@ pub(crate) enum NotOwn {
     NoCode,
 }
 
-impl fmt::Display for NotOwn {
+impl fmt::Display for ForeignResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::MediaType => "its media type is not application/x-amz-json-1.0",
@@ -60,7 +60,7 @@ impl fmt::Display for NotOwn {
     }
 }
 
-impl std::error::Error for NotOwn {}
+impl std::error::Error for ForeignResponse {}
 
 /// The only field of a rejection that is read; an item next to it is skipped.
 #[derive(Deserialize)]
@@ -68,21 +68,26 @@ struct Refusal {
     __type: String,
 }
 
-fn check(success: bool, media_type: Option<&str>, crc: Option<&str>, body: &[u8]) -> Result<(), NotOwn> {
+fn check(
+    success: bool,
+    media_type: Option<&str>,
+    crc: Option<&str>,
+    body: &[u8],
+) -> Result<(), ForeignResponse> {
     let essence = media_type.and_then(|text| text.split(';').next()).unwrap_or_default();
     if !essence.trim().eq_ignore_ascii_case(MEDIA_TYPE) {
-        return Err(NotOwn::MediaType);
+        return Err(ForeignResponse::MediaType);
     }
     if body.is_empty() {
-        return Err(NotOwn::Empty);
+        return Err(ForeignResponse::Empty);
     }
     // Other servers with this protocol, such as ScyllaDB, send no checksum.
     if crc.is_some_and(|said| said.parse() != Ok(crc32fast::hash(body))) {
-        return Err(NotOwn::Checksum);
+        return Err(ForeignResponse::Checksum);
     }
     match success || serde_json::from_slice(body).is_ok_and(|said: Refusal| !said.__type.is_empty()) {
         true => Ok(()),
-        false => Err(NotOwn::NoCode),
+        false => Err(ForeignResponse::NoCode),
     }
 }
 
@@ -99,17 +104,17 @@ mod tests {
             (true, json, Some("2745614147"), b"{}", Ok(())),
             (true, Some("application/x-amz-json-1.0; charset=utf-8"), None, b"{}", Ok(())),
             (false, json, None, code, Ok(())),
-            (true, None, None, b"{}", Err(NotOwn::MediaType)),
-            (true, Some("text/html"), None, b"<html>", Err(NotOwn::MediaType)),
-            (true, Some("application/json"), None, b"{}", Err(NotOwn::MediaType)),
-            (false, Some("application/json"), None, code, Err(NotOwn::MediaType)),
-            (true, json, None, b"", Err(NotOwn::Empty)),
-            (true, json, Some("2745614148"), b"{}", Err(NotOwn::Checksum)),
-            (true, json, Some("?"), b"{}", Err(NotOwn::Checksum)),
-            (false, json, None, b"{}", Err(NotOwn::NoCode)),
-            (false, json, None, &code[..40], Err(NotOwn::NoCode)),
-            (false, json, None, br#"{"__type":""}"#, Err(NotOwn::NoCode)),
-            (false, json, None, br#"{"code":"403"}"#, Err(NotOwn::NoCode)),
+            (true, None, None, b"{}", Err(ForeignResponse::MediaType)),
+            (true, Some("text/html"), None, b"<html>", Err(ForeignResponse::MediaType)),
+            (true, Some("application/json"), None, b"{}", Err(ForeignResponse::MediaType)),
+            (false, Some("application/json"), None, code, Err(ForeignResponse::MediaType)),
+            (true, json, None, b"", Err(ForeignResponse::Empty)),
+            (true, json, Some("2745614148"), b"{}", Err(ForeignResponse::Checksum)),
+            (true, json, Some("?"), b"{}", Err(ForeignResponse::Checksum)),
+            (false, json, None, b"{}", Err(ForeignResponse::NoCode)),
+            (false, json, None, &code[..40], Err(ForeignResponse::NoCode)),
+            (false, json, None, br#"{"__type":""}"#, Err(ForeignResponse::NoCode)),
+            (false, json, None, br#"{"code":"403"}"#, Err(ForeignResponse::NoCode)),
         ] {
             let text = String::from_utf8_lossy(body);
             assert_eq!(check(success, media_type, crc, body), expected, "{success} {media_type:?} {text}");

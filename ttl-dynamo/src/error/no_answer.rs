@@ -9,11 +9,13 @@ use aws_sdk_dynamodb::error::ConnectorError;
 use hyper_util::client::legacy::Error as HttpError;
 use ttl_core::ErrorKind;
 
+use super::build::{invalid, new};
+use super::cause::{Cause, chain, find, mentions, one_line};
+use super::failure::Failure;
 use crate::config::DynamoConfig;
-use crate::error::{Cause, Failure, chain, find, lost, new, one_line, place, says};
 
 /// Classifies a missing response. Separates failures before the request was sent from all others.
-pub(crate) fn not_answered(error: &ConnectorError, action: &str, config: &DynamoConfig) -> Failure {
+pub(super) fn no_answer(error: &ConnectorError, action: &str, config: &DynamoConfig) -> Failure {
     if let Some(ended) = find::<CredentialsError>(error) {
         return no_credentials(ended, action, config);
     }
@@ -23,48 +25,52 @@ pub(crate) fn not_answered(error: &ConnectorError, action: &str, config: &Dynamo
         // An open connection is never refused, but its host can become unreachable.
         || find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     if !unsent {
-        let lost = lost(action, interrupted(error));
+        let lost = interrupted(action, interruption(error));
         return Failure { error: lost.error.with_source(Cause::new(error)), ..lost };
     }
     unconnected(error, config)
 }
 
+/// Returns the failure for a broken connection.
+pub(super) fn interrupted(action: &str, why: Option<&str>) -> Failure {
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    Failure::unknown(new(
+        ErrorKind::Unavailable,
+        format!("the connection broke before the response to {action}{why}; try again later"),
+    ))
+}
+
 /// Returns the failure for a missing connection. Nothing was sent.
 fn unconnected(error: &ConnectorError, config: &DynamoConfig) -> Failure {
-    let source = Cause::new(error);
-    if let Some(why) = tls_failure(error) {
-        let failed = if why.contains("corrupt message") {
-            new(
-                ErrorKind::InvalidConfig,
-                format!(
-                    "the server {} does not speak TLS; write http:// in the endpoint, or use a port that does",
-                    place(config)
-                ),
-            )
-        } else {
-            let text = format!(
-                "no TLS connection to DynamoDB {}: {why}; check the endpoint, and the certificates that this machine trusts",
-                place(config)
-            );
-            new(ErrorKind::Unavailable, text).with_retryable(false)
-        };
-        return Failure::never(failed.with_source(source));
-    }
-    let text = format!(
-        "no connection to DynamoDB {}: {}; check region, endpoint and network, or try again later",
-        place(config),
-        why_unconnected(error, config)
-    );
-    Failure::for_now(new(ErrorKind::Unavailable, text).with_source(source))
+    let (source, location) = (Cause::new(error), config.location());
+    let Some(why) = tls_failure(error) else {
+        let why = why_unconnected(error, config);
+        let text = format!(
+            "no connection to DynamoDB {location}: {why}; check region, endpoint and network, or try again later"
+        );
+        return Failure::transient(new(ErrorKind::Unavailable, text).with_source(source));
+    };
+    let failed = if why.contains("corrupt message") {
+        invalid(format!(
+            "the server {location} does not speak TLS; write http:// in the endpoint, or use a port that does"
+        ))
+    } else {
+        let text = format!(
+            "no TLS connection to DynamoDB {location}: {why}; check the endpoint, and the certificates that this machine trusts"
+        );
+        new(ErrorKind::Unavailable, text).with_retryable(false)
+    };
+    Failure::permanent(failed.with_source(source))
 }
 
 /// Returns the reason for a missing connection in fixed words, because the client's error texts are
 /// arbitrary.
 fn why_unconnected(error: &ConnectorError, config: &DynamoConfig) -> Cow<'static, str> {
     if error.is_timeout() {
-        return format!("not established within {:?} (connect_timeout)", config.connects_within()).into();
+        return format!("not established within {:?} (connect_timeout)", config.effective_connect_timeout())
+            .into();
     }
-    if says(error, "dns error") || says(error, "failed to lookup address") {
+    if mentions(error, "dns error") || mentions(error, "failed to lookup address") {
         return "the host name does not resolve".into();
     }
     match io_kind(error) {
@@ -77,8 +83,8 @@ fn why_unconnected(error: &ConnectorError, config: &DynamoConfig) -> Cow<'static
 }
 
 /// Returns the reason why an open connection broke, if it is known.
-fn interrupted(error: &ConnectorError) -> Option<&'static str> {
-    if says(error, "invalid HTTP version parsed") {
+fn interruption(error: &ConnectorError) -> Option<&'static str> {
+    if mentions(error, "invalid HTTP version parsed") {
         return Some(
             "the server does not speak HTTP; if the port expects TLS, write https:// in the endpoint",
         );
@@ -121,13 +127,13 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
 fn no_credentials(error: &CredentialsError, action: &str, config: &DynamoConfig) -> Failure {
     if matches!(error, CredentialsError::ProviderTimedOut(_)) {
         let late = new(ErrorKind::Unavailable, "the AWS credentials did not arrive in time; try again later");
-        return Failure::for_now(late.with_source(Cause::new(error)));
+        return Failure::transient(late.with_source(Cause::new(error)));
     }
     let text = format!(
         "the AWS credentials for {action} on the table {:?} are missing, or have expired and could not be renewed; log in again",
         config.table
     );
-    Failure::never(new(ErrorKind::PermissionDenied, text).with_source(Cause::new(error)))
+    Failure::permanent(new(ErrorKind::PermissionDenied, text).with_source(Cause::new(error)))
 }
 
 #[cfg(test)]
@@ -137,14 +143,14 @@ mod tests {
     use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 
     use super::*;
-    use crate::error::failure;
+    use crate::error::classify;
 
     /// Kind, whether it may have been executed, whether a retry may succeed; and the text.
     fn meaning(error: ConnectorError) -> ((ErrorKind, bool, bool), String) {
         let config = DynamoConfig::new("sessions").with_region("eu-central-1");
         let error = SdkError::<UpdateItemError, HttpResponse>::dispatch_failure(error);
-        let failure = failure(&error, "UpdateItem", &config);
-        ((failure.error.kind(), failure.maybe, failure.again), failure.error.to_string())
+        let failure = classify(&error, "UpdateItem", &config);
+        ((failure.error.kind(), failure.may_have_applied, failure.retryable), failure.error.to_string())
     }
 
     #[test]

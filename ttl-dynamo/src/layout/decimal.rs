@@ -2,7 +2,7 @@
 
 use serde_json::Number;
 
-use crate::codec::parse_number;
+use super::field::parse_number;
 
 /// Returns the sum of two numbers as DynamoDB writes them. `None` if it has more digits than this module
 /// keeps.

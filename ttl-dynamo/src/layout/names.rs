@@ -1,8 +1,4 @@
-//! The names of an item's attributes, and their placeholders in expressions.
-
-use std::collections::HashMap;
-
-use crate::config::DynamoConfig;
+//! The names of an item's attributes.
 
 /// The default name of the partition key.
 pub(crate) const KEY: &str = "ttl:key";
@@ -20,39 +16,3 @@ pub(crate) const CREATED: &str = "ttl:created";
 pub(crate) const VALUE: &str = "ttl:value";
 /// A record's fields.
 pub(crate) const FIELDS: &str = "ttl:fields";
-
-/// The names in one table. In expressions `#k` is the key, `#d` the deadline, `#e` the epoch, `#m` the cap,
-/// `#v` the version, `#c` the creation, `#b` a blob's bytes, `#f` a record's fields, and `#` with a number is
-/// a field.
-#[derive(Clone, Debug)]
-pub(crate) struct Names {
-    pub(crate) key: String,
-    pub(crate) epoch: String,
-}
-
-impl Names {
-    pub(crate) fn new(config: &DynamoConfig) -> Self {
-        Self { key: config.key_attribute.clone(), epoch: config.ttl_attribute.clone() }
-    }
-
-    /// Adds the names of the attributes that an expression refers to.
-    pub(crate) fn used_in(&self, expression: &str, used: &mut HashMap<String, String>) {
-        for (at, _) in expression.bytes().enumerate().filter(|(_, byte)| *byte == b'#') {
-            let Some(placeholder) = expression.get(at..at + 2) else { continue };
-            let name = match placeholder {
-                "#k" => &self.key,
-                "#d" => DEADLINE,
-                "#e" => &self.epoch,
-                "#m" => CAP,
-                "#v" => VERSION,
-                "#c" => CREATED,
-                "#b" => VALUE,
-                "#f" => FIELDS,
-                _ => continue,
-            };
-            if !used.contains_key(placeholder) {
-                used.insert(placeholder.to_owned(), name.to_owned());
-            }
-        }
-    }
-}

@@ -2,12 +2,11 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Number, Value as Json};
-use ttl_core::{Error, ErrorKind, Key, Result, Value};
+use ttl_core::{Capabilities, Error, ErrorKind, Key, Result, Value};
 
-use crate::codec;
+use super::field::{ESCAPE, is_escaped, number_attribute};
+use super::names::{CAP, CREATED, DEADLINE, FIELDS, VALUE, VERSION};
 use crate::config::DynamoConfig;
-use crate::names::{CAP, CREATED, DEADLINE, FIELDS, VALUE, VERSION};
-use crate::store::Inner;
 
 /// The maximum size of an item.
 const MAX_ITEM_BYTES: usize = 400 * 1024;
@@ -27,9 +26,14 @@ pub(crate) fn max_value_bytes(config: &DynamoConfig) -> u64 {
     (MAX_ITEM_BYTES - fixed_bytes(config) - key - VALUE.len()) as u64
 }
 
-/// Rejects an item or a value that would be too large, before anything is sent.
-pub(crate) fn check(key: &Key, value: &Value, store: &Inner) -> Result<()> {
-    let bytes = store.prefix.len() + key.as_str().len() + value_bytes(value) + fixed_bytes(&store.config);
+/// Returns `TooLarge` if the item or the value would be too large. `key_bytes` is the size of the stored key.
+pub(crate) fn check(
+    config: &DynamoConfig,
+    capabilities: &Capabilities,
+    key_bytes: usize,
+    value: &Value,
+) -> Result<()> {
+    let bytes = key_bytes + value_bytes(value) + fixed_bytes(config);
     if bytes > MAX_ITEM_BYTES {
         return Err(Error::new(
             ErrorKind::TooLarge,
@@ -38,10 +42,10 @@ pub(crate) fn check(key: &Key, value: &Value, store: &Inner) -> Result<()> {
             ),
         ));
     }
-    let limit = usize::try_from(store.capabilities.max_value_bytes).unwrap_or(usize::MAX);
+    let limit = usize::try_from(capabilities.max_value_bytes).unwrap_or(usize::MAX);
     match value {
         Value::Record(_) if bytes.saturating_mul(TEXT_FACTOR) <= limit => Ok(()),
-        value => store.capabilities.check_size(value.size_bytes()),
+        value => capabilities.check_size(value.size_bytes()),
     }
 }
 
@@ -78,7 +82,7 @@ pub(crate) fn json_bytes(value: &Json) -> usize {
         }
         Json::Object(fields) => {
             let fields = fields.iter().map(|(name, value)| {
-                let escape = if codec::is_escaped(name) { codec::ESCAPE.len() } else { 0 };
+                let escape = if is_escaped(name) { ESCAPE.len() } else { 0 };
                 escape + field_bytes((name, value))
             });
             CONTAINER_BYTES + fields.sum::<usize>()
@@ -99,7 +103,7 @@ fn number_bytes(number: &Number) -> usize {
     match (number.as_i64(), number.as_u64()) {
         (Some(integer), _) => count(digits(integer.unsigned_abs()), integer < 0),
         (_, Some(integer)) => count(digits(integer), false),
-        _ => match codec::number_attribute(number) {
+        _ => match number_attribute(number) {
             AttributeValue::N(text) => {
                 let mantissa = text.split('e').next().unwrap_or_default();
                 let digits = mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0');

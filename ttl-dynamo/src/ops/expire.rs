@@ -1,15 +1,15 @@
 //! Expire: one `UpdateItem` that moves the deadline alone, or a `DeleteItem`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use ttl_core::driver::{MAX_ATTEMPTS, contention};
 use ttl_core::rules::{self, ExpireStep, Header};
 use ttl_core::{Deadline, ExpireOptions, ExpireResult, ExpiryChange, Guard, Key, Now, Outcome, Result, Ttl};
 
-use crate::codec::{self, Item};
-use crate::error::contention;
-use crate::expression::Write;
-use crate::put::ROUNDS;
-use crate::send::{Lost, Reply, Retries};
-use crate::store::Inner;
+use super::result::Attempt;
+use crate::error::FailedWrite;
+use crate::inner::Inner;
+use crate::layout;
+use crate::wire::{Reply, Retries, Write};
 
 const PERSISTENT: &str = "attribute_not_exists(#d) AND attribute_not_exists(#m)";
 
@@ -23,21 +23,21 @@ impl Inner {
         let expire = Expire { store: self, key, change, options };
         let mut retries = self.retries();
         let (mut now, mut item) = match expire.first(&mut retries).await? {
-            Met::Outcome(outcome) => return Ok(outcome),
-            Met::Item(now, item) => (now, item),
+            Attempt::Outcome(outcome) => return Ok(outcome),
+            Attempt::Conflict(now, item) => (now, item),
         };
-        for round in 0..ROUNDS {
-            let seen = codec::met(now, item.as_ref())?;
+        for round in 0..MAX_ATTEMPTS {
+            let seen = layout::live_header(now, item.as_ref())?;
             let step = rules::expire(now, seen.as_ref(), change, options)?;
             let Some(seen) = seen else { return Ok(Outcome::Absent) };
             if !matches!(step, ExpireStep::Move(_) | ExpireStep::End(_)) {
                 return Ok(outcome(step));
             }
-            match expire.over(&seen, &mut retries).await? {
-                Met::Outcome(outcome) => return Ok(outcome),
-                Met::Item(at, found) => (now, item) = (at, found),
+            match expire.move_pinned(&seen, &mut retries).await? {
+                Attempt::Outcome(outcome) => return Ok(outcome),
+                Attempt::Conflict(at, found) => (now, item) = (at, found),
             }
-            self.step_aside(round, &retries).await?;
+            self.back_off(round, &retries).await?;
         }
         Err(contention())
     }
@@ -51,22 +51,15 @@ struct Expire<'a> {
     options: &'a ExpireOptions,
 }
 
-/// The result of a request.
-enum Met {
-    Outcome(Outcome<ExpireResult>),
-    /// The request was not applied; this item was found at this time.
-    Item(Now, Option<Item>),
-}
-
 impl Expire<'_> {
-    async fn first(&self, retries: &mut Retries) -> Result<Met> {
-        let now = self.store.now_millis();
+    async fn first(&self, retries: &mut Retries) -> Result<Attempt<ExpireResult>> {
+        let now = self.store.now();
         if self.first_request(now)?.is_none() {
             let item = self.store.read(self.key, None, true, retries).await?;
-            return Ok(Met::Item(self.store.now_millis(), item));
+            return Ok(Attempt::Conflict(self.store.now(), item));
         }
         let build = |now| Ok(self.first_request(now)?.unwrap_or_else(Write::nothing));
-        self.sent(self.store.write(self.key, retries, build).await)
+        self.decide(self.store.write(self.key, retries, build).await)
     }
 
     /// Returns a request that decides as [`rules::expire`] for any item. `None` if nothing can change.
@@ -74,7 +67,7 @@ impl Expire<'_> {
         let live = |write: Write| write.demand_live(now, self.options.if_version.as_ref());
         let asked = match self.change {
             ExpiryChange::Set(expiry) => expiry.resolve(now)?,
-            ExpiryChange::Extend(by) => return Ok(self.extending(now, by).map(live)),
+            ExpiryChange::Extend(by) => return Ok(self.extend_request(now, by).map(live)),
         };
         let guard = self.options.guard;
         Ok(if asked.is_expired(now) {
@@ -88,7 +81,7 @@ impl Expire<'_> {
             }
         } else if asked.is_never() {
             // An entry with a cap gets the cap as its deadline, which is not known yet.
-            let write = Write::update().remove("#d").remove("#e");
+            let write = Write::update().remove_deadline();
             match guard {
                 Guard::Always | Guard::IfLater | Guard::IfExpiring => {
                     Some(write.demand("attribute_exists(#d) AND attribute_not_exists(#m)"))
@@ -96,7 +89,7 @@ impl Expire<'_> {
                 _ => None,
             }
         } else {
-            let write = self.store.set_deadline(Write::update(), now, asked);
+            let write = Write::update().set_deadline(&self.store.layout, now, asked);
             match guard {
                 Guard::Always => Some(write),
                 Guard::IfLater => Some(write.demand("#d < :d AND (attribute_not_exists(#m) OR #d < #m)")),
@@ -111,7 +104,7 @@ impl Expire<'_> {
     }
 
     /// Adds to the existing deadline.
-    fn extending(&self, now: Now, by: Ttl) -> Option<Write> {
+    fn extend_request(&self, now: Now, by: Ttl) -> Option<Write> {
         if matches!(self.options.guard, Guard::IfSooner | Guard::IfPersistent) {
             return None;
         }
@@ -127,31 +120,29 @@ impl Expire<'_> {
     }
 
     /// Moves the deadline or ends the entry, if it is unchanged since it was read.
-    async fn over(&self, seen: &Header, retries: &mut Retries) -> Result<Met> {
+    async fn move_pinned(&self, seen: &Header, retries: &mut Retries) -> Result<Attempt<ExpireResult>> {
         let build = |now| {
             let write = match rules::expire(now, Some(seen), self.change, self.options)? {
-                ExpireStep::Move(deadline) if deadline.is_never() => {
-                    Write::update().remove("#d").remove("#e")
-                }
-                ExpireStep::Move(deadline) => self.store.set_deadline(Write::update(), now, deadline),
+                ExpireStep::Move(deadline) if deadline.is_never() => Write::update().remove_deadline(),
+                ExpireStep::Move(deadline) => Write::update().set_deadline(&self.store.layout, now, deadline),
                 ExpireStep::End(_) => Write::delete(),
                 // Time has passed, and the change is no longer valid.
                 _ => return Ok(Write::nothing()),
             };
             Ok(write.demand_live(now, Some(&seen.version)).demand_deadline(seen.deadline))
         };
-        self.sent(self.store.write(self.key, retries, build).await)
+        self.decide(self.store.write(self.key, retries, build).await)
     }
 
-    fn sent(&self, reply: Result<(Now, Reply), Lost>) -> Result<Met> {
-        match reply {
-            Ok((now, Reply::Done(old))) => {
-                let old = codec::replaced(now, old.as_ref());
-                rules::expire(now, old.as_ref(), self.change, self.options).map(outcome).map(Met::Outcome)
+    fn decide(&self, sent: Result<(Now, Reply), FailedWrite>) -> Result<Attempt<ExpireResult>> {
+        // After a lost response, the stored item does not show whether this write was applied.
+        match sent.map_err(FailedWrite::into_error)? {
+            (now, Reply::Applied(old)) => {
+                let old = layout::replaced_header(now, old.as_ref());
+                let step = rules::expire(now, old.as_ref(), self.change, self.options)?;
+                Ok(Attempt::Outcome(outcome(step)))
             }
-            Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
-            // The stored item does not show this write.
-            Err(lost) => Err(lost.into_error()),
+            (now, Reply::ConditionFailed(item)) => Ok(Attempt::Conflict(now, item)),
         }
     }
 }

@@ -1,162 +1,121 @@
 //! Get: `GetItem`, or `UpdateItem` if the read refreshes the entry.
 
-use std::collections::HashMap;
-
 use ttl_core::rules::{self, Hit};
 use ttl_core::{
-    Entry, Error, GetOptions, Key, Kind, Now, Projection, Refresh, RefreshMode, Result, Returning, Version,
+    Deadline, Entry, Error, GetOptions, Key, Kind, Now, Projection, Refresh, RefreshMode, Result, Returning,
+    Version,
 };
 
-use crate::codec::{self, Item};
-use crate::expression::Write;
-use crate::send::{Lost, Reply, Retries};
-use crate::store::Inner;
-
-/// The maximum number of fields in a projection. With more, the expression could exceed DynamoDB's limit.
-const MAX_NAMED: usize = 300;
-
-/// The part of an item that a read requests.
-#[derive(Clone, Debug)]
-pub(crate) struct Attributes {
-    pub(crate) expression: String,
-    pub(crate) names: HashMap<String, String>,
-}
+use super::result;
+use crate::error::FailedWrite;
+use crate::inner::Inner;
+use crate::layout::{self, Item};
+use crate::wire::{Reply, Retries, Write};
 
 impl Inner {
-    /// Returns the part of an item that a get needs; `None` is the whole item.
-    pub(crate) fn attributes(
-        &self,
-        projection: &Projection,
-        kind: Option<Kind>,
-        returning: Returning,
-    ) -> Option<Attributes> {
-        let mut expression = "#k, #d, #m, #v".to_owned();
-        if returning.contains(Returning::CREATED_AT) {
-            expression.push_str(", #c");
-        }
-        let mut names = HashMap::new();
-        match projection {
-            Projection::All => return None,
-            Projection::Fields(fields) if fields.len() > MAX_NAMED => return None,
-            Projection::Fields(fields) => {
-                // The bytes distinguish a blob from a record without any of the fields.
-                expression.push_str(", #b");
-                for (number, field) in fields.iter().enumerate() {
-                    let placeholder = format!("#{number}");
-                    expression.push_str(", #f.");
-                    expression.push_str(&placeholder);
-                    names.insert(placeholder, field.to_owned());
-                }
-            }
-            Projection::Nothing if kind.is_some() => expression.push_str(", #b"),
-            Projection::Nothing => {}
-        }
-        self.names.used_in(&expression, &mut names);
-        Some(Attributes { expression, names })
-    }
-
     pub(crate) async fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
         match &options.refresh {
-            None => self.peek(key, options).await,
-            Some(refresh) if refresh.slack.is_some() => self.look_and_refresh(key, options, refresh).await,
+            None => self.get_plain(key, options).await,
+            Some(refresh) if refresh.slack.is_some() => self.read_then_refresh(key, options, refresh).await,
             // An entry that could not be read the last time is not kept alive by reading it.
             Some(refresh) if self.unreadable.has(key) => {
-                let entry = self.look_and_refresh(key, options, refresh).await?;
+                let entry = self.read_then_refresh(key, options, refresh).await?;
                 self.unreadable.forget(key);
                 Ok(entry)
             }
             // One request: the condition checks whether the refresh is due.
-            Some(refresh) => self.get_refreshing(key, options, refresh).await,
+            Some(refresh) => self.refresh_and_get(key, options, refresh).await,
         }
     }
 
     /// Reads without a refresh.
-    async fn peek(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
-        let (now, item) = self.look_at(key, options, &mut self.retries()).await?;
-        let hit = judge(now, item.as_ref(), options)?;
-        answer(hit, item, options)
+    async fn get_plain(&self, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
+        let (now, item) = self.read_current(key, options, &mut self.retries()).await?;
+        answer(now, item, options)
     }
 
-    /// Reads an item, and returns the time at which to judge it. This is after the response, so a slow read
+    /// Reads an item, and returns the time at which to decide about it. This is after the response, so a slow read
     /// returns no expired entry. An entry that ended meanwhile may have been extended in time, and is read
     /// again.
-    async fn look_at(
+    async fn read_current(
         &self,
         key: &Key,
         options: &GetOptions,
         retries: &mut Retries,
     ) -> Result<(Now, Option<Item>)> {
         let attributes = self.attributes(&options.projection, options.kind, options.returning);
-        let consistent = self.config.consistent_reads;
-        let before = self.now_millis();
+        let consistent = self.config.has_consistent_reads();
+        let before = self.now();
         let item = self.read(key, attributes.as_ref(), consistent, retries).await?;
-        let now = self.now_millis();
-        let live = |now| Ok(codec::met(now, item.as_ref())?.is_some());
+        let now = self.now();
+        let live = |now| Ok(layout::live_header(now, item.as_ref())?.is_some());
         if now == before || live(now)? || !live(before)? {
             return Ok((now, item));
         }
         let item = self.read(key, attributes.as_ref(), consistent, retries).await?;
-        Ok((self.now_millis(), item))
+        Ok((self.now(), item))
     }
 
-    async fn get_refreshing(
+    async fn refresh_and_get(
         &self,
         key: &Key,
         options: &GetOptions,
         refresh: &Refresh,
     ) -> Result<Option<Entry>> {
-        let build = |now| Ok(self.refresh(now, refresh, None, options).answering_new());
+        let build = |now| Ok(self.refresh_request(now, refresh, None, options).returning_new());
         let mut retries = self.retries();
         match self.write(key, &mut retries, build).await {
-            Ok((now, Reply::Done(item))) => {
-                let hit = judge(now, item.as_ref(), options)?;
-                answer(hit, item, options).inspect_err(|_| self.unreadable.note(key))
+            Ok((now, Reply::Applied(item))) => {
+                let hit = find_hit(now, item.as_ref(), options)?;
+                entry(hit, item, options).inspect_err(|_| self.unreadable.note(key))
             }
             // The refresh is not due, or the entry does not match: the result follows from the returned item.
-            Ok((now, Reply::Failed(item))) => {
-                let hit = judge(now, item.as_ref(), options)?;
-                answer(hit, item, options)
-            }
-            Err(lost) => {
-                let (now, item) = self.look_at(key, options, &mut retries.anew()).await?;
-                let hit = judge(now, item.as_ref(), options)?;
+            Ok((now, Reply::ConditionFailed(item))) => answer(now, item, options),
+            Err(failed) => {
+                let (now, item) = self.read_current(key, options, &mut retries.fresh()).await?;
+                let hit = find_hit(now, item.as_ref(), options)?;
                 let due = hit.is_some_and(|hit| hit.refresh.is_some());
-                let entry = answer(hit, item, options)?;
-                Ok(entry.map(|entry| if due { entry.with_refresh_error(failed(lost)) } else { entry }))
+                let entry = entry(hit, item, options)?;
+                Ok(if due {
+                    entry.map(|entry| entry.with_refresh_error(refresh_error(failed)))
+                } else {
+                    entry
+                })
             }
         }
     }
 
     /// Reads, and then refreshes the entry if that is due.
-    async fn look_and_refresh(
+    async fn read_then_refresh(
         &self,
         key: &Key,
         options: &GetOptions,
         refresh: &Refresh,
     ) -> Result<Option<Entry>> {
         let mut retries = self.retries();
-        let (now, item) = self.look_at(key, options, &mut retries).await?;
-        let hit = judge(now, item.as_ref(), options)?;
-        let (Some(Hit { refresh: Some(_), .. }), Some(header)) = (hit, codec::met(now, item.as_ref())?)
+        let (now, item) = self.read_current(key, options, &mut retries).await?;
+        let hit = find_hit(now, item.as_ref(), options)?;
+        let (Some(Hit { refresh: Some(_), .. }), Some(header)) =
+            (hit, layout::live_header(now, item.as_ref())?)
         else {
-            return answer(hit, item, options);
+            return entry(hit, item, options);
         };
-        let entry = answer(hit, item, options)?;
+        let entry = entry(hit, item, options)?;
         let build = |now| {
-            let write = self.refresh(now, refresh, Some(&header.version), options);
+            let write = self.refresh_request(now, refresh, Some(&header.version), options);
             Ok(match refresh.mode {
                 RefreshMode::ExtendOnly => write,
                 RefreshMode::Reset => write.demand_deadline(header.deadline),
             })
         };
-        let written = self.write(key, &mut retries.anew(), build).await;
+        let written = self.write(key, &mut retries.fresh(), build).await;
         let wanted = options.returning.contains(Returning::DEADLINE);
         Ok(entry.map(|entry| match written {
-            Ok((now, Reply::Done(_))) if wanted => {
+            Ok((now, Reply::Applied(_))) if wanted => {
                 entry.with_deadline(rules::refreshed(now, &header, refresh))
             }
             // Another caller was faster with the same value: its refresh counts.
-            Ok((now, Reply::Failed(Some(item)))) => match codec::met(now, Some(&item)) {
+            Ok((now, Reply::ConditionFailed(Some(item)))) => match layout::live_header(now, Some(&item)) {
                 Ok(Some(found)) if found.version == header.version && wanted => {
                     entry.with_deadline(found.ends())
                 }
@@ -164,14 +123,20 @@ impl Inner {
                 _ => entry,
             },
             Ok(_) => entry,
-            Err(lost) => entry.with_refresh_error(failed(lost)),
+            Err(failed) => entry.with_refresh_error(refresh_error(failed)),
         }))
     }
 
     /// Moves the deadline of a live entry, if that is due. Never moves that of another version than the one
     /// that was read (R6).
-    fn refresh(&self, now: Now, refresh: &Refresh, seen: Option<&Version>, options: &GetOptions) -> Write {
-        let write = self.set_deadline(Write::update(), now, ttl_core::Deadline::after(now, refresh.ttl));
+    fn refresh_request(
+        &self,
+        now: Now,
+        refresh: &Refresh,
+        seen: Option<&Version>,
+        options: &GetOptions,
+    ) -> Write {
+        let write = Write::update().set_deadline(&self.layout, now, Deadline::after(now, refresh.ttl));
         let write = write.demand_live(now, seen);
         let write = match refresh.mode {
             RefreshMode::Reset => write,
@@ -181,44 +146,42 @@ impl Inner {
         // An unreadable entry is not kept alive by reading it.
         let write = if options.projection == Projection::Nothing { write } else { write.demand_readable() };
         let write = write.demand_created_at(options.returning);
-        match expected(options) {
+        match expected_kind(options) {
             None => write,
-            Some(kind) => write.demand(of_kind(kind)),
+            Some(kind) => write.demand(kind_condition(kind)),
         }
     }
 }
 
 /// Returns the condition for a kind.
-pub(crate) fn of_kind(kind: Kind) -> &'static str {
+pub(crate) fn kind_condition(kind: Kind) -> &'static str {
     match kind {
         Kind::Blob => "attribute_exists(#b)",
         Kind::Record => "attribute_not_exists(#b)",
     }
 }
 
-fn expected(options: &GetOptions) -> Option<Kind> {
+fn expected_kind(options: &GetOptions) -> Option<Kind> {
     if matches!(options.projection, Projection::Fields(_)) { Some(Kind::Record) } else { options.kind }
 }
 
-/// Judges an item for a get: [`rules::get`].
-pub(crate) fn judge(now: Now, item: Option<&Item>, options: &GetOptions) -> Result<Option<Hit>> {
-    rules::get(now, codec::met(now, item)?.as_ref(), options)
+/// Returns the result of a get that found this item.
+pub(crate) fn answer(now: Now, item: Option<Item>, options: &GetOptions) -> Result<Option<Entry>> {
+    let hit = find_hit(now, item.as_ref(), options)?;
+    entry(hit, item, options)
+}
+
+/// Decides a get by the item: [`rules::get`].
+fn find_hit(now: Now, item: Option<&Item>, options: &GetOptions) -> Result<Option<Hit>> {
+    rules::get(now, layout::live_header(now, item)?.as_ref(), options)
 }
 
 /// Returns the entry of a hit.
-pub(crate) fn answer(hit: Option<Hit>, item: Option<Item>, options: &GetOptions) -> Result<Option<Entry>> {
-    let (Some(hit), Some(mut item)) = (hit, item) else { return Ok(None) };
-    let returning = options.returning;
-    let version =
-        if returning.contains(Returning::VERSION) { Some(codec::header(&item)?.version) } else { None };
-    let created_at = codec::created_at(returning, &item)?;
-    let entry = Entry::new(codec::value(&mut item, &options.projection)?)
-        .with_deadline(returning.contains(Returning::DEADLINE).then_some(hit.deadline))
-        .with_version(version)
-        .with_created_at(created_at);
-    Ok(Some(entry))
+fn entry(hit: Option<Hit>, item: Option<Item>, options: &GetOptions) -> Result<Option<Entry>> {
+    let (Some(hit), Some(item)) = (hit, item) else { return Ok(None) };
+    result::entry(item, hit.deadline, &options.projection, options.returning).map(Some)
 }
 
-fn failed(lost: Lost) -> Error {
-    lost.into_error().with_operation("refresh")
+fn refresh_error(failed: FailedWrite) -> Error {
+    failed.into_error().with_operation("refresh")
 }

@@ -5,22 +5,20 @@ use std::time::SystemTime;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value as Json;
+use ttl_core::driver::{MAX_ATTEMPTS, contention};
 use ttl_core::rules::{self, Header, PatchStep};
 use ttl_core::{
     Change, Deadline, Effect, FieldOperation, Key, Now, Outcome, Patch, PatchOptions, PatchResult,
-    Projection, PutResult, Record, RefreshMode, Result, Returning, Value,
+    Projection, Record, RefreshMode, Result, Value,
 };
 
-use crate::codec::{self, Item};
-use crate::decimal;
-use crate::error::{answer_lost, contention, not_ours, unknown};
-use crate::expression::Write;
-use crate::names::FIELDS;
-use crate::patch_first::{Form, OneRequest};
-use crate::put::ROUNDS;
-use crate::send::{Lost, Pinned, Reply, Retries, Written, deadline_of};
-use crate::size;
-use crate::store::Inner;
+use super::patch_request::{DeadlineEffect, OneRequest};
+use super::result::{self, Attempt, WrittenDeadline, recovered_deadline};
+use crate::error::{FailedWrite, applied_unread, foreign_item};
+use crate::inner::Inner;
+use crate::layout::names::FIELDS;
+use crate::layout::{self, Item};
+use crate::wire::{Retries, TokenReply, Write};
 
 impl Inner {
     pub(crate) async fn patch(
@@ -32,9 +30,9 @@ impl Inner {
         let operations = patch.operations()?;
         if let Some(create) = &options.create {
             // Invalid input is rejected, whatever is stored.
-            create.lifespan.expiry.resolve(self.now_millis())?;
+            create.lifespan.expiry.resolve(self.now())?;
         }
-        let patching = Patching { store: self, key, patch, operations, options, token: codec::new_token() };
+        let patching = Patching { store: self, key, patch, operations, options, token: layout::new_token() };
         // DynamoDB limits items, but does not measure records.
         let one = OneRequest::of(operations).filter(|_| self.config.max_value_bytes.is_none());
         patching.run(one, &mut self.retries()).await
@@ -51,78 +49,73 @@ struct Patching<'a> {
     token: String,
 }
 
-/// The result of a request.
-enum Met {
-    Outcome(Outcome<PatchResult>),
-    /// The request was not applied; this item was found at this time.
-    Item(Now, Option<Item>),
-}
-
 /// The next step of a patch.
 enum Step {
-    One(Form),
+    /// Sends the one request.
+    Update(DeadlineEffect),
     Read,
-    Over(Header, Item),
+    /// Writes the changed record over this item.
+    Replace(Header, Item),
     Create(Now),
 }
 
 impl Patching<'_> {
     /// Patches with one request wherever that can be correct, otherwise with a read and a swap.
     async fn run(&self, mut one: Option<OneRequest>, retries: &mut Retries) -> Result<Outcome<PatchResult>> {
-        let mut step = if one.is_some() { Step::One(Form::Moving) } else { Step::Read };
-        // The form that was rejected for a live record: the record itself contains the reason.
-        let mut refused = None;
-        let mut swaps = 0_u32;
-        for _ in 0..ROUNDS {
-            let met = match (step, &one) {
-                (Step::One(form), Some(request)) => match self.one(request, form, retries).await? {
-                    Some(Met::Item(now, item)) => {
-                        refused = codec::met(now, item.as_ref())?.map(|_| form);
-                        Met::Item(now, item)
+        let mut step = if one.is_some() { Step::Update(DeadlineEffect::Moves) } else { Step::Read };
+        // The request that was rejected for a live record: the record itself contains the reason.
+        let mut rejected = None;
+        let mut conflicts = 0_usize;
+        for _ in 0..MAX_ATTEMPTS {
+            let attempt = match (step, &one) {
+                (Step::Update(effect), Some(request)) => match self.update(request, effect, retries).await? {
+                    Some(Attempt::Conflict(now, item)) => {
+                        rejected = layout::live_header(now, item.as_ref())?.map(|_| effect);
+                        Attempt::Conflict(now, item)
                     }
-                    Some(met) => met,
+                    Some(attempt) => attempt,
                     None => {
                         (one, step) = (None, Step::Read);
                         continue;
                     }
                 },
-                (Step::Over(seen, item), _) => {
-                    swaps += 1;
-                    self.over(&seen, item, retries).await?
+                (Step::Replace(seen, item), _) => {
+                    conflicts += 1;
+                    self.replace(&seen, item, retries).await?
                 }
                 // A caller that loses this race returns to the one request. With swaps, all others would have
                 // to wait.
                 (Step::Create(now), _) => {
-                    refused = None;
+                    rejected = None;
                     self.create(now, retries).await?
                 }
                 _ => {
                     let item = self.store.read(self.key, None, true, retries).await?;
-                    Met::Item(self.store.now_millis(), item)
+                    Attempt::Conflict(self.store.now(), item)
                 }
             };
-            let (now, item) = match met {
-                Met::Outcome(outcome) => return Ok(outcome),
-                Met::Item(now, item) => (now, item),
+            let (now, item) = match attempt {
+                Attempt::Outcome(outcome) => return Ok(outcome),
+                Attempt::Conflict(now, item) => (now, item),
             };
-            let header = codec::met(now, item.as_ref())?;
+            let header = layout::live_header(now, item.as_ref())?;
             step = match (rules::patch(now, header.as_ref(), self.options)?, header, item) {
                 (PatchStep::Absent, ..) => return Ok(Outcome::Absent),
                 (PatchStep::Refused, ..) => return Ok(Outcome::Refused(None)),
                 (PatchStep::Change { .. }, Some(seen), Some(item)) => {
-                    if let Some(there) = self.refusal(&seen, &item)? {
-                        return Ok(Outcome::Refused(Some(there)));
+                    if let Some(found) = self.refusal(&seen, &item)? {
+                        return Ok(Outcome::Refused(Some(found)));
                     }
-                    let form = self.form(now, &seen);
-                    if one.is_some() && refused != Some(form) {
-                        Step::One(form)
+                    let effect = self.deadline_effect(now, &seen);
+                    if one.is_some() && rejected != Some(effect) {
+                        Step::Update(effect)
                     } else {
-                        Step::Over(seen, item)
+                        Step::Replace(seen, item)
                     }
                 }
                 _ => Step::Create(now),
             };
-            self.store.step_aside(swaps.saturating_sub(1), retries).await?;
+            self.store.back_off(conflicts.saturating_sub(1), retries).await?;
         }
         Err(contention())
     }
@@ -133,65 +126,65 @@ impl Patching<'_> {
         if !self.patch.has_bounds() {
             return Ok(None);
         }
-        let Some(AttributeValue::M(map)) = item.get(FIELDS) else { return Err(not_ours()) };
+        let Some(AttributeValue::M(map)) = item.get(FIELDS) else { return Err(foreign_item()) };
         let named = self.patch.fields().into_iter().filter_map(|name| map.get_key_value(name));
-        let before = codec::record(named.map(|(name, value)| (name.clone(), value.clone())))?;
+        let before = layout::record(named.map(|(name, value)| (name.clone(), value.clone())))?;
         if rules::apply(&mut before.clone(), self.patch)?.is_some() {
             return Ok(None);
         }
-        let meta = PutResult::returning(self.options.returning, false, seen.ends(), seen.version)
-            .with_created_at(self.created_at(item)?);
-        Ok(Some(PatchResult::new(&meta, before, Vec::new())))
+        let found = result::found(self.options.returning, seen, item)?;
+        Ok(Some(PatchResult::new(&found, before, Vec::new())))
     }
 
-    /// Returns the form of the one request that is correct for this entry.
-    fn form(&self, now: Now, seen: &Header) -> Form {
+    /// Returns the effect on the deadline of the one request that is correct for this entry.
+    fn deadline_effect(&self, now: Now, seen: &Header) -> DeadlineEffect {
         match &self.options.refresh {
-            Some(refresh) if refresh.mode == RefreshMode::ExtendOnly => {
-                let later = seen.deadline < Deadline::after(now, refresh.ttl);
-                if later { Form::Moving } else { Form::Resting }
+            Some(refresh)
+                if refresh.mode == RefreshMode::ExtendOnly
+                    && seen.deadline >= Deadline::after(now, refresh.ttl) =>
+            {
+                DeadlineEffect::Stays
             }
-            _ => Form::Moving,
+            _ => DeadlineEffect::Moves,
         }
     }
 
     /// Sends the whole patch in one request. Returns `None` if DynamoDB rejects the expression.
-    async fn one(&self, request: &OneRequest, form: Form, retries: &mut Retries) -> Result<Option<Met>> {
-        let build = |now| request.request(self.store, now, &self.token, self.options, form);
+    async fn update(
+        &self,
+        request: &OneRequest,
+        effect: DeadlineEffect,
+        retries: &mut Retries,
+    ) -> Result<Option<Attempt<PatchResult>>> {
+        let store = self.store;
+        let build = |now| request.request(&store.layout, now, &self.token, self.options, effect);
         let sent = match self.options.if_version {
-            None => self.store.write(self.key, retries, build).await.map(|(now, reply)| match reply {
-                Reply::Done(item) => (now, Pinned::Done(item)),
-                Reply::Failed(item) => (now, Pinned::Failed(item)),
-            }),
-            Some(_) => self.store.write_pinned(self.key, &self.token, retries, build).await,
+            None => store.write_with_token(self.key, &self.token, retries, build).await,
+            Some(_) => store.write_pinned(self.key, &self.token, retries, build).await,
         };
-        Ok(Some(match sent {
-            // The write was applied, so nothing below may report otherwise.
-            Ok((now, Pinned::Done(old))) => {
-                Met::Outcome(self.done(now, old).map_err(|_| answer_lost("the changed fields"))?)
-            }
-            Ok((now, Pinned::Failed(item))) => Met::Item(now, item),
-            Ok((_, Pinned::Own(sent, item))) => Met::Outcome(self.own(&sent, form, item)?),
+        let reply = match sent {
             // DynamoDB has a limit of expressions that this driver does not know.
-            Err(Lost::Invalid(_)) => return Ok(None),
-            Err(Lost::Unknown(now, error)) if self.options.if_version.is_none() => {
-                match self.store.look(self.key, &self.token, retries).await {
-                    Some(item) => Met::Outcome(self.own(&[now], form, item)?),
-                    None => return Err(unknown(&error)),
-                }
+            Err(failed) if failed.invalid_request => return Ok(None),
+            sent => sent.map_err(FailedWrite::into_error)?,
+        };
+        Ok(Some(match reply {
+            // The write was applied, so nothing below may report otherwise.
+            (now, TokenReply::Applied(old)) => {
+                Attempt::Outcome(self.updated(now, old).map_err(|_| applied_unread("the changed fields"))?)
             }
-            Err(lost) => return Err(lost.into_error()),
+            (now, TokenReply::ConditionFailed(item)) => Attempt::Conflict(now, item),
+            (_, TokenReply::Recovered(sent, item)) => Attempt::Outcome(self.recovered(&sent, effect, item)?),
         }))
     }
 
     /// Returns the outcome of one request that was applied over this item.
-    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<PatchResult>> {
-        let header = codec::replaced(now, old.as_ref());
+    fn updated(&self, now: Now, old: Option<Item>) -> Result<Outcome<PatchResult>> {
+        let header = layout::replaced_header(now, old.as_ref());
         let step = rules::patch(now, header.as_ref(), self.options)?;
         let PatchStep::Change { deadline } = step else { return Err(contention()) };
-        let mut old = old.ok_or_else(not_ours)?;
+        let mut old = old.ok_or_else(foreign_item)?;
         let created_at = self.created_at(&old)?;
-        let Some(AttributeValue::M(mut map)) = old.remove(FIELDS) else { return Err(not_ours()) };
+        let Some(AttributeValue::M(mut map)) = old.remove(FIELDS) else { return Err(foreign_item()) };
         // Only those old fields that the response reports, or is computed from.
         let mut sums = Vec::new();
         let mut old = Vec::new();
@@ -202,14 +195,14 @@ impl Patching<'_> {
             let Some((name, value)) = map.remove_entry(&**field) else { continue };
             if let (Change::Increment(by) | Change::IncrementWithin { by, .. }, AttributeValue::N(before)) =
                 (change, &value)
-                && let AttributeValue::N(by) = codec::number_attribute(by)
-                && let Some(sum) = decimal::sum(before, &by)
+                && let AttributeValue::N(by) = layout::number_attribute(by)
+                && let Some(sum) = layout::sum(before, &by)
             {
                 sums.push((name.clone(), Json::Number(sum)));
             }
             old.push((name, value));
         }
-        let mut record = codec::record(old)?;
+        let mut record = layout::record(old)?;
         let effects = rules::apply(&mut record, self.patch)?.ok_or_else(contention)?;
         // The server adds fractions in decimal.
         for (name, sum) in sums {
@@ -220,24 +213,28 @@ impl Patching<'_> {
 
     /// Returns the outcome of one request whose response was lost, but which was applied by one of the
     /// attempts sent at these times.
-    fn own(&self, sent: &[Now], form: Form, mut item: Item) -> Result<Outcome<PatchResult>> {
+    fn recovered(
+        &self,
+        sent: &[Now],
+        effect: DeadlineEffect,
+        mut item: Item,
+    ) -> Result<Outcome<PatchResult>> {
         if self.operations.iter().any(|operation| matches!(operation.change, Change::PopFront)) {
-            return Err(answer_lost("the removed elements"));
+            return Err(applied_unread("the removed elements"));
         }
-        let cap = codec::header(&item)?.cap;
+        let cap = layout::header(&item)?.cap;
         let written: Vec<_> = match &self.options.refresh {
             // It left the existing deadline.
             None => Vec::new(),
-            Some(_) if form == Form::Resting => Vec::new(),
+            Some(_) if effect == DeadlineEffect::Stays => Vec::new(),
             Some(refresh) => sent
                 .iter()
-                .map(|now| Deadline::after(*now, refresh.ttl).min(cap))
-                .map(|deadline| Written { deadline, certain: true })
+                .map(|now| WrittenDeadline::certain(Deadline::after(*now, refresh.ttl).min(cap)))
                 .collect(),
         };
-        let deadline = self.own_deadline(&written, &item)?;
+        let deadline = recovered_deadline(&written, &item, self.options.returning)?;
         let created_at = self.created_at(&item)?;
-        let value = codec::value(&mut item, &Projection::Fields(self.patch.to_fields()?))?;
+        let value = layout::value(&mut item, &Projection::Fields(self.patch.to_fields()?))?;
         let record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         let effects = vec![Effect::Done; self.operations.len()];
         self.outcome(false, deadline, created_at, &record, effects, true).map(Outcome::Applied)
@@ -245,18 +242,7 @@ impl Patching<'_> {
 
     /// Returns the item's time of creation, if the caller asked for it.
     fn created_at(&self, item: &Item) -> Result<Option<SystemTime>> {
-        codec::created_at(self.options.returning, item)
-    }
-
-    /// Returns the deadline after a write whose response was lost, if the caller asked for it.
-    fn own_deadline(&self, written: &[Written], item: &Item) -> Result<Deadline> {
-        match deadline_of(written, item)? {
-            Some(deadline) => Ok(deadline),
-            None if self.options.returning.contains(Returning::DEADLINE) => {
-                Err(answer_lost("the deadline of the entry"))
-            }
-            None => Ok(Deadline::NEVER),
-        }
+        layout::created_at(self.options.returning, item)
     }
 
     fn outcome(
@@ -268,21 +254,27 @@ impl Patching<'_> {
         effects: Vec<Effect>,
         stored: bool,
     ) -> Result<PatchResult> {
-        let meta = codec::meta(self.options.returning, created, deadline, stored.then_some(&self.token))?;
-        let meta = meta.with_created_at(created_at.filter(|_| stored));
-        Ok(PatchResult::new(&meta, record.project(&self.patch.to_fields()?), effects))
+        let token = stored.then_some(&self.token);
+        let written = result::written(self.options.returning, created, deadline, token)?;
+        let written = written.with_created_at(created_at.filter(|_| stored));
+        Ok(PatchResult::new(&written, record.project(&self.patch.to_fields()?), effects))
     }
 
     /// Changes the record in the driver, and writes it if the entry is unchanged.
-    async fn over(&self, seen: &Header, mut item: Item, retries: &mut Retries) -> Result<Met> {
+    async fn replace(
+        &self,
+        seen: &Header,
+        mut item: Item,
+        retries: &mut Retries,
+    ) -> Result<Attempt<PatchResult>> {
         let created_at = self.created_at(&item)?;
-        let value = codec::value(&mut item, &Projection::All)?;
+        let value = layout::value(&mut item, &Projection::All)?;
         let mut record = value.map(Value::into_record).transpose()?.unwrap_or_default();
         // Rejections by the bounds were handled before this call.
         let effects = rules::apply(&mut record, self.patch)?.ok_or_else(contention)?;
         let value = Value::Record(record.clone());
-        size::check(self.key, &value, self.store)?;
-        let (_, fields) = codec::encode(&value);
+        self.store.check_size(self.key, &value)?;
+        let (_, fields) = layout::encode(&value);
         let build = |now| {
             let write = Write::update()
                 .set_value("#f = :f", ":f", fields.clone())
@@ -291,44 +283,47 @@ impl Patching<'_> {
             let Some(refresh) = &self.options.refresh else { return Ok(write) };
             let deadline = rules::refreshed(now, seen, refresh);
             let write = write.demand_deadline(seen.deadline);
-            Ok(if deadline.is_never() { write } else { self.store.set_deadline(write, now, deadline) })
+            Ok(if deadline.is_never() {
+                write
+            } else {
+                write.set_deadline(&self.store.layout, now, deadline)
+            })
         };
         let sent = self.store.write_pinned(self.key, &self.token, retries, build).await;
-        let deadline = match sent.map_err(Lost::into_error)? {
-            (now, Pinned::Failed(item)) => return Ok(Met::Item(now, item)),
-            (_, Pinned::Own(sent, item)) => {
-                let written = |refresh| {
-                    let deadlines = sent.iter().map(|now| rules::refreshed(*now, seen, refresh));
-                    deadlines.map(|deadline| Written { deadline, certain: true }).collect()
-                };
-                let written: Vec<_> = self.options.refresh.as_ref().map(written).unwrap_or_default();
-                self.own_deadline(&written, &item)?
+        let deadline = match sent.map_err(FailedWrite::into_error)? {
+            (now, TokenReply::ConditionFailed(item)) => return Ok(Attempt::Conflict(now, item)),
+            (_, TokenReply::Recovered(sent, item)) => {
+                let refresh = self.options.refresh.iter();
+                let written: Vec<_> = refresh
+                    .flat_map(|refresh| sent.iter().map(|now| rules::refreshed(*now, seen, refresh)))
+                    .map(WrittenDeadline::certain)
+                    .collect();
+                recovered_deadline(&written, &item, self.options.returning)?
             }
             // Without a refresh, another caller may have moved the deadline since it was read.
-            (now, Pinned::Done(old)) => {
-                let old = codec::replaced(now, old.as_ref());
+            (now, TokenReply::Applied(old)) => {
+                let old = layout::replaced_header(now, old.as_ref());
                 let old = old.as_ref().unwrap_or(seen);
-                self.options
-                    .refresh
-                    .as_ref()
-                    .map_or(old.ends(), |refresh| rules::refreshed(now, old, refresh))
+                let refresh = self.options.refresh.as_ref();
+                refresh.map_or(old.ends(), |refresh| rules::refreshed(now, old, refresh))
             }
         };
         let outcome = self.outcome(false, deadline, created_at, &record, effects, true)?;
-        Ok(Met::Outcome(Outcome::Applied(outcome)))
+        Ok(Attempt::Outcome(Outcome::Applied(outcome)))
     }
 
-    async fn create(&self, now: Now, retries: &mut Retries) -> Result<Met> {
-        let Some(create) = &self.options.create else { return Ok(Met::Outcome(Outcome::Absent)) };
+    /// Creates the record where nothing or only a ghost is stored.
+    async fn create(&self, now: Now, retries: &mut Retries) -> Result<Attempt<PatchResult>> {
+        let Some(create) = &self.options.create else { return Ok(Attempt::Outcome(Outcome::Absent)) };
         let mut record = create.initial.clone();
         let Some(effects) = rules::apply(&mut record, self.patch)? else {
-            return Ok(Met::Outcome(Outcome::Refused(None)));
+            return Ok(Attempt::Outcome(Outcome::Refused(None)));
         };
         let value = Value::Record(record.clone());
-        size::check(self.key, &value, self.store)?;
+        self.store.check_size(self.key, &value)?;
         let applied = |deadline, created_at, stored| {
-            let outcome = self.outcome(true, deadline, created_at, &record, effects.clone(), stored);
-            outcome.map(|outcome| Met::Outcome(Outcome::Applied(outcome)))
+            let outcome = self.outcome(true, deadline, created_at, &record, effects, stored);
+            outcome.map(|outcome| Attempt::Outcome(Outcome::Applied(outcome)))
         };
         if let PatchStep::CreateElapsed { deadline } = rules::patch(now, None, self.options)? {
             return applied(deadline, None, false);
@@ -336,29 +331,26 @@ impl Patching<'_> {
         let build = |now| match rules::patch(now, None, self.options)? {
             PatchStep::Create { deadline, cap } => {
                 let cap = Some(cap).filter(|cap| !cap.is_never());
-                Ok(Write::put(self.store.new_item(now, &value, &self.token, deadline, cap)).demand_free(now))
+                let item = self.store.layout.new_item(now, &value, &self.token, deadline, cap);
+                Ok(Write::put(item).demand_free(now))
             }
             _ => Ok(Write::nothing()),
         };
-        match self.store.write(self.key, retries, build).await {
-            Ok((now, Reply::Done(_))) => match rules::patch(now, None, self.options)? {
-                PatchStep::Create { deadline, .. } => {
-                    applied(deadline, rules::created_at(now, self.options.returning), true)
-                }
-                _ => Err(contention()),
-            },
-            Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
-            Err(Lost::Unknown(sent, error)) => match self.store.look(self.key, &self.token, retries).await {
-                Some(item) => match rules::patch(sent, None, self.options)? {
-                    PatchStep::Create { deadline, .. } => {
-                        let written = [Written { deadline, certain: true }];
-                        applied(self.own_deadline(&written, &item)?, self.created_at(&item)?, true)
-                    }
-                    _ => Err(unknown(&error)),
-                },
-                None => Err(unknown(&error)),
-            },
-            Err(lost) => Err(lost.into_error()),
+        let written_at = |now| match rules::patch(now, None, self.options)? {
+            PatchStep::Create { deadline, .. } => Ok(deadline),
+            _ => Err(applied_unread("the written deadline")),
+        };
+        let sent = self.store.write_with_token(self.key, &self.token, retries, build).await;
+        match sent.map_err(FailedWrite::into_error)? {
+            (now, TokenReply::Applied(_)) => {
+                applied(written_at(now)?, rules::created_at(now, self.options.returning), true)
+            }
+            (now, TokenReply::ConditionFailed(item)) => Ok(Attempt::Conflict(now, item)),
+            (now, TokenReply::Recovered(_, item)) => {
+                let written = [WrittenDeadline::certain(written_at(now)?)];
+                let deadline = recovered_deadline(&written, &item, self.options.returning)?;
+                applied(deadline, self.created_at(&item)?, true)
+            }
         }
     }
 }

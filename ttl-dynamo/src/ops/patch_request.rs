@@ -6,10 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Number;
 use ttl_core::{Change, Deadline, FieldOperation, Now, PatchOptions, RefreshMode, Result};
 
-use crate::codec;
-use crate::expression::Write;
-use crate::size;
-use crate::store::Inner;
+use crate::layout::{self, Layout, size};
+use crate::wire::{LIST, MAP, Write, join};
 
 /// DynamoDB accepts expressions of up to 4096 bytes with up to 300 operators. The other parts (liveness,
 /// version, deadline) fit into the remainder.
@@ -44,11 +42,11 @@ pub(crate) struct OneRequest(Fields);
 
 /// The effect of the one request on the deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum DeadlineEffect {
     /// The request moves the deadline according to the refresh, if there is one.
-    Moving,
+    Moves,
     /// The request leaves the deadline: the refresh would not extend it.
-    Resting,
+    Stays,
 }
 
 impl OneRequest {
@@ -75,11 +73,11 @@ impl OneRequest {
     /// Returns the request for a live record.
     pub(crate) fn request(
         &self,
-        store: &Inner,
+        layout: &Layout,
         now: Now,
         token: &str,
         options: &PatchOptions,
-        form: Form,
+        effect: DeadlineEffect,
     ) -> Result<Write> {
         let fields = &self.0;
         let mut write = Write::update().set_value("#v = :v", ":v", AttributeValue::S(token.to_owned()));
@@ -94,13 +92,13 @@ impl OneRequest {
         }
         if let Some(refresh) = &options.refresh {
             let to = Deadline::after(now, refresh.ttl);
-            write = match (form, refresh.mode) {
-                (Form::Resting, _) => write
+            write = match (effect, refresh.mode) {
+                (DeadlineEffect::Stays, _) => write
                     .demand("attribute_not_exists(#d) OR #d >= :d")
-                    .value(":d", codec::deadline_attribute(to)),
-                (Form::Moving, RefreshMode::Reset) => store.set_deadline(write, now, to),
-                (Form::Moving, RefreshMode::ExtendOnly) => {
-                    store.set_deadline(write, now, to).demand("#d < :d")
+                    .value(":d", layout::deadline_attribute(to)),
+                (DeadlineEffect::Moves, RefreshMode::Reset) => write.set_deadline(layout, now, to),
+                (DeadlineEffect::Moves, RefreshMode::ExtendOnly) => {
+                    write.set_deadline(layout, now, to).demand("#d < :d")
                 }
             };
         }
@@ -110,7 +108,7 @@ impl OneRequest {
         for condition in &fields.conditions {
             write = write.demand(condition);
         }
-        Ok(write.value(":map", AttributeValue::S("M".to_owned())))
+        Ok(write.of_type(MAP))
     }
 }
 
@@ -122,7 +120,7 @@ impl Fields {
             Change::Set(value) => {
                 self.value_bytes += size::json_bytes(value);
                 self.set(&format!("{path} = :{number}"), 1);
-                self.value(format!(":{number}"), codec::to_attribute(value));
+                self.value(format!(":{number}"), layout::to_attribute(value));
             }
             Change::Append(element) | Change::Prepend(element) => {
                 self.value_bytes += size::json_bytes(element);
@@ -132,32 +130,32 @@ impl Fields {
                     _ => format!(":{number}, {old}"),
                 };
                 self.set(&format!("{path} = list_append({list})"), 3);
-                self.value(format!(":{number}"), AttributeValue::L(vec![codec::to_attribute(element)]));
-                self.none();
+                self.value(format!(":{number}"), AttributeValue::L(vec![layout::to_attribute(element)]));
+                self.empty_list();
                 self.demand(&format!("attribute_not_exists({path}) OR attribute_type({path}, :list)"), 4);
-                self.list();
+                self.list_type();
             }
             // The condition detects an empty or missing list, because removing from it is an error.
             Change::PopFront => {
-                self.removes(&format!("{path}[0]"));
+                self.remove(&format!("{path}[0]"));
                 self.demand(&format!("attribute_exists({path}[0]) AND attribute_type({path}, :list)"), 4);
-                self.list();
+                self.list_type();
             }
             Change::Clear => {
                 self.set(&format!("{path} = :none"), 1);
-                self.none();
+                self.empty_list();
                 self.demand(&format!("attribute_type({path}, :list)"), 2);
-                self.list();
+                self.list_type();
             }
-            Change::Unset => self.removes(&path),
+            Change::Unset => self.remove(&path),
             Change::Increment(by) => {
-                self.increment(number, &path, by, summands(by)?, true);
+                self.increment(number, &path, by, summand_bounds(by)?, true);
             }
             // The server's decimal sum of an integer is within the bounds only if that of the rules is. The
             // sums of two fractions can differ, and so fall on different sides of a bound.
             Change::IncrementWithin { by, bounds } => {
                 let whole = i128::from(by.as_i64()?);
-                let (low, high) = summands(by)?;
+                let (low, high) = summand_bounds(by)?;
                 let low = bounds.min().map_or(low, |min| low.max(i128::from(min) - whole));
                 let high = bounds.max().map_or(high, |max| high.min(i128::from(max) - whole));
                 self.increment(number, &path, by, (low, high), bounds.contain(by));
@@ -169,11 +167,19 @@ impl Fields {
     }
 
     /// Adds to a field that is a number between these bounds, or creates it if it may be missing.
-    fn increment(&mut self, number: usize, path: &str, by: &Number, within: (i128, i128), starts: bool) {
+    fn increment(
+        &mut self,
+        number: usize,
+        path: &str,
+        by: &Number,
+        within: (i128, i128),
+        may_be_missing: bool,
+    ) {
         self.set(&format!("{path} = if_not_exists({path}, :zero) + :{number}"), 3);
-        self.value(format!(":{number}"), codec::number_attribute(by));
+        self.value(format!(":{number}"), layout::number_attribute(by));
         self.value(":zero".to_owned(), AttributeValue::N("0".to_owned()));
-        let missing = if starts { format!("attribute_not_exists({path}) OR ") } else { String::new() };
+        let missing =
+            if may_be_missing { format!("attribute_not_exists({path}) OR ") } else { String::new() };
         self.demand(&format!("{missing}{path} BETWEEN :{number}a AND :{number}b"), 4);
         self.value(format!(":{number}a"), AttributeValue::N(within.0.to_string()));
         self.value(format!(":{number}b"), AttributeValue::N(within.1.to_string()));
@@ -184,7 +190,7 @@ impl Fields {
         self.operators += operators;
     }
 
-    fn removes(&mut self, path: &str) {
+    fn remove(&mut self, path: &str) {
         join(&mut self.remove, path);
         self.operators += 1;
     }
@@ -200,18 +206,18 @@ impl Fields {
         self.values.insert(name, value);
     }
 
-    fn none(&mut self) {
+    fn empty_list(&mut self) {
         self.value(":none".to_owned(), AttributeValue::L(Vec::new()));
     }
 
-    fn list(&mut self) {
-        self.value(":list".to_owned(), AttributeValue::S("L".to_owned()));
+    fn list_type(&mut self) {
+        self.value(LIST.0.to_owned(), AttributeValue::S(LIST.1.to_owned()));
     }
 }
 
 /// Returns the bounds of a field within which the server's sum equals that of the rules. `None` for amounts
 /// that only the driver can add.
-fn summands(by: &Number) -> Option<(i128, i128)> {
+fn summand_bounds(by: &Number) -> Option<(i128, i128)> {
     if let Some(by) = by.as_i64() {
         let by = i128::from(by);
         return Some((i128::from(i64::MIN) - by, i128::from(i64::MAX) - by));
@@ -220,11 +226,4 @@ fn summands(by: &Number) -> Option<(i128, i128)> {
     // At most 15 digits before and 22 after the point.
     let fits = (MIN_FRACTION..MAX_WHOLE as f64).contains(&by);
     fits.then_some((-i128::from(MAX_WHOLE), i128::from(MAX_WHOLE)))
-}
-
-fn join(list: &mut String, text: &str) {
-    if !list.is_empty() {
-        list.push_str(", ");
-    }
-    list.push_str(text);
 }

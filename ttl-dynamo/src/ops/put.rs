@@ -1,31 +1,26 @@
 //! Put: one request that is correct for most states of the key, and a second one pinned to the item that the
 //! first request found.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use ttl_core::driver::{MAX_ATTEMPTS, contention};
 use ttl_core::rules::{self, Header, PutStep};
 use ttl_core::{
-    Condition, Deadline, ExistingDeadline, Key, Kind, Now, Outcome, Projection, PutOptions, PutResult,
-    Result, Returning, Value,
+    Condition, Deadline, ExistingDeadline, Key, Now, Outcome, Projection, PutOptions, PutResult, Result,
+    Value,
 };
 
-use crate::codec::{self, Item};
-use crate::error::{answer_lost, contention, unknown};
-use crate::expression::Write;
-use crate::names::{CAP, CREATED, DEADLINE, VERSION};
-use crate::send::{Lost, Pinned, Reply, Retries, Written, deadline_of};
-use crate::size;
-use crate::store::Inner;
-
-/// The maximum number of attempts after conflicts, for a write that the driver decides itself.
-pub(crate) const ROUNDS: u32 = 64;
+use super::put_request::PutRequests;
+use super::result::{self, Attempt, WrittenDeadline, recovered_deadline};
+use crate::error::{FailedWrite, applied_unread};
+use crate::inner::Inner;
+use crate::layout::{self, Item};
+use crate::wire::{Retries, TokenReply};
 
 /// A put of one key.
-pub(crate) struct Put<'a> {
-    pub(crate) store: &'a Inner,
+struct Put<'a> {
+    store: &'a Inner,
     key: &'a Key,
-    value: &'a Value,
-    pub(crate) options: &'a PutOptions,
-    token: String,
+    options: &'a PutOptions,
+    requests: PutRequests<'a>,
 }
 
 impl Inner {
@@ -35,56 +30,37 @@ impl Inner {
         value: &Value,
         options: &PutOptions,
     ) -> Result<Outcome<PutResult>> {
-        let put = Put { store: self, key, value, options, token: codec::new_token() };
-        size::check(key, value, self)?;
-        put.run().await
+        let requests = PutRequests { layout: &self.layout, value, options, token: layout::new_token() };
+        self.check_size(key, value)?;
+        // Invalid input is rejected, whatever is stored.
+        let mut retries = self.retries();
+        options.lifespan.expiry.resolve(self.now())?;
+        let put = Put { store: self, key, options, requests };
+        match put.first(&mut retries).await? {
+            Attempt::Outcome(outcome) => Ok(outcome),
+            Attempt::Conflict(now, item) => put.decide(now, item, &mut retries).await,
+        }
     }
 }
 
 impl Put<'_> {
-    async fn run(&self) -> Result<Outcome<PutResult>> {
-        let mut retries = self.store.retries();
-        // Invalid input is rejected, whatever is stored.
-        self.options.lifespan.expiry.resolve(self.store.now_millis())?;
-        let met = match self.options.condition {
-            Condition::IfVersion(_) => self.first_of_version(&mut retries).await?,
+    /// Sends the first request.
+    async fn first(&self, retries: &mut Retries) -> Result<Attempt<PutResult>> {
+        let (store, token) = (self.store, &*self.requests.token);
+        let build = |now| self.requests.first(now);
+        let sent = match self.options.condition {
+            Condition::IfVersion(_) => store.write_pinned(self.key, token, retries, build).await,
             Condition::Always | Condition::IfAbsent | Condition::IfPresent => {
-                self.first(&mut retries).await?
+                store.write_with_token(self.key, token, retries, build).await
             }
         };
-        match met {
-            Met::Outcome(outcome) => Ok(outcome),
-            Met::Item(now, item) => self.decided(now, item, &mut retries).await,
-        }
-    }
-
-    async fn first(&self, retries: &mut Retries) -> Result<Met> {
-        match self.store.write(self.key, retries, |now| self.first_request(now)).await {
-            Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
-            Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
-            // It is unknown whether the put created the entry, unless only a creating put is applied.
-            Err(lost) => {
-                let created = self.options.condition == Condition::IfAbsent;
-                let written = |now, cap| self.first_deadline(now, cap);
-                self.lost(lost, created, retries, written).await.map(Met::Outcome)
-            }
-        }
-    }
-
-    async fn first_of_version(&self, retries: &mut Retries) -> Result<Met> {
-        let sent = self.store.write_pinned(self.key, &self.token, retries, |now| self.first_request(now));
-        match sent.await.map_err(Lost::into_error)? {
-            (now, Pinned::Done(old)) => self.done(now, old).map(Met::Outcome),
-            (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
-            (_, Pinned::Own(sent, item)) => {
-                let written = |now, cap| self.first_deadline(now, cap);
-                self.own(&sent, &item, false, written).map(Met::Outcome)
-            }
-        }
+        // It is unknown whether the put created the entry, unless only a creating put is applied.
+        let created = self.options.condition == Condition::IfAbsent;
+        self.attempt(sent, created, |now, cap| self.first_deadline(now, cap))
     }
 
     /// Returns the deadline that the first request writes at this time with this cap.
-    fn first_deadline(&self, now: Now, cap: Deadline) -> Result<Written> {
+    fn first_deadline(&self, now: Now, cap: Deadline) -> Result<WrittenDeadline> {
         let asked = self.options.lifespan.expiry.resolve(now)?;
         let creates_only = self.options.condition == Condition::IfAbsent;
         let (deadline, certain) = match self.options.existing_deadline {
@@ -92,110 +68,85 @@ impl Put<'_> {
             ExistingDeadline::Keep => (asked, creates_only),
             ExistingDeadline::Replace | ExistingDeadline::Refresh(_) => (asked, true),
         };
-        Ok(Written { deadline: deadline.min(cap), certain })
+        Ok(WrittenDeadline { deadline: deadline.min(cap), certain })
     }
 
-    /// Returns an update of value, version and creation that removes the attribute of the other kind.
-    pub(crate) fn content(&self, now: Now) -> Write {
-        let (_, value) = codec::encode(self.value);
-        let write = match self.value.kind() {
-            Kind::Blob => Write::update().set_value("#b = :b", ":b", value).remove("#f"),
-            Kind::Record => Write::update().set_value("#f = :f", ":f", value).remove("#b"),
-        };
-        write.set_value("#v = :v", ":v", AttributeValue::S(self.token.clone())).set_value(
-            "#c = :c",
-            ":c",
-            codec::created_attribute(now),
-        )
-    }
-
-    /// Returns a write of the complete item.
-    pub(crate) fn whole(&self, now: Now, deadline: Deadline, cap: Option<Deadline>) -> Write {
-        Write::put(self.store.new_item(now, self.value, &self.token, deadline, cap))
+    /// Returns the result of a request. If it was recovered, `created` states whether it created the entry,
+    /// and `written` returns the deadline that it wrote at a time over an entry with a cap.
+    fn attempt(
+        &self,
+        sent: Result<(Now, TokenReply), FailedWrite>,
+        created: bool,
+        written: impl Fn(Now, Deadline) -> Result<WrittenDeadline>,
+    ) -> Result<Attempt<PutResult>> {
+        Ok(match sent.map_err(FailedWrite::into_error)? {
+            (now, TokenReply::Applied(old)) => Attempt::Outcome(self.applied(now, old)?),
+            (now, TokenReply::ConditionFailed(item)) => Attempt::Conflict(now, item),
+            (_, TokenReply::Recovered(sent, item)) => {
+                Attempt::Outcome(self.recovered(&sent, &item, created, written)?)
+            }
+        })
     }
 
     /// Returns the outcome of a request that was applied over this item.
-    fn done(&self, now: Now, old: Option<Item>) -> Result<Outcome<PutResult>> {
-        let header = codec::replaced(now, old.as_ref());
-        let meta = match rules::put(now, header.as_ref(), self.options)? {
+    fn applied(&self, now: Now, old: Option<Item>) -> Result<Outcome<PutResult>> {
+        let header = layout::replaced_header(now, old.as_ref());
+        let result = match rules::put(now, header.as_ref(), self.options)? {
             PutStep::Absent => return Ok(Outcome::Absent),
             PutStep::Refused => return Ok(Outcome::Refused(None)),
             PutStep::Write { deadline, created, .. } => self
-                .meta(created, deadline, true)?
+                .result(created, deadline, true)?
                 .with_created_at(rules::created_at(now, self.options.returning)),
-            PutStep::Erase { deadline, created } => self.meta(created, deadline, false)?,
+            PutStep::Erase { deadline, created } => self.result(created, deadline, false)?,
         };
         let previous = self.previous(now, header.as_ref(), old);
-        let previous = previous.map_err(|_| answer_lost("the replaced value, which is damaged"))?;
-        Ok(Outcome::Applied(meta.with_previous(previous)))
+        let previous = previous.map_err(|_| applied_unread("the replaced value, which is damaged"))?;
+        Ok(Outcome::Applied(result.with_previous(previous)))
     }
 
     /// Returns the value of the previous entry, if the caller asked for it.
     fn previous(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Option<Value>> {
         match (rules::live(now, header), item) {
-            (Some(_), Some(mut item)) if self.options.previous => codec::value(&mut item, &Projection::All),
+            (Some(_), Some(mut item)) if self.options.previous => layout::value(&mut item, &Projection::All),
             _ => Ok(None),
         }
     }
 
     /// Returns the outcome of a put that this entry refuses.
     fn refused(&self, now: Now, header: Option<&Header>, item: Option<Item>) -> Result<Outcome<PutResult>> {
-        let Some(seen) = header.filter(|_| self.options.previous) else { return Ok(Outcome::Refused(None)) };
-        let created_at =
-            item.as_ref().map(|item| codec::created_at(self.options.returning, item)).transpose()?;
-        let meta = PutResult::returning(self.options.returning, false, seen.ends(), seen.version)
-            .with_created_at(created_at.flatten());
-        Ok(Outcome::Refused(Some(meta.with_previous(self.previous(now, header, item)?))))
+        let (Some(seen), Some(found), true) = (header, &item, self.options.previous) else {
+            return Ok(Outcome::Refused(None));
+        };
+        let result = result::found(self.options.returning, seen, found)?;
+        Ok(Outcome::Refused(Some(result.with_previous(self.previous(now, header, item)?))))
     }
 
     /// Returns the outcome of a write whose response was lost, but which was applied by one of the attempts
     /// sent at these times.
-    fn own(
+    fn recovered(
         &self,
         sent: &[Now],
         item: &Item,
         created: bool,
-        written: impl Fn(Now, Deadline) -> Result<Written>,
+        written: impl Fn(Now, Deadline) -> Result<WrittenDeadline>,
     ) -> Result<Outcome<PutResult>> {
         if self.options.previous && !created {
-            return Err(answer_lost("the replaced value"));
+            return Err(applied_unread("the replaced value"));
         }
-        let cap = codec::header(item)?.cap;
+        let cap = layout::header(item)?.cap;
         let written = sent.iter().map(|now| written(*now, cap)).collect::<Result<Vec<_>>>()?;
-        let deadline = match deadline_of(&written, item)? {
-            Some(deadline) => deadline,
-            None if self.options.returning.contains(Returning::DEADLINE) => {
-                return Err(answer_lost("the kept deadline"));
-            }
-            None => Deadline::NEVER,
-        };
-        let created_at = codec::created_at(self.options.returning, item)?;
-        Ok(Outcome::Applied(self.meta(created, deadline, true)?.with_created_at(created_at)))
+        let deadline = recovered_deadline(&written, item, self.options.returning)?;
+        let created_at = layout::created_at(self.options.returning, item)?;
+        Ok(Outcome::Applied(self.result(created, deadline, true)?.with_created_at(created_at)))
     }
 
-    async fn lost(
-        &self,
-        lost: Lost,
-        created: bool,
-        retries: &Retries,
-        written: impl Fn(Now, Deadline) -> Result<Written>,
-    ) -> Result<Outcome<PutResult>> {
-        let (now, error) = match lost {
-            Lost::Unknown(now, error) => (now, error),
-            lost => return Err(lost.into_error()),
-        };
-        match self.store.look(self.key, &self.token, retries).await {
-            Some(item) => self.own(&[now], &item, created, written),
-            None => Err(unknown(&error)),
-        }
-    }
-
-    fn meta(&self, created: bool, deadline: Deadline, stored: bool) -> Result<PutResult> {
-        codec::meta(self.options.returning, created, deadline, stored.then_some(&self.token))
+    fn result(&self, created: bool, deadline: Deadline, stored: bool) -> Result<PutResult> {
+        let token = stored.then_some(&self.requests.token);
+        result::written(self.options.returning, created, deadline, token)
     }
 
     /// Decides by the item that was found, and writes if it is unchanged.
-    async fn decided(
+    async fn decide(
         &self,
         mut now: Now,
         mut item: Option<Item>,
@@ -204,125 +155,52 @@ impl Put<'_> {
         // A caller that loses the race to create returns to the first request. With swaps, all others would
         // have to wait.
         let mut lost_race = false;
-        for round in 0..ROUNDS {
-            let met = codec::met(now, item.as_ref())?;
-            let step = rules::put(now, met.as_ref(), self.options)?;
-            let back = std::mem::replace(&mut lost_race, met.is_none());
-            let replied = match (step, &met) {
+        for round in 0..MAX_ATTEMPTS {
+            let seen = layout::live_header(now, item.as_ref())?;
+            let step = rules::put(now, seen.as_ref(), self.options)?;
+            let restart = std::mem::replace(&mut lost_race, seen.is_none());
+            let attempt = match (step, &seen) {
                 (PutStep::Absent, _) => return Ok(Outcome::Absent),
-                (PutStep::Refused, _) => return self.refused(now, met.as_ref(), item),
-                (_, Some(_)) if back => self.first(retries).await?,
-                (_, Some(header)) => self.over(header, retries).await?,
-                (_, None) => match self.store.write(self.key, retries, |now| self.fresh(now)).await {
-                    Ok((now, Reply::Done(_))) => Met::Outcome(self.done(now, None)?),
-                    Ok((now, Reply::Failed(item))) => Met::Item(now, item),
-                    Err(lost) => {
-                        let written = |now, _| self.decided_deadline(now, None);
-                        Met::Outcome(self.lost(lost, true, retries, written).await?)
-                    }
-                },
+                (PutStep::Refused, _) => return self.refused(now, seen.as_ref(), item),
+                (_, Some(_)) if restart => self.first(retries).await?,
+                (_, Some(seen)) => self.replace(seen, retries).await?,
+                (_, None) => self.create(retries).await?,
             };
-            match replied {
-                Met::Outcome(outcome) => return Ok(outcome),
-                Met::Item(at, found) => (now, item) = (at, found),
+            match attempt {
+                Attempt::Outcome(outcome) => return Ok(outcome),
+                Attempt::Conflict(at, found) => (now, item) = (at, found),
             }
-            self.store.step_aside(round, retries).await?;
+            self.store.back_off(round, retries).await?;
         }
         Err(contention())
     }
 
     /// Creates the entry where nothing or only a ghost is stored.
-    fn fresh(&self, now: Now) -> Result<Write> {
-        Ok(match rules::put(now, None, self.options)? {
-            PutStep::Write { deadline, cap, .. } => {
-                self.whole(now, deadline, Some(cap).filter(|cap| !cap.is_never()))
-            }
-            PutStep::Erase { .. } => Write::delete(),
-            PutStep::Absent | PutStep::Refused => return Ok(Write::nothing()),
-        }
-        .demand_free(now))
+    async fn create(&self, retries: &mut Retries) -> Result<Attempt<PutResult>> {
+        let build = |now| self.requests.create(now);
+        let sent = self.store.write_with_token(self.key, &self.requests.token, retries, build).await;
+        self.attempt(sent, true, |now, _| self.decided_deadline(now, None))
     }
 
     /// Replaces a live entry, if it is unchanged since it was read.
-    async fn over(&self, seen: &Header, retries: &mut Retries) -> Result<Met> {
-        let build = |now| {
-            let write = match rules::put(now, Some(seen), self.options)? {
-                PutStep::Write { deadline, cap, created: false } => {
-                    let write = self.content(now);
-                    let write = match deadline.is_never() {
-                        true => write.remove("#d").remove("#e"),
-                        false => self.store.set_deadline(write, now, deadline),
-                    };
-                    if cap.is_never() {
-                        write
-                    } else {
-                        write.set_value("#m = :m", ":m", codec::deadline_attribute(cap))
-                    }
-                }
-                PutStep::Erase { .. } => Write::delete(),
-                // The entry has expired meanwhile.
-                _ => return Ok(Write::nothing()),
-            };
-            Ok(write.demand_live(now, Some(&seen.version)).demand_deadline(seen.deadline))
-        };
-        let erases =
-            matches!(rules::put(self.store.now_millis(), Some(seen), self.options)?, PutStep::Erase { .. });
-        if erases {
-            return match self.store.write(self.key, retries, build).await {
-                Ok((now, Reply::Done(old))) => self.done(now, old).map(Met::Outcome),
-                Ok((now, Reply::Failed(item))) => Ok(Met::Item(now, item)),
-                Err(lost) => Err(lost.into_error()),
-            };
-        }
-        let sent = self.store.write_pinned(self.key, &self.token, retries, build).await;
-        match sent.map_err(Lost::into_error)? {
-            (now, Pinned::Done(old)) => self.done(now, old).map(Met::Outcome),
-            (now, Pinned::Failed(item)) => Ok(Met::Item(now, item)),
-            (_, Pinned::Own(sent, item)) => {
-                let written = |now, _| self.decided_deadline(now, Some(seen));
-                self.own(&sent, &item, false, written).map(Met::Outcome)
+    async fn replace(&self, seen: &Header, retries: &mut Retries) -> Result<Attempt<PutResult>> {
+        let (store, token) = (self.store, &*self.requests.token);
+        let build = |now| self.requests.replace(now, seen);
+        let sent = match rules::put(store.now(), Some(seen), self.options)? {
+            // This leaves no token.
+            PutStep::Erase { .. } => {
+                store.write(self.key, retries, build).await.map(|(now, reply)| (now, reply.into()))
             }
-        }
+            _ => store.write_pinned(self.key, token, retries, build).await,
+        };
+        self.attempt(sent, false, |now, _| self.decided_deadline(now, Some(seen)))
     }
 
     /// Returns the deadline that a put decided by the driver writes at this time.
-    fn decided_deadline(&self, now: Now, seen: Option<&Header>) -> Result<Written> {
+    fn decided_deadline(&self, now: Now, seen: Option<&Header>) -> Result<WrittenDeadline> {
         match rules::put(now, seen, self.options)? {
-            PutStep::Write { deadline, .. } => Ok(Written { deadline, certain: true }),
-            _ => Err(answer_lost("the written deadline")),
+            PutStep::Write { deadline, .. } => Ok(WrittenDeadline::certain(deadline)),
+            _ => Err(applied_unread("the written deadline")),
         }
-    }
-}
-
-/// The result of a request.
-enum Met {
-    Outcome(Outcome<PutResult>),
-    /// The request was not applied; this item was found at this time.
-    Item(Now, Option<Item>),
-}
-
-impl Inner {
-    /// Returns an item without its key.
-    pub(crate) fn new_item(
-        &self,
-        now: Now,
-        value: &Value,
-        token: &str,
-        deadline: Deadline,
-        cap: Option<Deadline>,
-    ) -> Item {
-        let (name, value) = codec::encode(value);
-        let mut item = Item::with_capacity(7);
-        item.insert(name.to_owned(), value);
-        item.insert(VERSION.to_owned(), AttributeValue::S(token.to_owned()));
-        item.insert(CREATED.to_owned(), codec::created_attribute(now));
-        if !deadline.is_never() {
-            item.insert(DEADLINE.to_owned(), codec::deadline_attribute(deadline));
-            item.insert(self.names.epoch.clone(), self.epoch(now, deadline));
-        }
-        if let Some(cap) = cap {
-            item.insert(CAP.to_owned(), codec::deadline_attribute(cap));
-        }
-        item
     }
 }

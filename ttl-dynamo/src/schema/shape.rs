@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::types::{
 };
 use ttl_core::{Error, ErrorKind, Result};
 
-use crate::config::{DynamoConfig, invalid};
-use crate::new_table::{Billing, Encryption};
+use crate::config::{Billing, DynamoConfig, Encryption};
+use crate::error::{invalid, new};
 
 /// Returns the request that creates the table.
 pub(crate) fn new_table(config: &DynamoConfig) -> Result<CreateTableInputBuilder, BuildError> {
@@ -49,8 +49,8 @@ pub(crate) fn new_table(config: &DynamoConfig) -> Result<CreateTableInputBuilder
 }
 
 /// Returns all mismatches between the table and the driver's requirements, except TTL.
-pub(crate) fn misfits(table: &TableDescription, config: &DynamoConfig) -> Vec<String> {
-    let mut wrong = Vec::new();
+pub(crate) fn find_mismatches(table: &TableDescription, config: &DynamoConfig) -> Vec<String> {
+    let mut mismatches = Vec::new();
     let key = &config.key_attribute;
     for element in table.key_schema() {
         let name = element.attribute_name();
@@ -62,44 +62,46 @@ pub(crate) fn misfits(table: &TableDescription, config: &DynamoConfig) -> Vec<St
                     && *defined.attribute_type() != ScalarAttributeType::S
                 {
                     let kind = defined.attribute_type();
-                    wrong.push(format!(
+                    mismatches.push(format!(
                         "its partition key {name:?} is of type {kind}, and must be a string (S)"
                     ));
                 }
             }
-            KeyType::Hash => wrong.push(format!(
+            KeyType::Hash => mismatches.push(format!(
                 "its partition key is {name:?} and not {key:?}; set key_attribute={name} if that is a string"
             )),
-            _ => wrong.push(format!("it has the sort key {name:?}, and must have none")),
+            _ => mismatches.push(format!("it has the sort key {name:?}, and must have none")),
         }
     }
-    wrong
+    mismatches
 }
 
-pub(crate) fn other_ttl_attribute(name: &str, config: &DynamoConfig) -> String {
-    let own = &config.ttl_attribute;
-    format!("its TTL attribute is {name:?} and not {own:?}; set ttl_attribute={name} to use that attribute")
-}
-
-pub(crate) fn ttl_is_off(config: &DynamoConfig) -> String {
-    let own = &config.ttl_attribute;
-    format!(
-        "its TTL is off, so expired entries are never deleted; enable it for the attribute {own:?}, or call ensure_table"
-    )
+/// Returns the mismatch of a table whose TTL has this attribute; `None` is a TTL that is off.
+pub(crate) fn ttl_mismatch(attribute: Option<&str>, config: &DynamoConfig) -> Option<String> {
+    let expected = &config.ttl_attribute;
+    match attribute {
+        Some(name) if name == expected => None,
+        Some(name) => Some(format!(
+            "its TTL attribute is {name:?} and not {expected:?}; set ttl_attribute={name} to use that attribute"
+        )),
+        None => Some(format!(
+            "its TTL is off, so expired entries are never deleted; enable it for the attribute {expected:?}, or call ensure_table"
+        )),
+    }
 }
 
 /// Returns an error that lists all mismatches, if there are any.
-pub(crate) fn fits(config: &DynamoConfig, wrong: &[String]) -> Result<()> {
-    if wrong.is_empty() {
+pub(crate) fn check_mismatches(config: &DynamoConfig, mismatches: &[String]) -> Result<()> {
+    if mismatches.is_empty() {
         return Ok(());
     }
-    Err(invalid(format!("the table {:?} does not fit: {}", config.table, wrong.join("; "))))
+    Err(invalid(format!("the table {:?} does not fit: {}", config.table, mismatches.join("; "))))
 }
 
 /// Returns the error for a table that exists but is not active.
 pub(crate) fn not_ready(config: &DynamoConfig, status: Option<&TableStatus>) -> Error {
     let status = status.map_or("in an unknown state", TableStatus::as_str);
-    Error::new(
+    new(
         ErrorKind::Unavailable,
         format!("the table {:?} is {status}, and must be ACTIVE; try again later", config.table),
     )
@@ -126,13 +128,13 @@ mod tests {
     fn what_fits_is_not_complained_about() {
         let config = DynamoConfig::new("table");
         let fitting = table(&[("ttl:key", KeyType::Hash)], &[("ttl:key", ScalarAttributeType::S)]);
-        assert!(misfits(&fitting, &config).is_empty());
+        assert!(find_mismatches(&fitting, &config).is_empty());
         // Attributes of indexes are defined too.
         let indexed = [("ttl:key", ScalarAttributeType::S), ("user", ScalarAttributeType::N)];
-        assert!(misfits(&table(&[("ttl:key", KeyType::Hash)], &indexed), &config).is_empty());
+        assert!(find_mismatches(&table(&[("ttl:key", KeyType::Hash)], &indexed), &config).is_empty());
         let config = config.with_key_attribute("id");
         let fitting = table(&[("id", KeyType::Hash)], &[("id", ScalarAttributeType::S)]);
-        assert!(misfits(&fitting, &config).is_empty());
+        assert!(find_mismatches(&fitting, &config).is_empty());
     }
 
     #[test]
@@ -142,14 +144,14 @@ mod tests {
             &[("pk", KeyType::Hash), ("sk", KeyType::Range)],
             &[("pk", ScalarAttributeType::S), ("sk", ScalarAttributeType::S)],
         );
-        let wrong = misfits(&other, &config);
-        let text = fits(&config, &wrong).unwrap_err().to_string();
+        let mismatches = find_mismatches(&other, &config);
+        let text = check_mismatches(&config, &mismatches).unwrap_err().to_string();
         for word in ["\"orders\"", "\"pk\" and not \"ttl:key\"", "key_attribute=pk", "sort key \"sk\""] {
             assert!(text.contains(word), "{text}");
         }
         let number = table(&[("ttl:key", KeyType::Hash)], &[("ttl:key", ScalarAttributeType::N)]);
-        assert_eq!(misfits(&number, &config).len(), 1);
-        assert!(misfits(&number, &config)[0].contains("of type N"));
+        assert_eq!(find_mismatches(&number, &config).len(), 1);
+        assert!(find_mismatches(&number, &config)[0].contains("of type N"));
     }
 
     #[test]

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ttl_core::{Deadline, Now, Returning, Version};
 
-use crate::codec::{self, Item};
-use crate::names::Names;
+use crate::layout::{Item, Layout, deadline_attribute, now_attribute, version_attribute};
 
 /// The item is a live entry of this driver.
 const LIVE: &str = "attribute_type(#v, :text) AND (attribute_not_exists(#d) OR #d > :now) AND (attribute_not_exists(#m) OR #m > :now)";
@@ -16,10 +15,16 @@ const LIVE_VERSION: &str =
 /// The value can be returned: bytes, or a map of fields. The content of the fields is checked only after
 /// reading.
 const READABLE: &str = "attribute_type(#b, :bytes) OR attribute_type(#f, :map)";
-/// The type that `:text` names in a condition.
-const TEXT: &str = "S";
 /// Nothing is stored, or a ghost.
 const FREE: &str = "attribute_not_exists(#k) OR #d <= :now OR #m <= :now";
+
+/// A placeholder in an `attribute_type` condition, and the name of its type.
+pub(crate) type AttributeType = (&'static str, &'static str);
+pub(crate) const TEXT: AttributeType = (":text", "S");
+pub(crate) const NUMBER: AttributeType = (":number", "N");
+pub(crate) const BYTES: AttributeType = (":bytes", "B");
+pub(crate) const MAP: AttributeType = (":map", "M");
+pub(crate) const LIST: AttributeType = (":list", "L");
 
 /// The usual number of names and values of a write, which avoids growing their tables.
 const USUAL: usize = 9;
@@ -32,8 +37,8 @@ pub(crate) struct Write {
     pub(crate) values: Item,
     /// The names of fields, by placeholder; those of attributes are found in the texts.
     pub(crate) fields: HashMap<String, String>,
-    /// Return the item after the write instead of before.
-    pub(crate) answer_new: bool,
+    /// Whether to return the item after the write instead of before.
+    pub(crate) return_new: bool,
 }
 
 /// The type of a write.
@@ -55,7 +60,7 @@ impl Write {
             condition: String::new(),
             values: Item::with_capacity(USUAL),
             fields: HashMap::new(),
-            answer_new: false,
+            return_new: false,
         }
     }
 
@@ -85,26 +90,26 @@ impl Write {
         self.condition.push('(');
         self.condition.push_str(condition);
         self.condition.push(')');
-        if condition.contains(":text") {
-            self.value(":text", AttributeValue::S(TEXT.to_owned()))
-        } else {
-            self
-        }
+        self
+    }
+
+    /// Adds a type that a condition compares with.
+    pub(crate) fn of_type(self, (placeholder, name): AttributeType) -> Self {
+        self.value(placeholder, AttributeValue::S(name.to_owned()))
     }
 
     /// Requires a live entry, with this version if one is given.
     pub(crate) fn demand_live(self, now: Now, version: Option<&Version>) -> Self {
         match version {
-            None => self.demand(LIVE),
-            Some(version) => self.demand(LIVE_VERSION).value(":seen", codec::version_attribute(version)),
+            None => self.demand(LIVE).of_type(TEXT),
+            Some(version) => self.demand(LIVE_VERSION).value(":seen", version_attribute(version)),
         }
         .now(now)
     }
 
     /// Requires a value that can be returned, in addition to liveness.
     pub(crate) fn demand_readable(self) -> Self {
-        let of_type = |name: &str| AttributeValue::S(name.to_owned());
-        self.demand(READABLE).value(":bytes", of_type("B")).value(":map", of_type("M"))
+        self.demand(READABLE).of_type(BYTES).of_type(MAP)
     }
 
     /// Requires a readable time of creation, if the caller asked for it.
@@ -129,8 +134,8 @@ impl Write {
             // A fraction from another program is between the two bounds.
             let under = Deadline::from_epoch_millis(deadline.as_epoch_millis().saturating_sub(1));
             self.demand("#d > :under AND #d <= :before")
-                .value(":under", codec::deadline_attribute(under))
-                .value(":before", codec::deadline_attribute(deadline))
+                .value(":under", deadline_attribute(under))
+                .value(":before", deadline_attribute(deadline))
         }
     }
 
@@ -140,8 +145,9 @@ impl Write {
         self
     }
 
+    /// Adds the current time, `:now`.
     pub(crate) fn now(self, now: Now) -> Self {
-        self.value(":now", AttributeValue::N(now.as_epoch_millis().to_string()))
+        self.value(":now", now_attribute(now))
     }
 
     /// Adds a change, such as `#a = :b`. For updates only.
@@ -165,26 +171,41 @@ impl Write {
         self.set(text).value(name, value)
     }
 
+    /// Sets the deadline, `:d`, and the table's TTL attribute.
+    pub(crate) fn set_deadline(self, layout: &Layout, now: Now, deadline: Deadline) -> Self {
+        self.set_value("#d = :d", ":d", deadline_attribute(deadline)).set_value(
+            "#e = :e",
+            ":e",
+            layout.epoch_attribute(now, deadline),
+        )
+    }
+
+    /// Removes the deadline and the table's TTL attribute.
+    pub(crate) fn remove_deadline(self) -> Self {
+        self.remove("#d").remove("#e")
+    }
+
     /// Makes the write return the item after the write.
-    pub(crate) fn answering_new(mut self) -> Self {
-        self.answer_new = true;
+    pub(crate) fn returning_new(mut self) -> Self {
+        self.return_new = true;
         self
     }
 
     /// Returns the names that a text with these placeholders refers to.
-    pub(crate) fn take_names(&mut self, names: &Names) -> HashMap<String, String> {
+    pub(crate) fn take_names(&mut self, layout: &Layout) -> HashMap<String, String> {
         let mut used = std::mem::take(&mut self.fields);
         used.reserve(USUAL);
-        names.used_in(&self.condition, &mut used);
+        layout.add_names(&self.condition, &mut used);
         if let Action::Update { set, remove } = &self.action {
-            names.used_in(set, &mut used);
-            names.used_in(remove, &mut used);
+            layout.add_names(set, &mut used);
+            layout.add_names(remove, &mut used);
         }
         used
     }
 }
 
-fn join(list: &mut String, text: &str) {
+/// Adds a text to a list with commas.
+pub(crate) fn join(list: &mut String, text: &str) {
     if !list.is_empty() {
         list.push_str(", ");
     }
@@ -198,11 +219,11 @@ mod tests {
 
     #[test]
     fn only_what_the_texts_refer_to_is_named() {
-        let names = Names::new(&DynamoConfig::new("table"));
+        let layout = Layout::new(&DynamoConfig::new("table"));
         let now = Now::from_epoch_nanos(7_000_000);
         let mut write = Write::update().set("#f.#0 = :0").remove("#e").demand_live(now, None);
         write.fields.insert("#0".into(), "name".into());
-        let used = write.take_names(&names);
+        let used = write.take_names(&layout);
         let mut placeholders: Vec<_> = used.keys().map(String::as_str).collect();
         placeholders.sort_unstable();
         assert_eq!(placeholders, ["#0", "#d", "#e", "#f", "#m", "#v"]);

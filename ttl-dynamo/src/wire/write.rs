@@ -1,21 +1,20 @@
-//! Requests: sent once, or again if that cannot apply a write twice.
-
-use std::time::{Duration, Instant};
+//! Writes: sent once, or again if that cannot apply a write twice.
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use rand::RngExt;
-use ttl_core::{Deadline, Error, Key, Now, Result};
+use ttl_core::{Error, Key, Now, Result};
 
-use crate::codec::{self, Item};
-use crate::error::{Failure, contention, failure, unknown};
-use crate::expression::{Action, Write};
-use crate::get::Attributes;
-use crate::names::VERSION;
-use crate::store::Inner;
+use super::expression::{Action, Write};
+use super::retry::Retries;
+use crate::error::{FailedWrite, Failure, classify};
+use crate::inner::Inner;
+use crate::layout::{Item, is_written_with};
+
+/// A token that no item has, for writes that leave none.
+pub(crate) const NO_TOKEN: &str = "";
 
 macro_rules! conditional {
     ($request:expr, $condition:ident, $names:ident, $values:ident, $failed:ident) => {
@@ -31,148 +30,52 @@ macro_rules! conditional {
 macro_rules! reply {
     ($sent:expr, $errors:ident, $action:literal, $config:ident) => {
         match $sent {
-            Ok(answer) => Ok(Reply::Done(answer.attributes)),
-            Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
-                match answer.into_err() {
-                    $errors::ConditionalCheckFailedException(failed) => Ok(Reply::Failed(failed.item)),
-                    _ => Ok(Reply::Failed(None)),
+            Ok(response) => Ok(Reply::Applied(response.attributes)),
+            Err(SdkError::ServiceError(response))
+                if response.err().is_conditional_check_failed_exception() =>
+            {
+                match response.into_err() {
+                    $errors::ConditionalCheckFailedException(failed) => {
+                        Ok(Reply::ConditionFailed(failed.item))
+                    }
+                    _ => Ok(Reply::ConditionFailed(None)),
                 }
             }
-            Err(error) => Err(failure(&error, $action, $config)),
+            Err(error) => Err(classify(&error, $action, $config)),
         }
     };
 }
 
-/// The outcome of a conditional write.
+/// The reply to a conditional write.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// The write was applied. Contains the item before the write, or after it if that was requested.
-    Done(Option<Item>),
+    Applied(Option<Item>),
     /// The condition did not hold for this item.
-    Failed(Option<Item>),
+    ConditionFailed(Option<Item>),
 }
 
-/// The outcome of a write without a response.
+/// The reply to a conditional write that leaves a token in the item, by which an applied write is recognized.
 #[derive(Debug)]
-pub(crate) enum Lost {
-    /// Nothing was applied.
-    Refused(Error),
-    /// Nothing was applied: DynamoDB rejects this form of request.
-    Invalid(Error),
-    /// The write may have been applied, or may be applied later. It was built at this time.
-    Unknown(Now, Error),
+pub(crate) enum TokenReply {
+    /// As [`Reply::Applied`].
+    Applied(Option<Item>),
+    /// As [`Reply::ConditionFailed`].
+    ConditionFailed(Option<Item>),
+    /// An attempt without a response was applied. Contains the times of such attempts, and the item.
+    Recovered(Vec<Now>, Item),
 }
 
-impl Lost {
-    /// Returns the error if the outcome cannot be determined.
-    pub(crate) fn into_error(self) -> Error {
-        match self {
-            Self::Refused(error) | Self::Invalid(error) => error,
-            Self::Unknown(_, error) => unknown(&error),
+impl From<Reply> for TokenReply {
+    fn from(reply: Reply) -> Self {
+        match reply {
+            Reply::Applied(item) => Self::Applied(item),
+            Reply::ConditionFailed(item) => Self::ConditionFailed(item),
         }
-    }
-}
-
-/// The outcome of a write that can be sent again.
-#[derive(Debug)]
-pub(crate) enum Pinned {
-    Done(Option<Item>),
-    Failed(Option<Item>),
-    /// An attempt without a response was applied. Contains the item, and the times of such attempts.
-    Own(Vec<Now>, Item),
-}
-
-/// The remaining attempts of one operation, and its time limit.
-#[derive(Debug)]
-pub(crate) struct Retries {
-    made: u32,
-    ends: Instant,
-}
-
-impl Retries {
-    /// Restores the number of attempts, within the remaining time.
-    pub(crate) fn anew(&self) -> Self {
-        Self { made: 0, ends: self.ends }
     }
 }
 
 impl Inner {
-    pub(crate) fn retries(&self) -> Retries {
-        Retries { made: 0, ends: Instant::now() + self.config.timeout }
-    }
-
-    /// Waits until the next attempt, or returns the error if no attempt is left.
-    pub(crate) async fn again(&self, retries: &mut Retries, failure: Failure) -> Result<()> {
-        retries.made += 1;
-        if !failure.again || retries.made >= self.config.attempts {
-            return Err(failure.error);
-        }
-        let pause = self.pause(retries.made - 1);
-        if Instant::now() + pause >= retries.ends {
-            return Err(failure.error);
-        }
-        tokio::time::sleep(pause).await;
-        Ok(())
-    }
-
-    /// Waits for other writers if there are many conflicts, as long as the operation has time left.
-    pub(crate) async fn step_aside(&self, round: u32, retries: &Retries) -> Result<()> {
-        let pause = if round > 0 { self.pause(round.min(4) - 1) } else { Duration::ZERO };
-        if Instant::now() + pause >= retries.ends {
-            return Err(contention());
-        }
-        tokio::time::sleep(pause).await;
-        Ok(())
-    }
-
-    /// Returns a random wait with a doubling bound, so that callers in conflict do not collide again.
-    pub(crate) fn pause(&self, attempt: u32) -> Duration {
-        let longest = self.config.backoff.saturating_mul(1 << attempt.min(16)).min(self.config.max_backoff);
-        longest.mul_f64(rand::rng().random())
-    }
-
-    pub(crate) fn now_millis(&self) -> Now {
-        Now::from(self.time())
-    }
-
-    /// Returns the partition key of an item.
-    pub(crate) fn item_key(&self, key: &Key) -> AttributeValue {
-        AttributeValue::S([&*self.prefix, key.as_str()].concat())
-    }
-
-    /// Reads an item, or the part of it in the expression.
-    pub(crate) async fn read(
-        &self,
-        key: &Key,
-        part: Option<&Attributes>,
-        consistent: bool,
-        retries: &mut Retries,
-    ) -> Result<Option<Item>> {
-        let client = self.client.get(&self.config).await?;
-        loop {
-            let mut request = client
-                .get_item()
-                .table_name(&self.config.table)
-                .key(&self.names.key, self.item_key(key))
-                .consistent_read(consistent);
-            if let Some(part) = part {
-                request = request
-                    .projection_expression(&part.expression)
-                    .set_expression_attribute_names(Some(part.names.clone()));
-            }
-            match request.send().await {
-                Ok(answer) => return Ok(answer.item),
-                Err(error) => self.again(retries, failure(&error, "GetItem", &self.config)).await?,
-            }
-        }
-    }
-
-    /// Waits for the client, which the first request builds. A request is therefore no older than its
-    /// attempt.
-    async fn ready(&self) -> Result<()> {
-        self.client.get(&self.config).await.map(|_| ())
-    }
-
     /// Sends a write until it is executed. Each attempt is rebuilt with the current time. A retry happens
     /// only if the write was certainly not executed.
     pub(crate) async fn write(
@@ -180,17 +83,28 @@ impl Inner {
         key: &Key,
         retries: &mut Retries,
         build: impl Fn(Now) -> Result<Write>,
-    ) -> Result<(Now, Reply), Lost> {
-        loop {
-            self.ready().await.map_err(Lost::Refused)?;
-            let now = self.now_millis();
-            let write = build(now).map_err(Lost::Refused)?;
-            match self.send(key, write).await {
-                Ok(reply) => return Ok((now, reply)),
-                Err(failure) if failure.maybe => return Err(Lost::Unknown(now, failure.error)),
-                Err(failure) if failure.invalid => return Err(Lost::Invalid(failure.error)),
-                Err(failure) => self.again(retries, failure).await.map_err(Lost::Refused)?,
-            }
+    ) -> Result<(Now, Reply), FailedWrite> {
+        let (now, sent) = self.send_executed(key, retries, build).await.map_err(FailedWrite::not_applied)?;
+        sent.map(|reply| (now, reply)).map_err(FailedWrite::from)
+    }
+
+    /// Sends a write as [`Inner::write`] does. If there is no response, reads the item once to determine
+    /// whether the write left this token.
+    pub(crate) async fn write_with_token(
+        &self,
+        key: &Key,
+        token: &str,
+        retries: &mut Retries,
+        build: impl Fn(Now) -> Result<Write>,
+    ) -> Result<(Now, TokenReply), FailedWrite> {
+        let (now, sent) = self.send_executed(key, retries, build).await.map_err(FailedWrite::not_applied)?;
+        match sent {
+            Ok(reply) => Ok((now, reply.into())),
+            Err(failure) if failure.may_have_applied => match self.reprobe(key, token, retries).await {
+                Some(item) => Ok((now, TokenReply::Recovered(vec![now], item))),
+                None => Err(failure.into()),
+            },
+            Err(failure) => Err(failure.into()),
         }
     }
 
@@ -202,60 +116,86 @@ impl Inner {
         token: &str,
         retries: &mut Retries,
         build: impl Fn(Now) -> Result<Write>,
-    ) -> Result<(Now, Pinned), Lost> {
+    ) -> Result<(Now, TokenReply), FailedWrite> {
         // The last error of an attempt that may have been applied, and the times of all such attempts.
-        let mut lost: Option<Error> = None;
+        let mut unknown: Option<Error> = None;
         let mut sent = Vec::new();
-        self.ready().await.map_err(Lost::Refused)?;
+        self.ready().await.map_err(FailedWrite::not_applied)?;
         loop {
-            let now = self.now_millis();
-            let write = match (build(now), &lost) {
+            let now = self.now();
+            let write = match (build(now), &unknown) {
                 (Ok(write), _) => write,
-                (Err(error), None) => return Err(Lost::Refused(error)),
-                (Err(_), Some(lost)) => return Err(Lost::Unknown(now, lost.clone())),
+                (Err(error), None) => return Err(FailedWrite::not_applied(error)),
+                (Err(_), Some(error)) => return Err(FailedWrite::unknown(error.clone())),
             };
-            let failure = match (self.send(key, write).await, lost.take()) {
-                (Ok(Reply::Done(item)), _) => return Ok((now, Pinned::Done(item))),
-                (Ok(Reply::Failed(item)), None) => return Ok((now, Pinned::Failed(item))),
-                (Ok(Reply::Failed(Some(item))), Some(_)) if is_own(&item, token) => {
-                    return Ok((now, Pinned::Own(sent, item)));
+            let failure = match (self.send(key, write).await, unknown.take()) {
+                (Ok(Reply::ConditionFailed(Some(item))), Some(_)) if is_written_with(&item, token) => {
+                    return Ok((now, TokenReply::Recovered(sent, item)));
                 }
-                (Ok(Reply::Failed(_)), Some(error)) => return Err(Lost::Unknown(now, error)),
-                (Err(failure), None) if failure.invalid => return Err(Lost::Invalid(failure.error)),
+                (Ok(Reply::ConditionFailed(_)), Some(error)) => return Err(FailedWrite::unknown(error)),
+                (Ok(reply), _) => return Ok((now, reply.into())),
+                (Err(failure), None) if failure.invalid_request => return Err(failure.into()),
                 (Err(failure), before) => {
-                    if failure.maybe {
+                    unknown = if failure.may_have_applied {
                         sent.push(now);
-                    }
-                    lost = if failure.maybe { Some(failure.error.clone()) } else { before };
+                        Some(failure.error.clone())
+                    } else {
+                        before
+                    };
                     failure
                 }
             };
-            let again = Failure { again: failure.again || lost.is_some(), ..failure };
-            if let Err(error) = self.again(retries, again).await {
-                let Some(lost) = lost else { return Err(Lost::Refused(error)) };
-                return match self.look(key, token, retries).await {
-                    Some(item) => Ok((now, Pinned::Own(sent, item))),
-                    None => Err(Lost::Unknown(now, lost)),
+            let failure = Failure { retryable: failure.retryable || unknown.is_some(), ..failure };
+            if let Err(error) = self.retry(retries, failure).await {
+                let Some(unknown) = unknown else { return Err(FailedWrite::not_applied(error)) };
+                return match self.reprobe(key, token, retries).await {
+                    Some(item) => Ok((now, TokenReply::Recovered(sent, item))),
+                    None => Err(FailedWrite::unknown(unknown)),
                 };
             }
         }
     }
 
+    /// Sends a write until it may have been executed, or is invalid. Returns the time of the last attempt.
+    async fn send_executed(
+        &self,
+        key: &Key,
+        retries: &mut Retries,
+        build: impl Fn(Now) -> Result<Write>,
+    ) -> Result<(Now, Result<Reply, Failure>)> {
+        loop {
+            self.ready().await?;
+            let now = self.now();
+            match self.send(key, build(now)?).await {
+                Err(failure) if !failure.may_have_applied && !failure.invalid_request => {
+                    self.retry(retries, failure).await?;
+                }
+                sent => return Ok((now, sent)),
+            }
+        }
+    }
+
+    /// Waits for the client, which the first request builds. A request is therefore no older than its
+    /// attempt.
+    async fn ready(&self) -> Result<()> {
+        self.client.get(&self.config).await.map(|_| ())
+    }
+
     /// Returns the item, if it was written with this token.
-    pub(crate) async fn look(&self, key: &Key, token: &str, retries: &Retries) -> Option<Item> {
-        let item = self.read(key, None, true, &mut retries.anew()).await;
-        item.ok().flatten().filter(|item| is_own(item, token))
+    async fn reprobe(&self, key: &Key, token: &str, retries: &Retries) -> Option<Item> {
+        let item = self.read(key, None, true, &mut retries.fresh()).await;
+        item.ok().flatten().filter(|item| is_written_with(item, token))
     }
 
     /// Sends a write once.
-    pub(crate) async fn send(&self, key: &Key, mut write: Write) -> Result<Reply, Failure> {
+    async fn send(&self, key: &Key, mut write: Write) -> Result<Reply, Failure> {
         let config = &self.config;
-        let client = self.client.get(config).await.map_err(Failure::never)?;
-        let names = Some(write.take_names(&self.names)).filter(|names| !names.is_empty());
+        let client = self.client.get(config).await.map_err(Failure::permanent)?;
+        let names = Some(write.take_names(&self.layout)).filter(|names| !names.is_empty());
         let values = Some(write.values).filter(|values| !values.is_empty());
         let condition = Some(write.condition).filter(|condition| !condition.is_empty());
         let failed = ReturnValuesOnConditionCheckFailure::AllOld;
-        let (name, value) = (&self.names.key, self.item_key(key));
+        let (name, value) = (&self.layout.key, AttributeValue::S(self.stored_key(key)));
         match write.action {
             Action::Put(mut item) => {
                 item.insert(name.clone(), value);
@@ -269,10 +209,10 @@ impl Inner {
                     ("", remove) => ["REMOVE ", remove].concat(),
                     (set, remove) => ["SET ", set, " REMOVE ", remove].concat(),
                 };
-                let answer = if write.answer_new { ReturnValue::AllNew } else { ReturnValue::AllOld };
+                let returned = if write.return_new { ReturnValue::AllNew } else { ReturnValue::AllOld };
                 let request = client.update_item().table_name(&config.table).key(name, value);
                 let request = conditional!(request, condition, names, values, failed);
-                let request = request.update_expression(update).return_values(answer);
+                let request = request.update_expression(update).return_values(returned);
                 reply!(request.send().await, UpdateItemError, "UpdateItem", config)
             }
             Action::Delete => {
@@ -283,32 +223,4 @@ impl Inner {
             }
         }
     }
-}
-
-/// The deadline that an attempt without a response wrote, if it was applied.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Written {
-    pub(crate) deadline: Deadline,
-    /// The attempt wrote this deadline, or left the existing one, if there was one.
-    pub(crate) certain: bool,
-}
-
-/// Returns the deadline after the write that left this item. Another operation may have moved it since, so it
-/// is known only if all attempts that may have been applied wrote the same one.
-pub(crate) fn deadline_of(written: &[Written], item: &Item) -> Result<Option<Deadline>> {
-    let found = codec::header(item)?.ends();
-    if written.iter().any(|written| written.deadline == found) {
-        return Ok(Some(found));
-    }
-    Ok(match written {
-        [first, rest @ ..] => {
-            let same = |other: &Written| other.certain && other.deadline == first.deadline;
-            (first.certain && rest.iter().all(same)).then_some(first.deadline)
-        }
-        [] => None,
-    })
-}
-
-fn is_own(item: &Item, token: &str) -> bool {
-    matches!(item.get(VERSION), Some(AttributeValue::S(version)) if version == token)
 }
