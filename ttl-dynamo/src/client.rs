@@ -173,10 +173,10 @@ mod tests {
             .build();
         let config = DynamoConfig::new("table").with_attempt_timeout(Duration::from_millis(320));
         let client = LazyClient::from_client(&Client::from_conf(given), &config);
-        let own = client.get(&config).await.unwrap().config();
-        assert_eq!(own.region().map(Region::as_ref), Some("eu-west-1"));
-        assert_eq!(own.retry_config().map(RetryConfig::max_attempts), Some(1));
-        let timeouts = own.timeout_config().unwrap();
+        let copy = client.get(&config).await.unwrap().config();
+        assert_eq!(copy.region().map(Region::as_ref), Some("eu-west-1"));
+        assert_eq!(copy.retry_config().map(RetryConfig::max_attempts), Some(1));
+        let timeouts = copy.timeout_config().unwrap();
         assert_eq!(timeouts.operation_attempt_timeout(), Some(Duration::from_millis(320)));
         assert_eq!(timeouts.connect_timeout(), Some(Duration::from_millis(240)));
     }

@@ -18,7 +18,7 @@
 //! sends nothing. Neither does connecting with `table=lazy` in the URL: a missing table then fails the first
 //! operation.
 //!
-//! The store builds its own client, or copies the program's client ([`DynamoStore::from_client`]). The copy
+//! The store builds its own client, or copies a caller-managed client ([`DynamoStore::from_client`]). The copy
 //! shares the connections of the original and never retries. To use a proxy, pass in a client that is
 //! configured with one.
 //!

@@ -18,6 +18,9 @@ use crate::layout::{self, Item};
 /// The maximum number of keys in one read request.
 const CHUNK: usize = 100;
 
+const UNPROCESSED: &str = "DynamoDB left keys of the batch unread in every attempt, which means that the table's \
+                           capacity is used up; try again later";
+
 /// The result of one get in a batch.
 type Got = Result<Option<Entry>>;
 
@@ -109,7 +112,7 @@ impl Inner {
                         }
                         continue;
                     }
-                    Failure::transient(busy())
+                    Failure::transient(new(ErrorKind::Unavailable, UNPROCESSED))
                 }
             };
             // The attempt timeout can be too short for 16 MB.
@@ -162,12 +165,4 @@ impl Inner {
         let keyed = keys.iter().map(|key| (key, key)).collect();
         each(self.config.concurrency, keyed, |key| self.delete(key, options)).await
     }
-}
-
-fn busy() -> Error {
-    new(
-        ErrorKind::Unavailable,
-        "DynamoDB left keys of the batch unread in every attempt, which means that the table's capacity is used up; try \
-         again later",
-    )
 }

@@ -65,7 +65,7 @@ impl Patching<'_> {
         let mut step = if one.is_some() { Step::Update(DeadlineEffect::Moves) } else { Step::Read };
         // The request that was rejected for a live record: the record itself contains the reason.
         let mut rejected = None;
-        let mut conflicts = 0_usize;
+        let mut swaps = 0_usize;
         for _ in 0..MAX_ATTEMPTS {
             let attempt = match (step, &one) {
                 (Step::Update(effect), Some(request)) => match self.update(request, effect, retries).await? {
@@ -80,7 +80,7 @@ impl Patching<'_> {
                     }
                 },
                 (Step::Replace(seen, item), _) => {
-                    conflicts += 1;
+                    swaps += 1;
                     self.replace(&seen, item, retries).await?
                 }
                 // A caller that loses this race returns to the one request. With swaps, all others would have
@@ -115,7 +115,7 @@ impl Patching<'_> {
                 }
                 _ => Step::Create(now),
             };
-            self.store.back_off(conflicts.saturating_sub(1), retries).await?;
+            self.store.back_off(swaps.saturating_sub(1), retries).await?;
         }
         Err(contention())
     }

@@ -83,13 +83,7 @@ impl OneRequest {
         let mut write = Write::update().set_value("#v = :v", ":v", AttributeValue::S(token.to_owned()));
         write.fields.clone_from(&fields.names);
         write.values.extend(fields.values.iter().map(|(name, value)| (name.clone(), value.clone())));
-        for (text, part) in
-            [(&fields.set, Write::set as fn(Write, &str) -> Write), (&fields.remove, Write::remove)]
-        {
-            if !text.is_empty() {
-                write = part(write, text);
-            }
-        }
+        write = write.set(&fields.set).remove(&fields.remove);
         if let Some(refresh) = &options.refresh {
             let to = Deadline::after(now, refresh.ttl);
             write = match (effect, refresh.mode) {

@@ -175,15 +175,12 @@ impl PutRequests<'_> {
     /// Returns an update of value, version and creation that removes the attribute of the other kind.
     fn content(&self, now: Now) -> Write {
         let (_, value) = layout::encode(self.value);
+        let token = AttributeValue::S(self.token.clone());
         let write = match self.value.kind() {
             Kind::Blob => Write::update().set_value("#b = :b", ":b", value).remove("#f"),
             Kind::Record => Write::update().set_value("#f = :f", ":f", value).remove("#b"),
         };
-        write.set_value("#v = :v", ":v", AttributeValue::S(self.token.clone())).set_value(
-            "#c = :c",
-            ":c",
-            layout::now_attribute(now),
-        )
+        write.set_value("#v = :v", ":v", token).set_value("#c = :c", ":c", layout::now_attribute(now))
     }
 
     /// Returns a write of the complete item.

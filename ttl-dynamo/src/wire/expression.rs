@@ -150,7 +150,7 @@ impl Write {
         self.value(":now", now_attribute(now))
     }
 
-    /// Adds a change, such as `#a = :b`. For updates only.
+    /// Adds changes, such as `#a = :b`. For updates only.
     pub(crate) fn set(mut self, text: &str) -> Self {
         if let Action::Update { set, .. } = &mut self.action {
             join(set, text);
@@ -158,7 +158,7 @@ impl Write {
         self
     }
 
-    /// Removes an attribute. For updates only.
+    /// Removes attributes. For updates only.
     pub(crate) fn remove(mut self, text: &str) -> Self {
         if let Action::Update { remove, .. } = &mut self.action {
             join(remove, text);
@@ -173,11 +173,8 @@ impl Write {
 
     /// Sets the deadline, `:d`, and the table's TTL attribute.
     pub(crate) fn set_deadline(self, layout: &Layout, now: Now, deadline: Deadline) -> Self {
-        self.set_value("#d = :d", ":d", deadline_attribute(deadline)).set_value(
-            "#e = :e",
-            ":e",
-            layout.epoch_attribute(now, deadline),
-        )
+        let epoch = layout.epoch_attribute(now, deadline);
+        self.set_value("#d = :d", ":d", deadline_attribute(deadline)).set_value("#e = :e", ":e", epoch)
     }
 
     /// Removes the deadline and the table's TTL attribute.
@@ -206,7 +203,7 @@ impl Write {
 
 /// Adds a text to a list with commas.
 pub(crate) fn join(list: &mut String, text: &str) {
-    if !list.is_empty() {
+    if !list.is_empty() && !text.is_empty() {
         list.push_str(", ");
     }
     list.push_str(text);
