@@ -1,18 +1,20 @@
 //! The configuration of a store, and its builder.
 
-use std::borrow::Cow;
+mod check;
+mod new_table;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ttl_core::{Clock, CursorSecret, Error, ErrorKind};
+use ttl_core::{Clock, CursorSecret};
 
-use crate::names;
-use crate::new_table::NewTable;
+pub use self::new_table::{Billing, Encryption, NewTable};
+use crate::layout::names;
 
 /// The character that ends a namespace in a stored key. A namespace must not contain it, so no two overlap
 /// (K2).
-pub(crate) const SEPARATOR: char = ':';
+const SEPARATOR: char = ':';
 
 /// The consistency of reads. In URLs: `reads=consistent`, `reads=eventual`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +82,7 @@ pub struct DynamoConfig {
     pub(crate) namespace: Option<String>,
     pub(crate) key_attribute: String,
     pub(crate) ttl_attribute: String,
-    pub(crate) consistent_reads: bool,
+    pub(crate) reads: Reads,
     pub(crate) timeout: Duration,
     pub(crate) attempt_timeout: Duration,
     pub(crate) connect_timeout: Duration,
@@ -126,6 +128,9 @@ impl DynamoConfig {
     /// The default number of concurrent requests of a batch.
     pub const DEFAULT_CONCURRENCY: usize = 16;
 
+    /// The maximum number of segments. Each segment has a position in the cursor.
+    pub(crate) const MAX_SEGMENTS: u32 = 16;
+
     /// Creates a configuration for the table of this name.
     ///
     /// Region and endpoint default to those of the environment and the profile.
@@ -137,7 +142,7 @@ impl DynamoConfig {
             namespace: None,
             key_attribute: Self::DEFAULT_KEY_ATTRIBUTE.to_owned(),
             ttl_attribute: Self::DEFAULT_TTL_ATTRIBUTE.to_owned(),
-            consistent_reads: true,
+            reads: Reads::Consistent,
             timeout: Self::DEFAULT_TIMEOUT,
             attempt_timeout: Self::DEFAULT_ATTEMPT_TIMEOUT,
             connect_timeout: Self::DEFAULT_CONNECT_TIMEOUT,
@@ -200,7 +205,7 @@ impl DynamoConfig {
 
     /// Sets the consistency of reads; defaults to [`Reads::Consistent`].
     pub const fn with_reads(mut self, reads: Reads) -> Self {
-        self.consistent_reads = matches!(reads, Reads::Consistent);
+        self.reads = reads;
         self
     }
 
@@ -333,10 +338,23 @@ impl DynamoConfig {
         &self.key_attribute
     }
 
+    pub(crate) fn has_consistent_reads(&self) -> bool {
+        self.reads == Reads::Consistent
+    }
+
     /// Returns the effective connect timeout. It is shorter than an attempt, so an attempt that fails while
     /// connecting is known to have sent nothing.
-    pub(crate) fn connects_within(&self) -> Duration {
+    pub(crate) fn effective_connect_timeout(&self) -> Duration {
         self.connect_timeout.min(self.attempt_timeout * 3 / 4)
+    }
+
+    /// Returns the location of DynamoDB for error texts. `check` rejects an endpoint with credentials.
+    pub(crate) fn location(&self) -> String {
+        match (&self.endpoint, &self.region) {
+            (Some(endpoint), _) => format!("at {endpoint}"),
+            (None, Some(region)) => format!("in {region}"),
+            (None, None) => "in this region".to_owned(),
+        }
     }
 
     /// Returns the prefix of every stored key.
@@ -356,7 +374,7 @@ impl fmt::Debug for DynamoConfig {
             .field("namespace", &self.namespace)
             .field("key_attribute", &self.key_attribute)
             .field("ttl_attribute", &self.ttl_attribute)
-            .field("consistent_reads", &self.consistent_reads)
+            .field("reads", &self.reads)
             .field("timeout", &self.timeout)
             .field("attempt_timeout", &self.attempt_timeout)
             .field("connect_timeout", &self.connect_timeout)
@@ -371,16 +389,4 @@ impl fmt::Debug for DynamoConfig {
             .field("clock", &self.clock)
             .finish()
     }
-}
-
-pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidConfig, message).with_backend(crate::BACKEND)
-}
-
-/// Returns the error for credentials in `place`, without repeating them.
-pub(crate) fn no_credentials(place: &str) -> Error {
-    invalid(format!(
-        "{place} must not contain credentials or '@'; they come from the AWS chain: AWS_ACCESS_KEY_ID and \
-         AWS_SECRET_ACCESS_KEY, a profile, or the role of the machine"
-    ))
 }

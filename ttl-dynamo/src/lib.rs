@@ -8,18 +8,18 @@
 //!
 //! # async fn example() -> ttl_core::Result<()> {
 //! let config = DynamoConfig::from_url("dynamodb://sessions?region=eu-central-1&namespace=app&table=ensure")?;
-//! let store: Arc<dyn TtlStore> = Arc::new(DynamoStore::connect(config).await?);
+//! let store: Arc<dyn TtlStore> = Arc::new(DynamoStore::connect(&config).await?);
 //! let session = Record::new().with("page", "/cart").with("hits", 1);
 //! let _ = store.put(&Key::new("session:5f0c")?, session.into(), PutOptions::new(Ttl::minutes(30))).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`DynamoStore::connect`] checks the table before it returns a store ([`OnConnect`]). [`DynamoStore::new`]
+//! [`DynamoStore::connect`] checks the table before it returns a store ([`OnConnect`]). [`DynamoStore::lazy`]
 //! sends nothing. Neither does connecting with `table=lazy` in the URL: a missing table then fails the first
 //! operation.
 //!
-//! The store builds its own client, or copies the program's client ([`DynamoStore::with_client`]). The copy
+//! The store builds its own client, or copies a caller-managed client ([`DynamoStore::from_client`]). The copy
 //! shares the connections of the original and never retries. To use a proxy, pass in a client that is
 //! configured with one.
 //!
@@ -233,37 +233,26 @@
 //! decimal, which is exact up to 38 digits: a sum can differ from the sum of two `f64`s by their rounding
 //! error.
 
-mod batch;
-mod check;
-mod client;
-mod codec;
 mod config;
-mod decimal;
-mod delete;
+mod connect;
+mod connection;
 mod error;
-mod expire;
-mod expression;
-mod get;
-mod names;
-mod new_table;
-mod no_answer;
-mod own_answer;
-mod patch;
-mod patch_first;
-mod put;
-mod put_first;
-mod scan;
-mod send;
-mod shape;
-mod size;
+mod inner;
+mod layout;
+mod ops;
+mod schema;
 mod store;
-mod table;
 mod unreadable;
 mod url;
+mod wire;
 
-pub use self::config::{DynamoConfig, OnConnect, Reads};
-pub use self::new_table::{Billing, Encryption, NewTable};
-pub use self::store::DynamoStore;
+use ttl_core::driver::Context;
+
+pub use self::config::{Billing, DynamoConfig, Encryption, NewTable, OnConnect, Reads};
+pub use self::inner::DynamoStore;
 
 /// The backend's name in errors and capabilities.
 const BACKEND: &str = "dynamodb";
+
+/// The context of every error that an operation returns.
+const CONTEXT: Context = Context::new(BACKEND);

@@ -4,8 +4,9 @@ use ttl_core::Result;
 use ttl_core::driver::{QueryOptions, percent_decode};
 use url::Url;
 
-use crate::config::{OnConnect, Reads, invalid, no_credentials};
-use crate::{BACKEND, DynamoConfig};
+use crate::BACKEND;
+use crate::config::{DynamoConfig, OnConnect, Reads};
+use crate::error::{credentials_in, invalid};
 
 impl DynamoConfig {
     /// Reads a configuration from a URL: `dynamodb://TABLE`, with options in its query.
@@ -53,7 +54,7 @@ impl DynamoConfig {
         }
         // The text around a stray '@' may be part of a password, so no error repeats it.
         if text.split(['?', '#']).next().unwrap_or_default().contains('@') {
-            return Err(no_credentials("the URL"));
+            return Err(credentials_in("the URL"));
         }
         let table = percent_decode(BACKEND, "table", url.host_str().unwrap_or_default())?;
         if table.is_empty() {
@@ -82,17 +83,12 @@ impl DynamoConfig {
             ("check", OnConnect::Check),
             ("ensure", OnConnect::Ensure),
         ];
-        let mut reads = if self.consistent_reads { Reads::Consistent } else { Reads::Eventual };
+        let reads = [("consistent", Reads::Consistent), ("eventual", Reads::Eventual)];
         query.text("region", &mut self.region);
         query.text("endpoint", &mut self.endpoint);
         query.text("namespace", &mut self.namespace);
         query.choice("table", &mut self.on_connect, &on_connect)?;
-        query.choice(
-            "reads",
-            &mut reads,
-            &[("consistent", Reads::Consistent), ("eventual", Reads::Eventual)],
-        )?;
-        self.consistent_reads = reads == Reads::Consistent;
+        query.choice("reads", &mut self.reads, &reads)?;
         query.duration("timeout", &mut self.timeout)?;
         query.duration("attempt_timeout", &mut self.attempt_timeout)?;
         query.duration("connect_timeout", &mut self.connect_timeout)?;

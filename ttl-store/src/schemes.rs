@@ -45,7 +45,7 @@ async fn redis(url: String) -> ttl_core::Result<crate::Store> {
 #[cfg(feature = "dynamodb")]
 async fn dynamodb(url: String) -> ttl_core::Result<crate::Store> {
     let config = ttl_dynamo::DynamoConfig::from_url(&url)?;
-    Ok(crate::Store::new(ttl_dynamo::DynamoStore::connect(config).await?))
+    Ok(crate::Store::new(ttl_dynamo::DynamoStore::connect(&config).await?))
 }
 
 #[cfg(feature = "scylla")]

@@ -54,9 +54,9 @@ impl DynamoHarness {
 
     async fn prepare(&self) -> Result<()> {
         if self.table_ttl {
-            return DynamoStore::connect(self.config.clone()).await.map(drop);
+            return DynamoStore::connect(&self.config).await.map(drop);
         }
-        let client = DynamoStore::new(self.config.clone())?.client().await?;
+        let client = DynamoStore::lazy(&self.config)?.client().await?;
         let name = self.config.key_attribute();
         let key = KeySchemaElement::builder().attribute_name(name).key_type(KeyType::Hash).build();
         let text = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
@@ -118,9 +118,9 @@ impl DynamoHarness {
         // begins on a whole second, because cases that check the nanosecond expect that.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let clock = Arc::new(ManualClock::starting_at(UNIX_EPOCH + Duration::from_secs(since.as_secs())));
-        let store = DynamoStore::new(config.with_namespace(&*prefix).with_clock(clock.clone()))?;
+        let store = DynamoStore::lazy(&config.with_namespace(&*prefix).with_clock(clock.clone()))?;
         let config = self.config.clone().with_namespace(&*prefix).with_clock(clock.clone());
-        let second = DynamoStore::new(config.clone())?;
+        let second = DynamoStore::lazy(&config)?;
         let raw = second.client().await?;
         let beneath = DynamoBeneath {
             config,

@@ -41,7 +41,7 @@ impl Pair {
             .retry_config(RetryConfig::disabled())
             .http_client(canned.clone());
         let store =
-            DynamoStore::with_client(&Client::from_conf(config.build()), DynamoConfig::new("entries"))
+            DynamoStore::from_client(&Client::from_conf(config.build()), &DynamoConfig::new("entries"))
                 .unwrap();
         let client = runtime.block_on(store.client()).unwrap();
         let key = Key::new("session:000000000000000000000001").unwrap();

@@ -31,7 +31,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
 fn store(endpoint: &str, table: &str, on_connect: OnConnect) -> (DynamoStore, Wire) {
     let wire = Wire::new();
     let config = config(table).with_on_connect(on_connect);
-    (DynamoStore::with_client(&client(endpoint, wire.clone()), config).unwrap(), wire)
+    (DynamoStore::from_client(&client(endpoint, wire.clone()), &config).unwrap(), wire)
 }
 
 async fn looks(endpoint: String) {
@@ -109,7 +109,7 @@ async fn again(endpoint: String) {
         wire.heal();
     }
     let hasty = config(&raw.table).with_attempts(1).with_attempt_timeout(SHORT);
-    let hasty = DynamoStore::with_client(&client(&endpoint, wire.clone()), hasty).unwrap();
+    let hasty = DynamoStore::from_client(&client(&endpoint, wire.clone()), &hasty).unwrap();
     wire.always(ANY, Fault::Silent { done: false });
     let error = hasty.prepare().await.unwrap_err();
     assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Timeout, true), "{error}");
@@ -213,7 +213,7 @@ fn elsewhere(url: &str, environment: &'static [(&str, &str)]) -> (String, String
 pub(crate) fn child() -> Option<ExitCode> {
     let url = std::env::var(CHILD).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let connect = async { DynamoStore::connect(DynamoConfig::from_url(&url)?).await };
+    let connect = async { DynamoStore::connect(&DynamoConfig::from_url(&url)?).await };
     match runtime.block_on(connect) {
         Ok(_) => println!("connected\n"),
         Err(error) => println!("{}\n{error}\n{}", kind(&error), crate::secrets::texts(&error)),

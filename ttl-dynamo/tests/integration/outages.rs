@@ -31,7 +31,7 @@ async fn gated(space: &Space) -> (DynamoStore, Gate) {
     let gate = Gate::open_to(&space.endpoint).await;
     let client = raw::client(&gate.endpoint(), Wire::new());
     let config = space.config.clone().with_attempts(2).with_attempt_timeout(Duration::from_secs(5));
-    (DynamoStore::with_client(&client, config).unwrap(), gate)
+    (DynamoStore::from_client(&client, &config).unwrap(), gate)
 }
 
 async fn gone(endpoint: String) {

@@ -96,7 +96,7 @@ async fn dispatch_gone(endpoint: String) {
         let before = space.item("k", raw_before.as_ref()).await;
         let version = space.version("k").await;
         let client = raw::client(&door.endpoint, Wire::new());
-        let store = DynamoStore::with_client(&client, space.config.clone()).unwrap();
+        let store = DynamoStore::from_client(&client, &space.config).unwrap();
         let (hold, held) = (door.hold.clone(), Arc::clone(&door.held));
         let call = operation.run(&store, &key("k"), version);
         let answer = tokio::task::spawn_blocking(move || {
@@ -138,7 +138,7 @@ async fn outlives(endpoint: String) {
         };
         let first = runtime();
         let store = first.block_on(async {
-            let store = DynamoStore::with_client(&raw::client(&endpoint, Wire::new()), config).unwrap();
+            let store = DynamoStore::from_client(&raw::client(&endpoint, Wire::new()), &config).unwrap();
             put(&store, 0).await;
             store
         });
@@ -168,7 +168,7 @@ async fn none(endpoint: String) {
         let scan = store.scan(ScanOptions::new("")).now_or_never().unwrap();
         assert_eq!(scan.unwrap_err().kind(), ErrorKind::InvalidConfig);
         let config = DynamoConfig::new("table").with_on_connect(OnConnect::Check);
-        let connect = DynamoStore::connect(config).now_or_never().unwrap();
+        let connect = DynamoStore::connect(&config).now_or_never().unwrap();
         assert_eq!(connect.unwrap_err().kind(), ErrorKind::InvalidConfig);
     });
     tokio::task::spawn_blocking(|| nowhere.join()).await.unwrap().unwrap();

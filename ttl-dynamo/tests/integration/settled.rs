@@ -215,7 +215,7 @@ async fn no_connection() {
     let config = DynamoConfig::new("table").with_attempts(2);
     // The same limit for both would make it a race.
     let config = config.with_attempt_timeout(4 * SHORT).with_connect_timeout(4 * SHORT);
-    let store = DynamoStore::with_client(&client, config).unwrap();
+    let store = DynamoStore::from_client(&client, &config).unwrap();
     for _ in 0..3 {
         let error = store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");

@@ -47,8 +47,8 @@ impl Space {
         let clock = Arc::new(ManualClock::new());
         let config = change(config(&raw.table).with_clock(clock.clone()));
         let wire = Wire::new();
-        let store = DynamoStore::with_client(&raw::client(&endpoint, wire.clone()), config.clone()).unwrap();
-        let quiet = DynamoStore::with_client(&raw.client, config.clone()).unwrap();
+        let store = DynamoStore::from_client(&raw::client(&endpoint, wire.clone()), &config).unwrap();
+        let quiet = DynamoStore::from_client(&raw.client, &config).unwrap();
         Self { endpoint, raw, wire, clock, config, store, quiet }
     }
 
@@ -56,7 +56,7 @@ impl Space {
     pub(crate) fn another(&self, change: impl FnOnce(DynamoConfig) -> DynamoConfig) -> (DynamoStore, Wire) {
         let wire = Wire::new();
         let client = raw::client(&self.endpoint, wire.clone());
-        (DynamoStore::with_client(&client, change(self.config.clone())).unwrap(), wire)
+        (DynamoStore::from_client(&client, &change(self.config.clone())).unwrap(), wire)
     }
 
     pub(crate) fn now_millis(&self) -> u64 {

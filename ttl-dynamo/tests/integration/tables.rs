@@ -34,7 +34,7 @@ fn store(
 ) -> (DynamoStore, Wire) {
     let wire = Wire::new();
     let client = client(endpoint, wire.clone());
-    (DynamoStore::with_client(&client, change(config(table))).unwrap(), wire)
+    (DynamoStore::from_client(&client, &change(config(table))).unwrap(), wire)
 }
 
 async fn nothing_asked(endpoint: String) {
@@ -42,7 +42,7 @@ async fn nothing_asked(endpoint: String) {
     let _ = (store.capabilities(), store.now(), format!("{store:?}"), store.clone());
     // Without a client of the program's own none is built: there is neither a region nor an address to ask.
     let lazy =
-        DynamoStore::new(DynamoConfig::new("never-asked").with_endpoint("http://127.0.0.1:1")).unwrap();
+        DynamoStore::lazy(&DynamoConfig::new("never-asked").with_endpoint("http://127.0.0.1:1")).unwrap();
     drop(lazy.clone());
     assert!(wire.requests().is_empty());
 }
