@@ -55,7 +55,7 @@ impl ServerKind {
     pub const DYNAMODB: Self = Self::new("DynamoDB", "DYNAMODB", include_str!("dynamodb.image"))
         // The arguments of `java`, in the folder of DynamoDBLocal.jar. The tables in memory need native code.
         .with_command(&[
-            "-Xmx256m",
+            "-Xmx1g",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
             "-Djava.library.path=DynamoDBLocal_lib",

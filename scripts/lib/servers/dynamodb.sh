@@ -23,7 +23,7 @@ dynamodb_build_image() {
     image_with_folder "$1" "$2" "$folder" /home/dynamodblocal --change 'ENTRYPOINT ["java"]'
 }
 
-dynamodb_options=(-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+dynamodb_options=(-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
 dynamodb_arguments=(-inMemory -sharedDb -disableTelemetry)
 
 dynamodb_container() {
