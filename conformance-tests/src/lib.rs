@@ -62,6 +62,7 @@ mod harness;
 mod histories;
 mod model;
 mod need;
+pub mod operations;
 #[cfg(feature = "cli")]
 pub mod program;
 mod proxy;

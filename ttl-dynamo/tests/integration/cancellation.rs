@@ -7,10 +7,10 @@ use ttl_conformance::servers::ServerUrl;
 use ttl_core::TtlStore;
 use ttl_core::options::GetOptions;
 
-use crate::operations::{changes, patches, puts, reads};
 use crate::states::{Ghost, State};
 use crate::support::{Space, eventually, key, with_server};
 use crate::wire::{ANY, Fault};
+use ttl_conformance::operations::{changes, patches, puts, reads};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![

@@ -5,11 +5,11 @@ use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::{Error, ErrorKind, Result};
 
-use crate::operations::{Class, Operation, Seen, changes, patches, puts, reads};
 use crate::raw::Item;
 use crate::states::{Ghost, State};
 use crate::support::{SHORT, Space, key, with_server};
 use crate::wire::{ANY, Fault};
+use ttl_conformance::operations::{Class, Operation, Seen, changes, patches, puts, reads};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![
@@ -156,7 +156,9 @@ async fn silence(endpoint: String) {
     let space = Space::with(endpoint, |config| config.with_attempt_timeout(SHORT)).await;
     let some =
         ["get", "get, later", "get_many", "put", "put if absent", "increment", "pop_back", "take", "extend"];
-    for operation in crate::operations::all().iter().filter(|operation| some.contains(&operation.name)) {
+    for operation in
+        ttl_conformance::operations::all().iter().filter(|operation| some.contains(&operation.name))
+    {
         let normal = space.undisturbed(operation, State::Record).await;
         for fault in [Fault::Silent { done: false }, Fault::Silent { done: true }] {
             for at in 0..normal.requests {
@@ -179,7 +181,7 @@ const OUTAGES: [(Fault, ErrorKind); 7] = [
 
 async fn outages(endpoint: String) {
     let space = Space::with(endpoint, |config| config.with_attempts(2)).await;
-    for operation in crate::operations::all() {
+    for operation in ttl_conformance::operations::all() {
         for state in [State::Nothing, State::Record] {
             let normal = space.undisturbed(&operation, state).await;
             if normal.requests == 0 {

@@ -9,10 +9,10 @@ use ttl_conformance::servers::ServerUrl;
 use ttl_core::options::{GetOptions, PatchOptions, ScanOptions};
 use ttl_core::{ErrorKind, Patch, TtlStore};
 
-use crate::operations::{self, Class, Operation};
 use crate::states::State;
 use crate::support::{Space, key, with_server};
 use crate::wire::{ANY, Fault};
+use ttl_conformance::operations::{self, Class, Operation};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![

@@ -7,9 +7,9 @@ use ttl_conformance::servers::ServerUrl;
 use ttl_core::options::{GetOptions, PutOptions, ScanOptions};
 use ttl_core::{Key, TtlStore, Version};
 
-use crate::operations::{Operation, changes, patches, puts, reads};
 use crate::states::{GHOSTS, State};
 use crate::support::{LONG, Space, applied, blob, key, with_server};
+use ttl_conformance::operations::{Operation, changes, patches, puts, reads};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![

@@ -13,7 +13,6 @@ mod gate;
 mod ghosts;
 mod layout;
 mod limits;
-mod operations;
 mod outages;
 mod raw;
 mod replays;

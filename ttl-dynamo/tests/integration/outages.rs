@@ -12,11 +12,11 @@ use ttl_core::{ErrorKind, Patch, Ttl, TtlStore, Value};
 use ttl_dynamo::DynamoStore;
 
 use crate::gate::Gate;
-use crate::operations::{self, Class};
 use crate::raw;
 use crate::states::State;
 use crate::support::{LONG, Space, applied, blob, eventually, key, record, value, with_server};
 use crate::wire::{Fault, Wire};
+use ttl_conformance::operations::{self, Class};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![

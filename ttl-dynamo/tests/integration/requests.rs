@@ -7,9 +7,9 @@ use ttl_core::options::{
 };
 use ttl_core::{ErrorKind, Expiry, Kind, Patch, Ttl, TtlStore};
 
-use crate::operations;
 use crate::states::{Ghost, State};
 use crate::support::{LONG, Space, applied, blob, key, with_server};
+use ttl_conformance::operations;
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![

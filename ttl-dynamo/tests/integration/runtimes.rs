@@ -17,11 +17,11 @@ use ttl_core::options::{GetOptions, PutOptions, ScanOptions};
 use ttl_core::{ErrorKind, TtlStore};
 use ttl_dynamo::{DynamoConfig, DynamoStore, OnConnect};
 
-use crate::operations::{self, Class};
 use crate::raw;
 use crate::states::State;
 use crate::support::{LONG, Space, applied, key, value, with_server};
 use crate::wire::Wire;
+use ttl_conformance::operations::{self, Class};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![

@@ -7,10 +7,10 @@ use ttl_conformance::servers::ServerUrl;
 use ttl_core::options::PutOptions;
 use ttl_core::{Record, TtlStore, Value, Version};
 
-use crate::operations;
 use crate::raw::{SECRET, item, s};
 use crate::support::{LONG, SHORT, Space, applied, key, with_server};
 use crate::wire::{ANY, Fault};
+use ttl_conformance::operations;
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![

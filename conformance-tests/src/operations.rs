@@ -1,7 +1,9 @@
-//! Every operation in its forms, and what each answers, in words that can be compared.
+//! Every operation in its forms, for a driver's own tests of faults. Each result is a text that can be compared.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ttl_core::options::{
@@ -13,46 +15,60 @@ use ttl_core::{
     Entry, ErrorKind, Expiry, Key, Kind, Lifespan, Outcome, Patch, Record, Result, Ttl, TtlStore, Value,
     Version,
 };
-use ttl_dynamo::DynamoStore;
 
-use crate::support::{LONG, blob};
+use crate::test::LONG;
 
-/// What an operation may do to the server.
+/// The effect that an operation can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
+pub enum Class {
+    /// It changes nothing.
     Read,
-    /// A read that is to move the deadline; it answers although it cannot.
+    /// It reads, and moves the deadline. The read succeeds even if the refresh fails.
     Refresh,
+    /// It changes the entry.
     Write,
 }
 
-/// What came of an operation.
+/// The result of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) text: String,
-    /// Of a read that answered all the same (R9).
-    pub(crate) refresh_error: Option<ErrorKind>,
+pub struct Seen {
+    /// The result in words. It does not contain versions, which are different in each run.
+    pub text: String,
+    /// The error of the refresh, if the read succeeded without it (R9).
+    pub refresh_error: Option<ErrorKind>,
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Seen>> + Send>>;
+/// The future of an operation.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Seen>> + Send>>;
 
-/// One form of an operation on a key whose entry has this version.
-pub(crate) struct Operation {
-    pub(crate) name: &'static str,
-    pub(crate) class: Class,
-    run: Box<dyn Fn(DynamoStore, Key, Version) -> Answer + Send + Sync>,
+type Run = Box<dyn Fn(Arc<dyn TtlStore>, Key, Version) -> Answer + Send + Sync>;
+
+/// One form of an operation.
+pub struct Operation {
+    /// The name of the form.
+    pub name: &'static str,
+    /// Its effect.
+    pub class: Class,
+    run: Run,
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 impl Operation {
-    pub(crate) fn run(&self, store: &DynamoStore, key: &Key, version: Version) -> Answer {
-        (self.run)(store.clone(), key.clone(), version)
+    /// Runs the operation on a key whose entry has this version.
+    pub fn run<S: TtlStore + Clone>(&self, store: &S, key: &Key, version: Version) -> Answer {
+        (self.run)(Arc::new(store.clone()), key.clone(), version)
     }
 }
 
 fn operation<F: Future<Output = Result<Seen>> + Send + 'static>(
     name: &'static str,
     class: Class,
-    run: impl Fn(DynamoStore, Key, Version) -> F + Send + Sync + 'static,
+    run: impl Fn(Arc<dyn TtlStore>, Key, Version) -> F + Send + Sync + 'static,
 ) -> Operation {
     Operation { name, class, run: Box::new(move |store, key, version| Box::pin(run(store, key, version))) }
 }
@@ -65,7 +81,7 @@ fn value_text(value: Option<&Value>) -> String {
     }
 }
 
-/// Without the version itself, which is new each time.
+/// Describes an entry without its version.
 fn entry(entry: Option<Entry>) -> Seen {
     let Some(entry) = entry else { return Seen { text: "none".to_owned(), refresh_error: None } };
     let (value, deadline) = (value_text(entry.value.as_ref()), entry.deadline);
@@ -127,7 +143,7 @@ fn put(name: &'static str, value: Value, options: PutOptions) -> Operation {
 fn patch(name: &'static str, patch: Patch, options: PatchOptions) -> Operation {
     operation(name, Class::Write, move |store, key, version| {
         let (patch, mut options) = (patch.clone(), options.clone().with_returning(Returning::all()));
-        // A form that asks for a version asks for the one that is there.
+        // A form with a version uses that of the entry.
         if options.if_version.is_some() {
             options = options.with_if_version(version);
         }
@@ -169,15 +185,17 @@ fn delete(name: &'static str, options: DeleteOptions) -> Operation {
 }
 
 fn fields(names: &[&str]) -> Projection {
-    Projection::Fields(Fields::new(names.iter().copied()).unwrap())
+    Projection::Fields(Fields::new(names.iter().copied()).expect("the names are valid"))
 }
 
-/// A version that no entry has; forms with it are about whichever version is there.
+/// Returns a version that no entry has. A form with it uses the version of the entry instead.
 fn any_version() -> Version {
     Version::from_u128(0)
 }
 
-pub(crate) fn reads() -> Vec<Operation> {
+/// Returns the reads, with and without a refresh.
+#[must_use]
+pub fn reads() -> Vec<Operation> {
     let (longer, shorter) = (Refresh::extend_only(Ttl::hours(2)), Refresh::reset(Ttl::minutes(30)));
     vec![
         get("get", GetOptions::new()),
@@ -202,17 +220,19 @@ pub(crate) fn reads() -> Vec<Operation> {
     ]
 }
 
-pub(crate) fn puts() -> Vec<Operation> {
+/// Returns the puts.
+#[must_use]
+pub fn puts() -> Vec<Operation> {
     let new = || Value::from(Record::new().with("new", [1, 2]));
     let to = || PutOptions::new(Ttl::minutes(20));
     let capped = Lifespan::from(Ttl::minutes(20)).with_max_lifetime(Ttl::hours(3));
     let long_ago = Expiry::At(UNIX_EPOCH + Duration::from_secs(1));
     vec![
         put("put", new(), to()),
-        put("put a blob", blob("new"), to()),
+        put("put a blob", Value::from("new"), to()),
         put("put for ever", new(), PutOptions::new(Expiry::Never)),
         put("put with a cap", new(), PutOptions::new(capped)),
-        put("put a blob with a cap", blob("new"), PutOptions::new(capped)),
+        put("put a blob with a cap", Value::from("new"), PutOptions::new(capped)),
         put("put, keep", new(), to().with_existing_deadline(ExistingDeadline::Keep)),
         put(
             "put, refresh",
@@ -231,19 +251,22 @@ pub(crate) fn puts() -> Vec<Operation> {
         put("put what has passed", new(), PutOptions::new(long_ago)),
         operation("put if version", Class::Write, |store, key, version| async move {
             let options = PutOptions::new(LONG).with_condition(Condition::IfVersion(version));
-            let done = store.put(&key, blob("swapped"), options.with_returning(Returning::all())).await?;
+            let done =
+                store.put(&key, Value::from("swapped"), options.with_returning(Returning::all())).await?;
             Ok(outcome(done, |done| meta(&done)))
         }),
         operation("put_many", Class::Write, |store, key, _| async move {
             let options = PutOptions::new(LONG).with_returning(Returning::all());
-            let mut results = store.put_many(vec![PutItem::new(key, blob("one"), options)]).await;
+            let mut results = store.put_many(vec![PutItem::new(key, Value::from("one"), options)]).await;
             assert_eq!(results.len(), 1);
             Ok(outcome(results.remove(0)?, |done| meta(&done)))
         }),
     ]
 }
 
-pub(crate) fn patches() -> Vec<Operation> {
+/// Returns the patches.
+#[must_use]
+pub fn patches() -> Vec<Operation> {
     let plain = PatchOptions::new;
     let create = || {
         let initial = Record::new().with("n", 100).with("list", ["first"]);
@@ -302,7 +325,9 @@ pub(crate) fn patches() -> Vec<Operation> {
     ]
 }
 
-pub(crate) fn changes() -> Vec<Operation> {
+/// Returns the changes of the deadline, and the deletes.
+#[must_use]
+pub fn changes() -> Vec<Operation> {
     let (plain, set) = (ExpireOptions::new, |expiry: Ttl| ExpiryChange::Set(expiry.into()));
     let guard = |guard| plain().with_guard(guard);
     vec![
@@ -330,6 +355,8 @@ pub(crate) fn changes() -> Vec<Operation> {
     ]
 }
 
-pub(crate) fn all() -> Vec<Operation> {
+/// Returns all forms of all operations.
+#[must_use]
+pub fn all() -> Vec<Operation> {
     [reads(), puts(), patches(), changes()].into_iter().flatten().collect()
 }
