@@ -1,4 +1,4 @@
-//! Schemes: known, unknown, off, and of a third party.
+//! Schemes: known, unknown, disabled, and of a third party.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
