@@ -49,8 +49,9 @@
 //! | feature | adds |
 //! |---|---|
 //! | `cli` (default) | the dependencies of the program `ttl-conformance` |
-//! | `memory` (default), `redis` (default) | the drivers that the program supports, see [`drivers`] |
+//! | `memory`, `redis`, `dynamodb`, `scylla` (all default) | the drivers that the program supports, see [`drivers`] |
 //! | `servers` | servers for a driver's own tests: given by URL, or started in containers |
+//! | `programs` | internal: tests of this workspace |
 
 mod calls;
 mod case;

@@ -90,7 +90,7 @@ impl fmt::Display for Need {
             Self::no_patch => "a store that denies `patch`",
             Self::no_created_at => "a store that denies `created_at`",
             Self::exact_deadlines => "a resolution of one millisecond",
-            Self::reclaims => "the capability `reclaims_within`, and a harness that counts what is stored",
+            Self::reclaims => "the capability `reclaims_within`, and a harness that counts entries",
             Self::ghosts => "a harness that plants ghosts",
             Self::corruption => "a harness that corrupts entries",
             Self::manual_clock => "a clock that is moved by hand",

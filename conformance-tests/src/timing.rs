@@ -93,8 +93,8 @@ impl Test {
     }
 
     /// Watches an entry until it is no longer visible. `look` returns whether the entry is visible. Each
-    /// result is compared with the time before and after the look: an entry may be visible only before the
-    /// deadline (or within the resolution after it), and invisible only from the deadline on.
+    /// result is compared with the time before and after the look. An entry may be visible only before the
+    /// deadline, or within the resolution after it. It may be invisible only from the deadline on.
     pub async fn watch<L>(&self, deadline: Deadline, look: impl Fn() -> L) -> Check
     where
         L: Future<Output = Check<bool>>,

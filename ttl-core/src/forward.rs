@@ -1,4 +1,4 @@
-//! The macro with which wrappers forward methods.
+//! The macro that forwards the methods of a wrapper.
 
 /// Implements methods of [`TtlStore`](crate::TtlStore) by calling the same method of another store.
 ///

@@ -1,7 +1,7 @@
 //! The contract of ttl-store: the trait [`TtlStore`], its vocabulary, its errors and its clocks.
 //!
-//! Applications depend on the crate `ttl-store`, which re-exports this one. Driver authors depend on this
-//! crate alone. It performs no I/O and needs no async runtime.
+//! Applications depend on the crate `ttl-store`, which re-exports the items that they need. Driver authors
+//! depend on this crate alone. It performs no I/O and needs no async runtime.
 //!
 //! | task | item |
 //! |---|---|

@@ -82,12 +82,15 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
 
     /// Reads an entry, or a part of it, or only checks that it exists. Returns `None` on a miss.
     ///
-    /// With [`GetOptions::refresh`], a hit also moves the deadline as [`rules::get`] defines: only of a live
-    /// entry (R3), only of the entry that was read (R6), and never past the cap (R4). If the refresh fails,
-    /// the read still succeeds, and the entry carries the error (R9). A miss refreshes nothing (R1).
+    /// With [`GetOptions::refresh`], a hit also moves the deadline, as [`rules::get`] defines. The refresh
+    /// applies only to the live entry that was read (R3, R6), and never passes the cap (R4). If it fails, the
+    /// read still succeeds, and the entry holds the error (R9). A miss refreshes nothing (R1).
     ///
-    /// Cost: memory, a lock; Redis, one request; DynamoDB, one request, or two with a slack; CQL, one
-    /// request, and one more for a refresh that is due.
+    /// Cost:
+    /// * Memory: a lock.
+    /// * Redis: one request.
+    /// * DynamoDB: one request, or two with a slack.
+    /// * CQL: one request, and one more for a refresh that is due.
     ///
     /// # Errors
     /// * [`ErrorKind::WrongKind`] if the entry is not of the requested kind (V3)
@@ -105,9 +108,12 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// (C5), also when the put was refused. The creation time of a stored value is that of its put, even if
     /// it replaces a live entry (V7).
     ///
-    /// Cost: memory, a lock and one allocation; Redis, one request; DynamoDB, one request, or two if the old
-    /// deadline matters; CQL, one request for an absent key, with `IfAbsent` and with `IfVersion`, otherwise
-    /// two, and two with `previous`.
+    /// Cost:
+    /// * Memory: a lock and one allocation.
+    /// * Redis: one request.
+    /// * DynamoDB: one request, or two if the old deadline matters.
+    /// * CQL: one request for an absent key, with `IfAbsent` and with `IfVersion`; otherwise two. Two with
+    ///   `previous`.
     ///
     /// # Errors
     /// * [`ErrorKind::InvalidExpiry`] if the deadline is too far away (E8); nothing was written
@@ -121,9 +127,11 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// the result is [`Outcome::Applied`] with `changed: false`. [`Outcome::Refused`] only means that the
     /// version differs.
     ///
-    /// Cost: memory, a lock; Redis, one request; DynamoDB, one request; CQL, one request, or two if the
-    /// change is relative to the present deadline ([`ExpiryChange::Extend`]), or three if the value must be
-    /// rewritten to live that long.
+    /// Cost:
+    /// * Memory: a lock.
+    /// * Redis, DynamoDB: one request.
+    /// * CQL: one request, or two for a change relative to the present deadline ([`ExpiryChange::Extend`]).
+    ///   Three if the value must be rewritten to live that long.
     ///
     /// # Errors
     /// * [`ErrorKind::InvalidExpiry`] if the deadline is too far away (E8)
@@ -157,9 +165,11 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// driver without conditions therefore has no patch either. A driver with the provided patch cannot offer
     /// [`Capabilities::created_at`].
     ///
-    /// Cost: memory, a lock; Redis, one request, except for a `remove_value` on a list of more than 64 KiB;
-    /// DynamoDB, one request, or two if its expressions cannot express the patch; CQL, two requests, and two
-    /// more for each conflict. A patch refused by its bounds costs the same, and one request on CQL.
+    /// Cost:
+    /// * Memory: a lock.
+    /// * Redis: one request, except for a `remove_value` on a list of more than 64 KiB.
+    /// * DynamoDB: one request, or two if its expressions cannot express the patch.
+    /// * CQL: two requests, and two more for each conflict. One request if bounds refuse the patch.
     ///
     /// # Errors
     /// * [`ErrorKind::InvalidField`] or [`ErrorKind::TooLarge`] if the patch was built from invalid input;
@@ -231,8 +241,10 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// expects a kind, reads first and retries after a conflict. A driver without conditions returns
     /// [`ErrorKind::Unsupported`] for these.
     ///
-    /// Cost: memory, a lock; Redis, one request; DynamoDB, one request; CQL, one request, or two for a take
-    /// or an expected kind.
+    /// Cost:
+    /// * Memory: a lock.
+    /// * Redis, DynamoDB: one request.
+    /// * CQL: one request, or two for a take or an expected kind.
     ///
     /// # Errors
     /// * [`ErrorKind::WrongKind`] if the entry is not of the expected kind; it is not deleted (V3)
@@ -291,8 +303,12 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// Reads many entries. Returns one result for each key, in order, including duplicates (B1).
     ///
     /// An unreadable entry does not affect the others. Each hit is refreshed as by a separate get. Provided:
-    /// one get after another. Cost: Redis, one request; DynamoDB, one request for 100 keys, or one get for
-    /// each key with a refresh; CQL, one get for each key, 64 at a time.
+    /// one get after another.
+    ///
+    /// Cost:
+    /// * Redis: one request.
+    /// * DynamoDB: one request for 100 keys; with a refresh, one get for each key.
+    /// * CQL: one get for each key, 64 at a time.
     async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Entry>>> {
         let mut results = Vec::with_capacity(keys.len());
         for key in keys {

@@ -1,4 +1,4 @@
-//! One operation many times, for callgrind to count: `counts OPERATION TIMES [ENTRIES]`.
+//! Runs one operation many times, for callgrind: `counts OPERATION TIMES [ENTRIES]`.
 //!
 //! The count of an operation is the difference of two runs with different TIMES, divided by the difference. Everything
 //! goes through `Arc<dyn TtlStore>`; keys have 32 bytes, values 100.

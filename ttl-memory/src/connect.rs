@@ -1,4 +1,4 @@
-//! How a store is made.
+//! The constructors of a store.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Allocations and bytes, by an allocator that counts: what an operation allocates, what an entry takes, what the
-//! store says that it takes, what it gives back.
+//! Allocations and bytes, counted by the allocator: those of an operation and of an entry, the reported size, and the
+//! memory that is freed.
 
 use std::future::Future;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! The store by its public face: what is particular to memory. The contract itself is the conformance suite's.
+//! Properties of the public API that only the memory store has. The conformance suite checks the contract.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

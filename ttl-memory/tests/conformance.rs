@@ -1,4 +1,4 @@
-//! The conformance suite on this driver: with a clock that the cases move, and in real time with the sweeper at work.
+//! The conformance suite on this driver: with a manual clock, and in real time with the sweeper.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use ttl_conformance::{Beneath, Fixture, Harness, Time, run_trials, trials};
 use ttl_core::{ManualClock, Result, async_trait};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
-/// Expired entries stay where they are until a put comes by: every case meets ghosts.
+/// Expired entries remain until a put reclaims them, so the cases encounter ghosts.
 #[derive(Debug)]
 struct Manual;
 
@@ -20,7 +20,7 @@ impl Harness for Manual {
     }
 }
 
-/// As programs use it.
+/// The store as programs use it.
 #[derive(Debug)]
 struct InRealTime;
 

@@ -1,4 +1,4 @@
-//! Limits: they hold, and what is evicted is what is seldom used.
+//! Limits: they are kept, and the evicted entries are those that are rarely used.
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
@@ -45,7 +45,7 @@ impl Numbers {
     }
 }
 
-/// Keys by Zipf's law with exponent 1.
+/// Random keys by Zipf's law with exponent 1.
 fn zipf(universe: u32, count: usize) -> Vec<u64> {
     let mut sum = 0.0;
     let sums: Vec<f64> = (1..=universe)
@@ -168,7 +168,7 @@ struct Model {
     small: VecDeque<u64>,
     main: VecDeque<u64>,
     ghosts: VecDeque<u64>,
-    /// How often a key stands in the list of ghosts.
+    /// The number of occurrences of each key in the list of ghosts.
     evicted: HashMap<u64, u32>,
     uses: HashMap<u64, u8>,
     hits: usize,

@@ -1,5 +1,5 @@
-//! Two reads of one entry in the worst order, made certain: the first is interrupted by the second between the look at
-//! the entry's state and its change, which is where it reads the clock.
+//! Two reads of one entry in the worst order. The second read interrupts the first one between reading the entry's state
+//! and changing it, where the first one reads the clock.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,7 +10,7 @@ use ttl_core::options::{GetOptions, PutOptions, Refresh, Returning};
 use ttl_core::{Clock, Key, Ttl, TtlStore};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
-/// A clock that tells the times of a script, and does something before it tells the first.
+/// A clock that returns the times of a script, and runs an action before it returns the first.
 #[derive(Default)]
 struct Scripted {
     millis: Mutex<VecDeque<u64>>,
@@ -46,7 +46,7 @@ impl fmt::Debug for Scripted {
     }
 }
 
-/// A store with one entry that ends at 100 ms.
+/// Returns a store with one entry that expires at 100 ms.
 async fn store() -> (MemoryStore, Arc<Scripted>, Key) {
     let clock = Arc::new(Scripted::default());
     clock.tell([0]);
@@ -63,7 +63,7 @@ fn refresh(millis: u64) -> GetOptions {
         .with_returning(Returning::DEADLINE)
 }
 
-/// A get on a thread of its own, to its end.
+/// Runs a get on a separate thread to its end.
 fn get_elsewhere(store: &MemoryStore, key: &Key, options: GetOptions) -> Option<u64> {
     let (store, key) = (store.clone(), key.clone());
     let get = async move { store.get(&key, options).await.unwrap() };

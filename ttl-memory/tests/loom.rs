@@ -1,4 +1,4 @@
-//! The state of an entry under every order of its readers' steps: the very file of the driver, with loom's atomics.
+//! The state of an entry under every order of its readers' steps: the driver's own file, with loom's atomics.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ mod state;
 
 use state::{State, Word};
 
-/// A read that refreshes, as a get does it: judged at `now`, which another reader's may be ahead of.
+/// A read that refreshes, as a get does. It is decided at `now`; another reader's clock may be ahead.
 fn refresh(state: &State, now: u64, ttl: u64) -> bool {
     state.update(|word| {
         if word.deadline() <= now {
@@ -24,7 +24,7 @@ fn refresh(state: &State, now: u64, ttl: u64) -> bool {
     })
 }
 
-/// A read that does not.
+/// A read that does not refresh.
 fn read(state: &State, now: u64) -> bool {
     state.update(|word| {
         let live = word.deadline() > now;

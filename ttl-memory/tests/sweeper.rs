@@ -20,7 +20,7 @@ fn put(store: &MemoryStore, n: usize, ttl: Ttl) {
     }
 }
 
-/// Waits until it holds, for half a minute at most.
+/// Waits until the condition holds, for at most half a minute.
 fn comes_true(what: impl Fn() -> bool) -> bool {
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(30) {
@@ -55,7 +55,7 @@ fn the_last_handle_takes_the_inside_along() {
     assert!(comes_true(|| clock.upgrade().is_none()), "the store's inside has leaked");
 }
 
-/// The kernel knows the threads of a process by the first fifteen bytes of their names.
+/// The threads are counted by name. The kernel keeps only the first fifteen bytes of a name.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_threads_end_with_their_stores() {

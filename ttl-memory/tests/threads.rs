@@ -1,5 +1,4 @@
-//! Many tasks on many threads: what a refresh under the read lock, a rewrite, the sweep and eviction could do to each
-//! other.
+//! Many tasks on many threads: refreshes under the read lock, rewrites, sweeps and evictions at the same time.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -31,7 +30,7 @@ impl Numbers {
     }
 }
 
-/// The outcome does not matter here, that there was no error does.
+/// Checks that there was no error. The outcome does not matter here.
 fn forget<T>(_: &Outcome<T>) {}
 
 async fn all<F>(tasks: impl IntoIterator<Item = F>)
@@ -53,8 +52,8 @@ fn unlimited(clock: &Arc<ManualClock>) -> MemoryStore {
     MemoryStore::new(&MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual))
 }
 
-/// Reads, refreshes, rewrites, sweeps, deletes and evicts while the clock runs: whatever is seen lives at an instant
-/// of the call that saw it, and its value is one that was written with that key.
+/// Reads, refreshes, rewrites, sweeps, deletes and evicts while the clock runs. Every returned entry is live at an
+/// instant of its call, and has a value that was written under its key.
 async fn nothing_is_seen_after_its_deadline(store: MemoryStore, clock: Arc<ManualClock>) {
     let seen = Arc::new(AtomicUsize::new(0));
     all((0..TASKS).map(|task| {

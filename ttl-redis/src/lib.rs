@@ -83,9 +83,9 @@
 //!   the cap must be kept.
 //! * A read that finds the other kind than the caller asked for, or foreign content, takes a second round
 //!   trip.
-//! * A patch becomes a compare-and-swap from this process, with three round trips or more, if it removes
-//!   values from lists with more than 64 KiB of text in total. The same applies to several list operations
-//!   that copy more than 16 MiB in total. A script would block the server for too long.
+//! * A patch that removes values from lists with more than 64 KiB of text in total becomes a compare-and-swap
+//!   from this process, with three round trips or more. So do several list operations that copy more than
+//!   16 MiB in total. A script would block the server for too long.
 //! * The first operation on a new connection includes connecting, the handshake and a check of the server.
 //!   With a connection manager, a scan that continues from a cursor repeats the check.
 //!

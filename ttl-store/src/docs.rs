@@ -1,6 +1,6 @@
 //! The guides of the crate, as pages.
 //!
-//! This module exists in the documentation only.
+//! This module exists only in the documentation.
 
 // The pages are files of the folder `docs`, and their links lead to files of the repository. The definitions
 // here come first, so they win in the documentation, where they lead to items.

@@ -33,7 +33,7 @@ use crate::space::{Space, remaining, unreported};
 /// # }
 /// ```
 ///
-/// # What a lease is not
+/// # Limits of a lease
 ///
 /// A lease decides which caller may start. It does not guarantee that the holder is alone. A holder that is
 /// paused past its deadline (by the scheduler, by a network that hangs) does not notice. For that moment two

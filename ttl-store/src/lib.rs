@@ -1,7 +1,7 @@
 // The pages of `docs`, in the documentation. In the README these links lead to files.
 //! [Which method do I use?]: crate::docs::which_method
 //! [Guide]: crate::docs::guide
-//! [Testing your program]: crate::docs::testing_programs
+//! [Testing a program]: crate::docs::testing_programs
 // The examples of the README use the memory store.
 #![cfg_attr(feature = "memory", doc = include_str!("../README.md"))]
 #![cfg_attr(
@@ -14,7 +14,7 @@
 //! | task | item |
 //! |---|---|
 //! | find the method for an intent | the page [Which method do I use?] |
-//! | learn the crate by examples | the pages [Guide] and [Testing your program] |
+//! | learn the crate by examples | the pages [Guide] and [Testing a program] |
 //! | connect by a URL | [`connect`], [`Registry`]; the settings are listed [below](#settings-in-the-url) |
 //! | use a driver with your own configuration or connection | [`Store::new`]; the modules `memory`, `redis`, `dynamodb` and `scylla`, each behind its feature |
 //! | store structs field by field | [`Records`], [`Patch`] |
@@ -144,7 +144,7 @@ mod schemes;
 mod space;
 mod store;
 
-// The vocabulary of the contract. What only a driver needs stays in `ttl_core`.
+// The vocabulary of the contract. Items that only drivers need stay in `ttl_core`.
 pub use ttl_core::{
     Actions, Bounds, Capabilities, Clock, Cursor, CursorSecret, Deadline, Effect, Entry, Error, ErrorKind,
     Expiry, Key, Kind, Lifespan, ManualClock, MonotonicClock, Outcome, Page, PageItem, Patch, Record,

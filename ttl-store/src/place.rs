@@ -48,11 +48,11 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) fn collection(shape: Shape, name: &str) -> Result<Self> {
         let problem = if name.is_empty() {
-            "is empty; at least 1 byte is required".to_owned()
+            "is empty: expected at least 1 byte".to_owned()
         } else if name.len() > MAX_NAME_BYTES {
-            format!("has {} bytes; at most {MAX_NAME_BYTES} are allowed", name.len())
+            format!("has {} bytes: expected at most {MAX_NAME_BYTES}", name.len())
         } else if name.contains(END) {
-            format!("is {name:?}; a name must not contain {END:?}, use '.' or '/' instead")
+            format!("{name:?} contains {END:?}: use '.' or '/' instead")
         } else {
             return Ok(Self::Collection(format!("{MARK}{}{END}{name}{END}", shape.letter()).into()));
         };
@@ -65,7 +65,7 @@ impl Place {
         if key.is_empty() || key.len() > room {
             return Err(Error::new(
                 ErrorKind::InvalidKey,
-                format!("a key has 1 to {room} bytes here, this one has {}", key.len()),
+                format!("expected 1 to {room} bytes here, found {}", key.len()),
             ));
         }
         match self {

@@ -136,7 +136,7 @@ impl Registry {
     fn refuse(&self, problem: &str) -> Error {
         let known: Vec<&str> = self.schemes.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Error::new(ErrorKind::InvalidConfig, format!("{problem}; the known schemes are {known}"))
+        Error::new(ErrorKind::InvalidConfig, format!("{problem}; known schemes: {known}"))
     }
 
     /// Adds schemes that this crate knows but whose feature is off, until a driver is added for them.

@@ -1,4 +1,4 @@
-//! The scenarios in this process's memory.
+//! The scenarios on the memory driver.
 
 #[macro_use]
 mod scenarios;

@@ -1,4 +1,4 @@
-//! Makes the page `docs/compatibility.md` of what runs of the suite have written as JSON: `matrix NAME=RUN.json ...`.
+//! Prints the page `docs/compatibility.md` from the JSON reports of the suite: `matrix NAME=RUN.json ...`.
 //! `scripts/matrix` calls it.
 
 mod page;

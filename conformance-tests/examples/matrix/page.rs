@@ -1,4 +1,4 @@
-//! The page, made of runs.
+//! The text of the page.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,29 +11,29 @@ use crate::run::{Run, Verdict};
 const HEAD: &str = "\
 # Compatibility
 
-What came of it when the conformance suite ran on every driver there is. `scripts/matrix` makes this page of those runs,
-and the project's own check fails where the page shows anything else than a run gives. What is not in a column was not
-run: a server that is compatible with another one may well keep the contract, and nothing here says so.
+This page shows the results of the conformance suite on every driver. `scripts/matrix` runs the suite and writes the
+page. `.ci/run` fails if the page differs from a run. Only the servers in the columns were tested. Compatible servers
+may fulfil the contract too, but this page does not cover them.
 
-The clauses are told in [contract.md](contract.md), and so is why a case may be skipped.
+[contract.md](contract.md) explains the clauses, and the reasons for skipped cases.
 ";
 
 const LATE: &str = "
 ## How late a request may be applied
 
-A refresh or an expire that is under way when its entry ends can meet an entry that another reader has seen as gone (R3).
-The bounds, as the drivers document them:
+A refresh or an expire may be in flight when its entry expires. Another reader may then have reported the entry as gone
+before the request is applied (R3). The drivers document these limits:
 
-| driver | who tells the time | how late a request may be applied to what was seen as gone |
+| driver | clock | how long a request may still be applied after a reader has reported the entry as gone |
 | --- | --- | --- |
 | `ttl-memory` | this process | never: the time is read under the lock |
 | `ttl-redis` | the server | never: the server reads its time when it applies the request |
-| `ttl-dynamo` | this process | as long as one attempt takes (`attempt_timeout`); a write of unknown fate until its signature ends, five minutes |
-| `ttl-scylla`, strict | this process | never after a get, put, patch, expire or delete has found the entry ended; after a scan, or where the program may not write, for the clock skew and two seconds |
-| `ttl-scylla`, lww | this process | for the clock skew and two seconds after the cells end |
+| `ttl-dynamo` | this process | the duration of one attempt (`attempt_timeout`); for a write with an unknown outcome five minutes, until its signature expires |
+| `ttl-scylla`, strict | this process | never after a get, put, patch, expire or delete has found the entry expired; after a scan, or if the program has no write permission, the clock skew and two seconds |
+| `ttl-scylla`, lww | this process | the clock skew and two seconds after the cells expire |
 ";
 
-/// The whole page.
+/// Returns the whole page.
 pub(crate) fn page(runs: &[Run]) -> Result<String, String> {
     let mut page = HEAD.to_owned();
     page.push_str("\n## Runs\n\n");
@@ -64,13 +64,13 @@ fn row(page: &mut String, first: &str, cells: impl IntoIterator<Item = String>) 
 }
 
 fn capabilities(page: &mut String, runs: &[Run]) {
-    page.push_str("\n## Declared capabilities\n\nAs the suite's stores declare them; the suite limits the size of values where that can be set.\n\n");
+    page.push_str("\n## Declared capabilities\n\nThe stores of the suite declare these capabilities. The suite sets a limit on the size of values where it is configurable.\n\n");
     head(page, "", runs);
     let mut line = |first: &str, name: &str, show: fn(&Json) -> String| {
         row(page, first, runs.iter().map(|run| show(run.capability(name))));
     };
     line("resolution", "resolution_millis", |value| format!("{value} ms"));
-    line("space given back within", "reclaims_within_millis", reclaims);
+    line("space reclaimed within", "reclaims_within_millis", reclaims);
     line("largest value", "max_value_bytes", bytes);
     for name in ["conditions", "patch", "caps", "scan", "created_at", "unique_versions", "reads_cost_writes"]
     {
@@ -101,7 +101,9 @@ fn bytes(value: &Json) -> String {
 }
 
 fn clauses(page: &mut String, runs: &[Run]) {
-    page.push_str("\n## Clauses\n\nHow many of a clause's cases passed. A case may check several clauses.\n");
+    page.push_str(
+        "\n## Clauses\n\nThe number of cases of each clause that passed. A case may check several clauses.\n",
+    );
     for section in SECTIONS {
         let _ = write!(page, "\n### {}\n\n", section.title);
         head(page, "clause", runs);
@@ -136,7 +138,7 @@ fn cell(run: &Run, clause: &str, elsewhere: bool) -> String {
 }
 
 fn skips(page: &mut String, runs: &[Run]) {
-    page.push_str("\n## Skipped cases\n\nFor lack of what is named first.\n");
+    page.push_str("\n## Skipped cases\n\nEach list begins with the missing capability.\n");
     for run in runs {
         let _ = write!(page, "\n### {}\n\n", run.name);
         let mut by_need: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -5,54 +5,60 @@ use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
-/// A column.
+/// A column of the tables.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// What stands over it.
+    /// The heading of the column.
     pub(crate) name: String,
     json: Json,
 }
 
-/// What became of a case.
+/// The result of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict<'a> {
     Passed,
     Failed,
-    /// For lack of this.
+    /// Holds the missing capability.
     Skipped(&'a str),
 }
 
 impl Run {
-    /// Reads `NAME=FILE`.
+    /// Reads the run that `NAME=FILE` names.
+    ///
+    /// # Errors
+    /// A text, if the file cannot be read or does not contain all cases.
     pub(crate) fn read(argument: &str) -> Result<Self, String> {
-        let (name, file) =
-            argument.split_once('=').ok_or_else(|| format!("{argument:?} is not NAME=FILE"))?;
+        let (name, file) = argument
+            .split_once('=')
+            .ok_or_else(|| format!("invalid argument {argument:?}: expected NAME=FILE"))?;
         let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
         let json: Json = serde_json::from_str(&text).map_err(|error| format!("{file}: {error}"))?;
         let ran = json["cases"].as_array().map_or(0, Vec::len);
         let all = ttl_conformance::all().len();
         if ran != all {
-            return Err(format!("{file}: {ran} cases ran and not all {all}"));
+            return Err(format!("{file}: {ran} cases ran, expected all {all}"));
         }
         Ok(Self { name: name.to_owned(), json })
     }
 
-    /// Major and minor version: a server's corrections make no other page.
+    /// Returns the server with its major and minor version, so that a patch release does not change the page.
     pub(crate) fn server(&self) -> String {
-        let told = self.json["server"].as_str().unwrap_or("not told");
+        let told = self.json["server"].as_str().unwrap_or("unknown");
         let Some((name, version)) = told.rsplit_once(' ') else { return told.to_owned() };
         let short: Vec<&str> = version.split('.').take(2).collect();
         format!("{name} {}", short.join("."))
     }
 
-    /// The driver's crate and the client library that it stands on, as this workspace locks them.
+    /// Returns the driver's crate, and its client library with the version in `Cargo.lock`.
     pub(crate) fn crates(&self) -> Result<(String, String), String> {
         let (driver, client) = match self.json["backend"].as_str() {
             Some("memory") => ("ttl-memory", None),
             Some("redis") => ("ttl-redis", Some("redis")),
             Some("dynamodb") => ("ttl-dynamo", Some("aws-sdk-dynamodb")),
             Some("scylla") => ("ttl-scylla", Some("scylla")),
-            other => return Err(format!("the driver of the backend {other:?} is not known here")),
+            other => {
+                return Err(format!("unknown backend {other:?}: expected memory, redis, dynamodb or scylla"));
+            }
         };
         let locked = locked()?;
         let client = match client {
@@ -70,7 +76,7 @@ impl Run {
         &self.json["capabilities"][name]
     }
 
-    /// The cases by name; with a clause those that check it.
+    /// Returns the verdicts by case; with a clause, only of the cases that check it.
     pub(crate) fn verdicts(&self, clause: Option<&str>) -> BTreeMap<&str, Verdict<'_>> {
         let cases = self.json["cases"].as_array().into_iter().flatten();
         let of_clause = |case: &&Json| {
@@ -89,7 +95,7 @@ fn verdict(case: &Json) -> Verdict<'_> {
     }
 }
 
-/// The versions in the workspace's `Cargo.lock`.
+/// Returns the versions in the workspace's `Cargo.lock`.
 fn locked() -> Result<BTreeMap<String, String>, String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -20,8 +20,8 @@ pub struct MemoryHarness {
 
 impl MemoryHarness {
     /// Creates a harness for stores with the settings of this URL, parsed by [`MemoryConfig::from_url`].
-    /// Three settings differ: the clock is manual, values have at most 1 MiB so that the limit can be tested,
-    /// and expired entries remain until a put reclaims them, so that the cases encounter ghosts.
+    /// Three settings differ. The clock is manual. Values have at most 1 MiB, so that the limit can be tested.
+    /// Expired entries remain until a put reclaims them, so that the cases encounter ghosts.
     ///
     /// # Errors
     /// [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) for a URL that is invalid for this driver.

@@ -95,9 +95,9 @@ impl ServerKind {
             format!("scylla://{address}/ttl_store_test/entries?ensure_schema=true&replication=1")
         });
 
-    /// Creates a kind from its display name, its name in the variables `TTL_TEST_<NAME>_URL` and
-    /// `TTL_TEST_<NAME>_IMAGE` (capital letters, digits and underscores), and the image of its container
-    /// (with a full version as the tag; surrounding white space is ignored).
+    /// Creates a kind with this display name. `variable` is the name in `TTL_TEST_<NAME>_URL` and
+    /// `TTL_TEST_<NAME>_IMAGE`: capital letters, digits and underscores. `image` is the image of its container,
+    /// with a full version as the tag; surrounding white space is ignored.
     ///
     /// By default the container runs the image's own command, the port is 80, and the URL is the address.
     ///
@@ -150,8 +150,8 @@ impl ServerKind {
         self
     }
 
-    /// Sets the environment variables of the tests that are added if a container is started and they are not
-    /// set, such as credentials for a server that accepts any; defaults to none.
+    /// Sets environment variables for the tests, such as credentials for a server that accepts any; defaults
+    /// to none. They are added only if a container is started, and only if they are not set.
     pub const fn with_environment(mut self, variables: &'static [(&'static str, &'static str)]) -> Self {
         self.environment = variables;
         self

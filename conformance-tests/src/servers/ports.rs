@@ -20,8 +20,8 @@ static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(RandomState::
 /// Returns a TCP port that is free on all of these addresses, for a server that a test starts or stops
 /// itself.
 ///
-/// Port 0 is not suitable: its port may be assigned to any connection while the server is not listening, and
-/// a client that tries to connect then may be connected to itself.
+/// Port 0 is not suitable. Its port may be assigned to any connection while the server is not listening. A
+/// client that tries to connect at that moment may then be connected to itself.
 ///
 /// # Panics
 /// If none of 10,000 ports is free on all addresses.

@@ -10,7 +10,7 @@ dynamodb_ask() { printf 'GET / HTTP/1.0\r\n\r\n'; }
 dynamodb_port() { echo 8000; }
 # The table is created on the first connection.
 dynamodb_url() { echo "dynamodb://ttl-store-test?endpoint=http://127.0.0.1:$1&region=us-east-1&table=ensure"; }
-# The server accepts any credentials, and without them the client sends no request.
+# The server accepts any credentials, but the client sends no request without them.
 dynamodb_environment() { echo AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test; }
 dynamodb_columns() { echo "DynamoDB=$1"; }
 dynamodb_version() { echo "DynamoDB Local $(maven_version dynamodb)"; }

@@ -1,4 +1,4 @@
-//! Attempts of a write: how many there are, the wait between them, and what is known of one that failed.
+//! Attempts of a write: their number, the wait between them, and the possible outcomes of a failed one.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub fn back_off(attempt: usize) -> Duration {
     most.mul_f64(rand::random())
 }
 
-/// Creates the [`ErrorKind::Contention`] error of a write whose every attempt met a conflict.
+/// Creates the [`ErrorKind::Contention`] error of a write whose attempts have all had a conflict.
 #[must_use]
 pub fn contention() -> Error {
     Error::new(
@@ -28,7 +28,7 @@ pub fn contention() -> Error {
     )
 }
 
-/// What is known of a write whose request failed (H3).
+/// The possible outcome of a write whose request failed (H3).
 #[derive(Debug)]
 pub enum WriteFailure {
     /// The write was not applied and will not be.

@@ -306,7 +306,7 @@ impl<C: CasBackend> TtlStore for CasStore<C> {
                 let position = String::from_utf8(cursor.open(&secret, &scope)?);
                 let key = position.ok().and_then(|position| Key::new(position).ok());
                 Some(key.ok_or_else(|| {
-                    Error::new(ErrorKind::InvalidCursor, "the cursor contains no valid key")
+                    Error::new(ErrorKind::InvalidCursor, "the cursor is invalid; start the scan again")
                 })?)
             }
             None => None,

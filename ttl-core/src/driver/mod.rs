@@ -7,7 +7,7 @@
 //! | parse the options of a store's URL | [`QueryOptions`], [`percent_decode`] |
 //! | run the items of a batch at the same time, and those of one key in order | [`each`] |
 //! | retry after a conflict | [`MAX_ATTEMPTS`], [`back_off`], [`contention`] |
-//! | state what is known of a failed write | [`WriteFailure`] |
+//! | distinguish the outcomes of a failed write | [`WriteFailure`] |
 //! | read the operations of a patch | [`FieldOperation`], [`Change`], [`Amount`] |
 //! | store a field as text | [`field_text`], [`parse_field_text`], [`check_field_name`] |
 //! | hold an instant in whole milliseconds | [`Now`] |

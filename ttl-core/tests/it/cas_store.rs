@@ -1,4 +1,4 @@
-//! `CasStore` on a cell that a test can disturb: other writers, slow loads, failures, many ghosts.
+//! `CasStore` on a backend that a test can disturb: other writers, slow loads, failures, many ghosts.
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
@@ -14,12 +14,12 @@ use ttl_core::*;
 
 use crate::toy::Toy;
 
-/// What goes wrong in one call of the cell.
+/// A disturbance of one call of the backend.
 #[derive(Clone, Debug)]
 enum Disturbance {
     /// Time passes during the call.
     Takes(Duration),
-    /// Someone else stores this during the call, after a load or listing and before a swap, and time passes.
+    /// Another writer stores this during the call, after a load or listing and before a swap, and time passes.
     Meanwhile(Stored, Duration),
     /// The call fails with an error of this kind.
     Fails(ErrorKind),
@@ -71,7 +71,7 @@ impl Disturbed {
         }
     }
 
-    /// Whatever is stored, ghosts included.
+    /// Returns the stored entry, ghosts included.
     async fn plant(&self, key: &Key, stored: &Stored) {
         let seen = self.toy.load(key).await.unwrap().map(|(_, stamp)| stamp);
         assert!(self.toy.swap(key, seen.as_ref(), Some(stored)).await.unwrap());

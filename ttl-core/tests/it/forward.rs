@@ -1,11 +1,11 @@
-//! The forwarding macro: every method reaches the same method of the inner store, once, and nothing else.
+//! The forwarding macro: each method calls only the same method of the inner store, once.
 
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use crate::toy::Toy;
 
-/// Notes which of its methods are called. Named by paths alone, as a crate without our imports would.
+/// Records the calls of its methods. Uses full paths, like a crate without these imports.
 #[derive(Debug)]
 struct Recorder {
     inner: ttl_core::driver::CasStore<Toy>,
@@ -42,7 +42,7 @@ impl ttl_core::TtlStore for Recorder {
     ttl_core::forward_ttl_store!(self, *self.note("delete_many") => delete_many);
 }
 
-/// Generic, with one method of its own among those that are forwarded.
+/// A generic wrapper with one method of its own among the forwarded ones.
 #[derive(Debug)]
 struct Wrapper<S> {
     inner: S,
@@ -62,7 +62,7 @@ impl<S: ttl_core::TtlStore> ttl_core::TtlStore for Wrapper<S> {
     ttl_core::forward_ttl_store!(self, self.inner => capabilities now put expire patch delete scan get_many put_many delete_many);
 }
 
-/// Calls every method once, in the order of the trait, and tells the answers from failures.
+/// Calls every method once, in the order of the trait, and checks the answers.
 async fn call_all(store: &dyn ttl_core::TtlStore) {
     use ttl_core::options::{
         DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions,

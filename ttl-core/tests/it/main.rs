@@ -1,4 +1,4 @@
-//! ttl-core from outside: stores made of its parts, and the rules as tables.
+//! Tests of the public API of ttl-core: stores made of its parts, and the rules as tables.
 
 mod cas_store;
 mod forward;

@@ -1,4 +1,4 @@
-//! The provided methods of the trait, on a store that has the required ones only and a second writer in between.
+//! The provided methods of the trait, on a store with only the required methods and a second writer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use ttl_core::*;
 
 use crate::toy::Toy;
 
-/// What the second writer does between the steps of a provided method.
+/// An action of the second writer between the steps of a provided method.
 #[derive(Clone, Debug)]
 enum Meddling {
     Put(Value),
@@ -22,7 +22,7 @@ enum Meddling {
     Delete,
 }
 
-/// A store with the required methods alone. Before each of its writes it asks what the second writer does first.
+/// A store with only the required methods. Before each of its writes, the second writer may act.
 struct Bare {
     inner: CasStore<Toy>,
     meddle: Box<dyn Fn(usize) -> Option<Meddling> + Send + Sync>,

@@ -1,4 +1,4 @@
-//! The rules as tables: what is stored and what is asked on the left, what happens on the right.
+//! The rules as tables: the stored entry and the request on the left, the result on the right.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -36,7 +36,7 @@ fn other() -> Version {
     Version::from_u128(2)
 }
 
-/// A record that ends so many milliseconds from now, with a cap so many milliseconds from now.
+/// Returns a record with a deadline and a cap, both in milliseconds from now.
 fn stored(ends: i64, cap: Option<u64>) -> Header {
     Header {
         kind: Kind::Record,
@@ -54,12 +54,12 @@ fn ttl(millis: u64) -> Ttl {
     Ttl::millis(millis)
 }
 
-/// Everything that is absent: nothing, a ghost by deadline, a ghost by cap, one that ends now.
+/// Returns every absent state: nothing, a ghost by deadline, a ghost by cap, and an entry that expires now.
 fn absent() -> [Option<Header>; 4] {
     [None, Some(stored(-1, None)), Some(stored(500, Some(0))), Some(stored(0, None))]
 }
 
-/// Deadline and cap that a put leaves, from now; `None` if it leaves nothing.
+/// Returns the deadline and the cap that a put leaves, from now; `None` if it leaves no entry.
 fn left(step: PutStep) -> Option<(u64, u64)> {
     let from_now = |deadline: Deadline| match deadline {
         Deadline::NEVER => NEVER,

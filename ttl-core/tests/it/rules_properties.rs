@@ -1,4 +1,4 @@
-//! The rules on random entries: what no step may do, whatever is stored and asked.
+//! The rules on random entries: the properties that hold for every stored entry and every request.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use ttl_core::rules::{
 };
 use ttl_core::*;
 
-/// Nanoseconds of a span of a few milliseconds, so that boundaries and parts of a millisecond are met often.
+/// Nanoseconds within a few milliseconds, so that boundaries and parts of a millisecond are frequent.
 fn instant() -> impl Strategy<Value = SystemTime> {
     (10_000_000_u64..30_000_000).prop_map(|nanos| UNIX_EPOCH + Duration::from_nanos(nanos))
 }

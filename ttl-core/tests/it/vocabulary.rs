@@ -1,4 +1,4 @@
-//! The vocabulary from outside: what values answer about themselves, and what patches and entries keep.
+//! The public API of the vocabulary: values, patches and entries.
 
 use std::time::{Duration, SystemTime};
 

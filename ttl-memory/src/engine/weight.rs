@@ -6,8 +6,8 @@ use ttl_core::{Record, Value};
 
 use super::entry::Entry;
 
-/// The share of an entry in the table and the wheel: nine bytes a bucket, with seven sixteenths to seven
-/// eighths of the buckets in use, and four to five bytes for the registration in the wheel.
+/// The share of an entry in the table and the wheel. A bucket has nine bytes, and seven sixteenths to seven
+/// eighths of the buckets are in use. The registration in the wheel has four to five bytes.
 const INDEX_BYTES: usize = 20;
 
 /// The share of an entry in the eviction queues: its place in a queue, and its part of the list of recently

@@ -1,4 +1,4 @@
-//! A client that is killed amid its writes leaves nothing without the deadline that it was to have (E4).
+//! A client that is killed during its writes leaves no entry without its deadline (E4).
 
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(crate) fn child() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// Everything that writes, for ever, each entry with a deadline.
+/// Performs every kind of write in an endless loop. Each entry has a deadline.
 async fn write(store: RedisStore, writer: u32) {
     let capped = Lifespan::from(LONG).with_max_lifetime(Ttl::days(1));
     for n in 0_u64.. {

@@ -1,4 +1,4 @@
-//! Servers that stop, stall or lose what was said: an outage is never a miss, and no write is sent twice.
+//! Servers that stop, stall or lose messages: an outage is never a miss, and no write is sent twice.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Short, because it is waited for.
+/// Short, because the trials wait for it.
 const LIMIT: Duration = Duration::from_millis(300);
 
 async fn store(url: &str, limit: Duration) -> RedisStore {
@@ -200,7 +200,7 @@ async fn no_server() {
     assert_eq!(kind(RedisStore::connect(&socket).await), ErrorKind::Unavailable);
 }
 
-/// Many tasks, one outage in the middle: no read misses what is there, and no increment is lost or doubled.
+/// Many tasks, one outage in the middle: no read misses a live entry, and no increment is lost or doubled.
 async fn many_callers() {
     let directory = OwnServer::start::<&str>([]);
     let proxy = Proxy::start(&directory.url()).await;

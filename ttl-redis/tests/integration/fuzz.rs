@@ -1,4 +1,4 @@
-//! Random patches mean in Lua what the rules say they mean.
+//! Random patches have the same results in Lua as in the rules.
 
 use libtest_mimic::Trial;
 use serde_json::{Value as Json, json};
@@ -9,7 +9,7 @@ use ttl_core::{Bounds, ErrorKind, Outcome, Patch, Record, TtlStore, Value, rules
 
 use crate::support::{LONG, Namespace, key, value, with_server};
 
-/// `TTL_TEST_ROUNDS` runs more of them.
+/// The default number of rounds; `TTL_TEST_ROUNDS` sets another one.
 const ROUNDS: u64 = 1500;
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
@@ -179,7 +179,7 @@ async fn patches(url: String) {
     }
 }
 
-/// Sums of fractions are printed by Lua; the texts are those that this program would have written.
+/// Lua prints sums of fractions. The texts equal those that this process would write.
 async fn sums(url: String) {
     let (space, key) = (Namespace::new(&url).await, key("k"));
     let mut random = Random(11);

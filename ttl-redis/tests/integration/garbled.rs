@@ -1,4 +1,4 @@
-//! Answers that make no sense: a write is unknown, and no later caller gets another key's value.
+//! Answers that make no sense: the outcome of a write is unknown, and no later caller gets another key's value.
 
 use std::sync::atomic::Ordering;
 
@@ -46,7 +46,7 @@ impl Garbled {
         garbled
     }
 
-    /// By another handle, so that the one that is tried sends only what is tried.
+    /// Uses another handle, so that the tested one sends only the tested request.
     async fn fill(&self) {
         let store = &self.space.store;
         applied(store.put(&key("blob"), blob("value"), PutOptions::new(LONG)).await);
@@ -60,7 +60,7 @@ impl Garbled {
     }
 }
 
-/// Not one of these is an answer to any command of the driver.
+/// Answers that no command of the driver can have.
 const NONSENSE: [&[u8]; 9] = [
     b":7\r\n",
     b"+WHAT\r\n",
@@ -75,7 +75,7 @@ const NONSENSE: [&[u8]; 9] = [
 
 const WRITES: usize = 12;
 
-/// Each write that there is, by its number.
+/// Makes the write with this number; there is one of each kind.
 async fn write(store: &RedisStore, number: usize) -> Vec<Result<()>> {
     let put = || PutOptions::new(LONG);
     let one = |result: Result<()>| vec![result];
@@ -200,7 +200,7 @@ async fn reads(url: String) {
     }
 }
 
-/// The answers of one batch, moved by one: none of them is taken for another's.
+/// The answers of a batch are shifted by one. None is taken for that of another request.
 async fn shifted(url: String) {
     let garbled = Garbled::new(&url).await;
     let keys = ["blob", "witness", "record"].map(key);
@@ -238,7 +238,8 @@ async fn handed_in(url: String) {
     assert_eq!(proxy.watch.connections.load(Ordering::SeqCst), 1);
 }
 
-/// What the script takes for JSON and this program does not is gone, and nobody says that nothing happened.
+/// The script accepts a text as JSON that this process rejects. If the take has deleted the entry, the
+/// outcome is unknown.
 async fn unreadable_take(url: String) {
     let space = Namespace::new(&url).await;
     let mark = "r0123456789abcdefghij_-.5";

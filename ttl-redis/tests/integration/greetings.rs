@@ -1,5 +1,5 @@
-//! Servers that cannot be talked to, each told by the error of connecting: full ones, TLS where there is none and the
-//! other way round, and ports of other protocols.
+//! Servers that cannot be used, each with its own error on connect: full servers, TLS on a plain port and the reverse,
+//! and ports of other protocols.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// What connecting says, and what the first operation of a store says that connects when it is used.
+/// Returns the error of connecting, and that of the first operation of a lazy store.
 async fn refused(url: &str) -> [Error; 2] {
     let config = RedisConfig::from_url(url).unwrap();
     let connect = RedisStore::connect(&config).await.unwrap_err();
@@ -97,7 +97,7 @@ async fn tls() {
     }
 }
 
-/// A server that says this to whoever has said something, and then closes the connection or not.
+/// Starts a server that answers every client with this text, and then closes the connection or not.
 async fn answering(words: &'static [u8], closes: bool) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -115,7 +115,7 @@ async fn answering(words: &'static [u8], closes: bool) -> SocketAddr {
     address
 }
 
-/// As Jetty (and so DynamoDB Local) and Cassandra answer the greeting, and a server of mail says first.
+/// The answers of Jetty (and so of DynamoDB Local) and of Cassandra, and the greeting of a mail server.
 const HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nServer: Jetty(12.0.14)\r\nContent-Type: text/html\r\n\
                       Content-Length: 18\r\n\r\n<html>s3cret</html>";
 const CQL: &[u8] = b"\x85\0\0\0\0\0\0\0\x17\0\0\0\n\0\x11Invalid version (";

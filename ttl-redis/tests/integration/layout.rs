@@ -1,4 +1,4 @@
-//! The layout, byte by byte and both ways: what the driver writes, and what it reads of what others wrote.
+//! The layout, byte by byte and in both directions: entries that the driver writes, and entries that others write.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -232,7 +232,7 @@ async fn not_ours(url: String) {
     }
 }
 
-/// The same entry, seen by a get, a peek, a read of fields, a scan, and by what deletes it.
+/// Checks damaged entries by reads, a scan, writes and deletes.
 async fn damage(url: String) {
     let space = Namespace::new(&url).await;
     let (store, full) = (&space.store, space.full("k"));

@@ -1,4 +1,4 @@
-//! A TCP proxy between the driver and a server: it counts round trips, and loses requests or answers when told to.
+//! A TCP proxy between the driver and a server. It counts round trips, and loses requests or answers on demand.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,38 +10,38 @@ use tokio::task::JoinHandle;
 
 use crate::resp::Messages;
 
-/// What the proxy does and has done.
+/// The settings and the counts of the proxy.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    /// How often the client began to ask when all that it had asked before was answered.
+    /// The number of times that the client began to send after all earlier requests were answered.
     trips: AtomicU64,
-    /// Cut the connection when the next request comes, which the server does not get.
+    /// Drop the next request and cut its connection.
     pub(crate) lose_request: AtomicBool,
-    /// Cut the connection when the next answer comes, which the client does not get.
+    /// Drop the next answer and cut its connection.
     pub(crate) lose_answer: AtomicBool,
-    /// Hold back what the server says.
+    /// Hold back the data of the server.
     pub(crate) mute: AtomicBool,
-    /// Hold back what the server says until so many requests have come.
+    /// Hold back the data of the server until this number of requests has arrived.
     pub(crate) hold: AtomicU64,
-    /// The requests that have come so far.
+    /// The number of requests so far.
     pub(crate) asked: AtomicU64,
-    /// Wait so many milliseconds before each piece of what the server says.
+    /// The wait before each piece of the server's data, in milliseconds.
     pub(crate) slow: AtomicU64,
-    /// Say something else in place of the next answers.
+    /// Replacements of the next answers.
     pub(crate) garble: Mutex<Option<Garble>>,
-    /// Where new connections lead, if not to the first server.
+    /// The target of new connections, if it is not the first server.
     pub(crate) elsewhere: Mutex<Option<String>>,
-    /// The connections that were made so far.
+    /// The number of connections so far.
     pub(crate) connections: AtomicU64,
 }
 
-/// What is said in place of an answer.
+/// The replacement of an answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Garble {
     text: &'static [u8],
-    /// For every answer from now on to what contains this, or for those that come in one piece.
+    /// Replace every later answer to a request that contains these bytes; otherwise only the answers of one piece.
     always_to: Option<&'static [u8]>,
-    /// Once for each answer, or once for all that come in one piece.
+    /// Replace each answer, or all answers of a piece together.
     each: bool,
 }
 
@@ -56,12 +56,12 @@ impl Watch {
         *self.garble.lock().unwrap() = Some(Garble { text, always_to: None, each: false });
     }
 
-    /// Replaces every answer to what contains these bytes.
+    /// Replaces every answer to a request that contains these bytes.
     pub(crate) fn garble_always(&self, asked: &'static [u8], text: &'static [u8]) {
         *self.garble.lock().unwrap() = Some(Garble { text, always_to: Some(asked), each: true });
     }
 
-    /// What the client gets in place of so many answers to what it asked last.
+    /// Returns the data that the client gets in place of this number of answers.
     fn garbled(&self, asked: &[u8], answers: u64) -> Option<Vec<u8>> {
         let mut garble = self.garble.lock().unwrap();
         let Garble { text, always_to, each } = garble.clone()?;
@@ -74,7 +74,7 @@ impl Watch {
     }
 }
 
-/// A running proxy; it ends when it is dropped.
+/// A running proxy. Dropping it stops the proxy.
 pub(crate) struct Proxy {
     port: u16,
     pub(crate) watch: Arc<Watch>,
@@ -82,7 +82,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy to the server of this URL, which is by TCP.
+    /// Starts a proxy to the server of this URL, over TCP.
     pub(crate) async fn start(url: &str) -> Self {
         let rest = url.split_once("://").unwrap().1;
         let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
@@ -106,14 +106,14 @@ impl Proxy {
         Self { port, watch, task }
     }
 
-    /// The URL, with the proxy in the server's place.
+    /// Returns the URL with the proxy in place of the server.
     pub(crate) fn url(&self, url: &str) -> String {
         let (scheme, rest) = url.split_once("://").unwrap();
         let user = rest.rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
         format!("{scheme}://{user}127.0.0.1:{}", self.port)
     }
 
-    /// The round trips since the last call.
+    /// Returns the number of round trips since the last call.
     pub(crate) fn trips(&self) -> u64 {
         self.watch.trips.swap(0, Ordering::SeqCst)
     }
@@ -125,7 +125,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Carries bytes until either side ends; ending drops both connections.
+/// Forwards bytes until either side ends, and then drops both connections.
 async fn carry(mut client: TcpStream, mut server: TcpStream, watch: Arc<Watch>) {
     let (mut asked, mut said) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let (mut requests, mut answers) = (Messages::default(), Messages::default());

@@ -1,4 +1,4 @@
-//! Every way to reach a server: TLS, Unix sockets, connections that were handed in; and what is said at connect.
+//! Every way to reach a server: TLS, Unix sockets, caller-managed connections; and the warnings and errors on connect.
 
 use std::fmt::Write;
 use std::net::Ipv4Addr;
@@ -32,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A little of everything.
+/// Performs a few operations of different kinds.
 async fn works(store: &RedisStore) {
     let record = Record::new().with("n", 1).with("list", [1]);
     applied(store.put(&key("blob"), blob("v"), PutOptions::new(LONG)).await);
@@ -169,7 +169,7 @@ async fn handed_in() {
     .await;
 }
 
-/// Keeps the texts of warnings.
+/// Records the texts of warnings.
 #[derive(Clone, Default)]
 struct Warnings(Arc<Mutex<Vec<String>>>);
 
@@ -247,7 +247,7 @@ async fn clock() {
     let _ = redis::cmd("PING").exec_async(&mut raw).await;
 }
 
-/// A connection is driven by the runtime that it was made in; when that one ends, a write is not risked on it.
+/// A connection belongs to the runtime that made it. After that runtime has ended, no write is sent on it.
 async fn runtimes() {
     let server = OwnServer::start::<&str>([]);
     let config = RedisConfig::from_url(&server.url()).unwrap().with_timeout(PATIENCE);

@@ -1,4 +1,4 @@
-//! Connections that are no good are replaced, one attempt at a time; batches fail in parts.
+//! Unusable connections are replaced, one attempt at a time; batches fail in parts.
 
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -46,7 +46,7 @@ fn connections(proxy: &Proxy) -> u64 {
     proxy.watch.connections.load(Ordering::SeqCst)
 }
 
-/// The address leads to another server; the old one lives on as its replica.
+/// The address leads to another server; the old one continues as its replica.
 async fn failover() {
     let (old, new) = (OwnServer::start::<&str>([]), OwnServer::start::<&str>([]));
     let proxy = Proxy::start(&old.url()).await;
@@ -233,7 +233,7 @@ async fn parts(url: String) {
     let _ = space.store.delete_many(&keys, DeleteOptions::new()).await;
 }
 
-/// Each part has the time limit for itself, so that a batch as a whole may take longer.
+/// The time limit applies to each part, so a whole batch may take longer.
 async fn slow_batch(url: String) {
     let proxy = Proxy::start(&url).await;
     let (space, store) = store(&url, &proxy, Duration::from_secs(2)).await;

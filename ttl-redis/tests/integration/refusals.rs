@@ -1,4 +1,4 @@
-//! Servers that answer, and refuse: reads survive a refresh that may not be, writes change nothing.
+//! Servers that refuse requests: a read succeeds although its refresh is refused, and writes change nothing.
 
 use libtest_mimic::Trial;
 use ttl_core::options::{
@@ -44,7 +44,7 @@ async fn fill(store: &RedisStore) {
     applied(store.put(&key("record"), Record::new().with("n", 1).into(), PutOptions::new(LONG)).await);
 }
 
-/// R9: the read answers, and says that its refresh failed; every write says that the server is unavailable.
+/// R9: a read succeeds and reports that its refresh failed; every write is `Unavailable`.
 async fn refused(command: &'static [&'static str]) {
     let server = OwnServer::start::<&str>([]);
     let store = RedisStore::connect(&config(&server)).await.unwrap();
@@ -162,7 +162,7 @@ async fn credentials() {
     }
 }
 
-/// A record gets its deadline by a command of its own: a user who may not run it leaves no record without one (E4).
+/// A separate command sets the deadline of a record. A user who may not run it leaves no record without one (E4).
 async fn grants() {
     let server = OwnServer::start([
         "--user",
@@ -209,7 +209,7 @@ async fn grants() {
     assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
 }
 
-/// Writes of several commands, of which the user may not run one: nothing is lost, and nothing is half done (E4, P1).
+/// Writes of several commands, one of which the user may not run, are refused as a whole (E4, P1).
 async fn halves() {
     let users = [("no-hset", "-hset"), ("no-hdel", "-hdel"), ("no-del", "-del"), ("no-persist", "-persist")];
     let rules = users.map(|(name, rule)| ["--user", name, "on", ">p", "~ttl:*", "+@all", rule]);

@@ -1,13 +1,13 @@
-//! Counts whole messages in a stream of the Redis protocol, so that a request that TCP cuts in pieces stays one.
+//! Counts complete messages in a stream of the Redis protocol, so that a request in several TCP segments counts once.
 
-/// What has come so far and is no whole message yet.
+/// The data of the incomplete message at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     pending: Vec<u8>,
 }
 
 impl Messages {
-    /// Takes the next bytes; answers how many messages they complete, those pushed by the server left out.
+    /// Adds the next bytes. Returns the number of messages that they complete, except those pushed by the server.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> u64 {
         self.pending.extend_from_slice(bytes);
         let (mut at, mut count) = (0, 0);
@@ -19,13 +19,13 @@ impl Messages {
         count
     }
 
-    /// Whether the last message is whole.
+    /// Returns whether the last message is complete.
     pub(crate) fn is_whole(&self) -> bool {
         self.pending.is_empty()
     }
 }
 
-/// Where the message that begins at `at` ends; `None` if it is not whole.
+/// Returns the end of the message that begins at `at`; `None` if it is incomplete.
 fn end_of_message(bytes: &[u8], at: usize) -> Option<usize> {
     let line = bytes[at..].windows(2).position(|two| two == b"\r\n")? + at;
     let length = || std::str::from_utf8(&bytes[at + 1..line]).unwrap().parse::<i64>().unwrap();
@@ -41,7 +41,7 @@ fn end_of_message(bytes: &[u8], at: usize) -> Option<usize> {
     (0..parts.max(0)).try_fold(line + 2, |at, _| end_of_message(bytes, at))
 }
 
-/// The counter itself, on both sides of a talk and cut at every place.
+/// Tests the counter on both directions of a connection, cut at every position.
 pub(crate) async fn counts_whatever_the_cuts() {
     let requests = b"*2\r\n$3\r\nGET\r\n$5\r\na\r\nbc\r\n*1\r\n$4\r\nPING\r\n";
     let answers = b"$-1\r\n>2\r\n+x\r\n:1\r\n%1\r\n+k\r\n*2\r\n_\r\n$0\r\n\r\n-ERR no\r\n";

@@ -1,4 +1,4 @@
-//! Scans over what Redis makes awkward: patterns in names, foreign types, growing tables, restarts.
+//! Scans in situations that are difficult on Redis: patterns in names, foreign types, growing tables, restarts.
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -135,7 +135,7 @@ async fn foreign(url: String) {
     assert_eq!(all(&space.store, ScanOptions::new("")).await, ["ours"]);
 }
 
-/// What SCAN hands out beyond a page goes into the cursor.
+/// Keys that SCAN returns beyond the page go into the cursor.
 async fn short_cursors(url: String) {
     let space = Namespace::new(&url).await;
     let items = (0..5000).map(|n| PutItem::new(key(&format!("session:{n:016}")), "v", PutOptions::new(LONG)));
@@ -186,7 +186,7 @@ async fn growing(url: String) {
     }
 }
 
-/// The first thing that a handle does after a restart is to go on with a scan.
+/// The first call of a handle after a restart continues a scan.
 async fn restart_unnoticed() {
     let mut server = OwnServer::start::<&str>([]);
     let config = RedisConfig::from_url(&server.url()).unwrap().with_timeout(PATIENCE);

@@ -1,4 +1,4 @@
-//! Servers of the trials' own, as processes: those that are stopped, starved or shut with a password.
+//! Servers that the trials start as processes, to stop them, to limit them or to protect them with a password.
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -13,13 +13,13 @@ use ttl_core::Version;
 
 const PROGRAM: &str = "redis-server";
 
-/// Whether there is a program to start.
+/// Returns whether the server's program is installed.
 pub(crate) fn is_installed() -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(PROGRAM).is_file()))
 }
 
-/// A trial that starts servers; without the program it is ignored, or fails where nothing may be missing.
+/// Creates a trial that starts servers. Without the program it is ignored, or fails with `TTL_TEST_REQUIRE=1`.
 pub(crate) fn with_own_servers<F: Future<Output = ()> + Send + 'static>(
     name: &str,
     test: impl FnOnce() -> F + Send + 'static,
@@ -34,7 +34,7 @@ pub(crate) fn with_own_servers<F: Future<Output = ()> + Send + 'static>(
     })
 }
 
-/// A server; it ends when this is dropped.
+/// A server. Dropping it stops the server.
 pub(crate) struct OwnServer {
     pub(crate) port: u16,
     directory: PathBuf,
@@ -43,7 +43,7 @@ pub(crate) struct OwnServer {
 }
 
 impl OwnServer {
-    /// A server that keeps nothing on disk.
+    /// Starts a server that saves nothing to disk.
     pub(crate) fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
         let port = free_port(&[Ipv4Addr::LOCALHOST]);
         let directory = std::env::temp_dir().join(format!("ttl-redis-trial-{}", Version::random()));
@@ -59,12 +59,12 @@ impl OwnServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// A folder of the server's own.
+    /// Returns the server's own folder.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Starts it, on the same port as before, and waits until it answers.
+    /// Starts the server, on the same port as before, and waits until it answers.
     pub(crate) fn start_again(&mut self) {
         let child = Command::new(PROGRAM)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--dir"])
@@ -93,7 +93,7 @@ impl OwnServer {
         stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok()
     }
 
-    /// Ends it at once, as a crash would.
+    /// Kills the server, like a crash.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();

@@ -1,4 +1,4 @@
-//! What the trials share: stores in namespaces of their own, and connections that go around the driver.
+//! Helpers of the trials: stores with separate namespaces, and direct connections without the driver.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use ttl_redis::{RedisConfig, RedisStore};
 
 pub(crate) const LONG: ttl_core::Ttl = ttl_core::Ttl::hours(1);
 
-/// Long enough for a machine on which much else runs; where a trial is about the limit it sets its own.
+/// Long enough for a busy machine. Trials of the limit set their own.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A namespace that nobody else uses.
+/// Returns an unused namespace.
 pub(crate) struct Namespace {
     pub(crate) config: RedisConfig,
     pub(crate) prefix: String,
@@ -31,13 +31,13 @@ impl Namespace {
         Self { config, prefix: format!("{name}:"), store, raw: raw(url).await }
     }
 
-    /// The key as Redis knows it.
+    /// Returns the key in Redis.
     pub(crate) fn full(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
 }
 
-/// A connection that goes around the driver.
+/// Opens a direct connection, without the driver.
 pub(crate) async fn raw(url: &str) -> MultiplexedConnection {
     let client = redis::Client::open(url.split('?').next().unwrap()).unwrap();
     let patient = redis::AsyncConnectionConfig::new()
@@ -46,7 +46,7 @@ pub(crate) async fn raw(url: &str) -> MultiplexedConnection {
     client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
 }
 
-/// A trial on the common server.
+/// Creates a trial on the shared server.
 pub(crate) fn with_server<F: Future<Output = ()> + Send + 'static>(
     name: &str,
     server: &ServerUrl,
@@ -60,12 +60,12 @@ pub(crate) fn key(text: &str) -> Key {
     Key::new(text).unwrap()
 }
 
-/// What a put that must be applied reports.
+/// Returns the result of a put that must be applied.
 pub(crate) fn applied(outcome: ttl_core::Result<Outcome<PutResult>>) -> PutResult {
     outcome.unwrap().applied().expect("an applied put")
 }
 
-/// The value of an entry that must be live.
+/// Returns the value of an entry that must be live.
 pub(crate) async fn value(store: &dyn TtlStore, key: &Key) -> Value {
     let entry = store.get(key, GetOptions::new()).await.unwrap();
     entry.expect("a live entry").value.expect("its value")
@@ -75,7 +75,7 @@ pub(crate) fn blob(text: &'static str) -> Value {
     Value::Blob(Bytes::from_static(text.as_bytes()))
 }
 
-/// Waits until something holds, for a while.
+/// Waits until a condition holds, within a limit.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     for _ in 0..2000 {
         if holds().await {

@@ -58,7 +58,7 @@ impl Counted {
         assert_eq!(self.proxy.trips(), trips, "round trips of {what}");
     }
 
-    /// Lets no answer through before so many more requests have come: who waits for one in between waits for ever.
+    /// Holds back all answers until this number of requests has arrived. A client that waits earlier never continues.
     fn hold_until_asked(&self, requests: u64) {
         let watch = &self.proxy.watch;
         watch.hold.store(watch.asked.load(Ordering::SeqCst) + requests, Ordering::SeqCst);

@@ -20,7 +20,7 @@ pub(crate) fn check<T: DeserializeOwned>(patch: &Patch) -> Result<()> {
         if let Some(names) = names.filter(|names| !names.contains(&field)) {
             return Err(Error::new(
                 ErrorKind::InvalidField,
-                format!("unknown field {field:?}; the collection's type has {}", names.join(", ")),
+                format!("unknown field {field:?}: expected one of {}", names.join(", ")),
             ));
         }
         if let Change::Set(value) = &operation.change
@@ -28,7 +28,7 @@ pub(crate) fn check<T: DeserializeOwned>(patch: &Patch) -> Result<()> {
         {
             return Err(Error::new(
                 ErrorKind::InvalidField,
-                format!("invalid value for the field {field:?}: it does not fit the collection's type"),
+                format!("invalid value for field {field:?}: expected one that fits the collection's type"),
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! Batches: one result for each input, in order; what is bad fails alone.
+//! Batches: one result for each input, in order; an invalid item fails individually.
 
 use std::collections::BTreeMap;
 

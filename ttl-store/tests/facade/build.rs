@@ -1,4 +1,4 @@
-//! Builders refuse what cannot work, and say why.
+//! Builders reject invalid settings and state the reason.
 
 use ttl_store::{ErrorKind, Json, RefreshPolicy, Result, Ttl};
 

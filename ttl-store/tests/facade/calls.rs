@@ -1,4 +1,4 @@
-//! What each method of a collection asks of the store: one call, with the right options.
+//! Each method of a collection makes one call of the store, with the right options.
 
 use ttl_store::options::{
     Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions,

@@ -1,4 +1,4 @@
-//! Codecs and types: what goes in comes out, and types need be neither Send nor Sync.
+//! Codecs and types: values are read back unchanged, and types need to be neither Send nor Sync.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use ttl_store::{Bytes, Codec, Error, ErrorKind, Json, Kind, Patch, Raw, Result};
 
 use crate::support::{Call, Fixture, TTL};
 
-/// A date of the program's own, as whole seconds.
+/// A custom date, stored as whole seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Date(SystemTime);
 
@@ -194,7 +194,7 @@ struct Shelf {
     title: Colour,
 }
 
-/// Everything that an error tells a log: itself and its causes, in both forms.
+/// Returns everything that an error can write to a log: itself and its causes, in both forms.
 fn told<T: std::fmt::Debug>(result: Result<T>) -> String {
     let error = result.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Codec);

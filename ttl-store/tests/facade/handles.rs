@@ -1,4 +1,4 @@
-//! What a handle does for a whole collection, or for one call: another TTL, counting, clearing, pinging.
+//! Operations on a whole collection, and handles for single calls: another TTL, counting, clearing, pinging.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Bad input is refused with a kind of its own before anything is sent, and nothing is changed.
+//! Invalid input is rejected with its own error kind before anything is sent, and nothing is changed.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -198,7 +198,7 @@ async fn entries_of_something_else_are_errors_and_stay() {
     assert_eq!(texts.get("k").await.unwrap_err().kind(), ErrorKind::Codec);
 }
 
-/// As the documentation of `Counters` says: no condition of a patch asks for an integer.
+/// Documented at `Counters`: no condition of a patch can require an integer.
 #[tokio::test]
 async fn a_counter_over_a_fraction_adds_and_cannot_say_the_sum() {
     let fixture = Fixture::new();

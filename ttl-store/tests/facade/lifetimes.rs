@@ -1,4 +1,4 @@
-//! Lifetimes as a program sees them, second by second.
+//! The lifetimes that a program observes, second by second.
 
 use std::time::{Duration, SystemTime};
 

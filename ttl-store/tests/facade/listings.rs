@@ -1,4 +1,4 @@
-//! Listings with values, and what many collections share.
+//! Listings with values, and the defaults that collections share.
 
 use ttl_store::options::Returning;
 use ttl_store::{Actions, Deadline, ErrorKind, Json, RefreshPolicy, Ttl};

@@ -1,4 +1,4 @@
-//! The facade on a store that records what it is asked, and whose clock stands still until it is moved.
+//! The facade on a store that records its calls and has a manual clock.
 
 mod batches;
 mod bounds;

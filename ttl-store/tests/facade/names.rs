@@ -1,4 +1,4 @@
-//! Places never see each other's entries, whatever they are called (K2).
+//! Places never see each other's entries, whatever their names (K2).
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;

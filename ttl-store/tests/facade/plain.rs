@@ -1,4 +1,4 @@
-//! The everyday forms on plain keys.
+//! The common operations on plain keys.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Every set of actions against every operation: what is asked of the store, and what becomes of the deadline.
+//! Every set of actions with every operation: the calls of the store, and the resulting deadline.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use ttl_store::{
 
 use crate::support::{Call, Fixture, Session, TTL, session};
 
-/// Operations, by name, with the actions that they are.
+/// The operations: their names and actions.
 const OPERATIONS: [(&str, Actions); 22] = [
     ("get", Actions::FETCH),
     ("get_item", Actions::FETCH),
@@ -101,7 +101,7 @@ impl Subject {
     }
 }
 
-/// The refresh that a call asks for; an expire that names a version is the refresh of a typed read.
+/// Returns the refresh that a call requests. An expire that names a version is the refresh of a typed read.
 fn refresh_of(call: &Call) -> Option<Refresh> {
     match call {
         Call::Get(_, options) | Call::GetMany(_, options) => options.refresh,
@@ -236,7 +236,7 @@ impl tracing::Subscriber for Log {
     fn exit(&self, _: &tracing::span::Id) {}
 }
 
-/// Sessions as a later release of the program reads them.
+/// Sessions in the type of a later release of the program.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Newer {
     page: String,

@@ -1,4 +1,4 @@
-//! Puts that hand back what they met.
+//! Puts that return the previous value.
 
 use ttl_store::{ErrorKind, Json, Ttl};
 

@@ -1,4 +1,4 @@
-//! 64 tasks at once: exactly one wins what one can win, and nothing is lost.
+//! 64 concurrent tasks: exactly one wins each race, and no update is lost.
 
 use std::future::Future;
 
@@ -9,7 +9,7 @@ use crate::support::{Fixture, Session, TTL, session};
 
 const TASKS: usize = 64;
 
-/// What each task answers.
+/// Returns the results of all tasks.
 async fn race<T, F>(attempt: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,

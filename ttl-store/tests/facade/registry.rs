@@ -1,4 +1,4 @@
-//! Schemes: known, unknown, off, and of a third party.
+//! Schemes: known, unknown, disabled, and of a third party.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -107,7 +107,7 @@ async fn schemes_can_be_replaced_and_left_out() {
     assert_eq!(registry.schemes().collect::<Vec<_>>(), ["memory"]);
     registry.connect("memory:").await.unwrap().put("k", "v", TTL).await.unwrap();
     assert!(fixture.store.contains("k").await.unwrap());
-    assert!(refusal(Registry::empty().connect("memory:").await).contains("known schemes are none"));
+    assert!(refusal(Registry::empty().connect("memory:").await).contains("known schemes: none"));
 }
 
 #[cfg(feature = "memory")]

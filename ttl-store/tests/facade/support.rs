@@ -28,7 +28,7 @@ pub(crate) fn session(page: &str) -> Session {
     Session { page: page.to_owned(), hits: 1 }
 }
 
-/// What a store was asked.
+/// A call of the store.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Call {
     Get(String, GetOptions),
@@ -42,7 +42,7 @@ pub(crate) enum Call {
     DeleteMany(Vec<String>, DeleteOptions),
 }
 
-/// A store in memory, with the test's handles on it.
+/// A store in memory, with the handles of the test.
 #[derive(Clone, Debug)]
 pub(crate) struct Fixture {
     pub(crate) store: Store,
@@ -65,19 +65,19 @@ impl Fixture {
         Self { store, clock, recorder }
     }
 
-    /// The calls since the last look.
+    /// Returns the calls since the last look.
     pub(crate) fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut *self.recorder.calls.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The only call since the last look.
+    /// Returns the only call since the last look.
     pub(crate) fn call(&self) -> Call {
         let mut calls = self.calls();
         assert_eq!(calls.len(), 1, "{calls:?}");
         calls.remove(0)
     }
 
-    /// From now on refreshes of gets fail with this.
+    /// Makes the refreshes of later gets fail with this error.
     pub(crate) fn fail_refreshes(&self, kind: ErrorKind) {
         *self.recorder.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(kind);
     }
@@ -86,7 +86,7 @@ impl Fixture {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// Every key that is stored, as it is stored.
+    /// Returns every stored key.
     pub(crate) async fn stored_keys(&self) -> Vec<String> {
         let page = self.recorder.inner.scan(ScanOptions::new("")).await.unwrap();
         page.items.into_iter().map(|item| item.key.into_string()).collect()
@@ -191,7 +191,7 @@ impl TtlStore for Recorder {
     }
 }
 
-/// The toy of the core's docs, by a clock that tests move.
+/// The toy of the documentation of ttl-core, with a manual clock.
 #[derive(Debug)]
 struct Shelf {
     toy: Toy,

@@ -1,5 +1,5 @@
-//! What tasks and threads may do: every future moves between them, and a panic in a type of the program's own breaks
-//! nothing for the next one.
+//! Tasks and threads: every future can move between them, and a panic in a type of the program does not affect later
+//! calls.
 
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! What a program does with a store, the same on every driver. Times are compared with each other, never with a watch.
+//! Programs that use a store, with the same results on every driver. Times are compared only with each other.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -12,7 +12,7 @@ use ttl_store::{
     Ttl, Value,
 };
 
-/// Names every scenario to a macro.
+/// Calls a macro with the name of every scenario.
 macro_rules! for_each_scenario {
     ($macro:ident) => {
         $macro!(values_come_back);
