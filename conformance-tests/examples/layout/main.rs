@@ -1,18 +1,18 @@
-//! Checks the layout of the source code: no circles between files, and the same rooms in every driver.
+//! Checks the layout of the source code: no cycles between files, and the same modules in every driver.
 //!
 //! `scripts/layout` runs it. It prints each violation, and ends with status 1 if there are any:
 //!
 //! * files that import each other, directly or through others, unless `docs/decisions.md` names all of them in one
-//!   paragraph that begins with `**Circle:`
+//!   paragraph that begins with `**Cycle:`
 //! * an import of a driver's `store.rs`
-//! * a room (a file or folder) of a driver that differs from the table in `CONTRIBUTING.md`
+//! * a module (a file or folder) of a driver that differs from the table in `CONTRIBUTING.md`
 //!
 //! Only imports between the files of one crate count. Re-exports (`pub use`, `pub(crate) use`) lead to the file that
 //! defines the name. Tests are ignored.
 
-mod circles;
+mod cycles;
+mod drivers;
 mod modules;
-mod rooms;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,17 +23,17 @@ const CRATES: [&str; 7] =
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("the document can be read");
-    let mut found = rooms::check(&root, &read("CONTRIBUTING.md"));
+    let mut found = drivers::check(&root, &read("CONTRIBUTING.md"));
     let decisions = read("docs/decisions.md");
     for name in CRATES {
         let imports = modules::imports(&root.join(name).join("src"));
-        for circle in circles::circles(&imports) {
-            let paths: Vec<String> = circle.iter().map(|file| format!("{name}/src/{file}")).collect();
-            if !circles::is_explained(&decisions, &paths) {
-                found.push(format!("a circle: {}", paths.join(", ")));
+        for cycle in cycles::cycles(&imports) {
+            let paths: Vec<String> = cycle.iter().map(|file| format!("{name}/src/{file}")).collect();
+            if !cycles::is_explained(&decisions, &paths) {
+                found.push(format!("a cycle: {}", paths.join(", ")));
             }
         }
-        if rooms::DRIVERS.contains(&name) {
+        if drivers::DRIVERS.contains(&name) {
             let importers = imports.iter().filter(|(_, imported)| imported.contains("store.rs"));
             found.extend(importers.map(|(file, _)| format!("{name}/src/{file} imports store.rs")));
         }

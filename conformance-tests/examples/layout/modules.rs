@@ -6,7 +6,7 @@ use std::path::Path;
 use syn::visit::{self, Visit};
 use syn::{Attribute, File, Item, ItemUse, Meta, UseTree, Visibility};
 
-use crate::circles::Imports;
+use crate::cycles::Imports;
 
 /// A path of module names, without `crate`.
 type Names = Vec<String>;

@@ -1,11 +1,11 @@
-//! The rooms of the drivers, as `CONTRIBUTING.md` lists them.
+//! The modules of the drivers, as `CONTRIBUTING.md` lists them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub(crate) const DRIVERS: [&str; 4] = ["ttl-memory", "ttl-redis", "ttl-dynamo", "ttl-scylla"];
 
-/// Compares the table of rooms with the files and folders of each driver. Returns the differences.
+/// Compares the table of modules with the files and folders of each driver. Returns the differences.
 pub(crate) fn check(root: &Path, contributing: &str) -> Vec<String> {
     let listed = table(contributing);
     let mut found = Vec::new();
@@ -14,34 +14,32 @@ pub(crate) fn check(root: &Path, contributing: &str) -> Vec<String> {
         let expected: BTreeSet<String> = listed
             .iter()
             .filter(|(_, marks)| marks.get(column).is_some_and(|mark| mark == "x"))
-            .map(|(room, _)| room.clone())
+            .map(|(module, _)| module.clone())
             .collect();
-        found.extend(
-            there.difference(&expected).map(|room| {
-                format!("{driver}/src/{room} is missing in the table of rooms in CONTRIBUTING.md")
-            }),
-        );
-        found.extend(expected.difference(&there).map(|room| {
-            format!("{driver}/src/{room} is in the table of rooms in CONTRIBUTING.md, but does not exist")
+        found.extend(there.difference(&expected).map(|module| {
+            format!("{driver}/src/{module} is missing in the table of modules in CONTRIBUTING.md")
+        }));
+        found.extend(expected.difference(&there).map(|module| {
+            format!("{driver}/src/{module} is in the table of modules in CONTRIBUTING.md, but does not exist")
         }));
     }
     found
 }
 
-/// Returns the rooms of the table, each with the marks of its columns: memory, Redis, DynamoDB, CQL.
+/// Returns the modules of the table, each with the marks of its columns: memory, Redis, DynamoDB, CQL.
 fn table(contributing: &str) -> BTreeMap<String, Vec<String>> {
-    let rows = contributing.lines().skip_while(|line| !line.starts_with("| room |")).skip(2);
+    let rows = contributing.lines().skip_while(|line| !line.starts_with("| module |")).skip(2);
     rows.take_while(|line| line.starts_with('|'))
         .map(|line| {
             let mut cells = line.trim_matches('|').split('|').map(str::trim);
-            let room = cells.next().unwrap_or_default().trim_matches('`').to_owned();
+            let module = cells.next().unwrap_or_default().trim_matches('`').to_owned();
             // The second column is the purpose.
-            (room, cells.skip(1).map(str::to_owned).collect())
+            (module, cells.skip(1).map(str::to_owned).collect())
         })
         .collect()
 }
 
-/// Returns the names of the files and folders. A room is a file or, if it is large, a folder.
+/// Returns the names of the files and folders. A module is a file or, if it is large, a folder.
 fn entries(folder: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(folder).expect("the folder of a driver can be read");
     let name = |entry: std::io::Result<std::fs::DirEntry>| {

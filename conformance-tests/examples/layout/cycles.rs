@@ -1,4 +1,4 @@
-//! Circles in the graph of imports.
+//! Cycles in the graph of imports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,18 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) type Imports = BTreeMap<String, BTreeSet<String>>;
 
 /// Returns the groups of files that import each other, directly or through others.
-pub(crate) fn circles(imports: &Imports) -> Vec<Vec<String>> {
+pub(crate) fn cycles(imports: &Imports) -> Vec<Vec<String>> {
     let reach: BTreeMap<&str, BTreeSet<&str>> =
         imports.keys().map(|file| (file.as_str(), reachable(imports, file))).collect();
-    let mut circles: BTreeSet<Vec<String>> = BTreeSet::new();
+    let mut cycles: BTreeSet<Vec<String>> = BTreeSet::new();
     for (file, reached) in &reach {
         let others = reached.iter().filter(|other| reach.get(*other).is_some_and(|back| back.contains(file)));
-        let circle: Vec<String> = others.map(|other| (*other).to_owned()).collect();
-        if circle.len() > 1 {
-            circles.insert(circle);
+        let cycle: Vec<String> = others.map(|other| (*other).to_owned()).collect();
+        if cycle.len() > 1 {
+            cycles.insert(cycle);
         }
     }
-    circles.into_iter().collect()
+    cycles.into_iter().collect()
 }
 
 /// Returns the files that a file imports, directly or through others.
@@ -34,10 +34,10 @@ fn reachable<'a>(imports: &'a Imports, file: &str) -> BTreeSet<&'a str> {
     reached
 }
 
-/// Returns whether a paragraph of the document explains the circle: it names all files.
+/// Returns whether a paragraph of the document explains the cycle: it names all files.
 pub(crate) fn is_explained(decisions: &str, paths: &[String]) -> bool {
     decisions
         .split("\n\n")
-        .filter(|paragraph| paragraph.starts_with("**Circle:"))
+        .filter(|paragraph| paragraph.starts_with("**Cycle:"))
         .any(|paragraph| paths.iter().all(|path| paragraph.contains(path.as_str())))
 }
