@@ -93,7 +93,7 @@ impl fmt::Display for Need {
             Self::reclaims => "the capability `reclaims_within`, and a harness that counts entries",
             Self::ghosts => "a harness that plants ghosts",
             Self::corruption => "a harness that corrupts entries",
-            Self::manual_clock => "a clock that is moved by hand",
+            Self::manual_clock => "a manual clock",
             Self::network => "a harness with a network",
         })
     }
