@@ -12,7 +12,7 @@ pub mod redis;
 pub mod scylla;
 
 use std::sync::Arc;
-#[cfg(any(feature = "dynamodb", feature = "redis", feature = "scylla"))]
+
 use ttl_core::{Error, ErrorKind, Result};
 
 use crate::Harness;

@@ -29,9 +29,11 @@ pub(super) enum Asked {
         /// Whether an existing deadline is kept.
         keep: bool,
     },
-    /// Adds one to `n`. Creates a missing entry with this deadline, if any.
+    /// Adds one to `n`, unless the sum would be above the limit. Creates a missing entry with this deadline,
+    /// if any.
     Increment {
         create: Option<Deadline>,
+        most: Option<i64>,
     },
     /// Appends to `l`.
     Append(u64),
@@ -84,6 +86,12 @@ pub(super) enum Answer {
     Patched {
         created: bool,
         version: Version,
+        field: Json,
+    },
+    /// The limit refused the patch. This is the present state.
+    Beyond {
+        version: Version,
+        deadline: Deadline,
         field: Json,
     },
     Expired {
@@ -144,10 +152,14 @@ impl Meaning for Done {
                     None => self.written(state, !matches!(answer, Answer::Refused), text, ends),
                 }
             }
-            (Asked::Increment { create }, answer) => self.patched(state, *create, answer, |record| {
-                let sum = record.get("n").and_then(Json::as_i64).unwrap_or(0) + 1;
-                ("n", Json::from(sum))
-            }),
+            (Asked::Increment { create, most }, answer) => {
+                if let (Some(live), Some(most)) = (state, most)
+                    && live.number()? >= *most
+                {
+                    return beyond(live, answer);
+                }
+                self.patched(state, *create, answer, |record| ("n", Json::from(number(record) + 1)))
+            }
             (Asked::Append(element), answer) => self.patched(state, None, answer, |record| {
                 let mut list = record.get("l").and_then(Json::as_array).cloned().unwrap_or_default();
                 list.push(Json::from(*element));
@@ -177,6 +189,35 @@ impl Meaning for Done {
             }
             _ => None,
         }
+    }
+}
+
+impl Live {
+    fn record(&self) -> Option<Record> {
+        Record::from_serialize(&serde_json::from_str::<Json>(&self.text).ok()?).ok()
+    }
+
+    fn number(&self) -> Option<i64> {
+        self.record().map(|record| number(&record))
+    }
+}
+
+fn number(record: &Record) -> i64 {
+    record.get("n").and_then(Json::as_i64).unwrap_or(0)
+}
+
+/// Returns the state after a patch that its limit must refuse.
+fn beyond(live: &Live, answer: &Answer) -> Option<State> {
+    match answer {
+        Answer::Beyond { version, deadline, field } => {
+            let same = field.as_i64() == live.number()
+                && live.version.is_none_or(|known| known == *version)
+                && live.deadline.is_none_or(|known| known == *deadline);
+            let seen = Live { text: live.text.clone(), version: Some(*version), deadline: Some(*deadline) };
+            same.then_some(Some(seen))
+        }
+        Answer::Unknown => Some(Some(live.clone())),
+        _ => None,
     }
 }
 
@@ -250,10 +291,7 @@ impl Done {
         change: impl Fn(&Record) -> (&'static str, Json),
     ) -> Option<State> {
         let (before, deadline) = match (state, create) {
-            (Some(live), _) => {
-                let fields = serde_json::from_str::<Json>(&live.text).ok()?;
-                (Record::from_serialize(&fields).ok()?, live.deadline)
-            }
+            (Some(live), _) => (live.record()?, live.deadline),
             (None, Some(deadline)) => (Record::new(), Some(deadline)),
             (None, None) => return matches!(answer, Answer::Absent | Answer::Unknown).then_some(None),
         };

@@ -78,7 +78,8 @@ impl Worker {
                 let answered = (!matches!(answer, Answer::Unknown)).then_some(now);
                 if let Answer::Hit(_, version, _)
                 | Answer::Put { version, .. }
-                | Answer::Patched { version, .. } = &answer
+                | Answer::Patched { version, .. }
+                | Answer::Beyond { version, .. } = &answer
                 {
                     self.versions[key] = Some(*version);
                 }
@@ -140,7 +141,10 @@ impl Worker {
             6 | 7 => self.expire(key),
             8 => Asked::Delete { version: self.maybe_version(key) },
             9 | 10 => Asked::Take { version: self.maybe_version(key) },
-            11 | 12 => Asked::Increment { create: (self.below(2) == 0).then(|| self.deadline()) },
+            11 | 12 => Asked::Increment {
+                create: (self.below(2) == 0).then(|| self.deadline()),
+                most: (self.below(2) == 0).then(|| [1, 2, 3][self.below(3) as usize]),
+            },
             _ => Asked::Append(self.below(1_000_000)),
         }
     }
@@ -199,10 +203,14 @@ impl Worker {
                 let item = self.item(key, asked)?;
                 put(store.put(&name, item.value, item.options).await)
             }
-            Asked::Increment { create } => {
+            Asked::Increment { create, most } => {
                 let mut options = PatchOptions::new().with_returning(WANT);
                 options.create = create.map(|deadline| Create::new(Expiry::from(deadline)));
-                patched(store.patch(&name, &Patch::new().increment("n", 1), options).await)
+                let patch = match most {
+                    Some(most) => Patch::new().increment_within("n", 1, ..=*most),
+                    None => Patch::new().increment("n", 1),
+                };
+                patched(store.patch(&name, &patch, options).await)
             }
             Asked::Append(element) => {
                 let options = PatchOptions::new().with_returning(WANT);
@@ -309,8 +317,14 @@ fn put(result: Result<Outcome<PutResult>>) -> Check<Result<Answer>> {
 }
 
 fn patched(result: Result<Outcome<PatchResult>>) -> Check<Result<Answer>> {
+    let field = |done: &PatchResult| done.fields.iter().next().map(|(_, value)| value.clone());
+    if let Ok(Outcome::Refused(Some(there))) = result {
+        let field = field(&there).unwrap_or_else(|| Json::from(0));
+        let (version, deadline) = (told(there.version)?, told(there.deadline)?);
+        return Ok(Ok(Answer::Beyond { version, deadline, field }));
+    }
     unless_applied(result, |done| {
-        let field = done.fields.iter().next().map(|(_, value)| value.clone()).unwrap_or_default();
+        let field = field(&done).unwrap_or_default();
         Ok(Answer::Patched { created: done.created, version: told(done.version)?, field })
     })
 }
