@@ -186,30 +186,18 @@
 //! * `tls` (on by default): TLS by rustls, with the ring provider unless the process has installed another
 //!   one. The client library also depends on aws-lc, which is compiled and not used.
 
-mod alter;
 mod batch;
-mod client;
 mod config;
-mod connect;
-mod ended;
+mod connection;
 mod error;
-mod get;
-mod lifetime;
-mod lww;
+mod layout;
 mod mode;
-mod put;
-mod row;
-mod runtime;
-mod scan;
+mod ops;
 mod schema;
-mod settle;
-mod statements;
 mod store;
-mod strict;
 mod timestamps;
-#[cfg(feature = "tls")]
-mod tls;
 mod url;
+mod wire;
 
 pub use self::config::{Replication, ScyllaConfig};
 pub use self::mode::Mode;

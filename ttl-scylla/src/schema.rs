@@ -8,7 +8,7 @@ use scylla::statement::unprepared::Statement;
 use ttl_core::{Error, ErrorKind, Result};
 
 use crate::config::{Places, Replication, ScyllaConfig, invalid};
-use crate::statements::Sending;
+use crate::wire::strict::Sending;
 use crate::{Mode, error};
 
 /// The columns: name, type, and whether the column is the key.

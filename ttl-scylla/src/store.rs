@@ -15,12 +15,14 @@ use ttl_core::{
 };
 
 use crate::batch;
-use crate::client::Client;
 use crate::config::ScyllaConfig;
-use crate::lww::Lww;
-use crate::runtime::Runtime;
-use crate::strict::{Common, Strict};
-use crate::{Mode, connect, error, schema, statements};
+use crate::connection::client::Client;
+use crate::connection::runtime::Runtime;
+use crate::connection::session as connect;
+use crate::ops::lww::write::Lww;
+use crate::ops::strict::write::{Common, Strict};
+use crate::wire::strict as statements;
+use crate::{Mode, error, schema};
 
 /// The number of lock stripes: patches of different keys in one process rarely wait for each other.
 const LOCKS: usize = 1024;

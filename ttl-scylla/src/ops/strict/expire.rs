@@ -6,13 +6,13 @@ use ttl_core::{
     DeleteOptions, Entry, ExpireOptions, ExpireResult, ExpiryChange, Guard, Key, Outcome, Projection, Result,
 };
 
-use crate::client::Swap;
+use crate::connection::client::Swap;
 use crate::error;
-use crate::get::selected;
-use crate::lifetime::{NEVER, Reach, now_column, to_column};
-use crate::row::{Row, own_uuid, to_uuid};
-use crate::settle::Lost;
-use crate::strict::{ATTEMPTS, Strict, To, bounds};
+use crate::layout::lifetime::{NEVER, Reach, now_column, to_column};
+use crate::layout::row::{Row, own_uuid, to_uuid};
+use crate::ops::strict::get::selected;
+use crate::ops::strict::transaction::Lost;
+use crate::ops::strict::write::{ATTEMPTS, Strict, To, bounds};
 
 impl Strict {
     pub(crate) async fn expire(

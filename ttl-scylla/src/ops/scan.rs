@@ -6,10 +6,10 @@ use ttl_core::{
     Cursor, Entry, Error, ErrorKind, Key, Page, PageItem, Projection, Result, Returning, ScanOptions,
 };
 
-use crate::get::selected;
-use crate::lifetime::now_column;
-use crate::row::Row;
-use crate::strict::Common;
+use crate::layout::lifetime::now_column;
+use crate::layout::row::Row;
+use crate::ops::strict::get::selected;
+use crate::ops::strict::write::Common;
 
 /// The last key of a page, or nothing. Keys are ordered by token, and by their bytes if tokens are equal.
 #[derive(Debug, PartialEq)]

@@ -11,11 +11,11 @@ use ttl_core::{
 };
 
 use crate::error;
-use crate::lifetime::{Reach, to_column};
-use crate::row::{Cells, Row};
-use crate::statements::Lww as Statements;
-use crate::strict::Common;
+use crate::layout::lifetime::{Reach, to_column};
+use crate::layout::row::{Cells, Row};
+use crate::ops::strict::write::Common;
 use crate::timestamps::{EXPIRE, REFRESH, Timestamps};
+use crate::wire::strict::Lww as Statements;
 
 /// The store of rows that plain writes change.
 #[derive(Clone)]

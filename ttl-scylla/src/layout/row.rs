@@ -11,7 +11,7 @@ use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Returning, Value, Ver
 use uuid::Uuid;
 
 use crate::error;
-use crate::lifetime::{NEVER, from_column, now_column, to_column};
+use crate::layout::lifetime::{NEVER, from_column, now_column, to_column};
 
 /// A row as far as it was read. A missing or unrequested cell is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -15,7 +15,7 @@ use scylla::statement::prepared::PreparedStatement;
 use ttl_core::{Error, ErrorKind, Key, Result};
 
 use crate::error::{self, Fate};
-use crate::row::{self, Row};
+use crate::layout::row::{self, Row};
 
 /// The maximum number of times a statement is sent that the server has forgotten. The server's cache of
 /// statements is limited, and a full one may evict a statement immediately.

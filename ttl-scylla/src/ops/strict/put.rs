@@ -5,12 +5,12 @@ use ttl_core::{
     Condition, Deadline, ExistingDeadline, Key, Outcome, PutOptions, PutResult, Result, Value, Version,
 };
 
-use crate::client::Swap;
+use crate::connection::client::Swap;
 use crate::error;
-use crate::lifetime::{Reach, now_column};
-use crate::row::{Cells, Row, to_uuid};
-use crate::settle::Lost;
-use crate::strict::{ATTEMPTS, Strict};
+use crate::layout::lifetime::{Reach, now_column};
+use crate::layout::row::{Cells, Row, to_uuid};
+use crate::ops::strict::transaction::Lost;
+use crate::ops::strict::write::{ATTEMPTS, Strict};
 
 impl Strict {
     pub(crate) async fn put(

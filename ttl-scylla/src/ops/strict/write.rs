@@ -9,12 +9,12 @@ use rand::RngExt;
 use ttl_core::driver::{CasBackend, Stored};
 use ttl_core::{Capabilities, Clock, CursorSecret, Error, ErrorKind, Key, Result, async_trait};
 
-use crate::client::{Client, Swap};
+use crate::connection::client::{Client, Swap};
 use crate::error;
-use crate::lifetime::{NEVER, Reach, to_column};
-use crate::row::{Cells, Row, own_uuid};
-use crate::settle::Lost;
-use crate::statements::{Reads, Strict as Statements};
+use crate::layout::lifetime::{NEVER, Reach, to_column};
+use crate::layout::row::{Cells, Row, own_uuid};
+use crate::ops::strict::transaction::Lost;
+use crate::wire::strict::{Reads, Strict as Statements};
 
 /// The maximum number of retries after conflicts.
 pub(crate) const ATTEMPTS: usize = 64;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use ttl_core::Result;
 
 use crate::config::ScyllaConfig;
-use crate::statements::Sending;
+use crate::wire::strict::Sending;
 use crate::{Mode, error};
 
 /// The client library warns about an interval of one second or less.
@@ -42,7 +42,7 @@ pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
     }
     #[cfg(feature = "tls")]
     if config.tls {
-        builder = builder.tls_context(Some(crate::tls::context(&config.certificates)?));
+        builder = builder.tls_context(Some(crate::connection::tls::context(&config.certificates)?));
     }
     match tokio::time::timeout(config.timeout, builder.build()).await {
         Ok(session) => session.map_err(error::not_connected),

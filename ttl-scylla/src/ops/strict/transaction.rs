@@ -4,10 +4,10 @@ use scylla::serialize::row::SerializeRow;
 use scylla::statement::prepared::PreparedStatement;
 use ttl_core::{Key, Result};
 
-use crate::client::{Pauses, Swap};
+use crate::connection::client::{Pauses, Swap};
 use crate::error::{self, Fate};
-use crate::row::Row;
-use crate::strict::Strict;
+use crate::layout::row::Row;
+use crate::ops::strict::write::Strict;
 
 /// Returns whether a row shows that a transaction was applied.
 pub(crate) type Own<'a> = &'a (dyn Fn(&Row) -> bool + Sync);

@@ -4,11 +4,11 @@ use ttl_core::driver::Stored;
 use ttl_core::rules::{self, Header};
 use ttl_core::{Entry, Error, GetOptions, Key, Kind, Projection, RefreshMode, Result, Returning, Value};
 
-use crate::client::Swap;
+use crate::connection::client::Swap;
 use crate::error;
-use crate::lifetime::{from_column, to_column};
-use crate::row::Row;
-use crate::strict::{ATTEMPTS, Strict, To};
+use crate::layout::lifetime::{from_column, to_column};
+use crate::layout::row::Row;
+use crate::ops::strict::write::{ATTEMPTS, Strict, To};
 
 /// Returns whether the value must be read.
 fn needs_value(projection: &Projection) -> bool {

@@ -9,11 +9,11 @@
 
 use ttl_core::{ErrorKind, Key, Result, Version};
 
-use crate::client::Swap;
+use crate::connection::client::Swap;
 use crate::error::{self, Fate};
-use crate::lifetime::Reach;
-use crate::row::{Row, own_uuid};
-use crate::strict::Strict;
+use crate::layout::lifetime::Reach;
+use crate::layout::row::{Row, own_uuid};
+use crate::ops::strict::write::Strict;
 
 impl Strict {
     /// Marks an expired row, if it is not marked yet; `row` is the stored state afterwards. Returns `false`

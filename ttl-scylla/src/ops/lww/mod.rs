@@ -1,0 +1,3 @@
+//! Lww mode.
+
+pub(crate) mod write;
