@@ -14,6 +14,12 @@
 //! # }
 //! ```
 //!
+//! # Connecting
+//!
+//! [`ScyllaStore::connect`] connects, checks the table and prepares every statement.
+//! [`ScyllaStore::from_session`] does the same on a session of the program. There is no `lazy`: the errors of
+//! a missing table, of another layout and of the other mode must appear when the program starts.
+//!
 //! # Modes
 //!
 //! A table has one [`Mode`] for its whole life. The table's comment records it, and connecting in the other
@@ -61,7 +67,7 @@
 //!
 //! Compared with connections on the caller's runtime, this costs a single-threaded program about 15 µs per
 //! request (one wakeup in each direction), and a multi-threaded program no measurable time. TLS is the only
-//! per-byte work on this thread. A session that the program passes in ([`ScyllaStore::with_session`]) stays
+//! per-byte work on this thread. A session that the program passes in ([`ScyllaStore::from_session`]) stays
 //! on the runtime that created it, and ends with it.
 //!
 //! # Servers
@@ -186,22 +192,28 @@
 //! * `tls` (on by default): TLS by rustls, with the ring provider unless the process has installed another
 //!   one. The client library also depends on aws-lc, which is compiled and not used.
 
-mod batch;
 mod config;
+mod connect;
 mod connection;
 mod error;
+mod inner;
 mod layout;
 mod mode;
 mod ops;
+mod patch_locks;
 mod schema;
 mod store;
 mod timestamps;
 mod url;
 mod wire;
 
+use ttl_core::driver::Context;
+
 pub use self::config::{Replication, ScyllaConfig};
+pub use self::inner::ScyllaStore;
 pub use self::mode::Mode;
-pub use self::store::ScyllaStore;
 
 /// The backend's name in errors and capabilities.
 const BACKEND: &str = "scylla";
+
+const CONTEXT: Context = Context::new(BACKEND);

@@ -1,10 +1,9 @@
-//! Sends statements.
+//! Sends statements, and sends plain writes again.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt;
 use scylla::client::session::Session;
 use scylla::errors::ExecutionError;
 use scylla::response::query_result::QueryResult;
@@ -12,17 +11,16 @@ use scylla::response::{PagingState, PagingStateResponse};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
-use ttl_core::{Error, ErrorKind, Key, Result};
+use ttl_core::driver::WriteFailure;
+use ttl_core::{Error, Key, Result};
 
-use crate::error::{self, Fate};
-use crate::layout::row::{self, Row};
+use super::retry_wait::RetryWait;
+use crate::error::{self, WriteKind};
+use crate::layout::{Row, one_row, page_rows, transaction_row};
 
 /// The maximum number of times a statement is sent that the server has forgotten. The server's cache of
 /// statements is limited, and a full one may evict a statement immediately.
-const LEARNINGS: usize = 8;
-
-/// The maximum waits before a retry: the first one, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(160));
+const MAX_SENDS: usize = 8;
 
 /// A session on which only this driver decides about retries.
 #[derive(Clone)]
@@ -36,139 +34,125 @@ pub(crate) struct Client {
 
 /// The outcome of a lightweight transaction.
 #[derive(Debug)]
-pub(crate) enum Swap {
-    Done,
+pub(crate) enum Transaction {
+    Applied,
     /// The transaction was rejected. Contains the stored row.
-    Refused(Row),
+    Rejected(Row),
+}
+
+/// A failure to read a page.
+#[derive(Debug)]
+pub(crate) struct PageFailure {
+    pub(crate) error: Error,
+    /// Whether a smaller range of tokens may succeed.
+    pub(crate) range_too_large: bool,
+}
+
+impl From<Error> for PageFailure {
+    fn from(error: Error) -> Self {
+        Self { error, range_too_large: false }
+    }
 }
 
 impl Client {
-    /// Sends a statement. If the server has forgotten it, the statement was not executed, so it is prepared
-    /// and sent again.
-    async fn execute(
-        &self,
-        statement: &PreparedStatement,
-        values: &impl SerializeRow,
-    ) -> Result<QueryResult, ExecutionError> {
-        let mut learnings = 1..LEARNINGS;
-        loop {
-            let result = self.session.execute_unpaged(statement, values).await;
-            let forgotten = result.as_ref().is_err_and(error::is_forgotten);
-            if !forgotten || learnings.next().is_none() {
-                return result;
-            }
-        }
-    }
-
     /// Reads the row of a key; an empty row if there is none.
     pub(crate) async fn read(&self, statement: &PreparedStatement, key: &Key) -> Result<Row> {
-        let result = self.execute(statement, &(key.as_str(),)).await.map_err(error::read)?;
-        row::one(result)
+        one_row(self.execute(statement, &(key.as_str(),)).await.map_err(error::read)?)
     }
 
-    /// Reads one page of rows. A failure also says whether a smaller range of tokens may succeed.
+    /// Reads one page of rows.
     pub(crate) async fn page(
         &self,
         statement: &PreparedStatement,
-        values: impl SerializeRow,
+        binds: &impl SerializeRow,
         state: PagingState,
-    ) -> Result<(Vec<Row>, PagingStateResponse), (Error, bool)> {
-        let mut learnings = 1..LEARNINGS;
-        let page = loop {
-            let page = self.session.execute_single_page(statement, &values, state.clone()).await;
-            let forgotten = page.as_ref().is_err_and(error::is_forgotten);
-            if !forgotten || learnings.next().is_none() {
-                break page;
-            }
-        };
-        let (result, next) = page.map_err(|failed| {
-            let too_much = error::is_too_much(&failed);
-            (error::read(failed), too_much)
+    ) -> Result<(Vec<Row>, PagingStateResponse), PageFailure> {
+        let send = || self.session.execute_single_page(statement, binds, state.clone());
+        let (result, next) = while_forgotten(send).await.map_err(|failed| {
+            let range_too_large = error::is_range_too_large(&failed);
+            PageFailure { error: error::read(failed), range_too_large }
         })?;
-        Ok((row::all(result).map_err(|error| (error, false))?, next))
+        Ok((page_rows(result)?, next))
     }
 
     /// Sends a lightweight transaction once.
-    pub(crate) async fn swap(
+    pub(crate) async fn transaction(
         &self,
         statement: &PreparedStatement,
-        values: &impl SerializeRow,
-    ) -> Result<Swap, Fate> {
-        let result = self.execute(statement, values).await;
-        let result = result.map_err(|failed| error::write(failed, self.commit, true))?;
+        binds: &impl SerializeRow,
+    ) -> Result<Transaction, WriteFailure> {
+        let result = self.execute(statement, binds).await;
+        let result = result.map_err(|failed| error::write(failed, self.commit, WriteKind::Transaction))?;
         // The transaction was applied or not; a response that cannot be read leaves that open.
-        match row::swapped(result) {
-            Ok((_, true)) => Ok(Swap::Done),
-            Ok((row, false)) => Ok(Swap::Refused(row)),
-            Err(_) => Err(Fate::Unknown(error::unreadable())),
+        match transaction_row(result) {
+            Ok((_, true)) => Ok(Transaction::Applied),
+            Ok((row, false)) => Ok(Transaction::Rejected(row)),
+            Err(_) => Err(WriteFailure::Unknown(error::unreadable_response())),
         }
     }
 
     /// Sends a plain write with its own timestamp. Sending it again has no further effect, so after a lost
-    /// response it is sent once more, as long as `may` returns true.
+    /// response it is sent once more, as long as `may_resend` returns true.
     pub(crate) async fn write(
         &self,
         statement: &PreparedStatement,
-        values: impl SerializeRow,
-        may: impl Fn() -> bool,
+        binds: &impl SerializeRow,
+        may_resend: impl Fn() -> bool,
     ) -> Result<()> {
-        let lost = match self.write_once(statement, &values).await {
+        let unknown = match self.write_once(statement, binds).await {
             Ok(()) => return Ok(()),
-            Err(Fate::NotApplied(error)) => return Err(error),
-            Err(Fate::Unknown(error)) => error,
+            Err(WriteFailure::NotApplied(error)) => return Err(error),
+            Err(WriteFailure::Unknown(error)) => error,
         };
-        let again = async {
-            let mut pauses = Pauses::new();
-            while may() {
-                match self.write_once(statement, &values).await {
+        let resend = async {
+            let mut wait = RetryWait::new();
+            while may_resend() {
+                match self.write_once(statement, binds).await {
                     Ok(()) => return true,
-                    Err(Fate::NotApplied(error)) if pauses.wait_after(&error).await => {}
+                    Err(WriteFailure::NotApplied(error)) if wait.after(&error).await => {}
                     Err(_) => return false,
                 }
             }
             false
         };
-        match tokio::time::timeout(self.timeout, again).await {
+        match tokio::time::timeout(self.timeout, resend).await {
             Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(lost),
+            Ok(false) | Err(_) => Err(unknown),
         }
     }
 
     async fn write_once(
         &self,
         statement: &PreparedStatement,
-        values: &impl SerializeRow,
-    ) -> Result<(), Fate> {
-        let sent = self.execute(statement, values).await;
-        let answer = sent.map_err(|failed| error::write(failed, self.commit, false))?;
+        binds: &impl SerializeRow,
+    ) -> Result<(), WriteFailure> {
+        let result = self.execute(statement, binds).await;
+        let result = result.map_err(|failed| error::write(failed, self.commit, WriteKind::Plain))?;
         // A plain write never returns rows.
-        if answer.is_rows() {
-            return Err(Fate::Unknown(error::unreadable()));
-        }
-        Ok(())
+        if result.is_rows() { Err(WriteFailure::Unknown(error::unreadable_response())) } else { Ok(()) }
+    }
+
+    async fn execute(
+        &self,
+        statement: &PreparedStatement,
+        binds: &impl SerializeRow,
+    ) -> Result<QueryResult, ExecutionError> {
+        while_forgotten(|| self.session.execute_unpaged(statement, binds)).await
     }
 }
 
-/// The random waits before a retry, for a broken connection or an overloaded server. They grow, and keep
-/// callers whose responses were lost together from retrying together.
-pub(crate) struct Pauses {
-    longest: Duration,
-}
-
-impl Pauses {
-    pub(crate) fn new() -> Self {
-        Self { longest: PAUSES.0 }
-    }
-
-    /// Returns whether a request that failed with this error may soon succeed. If so, waits first.
-    pub(crate) async fn wait_after(&mut self, error: &Error) -> bool {
-        let may_succeed = error.kind() == ErrorKind::Unavailable;
-        if may_succeed {
-            let pause = self.longest.mul_f64(rand::rng().random_range(0.5..1.0));
-            tokio::time::sleep(pause).await;
-            self.longest = PAUSES.1.min(self.longest * 2);
+/// Sends a statement again while the server has forgotten it: it was then not executed, and the client library
+/// has prepared it again.
+async fn while_forgotten<T, F: Future<Output = Result<T, ExecutionError>>>(
+    send: impl Fn() -> F,
+) -> Result<T, ExecutionError> {
+    let mut resends = 1..MAX_SENDS;
+    loop {
+        let result = send().await;
+        let forgotten = result.as_ref().is_err_and(error::is_unprepared);
+        if !forgotten || resends.next().is_none() {
+            return result;
         }
-        may_succeed
     }
 }
 

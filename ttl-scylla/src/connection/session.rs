@@ -1,23 +1,15 @@
-//! The session: created from a configuration or passed in; and how statements are sent on it.
+//! Opens a session, and checks any session against the configuration.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use scylla::policies::load_balancing::DefaultPolicy;
-use scylla::policies::retry::FallthroughRetryPolicy;
-use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
-use scylla::statement::{Consistency, SerialConsistency};
-use tokio::time::Instant;
 use ttl_core::Result;
 
 use crate::config::ScyllaConfig;
-use crate::wire::strict::Sending;
-use crate::{Mode, error};
+use crate::error;
 
 /// The client library warns about an interval of one second or less.
 const SHORTEST_KEEPALIVE: Duration = Duration::from_millis(1_001);
@@ -25,7 +17,7 @@ const SHORTEST_KEEPALIVE: Duration = Duration::from_millis(1_001);
 const LONGEST_KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Connects to the cluster within the configured timeout.
-pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
+pub(crate) async fn open_session(config: &ScyllaConfig) -> Result<Session> {
     let mut builder = SessionBuilder::new()
         .known_nodes(config.nodes.iter().map(|node| with_port(node)))
         .connection_timeout(config.timeout)
@@ -42,7 +34,7 @@ pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
     }
     #[cfg(feature = "tls")]
     if config.tls {
-        builder = builder.tls_context(Some(crate::connection::tls::context(&config.certificates)?));
+        builder = builder.tls_context(Some(super::tls::context(&config.certificates)?));
     }
     match tokio::time::timeout(config.timeout, builder.build()).await {
         Ok(session) => session.map_err(error::not_connected),
@@ -53,34 +45,6 @@ pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
 /// Adds the port to an IPv6 address, because the client library does so only for names and bare addresses.
 fn with_port(node: &str) -> Cow<'_, str> {
     if node.starts_with('[') && node.ends_with(']') { format!("{node}:9042").into() } else { node.into() }
-}
-
-/// Returns how the store's statements are sent, on any session.
-pub(crate) fn sending(session: &Session, config: &ScyllaConfig) -> Sending {
-    let mut profile = session
-        .get_default_execution_profile_handle()
-        .pointee_to_builder()
-        .request_timeout(Some(config.timeout))
-        .consistency(config.consistency)
-        .serial_consistency(Some(config.serial_consistency))
-        // The library's default policy retries writes.
-        .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
-        .speculative_execution_policy(config.speculative_delay.map(|delay| {
-            let policy = SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: delay };
-            Arc::new(policy) as Arc<_>
-        }));
-    if let Some(name) = &config.datacenter {
-        profile =
-            profile.load_balancing_policy(DefaultPolicy::builder().prefer_datacenter(name.clone()).build());
-    }
-    let read = match (config.mode, config.serial_consistency) {
-        (Mode::Lww, _) => config.consistency,
-        (Mode::Strict, SerialConsistency::Serial) => Consistency::Serial,
-        (Mode::Strict, SerialConsistency::LocalSerial) => Consistency::LocalSerial,
-    };
-    let profile: ExecutionProfile = profile.build();
-    let until = Instant::now() + config.timeout;
-    Sending { profile: profile.into_handle(), read, scan: config.consistency, until }
 }
 
 /// Returns an error for a datacentre that the cluster does not have: no request would find a node.

@@ -1,5 +1,10 @@
-//! The operations of both modes.
+//! The operations of both modes, as functions over the foundation.
 
+mod entry;
 pub(crate) mod lww;
-pub(crate) mod scan;
+mod scan;
+mod scan_position;
 pub(crate) mod strict;
+mod token_ranges;
+
+pub(crate) use self::scan::scan;

@@ -183,7 +183,7 @@ async fn stopped() {
         let config = ScyllaConfig::from_url(&url).unwrap().with_mode(mode).with_table(format!("of_{mode}"));
         let store = ScyllaStore::connect(&config.clone().with_timeout(PATIENCE)).await.unwrap();
         applied(store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await);
-        let hasty = ScyllaStore::with_session(store.session(), &config.with_timeout(HASTE)).await.unwrap();
+        let hasty = ScyllaStore::from_session(store.session(), &config.with_timeout(HASTE)).await.unwrap();
         stores.push((mode, store, hasty));
     }
     node.stop().await;

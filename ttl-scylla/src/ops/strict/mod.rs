@@ -1,8 +1,16 @@
-//! Strict mode.
+//! Strict mode: rows are read serially and changed by lightweight transactions.
 
+mod delete;
 mod expire;
-pub(crate) mod get;
+mod get;
 mod mark;
+mod patch;
 mod put;
-pub(crate) mod transaction;
-pub(crate) mod write;
+mod transaction;
+mod write;
+
+pub(crate) use self::delete::delete;
+pub(crate) use self::expire::expire;
+pub(crate) use self::get::get;
+pub(crate) use self::patch::patch;
+pub(crate) use self::put::put;
