@@ -17,8 +17,8 @@
 //! # Connecting
 //!
 //! [`ScyllaStore::connect`] connects, checks the table and prepares every statement.
-//! [`ScyllaStore::from_session`] does the same on a session of the program. There is no `lazy`: the errors of
-//! a missing table, of another layout and of the other mode must appear when the program starts.
+//! [`ScyllaStore::from_session`] does the same on a session of the program. There is no `lazy`
+//! constructor, because every operation needs the prepared statements and a table in the right mode.
 //!
 //! # Modes
 //!

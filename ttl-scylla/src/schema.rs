@@ -112,26 +112,26 @@ async fn run(session: &Session, cql: &str, config: &ScyllaConfig, settings: &Req
     session.query_unpaged(statement, ()).await.map(drop).map_err(error::not_created)
 }
 
-async fn has_keyspace(session: &Session, config: &ScyllaConfig, settings: &RequestSettings) -> Result<bool> {
+/// Returns a read of the servers' own tables, which any node answers.
+fn select(columns: &str, from: &str, condition: &str, settings: &RequestSettings) -> Statement {
     let mut statement =
-        Statement::new("SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?");
+        Statement::new(format!("SELECT {columns} FROM system_schema.{from} WHERE {condition}"));
     statement.set_execution_profile_handle(Some(settings.profile.clone()));
     statement.set_consistency(Consistency::LocalOne);
-    let found = session.query_unpaged(statement, (config.keyspace.as_str(),)).await.map_err(error::read)?;
+    statement
+}
+
+async fn has_keyspace(session: &Session, config: &ScyllaConfig, settings: &RequestSettings) -> Result<bool> {
+    let keyspaces = select("keyspace_name", "keyspaces", "keyspace_name = ?", settings);
+    let found = session.query_unpaged(keyspaces, (config.keyspace.as_str(),)).await.map_err(error::read)?;
     Ok(found.into_rows_result().map_err(|_| error::unexpected_response())?.rows_num() > 0)
 }
 
 /// Returns whether the table exists, or an error if it does not fit.
 async fn check(session: &Session, config: &ScyllaConfig, settings: &RequestSettings) -> Result<bool> {
     let names = (config.keyspace.as_str(), config.table.as_str());
-    let select = |what: &str, from: &str| {
-        let place = "keyspace_name = ? AND table_name = ?";
-        let mut statement = Statement::new(format!("SELECT {what} FROM system_schema.{from} WHERE {place}"));
-        statement.set_execution_profile_handle(Some(settings.profile.clone()));
-        statement.set_consistency(Consistency::LocalOne);
-        statement
-    };
-    let tables = select("comment, default_time_to_live", "tables");
+    let table = "keyspace_name = ? AND table_name = ?";
+    let tables = select("comment, default_time_to_live", "tables", table, settings);
     let tables = session.query_unpaged(tables, names).await.map_err(error::read)?;
     let tables = tables.into_rows_result().map_err(|_| error::unexpected_response())?;
     let Some((comment, lifetime)) = tables
@@ -140,7 +140,7 @@ async fn check(session: &Session, config: &ScyllaConfig, settings: &RequestSetti
     else {
         return Ok(false);
     };
-    let columns = select("column_name, type, kind", "columns");
+    let columns = select("column_name, type, kind", "columns", table, settings);
     let columns = session.query_unpaged(columns, names).await.map_err(error::read)?;
     let columns = columns.into_rows_result().map_err(|_| error::unexpected_response())?;
     let mut found = Vec::new();
