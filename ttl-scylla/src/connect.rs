@@ -1,110 +1,118 @@
-//! The session: created from a configuration or passed in; and how statements are sent on it.
+//! The constructors of a store.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
-use scylla::client::session_builder::SessionBuilder;
-use scylla::policies::load_balancing::DefaultPolicy;
-use scylla::policies::retry::FallthroughRetryPolicy;
-use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
-use scylla::statement::{Consistency, SerialConsistency};
-use tokio::time::Instant;
-use ttl_core::Result;
+use ttl_core::{Capabilities, Clock, Result, SystemClock};
 
 use crate::config::ScyllaConfig;
-use crate::statements::Sending;
-use crate::{Mode, error};
+use crate::connection::{Client, Runtime, check_datacenter, open_session};
+use crate::inner::{Inner, Lww, ScyllaStore, Strict, Table};
+use crate::patch_locks::PatchLocks;
+use crate::wire::{LwwStatements, ReadStatements, RequestSettings, StrictStatements};
+use crate::{BACKEND, CONTEXT, Mode, schema};
 
-/// The client library warns about an interval of one second or less.
-const SHORTEST_KEEPALIVE: Duration = Duration::from_millis(1_001);
-/// The client library's default.
-const LONGEST_KEEPALIVE: Duration = Duration::from_secs(30);
-
-/// Connects to the cluster within the configured timeout.
-pub(crate) async fn session(config: &ScyllaConfig) -> Result<Session> {
-    let mut builder = SessionBuilder::new()
-        .known_nodes(config.nodes.iter().map(|node| with_port(node)))
-        .connection_timeout(config.timeout)
-        .hostname_resolution_timeout(Some(config.timeout))
-        .compression(config.compression)
-        // A connection whose peer has vanished silently is closed half a timeout after its first failed
-        // request, and so is one with an endless response.
-        .keepalive_interval((config.timeout / 2).clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE))
-        .keepalive_timeout(config.timeout.clamp(SHORTEST_KEEPALIVE, LONGEST_KEEPALIVE))
-        // Metadata of other keyspaces is not needed.
-        .keyspaces_to_fetch([&config.keyspace]);
-    if let (Some(username), Some(password)) = (&config.username, &config.password) {
-        builder = builder.user(username, password);
+impl ScyllaStore {
+    /// Connects, checks or creates the table ([`ScyllaConfig::with_ensure_schema`]), and prepares every
+    /// statement.
+    ///
+    /// It works on any runtime, or without one: connections run on the driver's own thread.
+    ///
+    /// # Errors
+    /// * [`InvalidConfig`](ttl_core::ErrorKind::InvalidConfig) if the configuration is invalid, if the table
+    ///   is missing (the text contains the CQL that creates it), has another layout or is in the other mode,
+    ///   if the cluster lacks the configured datacentre, or if the port does not speak CQL, or TLS as
+    ///   configured.
+    /// * [`Unavailable`](ttl_core::ErrorKind::Unavailable) if the cluster cannot be reached.
+    /// * [`PermissionDenied`](ttl_core::ErrorKind::PermissionDenied) for wrong credentials.
+    pub async fn connect(config: &ScyllaConfig) -> Result<Self> {
+        CONTEXT.without_key("connect", Self::open(None, config).await)
     }
-    #[cfg(feature = "tls")]
-    if config.tls {
-        builder = builder.tls_context(Some(crate::tls::context(&config.certificates)?));
+
+    /// Creates a store on an existing, caller-managed session, which may be shared.
+    ///
+    /// Nodes, credentials, TLS and compression come from the session; those of the configuration are ignored.
+    /// The store's statements use a separate execution profile, derived from the session's default, which
+    /// never retries. The session ends with the tokio runtime that created it; a session from
+    /// [`ScyllaStore::connect`] does not.
+    ///
+    /// # Errors
+    /// Returns the same errors as [`ScyllaStore::connect`].
+    pub async fn from_session(session: Arc<Session>, config: &ScyllaConfig) -> Result<Self> {
+        CONTEXT.without_key("connect", Self::open(Some(session), config).await)
     }
-    match tokio::time::timeout(config.timeout, builder.build()).await {
-        Ok(session) => session.map_err(error::not_connected),
-        Err(_) => Err(error::not_connected_in_time(config.timeout)),
+
+    async fn open(session: Option<Arc<Session>>, config: &ScyllaConfig) -> Result<Self> {
+        config.check()?;
+        let runtime = Runtime::shared()?;
+        let open = async {
+            let session = match session {
+                Some(session) => session,
+                None => Arc::new(open_session(config).await?),
+            };
+            Table::open(session, config, &runtime).await.map(Self)
+        };
+        runtime.run(open).await
     }
-}
 
-/// Adds the port to an IPv6 address, because the client library does so only for names and bare addresses.
-fn with_port(node: &str) -> Cow<'_, str> {
-    if node.starts_with('[') && node.ends_with(']') { format!("{node}:9042").into() } else { node.into() }
-}
-
-/// Returns how the store's statements are sent, on any session.
-pub(crate) fn sending(session: &Session, config: &ScyllaConfig) -> Sending {
-    let mut profile = session
-        .get_default_execution_profile_handle()
-        .pointee_to_builder()
-        .request_timeout(Some(config.timeout))
-        .consistency(config.consistency)
-        .serial_consistency(Some(config.serial_consistency))
-        // The library's default policy retries writes.
-        .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
-        .speculative_execution_policy(config.speculative_delay.map(|delay| {
-            let policy = SimpleSpeculativeExecutionPolicy { max_retry_count: 1, retry_interval: delay };
-            Arc::new(policy) as Arc<_>
-        }));
-    if let Some(name) = &config.datacenter {
-        profile =
-            profile.load_balancing_policy(DefaultPolicy::builder().prefer_datacenter(name.clone()).build());
-    }
-    let read = match (config.mode, config.serial_consistency) {
-        (Mode::Lww, _) => config.consistency,
-        (Mode::Strict, SerialConsistency::Serial) => Consistency::Serial,
-        (Mode::Strict, SerialConsistency::LocalSerial) => Consistency::LocalSerial,
-    };
-    let profile: ExecutionProfile = profile.build();
-    let until = Instant::now() + config.timeout;
-    Sending { profile: profile.into_handle(), read, scan: config.consistency, until }
-}
-
-/// Returns an error for a datacentre that the cluster does not have: no request would find a node.
-pub(crate) fn check_datacenter(session: &Session, config: &ScyllaConfig) -> Result<()> {
-    let Some(wanted) = &config.datacenter else { return Ok(()) };
-    let cluster = session.get_cluster_state();
-    let known: BTreeSet<&str> =
-        cluster.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect();
-    if known.contains(wanted.as_str()) {
-        return Ok(());
-    }
-    Err(error::no_datacenter(wanted, &Vec::from_iter(known).join(", ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_in_brackets_has_a_port() {
-        let nodes =
-            [("[::1]", "[::1]:9042"), ("[::1]:7000", "[::1]:7000"), ("db1", "db1"), ("db1:7000", "db1:7000")];
-        for (given, asked) in nodes {
-            assert_eq!(with_port(given), asked);
+    /// Sets the store's clock, which decides about visibility; defaults to the system clock.
+    ///
+    /// The servers delete expired entries by their own clocks. Those must not be ahead of this clock by more
+    /// than [`ScyllaConfig::with_clock_skew`].
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        match &mut self.0 {
+            Table::Strict(strict) => Arc::make_mut(strict).inner.clock = clock,
+            Table::Lww(lww) => Arc::make_mut(lww).inner.clock = clock,
         }
+        self
+    }
+
+    /// Returns the session, which the program may also use elsewhere.
+    #[must_use]
+    pub fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.0.inner().client.session)
+    }
+}
+
+impl Table {
+    /// Checks or creates the table, and prepares every statement.
+    async fn open(session: Arc<Session>, config: &ScyllaConfig, runtime: &Runtime) -> Result<Self> {
+        check_datacenter(&session, config)?;
+        let settings = RequestSettings::new(&session, config);
+        schema::ensure(&session, config, &settings).await?;
+        let name = config.table_name();
+        let reads = ReadStatements::prepare(&session, &name, &settings, config.mode).await?;
+        let client =
+            Client { session: Arc::clone(&session), commit: config.consistency, timeout: config.timeout };
+        let inner = Inner {
+            client,
+            reads: Arc::new(reads),
+            clock: Arc::new(SystemClock::new()),
+            clock_skew: config.clock_skew,
+            capabilities: capabilities(config),
+            cursor_secret: config.cursor_secret,
+            table: name.as_str().into(),
+            runtime: runtime.clone(),
+        };
+        Ok(match config.mode {
+            Mode::Strict => {
+                let statements = Arc::new(StrictStatements::prepare(&session, &name, &settings).await?);
+                Self::Strict(Arc::new(Strict { inner, statements, patch_locks: Arc::new(PatchLocks::new()) }))
+            }
+            Mode::Lww => {
+                let statements = Arc::new(LwwStatements::prepare(&session, &name, &settings).await?);
+                Self::Lww(Arc::new(Lww { inner, statements, timestamps: Arc::default() }))
+            }
+        })
+    }
+}
+
+fn capabilities(config: &ScyllaConfig) -> Capabilities {
+    let all = Capabilities::new(BACKEND).with_max_value_bytes(config.max_value_bytes);
+    match config.mode {
+        // Some servers write for each serial read.
+        Mode::Strict => all.with_reads_cost_writes(true),
+        Mode::Lww => all.with_conditions(false).with_patch(false).with_caps(false),
     }
 }

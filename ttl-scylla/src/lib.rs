@@ -15,6 +15,12 @@
 //! # }
 //! ```
 //!
+//! # Connecting
+//!
+//! [`ScyllaStore::connect`] connects, checks the table and prepares every statement.
+//! [`ScyllaStore::from_session`] does the same on a session of the program. There is no `lazy`
+//! constructor, because every operation needs the prepared statements and a table in the right mode.
+//!
 //! # Modes
 //!
 //! A table has one [`Mode`] for its whole life. The table's comment records it, and connecting in the other
@@ -62,7 +68,7 @@
 //!
 //! Compared with connections on the caller's runtime, this costs a single-threaded program about 15 µs per
 //! request (one wakeup in each direction), and a multi-threaded program no measurable time. TLS is the only
-//! per-byte work on this thread. A session that the program passes in ([`ScyllaStore::with_session`]) stays
+//! per-byte work on this thread. A session that the program passes in ([`ScyllaStore::from_session`]) stays
 //! on the runtime that created it, and ends with it.
 //!
 //! # Servers
@@ -187,34 +193,28 @@
 //! * `tls` (on by default): TLS by rustls, with the ring provider unless the process has installed another
 //!   one. The client library also depends on aws-lc, which is compiled and not used.
 
-mod alter;
-mod batch;
-mod client;
 mod config;
 mod connect;
-mod ended;
+mod connection;
 mod error;
-mod get;
-mod lifetime;
-mod lww;
+mod inner;
+mod layout;
 mod mode;
-mod put;
-mod row;
-mod runtime;
-mod scan;
+mod ops;
+mod patch_locks;
 mod schema;
-mod settle;
-mod statements;
 mod store;
-mod strict;
 mod timestamps;
-#[cfg(feature = "tls")]
-mod tls;
 mod url;
+mod wire;
+
+use ttl_core::driver::Context;
 
 pub use self::config::{Replication, ScyllaConfig};
+pub use self::inner::ScyllaStore;
 pub use self::mode::Mode;
-pub use self::store::ScyllaStore;
 
 /// The backend's name in errors and capabilities.
 const BACKEND: &str = "scylla";
+
+const CONTEXT: Context = Context::new(BACKEND);

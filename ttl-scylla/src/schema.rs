@@ -8,7 +8,7 @@ use scylla::statement::unprepared::Statement;
 use ttl_core::{Error, ErrorKind, Result};
 
 use crate::config::{Places, Replication, ScyllaConfig, invalid};
-use crate::statements::Sending;
+use crate::wire::RequestSettings;
 use crate::{Mode, error};
 
 /// The columns: name, type, and whether the column is the key.
@@ -24,7 +24,7 @@ const COLUMNS: [(&str, &str, bool); 8] = [
 ];
 
 /// The minimum timeout for creating a keyspace or a table: all nodes must agree.
-const MAKING: Duration = Duration::from_secs(10);
+const MIN_CREATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The prefix of a table's comment; the mode follows.
 const MARK: &str = "ttl-store layout 1, mode ";
@@ -59,11 +59,15 @@ fn table_cql(config: &ScyllaConfig) -> String {
 }
 
 /// Creates a missing table or keyspace if configured, and checks an existing table.
-pub(crate) async fn settle(session: &Session, config: &ScyllaConfig, sending: &Sending) -> Result<()> {
-    if check(session, config, sending).await? {
+pub(crate) async fn ensure(
+    session: &Session,
+    config: &ScyllaConfig,
+    settings: &RequestSettings,
+) -> Result<()> {
+    if check(session, config, settings).await? {
         return Ok(());
     }
-    let has_keyspace = has_keyspace(session, config, sending).await?;
+    let has_keyspace = has_keyspace(session, config, settings).await?;
     if !config.ensure_schema {
         return Err(invalid(no_table(config, has_keyspace)));
     }
@@ -75,10 +79,10 @@ pub(crate) async fn settle(session: &Session, config: &ScyllaConfig, sending: &S
                 config.keyspace
             )));
         };
-        run(session, &keyspace_cql(config, replication), config, sending).await?;
+        run(session, &keyspace_cql(config, replication), config, settings).await?;
     }
-    run(session, &table_cql(config), config, sending).await?;
-    if check(session, config, sending).await? {
+    run(session, &table_cql(config), config, settings).await?;
+    if check(session, config, settings).await? {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Unavailable, "the table was created, but not all nodes know it yet; try again")
@@ -100,47 +104,48 @@ fn no_table(config: &ScyllaConfig, has_keyspace: bool) -> String {
     )
 }
 
-async fn run(session: &Session, cql: &str, config: &ScyllaConfig, sending: &Sending) -> Result<()> {
+async fn run(session: &Session, cql: &str, config: &ScyllaConfig, settings: &RequestSettings) -> Result<()> {
     let mut statement = Statement::new(cql);
-    statement.set_execution_profile_handle(Some(sending.profile.clone()));
-    statement.set_request_timeout(Some(config.timeout().max(MAKING)));
+    statement.set_execution_profile_handle(Some(settings.profile.clone()));
+    statement.set_request_timeout(Some(config.timeout().max(MIN_CREATION_TIMEOUT)));
     // Creating an existing keyspace or table changes nothing.
-    session.query_unpaged(statement, ()).await.map(drop).map_err(error::not_made)
+    session.query_unpaged(statement, ()).await.map(drop).map_err(error::not_created)
 }
 
-async fn has_keyspace(session: &Session, config: &ScyllaConfig, sending: &Sending) -> Result<bool> {
+/// Returns a read of the servers' own tables, which any node answers.
+fn select(columns: &str, from: &str, condition: &str, settings: &RequestSettings) -> Statement {
     let mut statement =
-        Statement::new("SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?");
-    statement.set_execution_profile_handle(Some(sending.profile.clone()));
+        Statement::new(format!("SELECT {columns} FROM system_schema.{from} WHERE {condition}"));
+    statement.set_execution_profile_handle(Some(settings.profile.clone()));
     statement.set_consistency(Consistency::LocalOne);
-    let found = session.query_unpaged(statement, (config.keyspace.as_str(),)).await.map_err(error::read)?;
-    Ok(found.into_rows_result().map_err(|_| error::unexpected())?.rows_num() > 0)
+    statement
+}
+
+async fn has_keyspace(session: &Session, config: &ScyllaConfig, settings: &RequestSettings) -> Result<bool> {
+    let keyspaces = select("keyspace_name", "keyspaces", "keyspace_name = ?", settings);
+    let found = session.query_unpaged(keyspaces, (config.keyspace.as_str(),)).await.map_err(error::read)?;
+    Ok(found.into_rows_result().map_err(|_| error::unexpected_response())?.rows_num() > 0)
 }
 
 /// Returns whether the table exists, or an error if it does not fit.
-async fn check(session: &Session, config: &ScyllaConfig, sending: &Sending) -> Result<bool> {
+async fn check(session: &Session, config: &ScyllaConfig, settings: &RequestSettings) -> Result<bool> {
     let names = (config.keyspace.as_str(), config.table.as_str());
-    let select = |what: &str, from: &str| {
-        let place = "keyspace_name = ? AND table_name = ?";
-        let mut statement = Statement::new(format!("SELECT {what} FROM system_schema.{from} WHERE {place}"));
-        statement.set_execution_profile_handle(Some(sending.profile.clone()));
-        statement.set_consistency(Consistency::LocalOne);
-        statement
-    };
-    let tables = select("comment, default_time_to_live", "tables");
+    let table = "keyspace_name = ? AND table_name = ?";
+    let tables = select("comment, default_time_to_live", "tables", table, settings);
     let tables = session.query_unpaged(tables, names).await.map_err(error::read)?;
-    let tables = tables.into_rows_result().map_err(|_| error::unexpected())?;
-    let Some((comment, lifetime)) =
-        tables.maybe_first_row::<(Option<String>, Option<i32>)>().map_err(|_| error::unexpected())?
+    let tables = tables.into_rows_result().map_err(|_| error::unexpected_response())?;
+    let Some((comment, lifetime)) = tables
+        .maybe_first_row::<(Option<String>, Option<i32>)>()
+        .map_err(|_| error::unexpected_response())?
     else {
         return Ok(false);
     };
-    let columns = select("column_name, type, kind", "columns");
+    let columns = select("column_name, type, kind", "columns", table, settings);
     let columns = session.query_unpaged(columns, names).await.map_err(error::read)?;
-    let columns = columns.into_rows_result().map_err(|_| error::unexpected())?;
+    let columns = columns.into_rows_result().map_err(|_| error::unexpected_response())?;
     let mut found = Vec::new();
-    for column in columns.rows::<(String, String, String)>().map_err(|_| error::unexpected())? {
-        found.push(column.map_err(|_| error::unexpected())?);
+    for column in columns.rows::<(String, String, String)>().map_err(|_| error::unexpected_response())? {
+        found.push(column.map_err(|_| error::unexpected_response())?);
     }
     check_columns(&found)?;
     if lifetime.is_some_and(|seconds| seconds != 0) {

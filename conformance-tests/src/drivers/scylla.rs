@@ -101,7 +101,7 @@ impl Harness for ScyllaHarness {
         let table = self.take_table();
         let config = self.config.clone().with_table(&*table);
         let store = ScyllaStore::connect(&config).await?;
-        let second = ScyllaStore::with_session(store.session(), &config).await?;
+        let second = ScyllaStore::from_session(store.session(), &config).await?;
         Ok(self.fixture(store, second, &config, table))
     }
 
@@ -122,7 +122,7 @@ impl Harness for ScyllaHarness {
         let config = config(&place::through(&self.place, proxy.address()))?.with_table(&*table);
         // With the long timeout: that of a call is too short to connect and to prepare statements.
         let session = ScyllaStore::connect(&config).await?.session();
-        let store = ScyllaStore::with_session(session, &config.with_timeout(HASTE)).await?;
+        let store = ScyllaStore::from_session(session, &config.with_timeout(HASTE)).await?;
         Ok(Some(self.fixture(store, second, &straight, table)))
     }
 

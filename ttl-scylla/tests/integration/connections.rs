@@ -64,7 +64,7 @@ async fn datacentre(space: Space) {
     let nowhere = space.config.clone().with_datacenter("nowhere");
     for error in [
         ScyllaStore::connect(&nowhere).await.unwrap_err(),
-        ScyllaStore::with_session(space.store.session(), &nowhere).await.unwrap_err(),
+        ScyllaStore::from_session(space.store.session(), &nowhere).await.unwrap_err(),
     ] {
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::InvalidConfig, false), "{error}");
         let text = error.to_string();

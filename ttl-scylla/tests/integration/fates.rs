@@ -13,12 +13,12 @@ use ttl_core::{ErrorKind, Result, Ttl, TtlStore};
 use ttl_scylla::{Mode, ScyllaStore};
 
 use crate::frames::{REFUSALS, Refusal, SPOILT, Spoilt};
-use crate::operations::{self, Class, Operation, Seen};
 use crate::raw::Found;
 use crate::space::{SHORT, Space, answers, eventually, in_both};
 use crate::states::{State, planted};
 use crate::support::{LONG, applied, blob, key};
 use crate::wire::Fault;
+use ttl_conformance::operations::{self, Class, Operation, Seen};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     let mut trials = Vec::new();

@@ -10,11 +10,11 @@ use ttl_core::options::{DeleteOptions, GetOptions, Projection, PutOptions, Refre
 use ttl_core::{ErrorKind, Key, Ttl, TtlStore};
 use ttl_scylla::Mode;
 
-use crate::operations::{Operation, changes, patches, puts, reads};
 use crate::raw::{Cells, NEVER};
 use crate::space::{Space, in_both};
 use crate::states::{DAMAGES, FOREIGN, GHOSTS, Ghost, State, planted};
 use crate::support::{LONG, applied, blob, key};
+use ttl_conformance::operations::{Operation, changes, patches, puts, reads};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     [
@@ -139,7 +139,7 @@ async fn ended(space: Space) {
 
 /// Neither a miss nor a refusal, and nothing is written over it but by a put or delete that asks nothing of it.
 async fn foreign(space: Space) {
-    let operations: Vec<Operation> = crate::operations::all();
+    let operations: Vec<Operation> = ttl_conformance::operations::all();
     stream::iter(&operations)
         .for_each_concurrent(AT_ONCE, |operation| async {
             for foreign in FOREIGN {

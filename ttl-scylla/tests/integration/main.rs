@@ -15,7 +15,6 @@ mod frames;
 mod ghosts;
 mod layout;
 mod node;
-mod operations;
 mod outages;
 mod peer;
 mod races;

@@ -10,11 +10,11 @@ use ttl_scylla::{ScyllaConfig, ScyllaStore};
 
 use crate::frames::Refusal;
 use crate::node::{Node, with_own_nodes};
-use crate::operations::{self, Class};
 use crate::space::{BOTH, PATIENCE, Space, answers, eventually, in_both};
 use crate::states::{State, planted};
 use crate::support::{LONG, applied, blob, key};
 use crate::wire::Fault;
+use ttl_conformance::operations::{self, Class};
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -181,7 +181,7 @@ async fn stopped() {
         let config = ScyllaConfig::from_url(&url).unwrap().with_mode(mode).with_table(format!("of_{mode}"));
         let store = ScyllaStore::connect(&config.clone().with_timeout(PATIENCE)).await.unwrap();
         applied(store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await);
-        let hasty = ScyllaStore::with_session(store.session(), &config.with_timeout(HASTE)).await.unwrap();
+        let hasty = ScyllaStore::from_session(store.session(), &config.with_timeout(HASTE)).await.unwrap();
         stores.push((mode, store, hasty));
     }
     node.stop().await;

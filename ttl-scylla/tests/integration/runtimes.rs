@@ -113,7 +113,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 fn without(space: &Space) {
     let store = block_on(ScyllaStore::connect(&space.config)).unwrap();
     block_on(all(&store, space.mode, "a"));
-    let shared = block_on(ScyllaStore::with_session(store.session(), &space.config)).unwrap();
+    let shared = block_on(ScyllaStore::from_session(store.session(), &space.config)).unwrap();
     drop(store);
     block_on(all(&shared, space.mode, "b"));
 }

@@ -9,11 +9,11 @@ use ttl_core::{TtlStore, Version};
 use ttl_scylla::{ScyllaConfig, ScyllaStore};
 
 use crate::frames::{QUOTED, REFUSALS};
-use crate::operations;
 use crate::space::{SHORT, Space, in_both, node};
 use crate::states::{DAMAGES, FOREIGN, State};
 use crate::support::{LONG, applied, key};
 use crate::wire::Fault;
+use ttl_conformance::operations;
 
 pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     let mut trials = Vec::new();

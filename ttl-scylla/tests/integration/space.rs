@@ -57,7 +57,7 @@ impl Space {
     /// Another store on the same wire and session.
     pub(crate) async fn another(&self, change: impl FnOnce(ScyllaConfig) -> ScyllaConfig) -> ScyllaStore {
         let session: Arc<Session> = self.store.session();
-        let store = ScyllaStore::with_session(session, &change(self.config.clone())).await.unwrap();
+        let store = ScyllaStore::from_session(session, &change(self.config.clone())).await.unwrap();
         self.wire.seen();
         store.with_clock(self.clock.clone())
     }

@@ -104,7 +104,7 @@ async fn another_ones(url: String) {
 
 async fn handed_in(url: String) {
     let table = Table::new(&url).await;
-    let other = ScyllaStore::with_session(table.raw.clone(), &table.config).await.unwrap();
+    let other = ScyllaStore::from_session(table.raw.clone(), &table.config).await.unwrap();
     applied(other.put(&key("k"), blob("v"), PutOptions::new(LONG)).await);
     let entry = table.store.get(&key("k"), GetOptions::new()).await.unwrap().unwrap();
     assert_eq!(entry.value, Some(blob("v")));

@@ -11,12 +11,12 @@ use ttl_core::{Error, Result};
 use crate::config::{Certificates, invalid};
 
 /// Builds the TLS configuration. Trusts the configured authorities, or the system's if there are none.
-pub(crate) fn context(certificates: &Certificates) -> Result<Arc<ClientConfig>> {
+pub(super) fn context(certificates: &Certificates) -> Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     match &certificates.roots {
         Some(pem) => {
             for certificate in chain(pem, "root_certificates")? {
-                roots.add(certificate).map_err(|_| bad("root_certificates"))?;
+                roots.add(certificate).map_err(|_| invalid_pem("root_certificates"))?;
             }
         }
         None => {
@@ -35,26 +35,26 @@ pub(crate) fn context(certificates: &Certificates) -> Result<Arc<ClientConfig>> 
     let config = match &certificates.client {
         None => builder.with_no_client_auth(),
         Some((pem, key)) => {
-            let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| bad("client_key"))?;
+            let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| invalid_pem("client_key"))?;
             builder
                 .with_client_auth_cert(chain(pem, "client_certificate")?, key)
-                .map_err(|_| bad("client_certificate or client_key"))?
+                .map_err(|_| invalid_pem("client_certificate or client_key"))?
         }
     };
     Ok(Arc::new(config))
 }
 
-fn chain(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>> {
+fn chain(pem: &[u8], option: &str) -> Result<Vec<CertificateDer<'static>>> {
     let all: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match all {
         Ok(all) if !all.is_empty() => Ok(all),
-        _ => Err(bad(what)),
+        _ => Err(invalid_pem(option)),
     }
 }
 
 /// Returns the error for an invalid PEM text. The text is not quoted, because it may be a secret.
-fn bad(what: &str) -> Error {
-    invalid(format!("invalid value for {what}: expected a certificate or a key in PEM"))
+fn invalid_pem(option: &str) -> Error {
+    invalid(format!("invalid value for {option}: expected a certificate or a key in PEM"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! Native TTLs: how long the servers keep cells, and until when a row is complete.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use ttl_core::Deadline;
+use scylla::SerializeRow;
 
-/// The column value for "never": with it, `deadline > :now` is the complete test of liveness.
-pub(crate) const NEVER: i64 = i64::MAX;
+use super::columns::{NEVER, now_column};
 
 /// The longest native TTL: 20 years of 365 days.
 const MAX_TTL_SECONDS: i64 = 630_720_000;
@@ -14,40 +13,16 @@ const MAX_TTL_SECONDS: i64 = 630_720_000;
 /// Some accept later times, but none reports so.
 const LAST_EXPIRY_SECOND: i64 = 2_147_483_646 - 86_400;
 
-/// Converts a deadline to a column value.
-pub(crate) fn to_column(deadline: Deadline) -> i64 {
-    if deadline.is_never() {
-        NEVER
-    } else {
-        i64::try_from(deadline.as_epoch_millis()).unwrap_or(NEVER).min(NEVER - 1)
-    }
-}
-
-/// Converts a column value to a deadline. A value before 1970 is in the past.
-pub(crate) fn from_column(millis: i64) -> Deadline {
-    if millis == NEVER {
-        Deadline::NEVER
-    } else {
-        Deadline::from_epoch_millis(u64::try_from(millis).unwrap_or(0))
-    }
-}
-
-/// Converts an instant to a value that can be compared with columns.
-pub(crate) fn now_column(now: SystemTime) -> i64 {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    i64::try_from(since.as_millis()).unwrap_or(NEVER - 1).min(NEVER - 1)
-}
-
 /// The native TTL of cells that must exist until an instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reach {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SerializeRow)]
+pub(crate) struct CellLifetime {
     /// The instant until which the cells exist, at least; [`NEVER`] without a native TTL.
     pub(crate) covers: i64,
     /// The operand of `USING TTL`. Zero, which means "no TTL" to the servers, is used only for that.
     pub(crate) ttl: i32,
 }
 
-impl Reach {
+impl CellLifetime {
     /// Returns the lifetime of cells that the servers never delete.
     const FOREVER: Self = Self { covers: NEVER, ttl: 0 };
 
@@ -62,16 +37,21 @@ impl Reach {
 
     /// Returns a lifetime twice as long as `millis` requires, but not beyond the cap. The following refreshes
     /// then write only the deadline.
-    pub(crate) fn beyond(millis: i64, cap: i64, now: SystemTime, skew: Duration) -> Self {
+    fn doubled(millis: i64, cap: i64, now: SystemTime, skew: Duration) -> Self {
         let ahead = millis.saturating_sub(now_column(now)).max(0);
         let far = millis.saturating_add(ahead).min(cap).max(millis);
         let reach = Self::until(far, now, skew);
         if reach == Self::FOREVER { Self::until(millis, now, skew) } else { reach }
     }
 
+    /// Returns the lifetime of cells that are written again because the deadline moves from `from` to `to`.
+    pub(crate) fn for_move(from: Option<i64>, to: i64, cap: i64, now: SystemTime, skew: Duration) -> Self {
+        if from < Some(to) { Self::doubled(to, cap, now, skew) } else { Self::until(to, now, skew) }
+    }
+
     /// Returns the native TTL of a deadline cell next to cells that exist until `covers`. `None` if either
     /// could exist without the other.
-    pub(crate) fn within(covers: i64, millis: i64, now: SystemTime, skew: Duration) -> Option<i32> {
+    pub(crate) fn of_deadline(covers: i64, millis: i64, now: SystemTime, skew: Duration) -> Option<i32> {
         let alone = Self::until(millis, now, skew);
         (covers >= millis && (covers == NEVER) == (alone.covers == NEVER)).then_some(alone.ttl)
     }
@@ -137,32 +117,23 @@ mod tests {
     fn a_deadline_moves_alone_only_among_cells_that_die_with_it() {
         let (now, at) = (SystemTime::now(), now_column(SystemTime::now()));
         let hour = at + 3_600_000;
-        assert!(Reach::within(hour, hour, now, SKEW).is_some_and(|ttl| ttl > 3_600));
-        assert!(Reach::within(hour + 1, hour, now, SKEW).is_some());
-        assert_eq!(Reach::within(hour - 1, hour, now, SKEW), None);
+        assert!(CellLifetime::of_deadline(hour, hour, now, SKEW).is_some_and(|ttl| ttl > 3_600));
+        assert!(CellLifetime::of_deadline(hour + 1, hour, now, SKEW).is_some());
+        assert_eq!(CellLifetime::of_deadline(hour - 1, hour, now, SKEW), None);
         // A value that is there for ever under a deadline that is not would be left behind.
-        assert_eq!(Reach::within(NEVER, hour, now, SKEW), None);
-        assert_eq!(Reach::within(hour, NEVER, now, SKEW), None);
-        assert_eq!(Reach::within(NEVER, NEVER, now, SKEW), Some(0));
+        assert_eq!(CellLifetime::of_deadline(NEVER, hour, now, SKEW), None);
+        assert_eq!(CellLifetime::of_deadline(hour, NEVER, now, SKEW), None);
+        assert_eq!(CellLifetime::of_deadline(NEVER, NEVER, now, SKEW), Some(0));
     }
 
     #[test]
     fn a_refresh_reaches_twice_as_far_within_the_cap() {
         let now = SystemTime::now();
         let at = now_column(now);
-        let covers = |ahead, cap| Reach::beyond(at + ahead, cap, now, SKEW).covers - at;
+        let covers = |ahead, cap| CellLifetime::doubled(at + ahead, cap, now, SKEW).covers - at;
         assert_eq!(covers(60_000, NEVER), 120_000);
         assert_eq!(covers(60_000, at + 90_000), 90_000);
         assert_eq!(covers(60_000, at + 60_000), 60_000);
-        assert_eq!(Reach::beyond(NEVER, NEVER, now, SKEW), Reach::FOREVER);
-    }
-
-    #[test]
-    fn columns_and_deadlines_agree() {
-        for millis in [0, 1, NEVER - 1, NEVER] {
-            assert_eq!(to_column(from_column(millis)), millis);
-        }
-        assert_eq!(to_column(Deadline::from_epoch_millis(u64::MAX - 1)), NEVER - 1);
-        assert_eq!(from_column(-1), Deadline::from_epoch_millis(0));
+        assert_eq!(CellLifetime::doubled(NEVER, NEVER, now, SKEW), CellLifetime::FOREVER);
     }
 }

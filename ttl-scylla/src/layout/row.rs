@@ -1,18 +1,15 @@
-//! Converts rows of the table to entries, and entries to rows.
+//! A row of the table, and the entry that it holds.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use scylla::deserialize::row::{ColumnIterator, RawColumn};
-use scylla::deserialize::value::DeserializeValue;
-use scylla::response::query_result::{QueryResult, QueryRowsResult};
 use ttl_core::driver::Stored;
 use ttl_core::options::Returning;
 use ttl_core::rules::Header;
-use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Value, Version};
+use ttl_core::{Bytes, Deadline, Key, Kind, Record, Result, Value};
 use uuid::Uuid;
 
-use crate::error;
-use crate::lifetime::{NEVER, from_column, now_column, to_column};
+use super::columns::{NEVER, from_column, from_uuid, kind_of, now_column};
+use crate::error::corrupt_row;
 
 /// A row as far as it was read. A missing or unrequested cell is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,7 +44,7 @@ impl Row {
     }
 
     /// Returns whether the row is marked as expired: no request that was sent before can move its deadline.
-    pub(crate) fn is_marked_ended(&self) -> bool {
+    pub(crate) fn is_marked_expired(&self) -> bool {
         self.covers < self.deadline
     }
 
@@ -66,23 +63,23 @@ impl Row {
             return Ok(Some(Header { kind: Kind::Blob, deadline, cap: Deadline::NEVER, version }));
         }
         let (Some(code), Some(cap), Some(version)) = (self.kind, self.cap, self.version) else {
-            return Err(error::not_ours("it lacks cells"));
+            return Err(corrupt_row("it lacks cells"));
         };
-        let (kind, capped) = kind_of(code).ok_or_else(|| error::not_ours("its kind is unknown"))?;
+        let (kind, capped) = kind_of(code).ok_or_else(|| corrupt_row("its kind is unknown"))?;
         if capped != (cap != NEVER) {
-            return Err(error::not_ours("its kind and its cap contradict each other"));
+            return Err(corrupt_row("its kind and its cap contradict each other"));
         }
         Ok(Some(Header { kind, deadline, cap: from_column(cap), version: from_uuid(version) }))
     }
 
     /// Decodes the value of a row that was read completely.
     pub(crate) fn take_value(&mut self, kind: Kind) -> Result<Value> {
-        let bytes = self.value.take().ok_or_else(|| error::not_ours("it lacks its value"))?;
+        let bytes = self.value.take().ok_or_else(|| corrupt_row("it lacks its value"))?;
         match kind {
             Kind::Blob => Ok(Value::Blob(bytes)),
             Kind::Record => match Record::from_json_text(&bytes) {
                 Ok(record) => Ok(record.into()),
-                Err(_) => Err(error::not_ours("its record is not a JSON object")),
+                Err(_) => Err(corrupt_row("its record is not a JSON object")),
             },
         }
     }
@@ -108,7 +105,7 @@ impl Row {
         }
         self.readable_creation()
             .map(Some)
-            .ok_or_else(|| error::not_ours("its time of creation is missing or wrong"))
+            .ok_or_else(|| corrupt_row("its time of creation is missing or wrong"))
     }
 
     fn readable_creation(&self) -> Option<SystemTime> {
@@ -120,163 +117,16 @@ impl Row {
     pub(crate) fn take_key(&mut self) -> Option<Key> {
         self.key.take().and_then(|key| Key::new(key).ok())
     }
-
-    /// Reads a column by its name, because servers return different columns. Returns the value of
-    /// `[applied]`, if present.
-    fn set(&mut self, column: &RawColumn<'_, '_>) -> Result<Option<bool>> {
-        match column.spec.name() {
-            "kind" => self.kind = cell(column)?,
-            "deadline" => self.deadline = cell(column)?,
-            "covers" => self.covers = cell(column)?,
-            "cap" => self.cap = cell(column)?,
-            "version" => self.version = cell(column)?,
-            "created" => self.created = cell(column)?,
-            "value" => self.value = cell(column)?,
-            "deadline_written" | "version_written" => self.written = self.written.max(cell(column)?),
-            "position" => self.token = cell(column)?,
-            "key" => self.key = cell(column)?,
-            "[applied]" => return cell(column),
-            _ => {}
-        }
-        Ok(None)
-    }
-}
-
-fn cell<'f, T: DeserializeValue<'f, 'f>>(column: &RawColumn<'f, 'f>) -> Result<Option<T>> {
-    let kind = column.spec.typ();
-    let checked = <Option<T>>::type_check(kind).map_err(|_| error::unexpected());
-    checked.and_then(|()| <Option<T>>::deserialize(kind, column.slice).map_err(|_| error::unexpected()))
-}
-
-/// Returns the row of a read of one key; an empty row if there is none.
-pub(crate) fn one(result: QueryResult) -> Result<Row> {
-    let result = rows(result, "deadline")?;
-    let columns = result.maybe_first_row::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
-    columns.map_or_else(|| Ok(Row::default()), |columns| Ok(decode(columns)?.0))
-}
-
-/// Returns whether a transaction was applied, and, if not, the compared columns of the row.
-pub(crate) fn swapped(result: QueryResult) -> Result<(Row, bool)> {
-    let result = rows(result, "[applied]")?;
-    let columns = result.first_row::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
-    // Without a row, the response contains only the flag.
-    if result.column_specs().len() > 1 && result.column_specs().get_by_name("deadline").is_none() {
-        return Err(error::unexpected());
-    }
-    let (row, applied) = decode(columns)?;
-    Ok((row, applied.ok_or_else(error::unexpected)?))
-}
-
-/// Returns the rows of a page.
-pub(crate) fn all(result: QueryResult) -> Result<Vec<Row>> {
-    let result = rows(result, "position")?;
-    let rows = result.rows::<ColumnIterator<'_, '_>>().map_err(|_| error::unexpected())?;
-    rows.map(|columns| Ok(decode(columns.map_err(|_| error::unexpected())?)?.0)).collect()
-}
-
-/// Returns rows that have this column: rows of another statement would look like missing cells.
-fn rows(result: QueryResult, column: &str) -> Result<QueryRowsResult> {
-    let result = result.into_rows_result().map_err(|_| error::unexpected())?;
-    if result.column_specs().get_by_name(column).is_none() {
-        return Err(error::unexpected());
-    }
-    Ok(result)
-}
-
-fn decode(columns: ColumnIterator<'_, '_>) -> Result<(Row, Option<bool>)> {
-    let (mut row, mut applied) = (Row::default(), None);
-    for column in columns {
-        applied = row.set(&column.map_err(|_| error::unexpected())?)?.or(applied);
-    }
-    Ok((row, applied))
-}
-
-/// Returns the `kind` column of an entry: its type, and whether it has a cap.
-pub(crate) const fn kind_code(kind: Kind, cap: Deadline) -> i8 {
-    match (kind, cap.is_never()) {
-        (Kind::Blob, true) => 1,
-        (Kind::Record, true) => 2,
-        (Kind::Blob, false) => 3,
-        (Kind::Record, false) => 4,
-    }
-}
-
-const fn kind_of(code: i8) -> Option<(Kind, bool)> {
-    match code {
-        1 => Some((Kind::Blob, false)),
-        2 => Some((Kind::Record, false)),
-        3 => Some((Kind::Blob, true)),
-        4 => Some((Kind::Record, true)),
-        _ => None,
-    }
-}
-
-/// Converts an expected version. Versions of this driver have the 16 bytes of a UUID; a version of another
-/// store matches no row.
-pub(crate) fn to_uuid(version: &Version) -> Option<Uuid> {
-    Uuid::from_slice(version.as_bytes()).ok()
-}
-
-/// Converts a version that this driver has created.
-pub(crate) fn own_uuid(version: &Version) -> Uuid {
-    to_uuid(version).unwrap_or_default()
-}
-
-pub(crate) const fn from_uuid(version: Uuid) -> Version {
-    Version::from_u128(version.as_u128())
-}
-
-/// Every cell of an entry, as bound values.
-#[derive(Clone, Debug)]
-pub(crate) struct Cells {
-    pub(crate) kind: i8,
-    pub(crate) value: Bytes,
-    pub(crate) deadline: i64,
-    pub(crate) cap: i64,
-    pub(crate) version: Uuid,
-    /// A missing or unreadable cell is written as missing again.
-    pub(crate) created: Option<i64>,
-}
-
-impl Cells {
-    /// Returns the cells of a stored row.
-    pub(crate) fn of(stored: &Stored) -> Self {
-        let Stored { value, deadline, cap, version, created_at, .. } = stored;
-        Self {
-            created: created_at.map(now_column),
-            ..Self::fresh(UNIX_EPOCH, value, *deadline, *cap, version)
-        }
-    }
-
-    /// Returns the cells of a new entry.
-    pub(crate) fn fresh(
-        now: SystemTime,
-        value: &Value,
-        deadline: Deadline,
-        cap: Deadline,
-        version: &Version,
-    ) -> Self {
-        let bytes = match value {
-            Value::Blob(bytes) => bytes.clone(),
-            Value::Record(record) => Bytes::from(record.to_json_text()),
-        };
-        Self {
-            kind: kind_code(value.kind(), cap),
-            value: bytes,
-            deadline: to_column(deadline),
-            cap: to_column(cap),
-            version: own_uuid(version),
-            created: Some(now_column(now)),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
-    use ttl_core::ErrorKind;
+    use ttl_core::{ErrorKind, Version};
 
+    use super::super::cells::Cells;
+    use super::super::columns::to_uuid;
     use super::*;
 
     fn at(millis: u64) -> SystemTime {
