@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ttl_core::driver::SharedClock;
 use ttl_core::{Clock, CursorSecret};
 
 pub use self::new_table::{Billing, Encryption, NewTable};
@@ -70,10 +71,10 @@ pub enum OnConnect {
 ///
 /// let url = "dynamodb://sessions?region=eu-central-1&namespace=app&timeout=3s&table=check";
 /// let same = DynamoConfig::from_url(url)?;
-/// assert_eq!(format!("{same:?}"), format!("{config:?}"));
+/// assert_eq!(same, config);
 /// # Ok::<(), ttl_core::Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[must_use = "a configuration does nothing until a store is created with it"]
 pub struct DynamoConfig {
     pub(crate) table: String,
@@ -96,7 +97,7 @@ pub struct DynamoConfig {
     pub(crate) cursor_secret: CursorSecret,
     pub(crate) on_connect: OnConnect,
     pub(crate) new_table: NewTable,
-    pub(crate) clock: Option<Arc<dyn Clock>>,
+    pub(crate) clock: Option<SharedClock>,
 }
 
 impl DynamoConfig {
@@ -304,7 +305,7 @@ impl DynamoConfig {
 
     /// Sets the store's clock; defaults to the system clock. For tests.
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
+        self.clock = Some(SharedClock(clock));
         self
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use ttl_core::driver::QueryOptions;
+use ttl_core::driver::{QueryOptions, SharedClock};
 use ttl_core::{Clock, Error, ErrorKind, Result};
 
 use crate::BACKEND;
@@ -37,13 +37,13 @@ pub enum Reclaim {
 /// # let _ = (store, same);
 /// # Ok::<(), ttl_core::Error>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct MemoryConfig {
     max_entries: Option<NonZeroUsize>,
     max_bytes: Option<NonZeroUsize>,
     max_value_bytes: Option<u64>,
     reclaim: Reclaim,
-    clock: Option<Arc<dyn Clock>>,
+    clock: Option<SharedClock>,
 }
 
 impl MemoryConfig {
@@ -105,7 +105,7 @@ impl MemoryConfig {
     /// store, advanced by the monotonic clock.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
+        self.clock = Some(SharedClock(clock));
         self
     }
 
@@ -180,7 +180,7 @@ impl MemoryConfig {
         self.reclaim
     }
 
-    pub(crate) fn clock(&self) -> Option<Arc<dyn Clock>> {
+    pub(crate) fn clock(&self) -> Option<SharedClock> {
         self.clock.clone()
     }
 }

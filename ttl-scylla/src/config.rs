@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use scylla::frame::Compression;
 use scylla::statement::{Consistency, SerialConsistency};
-use ttl_core::{CursorSecret, Error, ErrorKind, Result};
+use ttl_core::driver::SharedClock;
+use ttl_core::{Clock, CursorSecret, Error, ErrorKind, Result};
 
 use crate::Mode;
 
@@ -55,6 +57,7 @@ pub struct ScyllaConfig {
     pub(crate) max_value_bytes: u64,
     pub(crate) cursor_secret: CursorSecret,
     pub(crate) clock_skew: Duration,
+    pub(crate) clock: Option<SharedClock>,
     pub(crate) ensure_schema: bool,
     pub(crate) replication: Option<Replication>,
 }
@@ -125,6 +128,7 @@ impl ScyllaConfig {
             max_value_bytes: Self::DEFAULT_MAX_VALUE_BYTES,
             cursor_secret: CursorSecret::of_process(),
             clock_skew: Self::DEFAULT_CLOCK_SKEW,
+            clock: None,
             ensure_schema: false,
             replication: None,
         }
@@ -256,6 +260,15 @@ impl ScyllaConfig {
         self
     }
 
+    /// Sets the clock that decides about visibility; defaults to the system clock. For tests.
+    ///
+    /// The servers delete expired entries by their own clocks. Those must not be ahead of this clock by more
+    /// than [`ScyllaConfig::with_clock_skew`].
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(SharedClock(clock));
+        self
+    }
+
     /// Sets the maximum difference between the clocks of clients and servers; at most a day.
     ///
     /// The servers delete an entry this long after its deadline. If the clocks differ by more, an entry could
@@ -375,6 +388,7 @@ impl fmt::Debug for ScyllaConfig {
             .field("client_certificate", &self.certificates.client.is_some())
             .field("max_value_bytes", &self.max_value_bytes)
             .field("clock_skew", &self.clock_skew)
+            .field("clock", &self.clock)
             .field("ensure_schema", &self.ensure_schema)
             .field("replication", &self.replication)
             .finish()

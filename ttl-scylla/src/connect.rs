@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use scylla::client::session::Session;
-use ttl_core::{Capabilities, Clock, Result, SystemClock};
+use ttl_core::{Capabilities, Result, SystemClock};
 
 use crate::config::ScyllaConfig;
 use crate::connection::{Client, Runtime, check_datacenter, open_session};
@@ -55,19 +55,6 @@ impl ScyllaStore {
         runtime.run(open).await
     }
 
-    /// Sets the store's clock, which decides about visibility; defaults to the system clock.
-    ///
-    /// The servers delete expired entries by their own clocks. Those must not be ahead of this clock by more
-    /// than [`ScyllaConfig::with_clock_skew`].
-    #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        match &mut self.0 {
-            Table::Strict(strict) => Arc::make_mut(strict).inner.clock = clock,
-            Table::Lww(lww) => Arc::make_mut(lww).inner.clock = clock,
-        }
-        self
-    }
-
     /// Returns the session, which the program may also use elsewhere.
     #[must_use]
     pub fn session(&self) -> Arc<Session> {
@@ -88,7 +75,7 @@ impl Table {
         let inner = Inner {
             client,
             reads: Arc::new(reads),
-            clock: Arc::new(SystemClock::new()),
+            clock: config.clock.clone().map_or_else(|| Arc::new(SystemClock::new()) as _, |clock| clock.0),
             clock_skew: config.clock_skew,
             capabilities: capabilities(config),
             cursor_secret: config.cursor_secret,

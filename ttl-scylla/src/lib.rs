@@ -39,7 +39,7 @@
 //!   write overrides everything it has read, but after a delete by a program whose clock is ahead, the puts
 //!   of other programs are lost until their clocks have caught up.
 //!
-//! The clock of this process decides ([`ScyllaStore::with_clock`]). Programs that share a table need clocks
+//! The clock of this process decides ([`ScyllaConfig::with_clock`]). Programs that share a table need clocks
 //! that agree as closely as deadlines must be kept.
 //!
 //! # Late requests (R3, E3)

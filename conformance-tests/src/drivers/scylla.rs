@@ -54,12 +54,13 @@ impl ScyllaHarness {
         second: ScyllaStore,
         config: &ScyllaConfig,
         table: String,
+        clock: Arc<ManualClock>,
     ) -> Fixture {
-        let (clock, session) = (Arc::new(ManualClock::new()), second.session());
+        let session = second.session();
         let place = (self.place.clone(), table);
         let beneath = ScyllaBeneath { table: config.table_name(), place, session, clock: clock.clone() };
-        Fixture::new(Arc::new(store.with_clock(clock.clone())), Time::Manual(clock.clone()))
-            .with_second(Arc::new(second.with_clock(clock)))
+        Fixture::new(Arc::new(store), Time::Manual(clock))
+            .with_second(Arc::new(second))
             .with_beneath(Arc::new(beneath))
     }
 
@@ -98,11 +99,11 @@ fn give_back(place: String, table: String) {
 #[async_trait]
 impl Harness for ScyllaHarness {
     async fn fresh(&self) -> Result<Fixture> {
-        let table = self.take_table();
-        let config = self.config.clone().with_table(&*table);
+        let (table, clock) = (self.take_table(), Arc::new(ManualClock::new()));
+        let config = self.config.clone().with_table(&*table).with_clock(clock.clone());
         let store = ScyllaStore::connect(&config).await?;
         let second = ScyllaStore::from_session(store.session(), &config).await?;
-        Ok(self.fixture(store, second, &config, table))
+        Ok(self.fixture(store, second, &config, table, clock))
     }
 
     /// Returns the server only for a cluster of one node without TLS, because the client library connects to
@@ -112,18 +113,20 @@ impl Harness for ScyllaHarness {
     }
 
     async fn fresh_through(&self, proxy: &FaultProxy) -> Result<Option<Fixture>> {
-        let table = self.take_table();
-        let straight = self.config.clone().with_table(&*table);
+        let (table, clock) = (self.take_table(), Arc::new(ManualClock::new()));
+        let straight = self.config.clone().with_table(&*table).with_clock(clock.clone());
         let second = ScyllaStore::connect(&straight).await?;
         if second.session().get_cluster_state().get_nodes_info().len() > 1 {
             give_back(self.place.clone(), table);
             return Ok(None);
         }
-        let config = config(&place::through(&self.place, proxy.address()))?.with_table(&*table);
+        let config = config(&place::through(&self.place, proxy.address()))?
+            .with_table(&*table)
+            .with_clock(clock.clone());
         // With the long timeout: that of a call is too short to connect and to prepare statements.
         let session = ScyllaStore::connect(&config).await?.session();
         let store = ScyllaStore::from_session(session, &config.with_timeout(HASTE)).await?;
-        Ok(Some(self.fixture(store, second, &straight, table)))
+        Ok(Some(self.fixture(store, second, &straight, table, clock)))
     }
 
     /// Returns the name and version of the server. ScyllaDB reports the version of the compatible Cassandra,

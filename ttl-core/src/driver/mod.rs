@@ -10,6 +10,7 @@
 //! | distinguish the outcomes of a failed write | [`WriteFailure`] |
 //! | read the operations of a patch | [`FieldOperation`], [`Change`], [`Amount`] |
 //! | store a field as text | [`field_text`], [`parse_field_text`], [`check_field_name`] |
+//! | hold the clock of a configuration | [`SharedClock`] |
 //! | hold an instant in whole milliseconds | [`Now`] |
 
 mod attempt;
@@ -18,6 +19,7 @@ mod cas_backend;
 mod cas_store;
 mod context;
 mod query;
+mod shared_clock;
 
 pub use self::attempt::{MAX_ATTEMPTS, WriteFailure, back_off, contention};
 pub use self::batch::each;
@@ -25,6 +27,7 @@ pub use self::cas_backend::CasBackend;
 pub use self::cas_store::CasStore;
 pub use self::context::Context;
 pub use self::query::{QueryOptions, percent_decode};
+pub use self::shared_clock::SharedClock;
 pub use crate::deadline::Now;
 pub use crate::field_name::{MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, check_field_name};
 #[doc(hidden)]

@@ -1,10 +1,8 @@
 //! The time of the store's clock.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ttl_core::Clock;
-use ttl_core::driver::Now;
+use ttl_core::driver::{Now, SharedClock};
 
 /// The minimum distance of a deadline for a coarse reading to decide. A coarse reading is never ahead of the
 /// clock. It is behind the clock by at most a tick of the kernel's timer, ten milliseconds.
@@ -16,11 +14,11 @@ pub(crate) enum Time {
     /// clock. An operation reads it once and compares often, so the time is a plain number.
     Monotonic { offset_nanos: u64 },
     /// A clock from the configuration.
-    Other(Arc<dyn Clock>),
+    Other(SharedClock),
 }
 
 impl Time {
-    pub(crate) fn new(clock: Option<Arc<dyn Clock>>) -> Self {
+    pub(crate) fn new(clock: Option<SharedClock>) -> Self {
         if let Some(clock) = clock {
             return Self::Other(clock);
         }

@@ -43,7 +43,7 @@ struct Pair {
 impl Pair {
     async fn new(space: Space) -> Self {
         let clock = Arc::new(ManualClock::starting_at(space.clock.now() + SKEW));
-        let ahead = space.another(|config| config).await.with_clock(clock.clone());
+        let ahead = space.another(|config| config.with_clock(clock.clone())).await;
         Self { space, ahead, clock }
     }
 

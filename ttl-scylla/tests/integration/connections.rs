@@ -32,7 +32,7 @@ async fn compressed(space: Space) {
     for compression in [Compression::Lz4, Compression::Snappy] {
         let before = space.wire.compressed();
         let config = space.config.clone().with_compression(compression);
-        let store = ScyllaStore::connect(&config).await.unwrap().with_clock(space.clock.clone());
+        let store = ScyllaStore::connect(&config).await.unwrap();
         let (blob, record) = (space.name(), space.name());
         applied(store.put(&key(&blob), Value::from(long.clone()), PutOptions::new(LONG)).await);
         let fields = Record::new().with("text", long.as_str());

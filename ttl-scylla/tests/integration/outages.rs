@@ -60,7 +60,6 @@ async fn failures(store: &ScyllaStore, name: &str) -> usize {
 /// As when a firewall forgets a connection, or the node's machine is gone.
 async fn half_open(space: Space) {
     let store = ScyllaStore::connect(&space.config.clone().with_timeout(LIMIT)).await.unwrap();
-    let store = store.with_clock(space.clock.clone());
     let name = space.name();
     applied(store.put(&key(&name), blob("v"), PutOptions::new(LONG)).await);
     space.wire.half_open();
@@ -72,7 +71,6 @@ async fn half_open(space: Space) {
 async fn endless(space: Space) {
     const PIECE: usize = 100_000;
     let store = ScyllaStore::connect(&space.config.clone().with_timeout(LIMIT)).await.unwrap();
-    let store = store.with_clock(space.clock.clone());
     let name = space.name();
     applied(store.put(&key(&name), blob("v"), PutOptions::new(LONG)).await);
     space.wire.fail(1, "SELECT", &name, Fault::Endless(PIECE));

@@ -40,15 +40,15 @@ pub(crate) struct Space {
 impl Space {
     async fn new(url: &str, mode: Mode) -> Self {
         let table = format!("trial_{}", &Version::random().to_string()[..16]);
+        let clock = Arc::new(ManualClock::new());
         let config = |url: &str| {
             let config = ScyllaConfig::from_url(url).unwrap().with_table(&*table).with_mode(mode);
-            config.with_ensure_schema().with_timeout(PATIENCE)
+            config.with_ensure_schema().with_timeout(PATIENCE).with_clock(clock.clone())
         };
-        let clock = Arc::new(ManualClock::new());
-        let quiet = ScyllaStore::connect(&config(url)).await.unwrap().with_clock(clock.clone());
+        let quiet = ScyllaStore::connect(&config(url)).await.unwrap();
         let wire = Arc::new(Wire::open_to(&node(url), &table).await);
         let config = config(&via(url, &wire.address()));
-        let store = ScyllaStore::connect(&config).await.unwrap().with_clock(clock.clone());
+        let store = ScyllaStore::connect(&config).await.unwrap();
         let raw = Raw { session: quiet.session(), table: config.table_name(), mode };
         wire.seen();
         Self { mode, raw, wire, clock, config, store, quiet, names: Arc::default() }
@@ -59,7 +59,7 @@ impl Space {
         let session: Arc<Session> = self.store.session();
         let store = ScyllaStore::from_session(session, &change(self.config.clone())).await.unwrap();
         self.wire.seen();
-        store.with_clock(self.clock.clone())
+        store
     }
 
     /// A name that no entry of the table has.
