@@ -3,61 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ttl_conformance::{Case, Fixture, Harness, Time, Verdict, all, run};
-use ttl_core::driver::{CasBackend, CasStore, Stored};
-use ttl_core::{Capabilities, Key, Result, async_trait};
+use ttl_conformance::{Case, Fixture, Harness, Verdict, all, run};
+use ttl_core::{Capabilities, Result, async_trait};
 
-#[allow(unreachable_pub)]
-#[path = "shared/toy.rs"]
-mod toy;
+#[path = "shared/clocked.rs"]
+mod clocked;
 
-/// A toy with other capabilities. `CasStore` refuses calls that the capabilities do not allow.
-#[derive(Debug)]
-struct Denying {
-    toy: toy::Toy,
-    declares: Capabilities,
-}
-
-#[async_trait]
-impl CasBackend for Denying {
-    type Stamp = <toy::Toy as CasBackend>::Stamp;
-
-    fn capabilities(&self) -> Capabilities {
-        self.declares
-    }
-
-    fn identity(&self) -> &str {
-        self.toy.identity()
-    }
-
-    async fn load(&self, key: &Key) -> Result<Option<(Stored, Self::Stamp)>> {
-        self.toy.load(key).await
-    }
-
-    async fn swap(&self, key: &Key, seen: Option<&Self::Stamp>, next: Option<&Stored>) -> Result<bool> {
-        self.toy.swap(key, seen, next).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&Key>,
-        limit: usize,
-    ) -> Result<Vec<(Key, Result<Stored>)>> {
-        self.toy.list(prefix, after, limit).await
-    }
-}
-
+/// Creates stores with other capabilities. `CasStore` refuses calls that the capabilities do not allow.
 #[derive(Clone, Copy, Debug)]
 struct DenyingHarness(Capabilities);
 
 #[async_trait]
 impl Harness for DenyingHarness {
     async fn fresh(&self) -> Result<Fixture> {
-        let mut toy = toy::Toy::default();
-        toy.name = ttl_core::Version::random().to_string();
-        let cell = Denying { toy, declares: self.0 };
-        Ok(Fixture::new(Arc::new(CasStore::new(cell)), Time::Real))
+        let (store, time) = clocked::store(self.0);
+        Ok(Fixture::new(Arc::new(store), time))
     }
 }
 

@@ -3,71 +3,25 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use ttl_conformance::{Fixture, Harness, Time, run_trials, trials};
-use ttl_core::driver::{CasBackend, CasStore, Stored};
+use ttl_core::driver::CasStore;
 use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutOptions, ScanOptions,
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Capabilities, Clock, Entry, Key, ManualClock, Outcome, Page, Patch, Result, TtlStore, Value, Version,
-    async_trait, forward_ttl_store,
+    Capabilities, Entry, Key, Outcome, Page, Patch, Result, TtlStore, Value, async_trait, forward_ttl_store,
 };
 
-#[allow(unreachable_pub)]
-#[path = "shared/toy.rs"]
-mod toy;
+#[path = "shared/clocked.rs"]
+mod clocked;
 
-/// The toy with a clock, and with a size limit that is small enough to be tested.
-#[derive(Debug)]
-struct Clocked {
-    toy: toy::Toy,
-    clock: Arc<ManualClock>,
-}
+type Inner = CasStore<clocked::Clocked>;
 
-#[async_trait]
-impl CasBackend for Clocked {
-    type Stamp = <toy::Toy as CasBackend>::Stamp;
-
-    fn capabilities(&self) -> Capabilities {
-        self.toy.capabilities().with_max_value_bytes(1 << 20)
-    }
-
-    fn now(&self) -> SystemTime {
-        self.clock.now()
-    }
-
-    fn identity(&self) -> &str {
-        self.toy.identity()
-    }
-
-    async fn load(&self, key: &Key) -> Result<Option<(Stored, Self::Stamp)>> {
-        self.toy.load(key).await
-    }
-
-    async fn swap(&self, key: &Key, seen: Option<&Self::Stamp>, next: Option<&Stored>) -> Result<bool> {
-        self.toy.swap(key, seen, next).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&Key>,
-        limit: usize,
-    ) -> Result<Vec<(Key, Result<Stored>)>> {
-        self.toy.list(prefix, after, limit).await
-    }
-}
-
-type Inner = CasStore<Clocked>;
-
+/// Creates a store with a size limit that is small enough to be tested.
 fn inner() -> (Inner, Time) {
-    let clock = Arc::new(ManualClock::new());
-    let mut toy = toy::Toy::default();
-    toy.name = Version::random().to_string();
-    (CasStore::new(Clocked { toy, clock: Arc::clone(&clock) }), Time::Manual(clock))
+    clocked::store(Capabilities::new("toy").with_max_value_bytes(1 << 20))
 }
 
 /// The rules of `ttl-core` on the smallest backend.
