@@ -132,7 +132,8 @@ pub enum Time {
 /// harness does not support it.
 #[async_trait]
 pub trait Beneath: fmt::Debug + Send + Sync + 'static {
-    /// Writes an entry to the backend that expired `dead_for` ago and that the backend has not deleted.
+    /// Writes an entry to the backend that expired `dead_for` ago and that the backend has not deleted. It
+    /// replaces a stored entry. A store on a manual clock may instead put the entry and advance the clock.
     ///
     /// # Errors
     /// The error of the backend.

@@ -41,7 +41,8 @@
 //! # From the example to a real driver
 //!
 //! 1. Implement [`CasBackend`]: encode a [`Stored`] for your backend, and choose a stamp that its conditional
-//!    write can compare. Report undecodable data as [`ErrorKind::Corrupt`], never as a miss.
+//!    write can compare. Report undecodable data as [`ErrorKind::Corrupt`], never as a miss, and remove it in
+//!    [`CasBackend::discard`](driver::CasBackend::discard).
 //! 2. Declare in [`Capabilities`] what your store guarantees: its name, its resolution, the largest value.
 //! 3. Map the backend's errors in one place: [`ErrorKind::Unavailable`] if nothing was sent,
 //!    [`ErrorKind::OutcomeUnknown`] if a write may have been applied. Keep secrets out of the text.

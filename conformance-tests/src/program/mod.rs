@@ -140,12 +140,15 @@ fn cannot_run(text: &str) -> ExitCode {
     ExitCode::from(CANNOT_RUN)
 }
 
-/// Returns the error and its causes in one line.
+/// Returns the error and its causes in one line. The text of an error often contains its cause already.
 fn chain(error: &ttl_core::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        text = format!("{text}: {cause}");
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
         source = cause.source();
     }
     text.replace('\n', " ")

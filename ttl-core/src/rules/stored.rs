@@ -37,6 +37,13 @@ impl Stored {
         self
     }
 
+    /// Returns the effective end: the earlier of deadline and cap. A backend's native expiry and a sweep must
+    /// not remove the entry before it.
+    #[must_use]
+    pub fn ends(&self) -> Deadline {
+        self.deadline.min(self.cap)
+    }
+
     /// Returns the creation time if `returning` requests it.
     ///
     /// # Errors
