@@ -90,3 +90,5 @@ pub use self::state::State;
 pub use self::test::Test;
 pub use self::timing::Span;
 pub use self::trials::{run_trials, trials};
+#[doc(no_inline)]
+pub use libtest_mimic::Trial;
