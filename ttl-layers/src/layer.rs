@@ -1,12 +1,14 @@
 //! The trait of a layer, and the method that puts one around a store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ttl_core::{Error, ErrorKind, Result, TtlStore};
 
 /// The settings of a layer, which can wrap stores.
 ///
-/// The stores that the same settings wrap can share state. Each layer documents it.
+/// The stores that the same settings wrap can share state, such as the circuit of a
+/// [`CircuitBreaker`](crate::CircuitBreaker). Each layer documents it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -92,3 +94,6 @@ pub(crate) fn invalid(layer: &str, setting: &str, expected: &str) -> Error {
         format!("invalid value for `{setting}` of {layer}: expected {expected}"),
     )
 }
+
+/// The longest duration in the settings of a layer.
+pub(crate) const LONGEST: Duration = Duration::from_secs(86_400);
