@@ -178,6 +178,14 @@ impl Error {
         self
     }
 
+    /// Sets the key in place of any other, for a wrapper whose callers use other keys than its inner store.
+    /// It is never printed.
+    #[must_use]
+    pub fn with_key_replaced(mut self, key: &Key) -> Self {
+        self.inner().key = Some(key.clone());
+        self
+    }
+
     /// Adds the cause. The text of the error does not include it; print the chain of sources to see it.
     #[must_use]
     pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
@@ -300,6 +308,16 @@ mod tests {
     fn the_first_context_stays() {
         let error = Error::new(ErrorKind::Backend, "x").with_operation("get").with_operation("patch");
         assert_eq!(error.operation(), Some("get"));
+    }
+
+    #[test]
+    fn a_replaced_key_leaves_the_rest() {
+        let [inner, outer] = ["tenant:a", "a"].map(|key| Key::new(key).unwrap());
+        let error = Error::new(ErrorKind::Backend, "x").with_retryable(true).with_key(&inner);
+        let shared = error.clone();
+        let error = error.with_key(&outer).with_key_replaced(&outer);
+        assert_eq!((error.key(), error.is_retryable()), (Some(&outer), true));
+        assert_eq!(shared.key(), Some(&inner));
     }
 
     #[test]

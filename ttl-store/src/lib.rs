@@ -30,6 +30,7 @@
 //! | handle refusals and errors | [`Outcome`], [`Error`], [`ErrorKind`] |
 //! | query the abilities of a store | [`Capabilities`] |
 //! | test with a clock of your own | [`ManualClock`] |
+//! | limit sizes and lifetimes, retry, time out | the module `layers` (feature `layers`) |
 //! | wrap a store | [`TtlStore`], [`forward_ttl_store!`] |
 //! | write a driver | the crate `ttl-core` |
 //!
@@ -155,6 +156,8 @@ pub use ttl_core::{
 pub use ttl_core::{Bytes, async_trait};
 #[cfg(feature = "dynamodb")]
 pub use ttl_dynamo as dynamodb;
+#[cfg(feature = "layers")]
+pub use ttl_layers as layers;
 #[cfg(feature = "memory")]
 pub use ttl_memory as memory;
 #[cfg(feature = "redis")]

@@ -17,8 +17,16 @@ mod modules;
 use std::path::Path;
 use std::process::ExitCode;
 
-const CRATES: [&str; 7] =
-    ["ttl-core", "ttl-memory", "ttl-redis", "ttl-dynamo", "ttl-scylla", "ttl-store", "conformance-tests"];
+const CRATES: [&str; 8] = [
+    "ttl-core",
+    "ttl-memory",
+    "ttl-redis",
+    "ttl-dynamo",
+    "ttl-scylla",
+    "ttl-layers",
+    "ttl-store",
+    "conformance-tests",
+];
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

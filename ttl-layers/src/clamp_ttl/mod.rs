@@ -1,0 +1,7 @@
+//! The layer `ClampTtl`.
+
+mod bounds;
+mod config;
+mod store;
+
+pub use self::config::{ClampTtl, PersistentEntries};

@@ -1,0 +1,83 @@
+//! Layers for the stores of ttl-store.
+//!
+//! A layer wraps any [`TtlStore`](ttl_core::TtlStore) and is one. [`LayerExt::layer`] puts it around a store:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use ttl_core::{Ttl, TtlStore};
+//! use ttl_layers::{CircuitBreaker, ClampTtl, LayerExt, LimitSize, Prefix, Retry, Timeout};
+//! use ttl_memory::MemoryStore;
+//!
+//! # fn main() -> ttl_core::Result<()> {
+//! let (breaker, retry) = (CircuitBreaker::new(), Retry::new());
+//! let store: Arc<dyn TtlStore> = Arc::new(MemoryStore::default())
+//!     .layer(Prefix::new("tenant-7:"))?
+//!     .layer(LimitSize::new(1 << 20))?
+//!     .layer(ClampTtl::new().with_max(Ttl::days(30)))?
+//!     .layer(Timeout::new(Duration::from_secs(2)))? // for each attempt
+//!     .layer(&breaker)?
+//!     .layer(&retry)?;
+//! assert_eq!(store.capabilities().max_value_bytes, 1 << 20);
+//! assert_eq!(retry.counts().retries, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The layers
+//!
+//! The table lists the recommended order from the outside to the inside: the first layer sees a call first.
+//! Apply them in the reverse order, as above.
+//!
+//! | layer | what it does | cost |
+//! |---|---|---|
+//! | [`ReadOnly`] | refuses every write | none |
+//! | [`Timeout`] | limits a call with all of its attempts | a timer for a call that waits |
+//! | [`Retry`] | repeats calls after temporary errors, within a budget | copies of options, and of the keys of `put_many` |
+//! | [`CircuitBreaker`] | stops calling a backend that is out | two short locks |
+//! | [`Timeout`] | limits each attempt | as above |
+//! | [`ClampTtl`] | holds deadlines within bounds | none; a second request for an extension beyond the maximum |
+//! | [`LimitSize`] | limits the size of values | the serialization of a record |
+//! | [`Prefix`] | separates the keys of several users of a store | an allocation for each key |
+//!
+//! The order matters:
+//!
+//! * `Retry` above `CircuitBreaker`: an open circuit also stops repetitions, which then send nothing. The other
+//!   way around, the circuit counts a call with all of its attempts as one outage.
+//! * `CircuitBreaker` above `Timeout`: a late call counts as an outage, and a probe always ends.
+//! * `LimitSize`, `ClampTtl` and `Prefix` refuse or change input without a request. Below the others or above
+//!   them, the results are the same.
+//!
+//! Every layer forwards all methods, batches as batches, and keeps the contract. Each documents its
+//! exceptions. The capabilities of a store with layers are those that the layers leave.
+//!
+//! An invalid setting is [`ErrorKind::InvalidConfig`](ttl_core::ErrorKind::InvalidConfig), returned by
+//! `layer` before anything is sent. The text names the setting.
+//!
+//! # Your own layer
+//!
+//! Implement [`Layer`] for your settings. Forward the methods that you do not change with
+//! [`forward_ttl_store!`](ttl_core::forward_ttl_store).
+//!
+//! # Features
+//!
+//! None. No layer needs an async runtime.
+
+mod batch;
+mod circuit_breaker;
+mod clamp_ttl;
+mod layer;
+mod limit_size;
+mod prefix;
+mod read_only;
+mod retry;
+mod timeout;
+
+pub use self::circuit_breaker::{CircuitBreaker, CircuitState};
+pub use self::clamp_ttl::{ClampTtl, PersistentEntries};
+pub use self::layer::{Layer, LayerExt};
+pub use self::limit_size::{GrowingPatches, LimitSize};
+pub use self::prefix::Prefix;
+pub use self::read_only::ReadOnly;
+pub use self::retry::{Retry, RetryCounts};
+pub use self::timeout::Timeout;

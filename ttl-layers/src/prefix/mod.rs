@@ -1,0 +1,6 @@
+//! The layer `Prefix`.
+
+mod config;
+mod store;
+
+pub use self::config::Prefix;

@@ -1,0 +1,6 @@
+//! The layer `ReadOnly`.
+
+mod config;
+mod store;
+
+pub use self::config::ReadOnly;

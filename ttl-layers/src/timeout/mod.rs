@@ -1,0 +1,7 @@
+//! The layer `Timeout`.
+
+mod config;
+mod limit;
+mod store;
+
+pub use self::config::Timeout;

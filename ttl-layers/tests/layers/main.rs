@@ -1,0 +1,14 @@
+//! The behaviour of each layer, on a store that records its calls and fails on request.
+
+mod checks;
+mod circuit_breaker;
+mod clamp_ttl;
+mod limit_size;
+mod prefix;
+mod read_only;
+mod recorder;
+mod retry;
+mod settings;
+mod stack;
+mod timeout;
+mod zoo;
