@@ -1,5 +1,6 @@
 //! Properties of the public API that only the memory store has. The conformance suite checks the contract.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,4 +117,18 @@ async fn a_cursor_of_another_store_is_refused() {
     assert!(store.scan(options.clone().with_cursor(next.clone())).await.is_ok());
     let refused = other.scan(options.with_cursor(next)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidCursor);
+}
+
+#[tokio::test]
+async fn two_stores_create_different_versions() {
+    let mut versions = HashSet::new();
+    for _ in 0..2 {
+        let (store, _) = manual();
+        // The first versions of every shard.
+        for n in 0..200 {
+            let options = PutOptions::new(Ttl::seconds(10)).with_returning(Returning::VERSION);
+            let put = store.put(&key(&format!("k{n}")), "v".into(), options).await.unwrap();
+            assert!(versions.insert(put.applied().unwrap().version.unwrap()), "k{n}");
+        }
+    }
 }
