@@ -108,10 +108,7 @@ impl<C: CasBackend> CasStore<C> {
 
     /// Adds the error of a refresh to the entry that was read (R9).
     fn with_refresh_error(&self, key: &Key, entry: Entry, error: Error) -> Entry {
-        match self.with_context("get", key, Err::<(), _>(error)) {
-            Err(error) => entry.with_refresh_error(error),
-            Ok(()) => entry,
-        }
+        entry.with_refresh_error(self.context().error("get", key, error))
     }
 
     async fn get_once(&self, key: &Key, options: &GetOptions) -> Result<Attempt<Option<Entry>>> {

@@ -32,7 +32,14 @@ impl Context {
     /// # Errors
     /// The error of `result`.
     pub fn with_key<T>(&self, operation: &'static str, key: &Key, result: Result<T>) -> Result<T> {
-        result.map_err(|error| self.add(operation, error).with_key(key))
+        result.map_err(|error| self.error(operation, key, error))
+    }
+
+    /// Adds the operation, the backend and the key to an error that is not returned, such as that of a
+    /// refresh (R9).
+    #[must_use]
+    pub fn error(&self, operation: &'static str, key: &Key, error: Error) -> Error {
+        self.add(operation, error).with_key(key)
     }
 
     /// Adds the operation, the backend and the keys to the errors of a batch, whose results have the order of

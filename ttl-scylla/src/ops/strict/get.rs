@@ -89,8 +89,5 @@ async fn refresh(
 
 /// Adds the error of a refresh to the entry that was read (R9).
 fn with_refresh_error(entry: Entry, key: &Key, error: Error) -> Entry {
-    match CONTEXT.with_key("get", key, Err::<(), _>(error)) {
-        Err(error) => entry.with_refresh_error(error),
-        Ok(()) => entry,
-    }
+    entry.with_refresh_error(CONTEXT.error("get", key, error))
 }
