@@ -125,8 +125,8 @@ pub const SECTIONS: &[Section] = &[
             clause("E7", "A record expires as a whole, however its fields were written."),
             clause(
                 "E8",
-                "A deadline more than 20 years away fails with `InvalidExpiry` on every backend, whatever \
-                 is stored. Nothing changes.",
+                "A deadline or a cap more than 20 years away fails with `InvalidExpiry` on every backend, \
+                 whatever is stored. Nothing changes.",
             ),
             clause("E9", "An entry put after a delete inherits nothing: no deadline, no cap, no field."),
         ],
@@ -172,6 +172,11 @@ pub const SECTIONS: &[Section] = &[
                 "If a refresh fails, the read that requested it still succeeds. The entry carries the \
                  error.",
                 "in the drivers' own tests, because it needs a backend that can read but not write",
+            ),
+            clause(
+                "R10",
+                "A write can set the cap as an instant. A read reports the cap of the entry if it is requested, or \
+                 that the entry has none. So an entry can be copied with its deadline and its cap.",
             ),
         ],
     },

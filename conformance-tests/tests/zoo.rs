@@ -4,6 +4,7 @@
 mod zoo {
     pub(crate) mod animal;
     pub(crate) mod bounds;
+    pub(crate) mod caps;
     pub(crate) mod conditions;
     pub(crate) mod created;
     pub(crate) mod den;
@@ -119,6 +120,7 @@ fn animals() -> Vec<Animal> {
         zoo::bounds::ANIMALS,
         zoo::conditions::ANIMALS,
         zoo::previous::ANIMALS,
+        zoo::caps::ANIMALS,
         zoo::created::ANIMALS,
         zoo::many::ANIMALS,
         zoo::limits::ANIMALS,

@@ -6,7 +6,7 @@ use crate::options::{
     Condition, DeleteOptions, ExpireOptions, GetOptions, PatchOptions, Projection, PutOptions, Returning,
     ScanOptions,
 };
-use crate::{Error, ErrorKind, Lifespan, Patch, Result};
+use crate::{Error, ErrorKind, Expiry, Lifespan, Patch, Result};
 
 /// The capabilities of a store, and their limits (H1). A declared capability works. An operation that
 /// requires a missing one returns [`ErrorKind::Unsupported`] and changes nothing.
@@ -37,7 +37,7 @@ pub struct Capabilities {
     pub conditions: bool,
     /// Atomic [`TtlStore::patch`](crate::TtlStore::patch).
     pub patch: bool,
-    /// Caps: [`Lifespan::max_lifetime`](crate::Lifespan::max_lifetime).
+    /// Caps: [`Lifespan::cap`](crate::Lifespan::cap) and [`GetOptions::cap`].
     pub caps: bool,
     /// [`TtlStore::scan`](crate::TtlStore::scan).
     pub scan: bool,
@@ -148,6 +148,7 @@ impl Capabilities {
     /// [`ErrorKind::Unsupported`], with the name of the missing capability.
     #[inline]
     pub fn check_get(&self, options: &GetOptions) -> Result<()> {
+        self.demand(self.caps || !options.cap, "get", "caps")?;
         self.check_want(options.returning, "get")
     }
 
@@ -226,7 +227,7 @@ impl Capabilities {
     }
 
     fn check_lifespan(&self, lifespan: &Lifespan, operation: &'static str) -> Result<()> {
-        self.demand(self.caps || lifespan.max_lifetime.is_none(), operation, "caps")
+        self.demand(self.caps || lifespan.cap == Expiry::Never, operation, "caps")
     }
 
     fn demand(&self, holds: bool, operation: &'static str, capability: &'static str) -> Result<()> {

@@ -288,29 +288,47 @@ impl From<Deadline> for Expiry {
 pub struct Lifespan {
     /// The first deadline.
     pub expiry: Expiry,
-    /// The cap: no deadline of this entry is ever later than its creation plus this (R4). Once set, the cap
-    /// is fixed. Overwriting, patching and extending keep it. A new cap requires a delete and a put.
-    pub max_lifetime: Option<Ttl>,
+    /// The cap: no deadline of this entry is ever later (R4). [`Expiry::After`] counts from the entry's
+    /// creation. Once set, the cap is fixed. Overwriting, patching and extending keep it. A new cap requires a
+    /// delete and a put.
+    pub cap: Expiry,
 }
 
 impl Lifespan {
     /// Creates a lifespan with this first expiry and no cap.
     #[must_use]
     pub fn new(expiry: impl Into<Expiry>) -> Self {
-        Self { expiry: expiry.into(), max_lifetime: None }
+        Self { expiry: expiry.into(), cap: Expiry::Never }
     }
 
     /// Creates a lifespan without expiry or cap.
     #[must_use]
     pub const fn persistent() -> Self {
-        Self { expiry: Expiry::Never, max_lifetime: None }
+        Self { expiry: Expiry::Never, cap: Expiry::Never }
     }
 
     /// Sets the cap, counted from the entry's creation.
     #[must_use]
     pub const fn with_max_lifetime(mut self, max: Ttl) -> Self {
-        self.max_lifetime = Some(max);
+        self.cap = Expiry::After(max);
         self
+    }
+
+    /// Sets the cap, such as the one that a read of another entry reported.
+    #[must_use]
+    pub fn with_cap(mut self, cap: impl Into<Expiry>) -> Self {
+        self.cap = cap.into();
+        self
+    }
+
+    /// Returns the deadline without regard to the cap, and the cap, of an entry that is created now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidExpiry`] if one of them is more than [`Ttl::MAX`] after `now` (E8).
+    #[inline]
+    pub fn resolve(&self, now: impl Into<Now>) -> Result<(Deadline, Deadline)> {
+        let now = now.into();
+        Ok((self.expiry.resolve(now)?, self.cap.resolve(now)?))
     }
 }
 

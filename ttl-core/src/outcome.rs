@@ -99,6 +99,8 @@ pub struct Entry {
     pub value: Option<Value>,
     /// The deadline if it was requested, after the refresh if there was one.
     pub deadline: Option<Deadline>,
+    /// The cap if it was requested (R10): [`Deadline::NEVER`] for an entry without a cap.
+    pub cap: Option<Deadline>,
     /// The version if it was requested.
     pub version: Option<Version>,
     /// The creation time if it was requested: the millisecond in which the value was put, or its record was
@@ -119,6 +121,13 @@ impl Entry {
     #[must_use]
     pub fn with_deadline(mut self, deadline: impl Into<Option<Deadline>>) -> Self {
         self.deadline = deadline.into();
+        self
+    }
+
+    /// Sets the cap, if it was requested.
+    #[must_use]
+    pub fn with_cap(mut self, cap: impl Into<Option<Deadline>>) -> Self {
+        self.cap = cap.into();
         self
     }
 

@@ -183,7 +183,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
         self.capabilities().check_patch(patch, &options)?;
         if let Some(create) = &options.create {
             // Invalid input is refused regardless of the stored entry.
-            create.lifespan.expiry.resolve(self.now())?;
+            create.lifespan.resolve(self.now())?;
         }
         for _ in 0..MAX_ATTEMPTS {
             // The kind is checked last: a different version is refused before it.

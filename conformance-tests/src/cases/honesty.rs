@@ -117,6 +117,8 @@ async fn denied_caps_are_unsupported(t: Test) -> Check {
         let create = PatchOptions::new().with_create(Create::new(capped));
         let patched = t.store.patch(&key(name), &Patch::new().set("n", 2), create).await;
         ensure_kind!(patched, Unsupported, "a patch with a cap");
+        let read = t.store.get(&key(name), GetOptions::new().with_cap()).await;
+        ensure_kind!(read, Unsupported, "a read of the cap");
     }
     ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     t.expect_miss(&key("absent"), "after the refused writes").await

@@ -38,6 +38,7 @@ mod refresh;
 mod refresh_matrix;
 mod refresh_nothing;
 mod refresh_slack;
+mod reported_caps;
 mod scan;
 mod scenarios;
 mod sizes;
@@ -86,6 +87,7 @@ pub fn all() -> Vec<Case> {
         patch_fields::CASES,
         patch_create::CASES,
         refresh_nothing::CASES,
+        reported_caps::CASES,
         batch::CASES,
         scan::CASES,
         limits::CASES,

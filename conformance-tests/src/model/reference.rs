@@ -64,6 +64,7 @@ pub(super) struct Reply {
     pub(super) answer: Answer,
     pub(super) value: Option<Value>,
     pub(super) deadline: Option<u64>,
+    pub(super) cap: Option<u64>,
     /// Whether a version is reported; the model cannot know its value.
     pub(super) version: bool,
     /// The creation time of the entry, in epoch milliseconds.
@@ -80,6 +81,7 @@ impl Reply {
             answer,
             value: None,
             deadline: None,
+            cap: None,
             version: false,
             created_at: None,
             created: None,
@@ -172,7 +174,8 @@ impl Model {
                 row.deadline = to;
             }
         }
-        let reply = Reply { value: part(&row.value, &options.projection), ..Reply::of(Answer::Hit) };
+        let cap = options.cap.then_some(row.cap);
+        let reply = Reply { value: part(&row.value, &options.projection), cap, ..Reply::of(Answer::Hit) };
         reply.reporting(options.returning, row.deadline, Some(row.created_at))
     }
 
@@ -336,13 +339,17 @@ fn bad_input(now: Instant, offers: &Capabilities, call: &Call) -> Vec<ErrorKind>
         }
         // A delete with default options is unconditional.
         Call::Delete(_, options) => conditional = *options != DeleteOptions::new(),
-        Call::Get(..) | Call::Show(..) => {}
+        Call::Get(_, options) => {
+            errors.extend((options.cap && !offers.caps).then_some(ErrorKind::Unsupported))
+        }
+        Call::Show(..) => {}
     }
     if let Some(lifespan) = lifespan {
-        let end = asked(now, lifespan.expiry);
         let latest = millis_up(now) + Ttl::MAX.as_millis();
-        errors.extend((end != NEVER && end > latest).then_some(ErrorKind::InvalidExpiry));
-        errors.extend((lifespan.max_lifetime.is_some() && !offers.caps).then_some(ErrorKind::Unsupported));
+        let ends = [lifespan.expiry, lifespan.cap].map(|expiry| asked(now, expiry));
+        let too_far = ends.iter().any(|end| *end != NEVER && *end > latest);
+        errors.extend(too_far.then_some(ErrorKind::InvalidExpiry));
+        errors.extend((lifespan.cap != Expiry::Never && !offers.caps).then_some(ErrorKind::Unsupported));
     }
     errors.extend((conditional && !offers.conditions).then_some(ErrorKind::Unsupported));
     errors
@@ -379,7 +386,7 @@ fn refreshed(now: Instant, row: &Row, refresh: Refresh) -> u64 {
 }
 
 fn fresh_cap(now: Instant, lifespan: Lifespan) -> u64 {
-    lifespan.max_lifetime.map_or(NEVER, |max| millis_up(now) + max.as_millis())
+    asked(now, lifespan.cap)
 }
 
 fn asked(now: Instant, expiry: Expiry) -> u64 {

@@ -128,6 +128,7 @@ fn shown(entry: Entry, returning: Returning) -> Check<Seen> {
     }
     let mut seen = Seen::of(Answer::Hit).told(returning, entry.deadline, entry.version, entry.created_at);
     seen.reply.value = entry.value;
+    seen.reply.cap = entry.cap.map(Deadline::as_epoch_millis);
     Ok(seen)
 }
 
@@ -251,6 +252,7 @@ pub(super) fn describe(reply: &Reply) -> String {
     };
     add("value", reply.value.as_ref().map(text));
     add("deadline", reply.deadline.map(instant));
+    add("cap", reply.cap.map(instant));
     add("version", reply.version.then(|| "reported".to_owned()));
     add("created at", reply.created_at.map(instant));
     add("created", reply.created.map(|created| created.to_string()));

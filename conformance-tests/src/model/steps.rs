@@ -60,6 +60,7 @@ pub(super) struct Read {
     pub(super) part: Part,
     pub(super) kind: Option<Kind>,
     pub(super) returning: Returning,
+    pub(super) cap: bool,
     pub(super) refresh: Option<Refresh>,
 }
 
@@ -84,7 +85,7 @@ pub(super) enum Content {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Life {
     pub(super) ends: Ends,
-    pub(super) max: Option<Ttl>,
+    pub(super) cap: Ends,
 }
 
 /// An expiry, with instants relative to that of the call.
@@ -249,12 +250,17 @@ fn part() -> impl Strategy<Value = Part> {
 }
 
 fn read(pace: Pace) -> impl Strategy<Value = Read> {
-    (part(), kind(), want(), refresh(pace)).prop_map(|(part, kind, returning, refresh)| {
-        // Fields of a blob are meaningless, whatever the answer.
-        let kind =
-            if matches!(part, Part::Fields(_)) { kind.filter(|kind| *kind == Kind::Record) } else { kind };
-        Read { part, kind, returning, refresh }
-    })
+    (part(), kind(), want(), any::<bool>(), refresh(pace)).prop_map(
+        |(part, kind, returning, cap, refresh)| {
+            // Fields of a blob are meaningless, whatever the answer.
+            let kind = if matches!(part, Part::Fields(_)) {
+                kind.filter(|kind| *kind == Kind::Record)
+            } else {
+                kind
+            };
+            Read { part, kind, returning, cap, refresh }
+        },
+    )
 }
 
 fn a_refresh(pace: Pace) -> impl Strategy<Value = Refresh> {
@@ -287,7 +293,12 @@ fn ends(pace: Pace) -> impl Strategy<Value = Ends> {
 }
 
 fn life(pace: Pace) -> impl Strategy<Value = Life> {
-    (ends(pace), option::weighted(0.3, select(pace.ttls))).prop_map(|(ends, max)| Life { ends, max })
+    let cap = prop_oneof![
+        7 => Just(Ends::Never),
+        2 => select(pace.ttls).prop_map(Ends::After),
+        1 => ends(pace),
+    ];
+    (ends(pace), cap).prop_map(|(ends, cap)| Life { ends, cap })
 }
 
 fn to(pace: Pace) -> impl Strategy<Value = To> {

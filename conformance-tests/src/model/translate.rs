@@ -95,6 +95,7 @@ impl Translator<'_> {
         let returning = read.returning & self.offered;
         let mut options = GetOptions::new().with_projection(select(&read.part)?).with_returning(returning);
         options.kind = read.kind;
+        let options = if read.cap { options.with_cap() } else { options };
         Ok(options.with_refresh(read.refresh))
     }
 
@@ -138,8 +139,7 @@ impl Translator<'_> {
     }
 
     fn lifespan(&self, life: Life) -> Lifespan {
-        let lifespan = Lifespan::new(self.expiry(life.ends));
-        life.max.map_or(lifespan, |max| lifespan.with_max_lifetime(max))
+        Lifespan::new(self.expiry(life.ends)).with_cap(self.expiry(life.cap))
     }
 
     fn expiry(&self, ends: Ends) -> Expiry {

@@ -244,7 +244,7 @@ animals! {
     }
 
     /// A patch that creates ignores its lifespan.
-    PatchCreatesImmortals breaks P2; also E4 E2 R1: "a created record has its deadline at once" {
+    PatchCreatesImmortals breaks P2; also E4 E2 R1 R4 R10 E8: "a created record has its deadline and its cap at once" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, mut options: PatchOptions) -> Patched {
             if let Some(create) = &mut options.create {

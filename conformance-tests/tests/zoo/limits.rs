@@ -41,10 +41,10 @@ fn follow(right: &Right, key: &Key) {
 
 /// Puts an entry, and starts a new cap over a capped entry.
 async fn restart_cap(right: &Right, key: &Key, value: Value, options: PutOptions, restarts: bool) -> Written {
-    let max = options.lifespan.max_lifetime;
+    let cap = options.lifespan.cap;
     let capped = right.backend().live(key).is_some_and(|stored| !stored.cap.is_never());
     let outcome = right.put(key, value, options).await;
-    if let (true, true, Some(max), Ok(Outcome::Applied(_))) = (restarts, capped, max, &outcome) {
+    if let (true, true, Expiry::After(max), Ok(Outcome::Applied(_))) = (restarts, capped, cap, &outcome) {
         let cap = Deadline::after(now(right), max);
         right.backend().meddle(key, |stored| {
             if let Some(stored) = stored {

@@ -24,7 +24,8 @@ fn remove(right: &Right, key: &Key) {
 
 /// Returns the deadline that a simple put would keep.
 fn kept(right: &Right, key: &Key, options: &PutOptions) -> Option<Deadline> {
-    let plain = matches!(options.condition, Condition::Always) && options.lifespan.max_lifetime.is_none();
+    let plain =
+        matches!(options.condition, Condition::Always) && options.lifespan.cap == ttl_core::Expiry::Never;
     right.backend().live(key).filter(|stored| plain && stored.cap.is_never()).map(|stored| stored.deadline)
 }
 

@@ -169,7 +169,7 @@ animals! {
     }
 
     /// A patch with `create` of a live record starts from the initial record.
-    PatchCreatesOverTheLiving breaks P2 {
+    PatchCreatesOverTheLiving breaks P2; also E8: "it writes beneath the patch before the input is checked" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
             if let (Some(create), Some(_)) = (&options.create, met(&self.right, key)) {

@@ -4,7 +4,9 @@ use ttl_core::options::{
     DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Projection,
     PutOptions, Refresh, ScanOptions,
 };
-use ttl_core::{Deadline, ErrorKind, Key, Outcome, Page, Patch, RefreshMode, Result, Ttl, Value, Version};
+use ttl_core::{
+    Deadline, ErrorKind, Expiry, Key, Outcome, Page, Patch, RefreshMode, Result, Ttl, Value, Version,
+};
 
 use super::animal::{Deleted, Expired, Got, Patched, Written, animals, deadline, now, set_deadline};
 use super::den::Right;
@@ -235,7 +237,7 @@ animals! {
     }
 
     /// The refresh of a read passes the cap.
-    RefreshPassesTheCap breaks R4 {
+    RefreshPassesTheCap breaks R4; also R10: "the cap is gone after the read" {
         forwards capabilities now put expire patch delete scan get_many put_many delete_many;
         async fn get(&self, key: &Key, options: GetOptions) -> Got {
             if options.refresh.is_some() { forget_cap(&self.right, key) }
@@ -257,9 +259,9 @@ animals! {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
             if self.right.backend().live(key).is_none()
-                && matches!(options.lifespan.expiry, ttl_core::Expiry::After(ttl) if Some(ttl) > options.lifespan.max_lifetime)
+                && matches!((options.lifespan.expiry, options.lifespan.cap), (Expiry::After(ttl), Expiry::After(max)) if ttl > max)
             {
-                options.lifespan.max_lifetime = None;
+                options.lifespan.cap = Expiry::Never;
             }
             self.right.put(key, value, options).await
         }
@@ -269,7 +271,7 @@ animals! {
     OverwritingRestartsTheCap breaks R4 {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            if options.lifespan.max_lifetime.is_some() { forget_cap(&self.right, key) }
+            if options.lifespan.cap != Expiry::Never { forget_cap(&self.right, key) }
             self.right.put(key, value, options).await
         }
     }
@@ -278,17 +280,17 @@ animals! {
     OverwritingForgetsTheCap breaks R4; also V6: "it writes beneath the put, over damage too" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Written {
-            if options.lifespan.max_lifetime.is_none() { forget_cap(&self.right, key) }
+            if options.lifespan.cap == Expiry::Never { forget_cap(&self.right, key) }
             self.right.put(key, value, options).await
         }
     }
 
     /// A put with a cap over a live entry without one does not start a cap.
-    OverwritingStartsNoCap breaks R4 {
+    OverwritingStartsNoCap breaks R4; also E6 E8: "the cap of a put over an entry is not looked at" {
         forwards capabilities now get expire patch delete scan get_many put_many delete_many;
         async fn put(&self, key: &Key, value: Value, mut options: PutOptions) -> Written {
             if self.right.backend().live(key).is_some_and(|stored| stored.cap.is_never()) {
-                options.lifespan.max_lifetime = None;
+                options.lifespan.cap = Expiry::Never;
             }
             self.right.put(key, value, options).await
         }

@@ -87,7 +87,7 @@ animals! {
     PromisesPatches breaks H1; also P2 P4 P5 E3 E4 E7 E2: "patches create" {
         forwards capabilities now get put expire delete scan get_many put_many delete_many;
         async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Patched {
-            let plain = options.create.as_ref().is_some_and(|create| create.initial.is_empty() && create.lifespan.max_lifetime.is_none());
+            let plain = options.create.as_ref().is_some_and(|create| create.initial.is_empty() && create.lifespan.cap == ttl_core::Expiry::Never);
             if plain && options.refresh.is_none() && self.right.backend().live(key).is_none() {
                 return Err(Error::new(ErrorKind::Unsupported, "records are not created by patches here"));
             }

@@ -117,7 +117,8 @@ impl<C: CasBackend> CasStore<C> {
             return Ok(Attempt::Done(None));
         };
         let Some(mut stored) = stored else { return Ok(Attempt::Done(None)) };
-        let mut entry = entry(&stored, &options.projection, options.returning, hit.deadline)?;
+        let mut entry =
+            entry(&stored, &options.projection, options.returning, hit.deadline)?.with_cap(hit.cap);
         if let Some(deadline) = hit.refresh {
             stored.deadline = deadline;
             match self.0.swap(key, stamp.as_ref(), Some(&stored)).await {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
+#[cfg(doc)]
+use crate::Lifespan;
 use crate::options::{Projection, Refresh, Returning};
 use crate::{Cursor, Kind};
 
@@ -26,6 +28,8 @@ pub struct GetOptions {
     pub kind: Option<Kind>,
     /// The metadata to return.
     pub returning: Returning,
+    /// Whether to return the cap (R10).
+    pub cap: bool,
     /// The refresh of the deadline; `None` does not refresh it (a peek).
     pub refresh: Option<Refresh>,
 }
@@ -61,6 +65,15 @@ impl GetOptions {
     #[must_use]
     pub const fn with_returning(mut self, returning: Returning) -> Self {
         self.returning = returning;
+        self
+    }
+
+    /// Requests the cap (R10), for example to copy the entry with [`Lifespan::with_cap`].
+    ///
+    /// Requires [`Capabilities::caps`](crate::Capabilities::caps). It costs nothing extra.
+    #[must_use]
+    pub const fn with_cap(mut self) -> Self {
+        self.cap = true;
         self
     }
 

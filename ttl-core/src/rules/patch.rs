@@ -2,7 +2,6 @@
 
 use serde_json::{Number, Value as Json};
 
-use super::put::fresh_cap;
 use super::{Header, live, refreshed};
 use crate::driver::{Change, Now};
 use crate::json::number_from_f64;
@@ -42,17 +41,16 @@ pub enum PatchStep {
 ///
 /// # Errors
 /// * [`ErrorKind::WrongKind`] if the entry is a blob (V3)
-/// * [`ErrorKind::InvalidExpiry`] if the deadline of `create` is too far away (E8)
+/// * [`ErrorKind::InvalidExpiry`] if the deadline or the cap of `create` is too far away (E8)
 pub fn patch(now: impl Into<Now>, stored: Option<&Header>, options: &PatchOptions) -> Result<PatchStep> {
     let now = now.into();
     let asked = match &options.create {
-        Some(create) => Some((create, create.lifespan.expiry.resolve(now)?)),
+        Some(create) => Some(create.lifespan.resolve(now)?),
         None => None,
     };
     let Some(entry) = live(now, stored) else {
         return Ok(match asked {
-            Some((create, asked)) if options.if_version.is_none() => {
-                let cap = fresh_cap(now, &create.lifespan);
+            Some((asked, cap)) if options.if_version.is_none() => {
                 let deadline = asked.min(cap);
                 if deadline.is_expired(now) {
                     PatchStep::CreateElapsed { deadline }

@@ -62,7 +62,7 @@ pub fn get(
     let hit = super::get(now, stored.map(Stored::header).as_ref(), options)?;
     let (Some(hit), Some(stored)) = (hit, stored) else { return Ok((Next::Stays, None)) };
     let deadline = hit.refresh.unwrap_or(hit.deadline);
-    let entry = entry(stored, &options.projection, options.returning, deadline)?;
+    let entry = entry(stored, &options.projection, options.returning, deadline)?.with_cap(hit.cap);
     let next = match hit.refresh {
         Some(deadline) => Next::Becomes(Stored { deadline, ..stored.clone() }),
         None => Next::Stays,

@@ -3,7 +3,7 @@
 use super::{Header, live, refreshed};
 use crate::driver::Now;
 use crate::options::{Condition, ExistingDeadline, PutOptions};
-use crate::{Deadline, Lifespan, Result};
+use crate::{Deadline, Result};
 
 /// The action of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,16 +34,15 @@ pub enum PutStep {
 /// Evaluates a put.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry) if the deadline is too far away (E8), even
-/// if it would not be used.
+/// [`ErrorKind::InvalidExpiry`](crate::ErrorKind::InvalidExpiry) if the deadline or the cap is too far away
+/// (E8), even if it would not be used.
 pub fn put(now: impl Into<Now>, stored: Option<&Header>, options: &PutOptions) -> Result<PutStep> {
     let now = now.into();
-    let asked = options.lifespan.expiry.resolve(now)?;
+    let (asked, fresh_cap) = options.lifespan.resolve(now)?;
     let Some(entry) = live(now, stored) else {
         return Ok(match options.condition {
             Condition::Always | Condition::IfAbsent => {
-                let cap = fresh_cap(now, &options.lifespan);
-                write_or_erase(now, asked.min(cap), cap, true)
+                write_or_erase(now, asked.min(fresh_cap), fresh_cap, true)
             }
             Condition::IfPresent | Condition::IfVersion(_) => PutStep::Absent,
         });
@@ -57,18 +56,13 @@ pub fn put(now: impl Into<Now>, stored: Option<&Header>, options: &PutOptions) -
         return Ok(PutStep::Refused);
     }
     // Once set, a cap is fixed. A put over an entry without a cap may set one (R4).
-    let cap = if entry.cap.is_never() { fresh_cap(now, &options.lifespan) } else { entry.cap };
+    let cap = if entry.cap.is_never() { fresh_cap } else { entry.cap };
     let deadline = match options.existing_deadline {
         ExistingDeadline::Replace => asked,
         ExistingDeadline::Keep => entry.deadline,
         ExistingDeadline::Refresh(refresh) => refreshed(now, entry, &refresh),
     };
     Ok(write_or_erase(now, deadline.min(cap), cap, false))
-}
-
-/// Returns the cap of an entry that is created now.
-pub(super) fn fresh_cap(now: Now, lifespan: &Lifespan) -> Deadline {
-    lifespan.max_lifetime.map_or(Deadline::NEVER, |max| Deadline::after(now, max))
 }
 
 fn write_or_erase(now: Now, deadline: Deadline, cap: Deadline, created: bool) -> PutStep {

@@ -12,6 +12,8 @@ pub struct Hit {
     pub deadline: Deadline,
     /// The new deadline, if a refresh is requested and due.
     pub refresh: Option<Deadline>,
+    /// The cap to report, if it was requested (R10).
+    pub cap: Option<Deadline>,
 }
 
 /// Evaluates a get. `None` is a miss, which refreshes nothing (R1, R3).
@@ -25,7 +27,7 @@ pub fn get(now: impl Into<Now>, stored: Option<&Header>, options: &GetOptions) -
     let Some(entry) = live(now, stored) else { return Ok(None) };
     check_kind(entry.kind, options.kind, &options.projection)?;
     let refresh = options.refresh.as_ref().and_then(|refresh| refresh_due(now, entry, refresh));
-    Ok(Some(Hit { deadline: entry.ends(), refresh }))
+    Ok(Some(Hit { deadline: entry.ends(), refresh, cap: options.cap.then_some(entry.cap) }))
 }
 
 /// The action of a delete.

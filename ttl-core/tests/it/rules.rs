@@ -339,7 +339,8 @@ fn a_get_hits_what_is_live_and_of_the_kind() {
             assert_eq!(get(now(), ghost.as_ref(), &options).unwrap(), None, "{ghost:?}");
         }
     }
-    let hit = |ends: u64, to: Option<u64>| Hit { deadline: deadline(ends), refresh: to.map(deadline) };
+    let hit =
+        |ends: u64, to: Option<u64>| Hit { deadline: deadline(ends), refresh: to.map(deadline), cap: None };
     let slack = |millis| refresh.with_slack(ttl(millis));
     let reset = Refresh::reset(ttl(50));
     let table = [

@@ -152,7 +152,7 @@ proptest! {
                 if let Some(before) = before.filter(|before| !before.cap.is_never()) {
                     prop_assert_eq!(cap, before.cap, "a cap once set is fixed");
                 } else {
-                    prop_assert_eq!(cap.is_never(), options.lifespan.max_lifetime.is_none());
+                    prop_assert_eq!(cap.is_never(), options.lifespan.cap == Expiry::Never);
                 }
             }
             PutStep::Erase { deadline, created } => {

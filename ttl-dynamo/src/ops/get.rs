@@ -178,7 +178,8 @@ fn find_hit(now: Now, item: Option<&Item>, options: &GetOptions) -> Result<Optio
 /// Returns the entry of a hit.
 fn entry(hit: Option<Hit>, item: Option<Item>, options: &GetOptions) -> Result<Option<Entry>> {
     let (Some(hit), Some(item)) = (hit, item) else { return Ok(None) };
-    result::entry(item, hit.deadline, &options.projection, options.returning).map(Some)
+    result::entry(item, hit.deadline, &options.projection, options.returning)
+        .map(|entry| Some(entry.with_cap(hit.cap)))
 }
 
 fn refresh_error(failed: FailedWrite) -> Error {

@@ -30,7 +30,7 @@ impl Inner {
         let operations = patch.operations()?;
         if let Some(create) = &options.create {
             // Invalid input is rejected, whatever is stored.
-            create.lifespan.expiry.resolve(self.now())?;
+            create.lifespan.resolve(self.now())?;
         }
         let patching = Patching { store: self, key, patch, operations, options, token: layout::new_token() };
         // DynamoDB limits items, but does not measure records.

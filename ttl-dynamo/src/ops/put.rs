@@ -34,7 +34,7 @@ impl Inner {
         self.check_size(key, value)?;
         // Invalid input is rejected, whatever is stored.
         let mut retries = self.retries();
-        options.lifespan.expiry.resolve(self.now())?;
+        options.lifespan.resolve(self.now())?;
         let put = Put { store: self, key, options, requests };
         match put.first(&mut retries).await? {
             Attempt::Outcome(outcome) => Ok(outcome),

@@ -39,8 +39,8 @@ pub(crate) struct PutRequests<'a> {
 impl PutRequests<'_> {
     /// Returns the first request. Applied to any item, it decides as [`rules::put`].
     pub(crate) fn first(&self, now: Now) -> Result<Write> {
-        let asked = self.options.lifespan.expiry.resolve(now)?;
-        let cap = self.options.lifespan.max_lifetime.map(|max| Deadline::after(now, max));
+        let (asked, cap) = self.options.lifespan.resolve(now)?;
+        let cap = Some(cap).filter(|cap| !cap.is_never());
         let fresh = asked.min(cap.unwrap_or(Deadline::NEVER));
         let (always, version) = match &self.options.condition {
             Condition::IfAbsent if fresh.is_expired(now) => return Ok(Write::delete().demand_free(now)),

@@ -16,7 +16,7 @@ use crate::layer::invalid;
 /// | a [`Refresh`](ttl_core::options::Refresh) of a get, a put or a patch | its TTL is clamped; if it is lowered, its slack is lowered by the same ratio |
 /// | [`ExistingDeadline::Keep`](ttl_core::options::ExistingDeadline::Keep), or no refresh | the present deadline stays |
 /// | [`ExpiryChange::Extend`](ttl_core::options::ExpiryChange::Extend) | the extended deadline, lowered to now plus `max`; `min` does not apply, because an extension only adds |
-/// | [`Lifespan::max_lifetime`](ttl_core::Lifespan::max_lifetime) | the same cap. The cap wins over `min` (R4) |
+/// | [`Lifespan::cap`](ttl_core::Lifespan::cap) | the same cap. The cap wins over `min` (R4) |
 ///
 /// A deadline that another program set, or that was set before the layer was in use, stays until a call sets
 /// it. In [`RefreshMode::ExtendOnly`](ttl_core::RefreshMode::ExtendOnly), a refresh never shortens it (R2).

@@ -74,7 +74,7 @@ impl Entry {
     }
 
     #[inline]
-    fn cap(&self, word: Word) -> Deadline {
+    pub(crate) fn cap(&self, word: Word) -> Deadline {
         if !word.has(Word::CAPPED) {
             return Deadline::NEVER;
         }

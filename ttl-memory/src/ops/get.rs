@@ -22,7 +22,7 @@ impl Inner {
         let table = shard.table.read();
         let Some(entry) = table.find(at) else { return Ok(None) };
         let answer = match table.read(entry, options, &self.time) {
-            Verdict::Live(deadline) => table.answer(entry, &options.projection, options.returning, deadline),
+            Verdict::Live(deadline) => table.found(entry, options, deadline),
             Verdict::Dead => return Ok(None),
             Verdict::Failed(error) => return Err(error),
             Verdict::Write => {
@@ -127,7 +127,7 @@ impl Table {
         let Some(entry) = self.find(at) else { return Ok(None) };
         self.note_share(entry, &options.projection);
         let deadline = hit.refresh.unwrap_or(hit.deadline);
-        Ok(Some(self.answer(entry, &options.projection, options.returning, deadline)))
+        Ok(Some(self.found(entry, options, deadline)))
     }
 
     /// Accounts for a buffer that is shared for the first time.
@@ -137,6 +137,13 @@ impl Table {
         {
             self.bytes.fetch_add(weight::SHARED_BLOB, Ordering::Relaxed);
         }
+    }
+
+    /// Returns the answer of a get.
+    #[inline]
+    fn found(&self, entry: &Entry, options: &GetOptions, deadline: Deadline) -> Answer {
+        let answer = self.answer(entry, &options.projection, options.returning, deadline);
+        if options.cap { answer.with_cap(entry.cap(entry.state().load())) } else { answer }
     }
 
     /// Returns the answer, with the whole value if any part of it is selected. The caller selects the part

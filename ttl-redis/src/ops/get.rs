@@ -143,7 +143,8 @@ impl<'a> Get<'a> {
         check_kind(Kind::Blob, self.options.kind)?;
         let wanted = self.options.returning.contains(Returning::VERSION);
         let version = if wanted { Some(blob_version(&bytes)?) } else { None };
-        Ok(Answer::Done(Some(Entry::new(Value::from(bytes)).with_version(version))))
+        let entry = Entry::new(Value::from(bytes)).with_version(version);
+        Ok(Answer::Done(Some(self.with_cap(entry, None))))
     }
 
     fn read_hash(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
@@ -157,7 +158,12 @@ impl<'a> Get<'a> {
         if !self.options.returning.contains(Returning::VERSION) {
             entry.version = None;
         }
-        Ok(Answer::Done(Some(entry)))
+        Ok(Answer::Done(Some(self.with_cap(entry, cap))))
+    }
+
+    /// Adds the cap to an entry, if it is requested. An entry that does not store one has none.
+    fn with_cap(&self, entry: Entry, cap: Option<Deadline>) -> Entry {
+        entry.with_cap(self.options.cap.then(|| cap.unwrap_or(Deadline::NEVER)))
     }
 
     /// Returns whether a cap has passed although the key still exists, by the estimate of the server's time.
@@ -172,13 +178,14 @@ impl<'a> Get<'a> {
     fn read_existence(&self, kind: Reply, marks: Reply, expiry: Reply) -> Decoded<Answer<Option<Entry>>> {
         let Reply::SimpleString(kind) = kind else { return Err(other_reply(kind)) };
         let Some(mut deadline) = parse_pexpiretime(int(expiry)?)? else { return Ok(Answer::Done(None)) };
+        let mut cap = None;
         match (kind.as_str(), marks) {
             ("string", Reply::ServerError(error)) if is_wrong_type(&error) => {}
             ("hash", Reply::Array(marks)) => {
                 let mut marks = texts(marks, 2)?.into_iter();
-                let (mark, cap) = (marks.next().flatten(), marks.next().flatten());
+                let (mark, text) = (marks.next().flatten(), marks.next().flatten());
                 parse_mark(&mark.ok_or_else(foreign_content)?)?;
-                let cap = cap.map(|cap| parse_cap(&cap)).transpose()?;
+                cap = text.map(|text| parse_cap(&text)).transpose()?;
                 if self.seems_over(cap) {
                     return Ok(Answer::BY_SCRIPT);
                 }
@@ -189,7 +196,8 @@ impl<'a> Get<'a> {
             _ => return Err(foreign_content().into()),
         }
         let wanted = self.options.returning.contains(Returning::DEADLINE);
-        Ok(Answer::Done(Some(Entry::default().with_deadline(wanted.then_some(deadline)))))
+        let entry = Entry::default().with_deadline(wanted.then_some(deadline));
+        Ok(Answer::Done(Some(self.with_cap(entry, cap))))
     }
 
     fn read_fields(&self, reply: Reply, exists: Reply) -> Decoded<Answer<Option<Entry>>> {
@@ -213,7 +221,7 @@ impl<'a> Get<'a> {
         let value = fields.map(|fields| decode_named(fields.iter(), texts)).transpose()?;
         let wanted = self.options.returning.contains(Returning::VERSION);
         let entry = Entry::new(value.map(Value::from)).with_version(wanted.then_some(version));
-        Ok(Answer::Done(Some(entry)))
+        Ok(Answer::Done(Some(self.with_cap(entry, cap))))
     }
 
     fn read_plain(&self, plain: PlainRead, replies: Replies) -> Decoded<Answer<Option<Entry>>> {
@@ -249,7 +257,7 @@ impl<'a> Get<'a> {
             }
             _ => return Err(ScriptAnswer::UNKNOWN),
         }
-        let deadline = answer.deadline()?;
+        let (deadline, cap) = (answer.deadline()?, answer.deadline()?);
         let version = answer.text()?.map(|text| parse_version(&text)).transpose()?;
         let refresh_error = answer.text()?;
         let kind = answer.kind()?.ok_or(ScriptAnswer::UNKNOWN)?;
@@ -260,6 +268,7 @@ impl<'a> Get<'a> {
         }
         let mut entry = Entry::new(value)
             .with_deadline(returning.contains(Returning::DEADLINE).then_some(deadline))
+            .with_cap(self.options.cap.then_some(cap))
             .with_version(version);
         let Some(text) = refresh_error else { return Ok(Answer::Done(Some(entry))) };
         let fault = server_text(&String::from_utf8_lossy(&text));

@@ -12,7 +12,7 @@ use super::patch_plan::Plan;
 use crate::error::{Decoded, Fault};
 use crate::inner::{Inner, RedisStore};
 use crate::layout::{Encoded, FullKey, new_token, token_version};
-use crate::wire::arguments::{add_expiry, add_max_lifetime, add_version, check_field_count, refresh_word};
+use crate::wire::arguments::{add_lifespan, add_version, check_field_count, refresh_word};
 use crate::wire::{Answer, Commands, OVERHEAD, Replies, Request, Script, ScriptAnswer, Status, Step};
 
 pub(crate) async fn patch(
@@ -69,7 +69,7 @@ impl Request for PatchRequest<'_> {
             Some(Encoded::Record { fields, size }) => (fields, *size),
             _ => (&[], 0),
         };
-        let arguments = 11 + plan.argument_count() + 2 * initial.len();
+        let arguments = 12 + plan.argument_count() + 2 * initial.len();
         let mut cmd = self.script.call(step.form(), self.key, arguments, 96 + 16 * arguments + initial_size);
         let PatchOptions { create, refresh, if_version, .. } = self.options;
         add_version(&mut cmd, if_version.as_ref());
@@ -78,12 +78,9 @@ impl Request for PatchRequest<'_> {
             None => cmd.arg("").arg("0"),
         };
         match create {
-            Some(create) => {
-                add_expiry(&mut cmd, create.lifespan.expiry);
-                add_max_lifetime(&mut cmd, create.lifespan.max_lifetime);
-            }
+            Some(create) => add_lifespan(&mut cmd, create.lifespan),
             None => {
-                cmd.arg("").arg("0").arg("");
+                cmd.arg("").arg("0").arg("").arg("0");
             }
         }
         cmd.arg(&self.token).arg(self.max_value_bytes).arg(initial_size);

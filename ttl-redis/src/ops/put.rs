@@ -10,7 +10,7 @@ use ttl_core::{Deadline, Expiry, Key, Outcome, Result, Value, Version};
 use crate::error::{Decoded, is_wrong_type};
 use crate::inner::Inner;
 use crate::layout::{Encoded, FullKey, blob_version, new_token, token_version, version_text};
-use crate::wire::arguments::{add_expiry, add_max_lifetime, check_field_count, refresh_word};
+use crate::wire::arguments::{add_lifespan, check_field_count, refresh_word};
 use crate::wire::reply::{bulk, other_reply};
 use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, Script, ScriptAnswer, Status, Step};
 
@@ -65,7 +65,7 @@ impl<'a> Put<'a> {
         matches!(self.value, Encoded::Blob(_))
             && !self.ordered
             && reports_all
-            && lifespan.max_lifetime.is_none()
+            && lifespan.cap == Expiry::Never
             && *existing_deadline == ExistingDeadline::Replace
             && matches!(condition, Condition::Always | Condition::IfAbsent | Condition::IfPresent)
             && match lifespan.expiry {
@@ -100,7 +100,7 @@ impl<'a> Put<'a> {
             Encoded::Blob(bytes) => (1, bytes.len()),
             Encoded::Record { fields, size } => (2 * fields.len(), *size),
         };
-        let mut cmd = self.script.call(form, self.key, 10 + count, 128 + bytes);
+        let mut cmd = self.script.call(form, self.key, 11 + count, 128 + bytes);
         let PutOptions { lifespan, existing_deadline, condition, .. } = self.options;
         cmd.arg(if matches!(self.value, Encoded::Blob(_)) { "b" } else { "r" });
         match condition {
@@ -116,8 +116,7 @@ impl<'a> Put<'a> {
                 cmd.arg(refresh_word(refresh.mode)).arg(refresh.ttl.as_millis())
             }
         };
-        add_expiry(&mut cmd, lifespan.expiry);
-        add_max_lifetime(&mut cmd, lifespan.max_lifetime);
+        add_lifespan(&mut cmd, *lifespan);
         cmd.arg(if self.options.previous { "1" } else { "" });
         match &self.value {
             Encoded::Blob(bytes) => {

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use redis::Cmd;
 use ttl_core::options::{Fields, Projection};
-use ttl_core::{Error, ErrorKind, Expiry, Kind, RefreshMode, Result, Ttl, Version};
+use ttl_core::{Error, ErrorKind, Expiry, Kind, Lifespan, RefreshMode, Result, Version};
 
 use crate::layout::{Encoded, version_text};
 
@@ -36,12 +36,10 @@ pub(crate) fn add_expiry(cmd: &mut Cmd, expiry: Expiry) {
     };
 }
 
-/// Adds the length of a cap.
-pub(crate) fn add_max_lifetime(cmd: &mut Cmd, max_lifetime: Option<Ttl>) {
-    match max_lifetime {
-        Some(max_lifetime) => cmd.arg(max_lifetime.as_millis()),
-        None => cmd.arg(""),
-    };
+/// Adds the expiry and the cap of a new entry.
+pub(crate) fn add_lifespan(cmd: &mut Cmd, lifespan: Lifespan) {
+    add_expiry(cmd, lifespan.expiry);
+    add_expiry(cmd, lifespan.cap);
 }
 
 /// Adds the version that an entry must have.

@@ -141,7 +141,7 @@ async fn puts(url: String) {
     for stored in [None, Some(Kind::Blob), Some(Kind::Record)] {
         for condition in conditions {
             for expiry in expiries {
-                for max in [None, Some(Ttl::days(1))] {
+                for cap in [Expiry::Never, Expiry::After(Ttl::days(1))] {
                     for existing_deadline in [
                         ExistingDeadline::Replace,
                         ExistingDeadline::Keep,
@@ -162,7 +162,7 @@ async fn puts(url: String) {
                             let _ =
                                 counted.space.store.delete(&key("new"), DeleteOptions::new()).await.unwrap();
                             let mut lifespan = Lifespan::new(expiry);
-                            lifespan.max_lifetime = max;
+                            lifespan.cap = cap;
                             let mut put = PutOptions::new(lifespan)
                                 .with_condition(condition)
                                 .with_existing_deadline(existing_deadline)

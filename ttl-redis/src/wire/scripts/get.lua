@@ -1,7 +1,7 @@
 -- A read with a refresh, or with metadata that must be consistent with the value.
 -- ARGV: projection all|fields|nothing, expected kind, version wanted, refresh mode extend|reset or '', its ttl, its
 -- slack, fields...
--- Answer: done, deadline, version, error of the refresh, kind, value | absent | wrong_kind | corrupt
+-- Answer: done, deadline, cap, version, error of the refresh, kind, value | absent | wrong_kind | corrupt
 local projection, expected, wanted, mode, ttl, slack = unpack(ARGV, 1, 6)
 local entry = load()
 if not entry then return { 'absent' } end
@@ -29,4 +29,4 @@ if mode ~= '' then
     if type(set) == 'table' and set.err then failed = set.err else ends = to end
   end
 end
-return { 'done', answer(ends), token, failed, entry.kind, value }
+return { 'done', answer(ends), answer(entry.cap), token, failed, entry.kind, value }

@@ -1,19 +1,20 @@
 -- Applies operations to the fields of a record, all or none.
 -- ARGV: version or '', refresh mode extend|reset or '', its ttl, create never|after|at or '', its length,
--- max_lifetime or '', token, size limit, size of the initial record, number of fields, of initial pairs; then for each
--- field its name and the name's share of the size, the initial pairs, and for each operation its name, field, argument.
+-- cap never|after|at or '', its length, token, size limit, size of the initial record, number of fields, of initial
+-- pairs; then for each field its name and the name's share of the size, the initial pairs, and for each operation its
+-- name, field, argument.
 -- Answer: done, created, deadline, token, texts of the fields, effects | absent | refused | wrong_kind | corrupt
 -- | out_of_bounds, and if there is an entry its deadline, token, texts of the fields | too_far
 -- | too_long, field | wrong_field_type, field | overflow, field | too_large, size
-local expected, mode, ttl, create, length, max_lifetime, token, limit = unpack(ARGV, 1, 8)
-local initial_size, fields, initials = unpack(ARGV, 9, 11)
+local expected, mode, ttl, create, length, cap_expiry, cap_length, token, limit = unpack(ARGV, 1, 9)
+local initial_size, fields, initials = unpack(ARGV, 10, 12)
 local sub, byte, find = string.sub, string.byte, string.find
 local MAX_SCANNED, MAX_COPIED = 65536, 16777216
 
-local asked
+local asked, cap
 if create ~= '' then
-  asked = resolve(create, length)
-  if not asked then return { 'too_far' } end
+  asked, cap = resolve(create, length), resolve(cap_expiry, cap_length)
+  if not asked or not cap then return { 'too_far' } end
 end
 local entry = load()
 if entry and entry.kind == 'corrupt' then return { 'corrupt' } end
@@ -26,7 +27,7 @@ end
 
 -- The fields by number: name, and text or false.
 fields, initials = tonumber(fields), tonumber(initials)
-local at = 12
+local at = 13
 local names, costs, texts, before = {}, {}, {}, {}
 for i = 1, fields do
   names[i], costs[i] = ARGV[at], tonumber(ARGV[at + 1])
@@ -326,11 +327,10 @@ for i = first_operation, #ARGV, 3 do
   if effect then effects[#effects + 1] = effect end
 end
 
-local deadline, cap
+local deadline
 if entry then
   deadline = mode == '' and entry.ends or refreshed(entry, mode, ttl)
 else
-  cap = max_lifetime == '' and NEVER or ceil + max_lifetime
   deadline = math.min(asked, cap)
   if deadline <= floor then return { 'done', 1, answer(deadline), false, texts, effects } end
 end

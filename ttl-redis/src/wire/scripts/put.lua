@@ -1,18 +1,17 @@
 -- A put for which a plain SET does not suffice.
 -- ARGV: kind b|r, condition always|if_absent|if_present|if_version, its version, existing deadline
--- replace|keep|extend|reset, its ttl, expiry never|after|at, its length, max_lifetime or '', whether the previous value
--- is returned, ttl:version without the kind, then the blob, or the record's names and texts.
+-- replace|keep|extend|reset, its ttl, expiry never|after|at, its length, cap never|after|at, its length, whether
+-- the previous value is returned, ttl:version without the kind, then the blob, or the record's names and texts.
 -- Answer: done, created, deadline, stored as nothing|string|hash, old kind, old value
 -- | refused, deadline, token, old kind, old value | absent | corrupt | too_far
 local kind, condition, expected, existing_deadline, ttl = unpack(ARGV, 1, 5)
-local expiry, length, max_lifetime, previous, mark = unpack(ARGV, 6, 10)
-local FIRST = 11
-local asked = resolve(expiry, length)
-if not asked then return { 'too_far' } end
+local expiry, length, cap_expiry, cap_length, previous, mark = unpack(ARGV, 6, 11)
+local FIRST = 12
+local asked, cap = resolve(expiry, length), resolve(cap_expiry, cap_length)
+if not asked or not cap then return { 'too_far' } end
 local entry = load()
 if entry and entry.kind == 'corrupt' then return { 'corrupt' } end
 
-local cap = max_lifetime == '' and NEVER or ceil + max_lifetime
 local deadline = asked
 local old, old_kind = false, false
 if entry then

@@ -19,7 +19,7 @@ pub(crate) async fn get(lww: &Lww, key: &Key, options: &GetOptions) -> Result<Op
     };
     let value = if whole { Some(row.take_value(header.kind)?) } else { None };
     let selected = value.as_ref().and_then(|value| value.project(&options.projection));
-    let entry = entry(&row, &header, selected, hit.deadline, options.returning)?;
+    let entry = entry(&row, &header, selected, hit.deadline, options.returning)?.with_cap(hit.cap);
     let Some(to) = hit.refresh else { return Ok(Some(entry)) };
     let stored = value.map(|value| row.entry(value, &header));
     let moved = move_deadline(lww, key, &row, to_column(to), stored, REFRESH).await;

@@ -30,7 +30,7 @@ pub(crate) async fn get(strict: &Strict, key: &Key, options: &GetOptions) -> Res
         };
         let value = if whole { Some(row.take_value(header.kind)?) } else { None };
         let selected = value.as_ref().and_then(|value| value.project(&options.projection));
-        let entry = entry(&row, &header, selected, hit.deadline, options.returning)?;
+        let entry = entry(&row, &header, selected, hit.deadline, options.returning)?.with_cap(hit.cap);
         let Some(to) = hit.refresh else { return Ok(Some(entry)) };
         let stored = value.map(|value| row.entry(value, &header));
         let extends = options.refresh.is_some_and(|refresh| refresh.mode == RefreshMode::ExtendOnly);
