@@ -10,6 +10,8 @@ use ttl_core::Capabilities;
 #[non_exhaustive]
 #[allow(non_camel_case_types)]
 pub enum Need {
+    /// [`Capabilities::stores`]. Every case needs it that does not need [`Need::no_storage`].
+    stores,
     /// [`Capabilities::conditions`].
     conditions,
     /// [`Capabilities::patch`].
@@ -24,6 +26,8 @@ pub enum Need {
     unique_versions,
     /// [`Capabilities::max_value_bytes`] of at most 64 MiB, so that the limit can be tested.
     size_limit,
+    /// No [`Capabilities::stores`].
+    no_storage,
     /// No [`Capabilities::scan`].
     no_scan,
     /// No [`Capabilities::conditions`].
@@ -54,6 +58,8 @@ impl Need {
     #[must_use]
     pub fn is_met(self, capabilities: &Capabilities) -> bool {
         match self {
+            Self::stores => capabilities.stores,
+            Self::no_storage => !capabilities.stores,
             Self::conditions => capabilities.conditions,
             Self::patch => capabilities.patch,
             Self::caps => capabilities.caps,
@@ -77,6 +83,8 @@ impl fmt::Display for Need {
     /// Writes the missing capability, for a skipped case.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::stores => "the capability `stores`",
+            Self::no_storage => "a store that denies `stores`",
             Self::conditions => "the capability `conditions`",
             Self::patch => "the capability `patch`",
             Self::caps => "the capability `caps`",

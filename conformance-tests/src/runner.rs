@@ -124,7 +124,8 @@ async fn verdict(harness: &Arc<dyn Harness>, case: &Case, calls: &Arc<Calls>) ->
     }
     let capabilities = fixture.store.capabilities();
     let manual = matches!(fixture.time, crate::Time::Manual(_));
-    let missing = case.needs.iter().copied().find(|need| match need {
+    let storage = if case.needs.contains(&Need::no_storage) { &[][..] } else { &[Need::stores] };
+    let missing = storage.iter().chain(case.needs).copied().find(|need| match need {
         Need::manual_clock => !manual,
         need => !need.is_met(&capabilities),
     });

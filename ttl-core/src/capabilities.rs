@@ -30,6 +30,9 @@ pub struct Capabilities {
     /// The longest time until the store reclaims the space of an expired entry without any traffic; `None` if
     /// there is no guarantee.
     pub reclaims_within: Option<Duration>,
+    /// Whether the store keeps entries. If not, every read is a miss, and every entry is gone as soon as it is
+    /// written; see [`NullStore`](crate::driver::NullStore).
+    pub stores: bool,
     /// The largest value, in bytes: the length of a blob, or of a record's canonical text.
     pub max_value_bytes: u64,
     /// Conditions of puts, `if_version` of the other writes, and deletes that depend on the entry. The latter
@@ -61,6 +64,7 @@ impl Capabilities {
             backend,
             resolution: Duration::from_millis(1),
             reclaims_within: None,
+            stores: true,
             max_value_bytes: u64::MAX,
             conditions: true,
             patch: true,
@@ -83,6 +87,13 @@ impl Capabilities {
     #[must_use]
     pub const fn with_reclaims_within(mut self, within: Duration) -> Self {
         self.reclaims_within = Some(within);
+        self
+    }
+
+    /// Sets whether the store keeps entries.
+    #[must_use]
+    pub const fn with_stores(mut self, stores: bool) -> Self {
+        self.stores = stores;
         self
     }
 

@@ -45,6 +45,7 @@ pub async fn connect(url: &str) -> Result<Store> {
 /// | scheme | feature | driver |
 /// |---|---|---|
 /// | `memory:` | `memory` (default) | this process's memory; each call creates a separate store |
+/// | `null:` | none | no store: every read is a miss, and no entry is kept ([`NullStore`](ttl_core::driver::NullStore)) |
 /// | `redis://`, `rediss://` (TLS), `redis+unix://` | `redis` | Redis |
 /// | `valkey://`, `valkeys://` (TLS), `valkey+unix://` | `redis` | Valkey, by the same driver |
 /// | `dynamodb://TABLE` | `dynamodb` | Amazon DynamoDB; `table=ensure` in the query creates the table |

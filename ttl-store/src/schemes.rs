@@ -7,6 +7,7 @@ impl Default for Registry {
     /// their errors name the missing feature.
     fn default() -> Self {
         let registry = Self::empty()
+            .with("null", null)
             .off("memory", &["memory"])
             .off("redis", &REDIS)
             .off("dynamodb", &["dynamodb"])
@@ -25,6 +26,12 @@ impl Default for Registry {
 
 const REDIS: [&str; 6] = ["redis", "rediss", "redis+unix", "valkey", "valkeys", "valkey+unix"];
 const SCYLLA: [&str; 2] = ["scylla", "cassandra"];
+
+async fn null(url: String) -> ttl_core::Result<crate::Store> {
+    // The settings of a URL that was changed to `null:` have no meaning here.
+    let _ = url;
+    Ok(crate::Store::new(ttl_core::driver::NullStore::new()))
+}
 
 #[cfg(feature = "memory")]
 async fn memory(url: String) -> ttl_core::Result<crate::Store> {

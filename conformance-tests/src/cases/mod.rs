@@ -23,6 +23,7 @@ mod honesty;
 mod keys;
 mod kinds;
 mod limits;
+mod no_storage;
 mod outages;
 mod pairs;
 mod patch_bounds;
@@ -73,6 +74,7 @@ pub fn all() -> Vec<Case> {
         guards::CASES,
         conditions::CASES,
         versions::CASES,
+        no_storage::CASES,
         previous::CASES,
         created::CASES,
         deletes::CASES,

@@ -4,6 +4,7 @@
 pub mod dynamo;
 #[cfg(feature = "memory")]
 pub mod memory;
+pub mod null;
 #[cfg(any(feature = "dynamodb", feature = "redis", feature = "scylla"))]
 mod place;
 #[cfg(feature = "redis")]
@@ -18,9 +19,10 @@ use ttl_core::{Error, ErrorKind, Result};
 use crate::Harness;
 
 /// The schemes and the features that compile them in.
-const SCHEMES: [(&str, &str); 7] = [
+const SCHEMES: [(&str, &str); 8] = [
     ("dynamodb", "dynamodb"),
     ("memory", "memory"),
+    ("null", "null"),
     ("redis", "redis"),
     ("rediss", "redis"),
     ("redis+unix", "redis"),
@@ -49,6 +51,7 @@ pub fn harness(url: &str) -> Result<Arc<dyn Harness>> {
         "dynamodb" => Ok(Arc::new(dynamo::DynamoHarness::new(url)?)),
         #[cfg(feature = "memory")]
         "memory" => Ok(Arc::new(memory::MemoryHarness::new(url)?)),
+        "null" => Ok(Arc::new(null::NullHarness)),
         #[cfg(feature = "redis")]
         "redis" => Ok(Arc::new(redis::RedisHarness::new(url)?)),
         #[cfg(feature = "scylla")]

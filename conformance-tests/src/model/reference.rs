@@ -340,7 +340,7 @@ fn bad_input(now: Instant, offers: &Capabilities, call: &Call) -> Vec<ErrorKind>
         // A delete with default options is unconditional.
         Call::Delete(_, options) => conditional = *options != DeleteOptions::new(),
         Call::Get(_, options) => {
-            errors.extend((options.cap && !offers.caps).then_some(ErrorKind::Unsupported))
+            errors.extend((options.cap && !offers.caps).then_some(ErrorKind::Unsupported));
         }
         Call::Show(..) => {}
     }

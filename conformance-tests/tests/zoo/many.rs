@@ -319,6 +319,28 @@ animals! {
         }
     }
 
+    /// The capabilities deny storage, but the store keeps entries.
+    DeniesStorageAndStores breaks H1; also B1: "the entries of a batch stay, too" {
+        forwards now get put expire patch delete scan get_many put_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_stores(false)
+        }
+    }
+
+    /// A store that keeps nothing, which accepts a deadline that is too far away.
+    KeepsNothingAndAcceptsAnything breaks E8 H1; also P3 B1: "they are in the same case, and batches forward" {
+        forwards now get expire patch delete scan get_many delete_many;
+        fn capabilities(&self) -> Capabilities {
+            self.right.capabilities().with_stores(false).with_conditions(false)
+        }
+        async fn put(&self, _: &Key, _: Value, _: PutOptions) -> Written {
+            Ok(Outcome::Applied(ttl_core::results::PutResult::new(true)))
+        }
+        async fn put_many(&self, items: Vec<PutItem>) -> Vec<Written> {
+            items.iter().map(|_| Ok(Outcome::Applied(ttl_core::results::PutResult::new(true)))).collect()
+        }
+    }
+
     /// The capabilities deny conditions, but conditions work.
     DeniesConditionsAndObeys breaks H1 {
         forwards now get put expire patch delete scan get_many put_many delete_many;

@@ -3,6 +3,7 @@
 //! | task | item |
 //! |---|---|
 //! | write a driver in three methods | [`CasBackend`], [`CasStore`], [`Stored`] |
+//! | stand in for a store that is disabled | [`NullStore`] |
 //! | add operation, backend and key to errors | [`Context`] |
 //! | parse the options of a store's URL | [`QueryOptions`], [`percent_decode`] |
 //! | run the items of a batch at the same time, and those of one key in order | [`each`] |
@@ -18,6 +19,7 @@ mod batch;
 mod cas_backend;
 mod cas_store;
 mod context;
+mod null_store;
 mod query;
 mod shared_clock;
 
@@ -26,6 +28,7 @@ pub use self::batch::each;
 pub use self::cas_backend::CasBackend;
 pub use self::cas_store::CasStore;
 pub use self::context::Context;
+pub use self::null_store::NullStore;
 pub use self::query::{QueryOptions, percent_decode};
 pub use self::shared_clock::SharedClock;
 pub use crate::deadline::Now;
