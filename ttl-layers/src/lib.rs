@@ -68,6 +68,9 @@ mod circuit_breaker;
 mod clamp_ttl;
 mod layer;
 mod limit_size;
+#[cfg(feature = "observe")]
+mod observe;
+mod outage;
 mod prefix;
 mod read_only;
 mod retry;
@@ -77,6 +80,8 @@ pub use self::circuit_breaker::{CircuitBreaker, CircuitState};
 pub use self::clamp_ttl::{ClampTtl, PersistentEntries};
 pub use self::layer::{Layer, LayerExt};
 pub use self::limit_size::{GrowingPatches, LimitSize};
+#[cfg(feature = "observe")]
+pub use self::observe::{KeysInSpans, MeasuredValues, Observe};
 pub use self::prefix::Prefix;
 pub use self::read_only::ReadOnly;
 pub use self::retry::{Retry, RetryCounts};

@@ -35,7 +35,7 @@ struct Layered {
     wrap: fn(Store) -> Result<Store>,
 }
 
-const LAYERS: [Layered; 8] = [
+const LAYERS: &[Layered] = &[
     Layered { kind: "prefix", wrap: |store| store.layer(Prefix::new("tenant-7:")) },
     Layered { kind: "limit size", wrap: |store| store.layer(LimitSize::new(MAX_VALUE_BYTES)) },
     Layered {
@@ -55,6 +55,8 @@ const LAYERS: [Layered; 8] = [
     Layered { kind: "timeout", wrap: |store| store.layer(Timeout::new(Duration::from_secs(3_600))) },
     Layered { kind: "retry", wrap: |store| store.layer(Retry::new()) },
     Layered { kind: "circuit breaker", wrap: |store| store.layer(CircuitBreaker::new()) },
+    #[cfg(feature = "observe")]
+    Layered { kind: "observe", wrap: |store| store.layer(ttl_layers::Observe::new().with_name("suite")) },
     Layered {
         kind: "stack",
         wrap: |store| {
@@ -105,7 +107,7 @@ impl Beneath for Counted {
 
 fn main() -> ExitCode {
     let mut all = Vec::new();
-    for layered in LAYERS {
+    for &layered in LAYERS {
         let mut trials = trials(move || Ok(Arc::new(layered)));
         if layered.adds_a_prefix() {
             let before = trials.len();

@@ -4,6 +4,8 @@ mod checks;
 mod circuit_breaker;
 mod clamp_ttl;
 mod limit_size;
+#[cfg(feature = "observe")]
+mod observe;
 mod prefix;
 mod read_only;
 mod recorder;
@@ -11,4 +13,5 @@ mod retry;
 mod settings;
 mod stack;
 mod timeout;
+mod traces;
 mod zoo;

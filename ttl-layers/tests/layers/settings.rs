@@ -14,6 +14,8 @@ fn invalid_settings_are_named() {
     let invalid: Vec<(&str, Box<dyn Layer>)> = vec![
         ("`prefix` of Prefix: expected 1 to 1023 bytes, found 0", Box::new(Prefix::new(""))),
         ("`prefix` of Prefix: expected 1 to 1023 bytes, found 1024", Box::new(Prefix::new("p".repeat(1024)))),
+        #[cfg(feature = "observe")]
+        ("`name` of Observe: expected at least 1 byte", Box::new(ttl_layers::Observe::new().with_name(""))),
         ("`max_value_bytes` of LimitSize: expected at least 1", Box::new(LimitSize::new(0))),
         ("`max` of ClampTtl: expected a bound", Box::new(ClampTtl::new())),
         (

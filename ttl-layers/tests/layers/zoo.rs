@@ -27,6 +27,8 @@ impl Layer for Stack {
 /// The layers that permit writes.
 fn layers() -> Vec<(&'static str, Box<dyn Layer>)> {
     vec![
+        #[cfg(feature = "observe")]
+        ("Observe", Box::new(ttl_layers::Observe::new())),
         ("Prefix", Box::new(Prefix::new("tenant-7:"))),
         ("LimitSize", Box::new(LimitSize::new(1 << 20))),
         ("ClampTtl", Box::new(ClampTtl::new().with_min(Ttl::seconds(1)).with_max(Ttl::days(1)))),
