@@ -66,6 +66,7 @@
 mod batch;
 mod circuit_breaker;
 mod clamp_ttl;
+mod jitter;
 mod layer;
 mod limit_size;
 #[cfg(feature = "observe")]
@@ -78,6 +79,7 @@ mod timeout;
 
 pub use self::circuit_breaker::{CircuitBreaker, CircuitState};
 pub use self::clamp_ttl::{ClampTtl, PersistentEntries};
+pub use self::jitter::{Instants, Jitter};
 pub use self::layer::{Layer, LayerExt};
 pub use self::limit_size::{GrowingPatches, LimitSize};
 #[cfg(feature = "observe")]
