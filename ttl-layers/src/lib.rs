@@ -66,6 +66,7 @@
 mod batch;
 mod circuit_breaker;
 mod clamp_ttl;
+mod fail_open;
 mod jitter;
 mod layer;
 mod limit_size;
@@ -79,6 +80,7 @@ mod timeout;
 
 pub use self::circuit_breaker::{CircuitBreaker, CircuitState};
 pub use self::clamp_ttl::{ClampTtl, PersistentEntries};
+pub use self::fail_open::{FailOpen, FailOpenCounts};
 pub use self::jitter::{Instants, Jitter};
 pub use self::layer::{Layer, LayerExt};
 pub use self::limit_size::{GrowingPatches, LimitSize};

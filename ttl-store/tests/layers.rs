@@ -1,10 +1,18 @@
 //! Collections on a store with layers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ttl_store::layers::{CircuitBreaker, ClampTtl, LayerExt, LimitSize, Prefix, ReadOnly, Retry, Timeout};
-use ttl_store::{ErrorKind, Raw, Result, Store, Ttl};
+use ttl_store::layers::{
+    CircuitBreaker, ClampTtl, FailOpen, LayerExt, LimitSize, Prefix, ReadOnly, Retry, Timeout,
+};
+use ttl_store::options::{ExpireOptions, ExpiryChange, GetOptions, PutOptions};
+use ttl_store::results::{ExpireResult, PutResult};
+use ttl_store::{
+    Capabilities, Entry, Error, ErrorKind, Key, Outcome, Raw, Result, Store, Ttl, TtlStore, Value,
+    async_trait,
+};
 
 #[tokio::test]
 async fn collections_work_on_layers() -> Result<()> {
@@ -33,5 +41,55 @@ async fn collections_work_on_layers() -> Result<()> {
     let tokens = view.blobs::<String, _>("tokens", Ttl::days(1), Raw).build()?;
     assert_eq!(tokens.get("a").await?.as_deref(), Some("ada"));
     assert_eq!(tokens.delete("a").await.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    Ok(())
+}
+
+/// A driver whose backend is down. It counts the calls that reach it.
+#[derive(Debug, Default)]
+struct Down(AtomicU64);
+
+impl Down {
+    fn fail<T>(&self) -> Result<T> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Err(Error::new(ErrorKind::Unavailable, "the backend is down"))
+    }
+}
+
+#[async_trait]
+impl TtlStore for Down {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new("down")
+    }
+
+    async fn get(&self, _: &Key, _: GetOptions) -> Result<Option<Entry>> {
+        self.fail()
+    }
+
+    async fn put(&self, _: &Key, _: Value, _: PutOptions) -> Result<Outcome<PutResult>> {
+        self.fail()
+    }
+
+    async fn expire(&self, _: &Key, _: ExpiryChange, _: ExpireOptions) -> Result<Outcome<ExpireResult>> {
+        self.fail()
+    }
+}
+
+#[tokio::test]
+async fn a_cache_survives_an_outage_and_a_lease_does_not_pretend() -> Result<()> {
+    let (down, fail_open) = (Arc::new(Down::default()), FailOpen::new());
+    let store = Store::from(down.clone().layer(&fail_open)?);
+    let pages = store.blobs::<String, _>("pages", Ttl::days(1), Raw).build()?;
+    pages.put("a", &"html".to_owned()).await?;
+    assert_eq!(pages.get("a").await?, None);
+    assert!(!pages.delete("a").await?);
+    assert!(pages.get_many(["a", "b"]).await.into_iter().all(|page| page.is_ok_and(|page| page.is_none())));
+    assert_eq!((fail_open.counts().reads(), fail_open.counts().writes()), (3, 2));
+    let sent = down.0.load(Ordering::Relaxed);
+    assert_eq!(store.leases("jobs", Ttl::seconds(30)).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(pages.create("a", &"html".to_owned()).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(pages.take("a").await.unwrap_err().kind(), ErrorKind::Unsupported);
+    let logins = store.counters("logins", Ttl::seconds(30)).build();
+    assert_eq!(logins.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(down.0.load(Ordering::Relaxed), sent, "nothing was sent");
     Ok(())
 }

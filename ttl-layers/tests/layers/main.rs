@@ -3,6 +3,7 @@
 mod checks;
 mod circuit_breaker;
 mod clamp_ttl;
+mod fail_open;
 mod jitter;
 mod limit_size;
 #[cfg(feature = "observe")]
