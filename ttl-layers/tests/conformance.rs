@@ -9,7 +9,7 @@ use std::time::Duration;
 use ttl_conformance::{Beneath, Fixture, Harness, Time, run_trials, trials};
 use ttl_core::{ManualClock, Result, Ttl, TtlStore, async_trait};
 use ttl_layers::{
-    CircuitBreaker, ClampTtl, FailOpen, GrowingPatches, Instants, Jitter, LayerExt, LimitSize,
+    CircuitBreaker, ClampTtl, FailOpen, Fallback, GrowingPatches, Instants, Jitter, LayerExt, LimitSize,
     PersistentEntries, Prefix, Retry, Timeout,
 };
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
@@ -59,6 +59,7 @@ const LAYERS: &[Layered] = &[
         wrap: |store| store.layer(Jitter::by_fraction(0.0).with_instants(Instants::Spread)),
     },
     Layered { kind: "fail open", wrap: |store| store.layer(FailOpen::new()) },
+    Layered { kind: "fallback", wrap: |store| store.layer(Fallback::new(Arc::new(MemoryStore::default()))) },
     Layered { kind: "timeout", wrap: |store| store.layer(Timeout::new(Duration::from_secs(3_600))) },
     Layered { kind: "retry", wrap: |store| store.layer(Retry::new()) },
     Layered { kind: "circuit breaker", wrap: |store| store.layer(CircuitBreaker::new()) },

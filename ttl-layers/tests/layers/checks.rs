@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ttl_core::options::{
-    Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, ScanOptions,
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, ScanOptions,
 };
 use ttl_core::{ErrorKind, Expiry, Outcome, Patch, Record, Ttl, TtlStore};
 use ttl_layers::{Layer, LayerExt};
@@ -133,6 +133,48 @@ pub(crate) async fn unknown_writes_are_not_repeated(layer: &dyn Layer) -> Check 
         recorder.methods(),
         vec!["put", "patch", "expire", "delete", "put_many", "delete_many"],
     )
+}
+
+/// Makes the write with this name, which the store answers.
+async fn write(store: &dyn TtlStore, name: &str) -> Result<(), ttl_core::Error> {
+    let a = key("a");
+    let end = ExpiryChange::Set(Expiry::At(store.now()));
+    let later = ExpiryChange::Set(Expiry::After(Ttl::hours(2)));
+    match name {
+        "put" => drop(store.put(&a, "new".into(), lasting()).await?),
+        "replace" => drop(store.put(&a, "new".into(), lasting().with_condition(Condition::IfPresent)).await?),
+        "end" => drop(store.expire(&a, end, ExpireOptions::new()).await?),
+        "touch" => drop(store.expire(&a, later, ExpireOptions::new()).await?),
+        "patch" => drop(store.patch(&a, &Patch::new(), PatchOptions::new()).await?),
+        "delete" => drop(store.delete(&a, DeleteOptions::new()).await?),
+        "take" => drop(store.delete(&a, DeleteOptions::take()).await?),
+        "put_many" => drop(store.put_many(items([("a", "new")])).await.remove(0)?),
+        "delete_many" => drop(store.delete_many(&keys(["a"]), DeleteOptions::new()).await.remove(0)?),
+        other => panic!("no write is called {other}"),
+    }
+    Ok(())
+}
+
+/// Checks that an entry that was written in an outage is not visible in the next one, after a write of its key
+/// that the primary store answered. `layer` gets the secondary store.
+pub(crate) async fn entries_of_an_outage_do_not_return(
+    layer: impl Fn(Arc<dyn TtlStore>) -> Box<dyn Layer>,
+) -> Check {
+    for name in ["put", "replace", "end", "touch", "patch", "delete", "take", "put_many", "delete_many"] {
+        let (primary, secondary) = (Recorder::new(), Recorder::new());
+        let store = primary.clone().layer(layer(secondary)).unwrap();
+        primary.fail(1, ErrorKind::Unavailable);
+        let put = ok("put in an outage", store.put(&key("a"), "outage".into(), lasting()).await)?;
+        expect("put in an outage", put.is_applied(), true)?;
+        primary.fail(1, ErrorKind::Unavailable);
+        let got = ok("get in an outage", store.get(&key("a"), GetOptions::new()).await)?;
+        expect("get in an outage", got.is_some(), true)?;
+        ok(name, write(&*store, name).await)?;
+        primary.fail(1, ErrorKind::Unavailable);
+        let got = store.get(&key("a"), GetOptions::new()).await;
+        expect(&format!("get after {name}"), got.is_ok_and(|entry| entry.is_some()), false)?;
+    }
+    Ok(())
 }
 
 /// Checks that a scan lists the keys that the caller used, and finds them by the caller's prefix.

@@ -4,6 +4,7 @@ mod checks;
 mod circuit_breaker;
 mod clamp_ttl;
 mod fail_open;
+mod fallback;
 mod jitter;
 mod limit_size;
 #[cfg(feature = "observe")]

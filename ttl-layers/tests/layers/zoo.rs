@@ -7,13 +7,15 @@ use ttl_core::options::{GetOptions, PutOptions, ScanOptions};
 use ttl_core::results::PutResult;
 use ttl_core::{Entry, Key, Outcome, Page, Result, Ttl, TtlStore, Value, async_trait, forward_ttl_store};
 use ttl_layers::{
-    CircuitBreaker, ClampTtl, FailOpen, Jitter, Layer, LayerExt, LimitSize, Prefix, Retry, Timeout,
+    CircuitBreaker, ClampTtl, FailOpen, Fallback, Jitter, Layer, LayerExt, LimitSize, Prefix, Retry,
+    SecondaryScope, Timeout,
 };
 
 use crate::checks::{
-    one_call_each, other_errors_reach_the_caller, scans_list_the_callers_keys,
-    unknown_writes_are_not_repeated,
+    entries_of_an_outage_do_not_return, one_call_each, other_errors_reach_the_caller,
+    scans_list_the_callers_keys, unknown_writes_are_not_repeated,
 };
+use crate::recorder::Recorder;
 
 struct Stack;
 
@@ -56,12 +58,15 @@ async fn every_layer_passes_the_checks() {
 }
 
 #[tokio::test]
-async fn the_layer_that_hides_outages_passes_the_other_checks() {
-    one_call_each(&FailOpen::new()).await.unwrap();
-    other_errors_reach_the_caller(&FailOpen::new()).await.unwrap();
-    scans_list_the_callers_keys(&FailOpen::new()).await.unwrap();
-    let fault = unknown_writes_are_not_repeated(&FailOpen::new()).await.unwrap_err();
-    assert_eq!(fault, "put: expected Some(OutcomeUnknown), seen None");
+async fn layers_that_answer_for_an_outage_pass_the_other_checks() {
+    let layers: [Box<dyn Layer>; 2] = [Box::new(FailOpen::new()), Box::new(Fallback::new(Recorder::new()))];
+    for layer in layers {
+        one_call_each(&*layer).await.unwrap();
+        other_errors_reach_the_caller(&*layer).await.unwrap();
+        scans_list_the_callers_keys(&*layer).await.unwrap();
+        let fault = unknown_writes_are_not_repeated(&*layer).await.unwrap_err();
+        assert_eq!(fault, "put: expected Some(OutcomeUnknown), seen None");
+    }
 }
 
 /// Defines layers that each forward all methods but one, so that the provided method takes its place.
@@ -145,6 +150,56 @@ async fn a_layer_that_hides_errors_of_the_caller_is_caught() {
     one_call_each(&layer).await.unwrap();
     let fault = other_errors_reach_the_caller(&layer).await.unwrap_err();
     assert_eq!(fault, "get: expected Some(TooLarge), seen None");
+}
+
+#[tokio::test]
+async fn the_fallback_forgets_what_is_written() {
+    entries_of_an_outage_do_not_return(|secondary| Box::new(Fallback::new(secondary))).await.unwrap();
+    let shared = |secondary| Box::new(Fallback::new(secondary).with_scope(SecondaryScope::Shared)) as Box<_>;
+    entries_of_an_outage_do_not_return(shared).await.unwrap();
+}
+
+/// A fallback that never removes a key from its secondary store.
+#[derive(Clone)]
+struct NeverRemoves(Arc<dyn TtlStore>);
+
+#[derive(Debug)]
+struct NeverRemovesStore {
+    primary: Arc<dyn TtlStore>,
+    secondary: Arc<dyn TtlStore>,
+}
+
+impl Layer for NeverRemoves {
+    fn wrap(&self, primary: Arc<dyn TtlStore>) -> Result<Arc<dyn TtlStore>> {
+        Ok(Arc::new(NeverRemovesStore { primary, secondary: Arc::clone(&self.0) }))
+    }
+}
+
+#[async_trait]
+impl TtlStore for NeverRemovesStore {
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+        match self.primary.get(key, options.clone()).await {
+            Err(_) => self.secondary.get(key, options).await,
+            done => done,
+        }
+    }
+
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
+        match self.primary.put(key, value.clone(), options.clone()).await {
+            Err(_) => self.secondary.put(key, value, options).await,
+            done => done,
+        }
+    }
+
+    forward_ttl_store!(self, self.primary => capabilities now expire patch delete scan get_many put_many delete_many);
+}
+
+#[tokio::test]
+async fn a_fallback_that_forgets_to_remove_a_key_is_caught() {
+    one_call_each(&NeverRemoves(Recorder::new())).await.unwrap();
+    let layer = |secondary| Box::new(NeverRemoves(secondary)) as Box<dyn Layer>;
+    let fault = entries_of_an_outage_do_not_return(layer).await.unwrap_err();
+    assert_eq!(fault, "get after put: expected false, seen true");
 }
 
 /// A layer that repeats a put after any error.
