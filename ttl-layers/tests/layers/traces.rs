@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// The fields of a span or an event, as text.
 pub(crate) type Fields = BTreeMap<String, String>;
@@ -25,6 +25,9 @@ struct Kept {
 impl Traces {
     /// Begins to keep the spans and events of this thread.
     pub(crate) fn begin() -> (Self, DefaultGuard) {
+        // With a single subscriber, a callsite that another thread reaches first is disabled for all threads.
+        static OTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Traces::default()));
+        LazyLock::force(&OTHER);
         let traces = Self::default();
         let guard = tracing::subscriber::set_default(traces.clone());
         (traces, guard)
