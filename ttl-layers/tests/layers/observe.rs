@@ -19,13 +19,16 @@ use ttl_layers::{KeysInSpans, LayerExt, MeasuredValues, Observe, ReadOnly};
 use crate::recorder::{Fault, Recorder, items, key, keys, kind, kinds, lasting};
 use crate::traces::Traces;
 
+/// The name and the unit of a metric.
+type Described = (String, Option<Unit>);
+
 /// The metrics of this thread: counters, and the number of values of each histogram. A name is followed by
 /// the values of the labels that differ between the calls of a store, sorted by the names of the labels.
 #[derive(Clone, Debug, Default)]
 struct Metrics {
     values: Arc<Mutex<BTreeMap<String, Arc<Cell>>>>,
     labels: Arc<Mutex<Vec<(String, String)>>>,
-    described: Arc<Mutex<Vec<(String, Option<Unit>)>>>,
+    described: Arc<Mutex<Vec<Described>>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +43,7 @@ impl CounterFn for Cell {
     }
 
     fn absolute(&self, _: u64) {
-        unimplemented!("a layer only counts up")
+        panic!("a layer only counts up")
     }
 }
 
@@ -84,7 +87,7 @@ impl MetricRecorder for Metrics {
     }
 
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
-        unimplemented!("no gauge is documented")
+        panic!("no gauge is documented")
     }
 
     fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, _: SharedString) {
@@ -96,7 +99,7 @@ impl MetricRecorder for Metrics {
     }
 
     fn register_gauge(&self, _: &MetricKey, _: &Metadata<'_>) -> Gauge {
-        unimplemented!("no gauge is documented")
+        panic!("no gauge is documented")
     }
 
     fn register_histogram(&self, key: &MetricKey, _: &Metadata<'_>) -> Histogram {

@@ -34,6 +34,7 @@ impl Traces {
     }
 
     /// Returns the spans in the order of their creation.
+    #[cfg(feature = "observe")]
     pub(crate) fn spans(&self) -> Vec<Fields> {
         self.0.lock().unwrap().spans.clone()
     }
