@@ -97,7 +97,7 @@ pub use self::circuit_breaker::{CircuitBreaker, CircuitState};
 pub use self::clamp_ttl::{ClampTtl, PersistentEntries};
 pub use self::fail_open::{FailOpen, FailOpenCounts};
 pub use self::fallback::{Fallback, FallbackCounts, SecondaryScope};
-pub use self::jitter::{Instants, Jitter};
+pub use self::jitter::{InstantExpiries, Jitter};
 pub use self::layer::{Layer, LayerExt};
 pub use self::limit_size::{GrowingPatches, LimitSize};
 #[cfg(feature = "observe")]

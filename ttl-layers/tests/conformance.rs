@@ -9,8 +9,8 @@ use std::time::Duration;
 use ttl_conformance::{Beneath, Fixture, Harness, Time, run_trials, trials};
 use ttl_core::{ManualClock, Result, Ttl, TtlStore, async_trait};
 use ttl_layers::{
-    CircuitBreaker, ClampTtl, FailOpen, Fallback, GrowingPatches, Instants, Jitter, LayerExt, LimitSize,
-    PersistentEntries, Prefix, Retry, Timeout,
+    CircuitBreaker, ClampTtl, FailOpen, Fallback, GrowingPatches, InstantExpiries, Jitter, LayerExt,
+    LimitSize, PersistentEntries, Prefix, Retry, Timeout,
 };
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
@@ -56,7 +56,7 @@ const LAYERS: &[Layered] = &[
     // A spread would move exact deadlines. The tests of `Jitter` cover it.
     Layered {
         kind: "jitter",
-        wrap: |store| store.layer(Jitter::by_fraction(0.0).with_instants(Instants::Spread)),
+        wrap: |store| store.layer(Jitter::by_fraction(0.0).with_instants(InstantExpiries::Spread)),
     },
     Layered { kind: "fail open", wrap: |store| store.layer(FailOpen::new()) },
     Layered { kind: "fallback", wrap: |store| store.layer(Fallback::new(Arc::new(MemoryStore::default()))) },
@@ -68,12 +68,17 @@ const LAYERS: &[Layered] = &[
     Layered {
         kind: "stack",
         wrap: |store| {
-            store
+            let store = store
                 .layer(Prefix::new("tenant-7:"))?
                 .layer(LimitSize::new(MAX_VALUE_BYTES))?
+                .layer(Jitter::by_fraction(0.0))?
                 .layer(Timeout::new(Duration::from_secs(3_600)))?
                 .layer(CircuitBreaker::new())?
-                .layer(Retry::new())
+                .layer(Retry::new())?
+                .layer(Fallback::new(Arc::new(MemoryStore::default())))?;
+            #[cfg(feature = "observe")]
+            let store = store.layer(ttl_layers::Observe::new())?;
+            Ok(store)
         },
     },
 ];

@@ -69,8 +69,8 @@ use super::entries::{Entries, FallbackCounts};
 /// secondary at once.
 ///
 /// Cost: no request to the primary. Each write takes a short lock. While an entry can be left in the
-/// secondary, a write is one request there, and an expire at most two. A put copies its options and shares its
-/// value. `put_many` copies the items and the keys.
+/// secondary, a write is one request there, and an expire at most two. Gets and puts copy their options, and
+/// a put shares its value. `put_many` copies the items and the keys.
 ///
 /// ```
 /// use std::sync::Arc;

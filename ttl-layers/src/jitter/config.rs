@@ -16,7 +16,7 @@ use crate::layer::invalid;
 /// | [`Expiry::After`](ttl_core::Expiry::After), in a put, in an expire or for an entry that a patch creates | the TTL plus the extra, at most [`Ttl::MAX`] |
 /// | a [`Refresh`](ttl_core::options::Refresh) of a get, a put or a patch | the same for its TTL; its slack stays |
 /// | the refresh of a `get_many` | the same, with the extra of its first key for all keys, because a batch has one refresh |
-/// | [`Expiry::At`](ttl_core::Expiry::At) | as [`Instants`] says, by default the same instant |
+/// | [`Expiry::At`](ttl_core::Expiry::At) | as [`InstantExpiries`] says, by default the same instant |
 /// | [`Expiry::Never`](ttl_core::Expiry::Never), [`ExpiryChange::Extend`](ttl_core::options::ExpiryChange::Extend), [`ExistingDeadline::Keep`](ttl_core::options::ExistingDeadline::Keep) | the same |
 /// | [`Lifespan::max_lifetime`](ttl_core::Lifespan::max_lifetime) | the same cap |
 ///
@@ -56,7 +56,7 @@ use crate::layer::invalid;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Jitter {
     pub(super) spread: Spread,
-    pub(super) instants: Instants,
+    pub(super) instants: InstantExpiries,
     pub(super) seed: u64,
 }
 
@@ -71,7 +71,7 @@ pub(super) enum Spread {
 /// The treatment of [`Expiry::At`](ttl_core::Expiry::At) by a [`Jitter`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Instants {
+pub enum InstantExpiries {
     /// An instant is set exactly.
     #[default]
     Exact,
@@ -95,12 +95,12 @@ impl Jitter {
     }
 
     fn new(spread: Spread) -> Self {
-        Self { spread, instants: Instants::default(), seed: rand::random() }
+        Self { spread, instants: InstantExpiries::default(), seed: rand::random() }
     }
 
-    /// Sets the treatment of instants; defaults to [`Instants::Exact`].
+    /// Sets the treatment of instants; defaults to [`InstantExpiries::Exact`].
     #[must_use]
-    pub const fn with_instants(mut self, instants: Instants) -> Self {
+    pub const fn with_instants(mut self, instants: InstantExpiries) -> Self {
         self.instants = instants;
         self
     }

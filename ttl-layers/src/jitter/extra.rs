@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use ttl_core::options::{ExistingDeadline, PatchOptions, PutOptions, Refresh};
 use ttl_core::{Deadline, Expiry, Key, Ttl};
 
-use super::config::{Instants, Jitter, Spread};
+use super::config::{InstantExpiries, Jitter, Spread};
 
 /// Returns a number that the key and the seed select, equally distributed over all keys. It must never
 /// change, because processes with the same seed expect the same numbers.
@@ -40,8 +40,8 @@ impl Jitter {
     pub(super) fn expiry(&self, key: &Key, expiry: Expiry, now: impl FnOnce() -> SystemTime) -> Expiry {
         match (expiry, self.instants) {
             (Expiry::After(ttl), _) => Expiry::After(self.ttl(key, ttl)),
-            (Expiry::At(instant), Instants::Spread) => self.instant(key, instant, now()),
-            (Expiry::At(_), Instants::Exact) | (Expiry::Never, _) => expiry,
+            (Expiry::At(instant), InstantExpiries::Spread) => self.instant(key, instant, now()),
+            (Expiry::At(_), InstantExpiries::Exact) | (Expiry::Never, _) => expiry,
         }
     }
 

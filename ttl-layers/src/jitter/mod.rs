@@ -4,4 +4,4 @@ mod config;
 mod extra;
 mod store;
 
-pub use self::config::{Instants, Jitter};
+pub use self::config::{InstantExpiries, Jitter};

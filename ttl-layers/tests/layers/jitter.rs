@@ -9,7 +9,7 @@ use ttl_core::options::{
     Refresh, Returning,
 };
 use ttl_core::{Deadline, ErrorKind, Expiry, Key, Lifespan, Patch, Record, Ttl, TtlStore};
-use ttl_layers::{Instants, Jitter, LayerExt};
+use ttl_layers::{InstantExpiries, Jitter, LayerExt};
 
 use crate::recorder::{Recorder, key, kind, text};
 
@@ -158,7 +158,7 @@ async fn instants_are_exact_unless_asked() {
     put(&*store, &user(1), PutOptions::new(at(1_000))).await;
     assert_eq!(left(&recorder, &user(1)).await, Duration::from_secs(1_000));
 
-    let (recorder, store) = with(Jitter::by_fraction(0.1).with_instants(Instants::Spread));
+    let (recorder, store) = with(Jitter::by_fraction(0.1).with_instants(InstantExpiries::Spread));
     let at = |seconds| Expiry::At(recorder.now() + Duration::from_secs(seconds));
     let lefts = lefts(&recorder, async |key| {
         put(&*store, key, PutOptions::new(at(1_000))).await;
