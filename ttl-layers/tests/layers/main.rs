@@ -8,6 +8,8 @@ mod fallback;
 mod jitter;
 mod limit_size;
 #[cfg(feature = "observe")]
+mod metrics;
+#[cfg(feature = "observe")]
 mod observe;
 mod prefix;
 mod read_only;

@@ -1,38 +1,40 @@
-//! `Fallback`: what reaches which store, and that no entry of an outage comes back.
+//! `Fallback`: what reaches which store, and what each answers.
+
+mod removals;
+mod sequences;
 
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
 use ttl_core::options::{
-    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, Guard,
+    Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions,
     PatchOptions, PutItem, PutOptions, Refresh, Returning, ScanOptions,
 };
 use ttl_core::{
     Capabilities, Deadline, Entry, ErrorKind, Expiry, Key, Kind, ManualClock, Patch, Result, Ttl, TtlStore,
     Value, async_trait, forward_ttl_store,
 };
-use ttl_layers::{CircuitBreaker, Fallback, LayerExt, LimitSize, SecondaryScope};
+use ttl_layers::{CircuitBreaker, Fallback, LayerExt, LimitSize};
 
-use crate::recorder::{Call, Fault, Recorder, items, key, keys, kind, kinds, lasting, text};
+use crate::recorder::{Fault, Recorder, items, key, keys, kind, kinds, lasting, text};
 
-const OUT: ErrorKind = ErrorKind::Unavailable;
+pub(crate) const OUT: ErrorKind = ErrorKind::Unavailable;
 const OUTAGES: [ErrorKind; 3] = [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::OutcomeUnknown];
 
-struct Stores {
-    primary: Arc<Recorder>,
-    secondary: Arc<Recorder>,
-    clock: Arc<ManualClock>,
-    layer: Fallback,
-    store: Arc<dyn TtlStore>,
+pub(crate) struct Stores {
+    pub(crate) primary: Arc<Recorder>,
+    pub(crate) secondary: Arc<Recorder>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) layer: Fallback,
+    pub(crate) store: Arc<dyn TtlStore>,
 }
 
 impl Stores {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|layer| layer)
     }
 
-    fn with(set: impl FnOnce(Fallback) -> Fallback) -> Self {
+    pub(crate) fn with(set: impl FnOnce(Fallback) -> Fallback) -> Self {
         let (primary, secondary, clock) = (Recorder::new(), Recorder::new(), Arc::new(ManualClock::new()));
         let layer = set(Fallback::new(secondary.clone()).with_clock(clock.clone()));
         let store = primary.clone().layer(&layer).unwrap();
@@ -40,41 +42,41 @@ impl Stores {
     }
 
     /// Writes a value in an outage, and forgets the calls.
-    async fn put_in_outage(&self, name: &str, value: &'static str) {
+    pub(crate) async fn put_in_outage(&self, name: &str, value: &'static str) {
         self.primary.fail(1, OUT);
         let put = self.store.put(&key(name), value.into(), lasting()).await.unwrap();
         assert!(put.is_applied());
         self.forget_calls();
     }
 
-    async fn get_in_outage(&self, name: &str) -> Result<Option<Entry>> {
+    pub(crate) async fn get_in_outage(&self, name: &str) -> Result<Option<Entry>> {
         self.primary.fail(1, OUT);
         let got = self.store.get(&key(name), GetOptions::new()).await;
         self.forget_calls();
         got
     }
 
-    fn forget_calls(&self) {
+    pub(crate) fn forget_calls(&self) {
         self.primary.calls();
         self.secondary.calls();
     }
 
     /// Returns the methods that reached the primary and the secondary.
-    fn methods(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+    pub(crate) fn methods(&self) -> (Vec<&'static str>, Vec<&'static str>) {
         (self.primary.methods(), self.secondary.methods())
     }
 
-    fn counts(&self) -> (u64, u64, u64) {
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
         let counts = self.layer.counts();
         (counts.reads, counts.writes, counts.failed_removals)
     }
 
-    async fn holds(&self, name: &str) -> bool {
+    pub(crate) async fn holds(&self, name: &str) -> bool {
         text(self.secondary.memory(), name).await.is_some()
     }
 }
 
-fn value(got: Result<Option<Entry>>) -> String {
+pub(crate) fn value(got: Result<Option<Entry>>) -> String {
     let blob = got.unwrap().unwrap().value.unwrap().into_blob().unwrap();
     String::from_utf8(blob.to_vec()).unwrap()
 }
@@ -233,137 +235,6 @@ async fn other_writes_need_the_primary() {
     }
 }
 
-/// A store that hangs in its first call, and lets the test look at the secondary in between.
-async fn removes_first(write: impl AsyncFn(&dyn TtlStore)) {
-    let stores = Stores::new();
-    stores.put_in_outage("a", "old").await;
-    stores.primary.script([Some(Fault::Hangs)]);
-    let mut write = Box::pin(write(&*stores.store));
-    assert!(write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert_eq!(stores.primary.calls().len(), 1, "the write waits for the primary");
-    assert!(!stores.holds("a").await, "the key was removed before");
-    drop(write);
-    assert_eq!(kind(stores.get_in_outage("a").await), OUT);
-}
-
-#[tokio::test]
-async fn a_key_is_removed_before_its_write() {
-    let past = |store: &dyn TtlStore| ExpiryChange::Set(Expiry::At(store.now()));
-    removes_first(async |store| drop(store.put(&key("a"), "new".into(), lasting()).await)).await;
-    removes_first(async |store| {
-        drop(store.put(&key("a"), "new".into(), lasting().with_condition(Condition::IfAbsent)).await);
-    })
-    .await;
-    removes_first(async |store| drop(store.expire(&key("a"), past(store), ExpireOptions::new()).await)).await;
-    removes_first(async |store| {
-        drop(store.patch(&key("a"), &Patch::new(), PatchOptions::new()).await);
-    })
-    .await;
-    removes_first(async |store| drop(store.delete(&key("a"), DeleteOptions::new()).await)).await;
-    removes_first(async |store| drop(store.delete(&key("a"), DeleteOptions::take()).await)).await;
-    removes_first(async |store| drop(store.put_many(items([("b", "1"), ("a", "2")])).await)).await;
-    removes_first(async |store| {
-        drop(store.delete_many(&keys(["b", "a"]), DeleteOptions::new()).await);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_expire_shortens_first_and_removes_after_an_answer() {
-    let set = |ttl| ExpiryChange::Set(Expiry::After(ttl));
-    let (short, long) = (set(Ttl::seconds(10)), set(Ttl::hours(1)));
-    let always = ExpireOptions::new;
-    let later = || always().with_guard(Guard::IfLater);
-    for (change, options, calls, left) in [
-        (short, always(), vec!["expire"], 10),
-        (short, later(), vec![], 300),
-        (long, always(), vec![], 300),
-        (ExpiryChange::Set(Expiry::Never), always(), vec![], 300),
-        (ExpiryChange::Extend(Ttl::hours(1)), always(), vec![], 300),
-    ] {
-        let stores = Stores::new();
-        stores.put_in_outage("a", "old").await;
-        stores.primary.fail(1, OUT);
-        assert_eq!(kind(stores.store.expire(&key("a"), change, options.clone()).await), OUT);
-        assert_eq!(stores.methods(), (vec!["expire"], calls.clone()), "{change:?}");
-        // A refresh in an outage leaves the entry readable, but no longer than asked.
-        assert_eq!(value(stores.get_in_outage("a").await), "old");
-        stores.secondary.advance(left - 1);
-        assert!(stores.holds("a").await, "{change:?}");
-        stores.secondary.advance(1);
-        assert!(!stores.holds("a").await, "{change:?}");
-
-        let stores = Stores::new();
-        stores.put_in_outage("a", "old").await;
-        let answer = stores.store.expire(&key("a"), change, options).await.unwrap();
-        assert!(answer.is_absent(), "the primary never had the entry");
-        let removed: Vec<&str> = calls.into_iter().chain(["delete"]).collect();
-        assert_eq!(stores.methods(), (vec!["expire"], removed));
-        assert!(!stores.holds("a").await);
-    }
-}
-
-#[tokio::test]
-async fn removals_end_when_nothing_can_be_left() {
-    let stores = Stores::with(|layer| layer.with_max_ttl(Ttl::seconds(60)));
-    stores.put_in_outage("a", "1").await;
-    // One minute more than the longest lifetime.
-    stores.clock.advance(Duration::from_secs(119));
-    let _ = stores.store.put(&key("b"), "1".into(), lasting()).await.unwrap();
-    assert_eq!(stores.secondary.calls(), [("delete", vec!["b".to_owned()])]);
-    stores.clock.advance(Duration::from_secs(1));
-    let _ = stores.store.put(&key("b"), "1".into(), lasting()).await.unwrap();
-    let _ = stores.store.delete(&key("b"), DeleteOptions::new()).await.unwrap();
-    assert!(stores.secondary.calls().is_empty());
-    // The next outage begins again.
-    stores.put_in_outage("a", "2").await;
-    store_batches(&*stores.store).await;
-    let calls: Vec<Call> = stores.secondary.calls();
-    let both = || vec!["a".to_owned(), "b".to_owned()];
-    assert_eq!(calls, [("delete_many", both()), ("delete_many", both())]);
-    assert!(!stores.holds("a").await);
-}
-
-async fn store_batches(store: &dyn TtlStore) {
-    store.put_many(items([("a", "1"), ("b", "2")])).await;
-    store.delete_many(&keys(["a", "b"]), DeleteOptions::new()).await;
-    store.put_many(Vec::new()).await;
-    store.delete_many(&[], DeleteOptions::new()).await;
-}
-
-#[tokio::test]
-async fn a_shared_secondary_is_always_cleared() {
-    let stores = Stores::with(|layer| layer.with_scope(SecondaryScope::Shared));
-    // Another process wrote this one.
-    stores.secondary.memory().put_many(items([("a", "other"), ("b", "other")])).await;
-    assert_eq!(value(stores.get_in_outage("a").await), "other");
-    let _ = stores.store.delete(&key("a"), DeleteOptions::new()).await.unwrap();
-    assert_eq!(stores.methods(), (vec!["delete"], vec!["delete"]));
-    assert_eq!(kind(stores.get_in_outage("a").await), OUT);
-    let _ = stores.store.put(&key("b"), "new".into(), lasting()).await.unwrap();
-    assert_eq!(kind(stores.get_in_outage("b").await), OUT);
-}
-
-#[tokio::test]
-async fn a_failed_removal_closes_the_secondary_until_its_entries_are_gone() {
-    let stores = Stores::with(|layer| layer.with_max_ttl(Ttl::seconds(60)));
-    stores.put_in_outage("a", "old").await;
-    stores.secondary.fail(1, ErrorKind::PermissionDenied);
-    assert!(stores.store.delete(&key("a"), DeleteOptions::new()).await.unwrap().is_absent());
-    assert!(stores.holds("a").await);
-    assert_eq!(stores.counts(), (0, 1, 1));
-    stores.clock.advance(Duration::from_secs(119));
-    stores.forget_calls();
-    stores.primary.fail(3, OUT);
-    assert_eq!(kind(stores.store.get(&key("a"), GetOptions::new()).await), OUT);
-    assert_eq!(kinds(&stores.store.get_many(&keys(["a"]), GetOptions::new()).await), [Some(OUT)]);
-    assert_eq!(kind(stores.store.put(&key("b"), "1".into(), lasting()).await), OUT);
-    assert_eq!(stores.methods().1, ["delete"], "only the removal before the put");
-    stores.clock.advance(Duration::from_secs(1));
-    stores.put_in_outage("b", "1").await;
-    assert_eq!(value(stores.get_in_outage("b").await), "1");
-}
-
 #[tokio::test]
 async fn failures_of_the_secondary_are_the_outage() {
     let stores = Stores::new();
@@ -426,15 +297,6 @@ async fn batched_writes_keep_their_order() {
     stores.primary.fail(1, ErrorKind::OutcomeUnknown);
     assert_eq!(kinds(&stores.store.put_many(batch).await), [Some(ErrorKind::OutcomeUnknown); 2]);
     assert!(!stores.holds("b").await);
-}
-
-#[tokio::test]
-async fn clones_share_the_secondary() {
-    let stores = Stores::new();
-    let other = stores.primary.clone().layer(stores.layer.clone()).unwrap();
-    stores.put_in_outage("a", "1").await;
-    let _ = other.delete(&key("a"), DeleteOptions::new()).await.unwrap();
-    assert_eq!(kind(stores.get_in_outage("a").await), OUT);
 }
 
 #[tokio::test]
@@ -503,77 +365,4 @@ async fn capabilities_are_those_that_an_outage_keeps() {
     let scan = ScanOptions::new("").with_returning(created_at);
     assert_eq!(kind(store.scan(scan).await), unsupported);
     assert!(primary.calls().is_empty());
-}
-
-/// A sequence of random calls with random outages, compared with what a caller may see: in an outage the last
-/// value that was put in an outage and not written since, otherwise the value of the primary.
-#[tokio::test]
-async fn no_sequence_of_calls_and_outages_brings_a_value_back() {
-    for seed in 0..300 {
-        random_calls(seed).await.unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
-    }
-}
-
-async fn random_calls(seed: u64) -> Result<(), String> {
-    use rand::rngs::StdRng;
-    use rand::{RngExt, SeedableRng};
-
-    let mut random = StdRng::seed_from_u64(seed);
-    let Stores { primary, store, .. } = Stores::new();
-    let names = ["a", "b"];
-    let mut outage_values: [Option<String>; 2] = [None, None];
-    let mut log = Vec::new();
-    for number in 0..40 {
-        let at = random.random_range(0..names.len());
-        let (name, key) = (names[at], key(names[at]));
-        let fault = match random.random_range(0..5) {
-            0 => Some(Fault::Fails(OUT)),
-            1 => Some(Fault::Fails(ErrorKind::Timeout)),
-            2 => Some(Fault::AppliedAndFails(ErrorKind::OutcomeUnknown)),
-            _ => None,
-        };
-        primary.script([fault.clone()]);
-        let call = random.random_range(0..8);
-        log.push(format!("{call} on {name}, fault {fault:?}"));
-        let new = format!("{number}");
-        match call {
-            0 | 1 => {
-                let put = store.put(&key, new.clone().into(), lasting()).await;
-                assert!(put.is_ok_and(|put| put.is_applied()));
-                outage_values[at] = fault.is_some().then_some(new);
-            }
-            2 => {
-                let absent = lasting().with_condition(Condition::IfAbsent);
-                let _ = store.put(&key, new.into(), absent).await;
-                outage_values[at] = None;
-            }
-            3 => {
-                let _ = store.delete(&key, DeleteOptions::new()).await;
-                outage_values[at] = None;
-            }
-            4 => {
-                let longer = ExpiryChange::Set(Expiry::After(Ttl::hours(1)));
-                let _ = store.expire(&key, longer, ExpireOptions::new()).await;
-                // A refresh in an outage leaves the value readable.
-                outage_values[at] = outage_values[at].take().filter(|_| fault.is_some());
-            }
-            5 => {
-                let _ = store.delete_many(std::slice::from_ref(&key), DeleteOptions::new()).await;
-                outage_values[at] = None;
-            }
-            _ => {
-                // A read has no unknown outcome, and this fault is an outage like the others.
-                let got = store.get(&key, GetOptions::new()).await;
-                let seen = got.ok().map(|entry| entry.map(|entry| entry.value.unwrap()));
-                let expected = match fault {
-                    Some(_) => outage_values[at].clone().map(|value| Some(Value::from(value))),
-                    None => Some(text(primary.memory(), name).await.map(Value::from)),
-                };
-                if seen != expected {
-                    return Err(format!("expected {expected:?}, seen {seen:?}, after {log:#?}"));
-                }
-            }
-        }
-    }
-    Ok(())
 }
