@@ -29,7 +29,8 @@ fn example() -> PathBuf {
     if modified(&example) < modified(&source) {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--package", "ttl-store", "--example", "observed"]);
-        assert!(build.args(["--features", "observe"]).status().unwrap().success());
+        build.args(["--features", "observe", "--target-dir"]).arg(profile.parent().unwrap());
+        assert!(build.status().unwrap().success());
     }
     example
 }
