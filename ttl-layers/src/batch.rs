@@ -1,6 +1,8 @@
 //! Batches of which a layer refuses some items and forwards the others.
 
-use ttl_core::{Error, ErrorKind, Result};
+use std::collections::HashSet;
+
+use ttl_core::{Error, ErrorKind, Key, Result};
 
 /// The items of a batch that a layer forwards, and the errors of the items that it refuses.
 #[derive(Debug)]
@@ -52,9 +54,43 @@ pub(crate) fn missing() -> Error {
     )
 }
 
+/// Returns the positions of the writes of a batch that can be made again, in their order: those that are
+/// `eligible`, and whose later writes of the same key are all made again too. Otherwise an earlier write would
+/// be applied after a later one.
+pub(crate) fn in_order<'a>(
+    writes: usize,
+    key: impl Fn(usize) -> &'a Key,
+    eligible: impl Fn(usize) -> bool,
+) -> Vec<usize> {
+    let mut ended = HashSet::new();
+    let mut again = Vec::new();
+    for at in (0..writes).rev() {
+        if ended.contains(key(at)) {
+            continue;
+        }
+        if eligible(at) {
+            again.push(at);
+        } else {
+            ended.insert(key(at));
+        }
+    }
+    again.reverse();
+    again
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_write_is_not_made_again_after_a_later_one_of_its_key() {
+        let keys = ["a", "b", "a", "b", "c"].map(|name| Key::new(name).unwrap());
+        let again = |eligible: &[usize]| in_order(keys.len(), |at| &keys[at], |at| eligible.contains(&at));
+        assert_eq!(again(&[0, 1, 2, 3, 4]), [0, 1, 2, 3, 4]);
+        assert_eq!(again(&[0, 1, 3]), [1, 3], "the later write of `a` stays");
+        assert_eq!(again(&[2, 4]), [2, 4]);
+        assert!(again(&[0, 1]).is_empty());
+    }
 
     #[test]
     fn results_keep_their_places() {

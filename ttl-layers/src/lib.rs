@@ -32,19 +32,31 @@
 //! | layer | what it does | cost |
 //! |---|---|---|
 //! | [`ReadOnly`] | refuses every write | none |
+//! | [`FailOpen`] | hides outages from caches | an extra copy of a put's options |
+#![cfg_attr(
+    feature = "observe",
+    doc = "| [`Observe`] | makes a span and metrics of every call (feature `observe`) | two lookups in the recorder, or more; the serialization of a record |"
+)]
+//! | [`Fallback`] | uses a second store during an outage | a short lock for each write, and a request to the second store after an outage |
 //! | [`Timeout`] | limits a call with all of its attempts | a timer for a call that waits |
 //! | [`Retry`] | repeats calls after temporary errors, within a budget | copies of options, and of the keys of `put_many` |
 //! | [`CircuitBreaker`] | stops calling a backend that is out | two short locks |
 //! | [`Timeout`] | limits each attempt | as above |
+//! | [`Jitter`] | spreads deadlines | the hash of a key |
 //! | [`ClampTtl`] | holds deadlines within bounds | none; a second request for an extension beyond the maximum |
 //! | [`LimitSize`] | limits the size of values | the serialization of a record |
 //! | [`Prefix`] | separates the keys of several users of a store | an allocation for each key |
 //!
 //! The order matters:
 //!
+//! * `FailOpen` and `Fallback` above the layers that handle outages: they replace what those layers report. An
+//!   open circuit leads to the second store at once.
+//! * `Observe` where it should measure: below `FailOpen` it sees outages as errors, and below `Retry` it sees
+//!   each attempt.
 //! * `Retry` above `CircuitBreaker`: an open circuit also stops repetitions, which then send nothing. The other
 //!   way around, the circuit counts a call with all of its attempts as one outage.
 //! * `CircuitBreaker` above `Timeout`: a late call counts as an outage, and a probe always ends.
+//! * `Jitter` above `ClampTtl`, if the maximum must hold with the spread.
 //! * `LimitSize`, `ClampTtl` and `Prefix` refuse or change input without a request. Below the others or above
 //!   them, the results are the same.
 //!
@@ -61,13 +73,21 @@
 //!
 //! # Features
 //!
-//! None. No layer needs an async runtime.
+//! * `observe`: the layer `Observe`, which brings the crate `metrics`. Off by default.
+//!
+//! No layer needs an async runtime.
 
 mod batch;
 mod circuit_breaker;
 mod clamp_ttl;
+mod fail_open;
+mod fallback;
+mod jitter;
 mod layer;
 mod limit_size;
+#[cfg(feature = "observe")]
+mod observe;
+mod outage;
 mod prefix;
 mod read_only;
 mod retry;
@@ -75,8 +95,13 @@ mod timeout;
 
 pub use self::circuit_breaker::{CircuitBreaker, CircuitState};
 pub use self::clamp_ttl::{ClampTtl, PersistentEntries};
+pub use self::fail_open::{FailOpen, FailOpenCounts};
+pub use self::fallback::{Fallback, FallbackCounts, SecondaryScope};
+pub use self::jitter::{InstantExpiries, Jitter};
 pub use self::layer::{Layer, LayerExt};
 pub use self::limit_size::{GrowingPatches, LimitSize};
+#[cfg(feature = "observe")]
+pub use self::observe::{KeysInSpans, MeasuredValues, Observe};
 pub use self::prefix::Prefix;
 pub use self::read_only::ReadOnly;
 pub use self::retry::{Retry, RetryCounts};

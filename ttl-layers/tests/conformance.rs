@@ -9,7 +9,8 @@ use std::time::Duration;
 use ttl_conformance::{Beneath, Fixture, Harness, Time, run_trials, trials};
 use ttl_core::{ManualClock, Result, Ttl, TtlStore, async_trait};
 use ttl_layers::{
-    CircuitBreaker, ClampTtl, GrowingPatches, LayerExt, LimitSize, PersistentEntries, Prefix, Retry, Timeout,
+    CircuitBreaker, ClampTtl, FailOpen, Fallback, GrowingPatches, InstantExpiries, Jitter, LayerExt,
+    LimitSize, PersistentEntries, Prefix, Retry, Timeout,
 };
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
@@ -35,7 +36,7 @@ struct Layered {
     wrap: fn(Store) -> Result<Store>,
 }
 
-const LAYERS: [Layered; 8] = [
+const LAYERS: &[Layered] = &[
     Layered { kind: "prefix", wrap: |store| store.layer(Prefix::new("tenant-7:")) },
     Layered { kind: "limit size", wrap: |store| store.layer(LimitSize::new(MAX_VALUE_BYTES)) },
     Layered {
@@ -52,18 +53,32 @@ const LAYERS: [Layered; 8] = [
             store.layer(bound.with_persistent_entries(PersistentEntries::Allowed))
         },
     },
+    // A spread would move exact deadlines. The tests of `Jitter` cover it.
+    Layered {
+        kind: "jitter",
+        wrap: |store| store.layer(Jitter::by_fraction(0.0).with_instants(InstantExpiries::Spread)),
+    },
+    Layered { kind: "fail open", wrap: |store| store.layer(FailOpen::new()) },
+    Layered { kind: "fallback", wrap: |store| store.layer(Fallback::new(Arc::new(MemoryStore::default()))) },
     Layered { kind: "timeout", wrap: |store| store.layer(Timeout::new(Duration::from_secs(3_600))) },
     Layered { kind: "retry", wrap: |store| store.layer(Retry::new()) },
     Layered { kind: "circuit breaker", wrap: |store| store.layer(CircuitBreaker::new()) },
+    #[cfg(feature = "observe")]
+    Layered { kind: "observe", wrap: |store| store.layer(ttl_layers::Observe::new().with_name("suite")) },
     Layered {
         kind: "stack",
         wrap: |store| {
-            store
+            let store = store
                 .layer(Prefix::new("tenant-7:"))?
                 .layer(LimitSize::new(MAX_VALUE_BYTES))?
+                .layer(Jitter::by_fraction(0.0))?
                 .layer(Timeout::new(Duration::from_secs(3_600)))?
                 .layer(CircuitBreaker::new())?
-                .layer(Retry::new())
+                .layer(Retry::new())?
+                .layer(Fallback::new(Arc::new(MemoryStore::default())))?;
+            #[cfg(feature = "observe")]
+            let store = store.layer(ttl_layers::Observe::new())?;
+            Ok(store)
         },
     },
 ];
@@ -105,7 +120,7 @@ impl Beneath for Counted {
 
 fn main() -> ExitCode {
     let mut all = Vec::new();
-    for layered in LAYERS {
+    for &layered in LAYERS {
         let mut trials = trials(move || Ok(Arc::new(layered)));
         if layered.adds_a_prefix() {
             let before = trials.len();

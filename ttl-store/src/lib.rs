@@ -31,6 +31,8 @@
 //! | query the abilities of a store | [`Capabilities`] |
 //! | test with a clock of your own | [`ManualClock`] |
 //! | limit sizes and lifetimes, retry, time out | the module `layers` (feature `layers`) |
+//! | go on during an outage, spread deadlines | `FailOpen`, `Fallback`, `Jitter` in the module `layers` |
+//! | measure calls | `Observe` in the module `layers` (feature `observe`) |
 //! | wrap a store | [`TtlStore`], [`forward_ttl_store!`] |
 //! | write a driver | the crate `ttl-core` |
 //!

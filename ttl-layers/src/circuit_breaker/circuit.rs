@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use ttl_core::{ErrorKind, Result};
 
+use crate::outage::is_outage;
+
 /// The state of the circuit of a [`CircuitBreaker`](crate::CircuitBreaker).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,9 +36,10 @@ pub(super) enum Sign {
 impl Sign {
     pub(super) fn of<T>(result: &Result<T>) -> Self {
         let Err(error) = result else { return Self::Answer };
+        if is_outage(error) {
+            return Self::Outage;
+        }
         match error.kind() {
-            // A write that was sent and got no answer is an outage too.
-            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::OutcomeUnknown => Self::Outage,
             ErrorKind::WrongKind
             | ErrorKind::WrongFieldType
             | ErrorKind::Overflow

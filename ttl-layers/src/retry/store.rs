@@ -1,6 +1,5 @@
 //! The store that `Retry` makes.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,7 +11,7 @@ use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{Entry, Key, Outcome, Page, Patch, Result, TtlStore, Value, forward_ttl_store};
 
 use super::config::Retry;
-use crate::batch::missing;
+use crate::batch::{in_order, missing};
 use crate::layer::Layer;
 
 #[derive(Debug)]
@@ -37,23 +36,9 @@ fn reads_to_repeat<T>(results: &[Result<T>]) -> Vec<usize> {
     (0..results.len()).filter(|at| is_retryable(&results[*at])).collect()
 }
 
-/// Returns the positions of the writes to repeat, in their order: those whose later writes of the same key
-/// are all repeated too. Otherwise an earlier write would be applied after a later one.
+/// Returns the positions of the writes to repeat, in their order.
 fn writes_to_repeat<'a, T>(results: &[Result<T>], key: impl Fn(usize) -> &'a Key) -> Vec<usize> {
-    let mut ended = HashSet::new();
-    let mut repeated = Vec::new();
-    for at in (0..results.len()).rev() {
-        if ended.contains(key(at)) {
-            continue;
-        }
-        if is_retryable(&results[at]) {
-            repeated.push(at);
-        } else {
-            ended.insert(key(at));
-        }
-    }
-    repeated.reverse();
-    repeated
+    in_order(results.len(), key, |at| is_retryable(&results[at]))
 }
 
 impl RetryStore {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use ttl_core::options::{
-    Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, ScanOptions,
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, ScanOptions,
 };
-use ttl_core::{ErrorKind, Expiry, Patch, Record, Ttl, TtlStore};
+use ttl_core::{ErrorKind, Expiry, Outcome, Patch, Record, Ttl, TtlStore};
 use ttl_layers::{Layer, LayerExt};
 
-use crate::recorder::{Fault, Recorder, items, key, keys, lasting};
+use crate::recorder::{Fault, Recorder, items, key, keys, kinds, lasting};
 
 pub(crate) type Check = Result<(), String>;
 
@@ -23,39 +23,86 @@ fn layered(layer: &dyn Layer) -> (Arc<Recorder>, Arc<dyn TtlStore>) {
     (recorder, store)
 }
 
+/// Returns the result, or the fault of a call that must succeed.
+fn ok<T>(what: &str, result: Result<T, ttl_core::Error>) -> Result<T, String> {
+    result.map_err(|error| format!("{what}: {error}"))
+}
+
 /// Checks that each method is one call of the same method of the inner store, and that the results of that
-/// call reach the caller.
+/// call reach the caller. Calls that need a denied capability are left out.
 pub(crate) async fn one_call_each(layer: &dyn Layer) -> Check {
     let (recorder, store) = layered(layer);
+    let capabilities = store.capabilities();
     expect("now", store.now(), recorder.now())?;
-    let put = store.put(&key("a"), Record::new().with("n", 1).into(), lasting()).await.unwrap();
+    let put = ok("put", store.put(&key("a"), Record::new().with("n", 1).into(), lasting()).await)?;
     expect("put", put.applied().map(|put| put.created), Some(true))?;
-    let create = PatchOptions::new().with_create(Create::new(Ttl::hours(1)));
-    let patch = Patch::new().increment("n", 1);
-    let patched =
-        store.patch(&key("a"), &patch, create).await.unwrap().applied().map(|patched| patched.fields);
-    expect("patch", patched, Some(Record::new().with("n", 2)))?;
+    let mut expected = vec!["put"];
+    let mut record = Record::new().with("n", 1);
+    if capabilities.patch {
+        let create = PatchOptions::new().with_create(Create::new(Ttl::hours(1)));
+        let patched = ok("patch", store.patch(&key("a"), &Patch::new().increment("n", 1), create).await)?;
+        record = Record::new().with("n", 2);
+        expect("patch", patched.applied().map(|patched| patched.fields), Some(record.clone()))?;
+        expected.push("patch");
+    }
     let longer = ExpiryChange::Set(Expiry::After(Ttl::hours(2)));
-    let expired = store.expire(&key("a"), longer, ExpireOptions::new()).await.unwrap().applied();
-    expect("expire", expired.map(|expired| expired.changed), Some(true))?;
-    let extended = store.expire(&key("a"), ExpiryChange::Extend(Ttl::hours(1)), ExpireOptions::new()).await;
-    expect("extend", extended.unwrap().applied().map(|extended| extended.changed), Some(true))?;
-    let got = store.get(&key("a"), GetOptions::new()).await.unwrap().and_then(|entry| entry.value);
-    expect("get", got, Some(Record::new().with("n", 2).into()))?;
+    let expired = ok("expire", store.expire(&key("a"), longer, ExpireOptions::new()).await)?;
+    expect("expire", expired.applied().map(|expired| expired.changed), Some(true))?;
+    let extend = ExpiryChange::Extend(Ttl::hours(1));
+    let extended = ok("extend", store.expire(&key("a"), extend, ExpireOptions::new()).await)?;
+    expect("extend", extended.applied().map(|extended| extended.changed), Some(true))?;
+    let got = ok("get", store.get(&key("a"), GetOptions::new()).await)?;
+    expect("get", got.and_then(|entry| entry.value), Some(record.into()))?;
     let put = store.put_many(items([("b", "1"), ("c", "2")])).await;
-    expect("put_many", put.iter().filter(|put| put.as_ref().unwrap().is_applied()).count(), 2)?;
+    expect("put_many", put.iter().filter(|put| put.as_ref().is_ok_and(Outcome::is_applied)).count(), 2)?;
     let got = store.get_many(&keys(["c", "none", "b"]), GetOptions::new()).await;
-    let got: Vec<bool> = got.iter().map(|got| got.as_ref().unwrap().is_some()).collect();
+    let got: Vec<bool> = got.iter().map(|got| got.as_ref().is_ok_and(Option::is_some)).collect();
     expect("get_many", got, vec![true, false, true])?;
-    let page = store.scan(ScanOptions::new("")).await.unwrap();
+    let page = ok("scan", store.scan(ScanOptions::new("")).await)?;
     expect("scan", page.items.len(), 3)?;
-    let taken = store.delete(&key("a"), DeleteOptions::take()).await.unwrap().applied().flatten();
-    expect("delete", taken.is_some(), true)?;
+    let (options, taken) = match capabilities.conditions {
+        true => (DeleteOptions::take(), true),
+        false => (DeleteOptions::new(), false),
+    };
+    let deleted = ok("delete", store.delete(&key("a"), options).await)?;
+    expect("delete", deleted.applied().map(|entry| entry.is_some()), Some(taken))?;
     let deleted = store.delete_many(&keys(["b", "none"]), DeleteOptions::new()).await;
-    let deleted: Vec<bool> = deleted.iter().map(|deleted| deleted.as_ref().unwrap().is_applied()).collect();
+    let deleted: Vec<bool> =
+        deleted.iter().map(|deleted| deleted.as_ref().is_ok_and(Outcome::is_applied)).collect();
     expect("delete_many", deleted, vec![true, false])?;
-    let methods = "put patch expire expire get put_many get_many scan delete delete_many";
-    expect("the inner calls", recorder.methods(), methods.split(' ').collect())
+    let methods = "expire expire get put_many get_many scan delete delete_many";
+    expected.extend(methods.split(' '));
+    expect("the inner calls", recorder.methods(), expected)
+}
+
+/// Checks that an error that is no outage reaches the caller, from every method.
+pub(crate) async fn other_errors_reach_the_caller(layer: &dyn Layer) -> Check {
+    let (recorder, store) = layered(layer);
+    for fault in [
+        ErrorKind::TooLarge,
+        ErrorKind::InvalidExpiry,
+        ErrorKind::InvalidCursor,
+        ErrorKind::WrongKind,
+        ErrorKind::Corrupt,
+        ErrorKind::Unsupported,
+        ErrorKind::PermissionDenied,
+        ErrorKind::Backend,
+    ] {
+        let fails = |what: &str, seen: Option<ErrorKind>| expect(what, seen, Some(fault));
+        recorder.fail(8, fault);
+        let a = key("a");
+        fails("get", store.get(&a, GetOptions::new()).await.err().map(|error| error.kind()))?;
+        fails("put", store.put(&a, "v".into(), lasting()).await.err().map(|error| error.kind()))?;
+        let change = ExpiryChange::Set(Expiry::Never);
+        let expired = store.expire(&a, change, ExpireOptions::new()).await;
+        fails("expire", expired.err().map(|error| error.kind()))?;
+        fails("delete", store.delete(&a, DeleteOptions::new()).await.err().map(|error| error.kind()))?;
+        fails("scan", store.scan(ScanOptions::new("")).await.err().map(|error| error.kind()))?;
+        fails("get_many", kinds(&store.get_many(&keys(["a"]), GetOptions::new()).await)[0])?;
+        fails("put_many", kinds(&store.put_many(items([("a", "1")])).await)[0])?;
+        fails("delete_many", kinds(&store.delete_many(&keys(["a"]), DeleteOptions::new()).await)[0])?;
+    }
+    Ok(())
 }
 
 /// Checks that no write whose outcome is unknown reaches the inner store again.
@@ -86,6 +133,48 @@ pub(crate) async fn unknown_writes_are_not_repeated(layer: &dyn Layer) -> Check 
         recorder.methods(),
         vec!["put", "patch", "expire", "delete", "put_many", "delete_many"],
     )
+}
+
+/// Makes the write with this name, which the store answers.
+async fn write(store: &dyn TtlStore, name: &str) -> Result<(), ttl_core::Error> {
+    let a = key("a");
+    let end = ExpiryChange::Set(Expiry::At(store.now()));
+    let later = ExpiryChange::Set(Expiry::After(Ttl::hours(2)));
+    match name {
+        "put" => drop(store.put(&a, "new".into(), lasting()).await?),
+        "replace" => drop(store.put(&a, "new".into(), lasting().with_condition(Condition::IfPresent)).await?),
+        "end" => drop(store.expire(&a, end, ExpireOptions::new()).await?),
+        "touch" => drop(store.expire(&a, later, ExpireOptions::new()).await?),
+        "patch" => drop(store.patch(&a, &Patch::new(), PatchOptions::new()).await?),
+        "delete" => drop(store.delete(&a, DeleteOptions::new()).await?),
+        "take" => drop(store.delete(&a, DeleteOptions::take()).await?),
+        "put_many" => drop(store.put_many(items([("a", "new")])).await.remove(0)?),
+        "delete_many" => drop(store.delete_many(&keys(["a"]), DeleteOptions::new()).await.remove(0)?),
+        other => panic!("no write is called {other}"),
+    }
+    Ok(())
+}
+
+/// Checks that an entry that was written in an outage is not visible in the next one, after a write of its key
+/// that the primary store answered. `layer` gets the secondary store.
+pub(crate) async fn entries_of_an_outage_do_not_return(
+    layer: impl Fn(Arc<dyn TtlStore>) -> Box<dyn Layer>,
+) -> Check {
+    for name in ["put", "replace", "end", "touch", "patch", "delete", "take", "put_many", "delete_many"] {
+        let (primary, secondary) = (Recorder::new(), Recorder::new());
+        let store = primary.clone().layer(layer(secondary)).unwrap();
+        primary.fail(1, ErrorKind::Unavailable);
+        let put = ok("put in an outage", store.put(&key("a"), "outage".into(), lasting()).await)?;
+        expect("put in an outage", put.is_applied(), true)?;
+        primary.fail(1, ErrorKind::Unavailable);
+        let got = ok("get in an outage", store.get(&key("a"), GetOptions::new()).await)?;
+        expect("get in an outage", got.is_some(), true)?;
+        ok(name, write(&*store, name).await)?;
+        primary.fail(1, ErrorKind::Unavailable);
+        let got = store.get(&key("a"), GetOptions::new()).await;
+        expect(&format!("get after {name}"), got.is_ok_and(|entry| entry.is_some()), false)?;
+    }
+    Ok(())
 }
 
 /// Checks that a scan lists the keys that the caller used, and finds them by the caller's prefix.

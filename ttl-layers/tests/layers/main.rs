@@ -3,7 +3,14 @@
 mod checks;
 mod circuit_breaker;
 mod clamp_ttl;
+mod fail_open;
+mod fallback;
+mod jitter;
 mod limit_size;
+#[cfg(feature = "observe")]
+mod metrics;
+#[cfg(feature = "observe")]
+mod observe;
 mod prefix;
 mod read_only;
 mod recorder;
@@ -11,4 +18,5 @@ mod retry;
 mod settings;
 mod stack;
 mod timeout;
+mod traces;
 mod zoo;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ttl_core::{ErrorKind, Ttl};
-use ttl_layers::{CircuitBreaker, ClampTtl, Layer, LayerExt, LimitSize, Prefix, Retry, Timeout};
+use ttl_layers::{
+    CircuitBreaker, ClampTtl, FailOpen, Jitter, Layer, LayerExt, LimitSize, Prefix, Retry, Timeout,
+};
 
 use crate::recorder::Recorder;
 
@@ -14,6 +16,19 @@ fn invalid_settings_are_named() {
     let invalid: Vec<(&str, Box<dyn Layer>)> = vec![
         ("`prefix` of Prefix: expected 1 to 1023 bytes, found 0", Box::new(Prefix::new(""))),
         ("`prefix` of Prefix: expected 1 to 1023 bytes, found 1024", Box::new(Prefix::new("p".repeat(1024)))),
+        ("`log_interval` of FailOpen", Box::new(FailOpen::new().with_log_interval(too_long))),
+        ("`fraction` of Jitter: expected a number from 0 to 1", Box::new(Jitter::by_fraction(-0.1))),
+        (
+            "`fraction` of Jitter: expected a number from 0 to 1, found 1.1",
+            Box::new(Jitter::by_fraction(1.1)),
+        ),
+        ("`fraction` of Jitter: expected a number from 0 to 1", Box::new(Jitter::by_fraction(f64::NAN))),
+        (
+            "`spread` of Jitter: expected a duration of at most 7300days",
+            Box::new(Jitter::by_duration(Ttl::MAX.as_duration() + Duration::from_nanos(1))),
+        ),
+        #[cfg(feature = "observe")]
+        ("`name` of Observe: expected at least 1 byte", Box::new(ttl_layers::Observe::new().with_name(""))),
         ("`max_value_bytes` of LimitSize: expected at least 1", Box::new(LimitSize::new(0))),
         ("`max` of ClampTtl: expected a bound", Box::new(ClampTtl::new())),
         (
@@ -52,6 +67,10 @@ fn settings_at_their_limits_are_valid() {
         Box::new(LimitSize::new(1)),
         Box::new(ClampTtl::new().with_min(Ttl::MIN)),
         Box::new(ClampTtl::new().with_min(Ttl::MAX).with_max(Ttl::MAX)),
+        Box::new(FailOpen::new().with_log_interval(day)),
+        Box::new(Jitter::by_fraction(0.0)),
+        Box::new(Jitter::by_fraction(1.0)),
+        Box::new(Jitter::by_duration(Ttl::MAX.as_duration())),
         Box::new(Timeout::new(day)),
         Box::new(Retry::new().with_attempts(1).with_budget(1, 1).with_backoff(day, day)),
         Box::new(CircuitBreaker::new().with_outages(1).with_open_for(day)),

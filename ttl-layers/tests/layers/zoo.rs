@@ -3,12 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ttl_core::options::{PutOptions, ScanOptions};
+use ttl_core::options::{GetOptions, PutOptions, ScanOptions};
 use ttl_core::results::PutResult;
-use ttl_core::{Key, Outcome, Page, Result, Ttl, TtlStore, Value, async_trait, forward_ttl_store};
-use ttl_layers::{CircuitBreaker, ClampTtl, Layer, LayerExt, LimitSize, Prefix, Retry, Timeout};
+use ttl_core::{Entry, Key, Outcome, Page, Result, Ttl, TtlStore, Value, async_trait, forward_ttl_store};
+use ttl_layers::{
+    CircuitBreaker, ClampTtl, FailOpen, Fallback, Jitter, Layer, LayerExt, LimitSize, Prefix, Retry,
+    SecondaryScope, Timeout,
+};
 
-use crate::checks::{one_call_each, scans_list_the_callers_keys, unknown_writes_are_not_repeated};
+use crate::checks::{
+    entries_of_an_outage_do_not_return, one_call_each, other_errors_reach_the_caller,
+    scans_list_the_callers_keys, unknown_writes_are_not_repeated,
+};
+use crate::recorder::Recorder;
 
 struct Stack;
 
@@ -27,9 +34,12 @@ impl Layer for Stack {
 /// The layers that permit writes.
 fn layers() -> Vec<(&'static str, Box<dyn Layer>)> {
     vec![
+        #[cfg(feature = "observe")]
+        ("Observe", Box::new(ttl_layers::Observe::new())),
         ("Prefix", Box::new(Prefix::new("tenant-7:"))),
         ("LimitSize", Box::new(LimitSize::new(1 << 20))),
         ("ClampTtl", Box::new(ClampTtl::new().with_min(Ttl::seconds(1)).with_max(Ttl::days(1)))),
+        ("Jitter", Box::new(Jitter::by_fraction(0.5))),
         ("Timeout", Box::new(Timeout::new(Duration::from_secs(3_600)))),
         ("Retry", Box::new(Retry::new().with_backoff(Duration::ZERO, Duration::ZERO))),
         ("CircuitBreaker", Box::new(CircuitBreaker::new().with_outages(100))),
@@ -41,31 +51,155 @@ fn layers() -> Vec<(&'static str, Box<dyn Layer>)> {
 async fn every_layer_passes_the_checks() {
     for (name, layer) in layers() {
         one_call_each(&*layer).await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        other_errors_reach_the_caller(&*layer).await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
         unknown_writes_are_not_repeated(&*layer).await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
         scans_list_the_callers_keys(&*layer).await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
     }
 }
 
-/// A layer that does not forward `get_many`, so that the provided one makes a call for each key.
-struct ForgetsGetMany;
-
-#[derive(Debug)]
-struct ForgetfulStore(Arc<dyn TtlStore>);
-
-impl Layer for ForgetsGetMany {
-    fn wrap(&self, inner: Arc<dyn TtlStore>) -> Result<Arc<dyn TtlStore>> {
-        Ok(Arc::new(ForgetfulStore(inner)))
+#[tokio::test]
+async fn layers_that_answer_for_an_outage_pass_the_other_checks() {
+    let layers: [Box<dyn Layer>; 2] = [Box::new(FailOpen::new()), Box::new(Fallback::new(Recorder::new()))];
+    for layer in layers {
+        one_call_each(&*layer).await.unwrap();
+        other_errors_reach_the_caller(&*layer).await.unwrap();
+        scans_list_the_callers_keys(&*layer).await.unwrap();
+        let fault = unknown_writes_are_not_repeated(&*layer).await.unwrap_err();
+        assert_eq!(fault, "put: expected Some(OutcomeUnknown), seen None");
     }
 }
 
-impl TtlStore for ForgetfulStore {
-    forward_ttl_store!(self, self.0 => capabilities now get put expire patch delete scan put_many delete_many);
+/// Defines layers that each forward all methods but one, so that the provided method takes its place.
+macro_rules! forgetful {
+    ($($name:ident forgets $forgotten:literal, forwards $($method:ident)*;)*) => {
+        $(
+            #[derive(Debug)]
+            struct $name(Arc<dyn TtlStore>);
+
+            impl TtlStore for $name {
+                forward_ttl_store!(self, self.0 => $($method)*);
+            }
+        )*
+
+        fn forgetful_layers() -> Vec<(&'static str, Wrap)> {
+            vec![$(($forgotten, Wrap(|inner| Arc::new($name(inner))))),*]
+        }
+    };
+}
+
+/// A layer without settings.
+struct Wrap(fn(Arc<dyn TtlStore>) -> Arc<dyn TtlStore>);
+
+impl Layer for Wrap {
+    fn wrap(&self, inner: Arc<dyn TtlStore>) -> Result<Arc<dyn TtlStore>> {
+        Ok(self.0(inner))
+    }
+}
+
+forgetful! {
+    ForgetsNow forgets "now",
+        forwards capabilities get put expire patch delete scan get_many put_many delete_many;
+    ForgetsPatch forgets "patch",
+        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+    ForgetsDelete forgets "delete",
+        forwards capabilities now get put expire patch scan get_many put_many delete_many;
+    ForgetsScan forgets "scan",
+        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+    ForgetsGetMany forgets "get_many",
+        forwards capabilities now get put expire patch delete scan put_many delete_many;
+    ForgetsPutMany forgets "put_many",
+        forwards capabilities now get put expire patch delete scan get_many delete_many;
+    ForgetsDeleteMany forgets "delete_many",
+        forwards capabilities now get put expire patch delete scan get_many put_many;
 }
 
 #[tokio::test]
-async fn a_layer_that_forgets_a_batch_is_caught() {
-    let fault = one_call_each(&ForgetsGetMany).await.unwrap_err();
-    assert!(fault.contains(r#""put_many", "get", "get", "get", "scan""#), "{fault}");
+async fn a_layer_that_forgets_a_method_is_caught() {
+    for (forgotten, layer) in forgetful_layers() {
+        let fault = one_call_each(&layer).await.unwrap_err();
+        let expected = match forgotten {
+            "now" => "now: expected",
+            "scan" => "scan: scan on memory: unsupported",
+            "patch" => r#"seen ["put", "get", "put", "expire""#,
+            "delete" => r#""scan", "get", "expire", "delete_many"]"#,
+            "get_many" => r#""put_many", "get", "get", "get", "scan""#,
+            "put_many" => r#""get", "put", "put", "get_many""#,
+            "delete_many" => r#""delete", "delete", "delete"]"#,
+            other => panic!("no expected fault for {other}"),
+        };
+        assert!(fault.contains(expected), "{forgotten}: {fault}");
+    }
+}
+
+/// A layer that turns every error of a get into a miss.
+#[derive(Debug)]
+struct HidesEveryError(Arc<dyn TtlStore>);
+
+#[async_trait]
+impl TtlStore for HidesEveryError {
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+        Ok(self.0.get(key, options).await.unwrap_or_default())
+    }
+
+    forward_ttl_store!(self, self.0 => capabilities now put expire patch delete scan get_many put_many delete_many);
+}
+
+#[tokio::test]
+async fn a_layer_that_hides_errors_of_the_caller_is_caught() {
+    let layer = Wrap(|inner| Arc::new(HidesEveryError(inner)));
+    one_call_each(&layer).await.unwrap();
+    let fault = other_errors_reach_the_caller(&layer).await.unwrap_err();
+    assert_eq!(fault, "get: expected Some(TooLarge), seen None");
+}
+
+#[tokio::test]
+async fn the_fallback_forgets_what_is_written() {
+    entries_of_an_outage_do_not_return(|secondary| Box::new(Fallback::new(secondary))).await.unwrap();
+    let shared = |secondary| Box::new(Fallback::new(secondary).with_scope(SecondaryScope::Shared)) as Box<_>;
+    entries_of_an_outage_do_not_return(shared).await.unwrap();
+}
+
+/// A fallback that never removes a key from its secondary store.
+#[derive(Clone)]
+struct NeverRemoves(Arc<dyn TtlStore>);
+
+#[derive(Debug)]
+struct NeverRemovesStore {
+    primary: Arc<dyn TtlStore>,
+    secondary: Arc<dyn TtlStore>,
+}
+
+impl Layer for NeverRemoves {
+    fn wrap(&self, primary: Arc<dyn TtlStore>) -> Result<Arc<dyn TtlStore>> {
+        Ok(Arc::new(NeverRemovesStore { primary, secondary: Arc::clone(&self.0) }))
+    }
+}
+
+#[async_trait]
+impl TtlStore for NeverRemovesStore {
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+        match self.primary.get(key, options.clone()).await {
+            Err(_) => self.secondary.get(key, options).await,
+            done => done,
+        }
+    }
+
+    async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
+        match self.primary.put(key, value.clone(), options.clone()).await {
+            Err(_) => self.secondary.put(key, value, options).await,
+            done => done,
+        }
+    }
+
+    forward_ttl_store!(self, self.primary => capabilities now expire patch delete scan get_many put_many delete_many);
+}
+
+#[tokio::test]
+async fn a_fallback_that_forgets_to_remove_a_key_is_caught() {
+    one_call_each(&NeverRemoves(Recorder::new())).await.unwrap();
+    let layer = |secondary| Box::new(NeverRemoves(secondary)) as Box<dyn Layer>;
+    let fault = entries_of_an_outage_do_not_return(layer).await.unwrap_err();
+    assert_eq!(fault, "get after put: expected false, seen true");
 }
 
 /// A layer that repeats a put after any error.

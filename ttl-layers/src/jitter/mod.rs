@@ -1,0 +1,7 @@
+//! The layer `Jitter`.
+
+mod config;
+mod extra;
+mod store;
+
+pub use self::config::{InstantExpiries, Jitter};
