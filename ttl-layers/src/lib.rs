@@ -46,6 +46,7 @@
 //! | [`ClampTtl`] | holds deadlines within bounds | none; a second request for an extension beyond the maximum |
 //! | [`LimitSize`] | limits the size of values | the serialization of a record |
 //! | [`Prefix`] | separates the keys of several users of a store | an allocation for each key |
+//! | [`Migrate`] | moves entries from an old store, while programs use them | a request to the old store for each miss and each write |
 //!
 //! The order matters:
 //!
@@ -59,6 +60,8 @@
 //! * `Jitter` above `ClampTtl`, if the maximum must hold with the spread.
 //! * `LimitSize`, `ClampTtl` and `Prefix` refuse or change input without a request. Below the others or above
 //!   them, the results are the same.
+//! * `Migrate` next to the new store, with the layers of each store below it. The layers above it apply to both
+//!   stores.
 //!
 //! Every layer forwards all methods, batches as batches, and keeps the contract. Each documents its
 //! exceptions. The capabilities of a store with layers are those that the layers leave.
@@ -85,6 +88,7 @@ mod fallback;
 mod jitter;
 mod layer;
 mod limit_size;
+mod migrate;
 #[cfg(feature = "observe")]
 mod observe;
 mod outage;
@@ -100,6 +104,7 @@ pub use self::fallback::{Fallback, FallbackCounts, SecondaryScope};
 pub use self::jitter::{InstantExpiries, Jitter};
 pub use self::layer::{Layer, LayerExt};
 pub use self::limit_size::{GrowingPatches, LimitSize};
+pub use self::migrate::{Migrate, Migrated, Remaining};
 #[cfg(feature = "observe")]
 pub use self::observe::{KeysInSpans, MeasuredValues, Observe};
 pub use self::prefix::Prefix;

@@ -14,7 +14,11 @@ pub(super) fn is_plain(options: &PutOptions) -> bool {
 /// the primary store can promise.
 pub(super) fn secondary_options(options: &PutOptions, max_ttl: Ttl, now: SystemTime) -> Option<PutOptions> {
     // The entry of the primary is unknown, so the shortest lifetime that it could get is the safe one.
-    let cap = options.lifespan.max_lifetime.unwrap_or(max_ttl);
+    let cap = match options.lifespan.cap {
+        Expiry::Never => max_ttl,
+        Expiry::After(max) => max,
+        Expiry::At(instant) => remaining(instant, now)?,
+    };
     let refreshed = match options.existing_deadline {
         ExistingDeadline::Refresh(refresh) => refresh.ttl,
         ExistingDeadline::Replace | ExistingDeadline::Keep => max_ttl,
@@ -30,6 +34,13 @@ pub(super) fn secondary_options(options: &PutOptions, max_ttl: Ttl, now: SystemT
         Expiry::At(instant) => Expiry::At(instant),
     };
     Some(PutOptions::new(expiry).with_returning(options.returning))
+}
+
+/// Returns the whole milliseconds until an instant; `None` if there is none left.
+fn remaining(instant: SystemTime, now: SystemTime) -> Option<Ttl> {
+    let millis = instant.duration_since(now).ok()?.as_millis();
+    let millis = u64::try_from(millis).unwrap_or(u64::MAX).min(Ttl::MAX.as_millis());
+    (millis > 0).then(|| Ttl::millis(millis))
 }
 
 #[cfg(test)]
@@ -64,6 +75,10 @@ mod tests {
         }
         let capped = Lifespan::new(after(200)).with_max_lifetime(Ttl::seconds(100));
         assert_eq!(of(PutOptions::new(capped)), Some(Lifespan::new(after(100))));
+        for (cap, expected) in [(at(50), Some(after(50))), (at(500), Some(after(200))), (at(0), None)] {
+            let capped = Lifespan::new(after(200)).with_cap(cap);
+            assert_eq!(of(PutOptions::new(capped)), expected.map(Lifespan::new), "{cap:?}");
+        }
         let refreshed = ExistingDeadline::Refresh(Refresh::extend_only(Ttl::seconds(50)));
         let refreshed = PutOptions::new(after(200)).with_existing_deadline(refreshed);
         assert_eq!(of(refreshed), Some(Lifespan::new(after(50))));

@@ -18,7 +18,7 @@ use crate::layer::invalid;
 /// | the refresh of a `get_many` | the same, with the extra of its first key for all keys, because a batch has one refresh |
 /// | [`Expiry::At`](ttl_core::Expiry::At) | as [`InstantExpiries`] says, by default the same instant |
 /// | [`Expiry::Never`](ttl_core::Expiry::Never), [`ExpiryChange::Extend`](ttl_core::options::ExpiryChange::Extend), [`ExistingDeadline::Keep`](ttl_core::options::ExistingDeadline::Keep) | the same |
-/// | [`Lifespan::max_lifetime`](ttl_core::Lifespan::max_lifetime) | the same cap |
+/// | [`Lifespan::cap`](ttl_core::Lifespan::cap) | the same cap |
 ///
 /// **The extra depends on the key.** It is a random share of the spread that a hash of the key and the seed
 /// selects. A key always gets the same share, and different keys get different ones. So a refresh that
