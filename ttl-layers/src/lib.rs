@@ -66,15 +66,25 @@
 mod batch;
 mod circuit_breaker;
 mod clamp_ttl;
+#[cfg(any(feature = "compress-gzip", feature = "compress-zstd"))]
+mod compress;
+#[cfg(feature = "encrypt")]
+mod encrypt;
 mod layer;
 mod limit_size;
 mod prefix;
 mod read_only;
 mod retry;
 mod timeout;
+#[cfg(any(feature = "compress-gzip", feature = "compress-zstd", feature = "encrypt"))]
+mod translate;
 
 pub use self::circuit_breaker::{CircuitBreaker, CircuitState};
 pub use self::clamp_ttl::{ClampTtl, PersistentEntries};
+#[cfg(any(feature = "compress-gzip", feature = "compress-zstd"))]
+pub use self::compress::Compress;
+#[cfg(feature = "encrypt")]
+pub use self::encrypt::{Encrypt, Keyring, ReEncrypt, ReEncrypted};
 pub use self::layer::{Layer, LayerExt};
 pub use self::limit_size::{GrowingPatches, LimitSize};
 pub use self::prefix::Prefix;

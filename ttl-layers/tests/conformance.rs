@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ttl_conformance::{Beneath, Fixture, Harness, Time, run_trials, trials};
-use ttl_core::{ManualClock, Result, Ttl, TtlStore, async_trait};
+use ttl_core::options::PutOptions;
+use ttl_core::{Key, ManualClock, Record, Result, Ttl, TtlStore, async_trait};
 use ttl_layers::{
-    CircuitBreaker, ClampTtl, GrowingPatches, LayerExt, LimitSize, PersistentEntries, Prefix, Retry, Timeout,
+    CircuitBreaker, ClampTtl, Compress, Encrypt, GrowingPatches, Keyring, LayerExt, LimitSize,
+    PersistentEntries, Prefix, Retry, Timeout,
 };
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
@@ -33,39 +35,69 @@ const LONGEST_KEYS: [&str; 5] = [
 struct Layered {
     kind: &'static str,
     wrap: fn(Store) -> Result<Store>,
+    /// Wraps the same store so that entries that it writes cannot be decoded; `None` if a layer does not
+    /// decode values.
+    foreign: Option<fn(Store) -> Result<Store>>,
 }
 
-const LAYERS: [Layered; 8] = [
-    Layered { kind: "prefix", wrap: |store| store.layer(Prefix::new("tenant-7:")) },
-    Layered { kind: "limit size", wrap: |store| store.layer(LimitSize::new(MAX_VALUE_BYTES)) },
-    Layered {
-        kind: "limit size without patches",
-        wrap: |store| {
-            store.layer(LimitSize::new(MAX_VALUE_BYTES).with_growing_patches(GrowingPatches::Denied))
-        },
-    },
+impl Layered {
+    const fn new(kind: &'static str, wrap: fn(Store) -> Result<Store>) -> Self {
+        Self { kind, wrap, foreign: None }
+    }
+
+    const fn with_foreign(mut self, foreign: fn(Store) -> Result<Store>) -> Self {
+        self.foreign = Some(foreign);
+        self
+    }
+}
+
+/// A record that no layer could have written: the field is the one of an envelope, and the text is none.
+fn foreign_record() -> Record {
+    Record::new().with("~z", "none")
+}
+
+fn encrypt(id: &str) -> Encrypt {
+    Encrypt::new("suite", Keyring::new(id, [7; 32]))
+}
+
+fn with_hashed_keys(id: &str) -> Encrypt {
+    encrypt(id).with_hashed_keys([9; 32])
+}
+
+fn stack(store: Store, id: &str) -> Result<Store> {
+    store
+        .layer(encrypt(id))?
+        .layer(Compress::zstd().over(64))?
+        .layer(Prefix::new("tenant-7:"))?
+        .layer(LimitSize::new(MAX_VALUE_BYTES))?
+        .layer(Timeout::new(Duration::from_secs(3_600)))?
+        .layer(CircuitBreaker::new())?
+        .layer(Retry::new())
+}
+
+const LAYERS: [Layered; 13] = [
+    Layered::new("prefix", |store| store.layer(Prefix::new("tenant-7:"))),
+    Layered::new("limit size", |store| store.layer(LimitSize::new(MAX_VALUE_BYTES))),
+    Layered::new("limit size without patches", |store| {
+        store.layer(LimitSize::new(MAX_VALUE_BYTES).with_growing_patches(GrowingPatches::Denied))
+    }),
     // The widest bound. A minimum, even the shortest, would raise an instant that is less than 1 ms away.
-    Layered {
-        kind: "clamp ttl",
-        wrap: |store| {
-            let bound = ClampTtl::new().with_max(Ttl::MAX);
-            store.layer(bound.with_persistent_entries(PersistentEntries::Allowed))
-        },
-    },
-    Layered { kind: "timeout", wrap: |store| store.layer(Timeout::new(Duration::from_secs(3_600))) },
-    Layered { kind: "retry", wrap: |store| store.layer(Retry::new()) },
-    Layered { kind: "circuit breaker", wrap: |store| store.layer(CircuitBreaker::new()) },
-    Layered {
-        kind: "stack",
-        wrap: |store| {
-            store
-                .layer(Prefix::new("tenant-7:"))?
-                .layer(LimitSize::new(MAX_VALUE_BYTES))?
-                .layer(Timeout::new(Duration::from_secs(3_600)))?
-                .layer(CircuitBreaker::new())?
-                .layer(Retry::new())
-        },
-    },
+    Layered::new("clamp ttl", |store| {
+        let bound = ClampTtl::new().with_max(Ttl::MAX);
+        store.layer(bound.with_persistent_entries(PersistentEntries::Allowed))
+    }),
+    Layered::new("timeout", |store| store.layer(Timeout::new(Duration::from_secs(3_600)))),
+    Layered::new("retry", |store| store.layer(Retry::new())),
+    Layered::new("circuit breaker", |store| store.layer(CircuitBreaker::new())),
+    Layered::new("compress", |store| store.layer(Compress::zstd())).with_foreign(Ok),
+    Layered::new("compress all", |store| store.layer(Compress::gzip().over(0))).with_foreign(Ok),
+    Layered::new("compress all with zstd", |store| store.layer(Compress::zstd().over(0))).with_foreign(Ok),
+    Layered::new("encrypt", |store| store.layer(encrypt("one")))
+        .with_foreign(|store| store.layer(encrypt("another"))),
+    Layered::new("encrypt hashed keys", |store| store.layer(with_hashed_keys("one")))
+        .with_foreign(|store| store.layer(with_hashed_keys("another"))),
+    Layered::new("stack", |store| stack(store, "one"))
+        .with_foreign(|store| store.layer(encrypt("another"))?.layer(Prefix::new("tenant-7:"))),
 ];
 
 impl Layered {
@@ -88,18 +120,31 @@ impl Harness for Layered {
         }
         let memory = MemoryStore::new(&config);
         let layered = || (self.wrap)(Arc::new(memory.clone()));
-        let beneath = Arc::new(Counted(memory.clone()));
+        let foreign = match self.foreign {
+            Some(foreign) => Some(foreign(Arc::new(memory.clone()))?),
+            None => None,
+        };
+        let beneath = Arc::new(Inner { memory: memory.clone(), foreign });
         Ok(Fixture::new(layered()?, Time::Manual(clock)).with_second(layered()?).with_beneath(beneath))
     }
 }
 
 #[derive(Debug)]
-struct Counted(MemoryStore);
+struct Inner {
+    memory: MemoryStore,
+    foreign: Option<Store>,
+}
 
 #[async_trait]
-impl Beneath for Counted {
+impl Beneath for Inner {
+    async fn corrupt(&self, key: &Key) -> Result<bool> {
+        let Some(foreign) = &self.foreign else { return Ok(false) };
+        let put = foreign.put(key, foreign_record().into(), PutOptions::new(Ttl::minutes(1))).await?;
+        Ok(put.is_applied())
+    }
+
     async fn count_stored(&self) -> Result<Option<usize>> {
-        Ok(Some(self.0.len()))
+        Ok(Some(self.memory.len()))
     }
 }
 

@@ -68,8 +68,17 @@ impl DeferredRefresh {
         Ok(hit.is_some_and(|hit| hit.refresh.is_some()))
     }
 
-    /// Refreshes an entry that was read and decoded. Call it if the refresh is due. Sets the deadline of the
-    /// entry, or its [`Entry::refresh_error`].
+    /// Returns whether the refresh has a slack.
+    #[must_use]
+    pub const fn has_slack(&self) -> bool {
+        self.refresh.slack.is_some()
+    }
+
+    /// Refreshes an entry that was read and decoded, under the condition that its version has not changed. Call
+    /// it if the refresh is due. Sets the deadline of the entry, or its [`Entry::refresh_error`].
+    ///
+    /// The cap is unknown when the slack is evaluated, so near the cap the deadline can move by less than the
+    /// slack. [`DeferredRefresh::send_as_read`] is exact.
     ///
     /// On a store without [`conditions`](crate::Capabilities::conditions), a refresh cannot name a version. It
     /// then applies to the entry that is stored at that moment.
@@ -87,6 +96,37 @@ impl DeferredRefresh {
         match self.send_for(store, key, version).await {
             Ok(Some(deadline)) => entry.deadline = Some(deadline),
             Ok(None) => return Ok(RefreshStep::Stale),
+            Err(error) => entry.refresh_error = Some(error),
+        }
+        Ok(RefreshStep::Done)
+    }
+
+    /// Refreshes an entry that was read and decoded by a read of nothing, so that the store applies slack and
+    /// cap exactly (R5). Call it if the refresh is due. Sets the deadline of the entry, or its
+    /// [`Entry::refresh_error`].
+    ///
+    /// The refresh applies to the entry that is stored at that moment. If it is another one, the result is
+    /// [`RefreshStep::Stale`]. Read that entry then, so that the operation has seen it (R6). A concurrent write
+    /// of an undecodable entry can therefore be refreshed once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Backend`] if the entry lacks the requested metadata. A failed refresh is not an error: the
+    /// entry carries it (R9).
+    pub async fn send_as_read(
+        &self,
+        store: &(impl TtlStore + ?Sized),
+        key: &Key,
+        entry: &mut Entry,
+    ) -> Result<RefreshStep> {
+        let (_, version) = reported(entry)?;
+        let metadata = Returning::DEADLINE | Returning::VERSION;
+        let options = GetOptions::nothing().with_returning(metadata).with_refresh(self.refresh);
+        match store.get(key, options).await {
+            Ok(Some(refreshed)) if refreshed.version == Some(version) => {
+                entry.deadline = refreshed.deadline;
+                entry.refresh_error = refreshed.refresh_error;
+            }
+            Ok(_) => return Ok(RefreshStep::Stale),
             Err(error) => entry.refresh_error = Some(error),
         }
         Ok(RefreshStep::Done)
