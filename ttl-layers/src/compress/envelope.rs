@@ -43,7 +43,12 @@ pub(super) fn unwrap(bytes: &[u8]) -> Result<(Method, &[u8])> {
     if version != VERSION {
         return Err(corrupt(format!("expected version {VERSION} of the envelope, found {version}")));
     }
-    Ok((Method::from_byte(method)?, payload))
+    let method = Method::from_byte(method)?;
+    // Only such bytes need an envelope without compression. So no changed bit turns compressed bytes into a value.
+    if method == Method::Stored && !is_envelope(payload) {
+        return Err(corrupt("its bytes are stored although they need no envelope".to_owned()));
+    }
+    Ok((method, payload))
 }
 
 #[cfg(test)]
@@ -52,17 +57,24 @@ mod tests {
 
     #[test]
     fn the_bytes_are_pinned() {
-        assert_eq!(wrap(Method::Stored, b"abc"), b"\xF5tz\x01\x00abc");
+        assert_eq!(wrap(Method::Stored, b"\xF5tz"), b"\xF5tz\x01\x00\xF5tz");
         assert_eq!(wrap(Method::Gzip, b""), b"\xF5tz\x01\x01");
         assert_eq!(wrap(Method::Zstd, b"x"), b"\xF5tz\x01\x02x");
         assert_eq!(unwrap(b"\xF5tz\x01\x01abc").unwrap(), (Method::Gzip, &b"abc"[..]));
+        assert_eq!(unwrap(b"\xF5tz\x01\x00\xF5tz!").unwrap(), (Method::Stored, &b"\xF5tz!"[..]));
     }
 
     #[test]
     fn other_bytes_are_corrupt() {
-        for bytes in
-            [&b""[..], b"\xF5tz", b"\xF5tz\x01", b"\xF5tz\x02\x00a", b"\xF5tz\x01\x03a", b"\xF5ty\x01\x00a"]
-        {
+        for bytes in [
+            &b""[..],
+            b"\xF5tz",
+            b"\xF5tz\x01",
+            b"\xF5tz\x02\x01a",
+            b"\xF5tz\x01\x03a",
+            b"\xF5ty\x01\x01a",
+            b"\xF5tz\x01\x00a",
+        ] {
             assert_eq!(unwrap(bytes).unwrap_err().kind(), ErrorKind::Corrupt, "{bytes:?}");
         }
         assert!(is_envelope(b"\xF5tz") && !is_envelope(b"\xF5t") && !is_envelope(b"{}"));

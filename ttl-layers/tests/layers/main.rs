@@ -3,6 +3,7 @@
 mod checks;
 mod circuit_breaker;
 mod clamp_ttl;
+mod compress;
 mod limit_size;
 mod prefix;
 mod read_only;
