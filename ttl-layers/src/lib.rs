@@ -39,6 +39,8 @@
 //! | [`ClampTtl`] | holds deadlines within bounds | none; a second request for an extension beyond the maximum |
 //! | [`LimitSize`] | limits the size of values | the serialization of a record |
 //! | [`Prefix`] | separates the keys of several users of a store | an allocation for each key |
+//! | `Compress` | compresses large values | the compression; a second request for patches, takes and refreshes that are due |
+//! | `Encrypt` | encrypts values, and hashes keys if so configured | the encryption; further requests as for `Compress` |
 //!
 //! The order matters:
 //!
@@ -47,6 +49,8 @@
 //! * `CircuitBreaker` above `Timeout`: a late call counts as an outage, and a probe always ends.
 //! * `LimitSize`, `ClampTtl` and `Prefix` refuse or change input without a request. Below the others or above
 //!   them, the results are the same.
+//! * `Compress` above `Encrypt`: encrypted values do not compress, so the other order is refused. `Prefix` above
+//!   `Encrypt`: an encrypted value is then bound to its prefix too.
 //!
 //! Every layer forwards all methods, batches as batches, and keeps the contract. Each documents its
 //! exceptions. The capabilities of a store with layers are those that the layers leave.
@@ -61,7 +65,13 @@
 //!
 //! # Features
 //!
-//! None. No layer needs an async runtime.
+//! None is enabled by default. No layer needs an async runtime.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `compress-gzip` | `Compress` with gzip, in pure Rust |
+//! | `compress-zstd` | `Compress` with zstd, which needs a C compiler |
+//! | `encrypt` | `Encrypt`, in pure Rust |
 
 mod batch;
 mod circuit_breaker;

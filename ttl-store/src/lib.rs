@@ -31,6 +31,7 @@
 //! | query the abilities of a store | [`Capabilities`] |
 //! | test with a clock of your own | [`ManualClock`] |
 //! | limit sizes and lifetimes, retry, time out | the module `layers` (feature `layers`) |
+//! | compress, encrypt | the module `layers` (features `compress-gzip`, `compress-zstd`, `encrypt`) |
 //! | wrap a store | [`TtlStore`], [`forward_ttl_store!`] |
 //! | write a driver | the crate `ttl-core` |
 //!

@@ -228,3 +228,17 @@ mod tests {
         assert_eq!([1, 1 << 10, 1 << 20, usize::MAX / 2].map(window_log), [10, 10, 20, 27]);
     }
 }
+
+#[cfg(all(test, feature = "compress-gzip", not(feature = "compress-zstd")))]
+mod tests_without_zstd {
+    use super::*;
+
+    #[test]
+    fn a_method_that_is_not_compiled_in_is_unsupported() {
+        let text = "the entry is compressed with zstd, which this program does not support: build it with the \
+                    feature `compress-zstd`";
+        let error = expand(Method::Zstd, b"any", 100).unwrap_err();
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Unsupported, text));
+        assert_eq!(expand(Method::Gzip, &gzip(6, b"any").unwrap(), 100).unwrap(), b"any");
+    }
+}

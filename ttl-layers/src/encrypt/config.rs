@@ -49,8 +49,7 @@ const MAX_CONTEXT_BYTES: usize = 255;
 /// (S4). A put that requests the previous value and replaces an entry that cannot be decoded fails with
 /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) (C5).
 ///
-/// Put [`Compress`](https://docs.rs/ttl-layers/latest/ttl_layers/struct.Compress.html) around this layer, not
-/// below it: encrypted values do not compress, so this layer refuses to wrap a store that compresses. The
+/// Put `Compress` around this layer, not below it: encrypted values do not compress, so this layer refuses to wrap a store that compresses. The
 /// length of a compressed value tells something about its content.
 ///
 /// ```

@@ -57,7 +57,7 @@ impl EnvelopeField {
     pub(crate) fn replace(self, stored: &Record, envelope: &[u8]) -> Option<Patch> {
         let set = Patch::new().set(self.0, Self::text(envelope));
         let others = stored.iter().map(|(name, _)| name).filter(|name| *name != self.0);
-        let patch = others.fold(set, |patch, name| patch.unset(name));
+        let patch = others.fold(set, Patch::unset);
         patch.operations().is_ok().then_some(patch)
     }
 }
