@@ -132,6 +132,14 @@ mod tests {
     }
 
     #[test]
+    fn bytes_of_other_programs_are_read() {
+        let gzip = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xffKLI\x04\x00\x68\x87\x70\x8d\x03\x00\x00\x00";
+        let zstd = b"\x28\xb5\x2f\xfd\x20\x03\x19\x00\x00ada";
+        assert_eq!(expand(Method::Gzip, gzip, 3).unwrap(), b"ada");
+        assert_eq!(expand(Method::Zstd, zstd, 3).unwrap(), b"ada");
+    }
+
+    #[test]
     fn the_limit_is_exact() {
         let text = vec![7; 100_000];
         for method in [Method::Gzip, Method::Zstd] {

@@ -5,9 +5,9 @@ use std::fmt;
 use ttl_core::Result;
 use zeroize::Zeroizing;
 
+use super::encryption::Encryption;
 use super::key_hash::KeyHash;
 use super::keyring::Keyring;
-use super::store::Encryption;
 use crate::layer::invalid;
 
 /// The maximum length of a context, in bytes.

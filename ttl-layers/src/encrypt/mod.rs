@@ -1,6 +1,7 @@
 //! The layer `Encrypt`.
 
 mod config;
+mod encryption;
 mod envelope;
 mod key_hash;
 mod keyring;

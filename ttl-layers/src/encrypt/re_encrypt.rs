@@ -10,7 +10,7 @@ use ttl_core::{
 };
 
 use super::config::Encrypt;
-use super::store::{Encryption, StoredForm};
+use super::encryption::{Encryption, StoredForm};
 use crate::translate::{Rewrite, Translation};
 
 /// The maximum number of entries that are written at the same time.
@@ -58,10 +58,9 @@ pub struct ReEncrypted {
     pub current: u64,
     /// The number of entries that were gone before they could be rewritten.
     pub gone: u64,
-    /// The number of entries that cannot be decoded. They are unchanged.
-    pub unreadable: u64,
-    /// The errors of the unreadable entries of the last page; [`Error::key`] returns their keys in the inner
-    /// store.
+    /// The number of entries that cannot be decoded, or that are too large to be encrypted. They are unchanged.
+    pub failed: u64,
+    /// The errors of the failed entries of the last page; [`Error::key`] returns their keys in the inner store.
     pub errors: Vec<Error>,
     /// The position to continue at; `None` at the end.
     pub next: Option<Cursor>,
@@ -72,7 +71,7 @@ enum Step {
     Rewritten,
     Current,
     Gone,
-    Unreadable(Error),
+    Failed(Error),
 }
 
 impl Encrypt {
@@ -85,7 +84,7 @@ impl Encrypt {
     /// gets a new one, as with every put.
     ///
     /// `progress` is called after each page. Continue after an error with the last `next` that it saw. After a
-    /// walk without unreadable entries, and if all writers have used the new key since before it began, the
+    /// walk without failed entries, and if all writers have used the new key since before it began, the
     /// old key can be removed from the keyring.
     ///
     /// Cost: one request for a page, one for each entry that is rewritten, and two more for each conflict.
@@ -110,7 +109,7 @@ impl Encrypt {
     /// let store = inner.clone().layer(&layer)?;
     ///
     /// let done = layer.re_encrypt(&*inner, ReEncrypt::new(""), |page| println!("{page:?}")).await?;
-    /// assert_eq!((done.rewritten, done.unreadable), (0, 0));
+    /// assert_eq!((done.rewritten, done.failed), (0, 0));
     /// # let _ = store;
     /// # Ok(()) }
     /// ```
@@ -141,8 +140,8 @@ impl Encrypt {
                     Step::Rewritten => done.rewritten += 1,
                     Step::Current => done.current += 1,
                     Step::Gone => done.gone += 1,
-                    Step::Unreadable(error) => {
-                        done.unreadable += 1;
+                    Step::Failed(error) => {
+                        done.failed += 1;
                         done.errors.push(error);
                     }
                 }
@@ -169,8 +168,8 @@ impl Walk<'_> {
             Err(error) => Err(error),
         };
         match step {
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                Ok(Step::Unreadable(context.error("scan", &key, error)))
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::TooLarge) => {
+                Ok(Step::Failed(context.error("scan", &key, error)))
             }
             step => context.with_key("put", &key, step),
         }

@@ -8,7 +8,8 @@ use ttl_core::results::PutResult;
 use ttl_core::{Entry, Key, Outcome, Result, TtlStore};
 
 use super::read::whole;
-use super::{TranslatedStore, Translation};
+use super::store::TranslatedStore;
+use super::translation::Translation;
 use crate::batch::{Checked, missing};
 
 /// The maximum number of concurrent requests of a batch.
@@ -27,7 +28,8 @@ impl<T: Translation> TranslatedStore<T> {
                 } else {
                     DeferredRefresh::take(&mut sent)
                 };
-                let stored = self.inner.get_many(&inner, sent).await;
+                let mut stored = self.inner.get_many(&inner, sent).await;
+                stored.resize_with(keys.len(), || Err(missing()));
                 self.decode_many(&inner, stored, refresh, &options).await
             }
             Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),

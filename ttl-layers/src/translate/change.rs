@@ -7,7 +7,8 @@ use ttl_core::results::{PatchResult, PutResult};
 use ttl_core::{Entry, Key, Lifespan, Outcome, Patch, Result, TtlStore, Value, Version, rules};
 
 use super::read::{reported, whole};
-use super::{Rewrite, TranslatedStore, Translation};
+use super::store::TranslatedStore;
+use super::translation::{Rewrite, Translation};
 
 impl<T: Translation> TranslatedStore<T> {
     /// Stores a value under a key of the inner store.

@@ -8,7 +8,8 @@ use ttl_core::{
     Deadline, Entry, Error, ErrorKind, Key, Outcome, Page, PageItem, Result, TtlStore, Value, Version,
 };
 
-use super::{TranslatedStore, Translation};
+use super::store::TranslatedStore;
+use super::translation::Translation;
 
 impl<T: Translation> TranslatedStore<T> {
     /// Reads an entry under a key of the inner store. A refresh that is due is a second request, for the

@@ -13,7 +13,7 @@ use ttl_core::options::{
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{Capabilities, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value};
 
-use super::Translation;
+use super::translation::Translation;
 
 #[derive(Debug)]
 pub(crate) struct TranslatedStore<T> {

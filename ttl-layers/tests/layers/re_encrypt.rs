@@ -8,6 +8,7 @@ use ttl_core::options::{
 };
 use ttl_core::{Capabilities, ErrorKind, Lifespan, Patch, Record, Ttl, TtlStore, Value, forward_ttl_store};
 use ttl_layers::{Encrypt, Keyring, LayerExt, ReEncrypt, ReEncrypted};
+use ttl_memory::{MemoryConfig, MemoryStore};
 
 use crate::recorder::{Fault, Recorder, key, kind, lasting};
 
@@ -35,7 +36,7 @@ async fn value(store: &dyn TtlStore, name: &str) -> Option<Value> {
 }
 
 fn counts(done: &ReEncrypted) -> [u64; 4] {
-    [done.rewritten, done.current, done.gone, done.unreadable]
+    [done.rewritten, done.current, done.gone, done.failed]
 }
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn entries_of_the_old_key_are_rewritten_and_keep_their_lives() {
 }
 
 #[tokio::test]
-async fn unreadable_entries_are_reported_and_stay() {
+async fn entries_that_cannot_be_rewritten_are_reported_and_stay() {
     let recorder = Recorder::new();
     let store = recorder.clone().layer(old()).unwrap();
     put(&*store, "a", "v").await;
@@ -104,6 +105,18 @@ async fn unreadable_entries_are_reported_and_stay() {
     let strict = recorder.clone().layer(new()).unwrap();
     assert_eq!(value(&*strict, "plain").await, Some("p".into()));
     assert_eq!(value(&*strict, "plain record").await, Some(Record::new().with("n", 1).into()));
+}
+
+#[tokio::test]
+async fn an_entry_that_is_too_large_to_be_encrypted_does_not_end_the_walk() {
+    let memory = MemoryStore::new(&MemoryConfig::new().with_max_value_bytes(100));
+    for name in ["a", "b", "c"] {
+        put(&memory, name, vec![7; if name == "b" { 100 } else { 10 }]).await;
+    }
+    let migrating = both().with_accept_plaintext(true);
+    let done = migrating.re_encrypt(&memory, ReEncrypt::new(""), |_| {}).await.unwrap();
+    assert_eq!(counts(&done), [2, 0, 0, 1]);
+    assert_eq!((done.errors[0].kind(), done.errors[0].key()), (ErrorKind::TooLarge, Some(&key("b"))));
 }
 
 #[tokio::test]
@@ -172,7 +185,7 @@ async fn concurrent_writers_lose_nothing() {
         .collect();
     for _ in 0..5 {
         let done = both().re_encrypt(&*inner, ReEncrypt::new(""), |_| {}).await.unwrap();
-        assert_eq!((done.unreadable, done.gone), (0, 0));
+        assert_eq!((done.failed, done.gone), (0, 0));
         tokio::task::yield_now().await;
     }
     for writer in writers {
