@@ -14,4 +14,5 @@ mod retry;
 mod settings;
 mod stack;
 mod timeout;
+mod translate;
 mod zoo;
