@@ -49,8 +49,8 @@ const MAX_CONTEXT_BYTES: usize = 255;
 /// (S4). A put that requests the previous value and replaces an entry that cannot be decoded fails with
 /// [`ErrorKind::OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown) (C5).
 ///
-/// Put `Compress` around this layer, not below it: encrypted values do not compress, so this layer refuses to wrap a store that compresses. The
-/// length of a compressed value tells something about its content.
+/// Put `Compress` around this layer, not below it: encrypted values do not compress, so this layer refuses to
+/// wrap a store that compresses. The length of a compressed value also depends on its content.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Encrypt {
 
     /// Sets whether entries that are not encrypted can be read; `false` by default.
     ///
-    /// Only for a migration: whoever can write to the backend can then forge entries. Writes always encrypt,
+    /// Only for a migration: every program that can write to the backend can then forge entries. Writes always encrypt,
     /// and [`Encrypt::re_encrypt`] encrypts the entries that are left. Not with hashed keys, under which no
     /// such entry is found. A record of more than 999 fields gets a new creation time with its first patch.
     #[must_use]
