@@ -53,6 +53,9 @@ pub struct Capabilities {
     pub unique_versions: bool,
     /// Whether a plain read causes a write in the backend.
     pub reads_cost_writes: bool,
+    /// Whether the store compresses values. Values that do not compress, such as encrypted ones, are then a
+    /// waste of time.
+    pub compresses_values: bool,
 }
 
 impl Capabilities {
@@ -73,6 +76,7 @@ impl Capabilities {
             created_at: true,
             unique_versions: true,
             reads_cost_writes: false,
+            compresses_values: false,
         }
     }
 
@@ -150,6 +154,13 @@ impl Capabilities {
     #[must_use]
     pub const fn with_reads_cost_writes(mut self, cost: bool) -> Self {
         self.reads_cost_writes = cost;
+        self
+    }
+
+    /// Sets whether the store compresses values.
+    #[must_use]
+    pub const fn with_compresses_values(mut self, compresses: bool) -> Self {
+        self.compresses_values = compresses;
         self
     }
 

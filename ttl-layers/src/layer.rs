@@ -95,5 +95,15 @@ pub(crate) fn invalid(layer: &str, setting: &str, expected: &str) -> Error {
     )
 }
 
+/// Checks that no layer below compresses values. `reason` completes the error.
+#[cfg(any(feature = "compress-gzip", feature = "compress-zstd", feature = "encrypt"))]
+pub(crate) fn refuse_compression_below(layer: &str, reason: &str, inner: &dyn TtlStore) -> Result<()> {
+    if inner.capabilities().compresses_values {
+        let text = format!("invalid order of layers: {layer} is around a store that compresses, {reason}");
+        return Err(Error::new(ErrorKind::InvalidConfig, text));
+    }
+    Ok(())
+}
+
 /// The longest duration in the settings of a layer.
 pub(crate) const LONGEST: Duration = Duration::from_secs(86_400);

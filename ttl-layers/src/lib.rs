@@ -47,6 +47,8 @@
 //! | [`LimitSize`] | limits the size of values | the serialization of a record |
 //! | [`Prefix`] | separates the keys of several users of a store | an allocation for each key |
 //! | [`Migrate`] | moves entries from an old store, while programs use them | a request to the old store for each miss and each write |
+//! | `Compress` | compresses large values | the compression; a second request for patches, takes and refreshes that are due |
+//! | `Encrypt` | encrypts values, and hashes keys if so configured | the encryption; further requests as for `Compress` |
 //!
 //! The order matters:
 //!
@@ -62,6 +64,8 @@
 //!   them, the results are the same.
 //! * `Migrate` next to the new store, with the layers of each store below it. The layers above it apply to both
 //!   stores.
+//! * `Compress` above `Encrypt`: encrypted values do not compress, so the other order is refused. `Prefix` above
+//!   `Encrypt`: an encrypted value is then bound to its prefix too.
 //!
 //! Every layer forwards all methods, batches as batches, and keeps the contract. Each documents its
 //! exceptions. The capabilities of a store with layers are those that the layers leave.
@@ -76,13 +80,22 @@
 //!
 //! # Features
 //!
-//! * `observe`: the layer `Observe`, which brings the crate `metrics`. Off by default.
+//! None is enabled by default. No layer needs an async runtime.
 //!
-//! No layer needs an async runtime.
+//! | feature | adds |
+//! |---|---|
+//! | `compress-gzip` | `Compress` with gzip, in pure Rust |
+//! | `compress-zstd` | `Compress` with zstd, which needs a C compiler |
+//! | `encrypt` | `Encrypt`, in pure Rust |
+//! | `observe` | `Observe`, which brings the crate `metrics` |
 
 mod batch;
 mod circuit_breaker;
 mod clamp_ttl;
+#[cfg(any(feature = "compress-gzip", feature = "compress-zstd"))]
+mod compress;
+#[cfg(feature = "encrypt")]
+mod encrypt;
 mod fail_open;
 mod fallback;
 mod jitter;
@@ -96,9 +109,15 @@ mod prefix;
 mod read_only;
 mod retry;
 mod timeout;
+#[cfg(any(feature = "compress-gzip", feature = "compress-zstd", feature = "encrypt"))]
+mod translate;
 
 pub use self::circuit_breaker::{CircuitBreaker, CircuitState};
 pub use self::clamp_ttl::{ClampTtl, PersistentEntries};
+#[cfg(any(feature = "compress-gzip", feature = "compress-zstd"))]
+pub use self::compress::Compress;
+#[cfg(feature = "encrypt")]
+pub use self::encrypt::{Encrypt, Keyring, ReEncrypt, ReEncrypted};
 pub use self::fail_open::{FailOpen, FailOpenCounts};
 pub use self::fallback::{Fallback, FallbackCounts, SecondaryScope};
 pub use self::jitter::{InstantExpiries, Jitter};

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ttl_conformance::{Beneath, Fixture, Harness, Time, run_trials, trials};
-use ttl_core::{ManualClock, Result, Ttl, TtlStore, async_trait};
+use ttl_core::options::PutOptions;
+use ttl_core::{Key, ManualClock, Record, Result, Ttl, TtlStore, async_trait};
 use ttl_layers::{
-    CircuitBreaker, ClampTtl, FailOpen, Fallback, GrowingPatches, InstantExpiries, Jitter, LayerExt,
-    LimitSize, PersistentEntries, Prefix, Retry, Timeout,
+    CircuitBreaker, ClampTtl, Compress, Encrypt, FailOpen, Fallback, GrowingPatches, InstantExpiries, Jitter,
+    Keyring, LayerExt, LimitSize, Migrate, Observe, PersistentEntries, Prefix, Retry, Timeout,
 };
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
@@ -34,53 +35,81 @@ const LONGEST_KEYS: [&str; 5] = [
 struct Layered {
     kind: &'static str,
     wrap: fn(Store) -> Result<Store>,
+    /// Wraps the same store so that entries that it writes cannot be decoded; `None` if a layer does not
+    /// decode values.
+    foreign: Option<fn(Store) -> Result<Store>>,
+}
+
+impl Layered {
+    const fn new(kind: &'static str, wrap: fn(Store) -> Result<Store>) -> Self {
+        Self { kind, wrap, foreign: None }
+    }
+
+    const fn with_foreign(mut self, foreign: fn(Store) -> Result<Store>) -> Self {
+        self.foreign = Some(foreign);
+        self
+    }
+}
+
+/// A record that no layer could have written: the field is the one of an envelope, and the text is none.
+fn foreign_record() -> Record {
+    Record::new().with("~z", "none")
+}
+
+fn encrypt(id: &str) -> Encrypt {
+    Encrypt::new("suite", Keyring::new(id, [7; 32]))
+}
+
+fn with_hashed_keys(id: &str) -> Encrypt {
+    encrypt(id).with_hashed_keys([9; 32])
+}
+
+fn stack(store: Store, id: &str) -> Result<Store> {
+    store
+        .layer(encrypt(id))?
+        .layer(Compress::zstd().over(64))?
+        .layer(Prefix::new("tenant-7:"))?
+        .layer(LimitSize::new(MAX_VALUE_BYTES))?
+        .layer(Jitter::by_fraction(0.0))?
+        .layer(Timeout::new(Duration::from_secs(3_600)))?
+        .layer(CircuitBreaker::new())?
+        .layer(Retry::new())?
+        .layer(Fallback::new(Arc::new(MemoryStore::default())))?
+        .layer(Observe::new())
 }
 
 const LAYERS: &[Layered] = &[
-    Layered { kind: "prefix", wrap: |store| store.layer(Prefix::new("tenant-7:")) },
-    Layered { kind: "limit size", wrap: |store| store.layer(LimitSize::new(MAX_VALUE_BYTES)) },
-    Layered {
-        kind: "limit size without patches",
-        wrap: |store| {
-            store.layer(LimitSize::new(MAX_VALUE_BYTES).with_growing_patches(GrowingPatches::Denied))
-        },
-    },
+    Layered::new("prefix", |store| store.layer(Prefix::new("tenant-7:"))),
+    Layered::new("limit size", |store| store.layer(LimitSize::new(MAX_VALUE_BYTES))),
+    Layered::new("limit size without patches", |store| {
+        store.layer(LimitSize::new(MAX_VALUE_BYTES).with_growing_patches(GrowingPatches::Denied))
+    }),
     // The widest bound. A minimum, even the shortest, would raise an instant that is less than 1 ms away.
-    Layered {
-        kind: "clamp ttl",
-        wrap: |store| {
-            let bound = ClampTtl::new().with_max(Ttl::MAX);
-            store.layer(bound.with_persistent_entries(PersistentEntries::Allowed))
-        },
-    },
+    Layered::new("clamp ttl", |store| {
+        let bound = ClampTtl::new().with_max(Ttl::MAX);
+        store.layer(bound.with_persistent_entries(PersistentEntries::Allowed))
+    }),
     // A spread would move exact deadlines. The tests of `Jitter` cover it.
-    Layered {
-        kind: "jitter",
-        wrap: |store| store.layer(Jitter::by_fraction(0.0).with_instants(InstantExpiries::Spread)),
-    },
-    Layered { kind: "fail open", wrap: |store| store.layer(FailOpen::new()) },
-    Layered { kind: "fallback", wrap: |store| store.layer(Fallback::new(Arc::new(MemoryStore::default()))) },
-    Layered { kind: "timeout", wrap: |store| store.layer(Timeout::new(Duration::from_secs(3_600))) },
-    Layered { kind: "retry", wrap: |store| store.layer(Retry::new()) },
-    Layered { kind: "circuit breaker", wrap: |store| store.layer(CircuitBreaker::new()) },
-    #[cfg(feature = "observe")]
-    Layered { kind: "observe", wrap: |store| store.layer(ttl_layers::Observe::new().with_name("suite")) },
-    Layered {
-        kind: "stack",
-        wrap: |store| {
-            let store = store
-                .layer(Prefix::new("tenant-7:"))?
-                .layer(LimitSize::new(MAX_VALUE_BYTES))?
-                .layer(Jitter::by_fraction(0.0))?
-                .layer(Timeout::new(Duration::from_secs(3_600)))?
-                .layer(CircuitBreaker::new())?
-                .layer(Retry::new())?
-                .layer(Fallback::new(Arc::new(MemoryStore::default())))?;
-            #[cfg(feature = "observe")]
-            let store = store.layer(ttl_layers::Observe::new())?;
-            Ok(store)
-        },
-    },
+    Layered::new("jitter", |store| {
+        store.layer(Jitter::by_fraction(0.0).with_instants(InstantExpiries::Spread))
+    }),
+    Layered::new("fail open", |store| store.layer(FailOpen::new())),
+    Layered::new("fallback", |store| store.layer(Fallback::new(Arc::new(MemoryStore::default())))),
+    Layered::new("timeout", |store| store.layer(Timeout::new(Duration::from_secs(3_600)))),
+    Layered::new("retry", |store| store.layer(Retry::new())),
+    Layered::new("circuit breaker", |store| store.layer(CircuitBreaker::new())),
+    Layered::new("observe", |store| store.layer(Observe::new().with_name("suite"))),
+    // From an empty store. The tests of `Migrate` cover the moves.
+    Layered::new("migrate", |store| store.layer(Migrate::new(Arc::new(MemoryStore::default())))),
+    Layered::new("compress", |store| store.layer(Compress::zstd())).with_foreign(Ok),
+    Layered::new("compress all", |store| store.layer(Compress::gzip().over(0))).with_foreign(Ok),
+    Layered::new("compress all with zstd", |store| store.layer(Compress::zstd().over(0))).with_foreign(Ok),
+    Layered::new("encrypt", |store| store.layer(encrypt("one")))
+        .with_foreign(|store| store.layer(encrypt("another"))),
+    Layered::new("encrypt hashed keys", |store| store.layer(with_hashed_keys("one")))
+        .with_foreign(|store| store.layer(with_hashed_keys("another"))),
+    Layered::new("stack", |store| stack(store, "one"))
+        .with_foreign(|store| store.layer(encrypt("another"))?.layer(Prefix::new("tenant-7:"))),
 ];
 
 impl Layered {
@@ -103,18 +132,31 @@ impl Harness for Layered {
         }
         let memory = MemoryStore::new(&config);
         let layered = || (self.wrap)(Arc::new(memory.clone()));
-        let beneath = Arc::new(Counted(memory.clone()));
+        let foreign = match self.foreign {
+            Some(foreign) => Some(foreign(Arc::new(memory.clone()))?),
+            None => None,
+        };
+        let beneath = Arc::new(Inner { memory: memory.clone(), foreign });
         Ok(Fixture::new(layered()?, Time::Manual(clock)).with_second(layered()?).with_beneath(beneath))
     }
 }
 
 #[derive(Debug)]
-struct Counted(MemoryStore);
+struct Inner {
+    memory: MemoryStore,
+    foreign: Option<Store>,
+}
 
 #[async_trait]
-impl Beneath for Counted {
+impl Beneath for Inner {
+    async fn corrupt(&self, key: &Key) -> Result<bool> {
+        let Some(foreign) = &self.foreign else { return Ok(false) };
+        let put = foreign.put(key, foreign_record().into(), PutOptions::new(Ttl::minutes(1))).await?;
+        Ok(put.is_applied())
+    }
+
     async fn count_stored(&self) -> Result<Option<usize>> {
-        Ok(Some(self.0.len()))
+        Ok(Some(self.memory.len()))
     }
 }
 

@@ -33,6 +33,7 @@
 //! | limit sizes and lifetimes, retry, time out | the module `layers` (feature `layers`) |
 //! | go on during an outage, spread deadlines | `FailOpen`, `Fallback`, `Jitter` in the module `layers` |
 //! | measure calls | `Observe` in the module `layers` (feature `observe`) |
+//! | compress, encrypt | the module `layers` (features `compress-gzip`, `compress-zstd`, `encrypt`) |
 //! | wrap a store | [`TtlStore`], [`forward_ttl_store!`] |
 //! | write a driver | the crate `ttl-core` |
 //!

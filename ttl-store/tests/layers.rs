@@ -1,11 +1,13 @@
 //! Collections on a store with layers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ttl_store::layers::{
-    CircuitBreaker, ClampTtl, FailOpen, Fallback, LayerExt, LimitSize, Prefix, ReadOnly, Retry, Timeout,
+    CircuitBreaker, ClampTtl, Compress, Encrypt, FailOpen, Fallback, Keyring, LayerExt, LimitSize, Prefix,
+    ReadOnly, Retry, Timeout,
 };
 use ttl_store::options::{DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PutOptions};
 use ttl_store::results::{ExpireResult, PutResult};
@@ -161,5 +163,31 @@ async fn sessions_of_an_outage_slide_and_end_with_a_logout() -> Result<()> {
     switch.out.store(false, Ordering::Relaxed);
     assert_eq!(sessions.get("s1").await?, None);
     assert_eq!((fallback.counts().writes, fallback.counts().failed_removals), (1, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn collections_work_on_encrypted_and_compressed_stores() -> Result<()> {
+    let plain = ttl_store::connect("memory:").await?;
+    let secret = |byte| Keyring::new("key", [byte; 32]);
+    let open = |keys| {
+        let encrypted = Arc::clone(plain.driver()).layer(Encrypt::new("app", keys))?;
+        encrypted.layer(Compress::gzip()).map(Store::from)
+    };
+    let store = open(secret(1))?;
+    let pages = store.records::<BTreeMap<String, String>>("pages", Ttl::days(1)).build()?;
+    let page = BTreeMap::from([("text".to_owned(), "a long text, ".repeat(1_000))]);
+    pages.put("a", &page).await?;
+    assert_eq!(pages.get("a").await?, Some(page));
+    assert_eq!(pages.keys().count().await?, 1);
+    let counters = store.counters("hits", Ttl::days(1)).build()?;
+    counters.add("a", 2).await?;
+    assert_eq!(counters.add("a", 3).await?, 5);
+
+    let other = open(secret(2))?;
+    let pages = other.records::<BTreeMap<String, String>>("pages", Ttl::days(1)).build()?;
+    let error = pages.get("a").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.message().contains(r#"with the key "key""#), "{error}");
     Ok(())
 }

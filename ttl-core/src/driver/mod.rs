@@ -8,6 +8,7 @@
 //! | parse the options of a store's URL | [`QueryOptions`], [`percent_decode`] |
 //! | run the items of a batch at the same time, and those of one key in order | [`each`] |
 //! | retry after a conflict | [`MAX_ATTEMPTS`], [`back_off`], [`contention`] |
+//! | refresh an entry only after it was decoded | [`DeferredRefresh`], [`RefreshStep`] |
 //! | distinguish the outcomes of a failed write | [`WriteFailure`] |
 //! | read the operations of a patch | [`FieldOperation`], [`Change`], [`Amount`] |
 //! | store a field as text | [`field_text`], [`parse_field_text`], [`check_field_name`] |
@@ -19,6 +20,7 @@ mod batch;
 mod cas_backend;
 mod cas_store;
 mod context;
+mod deferred_refresh;
 mod null_store;
 mod query;
 mod shared_clock;
@@ -28,6 +30,7 @@ pub use self::batch::each;
 pub use self::cas_backend::CasBackend;
 pub use self::cas_store::CasStore;
 pub use self::context::Context;
+pub use self::deferred_refresh::{DeferredRefresh, RefreshStep};
 pub use self::null_store::NullStore;
 pub use self::query::{QueryOptions, percent_decode};
 pub use self::shared_clock::SharedClock;

@@ -1,6 +1,7 @@
 //! Tests of the public API of ttl-core: stores made of its parts, and the rules as tables.
 
 mod cas_store;
+mod deferred_refresh;
 mod forward;
 mod provided;
 mod rules;

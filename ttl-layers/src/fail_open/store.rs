@@ -96,7 +96,7 @@ impl FailOpenStore {
     fn lost_put(&self, key: &Key, value: &Value, options: &PutOptions) -> Result<Outcome<PutResult>> {
         let check = || {
             self.inner.capabilities().check_size(value.size_bytes())?;
-            options.lifespan.expiry.resolve(self.inner.now())
+            options.lifespan.resolve(self.inner.now())
         };
         self.checked("put", key, check())?;
         let past = Deadline::from_epoch_millis(0);

@@ -119,7 +119,7 @@ impl FallbackStore {
         let PutItem { key, value, options, .. } = item;
         let check = || {
             self.capabilities.check_size(value.size_bytes())?;
-            options.lifespan.expiry.resolve(self.primary.now())
+            options.lifespan.resolve(self.primary.now())
         };
         self.checked("put", key, check())?;
         if !is_plain(options) || !self.settings.is_usable() {

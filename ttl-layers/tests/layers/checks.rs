@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use ttl_core::options::{
-    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, ScanOptions,
+    Condition, Create, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Refresh,
+    Returning, ScanOptions,
 };
-use ttl_core::{ErrorKind, Expiry, Outcome, Patch, Record, Ttl, TtlStore};
+use ttl_core::{Entry, ErrorKind, Expiry, Outcome, Patch, Record, Result, Ttl, TtlStore, Value};
 use ttl_layers::{Layer, LayerExt};
 
 use crate::recorder::{Fault, Recorder, items, key, keys, kinds, lasting};
 
-pub(crate) type Check = Result<(), String>;
+pub(crate) type Check = std::result::Result<(), String>;
 
 #[expect(clippy::needless_pass_by_value, reason = "the callers compare temporary values")]
 fn expect<T: PartialEq + std::fmt::Debug>(what: &str, seen: T, expected: T) -> Check {
@@ -185,4 +186,82 @@ pub(crate) async fn scans_list_the_callers_keys(layer: &dyn Layer) -> Check {
     let mut listed: Vec<String> = page.items.iter().map(|item| item.key.to_string()).collect();
     listed.sort();
     expect("the listed keys", listed, ["user:1", "user:2"].map(str::to_owned).into())
+}
+
+/// Checks that a layer that reads before some writes sends no write again whose outcome is unknown.
+pub(crate) async fn unknown_writes_after_reads_are_not_repeated(layer: &dyn Layer) -> Check {
+    let unknown = || Some(Fault::AppliedAndFails(ErrorKind::OutcomeUnknown));
+    let (recorder, store) = layered(layer);
+    let put = store.put(&key("a"), Record::new().with("n", 1).into(), lasting()).await.unwrap();
+    expect("put", put.is_applied(), true)?;
+    recorder.script([None, unknown()]);
+    let patched = store.patch(&key("a"), &Patch::new().increment("n", 1), PatchOptions::new()).await;
+    expect("patch", patched.err().map(|error| error.kind()), Some(ErrorKind::OutcomeUnknown))?;
+    recorder.script([None, unknown()]);
+    let taken = store.delete(&key("a"), DeleteOptions::take()).await;
+    expect("take", taken.err().map(|error| error.kind()), Some(ErrorKind::OutcomeUnknown))?;
+    expect("the inner calls", recorder.methods(), vec!["put", "get", "patch", "get", "delete"])
+}
+
+/// Returns the blob under a key of the inner store.
+async fn stored(recorder: &Recorder, name: &str) -> Vec<u8> {
+    let entry = recorder.memory().get(&key(name), GetOptions::new()).await.unwrap().unwrap();
+    entry.value.unwrap().into_blob().unwrap().to_vec()
+}
+
+async fn store_raw(recorder: &Recorder, name: &str, value: impl Into<Value>) {
+    let put = recorder.memory().put(&key(name), value.into(), lasting()).await;
+    assert!(put.unwrap().is_applied());
+}
+
+fn error_of(read: Result<Option<Entry>>) -> Option<ErrorKind> {
+    read.err().map(|error| error.kind())
+}
+
+/// Checks that a layer that encrypts does not accept the ciphertext of another entry.
+pub(crate) async fn swapped_ciphertexts_are_corrupt(layer: &dyn Layer) -> Check {
+    let (recorder, store) = layered(layer);
+    store.put_many(items([("a", "of a"), ("b", "of b")])).await;
+    let (of_a, of_b) = (stored(&recorder, "a").await, stored(&recorder, "b").await);
+    store_raw(&recorder, "a", of_b).await;
+    store_raw(&recorder, "b", of_a).await;
+    for name in ["a", "b"] {
+        let read = store.get(&key(name), GetOptions::new()).await;
+        expect("a swapped entry", error_of(read), Some(ErrorKind::Corrupt))?;
+    }
+    Ok(())
+}
+
+/// Checks that a layer that encrypts does not accept plaintext.
+pub(crate) async fn plaintext_is_corrupt(layer: &dyn Layer) -> Check {
+    let (recorder, store) = layered(layer);
+    store_raw(&recorder, "blob", "forged").await;
+    store_raw(&recorder, "record", Record::new().with("role", "admin")).await;
+    for name in ["blob", "record"] {
+        let read = store.get(&key(name), GetOptions::new()).await;
+        expect(name, error_of(read), Some(ErrorKind::Corrupt))?;
+    }
+    Ok(())
+}
+
+/// Checks that a read that cannot decode the entry does not refresh it (R1).
+pub(crate) async fn what_cannot_be_decoded_is_not_refreshed(layer: &dyn Layer) -> Check {
+    let (recorder, store) = layered(layer);
+    let long = "a long text, ".repeat(10);
+    let put = store.put(&key("a"), long.into(), lasting()).await.unwrap();
+    expect("put", put.is_applied(), true)?;
+    let mut damaged = stored(&recorder, "a").await;
+    if let Some(last) = damaged.last_mut() {
+        *last ^= 1;
+    }
+    store_raw(&recorder, "a", damaged).await;
+    let refresh = GetOptions::new().with_refresh(Refresh::reset(Ttl::hours(9)));
+    let read = store.get(&key("a"), refresh.clone()).await;
+    expect("get", error_of(read), Some(ErrorKind::Corrupt))?;
+    let read = store.get_many(&keys(["a"]), refresh).await.remove(0);
+    expect("get_many", error_of(read), Some(ErrorKind::Corrupt))?;
+    let deadline = GetOptions::nothing().with_returning(Returning::DEADLINE);
+    let entry = recorder.memory().get(&key("a"), deadline).await.unwrap().unwrap();
+    let left = entry.deadline.unwrap().remaining(recorder.now());
+    expect("the time left", left, Some(Ttl::hours(1).as_duration()))
 }

@@ -3,6 +3,8 @@
 mod checks;
 mod circuit_breaker;
 mod clamp_ttl;
+mod compress;
+mod encrypt;
 mod fail_open;
 mod fallback;
 mod jitter;
@@ -12,6 +14,7 @@ mod metrics;
 #[cfg(feature = "observe")]
 mod observe;
 mod prefix;
+mod re_encrypt;
 mod read_only;
 mod recorder;
 mod retry;
@@ -19,4 +22,5 @@ mod settings;
 mod stack;
 mod timeout;
 mod traces;
+mod translate;
 mod zoo;

@@ -4,10 +4,19 @@ use std::time::Duration;
 
 use ttl_core::{ErrorKind, Ttl};
 use ttl_layers::{
-    CircuitBreaker, ClampTtl, FailOpen, Jitter, Layer, LayerExt, LimitSize, Prefix, Retry, Timeout,
+    CircuitBreaker, ClampTtl, Compress, Encrypt, FailOpen, Jitter, Keyring, Layer, LayerExt, LimitSize,
+    Prefix, Retry, Timeout,
 };
 
 use crate::recorder::Recorder;
+
+fn keys() -> Keyring {
+    Keyring::new("key", [1; 32])
+}
+
+fn encrypt(keys: Keyring) -> Encrypt {
+    Encrypt::new("context", keys)
+}
 
 #[test]
 fn invalid_settings_are_named() {
@@ -48,6 +57,29 @@ fn invalid_settings_are_named() {
         ("`outages` of CircuitBreaker", Box::new(CircuitBreaker::new().with_outages(0))),
         ("`open_for` of CircuitBreaker", Box::new(CircuitBreaker::new().with_open_for(Duration::ZERO))),
         ("`open_for` of CircuitBreaker", Box::new(CircuitBreaker::new().with_open_for(too_long))),
+        ("`level` of Compress: expected 0 to 9, found 10", Box::new(Compress::gzip().with_level(10))),
+        ("`level` of Compress: expected 1 to 22, found 0", Box::new(Compress::zstd().with_level(0))),
+        ("`max_expanded_bytes` of Compress", Box::new(Compress::zstd().with_max_expanded_bytes(0))),
+        ("`context` of Encrypt: expected 1 to 255 bytes, found 0", Box::new(Encrypt::new("", keys()))),
+        ("`context` of Encrypt", Box::new(Encrypt::new("c".repeat(256), keys()))),
+        ("`id` of Keyring: expected 1 to 32 bytes, found 0", Box::new(encrypt(Keyring::new("", [1; 32])))),
+        ("`id` of Keyring", Box::new(encrypt(Keyring::new("k".repeat(33), [1; 32])))),
+        (
+            "`id` of Keyring: expected a different id for each key, found \"key\" twice",
+            Box::new(encrypt(keys().with_read_key("key", [2; 32]))),
+        ),
+        (
+            "`secret` of Keyring: expected 32 bytes for the key \"old\", found 31",
+            Box::new(encrypt(keys().with_read_key("old", [2; 31]))),
+        ),
+        (
+            "`hashed_keys` of Encrypt: expected at least 32 bytes, found 31",
+            Box::new(encrypt(keys()).with_hashed_keys([1; 31])),
+        ),
+        (
+            "`accept_plaintext` of Encrypt: expected `false` with hashed keys",
+            Box::new(encrypt(keys()).with_hashed_keys([1; 32]).with_accept_plaintext(true)),
+        ),
     ];
     for (expected, layer) in invalid {
         let recorder = Recorder::new();
@@ -74,6 +106,10 @@ fn settings_at_their_limits_are_valid() {
         Box::new(Timeout::new(day)),
         Box::new(Retry::new().with_attempts(1).with_budget(1, 1).with_backoff(day, day)),
         Box::new(CircuitBreaker::new().with_outages(1).with_open_for(day)),
+        Box::new(Compress::gzip().with_level(0).with_max_expanded_bytes(1)),
+        Box::new(Compress::zstd().with_level(22).over(usize::MAX)),
+        Box::new(Encrypt::new("c".repeat(255), Keyring::new("k".repeat(32), [1; 32]))),
+        Box::new(encrypt(keys().with_read_key("old", vec![2; 32])).with_hashed_keys([1; 64])),
     ];
     for layer in valid {
         Recorder::new().layer(layer).unwrap();

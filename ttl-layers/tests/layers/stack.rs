@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ttl_core::options::{GetOptions, PutOptions};
-use ttl_core::{ErrorKind, Ttl, TtlStore};
-use ttl_layers::{CircuitBreaker, CircuitState, LayerExt, LimitSize, Prefix, Retry, Timeout};
+use ttl_core::options::{DeleteOptions, GetOptions, PatchOptions, PutOptions, Refresh};
+use ttl_core::{ErrorKind, Patch, Record, Ttl, TtlStore};
+use ttl_layers::{
+    CircuitBreaker, CircuitState, Compress, Encrypt, Keyring, LayerExt, LimitSize, Prefix, Retry, Timeout,
+};
 
 use crate::recorder::{Fault, Recorder, key, kind, lasting};
 
@@ -58,4 +60,23 @@ async fn refused_input_reaches_nothing_and_counts_as_nothing() {
     assert_eq!(stack.breaker.state(), CircuitState::Closed);
     assert_eq!(stack.retry.counts().retries, 0);
     assert!(stack.recorder.calls().is_empty());
+}
+
+#[tokio::test]
+async fn compression_and_encryption_together_send_the_documented_requests() {
+    let recorder = Recorder::new();
+    let store = recorder.clone().layer(Encrypt::new("stack", Keyring::new("key", [7; 32]))).unwrap();
+    let store = store.layer(Compress::zstd().over(0)).unwrap();
+    let record = Record::new().with("text", "a long text, ".repeat(40)).with("n", 1);
+    assert!(store.put(&key("a"), record.clone().into(), lasting()).await.unwrap().is_applied());
+    assert_eq!(recorder.methods(), ["put"]);
+    let refresh = GetOptions::new().with_refresh(Refresh::reset(Ttl::hours(2)));
+    assert!(store.get(&key("a"), refresh).await.unwrap().is_some());
+    assert_eq!(recorder.methods(), ["get", "expire"]);
+    let patch = Patch::new().increment("n", 1);
+    assert!(store.patch(&key("a"), &patch, PatchOptions::new()).await.unwrap().is_applied());
+    assert_eq!(recorder.methods(), ["get", "get", "patch"]);
+    let taken = store.delete(&key("a"), DeleteOptions::take()).await.unwrap().applied().flatten();
+    assert_eq!(taken.unwrap().value, Some(record.with("n", 2).into()));
+    assert_eq!(recorder.methods(), ["get", "delete"]);
 }

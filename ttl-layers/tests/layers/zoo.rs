@@ -3,17 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chacha20poly1305::aead::Aead;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use ttl_core::options::{GetOptions, PutOptions, ScanOptions};
 use ttl_core::results::PutResult;
-use ttl_core::{Entry, Key, Outcome, Page, Result, Ttl, TtlStore, Value, async_trait, forward_ttl_store};
+use ttl_core::{
+    Entry, Error, ErrorKind, Key, Outcome, Page, Result, Ttl, TtlStore, Value, async_trait, forward_ttl_store,
+};
 use ttl_layers::{
-    CircuitBreaker, ClampTtl, FailOpen, Fallback, Jitter, Layer, LayerExt, LimitSize, Prefix, Retry,
-    SecondaryScope, Timeout,
+    CircuitBreaker, ClampTtl, Compress, Encrypt, FailOpen, Fallback, Jitter, Keyring, Layer, LayerExt,
+    LimitSize, Prefix, Retry, SecondaryScope, Timeout,
 };
 
 use crate::checks::{
-    entries_of_an_outage_do_not_return, one_call_each, other_errors_reach_the_caller,
-    scans_list_the_callers_keys, unknown_writes_are_not_repeated,
+    entries_of_an_outage_do_not_return, one_call_each, other_errors_reach_the_caller, plaintext_is_corrupt,
+    scans_list_the_callers_keys, swapped_ciphertexts_are_corrupt,
+    unknown_writes_after_reads_are_not_repeated, unknown_writes_are_not_repeated,
+    what_cannot_be_decoded_is_not_refreshed,
 };
 use crate::recorder::Recorder;
 
@@ -263,4 +269,114 @@ async fn a_layer_that_leaks_its_prefix_in_scans_is_caught() {
     one_call_each(&LeaksThePrefix).await.unwrap();
     let fault = scans_list_the_callers_keys(&LeaksThePrefix).await.unwrap_err();
     assert!(fault.contains("tenant-7:user:1"), "{fault}");
+}
+
+fn encrypt() -> Encrypt {
+    Encrypt::new("zoo", Keyring::new("key", [7; 32]))
+}
+
+#[tokio::test]
+async fn the_layers_that_decode_pass_the_checks() {
+    for layer in [
+        Box::new(Compress::gzip().over(0)) as Box<dyn Layer>,
+        Box::new(Compress::zstd().over(0)),
+        Box::new(encrypt()),
+    ] {
+        unknown_writes_after_reads_are_not_repeated(&*layer).await.unwrap();
+        scans_list_the_callers_keys(&*layer).await.unwrap();
+        what_cannot_be_decoded_is_not_refreshed(&*layer).await.unwrap();
+    }
+    for layer in [encrypt(), Encrypt::new("zoo", Keyring::new("k", [8; 32]))] {
+        swapped_ciphertexts_are_corrupt(&layer).await.unwrap();
+        plaintext_is_corrupt(&layer).await.unwrap();
+    }
+}
+
+/// A layer that encrypts blobs, and does not bind them to their keys.
+struct WithoutAssociatedData;
+
+#[derive(Debug)]
+struct UnboundStore(Arc<dyn TtlStore>);
+
+impl Layer for WithoutAssociatedData {
+    fn wrap(&self, inner: Arc<dyn TtlStore>) -> Result<Arc<dyn TtlStore>> {
+        Ok(Arc::new(UnboundStore(inner)))
+    }
+}
+
+const NONCE: [u8; 24] = [5; 24];
+
+fn cipher() -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&[7; 32].into())
+}
+
+fn seal(value: Value) -> Value {
+    let bytes = value.into_blob().unwrap();
+    cipher().encrypt(&XNonce::from(NONCE), &*bytes).unwrap().into()
+}
+
+#[async_trait]
+impl TtlStore for UnboundStore {
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+        let Some(entry) = self.0.get(key, options).await? else { return Ok(None) };
+        let Some(Value::Blob(sealed)) = entry.value else { return Ok(Some(entry)) };
+        let opened = cipher().decrypt(&XNonce::from(NONCE), &*sealed);
+        let opened = opened.map_err(|_| Error::new(ErrorKind::Corrupt, "damaged"))?;
+        Ok(Some(Entry::new(Value::from(opened))))
+    }
+
+    async fn put_many(&self, mut items: Vec<ttl_core::options::PutItem>) -> Vec<Result<Outcome<PutResult>>> {
+        for item in &mut items {
+            item.value = seal(item.value.clone());
+        }
+        self.0.put_many(items).await
+    }
+
+    forward_ttl_store!(self, self.0 => capabilities now put expire patch delete scan get_many delete_many);
+}
+
+#[tokio::test]
+async fn a_layer_without_associated_data_is_caught() {
+    let fault = swapped_ciphertexts_are_corrupt(&WithoutAssociatedData).await.unwrap_err();
+    assert_eq!(fault, "a swapped entry: expected Some(Corrupt), seen None");
+}
+
+#[tokio::test]
+async fn a_layer_that_accepts_plaintext_is_caught() {
+    let layer = encrypt().with_accept_plaintext(true);
+    swapped_ciphertexts_are_corrupt(&layer).await.unwrap();
+    let fault = plaintext_is_corrupt(&layer).await.unwrap_err();
+    assert_eq!(fault, "blob: expected Some(Corrupt), seen None");
+}
+
+/// A layer that encrypts, and that refreshes an entry before it decodes it.
+struct RefreshesFirst;
+
+#[derive(Debug)]
+struct HastyStore {
+    outer: Arc<dyn TtlStore>,
+    inner: Arc<dyn TtlStore>,
+}
+
+impl Layer for RefreshesFirst {
+    fn wrap(&self, inner: Arc<dyn TtlStore>) -> Result<Arc<dyn TtlStore>> {
+        Ok(Arc::new(HastyStore { outer: inner.clone().layer(encrypt())?, inner }))
+    }
+}
+
+#[async_trait]
+impl TtlStore for HastyStore {
+    async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
+        let _ = self.inner.get(key, GetOptions::nothing().with_refresh(options.refresh)).await?;
+        self.outer.get(key, options.with_refresh(None)).await
+    }
+
+    forward_ttl_store!(self, self.outer => capabilities now put expire patch delete scan get_many put_many delete_many);
+}
+
+#[tokio::test]
+async fn a_layer_that_refreshes_before_it_decodes_is_caught() {
+    swapped_ciphertexts_are_corrupt(&RefreshesFirst).await.unwrap();
+    let fault = what_cannot_be_decoded_is_not_refreshed(&RefreshesFirst).await.unwrap_err();
+    assert_eq!(fault, "the time left: expected Some(3600s), seen Some(32400s)");
 }
