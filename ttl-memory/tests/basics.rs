@@ -28,6 +28,22 @@ async fn value(store: &MemoryStore, name: &str) -> Option<Value> {
 }
 
 #[tokio::test]
+async fn a_store_from_a_url_has_its_settings_and_reports_what_it_holds() {
+    let store = MemoryStore::from_url("memory:?max_entries=1&max_value_bytes=3").unwrap();
+    assert!(store.is_empty());
+    assert_eq!(format!("{store:?}"), "MemoryStore { entries: 0, bytes: 0 }");
+    put(&store, "a", Ttl::hours(1)).await;
+    assert!(!store.is_empty());
+    put(&store, "b", Ttl::hours(1)).await;
+    assert_eq!(store.len(), 1);
+    assert_eq!(format!("{store:?}"), format!("MemoryStore {{ entries: 1, bytes: {} }}", store.bytes()));
+    let large = store.put(&key("a"), "four".into(), PutOptions::new(Ttl::hours(1))).await;
+    assert_eq!(large.unwrap_err().kind(), ErrorKind::TooLarge);
+    let debug = format!("{:?}", MemoryConfig::new().with_max_entries(NonZeroUsize::new(7).unwrap()));
+    assert!(debug.starts_with("MemoryConfig {") && debug.contains('7'), "{debug}");
+}
+
+#[tokio::test]
 async fn an_entry_ends_on_its_millisecond_and_a_sweep_gives_it_back() {
     let (store, clock) = manual();
     put(&store, "a", Ttl::seconds(10)).await;

@@ -1,6 +1,8 @@
-//! Prints the page `docs/compatibility.md` from the JSON reports of the suite: `matrix NAME=RUN.json ...`.
+//! Prints the page `docs/compatibility.md` from the JSON reports of the suite, and from the output of its tests on
+//! layers: `matrix NAME=RUN.json ... --layers OUTPUT ...`.
 //! `scripts/matrix` calls it.
 
+mod layers;
 mod page;
 mod run;
 
@@ -8,7 +10,7 @@ use std::process::ExitCode;
 
 use run::Run;
 
-const USAGE: &str = "usage: matrix NAME=RUN.json ...";
+const USAGE: &str = "usage: matrix NAME=RUN.json ... --layers OUTPUT ...";
 
 fn main() -> ExitCode {
     match made() {
@@ -24,10 +26,12 @@ fn main() -> ExitCode {
 }
 
 fn made() -> Result<String, String> {
-    let runs =
-        std::env::args().skip(1).map(|argument| Run::read(&argument)).collect::<Result<Vec<_>, _>>()?;
-    if runs.is_empty() {
+    let mut arguments = std::env::args().skip(1);
+    let reports = arguments.by_ref().take_while(|argument| argument != "--layers");
+    let runs = reports.map(|argument| Run::read(&argument)).collect::<Result<Vec<_>, _>>()?;
+    let outputs: Vec<String> = arguments.collect();
+    if runs.is_empty() || outputs.is_empty() {
         return Err(USAGE.to_owned());
     }
-    page::page(&runs)
+    page::page(&runs, &layers::section(&outputs)?)
 }

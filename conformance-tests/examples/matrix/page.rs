@@ -33,8 +33,8 @@ before the request is applied (R3). The drivers document these limits:
 | `ttl-scylla`, lww | this process | the clock skew and two seconds after the cells expire |
 ";
 
-/// Returns the whole page.
-pub(crate) fn page(runs: &[Run]) -> Result<String, String> {
+/// Returns the whole page, with the section about layers.
+pub(crate) fn page(runs: &[Run], layers: &str) -> Result<String, String> {
     let mut page = HEAD.to_owned();
     page.push_str("\n## Runs\n\n");
     let crates = runs.iter().map(Run::crates).collect::<Result<Vec<_>, _>>()?;
@@ -46,6 +46,7 @@ pub(crate) fn page(runs: &[Run]) -> Result<String, String> {
         row(&mut page, what, runs.iter().map(|run| run.count(what).to_string()));
     }
     capabilities(&mut page, runs);
+    page.push_str(layers);
     page.push_str(LATE);
     clauses(&mut page, runs);
     skips(&mut page, runs);

@@ -95,7 +95,11 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn table() -> Table {
-        let (_, limits) = Limits::share(&MemoryConfig::new());
+        table_of(&MemoryConfig::new())
+    }
+
+    fn table_of(config: &MemoryConfig) -> Table {
+        let (_, limits) = Limits::share(config);
         Table::new(0, Hashing::default(), 1, (0, 1), limits)
     }
 
@@ -126,6 +130,47 @@ mod tests {
         assert_eq!((removed, table.entries.len(), table.bytes()), (ENTRIES, 0, 0));
         assert!(steps >= ENTRIES.div_ceil(STEP));
         assert!(table.entries.capacity() < 100, "the table's own memory is freed too");
+    }
+
+    fn delete(table: &mut Table, n: u64, now: Now) {
+        let key = Key::new(n.to_string()).unwrap();
+        let at = At { key: key.as_bytes(), hash: table.hashing.hash(key.as_bytes()) };
+        let gone = table.delete(at, &ttl_core::options::DeleteOptions::new(), now, &mut Trash::default());
+        assert!(gone.unwrap().is_applied());
+    }
+
+    /// Returns the numbers of places in the eviction queues.
+    fn places(table: &Table) -> (usize, usize) {
+        table.queues.as_ref().map_or((0, 0), |queues| (queues.small.len(), queues.main.len()))
+    }
+
+    #[test]
+    fn a_key_that_comes_and_goes_leaves_few_places_and_loses_none() {
+        const LIMIT: usize = 40;
+        // The limit of one shard, far above the entries, so that nothing is evicted at first.
+        let mut table =
+            table_of(&MemoryConfig::new().with_max_bytes(std::num::NonZeroUsize::new(1 << 16).unwrap()));
+        let now = Now::from_epoch_nanos(0);
+        for n in 0..LIMIT as u64 {
+            put(&mut table, n, Ttl::hours(2), now);
+        }
+        for n in 0..50_000 {
+            delete(&mut table, n % LIMIT as u64, now);
+            put(&mut table, n % LIMIT as u64, Ttl::hours(2), now);
+            if table.needs_sweep(now) {
+                table.sweep(16, now, &mut Trash::default());
+            }
+            let (small, main) = places(&table);
+            assert!(small + main <= 2 * LIMIT + SLACK + 16, "{small} + {main} places after {n} rounds");
+        }
+        // A search that is finished leaves one place for each entry, so every entry can be evicted.
+        while table.compact(STEP) {}
+        table.queues.as_mut().unwrap().left = (0, 0);
+        for _ in 0..LIMIT {
+            table.limits.entries = table.entries.len() - 1;
+            table.enforce_limits(&mut Trash::default());
+        }
+        assert_eq!((table.entries.len(), table.bytes()), (0, 0));
     }
 
     #[test]
