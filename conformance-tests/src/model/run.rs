@@ -227,13 +227,13 @@ fn agree(expected: &Reply, seen: &Seen) -> Result<(), &'static str> {
     if agrees { Ok(()) } else { Err("the model's answer") }
 }
 
-/// Returns every relevant instant of a window: whole milliseconds, instants between them, and the last
-/// nanosecond of each, which is after any instant requested within it.
+/// Returns every relevant instant of a window: whole milliseconds, instants between them, and the first and the
+/// last nanosecond of each, which are before and after any instant requested within it.
 fn instants((from, to): (Instant, Instant)) -> impl Iterator<Item = Instant> {
-    const IN_EACH: [Instant; 3] = [0, 500_000, 999_999];
+    const IN_EACH: [Instant; 4] = [0, 1, 500_000, 999_999];
     let alone = from == to;
     let first = from - from % 1_000_000;
-    let all = (0..).map(move |n| first + n / 3 * 1_000_000 + IN_EACH[(n % 3) as usize]);
+    let all = (0..).map(move |n| first + n / 4 * 1_000_000 + IN_EACH[(n % 4) as usize]);
     let all = all.take_while(move |now| !alone && *now <= to);
     alone.then_some(from).into_iter().chain(all)
 }

@@ -5,12 +5,14 @@ use ttl_core::{Entry, Key, Result, rules};
 
 use super::write::move_deadline;
 use crate::CONTEXT;
+use crate::error::not_in_lww;
 use crate::inner::Lww;
 use crate::layout::to_column;
 use crate::ops::entry::{entry, needs_value};
 use crate::timestamps::REFRESH;
 
 pub(crate) async fn get(lww: &Lww, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
+    lww.inner.capabilities.check_get(options).map_err(not_in_lww)?;
     let whole = needs_value(&options.projection);
     let (now, mut row) = lww.inner.read(key, whole).await?;
     let header = row.header(now)?;
