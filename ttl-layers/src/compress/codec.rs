@@ -33,6 +33,10 @@ pub(super) fn compress(method: Method, level: i32, bytes: &[u8]) -> Result<Vec<u
 /// * [`ErrorKind::Corrupt`] if there are more, or if the bytes are damaged
 /// * [`ErrorKind::Unsupported`] if the method is not compiled in
 pub(super) fn expand(method: Method, bytes: &[u8], limit: usize) -> Result<Vec<u8>> {
+    if bytes.is_empty() && method != Method::Stored {
+        // The decoders take it for an empty stream, but no value is compressed to nothing.
+        return Err(damaged(io::ErrorKind::UnexpectedEof.into()));
+    }
     match method {
         Method::Stored => Ok(bytes.to_vec()),
         #[cfg(feature = "compress-gzip")]
@@ -69,7 +73,7 @@ fn zstd(level: i32, bytes: &[u8]) -> io::Result<Vec<u8>> {
 /// is refused before its memory is allocated.
 #[cfg(feature = "compress-zstd")]
 fn window_log(limit: usize) -> u32 {
-    limit.next_power_of_two().trailing_zeros().clamp(10, 27)
+    limit.checked_next_power_of_two().map_or(27, |size| size.trailing_zeros().clamp(10, 27))
 }
 
 /// Reads all bytes, and stops at the first one beyond the limit.

@@ -27,7 +27,10 @@ const MAX_CONTEXT_BYTES: usize = 255;
 ///
 /// The backend still sees the keys, unless they are [hashed](Self::with_hashed_keys). It sees the kinds of
 /// values and their approximate lengths, the deadlines and caps, the ids of secret keys, and which entries are
-/// used when. It can delete an entry, change its deadline, and put back an older value of the same entry.
+/// used when. It can delete an entry, change its deadline, and put back an older value of the same entry. It can
+/// also make up an entry: its value is [`Corrupt`](ttl_core::ErrorKind::Corrupt), but calls that do not read the
+/// value find it, such as a check of its existence or a put if absent. Do not let the existence of an entry alone
+/// prove anything.
 ///
 /// # Cost
 ///

@@ -2,6 +2,8 @@
 
 use chacha20poly1305::XNonce;
 use chacha20poly1305::aead::{Aead, Payload};
+use rand::TryRng;
+use rand::rngs::SysRng;
 use ttl_core::{Error, ErrorKind, Key, Kind, Result};
 
 use super::keyring::{Ciphers, MAX_ID_BYTES};
@@ -63,7 +65,14 @@ pub(super) fn is_envelope(bytes: &[u8]) -> bool {
 
 /// Encrypts bytes with the key that writes.
 pub(super) fn seal(ciphers: &Ciphers, place: Place<'_>, plain: &[u8]) -> Result<Vec<u8>> {
-    seal_with(ciphers, place, plain, rand::random())
+    // From the operating system: a generator of this process would repeat its numbers after a fork or in a copy of
+    // a virtual machine, and a repeated nonce reveals values.
+    let mut nonce = [0; NONCE_BYTES];
+    SysRng.try_fill_bytes(&mut nonce).map_err(|error| {
+        Error::new(ErrorKind::Unavailable, "the operating system provides no random numbers")
+            .with_source(error)
+    })?;
+    seal_with(ciphers, place, plain, nonce)
 }
 
 fn seal_with(ciphers: &Ciphers, place: Place<'_>, plain: &[u8], nonce: [u8; NONCE_BYTES]) -> Result<Vec<u8>> {

@@ -25,6 +25,14 @@ pub(super) fn secondary_options(options: &PutOptions, max_ttl: Ttl, now: SystemT
     };
     let longest = max_ttl.min(cap).min(refreshed);
     let expiry = match options.lifespan.expiry {
+        // The secondary store may execute the put later, and the cap is an instant.
+        Expiry::After(_) | Expiry::Never if matches!(options.lifespan.cap, Expiry::At(_)) => {
+            let asked = match options.lifespan.expiry {
+                Expiry::After(ttl) => ttl.min(longest),
+                Expiry::Never | Expiry::At(_) => longest,
+            };
+            Expiry::from(Deadline::after(now, asked))
+        }
         Expiry::After(ttl) => Expiry::After(ttl.min(longest)),
         Expiry::Never => Expiry::After(longest),
         Expiry::At(instant) if instant <= now => return None,
@@ -75,7 +83,7 @@ mod tests {
         }
         let capped = Lifespan::new(after(200)).with_max_lifetime(Ttl::seconds(100));
         assert_eq!(of(PutOptions::new(capped)), Some(Lifespan::new(after(100))));
-        for (cap, expected) in [(at(50), Some(after(50))), (at(500), Some(after(200))), (at(0), None)] {
+        for (cap, expected) in [(at(50), Some(at(50))), (at(500), Some(at(200))), (at(0), None)] {
             let capped = Lifespan::new(after(200)).with_cap(cap);
             assert_eq!(of(PutOptions::new(capped)), expected.map(Lifespan::new), "{cap:?}");
         }

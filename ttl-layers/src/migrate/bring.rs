@@ -18,7 +18,8 @@ use futures_timer::Delay;
 use ttl_core::driver::{MAX_ATTEMPTS, back_off, contention};
 use ttl_core::options::{Condition, DeleteOptions, GetOptions, PutOptions, Returning};
 use ttl_core::{
-    Deadline, Entry, Error, ErrorKind, Key, Lifespan, Outcome, Result, Ttl, TtlStore, Value, Version,
+    CursorSecret, Deadline, Entry, Error, ErrorKind, Key, Lifespan, Outcome, Result, Ttl, TtlStore, Value,
+    Version,
 };
 
 use super::claim;
@@ -28,6 +29,7 @@ use super::claim;
 pub(super) struct Pair {
     pub(super) old: Arc<dyn TtlStore>,
     pub(super) new: Arc<dyn TtlStore>,
+    pub(super) cursor_secret: CursorSecret,
 }
 
 /// The result of a move.
@@ -63,10 +65,20 @@ impl Pair {
     /// * [`ErrorKind::Contention`]
     pub(super) async fn bring(&self, key: &Key) -> Result<Brought> {
         let mut waiting: Option<(Version, Instant)> = None;
+        // Each further claim gets more time, so that a slow move ends in spite of many waiting callers.
+        let mut patience = claim::PATIENCE;
         for attempt in 0..MAX_ATTEMPTS {
-            let Some(seen) = self.old_version(key).await? else { return Ok(Brought::Nothing) };
+            let seen = match self.old_entry(key).await {
+                Ok(Some(entry)) => entry,
+                // A key that the old store does not accept has no entry there.
+                Err(error) if error.kind() == ErrorKind::InvalidKey => return Ok(Brought::Nothing),
+                Ok(None) => return Ok(Brought::Nothing),
+                Err(error) => return Err(error),
+            };
+            // Without a claim, so that many readers of an entry that cannot be moved do not wait for each other.
+            self.check_fit(&seen)?;
             let foreign = match waiting {
-                Some((version, since)) if since.elapsed() >= claim::PATIENCE => Some(version),
+                Some((version, since)) if since.elapsed() >= patience => Some(version),
                 _ => None,
             };
             match self.claim(key, foreign).await? {
@@ -75,8 +87,11 @@ impl Pair {
                         return Ok(brought);
                     }
                 }
-                Claim::Entry => return Ok(self.discard(key, seen).await),
+                Claim::Entry => return Ok(self.discard(key, seen.version).await),
                 Claim::Foreign(version) if waiting.is_none_or(|(other, _)| other != version) => {
+                    if waiting.is_some() {
+                        patience *= 2;
+                    }
                     waiting = Some((version, Instant::now()));
                 }
                 Claim::Foreign(_) | Claim::Gone => {}
@@ -86,13 +101,17 @@ impl Pair {
         Err(contention())
     }
 
-    /// Returns the version of the entry in the old store, if it has one and knows versions.
-    async fn old_version(&self, key: &Key) -> Result<Option<Option<Version>>> {
-        let read = match self.old.capabilities().conditions {
-            true => GetOptions::nothing().with_returning(Returning::VERSION),
-            false => GetOptions::nothing(),
-        };
-        Ok(self.old.get(key, read).await?.map(|entry| entry.version))
+    /// Checks that the new store can hold an entry.
+    fn check_fit(&self, entry: &Entry) -> Result<()> {
+        let capabilities = self.new.capabilities();
+        if capabilities.max_value_bytes != u64::MAX {
+            capabilities.check_size(entry.value.as_ref().map_or(0, Value::size_bytes))?;
+        }
+        let is_capped = entry.cap.is_some_and(|cap| !cap.is_never());
+        if is_capped && !capabilities.caps {
+            return Err(Error::new(ErrorKind::Unsupported, "the new store does not offer caps"));
+        }
+        Ok(())
     }
 
     /// Puts a claim into the new store, over nothing or over the claim of this version.
@@ -175,7 +194,9 @@ impl Pair {
         let mut options = DeleteOptions::new();
         options.if_version = version;
         match self.old.delete(key, options).await {
-            Ok(_) => Brought::Moved,
+            // Another program has changed the entry of the old store.
+            Ok(Outcome::Refused(_)) => Brought::Copied(contention()),
+            Ok(Outcome::Applied(_) | Outcome::Absent) => Brought::Moved,
             Err(error) => Brought::Copied(unmoved(error)),
         }
     }
@@ -186,7 +207,12 @@ impl Pair {
 pub(super) fn is_immovable(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Corrupt | ErrorKind::TooLarge | ErrorKind::Unsupported | ErrorKind::InvalidKey
+        ErrorKind::Codec
+            | ErrorKind::Corrupt
+            | ErrorKind::InvalidExpiry
+            | ErrorKind::InvalidField
+            | ErrorKind::TooLarge
+            | ErrorKind::Unsupported
     )
 }
 

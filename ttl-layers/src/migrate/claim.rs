@@ -10,10 +10,13 @@ const MAGIC: [u8; 32] = [
     0xaf, 0x16, 0xd2, 0x63, 0xee, 0x90, 0x4b, 0x27, 0xfc, 0x51, 0x8a, 0x0d, 0x74, 0xb9, 0xc6,
 ];
 
+/// The length of a claim: the beginning and a version.
+const BYTES: usize = MAGIC.len() + 16;
+
 /// The lifetime of a claim. Only a move that was interrupted leaves a claim for longer than a moment.
 pub(super) const TTL: Ttl = Ttl::minutes(1);
 
-/// The time after which a waiting caller takes over the claim of another.
+/// The time after which a waiting caller takes over the first claim of another.
 pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Creates a claim. No two are equal, so their versions differ on every backend.
@@ -24,7 +27,7 @@ pub(super) fn create() -> Value {
 
 /// Returns whether a value is a claim.
 pub(super) fn is_claim(value: &Value) -> bool {
-    matches!(value, Value::Blob(bytes) if bytes.starts_with(&MAGIC))
+    matches!(value, Value::Blob(bytes) if bytes.len() == BYTES && bytes.starts_with(&MAGIC))
 }
 
 #[cfg(test)]

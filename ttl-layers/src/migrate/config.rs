@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ttl_core::{Capabilities, Result, TtlStore};
+use ttl_core::{Capabilities, CursorSecret, Result, TtlStore};
 
 use super::bring::Pair;
 use crate::layer::invalid;
@@ -26,8 +26,11 @@ use crate::layer::invalid;
 /// # Conditions
 ///
 /// * Every program that uses the old store must use it through this layer. Stop the programs without the layer
-///   before the first one with it starts: they do not see entries that were moved. To go back, exchange the two
-///   stores.
+///   before the first one with it starts: they do not see entries that were moved.
+/// * All programs move in the same direction. To go back, stop all of them, and start them with the two stores
+///   exchanged. The old store then needs `conditions` too.
+/// * Reads of both stores are consistent. With `reads=eventual` on DynamoDB, an entry that was deleted could be
+///   read once more from the old store, and be moved.
 /// * The new store needs [`Capabilities::conditions`]. The old one does not.
 /// * The clocks of both stores agree as well as your deadlines require. Deadlines and caps are instants, and are
 ///   copied unchanged.
@@ -37,7 +40,11 @@ use crate::layer::invalid;
 /// * The version of an entry changes when it is moved, and its creation time would too:
 ///   [`Capabilities::created_at`] is denied.
 /// * An entry that cannot be moved, because it is damaged or the new store cannot hold it, is still read from the
-///   old store. A plain put and a plain delete replace and remove it. Other writes fail with the reason.
+///   old store. A plain put and a plain delete replace and remove it, without regard to its cap. If the program
+///   ends in the middle of that put, the old entry is visible again when the new one has ended. Other writes fail
+///   with the reason.
+/// * A put asks the new store for the previous value. So it can result in `OutcomeUnknown` where a put without that
+///   request would not (C5).
 /// * An outage of either store is an error for every call that needs it. A hit in the new store does not need the
 ///   old one.
 /// * After a move that ended in the middle, because the program did, the key holds a claim in the new store for at
@@ -78,13 +85,24 @@ use crate::layer::invalid;
 #[derive(Clone, Debug)]
 pub struct Migrate {
     old: Arc<dyn TtlStore>,
+    cursor_secret: CursorSecret,
 }
 
 impl Migrate {
     /// Creates the layer that moves entries from this store.
     #[must_use]
     pub fn new(old: Arc<dyn TtlStore>) -> Self {
-        Self { old }
+        Self { old, cursor_secret: CursorSecret::of_process() }
+    }
+
+    /// Sets the secret of the cursors of scans. Defaults to one that is random in each process.
+    ///
+    /// Give every process the same secret if a cursor may return to another process. Both stores then need one
+    /// too.
+    #[must_use]
+    pub const fn with_cursor_secret(mut self, secret: CursorSecret) -> Self {
+        self.cursor_secret = secret;
+        self
     }
 
     pub(super) const fn old(&self) -> &Arc<dyn TtlStore> {
@@ -94,7 +112,8 @@ impl Migrate {
     /// Returns both stores, after a check that the new one can do what the moves need.
     pub(super) fn pair(&self, new: &Arc<dyn TtlStore>) -> Result<Pair> {
         if new.capabilities().conditions {
-            return Ok(Pair { old: Arc::clone(&self.old), new: Arc::clone(new) });
+            let cursor_secret = self.cursor_secret;
+            return Ok(Pair { old: Arc::clone(&self.old), new: Arc::clone(new), cursor_secret });
         }
         let expected = format!("a store with `conditions`, found {}", new.capabilities().backend);
         Err(invalid("Migrate", "the new store", &expected))

@@ -13,8 +13,9 @@ const CONCURRENCY: usize = 64;
 /// The answer of the new store.
 enum Answer {
     Entry(Entry),
-    /// No entry, or a claim.
     Nothing,
+    /// A claim, which counts as nothing if the old store has no entry.
+    Claim,
     /// The error of a get that a claim can cause, too.
     WrongKind(Error),
 }
@@ -26,8 +27,10 @@ impl Pair {
         {
             return Ok(Some(entry));
         }
-        if !self.prepare(key, options).await? {
-            return self.old.get(key, options.clone()).await;
+        if !self.prepare(key, options).await?
+            && let Some(entry) = self.old.get(key, options.clone()).await?
+        {
+            return Ok(Some(entry));
         }
         self.settle(key, answer(self.new.get(key, inner(options)).await, options)?).await
     }
@@ -37,7 +40,9 @@ impl Pair {
         match answer {
             Answer::Entry(entry) => Ok(Some(entry)),
             Answer::Nothing => Ok(None),
-            Answer::WrongKind(_) if self.is_claimed(key).await? => Ok(None),
+            // A refreshing read would keep an abandoned claim alive.
+            Answer::Claim => self.is_vacant(key).await.map(|_| None),
+            Answer::WrongKind(_) if self.is_vacant(key).await? => Ok(None),
             Answer::WrongKind(error) => Err(error),
         }
     }
@@ -55,12 +60,6 @@ impl Pair {
             Err(error) if is_immovable(&error) => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    /// Returns whether the new store holds a claim, or nothing.
-    async fn is_claimed(&self, key: &Key) -> Result<bool> {
-        let entry = self.new.get(key, GetOptions::new()).await?;
-        Ok(entry.is_none_or(|entry| entry.value.as_ref().is_some_and(claim::is_claim)))
     }
 
     pub(super) async fn get_many(&self, keys: &[Key], options: &GetOptions) -> Vec<Result<Option<Entry>>> {
@@ -118,10 +117,15 @@ impl Pair {
                     again.push(at);
                     continue;
                 }
-                Ok(false) => {
-                    let entry = self.old.get(&keys[at], options.clone()).await;
-                    entry.map(|entry| entry.map_or(Answer::Nothing, Answer::Entry))
-                }
+                Ok(false) => match self.old.get(&keys[at], options.clone()).await {
+                    Ok(Some(entry)) => Ok(Answer::Entry(entry)),
+                    // It was replaced or deleted meanwhile.
+                    Ok(None) => {
+                        again.push(at);
+                        continue;
+                    }
+                    Err(error) => Err(error),
+                },
                 Err(error) => Err(error),
             };
         }
@@ -147,7 +151,7 @@ fn inner(options: &GetOptions) -> GetOptions {
 fn answer(result: Result<Option<Entry>>, options: &GetOptions) -> Result<Answer> {
     match result {
         Ok(None) => Ok(Answer::Nothing),
-        Ok(Some(entry)) if entry.value.as_ref().is_some_and(claim::is_claim) => Ok(Answer::Nothing),
+        Ok(Some(entry)) if entry.value.as_ref().is_some_and(claim::is_claim) => Ok(Answer::Claim),
         Ok(Some(mut entry)) => {
             if options.projection == Projection::Nothing {
                 entry.value = None;

@@ -6,7 +6,7 @@
 use std::num::NonZeroUsize;
 
 use ttl_core::options::{Projection, ScanOptions};
-use ttl_core::{Cursor, CursorSecret, Error, ErrorKind, Page, PageItem, Result};
+use ttl_core::{Cursor, Error, ErrorKind, Page, PageItem, Result};
 
 use super::bring::Pair;
 use super::claim;
@@ -21,7 +21,7 @@ enum Part {
 impl Pair {
     pub(super) async fn scan(&self, options: &ScanOptions) -> Result<Page> {
         let (mut part, mut cursor) = match &options.cursor {
-            Some(cursor) => open(cursor, options)?,
+            Some(cursor) => self.open(cursor, options)?,
             None => (Part::Old, None),
         };
         let mut items = Vec::new();
@@ -45,7 +45,7 @@ impl Pair {
             }
             _ => true,
         };
-        Ok(Page::new(items, more.then(|| seal(part, cursor.as_ref(), options))))
+        Ok(Page::new(items, more.then(|| self.seal(part, cursor.as_ref(), options))))
     }
 }
 
@@ -71,31 +71,35 @@ fn listed(mut item: PageItem, options: &ScanOptions) -> Option<PageItem> {
     Some(item)
 }
 
-/// Binds the cursor of one store to the scan.
-fn seal(part: Part, cursor: Option<&Cursor>, options: &ScanOptions) -> Cursor {
-    let letter = match part {
-        Part::Old => "o",
-        Part::New => "n",
-    };
-    let position = [letter, cursor.map_or("", Cursor::as_str)].concat();
-    Cursor::seal(&CursorSecret::of_process(), &scope(options), position.as_bytes())
-}
+impl Pair {
+    /// Binds the cursor of one store to the scan.
+    fn seal(&self, part: Part, cursor: Option<&Cursor>, options: &ScanOptions) -> Cursor {
+        let letter = match part {
+            Part::Old => "o",
+            Part::New => "n",
+        };
+        let position = [letter, cursor.map_or("", Cursor::as_str)].concat();
+        Cursor::seal(&self.cursor_secret, &self.scope(options), position.as_bytes())
+    }
 
-fn open(cursor: &Cursor, options: &ScanOptions) -> Result<(Part, Option<Cursor>)> {
-    let position = cursor.open(&CursorSecret::of_process(), &scope(options))?;
-    let invalid =
-        || Error::new(ErrorKind::InvalidCursor, "the cursor is invalid; restart the scan without a cursor");
-    let (letter, inner) = position.split_first().ok_or_else(invalid)?;
-    let part = match letter {
-        b'o' => Part::Old,
-        b'n' => Part::New,
-        _ => return Err(invalid()),
-    };
-    let inner = std::str::from_utf8(inner).map_err(|_| invalid())?;
-    let inner = if inner.is_empty() { None } else { Some(inner.parse().map_err(|_| invalid())?) };
-    Ok((part, inner))
-}
+    fn open(&self, cursor: &Cursor, options: &ScanOptions) -> Result<(Part, Option<Cursor>)> {
+        let position = cursor.open(&self.cursor_secret, &self.scope(options))?;
+        let invalid = || {
+            Error::new(ErrorKind::InvalidCursor, "the cursor is invalid; restart the scan without a cursor")
+        };
+        let (letter, inner) = position.split_first().ok_or_else(invalid)?;
+        let part = match letter {
+            b'o' => Part::Old,
+            b'n' => Part::New,
+            _ => return Err(invalid()),
+        };
+        let inner = std::str::from_utf8(inner).map_err(|_| invalid())?;
+        let inner = if inner.is_empty() { None } else { Some(inner.parse().map_err(|_| invalid())?) };
+        Ok((part, inner))
+    }
 
-fn scope(options: &ScanOptions) -> [&str; 2] {
-    ["migrate", &options.prefix]
+    /// Returns the scan to which a cursor is bound.
+    fn scope<'a>(&self, options: &'a ScanOptions) -> [&'a str; 4] {
+        ["migrate", self.old.capabilities().backend, self.new.capabilities().backend, &options.prefix]
+    }
 }

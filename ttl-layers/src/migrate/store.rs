@@ -9,9 +9,10 @@ use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
-use ttl_core::{Capabilities, Entry, Key, Outcome, Page, Patch, Result, TtlStore, Value};
+use ttl_core::{Capabilities, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value};
 
 use super::bring::Pair;
+use super::claim;
 use super::config::Migrate;
 use crate::layer::Layer;
 
@@ -44,6 +45,12 @@ impl MigrateStore {
             options.lifespan.resolve(self.now())?;
             if self.capabilities.max_value_bytes != u64::MAX {
                 self.capabilities.check_size(value.size_bytes())?;
+            }
+            if claim::is_claim(&value) {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "the value has the form of a claim of this layer",
+                ));
             }
             self.pair.put(key, value, options).await
         };

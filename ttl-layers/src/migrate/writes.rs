@@ -35,8 +35,9 @@ impl Pair {
         }
     }
 
-    /// Returns whether the new store has no entry, and removes the claim of another caller.
-    async fn is_vacant(&self, key: &Key) -> Result<bool> {
+    /// Returns whether the new store has no entry, and removes the claim of another caller, if there is one. The old
+    /// store must have no entry.
+    pub(super) async fn is_vacant(&self, key: &Key) -> Result<bool> {
         match self.present(key).await? {
             Present::Claim(version) => {
                 let options = DeleteOptions::new().with_if_version(version);
@@ -66,15 +67,15 @@ impl Pair {
         options: &PutOptions,
     ) -> Result<Outcome<PutResult>> {
         let replaces = options.existing_deadline == ExistingDeadline::Replace;
-        let remains = match options.condition {
-            Condition::Always => self.clear_or_keep(key).await?,
-            _ => {
-                self.clear(key).await?;
-                false
-            }
+        // An entry that cannot be moved can only be replaced as a whole and unseen.
+        let remains = if options.condition == Condition::Always && replaces && !options.previous {
+            self.clear_or_keep(key).await?
+        } else {
+            self.clear(key).await?;
+            false
         };
         let outcome = match options.condition {
-            Condition::Always if replaces || remains => self.put_over(key, value, options).await?,
+            Condition::Always if replaces => self.put_over(key, value, options).await?,
             Condition::Always | Condition::IfPresent => self.put_named(key, value, options).await?,
             Condition::IfAbsent | Condition::IfVersion(_) => self.put_if(key, value, options).await?,
         };
@@ -141,7 +142,7 @@ impl Pair {
         dropped.map(|outcome| outcome.is_applied()).map_err(|error| {
             Error::new(
                 ErrorKind::OutcomeUnknown,
-                "the write was applied to the new store, but the entry of the old store remains; repeat it",
+                "the call was made in the new store, but the entry of the old store may remain; repeat it",
             )
             .with_source(error)
         })
@@ -204,8 +205,9 @@ impl Pair {
     pub(super) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
         let is_plain = *options == DeleteOptions::new();
         if is_plain && self.clear_or_keep(key).await? {
-            let dropped = self.drop_immovable(key).await?;
+            // The new store first: a delete that fails there has changed nothing.
             let removed = self.remove(key, options).await?;
+            let dropped = self.drop_immovable(key).await?;
             return Ok(if dropped { Outcome::Applied(None) } else { removed });
         }
         if !is_plain {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
 use ttl_core::options::{
     Condition, Create, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions,
     PatchOptions, PutOptions, Refresh,
@@ -205,23 +206,26 @@ pub(crate) fn migrate(old: Arc<dyn TtlStore>, new: Arc<dyn TtlStore>) -> Arc<dyn
 
 /// Runs all interleavings. Returns their number and the faults.
 pub(crate) async fn all(make: Make) -> (usize, Vec<String>) {
-    let (mut count, mut faults) = (0, Vec::new());
+    let mut running = JoinSet::new();
     for stopped in STOPPED {
         for meanwhile in MEANWHILE {
             for ends in [false, true] {
-                for step in 0..MAX_STEPS {
-                    match run(make, stopped, meanwhile, step, ends).await {
-                        Ok(true) => count += 1,
-                        Ok(false) => break,
-                        Err(fault) => {
-                            count += 1;
-                            faults.push(fault);
+                running.spawn(async move {
+                    let mut results = Vec::new();
+                    for step in 0..MAX_STEPS {
+                        match run(make, stopped, meanwhile, step, ends).await {
+                            Ok(true) => results.push(None),
+                            Ok(false) => break,
+                            Err(fault) => results.push(Some(fault)),
                         }
                     }
-                }
+                    results
+                });
             }
         }
     }
+    let results: Vec<_> = running.join_all().await.into_iter().flatten().collect();
+    let (count, faults) = (results.len(), results.into_iter().flatten().collect());
     (count, faults)
 }
 

@@ -113,6 +113,71 @@ async fn an_abandoned_claim_is_no_entry() {
 }
 
 #[tokio::test]
+async fn a_sliding_read_does_not_keep_a_claim() {
+    for read in [GetOptions::new(), GetOptions::nothing()] {
+        let stores = Stores::create();
+        stores.put_old("k", "v", LONG).await;
+        abandon(&stores, "k", CLAIMED).await;
+        assert!(delete(&stores.old, "k").await);
+        let sliding = read.with_refresh(ttl_core::options::Refresh::extend_only(Ttl::days(30)));
+        assert!(stores.store().get(&key("k"), sliding).await.unwrap().is_none());
+        assert_eq!(stores.counts(), (0, 0), "the claim is gone");
+    }
+}
+
+#[tokio::test]
+async fn a_value_in_the_form_of_a_claim_is_refused() {
+    let stores = Stores::create();
+    stores.put_old("k", "v", LONG).await;
+    abandon(&stores, "k", CLAIMED).await;
+    let claim = value(&stores.new, "k").await.unwrap();
+    let put = stores.store().put(&key("other"), claim, PutOptions::new(LONG)).await;
+    assert_eq!(put.unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_moved_is_not_replaced_blindly() {
+    let stores = Stores::create();
+    let small: Arc<dyn TtlStore> = Arc::new(stores.new.clone());
+    let store =
+        small.layer(LimitSize::new(100)).unwrap().layer(Migrate::new(Arc::new(stores.old.clone()))).unwrap();
+    stores.put_old("k", "x".repeat(101), LONG).await;
+    let keep = PutOptions::new(LONG).with_existing_deadline(ttl_core::options::ExistingDeadline::Keep);
+    for put in [
+        PutOptions::new(LONG).with_previous(),
+        keep,
+        PutOptions::new(LONG).with_condition(Condition::IfPresent),
+    ] {
+        let error = store.put(&key("k"), "new".into(), put.clone()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{put:?}");
+    }
+    assert_eq!(stores.counts(), (1, 0), "no claim was needed");
+    // A delete that fails in the new store has removed nothing from the old one.
+    let gate = Gate::before(usize::MAX);
+    let failing: Arc<dyn TtlStore> = Arc::new(Failing(Gated { inner: Arc::new(stores.new.clone()), gate }));
+    let store = failing
+        .layer(LimitSize::new(100))
+        .unwrap()
+        .layer(Migrate::new(Arc::new(stores.old.clone())))
+        .unwrap();
+    let error = store.delete(&key("k"), DeleteOptions::new()).await.unwrap_err();
+    assert_eq!((error.kind(), stores.counts()), (ErrorKind::Unavailable, (1, 0)));
+}
+
+/// A store whose deletes fail.
+#[derive(Debug)]
+struct Failing(Gated);
+
+#[ttl_core::async_trait]
+impl TtlStore for Failing {
+    async fn delete(&self, _: &Key, _: DeleteOptions) -> ttl_core::Result<Outcome<Option<ttl_core::Entry>>> {
+        Err(ttl_core::Error::new(ErrorKind::Unavailable, "out"))
+    }
+
+    ttl_core::forward_ttl_store!(self, self.0 => capabilities now get put expire patch scan get_many put_many delete_many);
+}
+
+#[tokio::test]
 async fn an_abandoned_move_is_completed_by_another_caller() {
     // Before each request after the claim.
     for step in CLAIMED..CLAIMED + 3 {
