@@ -133,6 +133,9 @@ mod defaults;
 // The examples of the pages use the memory store.
 #[cfg(all(doc, any(not(doctest), feature = "memory")))]
 pub mod docs;
+#[cfg(all(doctest, feature = "compress-gzip"))]
+#[doc = include_str!("../docs/coming-from.md")]
+mod coming_from {}
 mod format;
 mod item;
 mod keys;
