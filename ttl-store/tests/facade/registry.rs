@@ -21,10 +21,24 @@ async fn an_unknown_scheme_lists_the_known_ones() {
     assert!(text.contains("\"mongodb\""), "{text}");
     assert!(
         text.contains(
-            "cassandra, dynamodb, memory, redis, redis+unix, rediss, scylla, valkey, valkey+unix, valkeys"
+            "cassandra, dynamodb, memory, null, redis, redis+unix, rediss, scylla, valkey, valkey+unix, valkeys"
         ),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn null_keeps_nothing_and_grants_no_lease() -> Result<()> {
+    // The settings of the URL that it replaces have no meaning.
+    for url in ["null:", "null:?timeout=2s", "null://host/0"] {
+        let store = connect(url).await?;
+        store.put("k", "v", TTL).await?;
+        assert_eq!(store.get("k").await?, None);
+        assert_eq!(store.keys().count().await?, 0);
+        assert_eq!(store.leases("jobs", TTL).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert!(!store.capabilities().stores);
+    }
+    Ok(())
 }
 
 #[tokio::test]
