@@ -3,7 +3,7 @@
 //! | task | item |
 //! |---|---|
 //! | write a driver in three methods | [`CasBackend`], [`CasStore`], [`Stored`] |
-//! | stand in for a store that is disabled | [`NullStore`] |
+//! | run a program without a store | [`NullStore`] |
 //! | add operation, backend and key to errors | [`Context`] |
 //! | parse the options of a store's URL | [`QueryOptions`], [`percent_decode`] |
 //! | run the items of a batch at the same time, and those of one key in order | [`each`] |

@@ -66,7 +66,7 @@ pub struct ReEncrypted {
     pub next: Option<Cursor>,
 }
 
-/// What happened to an entry.
+/// The result of a rewrite of an entry.
 enum Step {
     Rewritten,
     Current,

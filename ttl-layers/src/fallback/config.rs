@@ -11,7 +11,7 @@ use super::entries::{Entries, FallbackCounts};
 /// A layer that uses a second store while the first is out.
 ///
 /// The store that the layer wraps is the primary. The secondary is usually a memory store of the process. It
-/// holds only what was written during an outage: it is no copy of the primary.
+/// holds only what was written during an outage: it is not a copy of the primary.
 /// An outage is an error of the kind [`Unavailable`](ttl_core::ErrorKind::Unavailable),
 /// [`Timeout`](ttl_core::ErrorKind::Timeout) or [`OutcomeUnknown`](ttl_core::ErrorKind::OutcomeUnknown).
 ///

@@ -1,4 +1,4 @@
-//! What this process knows of the entries in the secondary store, and the counts. Both are shared by the
+//! The knowledge of this process about the entries in the secondary store, and the counts. Both are shared by the
 //! stores of the same settings.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -24,22 +24,19 @@ pub(super) fn secondary_options(options: &PutOptions, max_ttl: Ttl, now: SystemT
         ExistingDeadline::Replace | ExistingDeadline::Keep => max_ttl,
     };
     let longest = max_ttl.min(cap).min(refreshed);
-    let expiry = match options.lifespan.expiry {
-        // The secondary store may execute the put later, and the cap is an instant.
-        Expiry::After(_) | Expiry::Never if matches!(options.lifespan.cap, Expiry::At(_)) => {
-            let asked = match options.lifespan.expiry {
-                Expiry::After(ttl) => ttl.min(longest),
-                Expiry::Never | Expiry::At(_) => longest,
-            };
-            Expiry::from(Deadline::after(now, asked))
-        }
-        Expiry::After(ttl) => Expiry::After(ttl.min(longest)),
-        Expiry::Never => Expiry::After(longest),
+    let latest = Deadline::after(now, longest);
+    let ttl = match options.lifespan.expiry {
         Expiry::At(instant) if instant <= now => return None,
-        Expiry::At(instant) if Deadline::at(instant) > Deadline::after(now, longest) => {
-            Expiry::After(longest)
+        Expiry::At(instant) if Deadline::at(instant) <= latest => {
+            return Some(PutOptions::new(instant).with_returning(options.returning));
         }
-        Expiry::At(instant) => Expiry::At(instant),
+        Expiry::At(_) | Expiry::Never => longest,
+        Expiry::After(ttl) => ttl.min(longest),
+    };
+    let expiry = match options.lifespan.cap {
+        // The secondary store may execute the put later, and the cap is an instant.
+        Expiry::At(_) => Expiry::from(Deadline::after(now, ttl)),
+        Expiry::After(_) | Expiry::Never => Expiry::After(ttl),
     };
     Some(PutOptions::new(expiry).with_returning(options.returning))
 }

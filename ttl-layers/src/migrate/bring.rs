@@ -229,6 +229,6 @@ fn unmoved(error: Error) -> Error {
 }
 
 /// Creates the error for a store that returned less than was requested.
-fn unreported() -> Error {
+pub(super) fn unreported() -> Error {
     Error::new(ErrorKind::Backend, "the store did not return the requested value, deadline or version")
 }

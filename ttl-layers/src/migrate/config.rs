@@ -9,9 +9,9 @@ use crate::layer::invalid;
 
 /// A layer that moves entries from an old store to the new one that it wraps, while programs use them.
 ///
-/// Nobody is logged out, and nothing that was deleted comes back. An entry is moved by the first call that needs
-/// it, with its value, its deadline and its cap. [`Migrate::copy`] moves the rest, and [`Migrate::verify`] shows
-/// whether the old store may be switched off.
+/// All sessions stay valid, and deleted entries do not come back. The first call that needs an entry moves it, with
+/// its value, its deadline and its cap. [`Migrate::copy`] moves the rest, and [`Migrate::verify`] shows whether the
+/// old store may be switched off.
 ///
 /// | call | what happens |
 /// |---|---|

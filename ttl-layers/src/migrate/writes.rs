@@ -1,7 +1,7 @@
 //! Writes: the entry is moved, and the new store does the rest.
 //!
-//! When the old store has no entry, another caller's claim means that there is no entry at all. It can still be
-//! in the new store for a moment, and must not count as an entry. So a write either returns what it replaced or
+//! Another caller's claim can be in the new store for a moment, although the old store has no entry any more. It must
+//! not count as an entry. So a write either returns what it replaced or
 //! removed, or names the version of the entry that it is made for.
 
 use futures_timer::Delay;
@@ -13,7 +13,7 @@ use ttl_core::options::{
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{Entry, Error, ErrorKind, Key, Outcome, Patch, Result, Value, Version};
 
-use super::bring::{Brought, Pair, is_immovable};
+use super::bring::{Brought, Pair, is_immovable, unreported};
 use super::claim;
 
 impl Pair {
@@ -35,29 +35,44 @@ impl Pair {
         }
     }
 
-    /// Returns whether the new store has no entry, and removes the claim of another caller, if there is one. The old
-    /// store must have no entry.
+    /// Returns whether the new store has no entry. The claim of another caller is none, and is removed.
     pub(super) async fn is_vacant(&self, key: &Key) -> Result<bool> {
-        match self.present(key).await? {
-            Present::Claim(version) => {
-                let options = DeleteOptions::new().with_if_version(version);
-                self.new.delete(key, options).await.map(|_| true)
-            }
-            Present::Nothing => Ok(true),
-            Present::Entry(_) => Ok(false),
-        }
+        Ok(self.present(key).await?.is_none())
     }
 
-    async fn present(&self, key: &Key) -> Result<Present> {
+    /// Returns the version of the entry in the new store. The claim of another caller is no entry, and is removed: the
+    /// old store has none, so the claim never becomes one.
+    async fn present(&self, key: &Key) -> Result<Option<Version>> {
         let read = GetOptions::new().with_returning(Returning::VERSION);
-        let Some(entry) = self.new.get(key, read).await? else { return Ok(Present::Nothing) };
-        Ok(match (entry.value, entry.version) {
-            (Some(value), Some(version)) if claim::is_claim(&value) => Present::Claim(version),
-            (_, Some(version)) => Present::Entry(version),
-            (_, None) => {
-                return Err(Error::new(ErrorKind::Backend, "the new store did not return the version"));
+        let Some(entry) = self.new.get(key, read).await? else { return Ok(None) };
+        let version = entry.version.ok_or_else(unreported)?;
+        if entry.value.as_ref().is_some_and(claim::is_claim) {
+            let _ = self.new.delete(key, DeleteOptions::new().with_if_version(version)).await?;
+            return Ok(None);
+        }
+        Ok(Some(version))
+    }
+
+    /// Makes a call on the new store that a claim can only fail, and repeats it without the claim. With `refusable`, a
+    /// refusal can be due to a claim too.
+    async fn past_claims<T, F: Future<Output = Result<Outcome<T>>>>(
+        &self,
+        key: &Key,
+        refusable: bool,
+        call: impl Fn() -> F,
+    ) -> Result<Outcome<T>> {
+        for attempt in 0..MAX_ATTEMPTS {
+            let result = call().await;
+            let is_open = match &result {
+                Ok(outcome) => refusable && outcome.is_refused(),
+                Err(error) => error.kind() == ErrorKind::WrongKind,
+            };
+            if !is_open || !self.is_vacant(key).await? {
+                return result;
             }
-        })
+            Delay::new(back_off(attempt)).await;
+        }
+        Err(contention())
     }
 
     pub(super) async fn put(
@@ -77,7 +92,9 @@ impl Pair {
         let outcome = match options.condition {
             Condition::Always if replaces => self.put_over(key, value, options).await?,
             Condition::Always | Condition::IfPresent => self.put_named(key, value, options).await?,
-            Condition::IfAbsent | Condition::IfVersion(_) => self.put_if(key, value, options).await?,
+            Condition::IfAbsent | Condition::IfVersion(_) => {
+                self.past_claims(key, true, || self.new.put(key, value.clone(), options.clone())).await?
+            }
         };
         if remains {
             self.drop_immovable(key).await?;
@@ -103,29 +120,13 @@ impl Pair {
         }))
     }
 
-    /// Puts with a condition that a claim can only fail.
-    async fn put_if(&self, key: &Key, value: Value, options: &PutOptions) -> Result<Outcome<PutResult>> {
-        for attempt in 0..MAX_ATTEMPTS {
-            let outcome = self.new.put(key, value.clone(), options.clone()).await?;
-            if !outcome.is_refused() || !self.is_vacant(key).await? {
-                return Ok(outcome);
-            }
-            Delay::new(back_off(attempt)).await;
-        }
-        Err(contention())
-    }
-
     /// Puts for the version of the present entry, or for its absence.
     async fn put_named(&self, key: &Key, value: Value, options: &PutOptions) -> Result<Outcome<PutResult>> {
         for attempt in 0..MAX_ATTEMPTS {
             let condition = match self.present(key).await? {
-                Present::Entry(version) => Condition::IfVersion(version),
-                Present::Claim(version) => {
-                    let _ = self.new.delete(key, DeleteOptions::new().with_if_version(version)).await?;
-                    continue;
-                }
-                Present::Nothing if options.condition == Condition::IfPresent => return Ok(Outcome::Absent),
-                Present::Nothing => Condition::IfAbsent,
+                Some(version) => Condition::IfVersion(version),
+                None if options.condition == Condition::IfPresent => return Ok(Outcome::Absent),
+                None => Condition::IfAbsent,
             };
             let outcome = self.new.put(key, value.clone(), options.clone().with_condition(condition)).await?;
             if outcome.is_applied() {
@@ -155,29 +156,18 @@ impl Pair {
         options: &ExpireOptions,
     ) -> Result<Outcome<ExpireResult>> {
         self.clear(key).await?;
+        if options.if_version.is_some() {
+            return self.past_claims(key, true, || self.new.expire(key, change, options.clone())).await;
+        }
         for attempt in 0..MAX_ATTEMPTS {
-            let mut named = options.clone();
-            match (self.present_unless(key, options.if_version).await?, options.if_version) {
-                (_, Some(_)) => {}
-                (Present::Entry(version), None) => named.if_version = Some(version),
-                (Present::Nothing | Present::Claim(_), None) => return Ok(Outcome::Absent),
-            }
-            let outcome = self.new.expire(key, change, named).await?;
-            let is_final = match options.if_version {
-                None => !outcome.is_refused(),
-                Some(_) => !outcome.is_refused() || !self.is_vacant(key).await?,
-            };
-            if is_final {
+            let Some(version) = self.present(key).await? else { return Ok(Outcome::Absent) };
+            let outcome = self.new.expire(key, change, options.clone().with_if_version(version)).await?;
+            if !outcome.is_refused() {
                 return Ok(outcome);
             }
             Delay::new(back_off(attempt)).await;
         }
         Err(contention())
-    }
-
-    /// Returns what the new store has, unless the caller names a version anyway.
-    async fn present_unless(&self, key: &Key, version: Option<Version>) -> Result<Present> {
-        if version.is_some() { Ok(Present::Nothing) } else { self.present(key).await }
     }
 
     pub(super) async fn patch(
@@ -187,19 +177,9 @@ impl Pair {
         options: &PatchOptions,
     ) -> Result<Outcome<PatchResult>> {
         self.clear(key).await?;
-        for attempt in 0..MAX_ATTEMPTS {
-            // A claim is a blob, and has a version that nobody names.
-            let outcome = self.new.patch(key, patch, options.clone()).await;
-            let suspicious = match &outcome {
-                Ok(outcome) => outcome.is_refused() && options.if_version.is_some(),
-                Err(error) => error.kind() == ErrorKind::WrongKind,
-            };
-            if !suspicious || !self.is_vacant(key).await? {
-                return outcome;
-            }
-            Delay::new(back_off(attempt)).await;
-        }
-        Err(contention())
+        // A claim is a blob, and no caller names its version. Bounds can refuse a patch as well.
+        let refusable = options.if_version.is_some();
+        self.past_claims(key, refusable, || self.new.patch(key, patch, options.clone())).await
     }
 
     pub(super) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
@@ -218,39 +198,21 @@ impl Pair {
 
     /// Deletes from the new store.
     async fn remove(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
-        for attempt in 0..MAX_ATTEMPTS {
-            let mut named = options.clone();
-            let hides = options.projection == Projection::Nothing && options.if_version.is_none();
-            if hides {
-                // Only the value shows whether a claim was removed.
-                named.projection = Projection::All;
-            }
-            let outcome = match self.new.delete(key, named).await {
-                // The entry cannot be read, so it is not a claim.
-                Err(error) if error.kind() == ErrorKind::Corrupt && hides => {
-                    return self.new.delete(key, options.clone()).await;
-                }
-                outcome => outcome,
-            };
-            let suspicious = match &outcome {
-                Ok(Outcome::Applied(Some(entry))) if entry.value.as_ref().is_some_and(claim::is_claim) => {
-                    return Ok(Outcome::Absent);
-                }
-                Ok(outcome) => outcome.is_refused(),
-                Err(error) => error.kind() == ErrorKind::WrongKind,
-            };
-            if !suspicious || !self.is_vacant(key).await? {
-                return outcome.map(|outcome| outcome.map(|entry| entry.filter(|_| !hides)));
-            }
-            Delay::new(back_off(attempt)).await;
+        let hides = options.projection == Projection::Nothing && options.if_version.is_none();
+        let mut named = options.clone();
+        if hides {
+            // Only the value shows whether a claim was removed.
+            named.projection = Projection::All;
         }
-        Err(contention())
+        match self.past_claims(key, true, || self.new.delete(key, named.clone())).await {
+            // The entry cannot be read, so it is not a claim.
+            Err(error) if error.kind() == ErrorKind::Corrupt && hides => {
+                self.new.delete(key, options.clone()).await
+            }
+            Ok(Outcome::Applied(Some(entry))) if entry.value.as_ref().is_some_and(claim::is_claim) => {
+                Ok(Outcome::Absent)
+            }
+            result => result.map(|outcome| outcome.map(|entry| entry.filter(|_| !hides))),
+        }
     }
-}
-
-/// What the new store has under a key.
-enum Present {
-    Nothing,
-    Entry(Version),
-    Claim(Version),
 }

@@ -1,4 +1,4 @@
-//! What the results of a call add to the metrics.
+//! The amounts that the results of a call add to the metrics.
 
 use ttl_core::options::{ExistingDeadline, PutOptions};
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};

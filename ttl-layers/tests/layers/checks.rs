@@ -76,7 +76,7 @@ pub(crate) async fn one_call_each(layer: &dyn Layer) -> Check {
     expect("the inner calls", recorder.methods(), expected)
 }
 
-/// Checks that an error that is no outage reaches the caller, from every method.
+/// Checks that an error other than an outage reaches the caller, from every method.
 pub(crate) async fn other_errors_reach_the_caller(layer: &dyn Layer) -> Check {
     let (recorder, store) = layered(layer);
     for fault in [

@@ -95,7 +95,7 @@ async fn a_healthy_primary_is_the_only_store() {
     let _ = store.delete(&key("a"), DeleteOptions::new()).await.unwrap();
     store.delete_many(&keys(["a", "b"]), DeleteOptions::new()).await;
     assert!(store.get(&key("a"), GetOptions::new()).await.unwrap().is_none());
-    // An error that is no outage is an answer too.
+    // Any other error is an answer too.
     stores.primary.fail(1, ErrorKind::Corrupt);
     assert_eq!(kind(store.get(&key("a"), GetOptions::new()).await), ErrorKind::Corrupt);
     stores.primary.fail(1, ErrorKind::TooLarge);
