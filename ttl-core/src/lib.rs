@@ -17,7 +17,7 @@
 //! | handle errors | [`Error`], [`ErrorKind`] |
 //! | parse the options of a store's URL | [`driver::QueryOptions`] |
 //! | write a driver | [`CasBackend`] and [`CasStore`], which turn three methods into a complete store; [`driver`] |
-//! | write a codec of your own | [`codec`] |
+//! | encode values as blobs, and write a codec of your own | [`codec`] |
 //! | wrap a store | [`forward_ttl_store!`] |
 //! | supply the time | [`Clock`], and a [`ManualClock`] for tests |
 //!
@@ -77,7 +77,6 @@ mod finite;
 mod forward;
 mod json;
 mod key;
-mod misfit;
 pub mod options;
 mod outcome;
 mod patch;

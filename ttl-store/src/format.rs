@@ -3,10 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as JsonValue;
-use ttl_core::codec::ReadBack;
+use ttl_core::codec::{Codec, ReadBack, cannot_read_back};
 use ttl_core::{Error, ErrorKind, Kind, Record, Result, Value};
-
-use crate::codecs::{Codec, unreadable};
 
 pub(crate) mod sealed {
     pub trait Sealed {}
@@ -50,7 +48,7 @@ impl<T: Serialize + DeserializeOwned> Format<T> for AsRecord {
     fn encode(&self, value: &T) -> Result<Value> {
         let record = Record::from_serialize(value)?;
         if ttl_core::codec::check_json(value)? == ReadBack::Uncertain {
-            record.deserialize::<T>().map_err(|error| unreadable::<T>(&error))?;
+            record.deserialize::<T>().map_err(|error| cannot_read_back::<T>(&error))?;
         }
         Ok(Value::Record(record))
     }

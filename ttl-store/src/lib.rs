@@ -127,7 +127,6 @@
 
 mod batch;
 mod builder;
-mod codecs;
 mod collection;
 mod defaults;
 // The examples of the pages use the memory store.
@@ -152,6 +151,7 @@ mod space;
 mod store;
 
 // The vocabulary of the contract. Items that only drivers need stay in `ttl_core`.
+pub use ttl_core::codec::{Codec, Json, Raw};
 pub use ttl_core::{
     Actions, Bounds, Capabilities, Clock, Cursor, CursorSecret, Deadline, Effect, Entry, Error, ErrorKind,
     Expiry, Key, Kind, Lifespan, ManualClock, MonotonicClock, Outcome, Page, PageItem, Patch, Record,
@@ -173,7 +173,6 @@ pub use ttl_scylla as scylla;
 
 pub use self::batch::BatchResults;
 pub use self::builder::CollectionBuilder;
-pub use self::codecs::{Codec, Json, Raw};
 pub use self::collection::{Blobs, Collection, Counters, ItemPages, Records};
 pub use self::defaults::Defaults;
 pub use self::format::{AsBlob, AsCount, AsRecord, Format};

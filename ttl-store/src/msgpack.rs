@@ -4,9 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ttl_core::Result;
-use ttl_core::codec::{Misfit, ReadBack};
-
-use crate::codecs::{Codec, no_fit, no_form, unreadable};
+use ttl_core::codec::{Codec, Misfit, ReadBack, cannot_decode, cannot_encode, cannot_read_back};
 
 /// The maximum number of levels of arrays and maps that are decoded. Values that [`MessagePack`] encodes have
 /// at most 120.
@@ -36,23 +34,29 @@ const MAX_LEVELS: usize = 128;
 pub struct MessagePack;
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
+    fn id(&self) -> u32 {
+        3
+    }
+
     fn encode(&self, value: &T) -> Result<Bytes> {
         let read_back = ttl_core::codec::check_depth(value)?;
         let bytes = rmp_serde::to_vec_named(value)
             .map(Bytes::from)
-            .map_err(|error| no_form::<T>("MessagePack").with_source(Misfit::new(&error)))?;
+            .map_err(|error| cannot_encode::<T>("MessagePack").with_source(Misfit::new(&error)))?;
         if read_back == ReadBack::Uncertain {
-            Codec::<T>::decode(self, bytes.clone()).map_err(|error| unreadable::<T>(&error))?;
+            Codec::<T>::decode(self, bytes.clone()).map_err(|error| cannot_read_back::<T>(&error))?;
         }
         Ok(bytes)
     }
 
     fn decode(&self, bytes: Bytes) -> Result<T> {
         if levels_exceed(&bytes, MAX_LEVELS) {
-            return Err(no_fit::<T>("MessagePack").with_source(rmp_serde::decode::Error::DepthLimitExceeded));
+            return Err(
+                cannot_decode::<T>("MessagePack").with_source(rmp_serde::decode::Error::DepthLimitExceeded)
+            );
         }
         rmp_serde::from_slice(&bytes)
-            .map_err(|error| no_fit::<T>("MessagePack").with_source(Misfit::new(&markless(error))))
+            .map_err(|error| cannot_decode::<T>("MessagePack").with_source(Misfit::new(&markless(error))))
     }
 }
 

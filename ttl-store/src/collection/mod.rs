@@ -21,11 +21,11 @@ use ttl_core::options::{ExistingDeadline, PutOptions, Refresh, Returning};
 use ttl_core::{Actions, Entry, Expiry, Key, Lifespan, Patch, RefreshPolicy, Result, Ttl};
 
 use crate::Item;
-use crate::codecs::Json;
 use crate::format::{AsBlob, AsCount, AsRecord, Format};
 use crate::keys::KeyPages;
 use crate::policy::SharedPolicy;
 use crate::space::{Space, unreported};
+use ttl_core::codec::Json;
 
 /// A collection of structs, stored field by field. Fields can be read and patched individually.
 ///

@@ -1,21 +1,24 @@
-//! Codecs: the encodings of blob collections.
+//! Codecs: the encodings of blobs.
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ttl_core::codec::{Misfit, ReadBack};
-use ttl_core::{Error, ErrorKind, Result};
+
+use super::errors::{cannot_decode, cannot_encode, cannot_read_back};
+use super::{Misfit, ReadBack, check_json};
+use crate::Result;
 
 /// Encodes values of one type as the bytes of a blob, and decodes them.
 ///
-/// [`Json`], [`Raw`] and (with the feature `msgpack`) `MessagePack` come with the crate. A program can also
-/// implement its own codec.
+/// [`Json`] and [`Raw`] come with this crate, and `MessagePack` with `ttl-store` (feature `msgpack`). A program
+/// can also implement its own codec.
 ///
 /// Both methods run outside of any I/O: a value is encoded before the request is sent and decoded after the
 /// response has arrived. The type therefore needs to be neither `Send` nor `Sync`.
 ///
 /// ```
-/// use ttl_store::{Bytes, Codec, Error, ErrorKind, Result};
+/// use ttl_core::codec::Codec;
+/// use ttl_core::{Bytes, Error, ErrorKind, Result};
 ///
 /// /// Numbers as four bytes.
 /// struct BigEndian;
@@ -53,6 +56,14 @@ pub trait Codec<T>: Send + Sync {
     fn can_fail(&self) -> bool {
         true
     }
+
+    /// Returns the number that identifies this encoding in a cache. Defaults to 0, for an unnamed one.
+    ///
+    /// A cache treats a value with another number as absent instead of decoding it. The numbers below 1,024 are
+    /// those of this project: 1 JSON, 2 raw bytes, 3 `MessagePack`. Choose a larger one for your own codec.
+    fn id(&self) -> u32 {
+        0
+    }
 }
 
 /// The JSON codec: values as JSON text, by serde.
@@ -64,49 +75,58 @@ pub trait Codec<T>: Send + Sync {
 /// read it. The reason is that serde loses the type of such a key under `flatten` or a tag.
 ///
 /// ```
-/// use ttl_store::{Codec, Json};
+/// use ttl_core::codec::{Codec, Json};
 ///
 /// let bytes = Json.encode(&vec![1, 2, 3])?;
 /// assert_eq!(bytes, "[1,2,3]");
 /// let numbers: Vec<i32> = Json.decode(bytes)?;
 /// assert_eq!(numbers, [1, 2, 3]);
-/// # Ok::<(), ttl_store::Error>(())
+/// # Ok::<(), ttl_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json;
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
+    fn id(&self) -> u32 {
+        1
+    }
+
     fn encode(&self, value: &T) -> Result<Bytes> {
-        let read_back = ttl_core::codec::check_json(value)?;
+        let read_back = check_json(value)?;
         let bytes = serde_json::to_vec(value)
             .map(Bytes::from)
-            .map_err(|error| no_form::<T>("JSON").with_source(Misfit::new(&error)))?;
+            .map_err(|error| cannot_encode::<T>("JSON").with_source(Misfit::new(&error)))?;
         if read_back == ReadBack::Uncertain {
-            Codec::<T>::decode(self, bytes.clone()).map_err(|error| unreadable::<T>(&error))?;
+            Codec::<T>::decode(self, bytes.clone()).map_err(|error| cannot_read_back::<T>(&error))?;
         }
         Ok(bytes)
     }
 
     fn decode(&self, bytes: Bytes) -> Result<T> {
-        serde_json::from_slice(&bytes).map_err(|error| no_fit::<T>("JSON").with_source(Misfit::new(&error)))
+        serde_json::from_slice(&bytes)
+            .map_err(|error| cannot_decode::<T>("JSON").with_source(Misfit::new(&error)))
     }
 }
 
 /// The identity codec: bytes are stored unchanged. For [`Bytes`], `Vec<u8>` and `String`.
 ///
 /// ```
-/// use ttl_store::{Codec, Raw};
+/// use ttl_core::codec::{Codec, Raw};
 ///
 /// let bytes = Raw.encode(&"ada".to_owned())?;
 /// assert_eq!(bytes, "ada");
 /// let name: String = Raw.decode(bytes)?;
 /// assert_eq!(name, "ada");
-/// # Ok::<(), ttl_store::Error>(())
+/// # Ok::<(), ttl_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Raw;
 
 impl Codec<Bytes> for Raw {
+    fn id(&self) -> u32 {
+        2
+    }
+
     fn encode(&self, value: &Bytes) -> Result<Bytes> {
         Ok(value.clone())
     }
@@ -121,6 +141,10 @@ impl Codec<Bytes> for Raw {
 }
 
 impl Codec<Vec<u8>> for Raw {
+    fn id(&self) -> u32 {
+        2
+    }
+
     fn encode(&self, value: &Vec<u8>) -> Result<Bytes> {
         Ok(Bytes::copy_from_slice(value))
     }
@@ -135,6 +159,10 @@ impl Codec<Vec<u8>> for Raw {
 }
 
 impl Codec<String> for Raw {
+    fn id(&self) -> u32 {
+        2
+    }
+
     fn encode(&self, value: &String) -> Result<Bytes> {
         Ok(Bytes::copy_from_slice(value.as_bytes()))
     }
@@ -142,36 +170,6 @@ impl Codec<String> for Raw {
     fn decode(&self, bytes: Bytes) -> Result<String> {
         // The message of the source contains no byte of the value.
         String::from_utf8(bytes.into())
-            .map_err(|error| no_fit::<String>("UTF-8").with_source(error.utf8_error()))
-    }
-}
-
-pub(crate) fn no_form<T>(form: &str) -> Error {
-    Error::new(ErrorKind::Codec, format!("cannot encode a {} as {form}", std::any::type_name::<T>()))
-}
-
-pub(crate) fn no_fit<T>(form: &str) -> Error {
-    let name = std::any::type_name::<T>();
-    Error::new(
-        ErrorKind::Codec,
-        format!(
-            "the stored entry is not the {form} of a {name}; read it as the type that wrote it, or delete it"
-        ),
-    )
-}
-
-/// Returns the error for a value that its type cannot read back.
-pub(crate) fn unreadable<T>(error: &Error) -> Error {
-    let refused = Error::new(
-        ErrorKind::Codec,
-        format!(
-            "a {} cannot be read back: it holds map keys that are not text, or 128-bit integers, under `flatten` or a \
-             tag; use text keys and smaller integers",
-            std::any::type_name::<T>()
-        ),
-    );
-    match std::error::Error::source(error) {
-        Some(reason) => refused.with_source(Misfit::new(reason)),
-        None => refused,
+            .map_err(|error| cannot_decode::<String>("UTF-8").with_source(error.utf8_error()))
     }
 }
