@@ -216,6 +216,14 @@ impl Error {
         self.0.retryable && self.0.kind != ErrorKind::OutcomeUnknown
     }
 
+    /// Returns whether the backend did not answer: it is [`Unavailable`](ErrorKind::Unavailable), the call ran
+    /// into a [`Timeout`](ErrorKind::Timeout), or a write that was sent got no answer
+    /// ([`OutcomeUnknown`](ErrorKind::OutcomeUnknown)).
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::OutcomeUnknown)
+    }
+
     /// Returns the operation, such as `"get"`.
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {

@@ -13,6 +13,7 @@
 //! | read the operations of a patch | [`FieldOperation`], [`Change`], [`Amount`] |
 //! | store a field as text | [`field_text`], [`parse_field_text`], [`check_field_name`] |
 //! | hold the clock of a configuration | [`SharedClock`] |
+//! | limit the time of a future, on any runtime | [`within`] |
 //! | hold an instant in whole milliseconds | [`Now`] |
 
 mod attempt;
@@ -24,6 +25,7 @@ mod deferred_refresh;
 mod null_store;
 mod query;
 mod shared_clock;
+mod within;
 
 pub use self::attempt::{MAX_ATTEMPTS, WriteFailure, back_off, contention};
 pub use self::batch::each;
@@ -34,6 +36,7 @@ pub use self::deferred_refresh::{DeferredRefresh, RefreshStep};
 pub use self::null_store::NullStore;
 pub use self::query::{QueryOptions, percent_decode};
 pub use self::shared_clock::SharedClock;
+pub use self::within::within;
 pub use crate::deadline::Now;
 pub use crate::field_name::{MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, check_field_name};
 #[doc(hidden)]

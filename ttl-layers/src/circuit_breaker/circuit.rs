@@ -5,8 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use ttl_core::{ErrorKind, Result};
 
-use crate::outage::is_outage;
-
 /// The state of the circuit of a [`CircuitBreaker`](crate::CircuitBreaker).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,7 +34,7 @@ pub(super) enum Sign {
 impl Sign {
     pub(super) fn of<T>(result: &Result<T>) -> Self {
         let Err(error) = result else { return Self::Answer };
-        if is_outage(error) {
+        if error.is_outage() {
             return Self::Outage;
         }
         match error.kind() {

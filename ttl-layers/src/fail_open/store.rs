@@ -17,7 +17,6 @@ use super::config::FailOpen;
 use super::losses::Lost;
 use crate::batch::{Checked, missing};
 use crate::layer::Layer;
-use crate::outage::is_outage;
 
 #[derive(Debug)]
 struct FailOpenStore {
@@ -59,7 +58,7 @@ impl FailOpenStore {
     /// Replaces a result that was lost. `instead` fails for input that the inner store had not checked yet.
     fn one<T>(&self, lost: Lost, result: Result<T>, instead: impl FnOnce() -> Result<T>) -> Result<T> {
         match result {
-            Err(error) if is_outage(&error) => {
+            Err(error) if error.is_outage() => {
                 let instead = instead()?;
                 self.note(lost, 1, &error);
                 Ok(instead)
@@ -77,7 +76,7 @@ impl FailOpenStore {
     ) -> Vec<Result<T>> {
         let (mut items, mut first) = (0, None);
         for (at, result) in results.iter_mut().enumerate() {
-            let Some(error) = result.as_ref().err().filter(|error| is_outage(error)).cloned() else {
+            let Some(error) = result.as_ref().err().filter(|error| error.is_outage()).cloned() else {
                 continue;
             };
             *result = instead(at);

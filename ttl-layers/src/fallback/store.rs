@@ -18,7 +18,7 @@ use super::config::Fallback;
 use super::lifetime::{is_plain, secondary_options};
 use crate::batch::{Checked, in_order};
 use crate::layer::Layer;
-use crate::outage::{is_out, is_outage};
+use crate::outage::is_out;
 
 #[derive(Debug)]
 struct FallbackStore {
@@ -186,7 +186,7 @@ impl TtlStore for FallbackStore {
     async fn get(&self, key: &Key, mut options: GetOptions) -> Result<Option<Entry>> {
         self.checked("get", key, self.capabilities.check_get(&options))?;
         match self.primary.get(key, options.clone()).await {
-            Err(outage) if is_outage(&outage) && self.can_read() => {
+            Err(outage) if outage.is_outage() && self.can_read() => {
                 let refreshes = options.refresh.take().is_some();
                 self.found(self.settings.secondary.get(key, options).await, refreshes, outage)
             }
@@ -198,7 +198,7 @@ impl TtlStore for FallbackStore {
         self.checked("put", key, self.capabilities.check_put(&options))?;
         self.remove(key).await;
         match self.primary.put(key, value.clone(), options.clone()).await {
-            Err(outage) if is_outage(&outage) => {
+            Err(outage) if outage.is_outage() => {
                 match self.secondary_item(&PutItem::new(key.clone(), value, options))? {
                     Some(item) => self.put_secondary(item, &outage).await,
                     None => Err(outage),

@@ -1,7 +1,6 @@
 //! The layer `Timeout`.
 
 mod config;
-mod limit;
 mod store;
 
 pub use self::config::Timeout;

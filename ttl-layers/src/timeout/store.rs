@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use ttl_core::driver::within;
 use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
@@ -12,7 +13,6 @@ use ttl_core::{
 };
 
 use super::config::Timeout;
-use super::limit::within;
 use crate::layer::Layer;
 
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use futures_timer::Delay;
 ///
 /// A call that is ready at once creates no timer. A call and a limit that are ready together result in the
 /// call.
-pub(super) async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> Option<T> {
+pub async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> Option<T> {
     let mut call = pin!(call);
     let mut timer = None;
     poll_fn(|context| {

@@ -1,0 +1,166 @@
+//! Keys: how the keys of a cache become keys of the store.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use ttl_core::codec::Misfit;
+use ttl_core::{Error, ErrorKind, Key, Result};
+
+/// The maximum length of a cache's name, in bytes. It leaves most of a key to the program.
+const MAX_NAME_BYTES: usize = 128;
+
+/// The maximum length of a tag, in bytes.
+const MAX_TAG_BYTES: usize = 256;
+
+/// The longest text of a key that is stored unchanged, in bytes. It leaves room for the longest name.
+const MAX_TEXT_BYTES: usize = 800;
+
+/// The keys of one cache in the store. [`ttl-store`'s layout][1] lists them.
+///
+/// [1]: https://docs.rs/ttl-store
+#[derive(Clone)]
+pub(crate) struct Keys {
+    /// `@c:name:`
+    prefix: Arc<str>,
+}
+
+impl Keys {
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let problem = if name.is_empty() {
+            "is empty: expected at least 1 byte".to_owned()
+        } else if name.len() > MAX_NAME_BYTES {
+            format!("has {} bytes: expected at most {MAX_NAME_BYTES}", name.len())
+        } else if name.contains(':') {
+            format!("{name:?} contains ':': use '.' or '/' instead")
+        } else {
+            return Ok(Self { prefix: format!("@c:{name}:").into() });
+        };
+        Err(Error::new(ErrorKind::InvalidConfig, format!("the cache's name {problem}")))
+    }
+
+    /// Returns the key of an entry: the key as RON text, or its hash if the text is long.
+    pub(crate) fn entry<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<Key> {
+        let text = ron::to_string(key).map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidKey,
+                "the key of a cache cannot be serialized: expected text, numbers and composites of them",
+            )
+            .with_source(Misfit::new(&error))
+        })?;
+        if text.len() <= MAX_TEXT_BYTES {
+            return Key::new([&self.prefix, "k:", &text].concat());
+        }
+        let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(&text));
+        Key::new(format!("{}h:{}:{hash}", self.prefix, text.len()))
+    }
+
+    /// Returns the key of the claim of a refresh, beside the entry of that key.
+    pub(crate) fn refresh(&self, entry: &Key) -> Result<Key> {
+        let own = entry.as_str().strip_prefix(&*self.prefix).unwrap_or(entry.as_str());
+        Key::new([&self.prefix, "r:", own].concat())
+    }
+
+    /// Returns the key of a tag's generation. The tag without a name is that of the whole cache.
+    pub(crate) fn generation(&self, tag: &str) -> Result<Key> {
+        Key::new([&self.prefix, "t:", tag].concat())
+    }
+}
+
+/// Checks the name of a tag.
+pub(crate) fn check_tag(tag: &str) -> Result<()> {
+    if tag.is_empty() || tag.len() > MAX_TAG_BYTES {
+        return Err(Error::new(
+            ErrorKind::InvalidKey,
+            format!("a tag of a cache has {} bytes: expected 1 to {MAX_TAG_BYTES}", tag.len()),
+        ));
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.prefix, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+
+    fn stored(key: &(impl Serialize + ?Sized)) -> String {
+        Keys::new("users").unwrap().entry(key).unwrap().into_string()
+    }
+
+    #[test]
+    fn the_layout_is_stable() {
+        assert_eq!(stored("ada"), r#"@c:users:k:"ada""#);
+        assert_eq!(stored(&"ada".to_owned()), stored("ada"));
+        assert_eq!(stored(&7_u64), "@c:users:k:7");
+        assert_eq!(stored(&("ada", Some(7), true)), r#"@c:users:k:("ada",Some(7),true)"#);
+        let keys = Keys::new("users").unwrap();
+        let entry = keys.entry("ada").unwrap();
+        assert_eq!(keys.refresh(&entry).unwrap().as_str(), r#"@c:users:r:k:"ada""#);
+        assert_eq!(keys.generation("").unwrap().as_str(), "@c:users:t:");
+        assert_eq!(keys.generation("team 7").unwrap().as_str(), "@c:users:t:team 7");
+    }
+
+    #[test]
+    fn a_long_key_is_hashed_with_its_length() {
+        assert_eq!(stored(&"a".repeat(799)), "@c:users:h:801:y0OTtwvzoi1ycLgp8BcJWJ85hEDHplH65ORZCrA9eIw");
+        assert!(stored(&"a".repeat(798)).starts_with("@c:users:k:"));
+        // The longest name and the longest text fit, with the claim of a refresh beside them.
+        let keys = Keys::new(&"n".repeat(128)).unwrap();
+        keys.refresh(&keys.entry(&"a".repeat(798)).unwrap()).unwrap();
+        keys.generation(&"t".repeat(256)).unwrap();
+    }
+
+    #[test]
+    fn different_keys_are_stored_apart() {
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Any {
+            Number(i64),
+            Text(&'static str),
+            List(Vec<&'static str>),
+            Maybe(Option<Option<()>>),
+            Float(f64),
+        }
+        let keys = [
+            Any::Number(1),
+            Any::Text("1"),
+            Any::Text("[\"1\"]"),
+            Any::List(vec!["1"]),
+            Any::List(vec!["1\",\"1"]),
+            Any::List(vec!["1", "1"]),
+            Any::Text(""),
+            Any::Text("\""),
+            Any::Text("\\\""),
+            Any::Maybe(None),
+            Any::Maybe(Some(None)),
+            Any::Maybe(Some(Some(()))),
+            Any::Float(f64::NAN),
+            Any::Float(f64::INFINITY),
+            Any::Float(f64::NEG_INFINITY),
+            Any::Float(0.0),
+            Any::Float(-0.0),
+        ];
+        let stored: std::collections::BTreeSet<_> = keys.iter().map(stored).collect();
+        assert_eq!(stored.len(), keys.len(), "{stored:?}");
+    }
+
+    #[test]
+    fn bad_names_and_tags_are_refused() {
+        for name in ["", "a:b", &"n".repeat(129)] {
+            assert_eq!(Keys::new(name).unwrap_err().kind(), ErrorKind::InvalidConfig, "{name}");
+        }
+        for tag in ["", &"t".repeat(257)] {
+            assert_eq!(check_tag(tag).unwrap_err().kind(), ErrorKind::InvalidKey, "{tag}");
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! Loads: the tasks that claim a key, call its loader, and store the value.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use futures_timer::Delay;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use ttl_core::driver::within;
+use ttl_core::options::{
+    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PutItem, PutOptions, Returning,
+};
+use ttl_core::results::PutResult;
+use ttl_core::{ErrorKind, Expiry, Key, Outcome, Result, Value, Version};
+
+use crate::core::Core;
+use crate::envelope::{Content, Envelope, Nonce, nonce};
+use crate::epochs::Mark;
+use crate::error::{CacheError, LoaderError};
+use crate::fill::Fill;
+use crate::flights::{Arrival, Landing, OwnFlight};
+use crate::generations::{Known, unreported};
+use crate::loaded::{LoadContext, Loaded};
+use crate::read::{Found, Occupant};
+
+pub(crate) type BoxLoader<V> =
+    Box<dyn FnOnce(LoadContext<V>) -> BoxFuture<'static, Result<Loaded<V>, LoaderError>> + Send>;
+
+/// The loader of a call. A task takes it when its load begins, so that a call whose claim was refused still
+/// has it.
+pub(crate) type LoaderSlot<V> = Arc<Mutex<Option<BoxLoader<V>>>>;
+
+/// What a load needs to know of the state that its caller saw.
+pub(crate) struct Basis {
+    /// The tags of the call and of the whole cache. Every value has them.
+    pub(crate) own_tags: Vec<String>,
+    /// The tags whose generations must be known before the load begins.
+    pub(crate) tags: Vec<String>,
+    pub(crate) known: Known,
+    /// The epochs before the state was read.
+    pub(crate) mark: Mark,
+}
+
+impl Basis {
+    /// Returns the basis of a load whose value is not stored.
+    pub(crate) fn unknown(mark: Mark) -> Self {
+        Self { own_tags: Vec::new(), tags: Vec::new(), known: Known::default(), mark }
+    }
+}
+
+/// A claim that this process holds.
+#[derive(Clone, Copy)]
+pub(crate) struct Claim {
+    pub(crate) version: Version,
+    pub(crate) since: Instant,
+}
+
+impl<V: Send + Sync + 'static> Core<V> {
+    /// Claims the key, loads and stores the value.
+    pub(crate) async fn fly_claimed(
+        &self,
+        own: OwnFlight<V>,
+        slot: LoaderSlot<V>,
+        basis: Basis,
+        occupant: Occupant,
+    ) {
+        let landing = match self.claimed(&own, &slot, basis, occupant).await {
+            Ok(landing) => landing,
+            Err(error) => Landing::Failed(error),
+        };
+        own.flight().land(landing);
+    }
+
+    async fn claimed(
+        &self,
+        own: &OwnFlight<V>,
+        slot: &LoaderSlot<V>,
+        basis: Basis,
+        occupant: Occupant,
+    ) -> Result<Landing<V>, CacheError> {
+        let known = self.ensure_generations(&basis.tags, basis.known).await?;
+        let claim = Envelope { nonce: own.flight().id(), content: Content::Claim(known.tagged()) };
+        let Some(claim) = self.claim(own.key(), &claim, occupant.condition()).await? else {
+            return Ok(Landing::Elsewhere);
+        };
+        own.flight().begin_loading();
+        let started = self.now();
+        let loaded = match self.load(slot, None, claim.since).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                self.release(own.key(), claim.version).await;
+                return Err(error);
+            }
+        };
+        let fill = Fill {
+            condition: Condition::IfVersion(claim.version),
+            stale: None,
+            started,
+            known: &known,
+            own_tags: basis.own_tags,
+            replaced_unreadable: occupant.is_unreadable(),
+            mark: basis.mark,
+        };
+        match self.fill(own.key(), loaded, fill).await {
+            Ok(arrival) => {
+                if arrival.stored.is_none() {
+                    self.release(own.key(), claim.version).await;
+                }
+                Ok(Landing::Arrived(Arc::new(arrival)))
+            }
+            Err(error) => {
+                self.release(own.key(), claim.version).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Claims the refresh of a stale value, loads and stores the new one. The flight goes on for a pause if
+    /// there is no new one, so that calls in between find it.
+    pub(crate) async fn fly_refresh(
+        &self,
+        own: OwnFlight<V>,
+        slot: LoaderSlot<V>,
+        basis: Basis,
+        found: Found<V>,
+    ) {
+        let pause = self.settings.retry_pause.as_duration();
+        if !self.settings.coordinates_processes() {
+            match self.refreshed(&own, &slot, basis, &found, Instant::now()).await {
+                Ok(landing) => own.flight().land(landing),
+                Err(error) => {
+                    own.flight().land(Landing::Failed(error));
+                    Delay::new(pause).await;
+                }
+            }
+            return;
+        }
+        let claimed = self.claim_refresh(own.key(), &found).await;
+        let (claim_key, claim) = match claimed {
+            Ok(Ok(claimed)) => claimed,
+            Ok(Err(remaining)) => {
+                own.flight().land(Landing::Elsewhere);
+                Delay::new(remaining.min(pause)).await;
+                return;
+            }
+            Err(error) => {
+                own.flight().land(Landing::Failed(error.into()));
+                Delay::new(pause).await;
+                return;
+            }
+        };
+        match self.refreshed(&own, &slot, basis, &found, claim.since).await {
+            Ok(landing) => {
+                own.flight().land(landing);
+                self.release(&claim_key, claim.version).await;
+            }
+            Err(error) => {
+                own.flight().land(Landing::Failed(error));
+                self.pause(&claim_key, claim.version).await;
+                Delay::new(pause).await;
+            }
+        }
+    }
+
+    async fn refreshed(
+        &self,
+        own: &OwnFlight<V>,
+        slot: &LoaderSlot<V>,
+        basis: Basis,
+        found: &Found<V>,
+        since: Instant,
+    ) -> Result<Landing<V>, CacheError> {
+        let known = self.ensure_generations(&basis.tags, basis.known).await?;
+        own.flight().begin_loading();
+        let started = self.now();
+        let loaded = self.load(slot, found.value.clone(), since).await?;
+        let fill = Fill {
+            condition: Condition::IfVersion(found.version),
+            stale: Some(found),
+            started,
+            known: &known,
+            own_tags: basis.own_tags,
+            replaced_unreadable: false,
+            mark: basis.mark,
+        };
+        Ok(Landing::Arrived(Arc::new(self.fill(own.key(), loaded, fill).await?)))
+    }
+
+    /// Loads without a claim. The value is stored only by a cache that coordinates this process only, and only
+    /// if `basis` is there.
+    pub(crate) async fn fly_unclaimed(&self, own: OwnFlight<V>, slot: LoaderSlot<V>, basis: Option<Basis>) {
+        let landing = match self.unclaimed(&own, &slot, basis).await {
+            Ok(arrival) => Landing::Arrived(Arc::new(arrival)),
+            Err(error) => Landing::Failed(error),
+        };
+        own.flight().land(landing);
+    }
+
+    async fn unclaimed(
+        &self,
+        own: &OwnFlight<V>,
+        slot: &LoaderSlot<V>,
+        basis: Option<Basis>,
+    ) -> Result<Arrival<V>, CacheError> {
+        let Some(basis) = basis else {
+            // Never closed.
+            let _permit = self.outage_loads.acquire().await;
+            own.flight().begin_loading();
+            let loaded = self.load(slot, None, Instant::now()).await?;
+            return Ok(Arrival { value: loaded.into_value(None)?, shareable: true, stored: None });
+        };
+        let known = self.ensure_generations(&basis.tags, basis.known).await?;
+        own.flight().begin_loading();
+        let started = self.now();
+        let loaded = self.load(slot, None, Instant::now()).await?;
+        let fill = Fill {
+            condition: Condition::Always,
+            stale: None,
+            started,
+            known: &known,
+            own_tags: basis.own_tags,
+            replaced_unreadable: false,
+            mark: basis.mark,
+        };
+        let arrival = self.fill(own.key(), loaded, fill).await?;
+        Ok(Arrival { shareable: true, ..arrival })
+    }
+
+    /// Calls the loader. It has the load timeout from `since` on.
+    async fn load(
+        &self,
+        slot: &LoaderSlot<V>,
+        stale: Option<Arc<V>>,
+        since: Instant,
+    ) -> Result<Loaded<V>, CacheError> {
+        let Some(loader) = slot.lock().take() else { return Err(CacheError::Abandoned) };
+        let loaded = self.limited(since, move || loader(LoadContext { stale })).await;
+        let loaded = loaded.and_then(|loaded| loaded.check().map(|()| loaded).map_err(CacheError::Store));
+        self.counters.load(&loaded);
+        loaded
+    }
+
+    /// Runs a loader within what is left of the load timeout. A panic is an error.
+    pub(crate) async fn limited<T>(
+        &self,
+        since: Instant,
+        loader: impl FnOnce() -> BoxFuture<'static, Result<T, LoaderError>>,
+    ) -> Result<T, CacheError> {
+        let limit = self.settings.load_timeout.as_duration().saturating_sub(since.elapsed());
+        match within(limit, AssertUnwindSafe(async move { loader().await }).catch_unwind()).await {
+            None => Err(CacheError::Timeout),
+            Some(Err(_)) => Err(CacheError::Panicked),
+            Some(Ok(result)) => result.map_err(CacheError::Loader),
+        }
+    }
+
+    /// Writes a claim. Returns `None` if the condition does not hold.
+    async fn claim(&self, key: &Key, claim: &Envelope, condition: Condition) -> Result<Option<Claim>> {
+        let since = Instant::now();
+        let put = self.store.put(key, claim.encode().into(), self.claim_options(condition)).await;
+        self.claim_of(key, claim.nonce, since, put).await
+    }
+
+    /// Writes many claims. Returns each with its key, or `None` if its condition does not hold.
+    pub(crate) async fn claim_many(
+        &self,
+        claims: Vec<(Key, Envelope, Condition)>,
+    ) -> Result<Vec<Option<(Key, Claim)>>> {
+        let since = Instant::now();
+        let item = |(key, claim, condition): &(Key, Envelope, Condition)| {
+            PutItem::new(key.clone(), claim.encode(), self.claim_options(*condition))
+        };
+        let puts = match claims.is_empty() {
+            true => Vec::new(),
+            false => self.store.put_many(claims.iter().map(item).collect()).await,
+        };
+        let mut claimed = Vec::with_capacity(claims.len());
+        for ((key, claim, _), put) in claims.into_iter().zip(puts) {
+            let claim = self.claim_of(&key, claim.nonce, since, put).await?;
+            claimed.push(claim.map(|claim| (key, claim)));
+        }
+        Ok(claimed)
+    }
+
+    fn claim_options(&self, condition: Condition) -> PutOptions {
+        PutOptions::new(self.settings.load_timeout)
+            .with_condition(condition)
+            .with_returning(Returning::VERSION)
+    }
+
+    async fn claim_of(
+        &self,
+        key: &Key,
+        nonce: Nonce,
+        since: Instant,
+        put: Result<Outcome<PutResult>>,
+    ) -> Result<Option<Claim>> {
+        match put {
+            Ok(Outcome::Applied(put)) => {
+                let version = put.version.ok_or_else(|| unreported("version"))?;
+                Ok(Some(Claim { version, since }))
+            }
+            Ok(Outcome::Absent | Outcome::Refused(_)) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
+                let version = self.version_of_claim(key, nonce).await?;
+                Ok(version.map(|version| Claim { version, since }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the version of the claim if it is the present entry.
+    async fn version_of_claim(&self, key: &Key, nonce: Nonce) -> Result<Option<Version>> {
+        let entry = self.store.get(key, GetOptions::new().with_returning(Returning::VERSION)).await?;
+        let Some(entry) = entry else { return Ok(None) };
+        let Some(Value::Blob(bytes)) = entry.value else { return Ok(None) };
+        Ok(entry.version.filter(|_| Envelope::decode(&bytes).is_some_and(|found| found.nonce == nonce)))
+    }
+
+    /// Claims the refresh of a value. Returns the claim's key and the claim, or how long another claim lasts.
+    async fn claim_refresh(&self, key: &Key, found: &Found<V>) -> Result<Result<(Key, Claim), Duration>> {
+        let claim_key = self.keys.refresh(key)?;
+        let claim = Envelope { nonce: nonce(), content: Content::Claim(Vec::new()) };
+        let Some(claim) = self.claim(&claim_key, &claim, Condition::IfAbsent).await? else {
+            return Ok(Err(self.settings.load_timeout.as_duration()));
+        };
+        // Another process may have refreshed the value before this claim.
+        let present = self.store.get(key, GetOptions::nothing().with_returning(Returning::VERSION)).await;
+        if present.is_ok_and(|entry| entry.is_some_and(|entry| entry.version == Some(found.version))) {
+            return Ok(Ok((claim_key, claim)));
+        }
+        self.release(&claim_key, claim.version).await;
+        Ok(Err(Duration::ZERO))
+    }
+
+    /// Lets the claim of a refresh last for the pause after a failure.
+    pub(crate) async fn pause(&self, key: &Key, version: Version) {
+        let change = ExpiryChange::Set(Expiry::After(self.settings.retry_pause));
+        let options = ExpireOptions::new().with_if_version(version);
+        // If this fails, the claim ends at its own deadline.
+        if let Err(error) = self.store.expire(key, change, options).await {
+            tracing::debug!(%error, "the claim of a refresh could not be shortened");
+        }
+    }
+
+    /// Deletes a claim, so that the next call can load at once. If this fails, the claim ends at its deadline.
+    pub(crate) async fn release(&self, key: &Key, version: Version) {
+        let released = self.store.delete(key, DeleteOptions::new().with_if_version(version)).await;
+        if let Err(error) = released {
+            tracing::debug!(%error, "a claim could not be deleted");
+        }
+    }
+}
+
+/// Returns the time since an instant of the store's clock.
+pub(crate) fn elapsed(now: SystemTime, since: SystemTime) -> Duration {
+    now.duration_since(since).unwrap_or_default()
+}

@@ -1,0 +1,168 @@
+//! The near cache: decoded copies in the memory of this process.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use quick_cache::sync::Cache as Copies;
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+use ttl_core::Deadline;
+
+use crate::epochs::{Epochs, Stamp};
+use crate::flights::StoredAs;
+use crate::settings::Near;
+
+/// A copy of an entry.
+pub(crate) struct Copy<V> {
+    /// `None` if the loader found nothing.
+    pub(crate) value: Option<Arc<V>>,
+    fresh_until: Deadline,
+    deadline: Deadline,
+    /// The instant until which the copy is returned without a check of the entry.
+    checked_until: SystemTime,
+    stamp: Stamp,
+    size: Size,
+}
+
+impl<V> Copy<V> {
+    /// Returns whether the entry has not expired and the copy was not invalidated.
+    fn is_alive(&self, epochs: &Epochs, now: SystemTime) -> bool {
+        !self.deadline.is_expired(now) && epochs.confirm(&self.stamp)
+    }
+}
+
+pub(crate) struct NearCache<K, V> {
+    copies: Copies<K, Arc<Copy<V>>, Weigh, DefaultHashBuilder, CountEvictions>,
+    max_staleness: Duration,
+    bytes: Arc<AtomicU64>,
+    evictions: CountEvictions,
+}
+
+impl<K: Eq + Hash, V> NearCache<K, V> {
+    pub(crate) fn new(near: &Near) -> Self {
+        let max_bytes = near.max_bytes.unwrap_or(0);
+        let entries = near.max_entries as u64;
+        // An entry weighs at least its share of the capacity, so one capacity limits both entries and bytes.
+        let weigh = Weigh {
+            share: if max_bytes == 0 { 1 } else { max_bytes.div_ceil(entries) },
+            by_bytes: max_bytes != 0,
+        };
+        let capacity = if max_bytes == 0 { entries } else { max_bytes.max(entries) };
+        let evictions = CountEvictions::default();
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(near.max_entries)
+            .weight_capacity(capacity)
+            .build()
+            .expect("both capacities are set");
+        let copies = Copies::with_options(options, weigh, DefaultHashBuilder::default(), evictions.clone());
+        Self { copies, max_staleness: near.max_staleness, bytes: Arc::default(), evictions }
+    }
+
+    /// Returns the copy if it can be returned without a check of the entry.
+    pub(crate) fn get<Q>(&self, key: &Q, epochs: &Epochs, now: SystemTime) -> Option<Arc<Copy<V>>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let copy = self.copies.get(key)?;
+        let fresh = now < copy.checked_until && !copy.fresh_until.is_expired(now);
+        (fresh && copy.is_alive(epochs, now)).then_some(copy)
+    }
+
+    /// Returns the copy even if it is stale or was not checked for long. Its entry has not expired.
+    pub(crate) fn get_unchecked<Q>(&self, key: &Q, epochs: &Epochs, now: SystemTime) -> Option<Arc<Copy<V>>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.copies.get(key).filter(|copy| copy.is_alive(epochs, now))
+    }
+
+    /// Keeps a copy of an entry that was read after the instant `read_at`. The stamp is of an earlier one.
+    pub(crate) fn insert(
+        &self,
+        key: K,
+        stamp: Stamp,
+        read_at: SystemTime,
+        value: Option<Arc<V>>,
+        stored: &StoredAs,
+    ) {
+        let copy = Copy {
+            value,
+            fresh_until: stored.fresh_until,
+            deadline: stored.deadline,
+            checked_until: read_at.checked_add(self.max_staleness).unwrap_or(read_at),
+            stamp,
+            size: Size::new(&self.bytes, stored.bytes),
+        };
+        self.copies.insert(key, Arc::new(copy));
+    }
+
+    pub(crate) fn entries(&self) -> usize {
+        self.copies.len()
+    }
+
+    /// Returns the encoded size of the copies, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn evictions(&self) -> u64 {
+        self.evictions.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<K, V> fmt::Debug for NearCache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NearCache").field("max_staleness", &self.max_staleness).finish_non_exhaustive()
+    }
+}
+
+/// The encoded size of a copy, as a part of the sum of all.
+struct Size {
+    bytes: u64,
+    sum: Arc<AtomicU64>,
+}
+
+impl Size {
+    fn new(sum: &Arc<AtomicU64>, bytes: usize) -> Self {
+        let bytes = bytes as u64;
+        sum.fetch_add(bytes, Ordering::Relaxed);
+        Self { bytes, sum: Arc::clone(sum) }
+    }
+}
+
+impl Drop for Size {
+    fn drop(&mut self) {
+        self.sum.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The weight of a copy.
+#[derive(Clone)]
+struct Weigh {
+    share: u64,
+    by_bytes: bool,
+}
+
+impl<K, V> Weighter<K, Arc<Copy<V>>> for Weigh {
+    fn weight(&self, _: &K, copy: &Arc<Copy<V>>) -> u64 {
+        if self.by_bytes { self.share.max(copy.size.bytes) } else { 1 }
+    }
+}
+
+#[derive(Clone, Default)]
+struct CountEvictions(Arc<AtomicU64>);
+
+impl<K, V> Lifecycle<K, V> for CountEvictions {
+    type RequestState = ();
+
+    fn begin_request(&self) {}
+
+    fn on_evict(&self, (): &mut (), _: K, _: V) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

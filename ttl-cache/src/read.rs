@@ -1,0 +1,261 @@
+//! Reads: the present state of a key.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ttl_core::options::{Condition, DeleteOptions, GetOptions, Returning};
+use ttl_core::{Deadline, Entry, Error, ErrorKind, Key, Result, Value, Version};
+
+use crate::core::Core;
+use crate::envelope::{Content, Envelope, Head, Nonce, Tagged};
+use crate::generations::{Known, generation_of, unreported};
+
+/// A valid value: not expired, not invalidated, and readable.
+pub(crate) struct Found<V> {
+    /// `None` if the loader found nothing.
+    pub(crate) value: Option<Arc<V>>,
+    pub(crate) head: Head,
+    /// The encoded value.
+    pub(crate) body: Bytes,
+    pub(crate) nonce: Nonce,
+    pub(crate) version: Version,
+    pub(crate) deadline: Deadline,
+}
+
+impl<V> Clone for Found<V> {
+    fn clone(&self) -> Self {
+        Self { value: self.value.clone(), head: self.head.clone(), body: self.body.clone(), ..*self }
+    }
+}
+
+/// What stands in the way of a claim.
+#[derive(Clone, Debug)]
+pub(crate) enum Occupant {
+    /// There is no entry.
+    Nothing,
+    /// An entry that may be replaced: it was invalidated, or it cannot be read.
+    Replaceable { version: Version, unreadable: bool },
+    /// A value of a newer program, or one that replaced a value that its own program could not read. The
+    /// caller loads for itself.
+    Foreign,
+}
+
+impl Occupant {
+    /// Returns the condition under which a claim takes its place.
+    pub(crate) fn condition(&self) -> Condition {
+        match self {
+            Self::Replaceable { version, .. } => Condition::IfVersion(*version),
+            Self::Nothing | Self::Foreign => Condition::IfAbsent,
+        }
+    }
+
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Replaceable { unreadable: true, .. })
+    }
+}
+
+/// The state of a key.
+pub(crate) enum State<V> {
+    Value(Found<V>),
+    /// A load is under way, in this or in another process.
+    Claimed {
+        nonce: Nonce,
+        version: Version,
+    },
+    Miss(Occupant),
+}
+
+/// The state of a key, and what was read with it.
+pub(crate) struct Seen<V> {
+    pub(crate) state: State<V>,
+    /// The tags that a load must know before it begins.
+    pub(crate) tags: Vec<String>,
+    pub(crate) known: Known,
+}
+
+impl<V> Core<V> {
+    /// Reads the state of a key. `tags` are those of the call.
+    ///
+    /// One request, and one more if the value has tags that the call does not.
+    pub(crate) async fn read(&self, key: &Key, tags: &[String]) -> Result<Seen<V>> {
+        let mut seen = self.read_many(std::slice::from_ref(key), tags).await?;
+        seen.pop().unwrap_or_else(|| Err(unreported("entry")))
+    }
+
+    /// Reads the states of many keys, in their order. Fails as a whole if the generations cannot be read.
+    pub(crate) async fn read_many(&self, keys: &[Key], tags: &[String]) -> Result<Vec<Result<Seen<V>>>> {
+        let mut wanted = self.implied_tags();
+        wanted.extend(tags.iter().cloned());
+        let mut requests = keys.to_vec();
+        for tag in &wanted {
+            requests.push(self.keys.generation(tag)?);
+        }
+        let mut entries = self.get_many(&requests).await;
+        let mut known = Known::default();
+        for (tag, entry) in wanted.iter().zip(entries.split_off(keys.len())) {
+            known.insert(tag.clone(), generation_of(entry?));
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        for (key, entry) in keys.iter().zip(entries) {
+            found.push(self.envelope_of(key, entry).await);
+        }
+        self.read_further_tags(found.iter().flatten().flatten(), &mut known).await?;
+        let state = |present: Result<Option<Occupied>>| {
+            let (state, further) = self.state_of(present?, &known);
+            let mut tags = wanted.clone();
+            tags.extend(further.into_iter().filter(|tag| !wanted.contains(tag)));
+            Ok(Seen { state, tags, known: known.clone() })
+        };
+        Ok(found.into_iter().map(state).collect())
+    }
+
+    pub(crate) async fn get_many(&self, keys: &[Key]) -> Vec<Result<Option<Entry>>> {
+        let options = GetOptions::new().with_returning(Returning::VERSION | Returning::DEADLINE);
+        match keys {
+            [] => Vec::new(),
+            [key] => vec![self.store.get(key, options).await],
+            keys => self.store.get_many(keys, options).await,
+        }
+    }
+
+    /// Reads the generations that the values name and that are not known yet.
+    async fn read_further_tags(
+        &self,
+        found: impl Iterator<Item = &Occupied>,
+        known: &mut Known,
+    ) -> Result<()> {
+        let mut further: Vec<String> = Vec::new();
+        for tag in found.flat_map(Occupied::tags) {
+            if !known.contains(tag) && !further.iter().any(|other| other == tag) {
+                further.push(tag.to_owned());
+            }
+        }
+        if further.is_empty() {
+            return Ok(());
+        }
+        known.extend(self.read_generations(&further).await?);
+        Ok(())
+    }
+
+    /// Returns the entry with its decoded envelope. An entry that the store cannot decode is deleted, so that
+    /// it counts as absent.
+    async fn envelope_of(&self, key: &Key, entry: Result<Option<Entry>>) -> Result<Option<Occupied>> {
+        let entry = match entry {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.note_unreadable(&error);
+                let _ = self.store.delete(key, DeleteOptions::new()).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let version = entry.version.ok_or_else(|| unreported("version"))?;
+        let deadline = entry.deadline.ok_or_else(|| unreported("deadline"))?;
+        let envelope = match entry.value.ok_or_else(|| unreported("value"))? {
+            Value::Blob(bytes) => Envelope::decode(&bytes),
+            Value::Record(_) => None,
+        };
+        Ok(Some(Occupied { version, deadline, envelope }))
+    }
+
+    /// Returns the state, and the tags that the value names or that a load remembered.
+    fn state_of(&self, present: Option<Occupied>, known: &Known) -> (State<V>, Vec<String>) {
+        let Some(Occupied { version, deadline, envelope }) = present else {
+            return (State::Miss(Occupant::Nothing), Vec::new());
+        };
+        let replaceable = |unreadable| State::Miss(Occupant::Replaceable { version, unreadable });
+        let Some(Envelope { nonce, content }) = envelope else {
+            self.note_unreadable(&"no envelope");
+            return (replaceable(true), Vec::new());
+        };
+        match content {
+            Content::Claim(generations) if self.is_current(&generations, known) => {
+                (State::Claimed { nonce, version }, Vec::new())
+            }
+            Content::Claim(_) | Content::Generation => (replaceable(false), Vec::new()),
+            Content::Tags(tags) => (replaceable(false), tags),
+            Content::Absent(head) => {
+                let tags = names(&head.generations);
+                if !self.is_current(&head.generations, known) {
+                    return (replaceable(false), tags);
+                }
+                (
+                    State::Value(Found { value: None, head, body: Bytes::new(), nonce, version, deadline }),
+                    tags,
+                )
+            }
+            Content::Value(head, body) => {
+                let tags = names(&head.generations);
+                if !self.is_current(&head.generations, known) {
+                    return (replaceable(false), tags);
+                }
+                if head.schema > self.settings.schema {
+                    self.note_unreadable(&"a newer schema version");
+                    return (State::Miss(Occupant::Foreign), tags);
+                }
+                match self.decode(&head, &body) {
+                    Ok(value) => {
+                        let value = Some(Arc::new(value));
+                        (State::Value(Found { value, head, body, nonce, version, deadline }), tags)
+                    }
+                    Err(error) => {
+                        self.note_unreadable(&error);
+                        // Two programs that cannot read each other's values would replace them for ever.
+                        let older = head.schema < self.settings.schema;
+                        if head.replaced_unreadable && !older {
+                            return (State::Miss(Occupant::Foreign), tags);
+                        }
+                        (replaceable(true), tags)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns whether an envelope is still valid: it can be cleared, if the cache can, and none of its
+    /// generations has changed.
+    fn is_current(&self, generations: &[Tagged], known: &Known) -> bool {
+        let clearable = generations.iter().any(|tagged| tagged.tag.is_empty());
+        (clearable || !self.settings.clearable) && known.confirm(generations)
+    }
+
+    fn decode(&self, head: &Head, body: &Bytes) -> Result<V> {
+        if head.schema != self.settings.schema {
+            return Err(Error::new(ErrorKind::Codec, "the value has an older schema version"));
+        }
+        if head.codec != self.codec.id() {
+            return Err(Error::new(ErrorKind::Codec, "the value was encoded by another codec"));
+        }
+        self.codec.decode(body.clone())
+    }
+
+    fn note_unreadable(&self, reason: &dyn std::fmt::Display) {
+        self.counters.unreadable(1);
+        tracing::debug!(cache = %self.settings.name, %reason, "the cache found a value that it cannot read");
+    }
+}
+
+fn names(generations: &[Tagged]) -> Vec<String> {
+    generations.iter().map(|tagged| tagged.tag.clone()).collect()
+}
+
+/// An entry that exists.
+struct Occupied {
+    version: Version,
+    deadline: Deadline,
+    envelope: Option<Envelope>,
+}
+
+impl Occupied {
+    fn tags(&self) -> impl Iterator<Item = &str> {
+        let (generations, tags): (&[Tagged], &[String]) =
+            match self.envelope.as_ref().map(|envelope| &envelope.content) {
+                Some(Content::Claim(generations)) => (generations, &[]),
+                Some(Content::Value(head, _) | Content::Absent(head)) => (&head.generations, &[]),
+                Some(Content::Tags(tags)) => (&[], tags),
+                Some(Content::Generation) | None => (&[], &[]),
+            };
+        generations.iter().map(|tagged| tagged.tag.as_str()).chain(tags.iter().map(String::as_str))
+    }
+}
