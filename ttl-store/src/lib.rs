@@ -34,6 +34,7 @@
 //! | go on during an outage, spread deadlines | `FailOpen`, `Fallback`, `Jitter` in the module `layers` |
 //! | measure calls | `Observe` in the module `layers` (feature `observe`) |
 //! | compress, encrypt | the module `layers` (features `compress-gzip`, `compress-zstd`, `encrypt`) |
+//! | cache the results of slow functions | the module `cache` and `Store::cache` (feature `cache`) |
 //! | wrap a store | [`TtlStore`], [`forward_ttl_store!`] |
 //! | write a driver | the crate `ttl-core` |
 //!
@@ -160,6 +161,8 @@ pub use ttl_core::{
 };
 #[doc(no_inline)]
 pub use ttl_core::{Bytes, async_trait};
+#[cfg(feature = "cache")]
+pub use ttl_cache as cache;
 #[cfg(feature = "dynamodb")]
 pub use ttl_dynamo as dynamodb;
 #[cfg(feature = "layers")]

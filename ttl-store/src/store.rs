@@ -89,6 +89,38 @@ impl Store {
         answer.map(|_| ()).map_err(|error| error.with_operation("ping"))
     }
 
+    /// Creates a builder for a cache of values that are loaded on demand. `ttl` is the lifetime of a value,
+    /// counted from the beginning of its load.
+    ///
+    /// A cache does not see the entries of collections, and they do not see its entries. Requires the feature
+    /// `cache`.
+    ///
+    /// ```
+    /// # use ttl_store::cache::Cache;
+    /// # use ttl_store::{Json, Ttl};
+    /// # async fn load(id: u64) -> std::io::Result<String> { Ok(id.to_string()) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = ttl_store::connect("memory:").await?;
+    /// let users: Cache<u64, String> = store.cache("users", Ttl::minutes(10), Json).build()?;
+    /// assert_eq!(*users.get_or_load(&7, |_| load(7)).await?, "7");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "cache")]
+    pub fn cache<K, V>(
+        &self,
+        name: impl Into<String>,
+        ttl: Ttl,
+        codec: impl ttl_core::codec::Codec<V> + 'static,
+    ) -> ttl_cache::CacheBuilder<K, V>
+    where
+        K: Eq + std::hash::Hash + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        ttl_cache::Cache::builder(Arc::clone(&self.space.driver), name, ttl, codec)
+    }
+
     /// Creates a builder for a collection of structs, which are stored field by field.
     ///
     /// `ttl` is the lifetime of an entry after it was created or refreshed. A name has 1 to 128 bytes and
