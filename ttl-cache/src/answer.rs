@@ -66,9 +66,7 @@ impl<V: Send + Sync + 'static> Core<V> {
         loop {
             let mark = self.epochs.mark(key);
             let Seen { state, tags, known } = self.read(key, &call.tags).await?;
-            let mut own_tags = self.implied_tags();
-            own_tags.extend(call.tags.iter().cloned());
-            let basis = Basis { own_tags, tags, known, mark };
+            let basis = Basis { own_tags: self.tags_with(&call.tags), tags, known, mark };
             let occupant = match state {
                 State::Value(found) if call.accepts(found.value.as_ref()) => {
                     match self.answer_found(key, call, slot, basis, &found, may_wait).await? {

@@ -21,6 +21,7 @@ use crate::epochs::Mark;
 use crate::error::CacheError;
 use crate::load::Basis;
 use crate::loaded::Loaded;
+use crate::options::LoadOptions;
 use crate::read::{Found, Occupant, Seen, State};
 
 /// A key of a batch, and where it is stored.
@@ -74,6 +75,27 @@ where
     pub async fn get_many_or_load<F, M, L, Loading, E>(
         &self,
         keys: &[K],
+        loader: F,
+    ) -> Result<Vec<Option<Arc<V>>>, CacheError>
+    where
+        F: FnMut(Vec<K>) -> Loading + Send + 'static,
+        Loading: Future<Output = Result<M, E>> + Send + 'static,
+        M: IntoIterator<Item = (K, L)> + 'static,
+        L: Into<Loaded<V>> + 'static,
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        self.get_many_or_load_with(keys, LoadOptions::new(), loader).await
+    }
+
+    /// Does the same as [`Cache::get_many_or_load`], with options for this call. Its tags are those of every
+    /// loaded value.
+    ///
+    /// # Errors
+    /// The errors of [`Cache::get_or_load`].
+    pub async fn get_many_or_load_with<F, M, L, Loading, E>(
+        &self,
+        keys: &[K],
+        options: LoadOptions,
         mut loader: F,
     ) -> Result<Vec<Option<Arc<V>>>, CacheError>
     where
@@ -83,6 +105,7 @@ where
         L: Into<Loaded<V>> + 'static,
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
+        options.check()?;
         let loader = move |missing: Vec<(usize, K)>| {
             let places: HashMap<K, usize> = missing.iter().map(|(at, key)| (key.clone(), *at)).collect();
             let loading = loader(missing.into_iter().map(|(_, key)| key).collect());
@@ -96,8 +119,8 @@ where
             }
             .boxed()
         };
-        let obtained = self.obtain_many(keys, BatchLoader::new(keys.to_vec(), loader));
-        match self.core.settings.hard_timeout {
+        let obtained = self.obtain_many(keys, &options.tags, BatchLoader::new(keys.to_vec(), loader));
+        match options.hard_timeout.or(self.core.settings.hard_timeout) {
             None => obtained.await,
             Some(limit) => within(limit, obtained).await.unwrap_or(Err(CacheError::Timeout)),
         }
@@ -106,6 +129,7 @@ where
     async fn obtain_many(
         &self,
         keys: &[K],
+        tags: &[String],
         loader: BatchLoader<V>,
     ) -> Result<Vec<Option<Arc<V>>>, CacheError> {
         let loader = Arc::new(Mutex::new(loader));
@@ -129,7 +153,7 @@ where
             let read_at = self.core.now();
             let stored: Vec<_> = asked.iter().map(|asked| asked.stored.clone()).collect();
             let seen =
-                match self.core.read_many(&stored, &[]).await.and_then(|seen| seen.into_iter().collect()) {
+                match self.core.read_many(&stored, tags).await.and_then(|seen| seen.into_iter().collect()) {
                     Ok(seen) => seen,
                     Err(error) => {
                         for (at, value) in self.answer_outage(keys, &pending, &asked, &loader, error).await? {
@@ -138,7 +162,7 @@ where
                         break;
                     }
                 };
-            let sorted = self.sort(&pending, &asked, seen, first);
+            let sorted = self.sort(&pending, &asked, tags, seen, first);
             first = false;
             for (at, found) in &sorted.found {
                 let asked = &asked[pending.iter().position(|other| other == at).unwrap_or_default()];
@@ -173,12 +197,20 @@ where
     }
 
     /// Sorts the keys of a batch by what is to be done for each.
-    fn sort(&self, pending: &[usize], asked: &[Asked<'_, K>], seen: Vec<Seen<V>>, first: bool) -> Sorted<V> {
+    fn sort(
+        &self,
+        pending: &[usize],
+        asked: &[Asked<'_, K>],
+        call_tags: &[String],
+        seen: Vec<Seen<V>>,
+        first: bool,
+    ) -> Sorted<V> {
         let mut sorted =
             Sorted { found: Vec::new(), stale: Vec::new(), missing: Vec::new(), waiting: Vec::new() };
         let counters = &self.core.counters;
         for ((at, asked), Seen { state, tags, known }) in pending.iter().zip(asked).zip(seen) {
-            let basis = Basis { own_tags: self.core.implied_tags(), tags, known, mark: asked.mark.clone() };
+            let basis =
+                Basis { own_tags: self.core.tags_with(call_tags), tags, known, mark: asked.mark.clone() };
             let key = asked.stored.clone();
             match state {
                 State::Value(found) => {

@@ -21,7 +21,7 @@ use crate::epochs::Mark;
 use crate::error::CacheError;
 use crate::key::check_tag;
 use crate::load::{BoxLoader, LoaderSlot};
-use crate::loaded::{LoadContext, Loaded, check_count};
+use crate::loaded::{LoadContext, Loaded};
 use crate::near::NearCache;
 use crate::options::LoadOptions;
 use crate::read::State;
@@ -311,8 +311,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         K: Borrow<Q>,
         Q: Serialize + Hash + Eq + ToOwned<Owned = K> + Sync + ?Sized,
     {
-        options.tags.iter().try_for_each(|tag| check_tag(tag))?;
-        check_count(options.tags.len())?;
+        options.check()?;
         if let Some(copy) = self.near_hit(key).filter(|copy| accepts_absent || copy.is_some()) {
             return Ok(copy);
         }

@@ -129,8 +129,7 @@ impl<V> Core<V> {
                 "`Loaded::not_modified` has no value to insert; insert the value itself",
             )
         })?;
-        let mut tags = self.implied_tags();
-        tags.extend(loaded.tags.iter().cloned());
+        let tags = self.tags_with(&loaded.tags);
         let times = self.times(&loaded, self.now());
         let known = self.ensure_generations(&tags, self.read_generations(&tags).await?).await?;
         self.extend_generations(&known, Deadline::at(times.deadline)).await?;

@@ -69,8 +69,15 @@ pub(crate) fn generation_of(entry: Option<Entry>) -> Option<Generation> {
 
 impl<V> Core<V> {
     /// Returns the tags that every value of this cache has: the one of the whole cache, if it is clearable.
-    pub(crate) fn implied_tags(&self) -> Vec<String> {
+    fn implied_tags(&self) -> Vec<String> {
         if self.settings.clearable { vec![String::new()] } else { Vec::new() }
+    }
+
+    /// Returns these tags and those that every value has.
+    pub(crate) fn tags_with(&self, tags: &[String]) -> Vec<String> {
+        let mut all = self.implied_tags();
+        all.extend(tags.iter().cloned());
+        all
     }
 
     /// Reads the generations of tags.

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use ttl_core::Result;
+
+use crate::key::check_tag;
+use crate::loaded::check_count;
+
 /// The options of one call. Each replaces the setting of the cache, and works whether or not the cache has it.
 ///
 /// ```
@@ -48,5 +53,10 @@ impl LoadOptions {
     pub const fn with_hard_timeout(mut self, timeout: Duration) -> Self {
         self.hard_timeout = Some(timeout);
         self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        self.tags.iter().try_for_each(|tag| check_tag(tag))?;
+        check_count(self.tags.len())
     }
 }

@@ -84,8 +84,7 @@ impl<V> Core<V> {
 
     /// Reads the states of many keys, in their order. Fails as a whole if the generations cannot be read.
     pub(crate) async fn read_many(&self, keys: &[Key], tags: &[String]) -> Result<Vec<Result<Seen<V>>>> {
-        let mut wanted = self.implied_tags();
-        wanted.extend(tags.iter().cloned());
+        let wanted = self.tags_with(tags);
         let mut requests = keys.to_vec();
         for tag in &wanted {
             requests.push(self.keys.generation(tag)?);

@@ -152,6 +152,8 @@ mod space;
 mod store;
 
 // The vocabulary of the contract. Items that only drivers need stay in `ttl_core`.
+#[cfg(feature = "cache")]
+pub use ttl_cache as cache;
 pub use ttl_core::codec::{Codec, Json, Raw};
 pub use ttl_core::{
     Actions, Bounds, Capabilities, Clock, Cursor, CursorSecret, Deadline, Effect, Entry, Error, ErrorKind,
@@ -161,8 +163,6 @@ pub use ttl_core::{
 };
 #[doc(no_inline)]
 pub use ttl_core::{Bytes, async_trait};
-#[cfg(feature = "cache")]
-pub use ttl_cache as cache;
 #[cfg(feature = "dynamodb")]
 pub use ttl_dynamo as dynamodb;
 #[cfg(feature = "layers")]
