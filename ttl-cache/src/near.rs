@@ -43,14 +43,11 @@ pub(crate) struct NearCache<K, V> {
 
 impl<K: Eq + Hash, V> NearCache<K, V> {
     pub(crate) fn new(near: &Near) -> Self {
-        let max_bytes = near.max_bytes.unwrap_or(0);
+        // The parts of the capacity that an entry and a byte take, so that one capacity limits both.
         let entries = near.max_entries as u64;
-        // An entry weighs at least its share of the capacity, so one capacity limits both entries and bytes.
-        let weigh = Weigh {
-            share: if max_bytes == 0 { 1 } else { max_bytes.div_ceil(entries) },
-            by_bytes: max_bytes != 0,
-        };
-        let capacity = if max_bytes == 0 { entries } else { max_bytes.max(entries) };
+        let weigh =
+            near.max_bytes.map_or(Weigh { entry: 1, byte: 0 }, |bytes| Weigh { entry: bytes, byte: entries });
+        let capacity = entries.saturating_mul(weigh.entry);
         let evictions = CountEvictions::default();
         let options = OptionsBuilder::new()
             .estimated_items_capacity(near.max_entries)
@@ -141,16 +138,16 @@ impl Drop for Size {
     }
 }
 
-/// The weight of a copy.
+/// The weight of a copy: that of an entry, or that of its bytes if they are heavier.
 #[derive(Clone)]
 struct Weigh {
-    share: u64,
-    by_bytes: bool,
+    entry: u64,
+    byte: u64,
 }
 
 impl<K, V> Weighter<K, Arc<Copy<V>>> for Weigh {
     fn weight(&self, _: &K, copy: &Arc<Copy<V>>) -> u64 {
-        if self.by_bytes { self.share.max(copy.size.bytes) } else { 1 }
+        self.entry.max(copy.size.bytes.saturating_mul(self.byte))
     }
 }
 

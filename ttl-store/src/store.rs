@@ -24,7 +24,7 @@ use crate::space::Space;
 ///
 /// Plain keys, collections and leases never see each other's entries. A plain key is stored unchanged, except
 /// that a leading `@` is doubled. A key of a collection is stored as `@r:name:key` (records), `@b:…` (blobs),
-/// `@n:…` (counters) or `@l:…` (leases).
+/// `@n:…` (counters) or `@l:…` (leases), and entries of a cache under keys that begin with `@c:name:`.
 ///
 /// ```
 /// use ttl_store::{Expiry, Raw, Ttl};

@@ -1,5 +1,6 @@
 //! Programs on a real Redis, with both spellings of the URL.
 
+mod cache;
 mod shared;
 
 use std::process::ExitCode;
@@ -15,11 +16,15 @@ async fn valkey_is_another_spelling(url: &str) {
 }
 
 fn main() -> ExitCode {
+    if let Some(end) = cache::run_child() {
+        return end;
+    }
     run_tests(ServerKind::REDIS, |server| {
-        let mut trials = shared::trials(&server, |url, name| {
-            // Long enough for a busy machine.
-            shared::with_query(url, &format!("timeout=20s&namespace=facade-{name}"))
-        });
+        // Long enough for a busy machine.
+        let place =
+            |url: &str, name: &str| shared::with_query(url, &format!("timeout=20s&namespace=facade-{name}"));
+        let mut trials = shared::trials(&server, place);
+        trials.extend(cache::trials(&server, place));
         trials.push(trial("valkey_is_another_spelling", async move {
             valkey_is_another_spelling(server.url()).await;
         }));

@@ -1,6 +1,7 @@
 //! Programs on a real ScyllaDB or Cassandra, with both spellings of the URL. Each scenario has its own
 //! table.
 
+mod cache;
 mod shared;
 
 use std::process::ExitCode;
@@ -58,10 +59,15 @@ async fn cassandra_is_another_spelling(url: String) {
 }
 
 fn main() -> ExitCode {
+    if let Some(end) = cache::run_child() {
+        return end;
+    }
     run_tests(ServerKind::SCYLLA, |server| {
         let tables = Arc::new(Tables::default());
         let another = Arc::clone(&tables);
-        let mut trials = shared::trials(&server, move |url, name| tables.add(url, name));
+        let place = move |url: &str, name: &str| tables.add(url, name);
+        let mut trials = shared::trials(&server, place.clone());
+        trials.extend(cache::trials(&server, place));
         trials.push(trial("cassandra_is_another_spelling", async move {
             cassandra_is_another_spelling(another.add(server.url(), &Version::random().to_string())).await;
         }));

@@ -5,6 +5,7 @@ mod gate;
 mod scenario;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use ttl_core::options::{Condition, PutItem, PutOptions};
@@ -27,7 +28,12 @@ fn place(wrap: impl Fn(Arc<dyn TtlStore>) -> Arc<dyn TtlStore>) -> Place {
     let clock = Arc::new(ManualClock::new());
     let config = MemoryConfig::new().with_clock(clock.clone());
     let store = wrap(Arc::new(MemoryStore::new(&config)));
-    Place { stores: [Arc::clone(&store), store], clock: Some(clock) }
+    Place {
+        name: "c".to_owned(),
+        stores: [Arc::clone(&store), store],
+        clock: Some(clock),
+        patience: Duration::from_millis(5),
+    }
 }
 
 /// Runs all interleavings. Returns how many there were, and the faults.

@@ -11,7 +11,7 @@ use ttl_cache::{Cache, CacheBuilder, LoadOptions, Loaded, Near};
 use ttl_core::codec::Json;
 use ttl_core::{ManualClock, Ttl, TtlStore};
 
-use crate::gate::{Gate, Gated};
+use super::gate::{Gate, Gated};
 
 const TAG: &str = "team:7";
 const KEY: &str = "ada";
@@ -60,10 +60,14 @@ pub(crate) enum GoesOn {
 
 /// A place that is empty.
 pub(crate) struct Place {
+    /// The name of the caches.
+    pub(crate) name: String,
     /// Two handles of the same place.
     pub(crate) stores: [Arc<dyn TtlStore>; 2],
     /// The clock of the stores, if the test moves it. Without one, no value can be refreshed early for certain.
     pub(crate) clock: Option<Arc<ManualClock>>,
+    /// How long background tasks get for their next step.
+    pub(crate) patience: Duration,
 }
 
 /// One interleaving.
@@ -183,16 +187,16 @@ async fn others() {
 /// Runs one interleaving. `stores` are two handles of the same place, which is empty. Returns whether the call
 /// reached the step, and fails if a later call returns the old value.
 pub(crate) async fn run(place: Place, it: Interleaving) -> Result<bool, String> {
-    let Place { stores: [own, other], clock } = place;
+    let Place { name, stores: [own, other], clock, patience } = place;
     let number = Arc::new(AtomicU64::new(1));
     let open = Gate::closed_at(usize::MAX);
     let free = Source { number: Arc::clone(&number), gate: Arc::clone(&open) };
-    let other_cache = build(Cache::builder(Arc::clone(&other), "c", TTL, Json), it.stopped, false);
+    let other_cache = build(Cache::builder(Arc::clone(&other), &*name, TTL, Json), it.stopped, false);
     prepare(&other_cache, it.stopped, clock).await;
 
     let gate = Gate::closed_at(it.step);
     let gated: Arc<dyn TtlStore> = Arc::new(Gated { inner: own, gate: Arc::clone(&gate) });
-    let cache = build(Cache::builder(gated, "c", TTL, Json), it.stopped, it.near);
+    let cache = build(Cache::builder(gated, &*name, TTL, Json), it.stopped, it.near);
     let source = Source { number: Arc::clone(&number), gate: Arc::clone(&gate) };
     let call: JoinHandle<u64> = {
         let (cache, stopped) = (cache.clone(), it.stopped);
@@ -201,7 +205,7 @@ pub(crate) async fn run(place: Place, it: Interleaving) -> Result<bool, String> 
     let reached = tokio::select! {
         () = gate.reached() => true,
         // Background tasks reach their steps after the call has ended.
-        () = async { while !call.is_finished() { tokio::time::sleep(Duration::from_millis(1)).await } settle().await } => false,
+        () = async { while !call.is_finished() { tokio::time::sleep(Duration::from_millis(1)).await } settle(patience).await } => false,
     };
     if !reached {
         return Ok(false);
@@ -244,7 +248,7 @@ pub(crate) async fn run(place: Place, it: Interleaving) -> Result<bool, String> 
     if let Some(call) = call {
         let _ = call.await;
     }
-    settle().await;
+    settle(patience).await;
     for cache in [&cache, &other_cache] {
         if let Some(found) =
             cache.get(KEY).await.map_err(|error| error.to_string())?.filter(|found| **found != 2)
@@ -278,8 +282,8 @@ async fn prepare(cache: &Cache<String, u64>, stopped: Stopped, clock: Option<Arc
     }
 }
 
-/// Waits until background tasks have ended, or a while.
-async fn settle() {
-    tokio::time::sleep(Duration::from_millis(5)).await;
+/// Lets background tasks go on.
+async fn settle(patience: Duration) {
+    tokio::time::sleep(patience).await;
     others().await;
 }

@@ -1,0 +1,83 @@
+//! Caches on one kind of server: interleavings of two clients, and races of eight processes.
+
+#[path = "../../shared/cache_interleavings/gate.rs"]
+mod gate;
+mod processes;
+#[path = "../../shared/cache_interleavings/scenario.rs"]
+mod scenario;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use ttl_conformance::servers::{ServerUrl, trial};
+use ttl_store::{Version, connect};
+
+pub(crate) use self::processes::run_child;
+use self::scenario::{Place, Stopped, interleavings, run};
+
+/// The number of interleavings that run at the same time.
+const TOGETHER: usize = 48;
+
+/// Creates the trials. `place` returns the URL of an empty place on the server, whose name contains the
+/// given unique part.
+pub(crate) fn trials(
+    server: &ServerUrl,
+    place: impl Fn(&str, &str) -> String + Clone + Send + 'static,
+) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for (name, stopped) in [
+        ("cache_no_old_value_after_a_miss", Stopped::Miss),
+        ("cache_no_old_value_after_a_refresh", Stopped::Stale),
+        ("cache_no_old_value_after_a_batch", Stopped::Batch),
+    ] {
+        let (server, place) = (server.clone(), place.clone());
+        trials.push(trial(name, async move {
+            no_later_call_returns_the_old_value(
+                &place(server.url(), &Version::random().to_string()),
+                stopped,
+            )
+            .await;
+        }));
+    }
+    let (cold, killed) = ((server.clone(), place.clone()), (server.clone(), place));
+    trials.push(trial("cache_eight_processes_load_once", async move {
+        let (server, place) = cold;
+        processes::eight_processes_load_once(place(server.url(), &Version::random().to_string())).await;
+    }));
+    trials.push(trial("cache_another_process_loads_after_kill_9", async move {
+        let (server, place) = killed;
+        processes::another_loads_after_kill_9(place(server.url(), &Version::random().to_string())).await;
+    }));
+    trials
+}
+
+async fn no_later_call_returns_the_old_value(url: &str, stopped: Stopped) {
+    let (one, other) = (connect(url).await.unwrap(), connect(url).await.unwrap());
+    let mut count = 0;
+    for step in 0.. {
+        let mut reached = 0;
+        let near = |it: &scenario::Interleaving| it.near;
+        let all: Vec<_> = interleavings(stopped, step).into_iter().filter(|it| !near(it)).collect();
+        for some in all.chunks(TOGETHER) {
+            let runs = some.iter().map(|it| {
+                let place = Place {
+                    name: Version::random().to_string(),
+                    stores: [Arc::clone(one.driver()), Arc::clone(other.driver())],
+                    clock: None,
+                    patience: Duration::from_millis(100),
+                };
+                run(place, *it)
+            });
+            for result in futures_util::future::join_all(runs).await {
+                reached += usize::from(result.unwrap());
+            }
+        }
+        if reached == 0 {
+            println!("{stopped:?}: {step} steps, {count} interleavings");
+            break;
+        }
+        count += reached;
+    }
+    assert!(count > 200, "only {count} interleavings");
+}

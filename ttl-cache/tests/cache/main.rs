@@ -1,0 +1,10 @@
+//! The cache over memory: requests, lifetimes, near copies, outages, batches.
+
+mod batches;
+mod near;
+mod outages;
+mod requests;
+mod settings;
+mod support;
+mod this_process;
+mod values;
