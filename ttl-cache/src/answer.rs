@@ -3,23 +3,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_timer::Delay;
+use parking_lot::Mutex;
 use ttl_core::driver::within;
 use ttl_core::{Deadline, Key, Result};
 
 use crate::core::{Core, runtime};
 use crate::error::CacheError;
-use crate::flights::{Arrival, Flight, Joined, Landing, StoredAs};
+use crate::flights::{Arrival, Joined, Landing, StoredAs, Ticket};
 use crate::load::{Basis, LoaderSlot};
 use crate::read::{Found, Occupant, Seen, State};
 
+/// The wait before a claim is looked at again that should have ended.
+const AGAIN: Duration = Duration::from_millis(5);
+
 /// A call for one key.
-pub(crate) struct Call {
+pub(crate) struct Call<V> {
     pub(crate) tags: Vec<String>,
     pub(crate) soft_timeout: Duration,
     /// Whether the answer that there is no value is one.
     pub(crate) accepts_absent: bool,
     /// The call's place in the order of all callers and loads of this process.
     pub(crate) sequence: u64,
+    /// The stale value that the call has found, and its deadline.
+    pub(crate) stale: Mutex<Option<(Option<Arc<V>>, Deadline)>>,
+}
+
+/// Why a load has no claim.
+pub(crate) enum Unclaimed {
+    /// The store is out.
+    Outage,
+    /// The entry belongs to a newer program.
+    Foreign,
+    /// The cache coordinates this process only. The value is stored.
+    ThisProcess(Basis),
 }
 
 /// The value that a call returns.
@@ -47,8 +64,8 @@ impl<V> From<&Arrival<V>> for Answer<V> {
     }
 }
 
-impl Call {
-    fn accepts<T>(&self, value: Option<&T>) -> bool {
+impl<V> Call<V> {
+    pub(crate) fn accepts<T>(&self, value: Option<&T>) -> bool {
         self.accepts_absent || value.is_some()
     }
 }
@@ -58,19 +75,25 @@ impl<V: Send + Sync + 'static> Core<V> {
     pub(crate) async fn answer(
         self: &Arc<Self>,
         key: &Key,
-        call: &Call,
+        call: &Call<V>,
         slot: &LoaderSlot<V>,
     ) -> Result<Answer<V>, CacheError> {
         let mut missed = false;
         let mut may_wait = true;
+        let mut last_claim = None;
         loop {
             let mark = self.epochs.mark(key);
-            let Seen { state, tags, known } = self.read(key, &call.tags).await?;
-            let basis = Basis { own_tags: self.tags_with(&call.tags), tags, known, mark };
+            let Seen { state, tags, kept_tags, known } = self.read(key, &call.tags).await?;
+            let mut own_tags = self.tags_with(&call.tags);
+            own_tags.extend(kept_tags);
+            let basis = Basis { own_tags, tags, known, mark };
             let occupant = match state {
                 State::Value(found) if call.accepts(found.value.as_ref()) => {
                     match self.answer_found(key, call, slot, basis, &found, may_wait).await? {
-                        Some(answer) => return Ok(answer),
+                        Some(answer) => {
+                            self.count_found(&answer, missed);
+                            return Ok(answer);
+                        }
                         None => {
                             may_wait = false;
                             continue;
@@ -82,9 +105,13 @@ impl<V: Send + Sync + 'static> Core<V> {
                 State::Claimed { nonce, version } => {
                     self.note_miss(&mut missed);
                     self.counters.waits(1);
+                    if last_claim.replace(nonce) == Some(nonce) {
+                        // Its flight has ended and its claim not, or no task can watch it.
+                        Delay::new(AGAIN).await;
+                    }
                     match self.flights.find(key, nonce) {
-                        Some(flight) => {
-                            if let Some(answer) = self.land(&flight, call).await? {
+                        Some(ticket) => {
+                            if let Some(answer) = self.land(ticket, call).await? {
                                 return Ok(answer);
                             }
                         }
@@ -95,9 +122,9 @@ impl<V: Send + Sync + 'static> Core<V> {
             };
             self.note_miss(&mut missed);
             let answer = match occupant {
-                Occupant::Foreign => self.load_unclaimed(key, call, slot, None).await?,
+                Occupant::Foreign => self.load_unclaimed(key, call, slot, Unclaimed::Foreign).await?,
                 _ if !self.settings.coordinates_processes() => {
-                    self.load_unclaimed(key, call, slot, Some(basis)).await?
+                    self.load_unclaimed(key, call, slot, Unclaimed::ThisProcess(basis)).await?
                 }
                 occupant => self.load_claimed(key, call, slot, basis, occupant).await?,
             };
@@ -114,67 +141,81 @@ impl<V: Send + Sync + 'static> Core<V> {
         *missed = true;
     }
 
+    /// Counts a stored or refreshed value that a call returns, unless the call was a miss before.
+    fn count_found(&self, answer: &Answer<V>, missed: bool) {
+        let is_stale = answer.stored.as_ref().is_some_and(|stored| stored.fresh_until.is_expired(self.now()));
+        match (missed, is_stale) {
+            (true, _) => {}
+            (false, true) => self.counters.stale(1),
+            (false, false) => self.counters.hits(1),
+        }
+    }
+
     /// Joins a load that has not begun, or begins one. Returns `None` if the state must be read again.
     async fn load_claimed(
         self: &Arc<Self>,
         key: &Key,
-        call: &Call,
+        call: &Call<V>,
         slot: &LoaderSlot<V>,
         basis: Basis,
         occupant: Occupant,
     ) -> Result<Option<Answer<V>>, CacheError> {
-        let own = match self.flights.join_or_begin(key, crate::envelope::nonce()) {
-            Joined::Other(flight) => {
+        let runtime = runtime()?;
+        match self.flights.join_or_begin(key) {
+            Joined::Other(ticket) => {
                 self.counters.waits(1);
-                return self.land(&flight, call).await;
+                self.land(ticket, call).await
             }
-            Joined::New(own) => own,
-        };
-        let flight = Arc::clone(own.flight());
-        let (core, task_slot) = (Arc::clone(self), Arc::clone(slot));
-        runtime()?.spawn(async move { core.fly_claimed(own, task_slot, basis, occupant).await });
-        self.land_own(&flight, call).await
+            Joined::Own(own, ticket) => {
+                let (core, slot) = (Arc::clone(self), Arc::clone(slot));
+                runtime.spawn(async move { core.fly_claimed(own, slot, basis, occupant).await });
+                self.land_own(ticket, call).await
+            }
+        }
     }
 
     /// Loads without a claim, or waits for such a load. A call shares a load that began after the call.
-    /// Returns `None` if the state must be read again.
+    /// Returns `None` if the state must be read again, which a load that is not stored never needs.
     pub(crate) async fn load_unclaimed(
         self: &Arc<Self>,
         key: &Key,
-        call: &Call,
+        call: &Call<V>,
         slot: &LoaderSlot<V>,
-        mut basis: Option<Basis>,
+        why: Unclaimed,
     ) -> Result<Option<Answer<V>>, CacheError> {
+        let runtime = runtime()?;
         loop {
-            let own = match self.unclaimed.join_running_or_begin(key) {
-                Joined::Other(flight) => {
+            match self.flights.join_unclaimed_or_begin(key) {
+                Joined::Other(mut ticket) => {
                     self.counters.waits(1);
-                    let answer = self.land(&flight, call).await;
-                    if flight.sequence > call.sequence {
-                        return answer;
+                    if ticket.sequence > call.sequence {
+                        if let Some(answer) = self.land(ticket, call).await? {
+                            return Ok(Some(answer));
+                        }
+                    } else {
+                        ticket.landing().await;
                     }
-                    if basis.is_some() {
+                    if matches!(why, Unclaimed::ThisProcess(_)) {
                         // The value that the other load stored may do.
                         return Ok(None);
                     }
-                    continue;
                 }
-                Joined::New(own) => own,
-            };
-            let flight = Arc::clone(own.flight());
-            let (core, task_slot, basis) = (Arc::clone(self), Arc::clone(slot), basis.take());
-            runtime()?.spawn(async move { core.fly_unclaimed(own, task_slot, basis).await });
-            return self.land_own(&flight, call).await;
+                Joined::Own(own, ticket) => {
+                    let (core, slot) = (Arc::clone(self), Arc::clone(slot));
+                    runtime.spawn(async move { core.fly_unclaimed(own, slot, why).await });
+                    return self.land_own(ticket, call).await;
+                }
+            }
         }
     }
 
     /// Waits for the load of another call. Returns `None` if this call must read again.
-    async fn land(&self, flight: &Flight<V>, call: &Call) -> Result<Option<Answer<V>>, CacheError> {
-        match flight.landing().await {
+    async fn land(&self, mut ticket: Ticket<V>, call: &Call<V>) -> Result<Option<Answer<V>>, CacheError> {
+        match ticket.landing().await {
             Landing::Arrived(arrival) if arrival.shareable && call.accepts(arrival.value.as_ref()) => {
                 Ok(Some(Answer::from(&*arrival)))
             }
-            Landing::Arrived(_) | Landing::Elsewhere => Ok(None),
+            Landing::Arrived(_) | Landing::Elsewhere | Landing::Paused => Ok(None),
             // The panic of one call's loader is not the failure of another.
             Landing::Failed(CacheError::Panicked | CacheError::Abandoned) => Ok(None),
             Landing::Failed(error) => Err(error),
@@ -182,12 +223,12 @@ impl<V: Send + Sync + 'static> Core<V> {
     }
 
     /// Waits for the load of this call.
-    async fn land_own(&self, flight: &Flight<V>, call: &Call) -> Result<Option<Answer<V>>, CacheError> {
-        match flight.landing().await {
+    async fn land_own(&self, mut ticket: Ticket<V>, call: &Call<V>) -> Result<Option<Answer<V>>, CacheError> {
+        match ticket.landing().await {
             Landing::Arrived(arrival) if call.accepts(arrival.value.as_ref()) => {
                 Ok(Some(Answer::from(&*arrival)))
             }
-            Landing::Arrived(_) | Landing::Elsewhere => Ok(None),
+            Landing::Arrived(_) | Landing::Elsewhere | Landing::Paused => Ok(None),
             Landing::Failed(error) => Err(error),
         }
     }
@@ -197,58 +238,66 @@ impl<V: Send + Sync + 'static> Core<V> {
     async fn answer_found(
         self: &Arc<Self>,
         key: &Key,
-        call: &Call,
+        call: &Call<V>,
         slot: &LoaderSlot<V>,
         basis: Basis,
         found: &Found<V>,
         may_wait: bool,
     ) -> Result<Option<Answer<V>>, CacheError> {
-        let answer = Answer::from(found);
         if !found.head.fresh_until.is_expired(self.now()) {
             if self.is_refreshed_early(found) {
                 let _ = self.begin_refresh(key, slot, basis, found);
             }
-            self.counters.hits(1);
-            return Ok(Some(answer));
+            return Ok(Some(Answer::from(found)));
         }
+        *call.stale.lock() = Some((found.value.clone(), found.deadline));
+        let known = basis.known.clone();
         let refresh = self.begin_refresh(key, slot, basis, found);
-        if may_wait && !call.soft_timeout.is_zero() {
-            let (flight, is_own) = refresh?;
-            let refreshed = async {
-                let landed =
-                    if is_own { self.land_own(&flight, call).await } else { self.land(&flight, call).await };
-                if matches!(landed, Ok(None)) {
-                    self.changed(key, found.version).await?;
-                }
-                landed
-            };
-            match within(call.soft_timeout, refreshed).await {
-                Some(Ok(Some(fresh))) => return Ok(Some(fresh)),
-                Some(Ok(None)) => return Ok(None),
-                // The refresh failed, or takes longer.
-                Some(Err(_)) | None => {}
-            }
+        if !may_wait || call.soft_timeout.is_zero() {
+            return Ok(Some(Answer::from(found)));
         }
-        self.counters.stale(1);
-        Ok(Some(answer))
+        let (mut ticket, is_own) = refresh?;
+        let landed = match within(call.soft_timeout, ticket.landing()).await {
+            // A value that is returned after its deadline would be worse than a longer wait.
+            None if found.deadline.is_expired(self.now()) => ticket.landing().await,
+            None => return Ok(Some(Answer::from(found))),
+            Some(landing) => landing,
+        };
+        match landed {
+            Landing::Arrived(arrival) if call.accepts(arrival.value.as_ref()) => {
+                // Another call's refresh may have a tag that this call did not check.
+                let checked = |stored: &StoredAs| known.confirm(&stored.generations);
+                let usable = is_own || arrival.shareable && arrival.stored.as_ref().is_some_and(checked);
+                Ok(usable.then(|| Answer::from(&*arrival)))
+            }
+            Landing::Arrived(_) => Ok(None),
+            Landing::Elsewhere => {
+                // Another process refreshes the value.
+                let changed = within(call.soft_timeout, self.changed(key, found.version)).await;
+                changed.transpose()?;
+                Ok(None)
+            }
+            Landing::Failed(error) if found.deadline.is_expired(self.now()) && is_own => Err(error),
+            Landing::Failed(_) | Landing::Paused if found.deadline.is_expired(self.now()) => Ok(None),
+            Landing::Failed(_) | Landing::Paused => Ok(Some(Answer::from(found))),
+        }
     }
 
-    /// Joins or begins the refresh of a value. Returns its flight, and whether it is the caller's own.
+    /// Joins or begins the refresh of a value. Returns the place of the call in it, and whether it is its own.
     fn begin_refresh(
         self: &Arc<Self>,
         key: &Key,
         slot: &LoaderSlot<V>,
         basis: Basis,
         found: &Found<V>,
-    ) -> Result<(Arc<Flight<V>>, bool), CacheError> {
+    ) -> Result<(Ticket<V>, bool), CacheError> {
         let runtime = runtime()?;
         match self.flights.join_refresh_or_begin(key, found.nonce) {
-            Joined::Other(flight) => Ok((flight, false)),
-            Joined::New(own) => {
-                let flight = Arc::clone(own.flight());
-                let (core, task_slot, found) = (Arc::clone(self), Arc::clone(slot), found.clone());
-                runtime.spawn(async move { core.fly_refresh(own, task_slot, basis, found).await });
-                Ok((flight, true))
+            Joined::Other(ticket) => Ok((ticket, false)),
+            Joined::Own(own, ticket) => {
+                let (core, slot, found) = (Arc::clone(self), Arc::clone(slot), found.clone());
+                runtime.spawn(async move { core.fly_refresh(own, slot, basis, found).await });
+                Ok((ticket, true))
             }
         }
     }

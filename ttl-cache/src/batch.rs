@@ -5,27 +5,31 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use serde::Serialize;
-use ttl_core::Result;
 use ttl_core::driver::within;
+use ttl_core::{Deadline, Error, ErrorKind, Result};
 
 use crate::answer::Answer;
-use crate::batch_load::{BatchLoader, Wanted, Way};
+use crate::batch_load::{BatchLoader, Wanted, Way, Why};
 use crate::cache::Cache;
 use crate::core::runtime;
 use crate::epochs::Mark;
 use crate::error::CacheError;
+use crate::flights::Joined;
 use crate::load::Basis;
 use crate::loaded::Loaded;
+use crate::near::ReadAt;
 use crate::options::LoadOptions;
 use crate::read::{Found, Occupant, Seen, State};
 
-/// A key of a batch, and where it is stored.
+/// A key of a batch, its first place there, and where it is stored.
 struct Asked<'a, K> {
+    at: usize,
     key: &'a K,
     stored: ttl_core::Key,
     mark: Mark,
@@ -44,8 +48,12 @@ where
     /// [`absent_ttl`](crate::CacheBuilder::absent_ttl). Keys that another call or process is loading are waited
     /// for. If it fails, they are missing again, and the loader is called once more.
     ///
-    /// Cost: 1 batch if nothing is missing; 2 more batches for the missing keys. The soft timeout does not
-    /// apply: stale values are returned at once, and refreshed together in the background.
+    /// Stale values are returned at once, and refreshed together in the background. The soft timeout and early
+    /// refreshes do not apply. During an outage, and with
+    /// [`Coordination::ThisProcess`](crate::Coordination::ThisProcess), a batch does not share its loads with
+    /// other calls.
+    ///
+    /// Cost: 1 batch if nothing is missing; otherwise 1 more batch for the claims, and a write for each value.
     ///
     /// # Errors
     /// The errors of [`Cache::get_or_load`]. One failure is that of the whole call. Values that were loaded
@@ -91,7 +99,7 @@ where
     /// loaded value.
     ///
     /// # Errors
-    /// The errors of [`Cache::get_or_load`].
+    /// The errors of [`Cache::get_or_load`], and [`ErrorKind::InvalidConfig`] if the options have a soft timeout.
     pub async fn get_many_or_load_with<F, M, L, Loading, E>(
         &self,
         keys: &[K],
@@ -106,6 +114,14 @@ where
         E: Into<Box<dyn StdError + Send + Sync>>,
     {
         options.check()?;
+        if options.soft_timeout.is_some() {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "a batch has no soft timeout: it returns stale values at once; leave the option out",
+            )
+            .with_operation("get_many_or_load")
+            .into());
+        }
         let loader = move |missing: Vec<(usize, K)>| {
             let places: HashMap<K, usize> = missing.iter().map(|(at, key)| (key.clone(), *at)).collect();
             let loading = loader(missing.into_iter().map(|(_, key)| key).collect());
@@ -122,7 +138,7 @@ where
         let obtained = self.obtain_many(keys, &options.tags, BatchLoader::new(keys.to_vec(), loader));
         match options.hard_timeout.or(self.core.settings.hard_timeout) {
             None => obtained.await,
-            Some(limit) => within(limit, obtained).await.unwrap_or(Err(CacheError::Timeout)),
+            Some(limit) => within(limit, obtained).await.unwrap_or(Err(CacheError::WaitTimeout)),
         }
     }
 
@@ -133,94 +149,140 @@ where
         loader: BatchLoader<V>,
     ) -> Result<Vec<Option<Arc<V>>>, CacheError> {
         let loader = Arc::new(Mutex::new(loader));
-        let mut values: HashMap<&K, Option<Arc<V>>> = HashMap::with_capacity(keys.len());
-        // The places of the keys that have no value yet, each key once.
+        let mut obtained =
+            Obtained { values: HashMap::with_capacity(keys.len()), ends: Vec::new(), rounds: 0 };
+        // The first place of each key that has no value yet.
         let mut pending: Vec<usize> = Vec::new();
-        let mut seen_before: HashMap<&K, ()> = HashMap::with_capacity(keys.len());
+        let mut places: HashMap<&K, usize> = HashMap::with_capacity(keys.len());
         for (at, key) in keys.iter().enumerate() {
-            if seen_before.insert(key, ()).is_some() {
+            if *places.entry(key).or_insert(at) != at {
                 continue;
             }
-            match self.near_hit(key) {
-                Some(copy) => drop(values.insert(key, copy)),
+            match self.near_hit(key, true) {
+                Some(copy) => drop(obtained.values.insert(at, copy)),
                 None => pending.push(at),
             }
         }
-        let mut first = true;
         while !pending.is_empty() {
-            let asked: Vec<Asked<'_, K>> =
-                pending.iter().map(|at| self.asked(&keys[*at])).collect::<Result<_>>()?;
-            let read_at = self.core.now();
-            let stored: Vec<_> = asked.iter().map(|asked| asked.stored.clone()).collect();
-            let seen =
-                match self.core.read_many(&stored, tags).await.and_then(|seen| seen.into_iter().collect()) {
-                    Ok(seen) => seen,
-                    Err(error) => {
-                        for (at, value) in self.answer_outage(keys, &pending, &asked, &loader, error).await? {
-                            values.insert(&keys[at], value);
-                        }
-                        break;
-                    }
-                };
-            let sorted = self.sort(&pending, &asked, tags, seen, first);
-            first = false;
-            for (at, found) in &sorted.found {
-                let asked = &asked[pending.iter().position(|other| other == at).unwrap_or_default()];
-                values.insert(asked.key, self.kept(asked.key, &asked.mark, read_at, Answer::from(found)));
+            self.obtain_round(keys, tags, &pending, &loader, &mut obtained).await?;
+            obtained.rounds += 1;
+            pending.retain(|at| !obtained.values.contains_key(at));
+            if pending.is_empty() && obtained.rounds == 1 {
+                // The loads of other keys can take long. What has expired since is obtained once more.
+                pending = obtained.take_expired(self.core.now());
             }
-            let core = Arc::clone(&self.core);
-            if !sorted.stale.is_empty() {
-                let loader = Arc::clone(&loader);
-                let refresh = Arc::clone(&core).load_batch(sorted.stale, loader);
-                runtime()?.spawn(async move { drop(refresh.await) });
-            }
-            let loads = !sorted.missing.is_empty();
-            if loads {
-                // A task, so that it goes on if this call is dropped.
-                let load = runtime()?.spawn(core.load_batch(sorted.missing, Arc::clone(&loader)));
-                for (at, answer) in load.await.map_err(|_| CacheError::Abandoned)?? {
-                    values.insert(&keys[at], answer.value);
-                }
-            } else {
-                let changes = sorted.waiting.iter().map(|(key, version)| self.core.changed(key, *version));
-                join_all(changes).await.into_iter().collect::<Result<()>>()?;
-            }
-            pending.retain(|at| !values.contains_key(&keys[*at]));
         }
-        Ok(keys.iter().map(|key| values.get(key).cloned().flatten()).collect())
+        let value = |key: &K| obtained.values.get(places.get(key)?).cloned().flatten();
+        Ok(keys.iter().map(value).collect())
     }
 
-    fn asked<'a>(&self, key: &'a K) -> Result<Asked<'a, K>> {
+    /// Reads the keys that have no value, and loads those that nobody is loading. Without such a key, waits
+    /// for the loads of others.
+    async fn obtain_round(
+        &self,
+        keys: &[K],
+        tags: &[String],
+        pending: &[usize],
+        loader: &Arc<Mutex<BatchLoader<V>>>,
+        obtained: &mut Obtained<V>,
+    ) -> Result<(), CacheError> {
+        let asked: Vec<Asked<'_, K>> =
+            pending.iter().map(|at| self.asked(*at, &keys[*at])).collect::<Result<_>>()?;
+        let read_at = ReadAt::now(&self.core);
+        let stored: Vec<_> = asked.iter().map(|asked| asked.stored.clone()).collect();
+        let seen = match self.core.read_many(&stored, tags).await.and_then(|seen| seen.into_iter().collect())
+        {
+            Ok(seen) => seen,
+            Err(error) => return self.answer_outage(&asked, loader, obtained, error).await,
+        };
+        let sorted = self.sort(&asked, tags, seen, obtained.rounds == 0);
+        for (asked, found) in &sorted.found {
+            obtained.ends.push((asked.at, found.deadline));
+            let value = self.kept(asked.key, &asked.mark, read_at, Answer::from(found));
+            obtained.values.insert(asked.at, value);
+        }
+        if !sorted.stale.is_empty() {
+            let refresh = Arc::clone(&self.core).load_batch(sorted.stale, Arc::clone(loader));
+            runtime()?.spawn(async move { drop(refresh.await) });
+        }
+        let waited = if sorted.missing.is_empty() {
+            let changes = sorted.waiting.iter().map(|(key, version)| self.core.changed(key, *version));
+            join_all(changes).await.into_iter().collect::<Result<()>>().map_err(CacheError::from)
+        } else {
+            self.load_wanted(&asked, sorted.missing, read_at, loader, obtained).await
+        };
+        match waited {
+            Err(CacheError::Store(error)) if error.is_outage() => {
+                let without_value =
+                    asked.into_iter().filter(|asked| !obtained.values.contains_key(&asked.at));
+                self.answer_outage(&without_value.collect::<Vec<_>>(), loader, obtained, error).await
+            }
+            waited => waited,
+        }
+    }
+
+    /// Loads keys in a task, so that the load goes on if this call is dropped.
+    async fn load_wanted(
+        &self,
+        asked: &[Asked<'_, K>],
+        wanted: Vec<Wanted<V>>,
+        read_at: ReadAt,
+        loader: &Arc<Mutex<BatchLoader<V>>>,
+        obtained: &mut Obtained<V>,
+    ) -> Result<(), CacheError> {
+        let load = runtime()?.spawn(Arc::clone(&self.core).load_batch(wanted, Arc::clone(loader)));
+        let loaded = load.await.map_err(|_| CacheError::Abandoned)??;
+        let by_place: HashMap<usize, &Asked<'_, K>> = asked.iter().map(|asked| (asked.at, asked)).collect();
+        for (at, answer) in loaded {
+            if let Some(asked) = by_place.get(&at) {
+                obtained.values.insert(at, self.kept(asked.key, &asked.mark, read_at, answer));
+            }
+        }
+        Ok(())
+    }
+
+    fn asked<'a>(&self, at: usize, key: &'a K) -> Result<Asked<'a, K>> {
         let stored = self.core.keys.entry(key)?;
         let mark = self.core.epochs.mark(&stored);
-        Ok(Asked { key, stored, mark })
+        Ok(Asked { at, key, stored, mark })
     }
 
     /// Sorts the keys of a batch by what is to be done for each.
-    fn sort(
+    fn sort<'a, 'b>(
         &self,
-        pending: &[usize],
-        asked: &[Asked<'_, K>],
+        asked: &'b [Asked<'a, K>],
         call_tags: &[String],
         seen: Vec<Seen<V>>,
-        first: bool,
-    ) -> Sorted<V> {
+        is_first: bool,
+    ) -> Sorted<'a, 'b, K, V> {
         let mut sorted =
             Sorted { found: Vec::new(), stale: Vec::new(), missing: Vec::new(), waiting: Vec::new() };
         let counters = &self.core.counters;
-        for ((at, asked), Seen { state, tags, known }) in pending.iter().zip(asked).zip(seen) {
-            let basis =
-                Basis { own_tags: self.core.tags_with(call_tags), tags, known, mark: asked.mark.clone() };
-            let key = asked.stored.clone();
+        for (asked, Seen { state, tags, kept_tags, known }) in asked.iter().zip(seen) {
+            let mut own_tags = self.core.tags_with(call_tags);
+            own_tags.extend(kept_tags);
+            let basis = Basis { own_tags, tags, known, mark: asked.mark.clone() };
+            let (at, key) = (asked.at, asked.stored.clone());
+            // A key that was missing in the first round counts as that.
+            let first = u64::from(is_first);
             match state {
                 State::Value(found) => {
                     if found.head.fresh_until.is_expired(self.core.now()) {
-                        counters.stale(1);
-                        sorted.stale.push(Wanted { at: *at, key, basis, way: Way::Refresh(found.clone()) });
+                        counters.stale(first);
+                        if let Joined::Own(own, _) =
+                            self.core.flights.join_refresh_or_begin(&key, found.nonce)
+                        {
+                            sorted.stale.push(Wanted {
+                                at,
+                                key,
+                                basis,
+                                way: Way::Refresh(found.clone(), own),
+                            });
+                        }
                     } else {
-                        counters.hits(1);
+                        counters.hits(first);
                     }
-                    sorted.found.push((*at, found));
+                    sorted.found.push((asked, found));
                     continue;
                 }
                 State::Claimed { version, .. } => {
@@ -229,16 +291,14 @@ where
                 }
                 State::Miss(occupant) => {
                     let way = match occupant {
-                        Occupant::Foreign => Way::Unstored,
-                        _ if !self.core.settings.coordinates_processes() => Way::Unclaimed,
+                        Occupant::Foreign => Way::Unclaimed(Why::Foreign),
+                        _ if !self.core.settings.coordinates_processes() => Way::Unclaimed(Why::ThisProcess),
                         occupant => Way::Claim(occupant),
                     };
-                    sorted.missing.push(Wanted { at: *at, key, basis, way });
+                    sorted.missing.push(Wanted { at, key, basis, way });
                 }
             }
-            if first {
-                counters.misses(1);
-            }
+            counters.misses(first);
         }
         sorted
     }
@@ -246,38 +306,56 @@ where
     /// Answers the keys of a batch during an outage.
     async fn answer_outage(
         &self,
-        keys: &[K],
-        pending: &[usize],
         asked: &[Asked<'_, K>],
         loader: &Arc<Mutex<BatchLoader<V>>>,
-        error: ttl_core::Error,
-    ) -> Result<Vec<(usize, Option<Arc<V>>)>, CacheError> {
-        let mut values = Vec::with_capacity(pending.len());
+        obtained: &mut Obtained<V>,
+        error: Error,
+    ) -> Result<(), CacheError> {
         let mut missing = Vec::new();
-        for (at, asked) in pending.iter().zip(asked) {
-            match self.near_instead::<K>(keys[*at].borrow(), error.clone()) {
-                Ok(copy) => values.push((*at, copy)),
+        for asked in asked {
+            match self.near_instead::<K>(asked.key.borrow(), error.clone()) {
+                Ok(copy) => drop(obtained.values.insert(asked.at, copy)),
                 Err(error) if !error.is_outage() || !self.core.settings.on_outage.loads() => {
                     return Err(error.into());
                 }
                 Err(_) => {
                     let basis = Basis::unknown(asked.mark.clone());
-                    missing.push(Wanted { at: *at, key: asked.stored.clone(), basis, way: Way::Unstored });
+                    let way = Way::Unclaimed(Why::Outage);
+                    missing.push(Wanted { at: asked.at, key: asked.stored.clone(), basis, way });
                 }
             }
         }
-        if !missing.is_empty() {
-            let load = runtime()?.spawn(Arc::clone(&self.core).load_batch(missing, Arc::clone(loader)));
-            let loaded = load.await.map_err(|_| CacheError::Abandoned)??;
-            values.extend(loaded.into_iter().map(|(at, answer)| (at, answer.value)));
+        if missing.is_empty() {
+            return Ok(());
         }
-        Ok(values)
+        self.load_wanted(asked, missing, ReadAt::now(&self.core), loader, obtained).await
+    }
+}
+
+/// The values of a batch, by the places of their keys.
+struct Obtained<V> {
+    values: HashMap<usize, Option<Arc<V>>>,
+    /// The deadlines of those that were read.
+    ends: Vec<(usize, Deadline)>,
+    /// How often the pending keys were read.
+    rounds: usize,
+}
+
+impl<V> Obtained<V> {
+    /// Removes the values whose deadline has passed. Returns their places.
+    fn take_expired(&mut self, now: SystemTime) -> Vec<usize> {
+        let expired = self.ends.drain(..).filter(|(_, deadline)| deadline.is_expired(now)).map(|(at, _)| at);
+        let expired: Vec<usize> = expired.collect();
+        for at in &expired {
+            self.values.remove(at);
+        }
+        expired
     }
 }
 
 /// The keys of a batch, by what is to be done for each.
-struct Sorted<V> {
-    found: Vec<(usize, Found<V>)>,
+struct Sorted<'a, 'b, K, V> {
+    found: Vec<(&'b Asked<'a, K>, Found<V>)>,
     stale: Vec<Wanted<V>>,
     missing: Vec<Wanted<V>>,
     waiting: Vec<(ttl_core::Key, ttl_core::Version)>,

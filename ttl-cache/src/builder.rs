@@ -70,7 +70,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
     }
 
     /// Sets how long a call that has no value waits in all, for its own load or that of others. It then fails
-    /// with [`CacheError::Timeout`](crate::CacheError::Timeout). The load goes on. No limit by default.
+    /// with [`CacheError::WaitTimeout`](crate::CacheError::WaitTimeout). The load goes on. No limit by default.
     pub const fn hard_timeout(mut self, timeout: Duration) -> Self {
         self.settings.hard_timeout = Some(timeout);
         self
@@ -159,12 +159,17 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
     /// # Errors
     /// * [`ErrorKind::InvalidConfig`] if the name is empty, is longer than 128 bytes or contains a `:`, or if a
     ///   setting contradicts another. The text names the setting.
-    /// * [`ErrorKind::Unsupported`] if the store has no conditions, or if it stores nothing.
+    /// * [`ErrorKind::Unsupported`] if the store has no conditions. A store that stores nothing (`null:`) needs
+    ///   none: every call loads.
     pub fn build(self) -> Result<Cache<K, V>> {
-        let Self { store, codec, settings, key: _ } = self;
+        let Self { store, codec, mut settings, key: _ } = self;
         let keys = Keys::new(&settings.name)?;
         check(&settings)?;
         let capabilities = store.capabilities();
+        if !capabilities.stores {
+            // Nothing that a process could see is stored, so there is nothing to coordinate.
+            settings.coordination = Coordination::ThisProcess;
+        }
         if settings.coordinates_processes() && !capabilities.conditions {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -199,8 +204,8 @@ fn check(settings: &Settings) -> Result<()> {
     if settings.outage_loads == 0 {
         return invalid("invalid value for `outage_loads`: expected at least 1, found 0".to_owned());
     }
-    if settings.hard_timeout.is_some_and(|hard| hard.is_zero()) {
-        return invalid("invalid value for `hard_timeout`: expected more than zero".to_owned());
+    if settings.hard_timeout.is_some_and(|hard| hard <= settings.soft_timeout) {
+        return invalid("invalid value for `hard_timeout`: expected more than the soft timeout".to_owned());
     }
     if let Some(near) = &settings.near {
         if near.max_entries == 0 || near.max_bytes == Some(0) {

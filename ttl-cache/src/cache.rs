@@ -12,9 +12,9 @@ use serde::Serialize;
 use ttl_core::codec::Codec;
 use ttl_core::driver::within;
 use ttl_core::options::DeleteOptions;
-use ttl_core::{Error, Key, Result, Ttl, TtlStore};
+use ttl_core::{Error, ErrorKind, Key, Result, Ttl, TtlStore};
 
-use crate::answer::{Answer, Call};
+use crate::answer::{Answer, Call, Unclaimed};
 use crate::builder::CacheBuilder;
 use crate::core::Core;
 use crate::epochs::Mark;
@@ -22,7 +22,7 @@ use crate::error::CacheError;
 use crate::key::check_tag;
 use crate::load::{BoxLoader, LoaderSlot};
 use crate::loaded::{LoadContext, Loaded};
-use crate::near::NearCache;
+use crate::near::{NearCache, ReadAt};
 use crate::options::LoadOptions;
 use crate::read::State;
 use crate::stats::Stats;
@@ -73,7 +73,8 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
     /// # Errors
     /// * [`CacheError::Loader`] if the loader failed. Nothing is stored, and the next call loads again.
     /// * [`CacheError::Panicked`] if the loader of this call panicked.
-    /// * [`CacheError::Timeout`] after the hard timeout, or after the load timeout.
+    /// * [`CacheError::WaitTimeout`] after the hard timeout, and [`CacheError::LoadTimeout`] after the load
+    ///   timeout.
     /// * [`CacheError::Store`] if the store is out, unless [`OnOutage`](crate::OnOutage) allows an answer, and
     ///   for an invalid key or tag.
     ///
@@ -191,11 +192,11 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         K: Borrow<Q>,
         Q: Serialize + Hash + Eq + ToOwned<Owned = K> + Sync + ?Sized,
     {
-        if let Some(copy) = self.near_hit(key) {
+        if let Some(copy) = self.near_hit(key, true) {
             return Ok(copy);
         }
         let stored = self.core.keys.entry(key)?;
-        let (mark, read_at) = (self.core.epochs.mark(&stored), self.core.now());
+        let (mark, read_at) = (self.core.epochs.mark(&stored), ReadAt::now(&self.core));
         let seen = match self.core.read(&stored, &[]).await {
             Ok(seen) => seen,
             Err(error) => return self.near_instead(key, error),
@@ -224,10 +225,17 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
     pub async fn insert<Q>(&self, key: &Q, value: impl Into<Loaded<V>>) -> Result<()>
     where
         K: Borrow<Q>,
-        Q: Serialize + ?Sized,
+        Q: Serialize + ToOwned<Owned = K> + ?Sized,
     {
         let loaded = value.into();
         loaded.check()?;
+        if !loaded.stored {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "`Loaded::without_storing` contradicts an insert; it is for the results of loaders",
+            )
+            .with_operation("insert"));
+        }
         let key = self.core.keys.entry(key)?;
         let _change = Change::of_key(&self.core, &key);
         self.core.insert(&key, loaded).await
@@ -247,7 +255,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
     pub async fn invalidate<Q>(&self, key: &Q) -> Result<()>
     where
         K: Borrow<Q>,
-        Q: Serialize + ?Sized,
+        Q: Serialize + ToOwned<Owned = K> + ?Sized,
     {
         let key = self.core.keys.entry(key)?;
         let _change = Change::of_key(&self.core, &key);
@@ -279,7 +287,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
     pub async fn clear(&self) -> Result<()> {
         if !self.core.settings.clearable {
             return Err(Error::new(
-                ttl_core::ErrorKind::Unsupported,
+                ErrorKind::Unsupported,
                 "this cache was built with `clearable(false)`; invalidate keys or tags instead",
             )
             .with_operation("clear"));
@@ -312,7 +320,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         Q: Serialize + Hash + Eq + ToOwned<Owned = K> + Sync + ?Sized,
     {
         options.check()?;
-        if let Some(copy) = self.near_hit(key).filter(|copy| accepts_absent || copy.is_some()) {
+        if let Some(copy) = self.near_hit(key, accepts_absent) {
             return Ok(copy);
         }
         let settings = &self.core.settings;
@@ -320,20 +328,39 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
             tags: options.tags,
             soft_timeout: options.soft_timeout.unwrap_or(settings.soft_timeout),
             accepts_absent,
-            sequence: self.core.unclaimed.next(),
+            sequence: self.core.flights.next(),
+            stale: Mutex::new(None),
         };
         let answer = self.load_missing(key, &call, Arc::new(Mutex::new(Some(loader))));
-        match options.hard_timeout.or(settings.hard_timeout) {
-            None => answer.await,
-            Some(limit) => within(limit, answer).await.unwrap_or(Err(CacheError::Timeout)),
+        let Some(limit) = options.hard_timeout.or(settings.hard_timeout) else { return answer.await };
+        match within(limit, answer).await {
+            Some(answer) => answer,
+            None => self.late(key, &call).ok_or(CacheError::WaitTimeout),
         }
+    }
+
+    /// Returns what a call can return after its hard timeout: the stale value that it found, or a near copy if
+    /// the store does not answer.
+    fn late<Q>(&self, key: &Q, call: &Call<V>) -> Option<Option<Arc<V>>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let now = self.core.now();
+        let stale = call.stale.lock().take().filter(|(_, deadline)| !deadline.is_expired(now));
+        let value = match stale {
+            Some((value, _)) => value,
+            None => self.outage_copy(key).filter(|copy| call.accepts(copy.as_ref()))?,
+        };
+        self.core.counters.stale(1);
+        Some(value)
     }
 
     /// Returns a value that is not in the near cache.
     async fn load_missing<Q>(
         &self,
         key: &Q,
-        call: &Call,
+        call: &Call<V>,
         slot: LoaderSlot<V>,
     ) -> Result<Option<Arc<V>>, CacheError>
     where
@@ -341,30 +368,34 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         Q: Serialize + Hash + Eq + ToOwned<Owned = K> + Sync + ?Sized,
     {
         let stored = self.core.keys.entry(key)?;
-        let (mark, read_at) = (self.core.epochs.mark(&stored), self.core.now());
+        let (mark, read_at) = (self.core.epochs.mark(&stored), ReadAt::now(&self.core));
         match self.core.answer(&stored, call, &slot).await {
             Ok(answer) => Ok(self.kept(key, &mark, read_at, answer)),
             Err(CacheError::Store(error)) if error.is_outage() => {
                 let on_outage = self.core.settings.on_outage;
                 match self.near_instead(key, error) {
+                    Ok(copy) if call.accepts(copy.as_ref()) => Ok(copy),
                     Err(error) if !on_outage.loads() => Err(error.into()),
-                    Err(error) => {
-                        let answer = self.core.load_unclaimed(&stored, call, &slot, None).await?;
-                        answer.map(|answer| answer.value).ok_or(CacheError::Store(error))
+                    Ok(_) | Err(_) => {
+                        let answer =
+                            self.core.load_unclaimed(&stored, call, &slot, Unclaimed::Outage).await?;
+                        answer.map(|answer| answer.value).ok_or(CacheError::Abandoned)
                     }
-                    Ok(copy) => Ok(copy),
                 }
             }
             Err(error) => Err(error),
         }
     }
 
-    pub(crate) fn near_hit<Q>(&self, key: &Q) -> Option<Option<Arc<V>>>
+    pub(crate) fn near_hit<Q>(&self, key: &Q, accepts_absent: bool) -> Option<Option<Arc<V>>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let copy = self.near.as_ref()?.get(key, &self.core.epochs, self.core.now())?;
+        if copy.value.is_none() && !accepts_absent {
+            return None;
+        }
         self.core.counters.near_hits(1);
         Some(copy.value.clone())
     }
@@ -379,21 +410,23 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
             return Err(error);
         }
         self.core.counters.outages(1);
-        let near = self.near.as_ref().filter(|_| self.core.settings.on_outage.serves_stale());
-        let copy = near.and_then(|near| near.get_unchecked(key, &self.core.epochs, self.core.now()));
-        let Some(copy) = copy else { return Err(error) };
+        let copy = self.outage_copy(key).ok_or(error)?;
         self.core.counters.stale(1);
-        Ok(copy.value.clone())
+        Ok(copy)
+    }
+
+    /// Returns the near copy if the cache serves copies during an outage.
+    fn outage_copy<Q>(&self, key: &Q) -> Option<Option<Arc<V>>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let near = self.near.as_ref().filter(|_| self.core.settings.on_outage.serves_stale())?;
+        near.get_unchecked(key, &self.core.epochs, self.core.now()).map(|copy| copy.value.clone())
     }
 
     /// Keeps a near copy of an answer, and returns its value.
-    pub(crate) fn kept<Q>(
-        &self,
-        key: &Q,
-        mark: &Mark,
-        read_at: std::time::SystemTime,
-        answer: Answer<V>,
-    ) -> Option<Arc<V>>
+    pub(crate) fn kept<Q>(&self, key: &Q, mark: &Mark, read_at: ReadAt, answer: Answer<V>) -> Option<Arc<V>>
     where
         K: Borrow<Q>,
         Q: ToOwned<Owned = K> + ?Sized,

@@ -26,10 +26,7 @@ pub(crate) struct Core<V> {
     pub(crate) codec: Arc<dyn Codec<V>>,
     pub(crate) settings: Settings,
     pub(crate) counters: Counters,
-    /// Loads that hold a claim, and refreshes.
     pub(crate) flights: Arc<Flights<V>>,
-    /// Loads without a claim: those of an outage, and those of a cache that coordinates this process only.
-    pub(crate) unclaimed: Arc<Flights<V>>,
     pub(crate) watches: Arc<Watches>,
     /// The changes that this process made or heard of.
     pub(crate) epochs: Epochs,
@@ -53,9 +50,13 @@ impl<V> Core<V> {
             codec,
             counters: Counters::new(&settings.name),
             flights: Arc::new(Flights::new()),
-            unclaimed: Arc::new(Flights::new()),
             watches: Arc::new(Watches::new()),
-            epochs: Epochs::new(settings.near.map_or(0, |near| near.max_entries)),
+            epochs: Epochs::new(match settings.near {
+                // Every change of a key also concerns the loads of others that share its epoch.
+                _ if !settings.coordinates_processes() => usize::MAX,
+                Some(near) => near.max_entries,
+                None => 0,
+            }),
             outage_loads: Semaphore::new(settings.outage_loads),
             write_locks: std::iter::repeat_with(|| tokio::sync::Mutex::new(())).take(WRITE_LOCKS).collect(),
             last_warning: Mutex::new(None),

@@ -51,6 +51,8 @@ pub(crate) enum Content {
     Tags(Vec<String>),
     /// The generation of a tag. It is the nonce.
     Generation,
+    /// A refresh has failed; the next one waits until this entry expires.
+    Pause,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,7 @@ impl Envelope {
             Content::Absent(head) => (3, Some(head), None),
             Content::Tags(_) => (4, None, None),
             Content::Generation => (5, None, None),
+            Content::Pause => (6, None, None),
         };
         bytes.put_u8(kind);
         bytes.put_slice(&self.nonce);
@@ -87,7 +90,7 @@ impl Envelope {
                 put_count(&mut bytes, tags.len());
                 tags.iter().for_each(|tag| put_text(&mut bytes, tag));
             }
-            Content::Value(..) | Content::Absent(_) | Content::Generation => {}
+            Content::Value(..) | Content::Absent(_) | Content::Generation | Content::Pause => {}
         }
         if let Some(body) = body {
             bytes.put_slice(body);
@@ -115,6 +118,7 @@ impl Envelope {
                 Content::Tags((0..count).map(|_| rest.text()).collect::<Option<_>>()?)
             }
             5 => Content::Generation,
+            6 => Content::Pause,
             _ => return None,
         };
         rest.0.is_empty().then_some(Self { nonce, content })
@@ -216,6 +220,7 @@ mod tests {
             Content::Absent(head()),
             Content::Tags(vec!["a".to_owned(), "é".to_owned()]),
             Content::Generation,
+            Content::Pause,
         ]
     }
 
@@ -223,13 +228,14 @@ mod tests {
     fn the_layout_is_stable() {
         let start = |kind: u8| [b"\xf5tc\x01".as_slice(), &[kind], &NONCE].concat();
         let times = b"\0\0\0\0\x01\x02\x03\x04\0\0\0\x05\0\0\0\x06\0\0\0\x07";
-        let golden: [Vec<u8>; 6] = [
+        let golden: [Vec<u8>; 7] = [
             [&start(1)[..], b"\0\x01\0\0ABCDEFGHIJKLMNOP"].concat(),
             [&start(2)[..], times, b"\x01\0\x01\0\x01tABCDEFGHIJKLMNOPvalue"].concat(),
             [&start(2)[..], b"\xff\xff\xff\xff\xff\xff\xff\xff", &times[8..], b"\x01\0\0"].concat(),
             [&start(3)[..], times, b"\x01\0\x01\0\x01tABCDEFGHIJKLMNOP"].concat(),
             [&start(4)[..], "\0\u{2}\0\u{1}a\0\u{2}é".as_bytes()].concat(),
             start(5),
+            start(6),
         ];
         for (content, golden) in contents().into_iter().zip(golden) {
             let envelope = Envelope { nonce: NONCE, content };
@@ -247,7 +253,7 @@ mod tests {
                 let decoded = Envelope::decode(&bytes.slice(..end));
                 assert!(decoded.is_none() || whole, "{end} bytes of {content:?}");
             }
-            for (at, other) in [(0, b'x'), (3, 2), (4, 0), (4, 6)] {
+            for (at, other) in [(0, b'x'), (3, 2), (4, 0), (4, 7)] {
                 let mut bytes = bytes.to_vec();
                 bytes[at] = other;
                 assert_eq!(Envelope::decode(&bytes.into()), None);

@@ -26,8 +26,10 @@ pub enum CacheError {
     Store(Error),
     /// The loader returned an error. It is the source of this one.
     Loader(LoaderError),
-    /// The hard timeout of the call, or the load timeout of the cache, has passed.
-    Timeout,
+    /// The hard timeout of the call has passed. The load goes on.
+    WaitTimeout,
+    /// The load took longer than the load timeout of the cache, and was dropped.
+    LoadTimeout,
     /// The loader panicked. The next call loads again.
     Panicked,
     /// The runtime that ran the load was shut down.
@@ -35,12 +37,13 @@ pub enum CacheError {
 }
 
 impl CacheError {
-    /// Returns the error of the loader if it is of the type `E`.
+    /// Returns the error of the loader if it is of the type `E`. An error that the loader wrapped, such as one of
+    /// the crate anyhow, has another type.
     #[must_use]
     pub fn loader_error<E: StdError + 'static>(&self) -> Option<&E> {
         match self {
             Self::Loader(error) => error.downcast_ref(),
-            Self::Store(_) | Self::Timeout | Self::Panicked | Self::Abandoned => None,
+            Self::Store(_) | Self::WaitTimeout | Self::LoadTimeout | Self::Panicked | Self::Abandoned => None,
         }
     }
 
@@ -49,7 +52,9 @@ impl CacheError {
     pub fn store_error(&self) -> Option<&Error> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Loader(_) | Self::Timeout | Self::Panicked | Self::Abandoned => None,
+            Self::Loader(_) | Self::WaitTimeout | Self::LoadTimeout | Self::Panicked | Self::Abandoned => {
+                None
+            }
         }
     }
 }
@@ -59,7 +64,8 @@ impl fmt::Display for CacheError {
         f.write_str(match self {
             Self::Store(_) => "the store of the cache failed",
             Self::Loader(_) => "the loader of the cache failed",
-            Self::Timeout => "the load took longer than the timeout",
+            Self::WaitTimeout => "the call took longer than its hard timeout",
+            Self::LoadTimeout => "the load took longer than the load timeout of the cache",
             Self::Panicked => "the loader of the cache panicked",
             Self::Abandoned => "the runtime that ran the load was shut down",
         })
@@ -71,7 +77,7 @@ impl StdError for CacheError {
         match self {
             Self::Store(error) => Some(error),
             Self::Loader(error) => Some(&**error),
-            Self::Timeout | Self::Panicked | Self::Abandoned => None,
+            Self::WaitTimeout | Self::LoadTimeout | Self::Panicked | Self::Abandoned => None,
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Fills: storing what a loader returned.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use ttl_core::options::{Condition, PutOptions};
+use futures_timer::Delay;
+use ttl_core::driver::contention;
+use ttl_core::options::{Condition, PutOptions, Returning};
 use ttl_core::{Deadline, Error, ErrorKind, Expiry, Key, Outcome, Result, Ttl};
 
 use crate::core::Core;
@@ -12,10 +15,14 @@ use crate::envelope::{Content, Envelope, Head, Tagged, nonce};
 use crate::epochs::Mark;
 use crate::error::CacheError;
 use crate::flights::{Arrival, StoredAs};
-use crate::generations::Known;
+use crate::generations::{Known, unreported};
 use crate::load::elapsed;
 use crate::loaded::{Loaded, LoadedContent};
 use crate::read::Found;
+
+/// The number of further attempts to store a value, and the wait before the first of them.
+const FILL_RETRIES: u32 = 3;
+const FILL_PAUSE: Duration = Duration::from_millis(20);
 
 /// The circumstances of a load whose value is to be stored.
 pub(crate) struct Fill<'a, V> {
@@ -49,11 +56,7 @@ impl<V> Core<V> {
     ) -> Result<Arrival<V>, CacheError> {
         let load_millis = u32::try_from(elapsed(self.now(), fill.started).as_millis()).unwrap_or(u32::MAX);
         let times = self.times(&loaded, fill.started);
-        let mut tags = fill.own_tags;
-        tags.extend(loaded.tags.iter().cloned());
-        tags.sort_unstable();
-        tags.dedup();
-        let unknown = tags.iter().any(|tag| !fill.known.contains(tag));
+        let tags = self.tags_of(&loaded, fill.own_tags, fill.stale);
         let (encoded, keep) = (self.encode(&loaded, fill.stale), loaded.stored);
         let value = loaded.into_value(fill.stale)?;
         let unstored = |value, shareable| Ok(Arrival { value, shareable, stored: None });
@@ -67,44 +70,57 @@ impl<V> Core<V> {
                 return unstored(value, true);
             }
         };
-        let generations: Vec<Tagged> =
-            fill.known.tagged().into_iter().filter(|tagged| tags.contains(&tagged.tag)).collect();
-        let content = if unknown {
-            tags.retain(|tag| !tag.is_empty());
-            Content::Tags(tags)
-        } else {
-            let head = self.head(&times, load_millis, fill.replaced_unreadable, generations.clone());
-            match &body {
-                Some(body) => Content::Value(head, body.clone()),
-                None => Content::Absent(head),
+        let generations = fill.known.tagged(&tags);
+        let known = generations.is_some();
+        let content = match (generations.clone(), &body) {
+            // Without the tag of the whole cache, and with those that are known, so that the union grows.
+            (None, _) => Content::Tags(
+                fill.known.tags().chain(tags.iter().cloned()).filter(|tag| !tag.is_empty()).collect(),
+            ),
+            (Some(generations), body) => {
+                let head = self.head(&times, load_millis, fill.replaced_unreadable, generations);
+                body.clone()
+                    .map_or_else(|| Content::Absent(head.clone()), |body| Content::Value(head.clone(), body))
             }
         };
-        let deadline = Deadline::at(times.deadline);
         let envelope = Envelope { nonce: nonce(), content };
         let stored = async {
-            self.extend_generations(fill.known, deadline).await?;
+            self.extend_generations(fill.known, &tags, times.deadline).await?;
             self.store_envelope(key, &envelope, times.deadline, fill.condition, &fill.mark).await
         };
-        match stored.await {
-            Ok(true) if unknown => unstored(value, false),
-            Ok(true) => {
+        match (stored.await, generations) {
+            (Ok(Some(deadline)), Some(generations)) => {
                 let bytes = body.map_or(0, |body| body.len());
                 let generations = generations.into();
                 let stored = StoredAs { fresh_until: times.fresh_until, deadline, generations, bytes };
                 Ok(Arrival { value, shareable: true, stored: Some(stored) })
             }
-            Ok(false) => {
+            (Ok(Some(_)), None) => unstored(value, false),
+            (Ok(None), _) => {
                 self.counters.overtaken(1);
-                unstored(value, !unknown)
+                unstored(value, known)
             }
-            Err(error) => {
+            (Err(error), _) => {
                 self.note_lost_write(&error);
-                unstored(value, !unknown)
+                unstored(value, known)
             }
         }
     }
 
-    /// Writes an envelope under a condition. Returns whether the condition held.
+    /// Returns the tags of a loaded value. An unmodified one keeps those of the stale value.
+    fn tags_of(&self, loaded: &Loaded<V>, own_tags: Vec<String>, stale: Option<&Found<V>>) -> Vec<String> {
+        let mut tags = own_tags;
+        tags.extend(loaded.tags.iter().cloned());
+        if let (LoadedContent::NotModified, Some(found)) = (&loaded.content, stale) {
+            tags.extend(found.head.generations.iter().map(|tagged| tagged.tag.clone()));
+        }
+        tags.sort_unstable();
+        tags.dedup();
+        tags
+    }
+
+    /// Writes an envelope under a condition. Returns its deadline, or `None` if the condition did not hold or
+    /// the deadline has passed.
     async fn store_envelope(
         &self,
         key: &Key,
@@ -112,13 +128,29 @@ impl<V> Core<V> {
         deadline: SystemTime,
         condition: Condition,
         mark: &Mark,
-    ) -> Result<bool> {
-        let options = PutOptions::new(Expiry::At(deadline)).with_condition(condition);
+    ) -> Result<Option<Deadline>> {
+        let options = PutOptions::new(Expiry::At(deadline))
+            .with_condition(condition)
+            .with_returning(Returning::DEADLINE);
         let _order = self.order(key).await;
         if !self.settings.coordinates_processes() && !self.epochs.has_kept(mark) {
-            return Ok(false);
+            return Ok(None);
         }
-        Ok(matches!(self.store.put(key, envelope.encode().into(), options).await?, Outcome::Applied(_)))
+        for round in 0.. {
+            match self.store.put(key, envelope.encode().into(), options.clone()).await {
+                Ok(Outcome::Applied(put)) => {
+                    let deadline = put.deadline.ok_or_else(|| unreported("deadline"))?;
+                    return Ok(Some(deadline).filter(|deadline| !deadline.is_expired(self.now())));
+                }
+                Ok(Outcome::Absent | Outcome::Refused(_)) => return Ok(None),
+                // Nothing was written, and another load would cost more than another attempt.
+                Err(error) if error.is_retryable() && round < FILL_RETRIES => {
+                    Delay::new(FILL_PAUSE * (round + 1)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
     }
 
     /// Stores a value that no loader returned.
@@ -132,8 +164,9 @@ impl<V> Core<V> {
         let tags = self.tags_with(&loaded.tags);
         let times = self.times(&loaded, self.now());
         let known = self.ensure_generations(&tags, self.read_generations(&tags).await?).await?;
-        self.extend_generations(&known, Deadline::at(times.deadline)).await?;
-        let content = Content::Value(self.head(&times, 0, false, known.tagged()), body);
+        let generations = known.tagged(&tags).ok_or_else(contention)?;
+        self.extend_generations(&known, &tags, times.deadline).await?;
+        let content = Content::Value(self.head(&times, 0, false, generations), body);
         let envelope = Envelope { nonce: nonce(), content };
         let _order = self.order(key).await;
         let options = PutOptions::new(Expiry::At(times.deadline));
@@ -160,10 +193,13 @@ impl<V> Core<V> {
         }
     }
 
-    /// Returns the encoded value; `None` for no value.
+    /// Returns the encoded value; `None` for no value. A codec that panics fails like any other.
     fn encode(&self, loaded: &Loaded<V>, stale: Option<&Found<V>>) -> Result<Option<Bytes>> {
         match &loaded.content {
-            LoadedContent::Value(value) => self.codec.encode(value).map(Some),
+            LoadedContent::Value(value) => {
+                let encoded = catch_unwind(AssertUnwindSafe(|| self.codec.encode(value)));
+                encoded.unwrap_or_else(|_| Err(Error::new(ErrorKind::Codec, "the codec panicked"))).map(Some)
+            }
             LoadedContent::Absent => Ok(None),
             LoadedContent::NotModified => {
                 Ok(stale.filter(|found| found.value.is_some()).map(|found| found.body.clone()))

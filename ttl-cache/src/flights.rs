@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use ttl_core::{Deadline, Key};
 
-use crate::envelope::{Nonce, Tagged};
+use crate::envelope::{Nonce, Tagged, nonce};
 use crate::error::CacheError;
 
 /// The result of a load, shared by all callers that wait for it.
@@ -40,6 +40,8 @@ pub(crate) enum Landing<V> {
     Failed(CacheError),
     /// Another process loads, or the entry has changed. The loader was not called.
     Elsewhere,
+    /// A refresh failed a moment ago, in this or another process. The loader was not called.
+    Paused,
 }
 
 pub(crate) enum Phase<V> {
@@ -55,6 +57,7 @@ impl<V> Clone for Landing<V> {
             Self::Arrived(arrival) => Self::Arrived(Arc::clone(arrival)),
             Self::Failed(error) => Self::Failed(error.clone()),
             Self::Elsewhere => Self::Elsewhere,
+            Self::Paused => Self::Paused,
         }
     }
 }
@@ -63,9 +66,21 @@ impl<V> Clone for Landing<V> {
 pub(crate) struct Flight<V> {
     /// The nonce of the claim, or of the stale value that is refreshed.
     id: Nonce,
+    kind: FlightKind,
     /// The flight's place in the order of all callers and loads of this process.
-    pub(crate) sequence: u64,
+    sequence: u64,
     phase: watch::Sender<Phase<V>>,
+}
+
+/// What a flight loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FlightKind {
+    /// A value for a key that has none, under a claim.
+    Claimed,
+    /// A new value for a stale one.
+    Refresh,
+    /// A value without a claim.
+    Unclaimed,
 }
 
 impl<V> Flight<V> {
@@ -89,22 +104,46 @@ impl<V> Flight<V> {
         matches!(*self.phase.borrow(), Phase::Landed(_))
     }
 
+    /// Returns whether no call waits for the flight.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.phase.receiver_count() == 0
+    }
+
+    fn ticket(&self) -> Ticket<V> {
+        Ticket { sequence: self.sequence, phases: self.phase.subscribe() }
+    }
+}
+
+/// The place of a waiting call in a flight.
+pub(crate) struct Ticket<V> {
+    /// The flight's place in the order of all callers and loads of this process.
+    pub(crate) sequence: u64,
+    phases: watch::Receiver<Phase<V>>,
+}
+
+impl<V> Ticket<V> {
     /// Waits for the end of the flight.
-    pub(crate) async fn landing(&self) -> Landing<V> {
-        let mut phases = self.phase.subscribe();
-        let landed = phases.wait_for(|phase| matches!(phase, Phase::Landed(_))).await;
-        match landed.as_deref() {
+    pub(crate) async fn landing(&mut self) -> Landing<V> {
+        match self.phases.wait_for(|phase| matches!(phase, Phase::Landed(_))).await.as_deref() {
             Ok(Phase::Landed(landing)) => landing.clone(),
-            // The sender is part of the flight, so it exists.
+            // The flight lands before its sender is dropped.
             _ => Landing::Failed(CacheError::Abandoned),
         }
     }
 }
 
-/// The flights of a cache, at most one for each key.
+/// The flights of a cache.
 pub(crate) struct Flights<V> {
-    by_key: Mutex<HashMap<Key, Arc<Flight<V>>>>,
+    /// Mostly one for each key. There are two while one goes on whose claim is gone.
+    by_key: Mutex<HashMap<Key, Vec<Arc<Flight<V>>>>>,
     sequence: AtomicU64,
+}
+
+/// A flight that a call waits for.
+pub(crate) enum Joined<V> {
+    /// One of this call. The handle belongs to the task that flies.
+    Own(OwnFlight<V>, Ticket<V>),
+    Other(Ticket<V>),
 }
 
 impl<V> Flights<V> {
@@ -117,54 +156,56 @@ impl<V> Flights<V> {
         self.sequence.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Returns the flight of this claim, or of the refresh of this value.
-    pub(crate) fn find(&self, key: &Key, id: Nonce) -> Option<Arc<Flight<V>>> {
-        self.by_key.lock().get(key).filter(|flight| flight.id == id).cloned()
+    /// Joins the flight of this claim.
+    pub(crate) fn find(&self, key: &Key, id: Nonce) -> Option<Ticket<V>> {
+        let by_key = self.by_key.lock();
+        by_key.get(key)?.iter().find(|flight| flight.id == id).map(|flight| flight.ticket())
     }
 
-    /// Joins a flight whose load begins later than now, or creates one. Returns the handle of a new flight,
-    /// which removes it when it is dropped.
-    pub(crate) fn join_or_begin(self: &Arc<Self>, key: &Key, id: Nonce) -> Joined<V> {
-        self.join_or(key, id, Flight::is_claiming)
+    /// Joins a flight whose load begins later than now, or creates one.
+    pub(crate) fn join_or_begin(self: &Arc<Self>, key: &Key) -> Joined<V> {
+        self.join_or(key, nonce(), FlightKind::Claimed, |flight| {
+            // A refresh knows the value that it replaces, which may have been invalidated.
+            flight.kind == FlightKind::Claimed && flight.is_claiming()
+        })
     }
 
-    /// Joins the refresh of this value, or creates a flight for it.
+    /// Joins the refresh of the value with this nonce, or creates one.
     pub(crate) fn join_refresh_or_begin(self: &Arc<Self>, key: &Key, id: Nonce) -> Joined<V> {
-        self.join_or(key, id, |flight| flight.id == id)
+        self.join_or(key, id, FlightKind::Refresh, |flight| flight.id == id)
     }
 
-    /// Joins the flight of this key if it began after `caller`, or if it is still under way, to wait for it.
-    /// Otherwise creates one.
-    pub(crate) fn join_running_or_begin(self: &Arc<Self>, key: &Key) -> Joined<V> {
-        self.join_or(key, crate::envelope::nonce(), |flight| !flight.has_landed())
+    /// Joins a flight without a claim that is under way, or creates one.
+    pub(crate) fn join_unclaimed_or_begin(self: &Arc<Self>, key: &Key) -> Joined<V> {
+        self.join_or(key, nonce(), FlightKind::Unclaimed, |flight| {
+            flight.kind == FlightKind::Unclaimed && !flight.has_landed()
+        })
     }
 
     fn join_or(
         self: &Arc<Self>,
         key: &Key,
         id: Nonce,
-        joinable: impl FnOnce(&Flight<V>) -> bool,
+        kind: FlightKind,
+        joinable: impl Fn(&Flight<V>) -> bool,
     ) -> Joined<V> {
         let mut by_key = self.by_key.lock();
-        if let Some(flight) = by_key.get(key).filter(|flight| joinable(flight)) {
-            return Joined::Other(Arc::clone(flight));
+        let flights = by_key.entry(key.clone()).or_default();
+        if let Some(flight) = flights.iter().find(|flight| joinable(flight)) {
+            return Joined::Other(flight.ticket());
         }
-        let flight =
-            Arc::new(Flight { id, sequence: self.next(), phase: watch::Sender::new(Phase::Claiming) });
-        by_key.insert(key.clone(), Arc::clone(&flight));
-        Joined::New(OwnFlight { flights: Arc::clone(self), key: key.clone(), flight })
+        let phase = watch::Sender::new(Phase::Claiming);
+        let flight = Arc::new(Flight { id, kind, sequence: self.next(), phase });
+        flights.push(Arc::clone(&flight));
+        let ticket = flight.ticket();
+        Joined::Own(OwnFlight { flights: Arc::clone(self), key: key.clone(), flight }, ticket)
     }
 }
 
 impl<V> fmt::Debug for Flights<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flights").field("count", &self.by_key.lock().len()).finish()
+        f.debug_struct("Flights").field("keys", &self.by_key.lock().len()).finish()
     }
-}
-
-pub(crate) enum Joined<V> {
-    New(OwnFlight<V>),
-    Other(Arc<Flight<V>>),
 }
 
 /// The handle of the task that flies. Dropping it ends the flight, also if the runtime drops the task.
@@ -175,7 +216,7 @@ pub(crate) struct OwnFlight<V> {
 }
 
 impl<V> OwnFlight<V> {
-    pub(crate) fn flight(&self) -> &Arc<Flight<V>> {
+    pub(crate) fn flight(&self) -> &Flight<V> {
         &self.flight
     }
 
@@ -190,8 +231,11 @@ impl<V> Drop for OwnFlight<V> {
             self.flight.land(Landing::Failed(CacheError::Abandoned));
         }
         let mut by_key = self.flights.by_key.lock();
-        if by_key.get(&self.key).is_some_and(|present| Arc::ptr_eq(present, &self.flight)) {
-            by_key.remove(&self.key);
+        if let Some(flights) = by_key.get_mut(&self.key) {
+            flights.retain(|flight| !Arc::ptr_eq(flight, &self.flight));
+            if flights.is_empty() {
+                by_key.remove(&self.key);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ron::ser::PrettyConfig;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use ttl_core::codec::Misfit;
@@ -44,7 +45,7 @@ impl Keys {
 
     /// Returns the key of an entry: the key as RON text, or its hash if the text is long.
     pub(crate) fn entry<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<Key> {
-        let text = ron::to_string(key).map_err(|error| {
+        let text = ron::ser::to_string_pretty(key, format()).map_err(|error| {
             Error::new(
                 ErrorKind::InvalidKey,
                 "the key of a cache cannot be serialized: expected text, numbers and composites of them",
@@ -70,6 +71,12 @@ impl Keys {
     }
 }
 
+/// Returns the format of keys: on one line, and with raw strings. Escapes would depend on the Unicode tables of the
+/// compiler, so that two programs could store the same key in two places.
+fn format() -> PrettyConfig {
+    PrettyConfig::new().depth_limit(0).separator("").escape_strings(false)
+}
+
 /// Checks the name of a tag.
 pub(crate) fn check_tag(tag: &str) -> Result<()> {
     if tag.is_empty() || tag.len() > MAX_TAG_BYTES {
@@ -89,9 +96,22 @@ impl fmt::Debug for Keys {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde::Serialize;
 
     use super::*;
+
+    #[derive(Serialize)]
+    struct Point {
+        x: i8,
+        y: i8,
+    }
+
+    #[derive(Serialize)]
+    enum Shape {
+        Circle { radius: u8 },
+    }
 
     fn stored(key: &(impl Serialize + ?Sized)) -> String {
         Keys::new("users").unwrap().entry(key).unwrap().into_string()
@@ -103,6 +123,10 @@ mod tests {
         assert_eq!(stored(&"ada".to_owned()), stored("ada"));
         assert_eq!(stored(&7_u64), "@c:users:k:7");
         assert_eq!(stored(&("ada", Some(7), true)), r#"@c:users:k:("ada",Some(7),true)"#);
+        assert_eq!(stored("a\"b\n\u{378}"), "@c:users:k:r#\"a\"b\n\u{378}\"#");
+        assert_eq!(stored(&vec![Point { x: 1, y: -2 }]), "@c:users:k:[(x:1,y:-2)]");
+        assert_eq!(stored(&Shape::Circle { radius: 2 }), "@c:users:k:Circle(radius:2)");
+        assert_eq!(stored(&BTreeMap::from([('a', 1)])), "@c:users:k:{'a':1}");
         let keys = Keys::new("users").unwrap();
         let entry = keys.entry("ada").unwrap();
         assert_eq!(keys.refresh(&entry).unwrap().as_str(), r#"@c:users:r:k:"ada""#);

@@ -6,15 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use futures_timer::Delay;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use ttl_core::driver::within;
-use ttl_core::options::{
-    Condition, DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PutItem, PutOptions, Returning,
-};
+use ttl_core::options::{Condition, DeleteOptions, GetOptions, PutItem, PutOptions, Returning};
 use ttl_core::results::PutResult;
-use ttl_core::{ErrorKind, Expiry, Key, Outcome, Result, Value, Version};
+use ttl_core::{ErrorKind, Key, Outcome, Result, Value, Version};
 
+use crate::answer::Unclaimed;
 use crate::core::Core;
 use crate::envelope::{Content, Envelope, Nonce, nonce};
 use crate::epochs::Mark;
@@ -50,6 +49,17 @@ impl Basis {
     }
 }
 
+/// The result of claiming a refresh.
+enum RefreshClaim {
+    Won(Key, Claim),
+    /// Another process has claimed it.
+    Taken,
+    /// Another process has failed a moment ago.
+    Paused,
+    /// The value has changed.
+    Changed,
+}
+
 /// A claim that this process holds.
 #[derive(Clone, Copy)]
 pub(crate) struct Claim {
@@ -81,7 +91,8 @@ impl<V: Send + Sync + 'static> Core<V> {
         occupant: Occupant,
     ) -> Result<Landing<V>, CacheError> {
         let known = self.ensure_generations(&basis.tags, basis.known).await?;
-        let claim = Envelope { nonce: own.flight().id(), content: Content::Claim(known.tagged()) };
+        let Some(generations) = known.tagged(&basis.tags) else { return Ok(Landing::Elsewhere) };
+        let claim = Envelope { nonce: own.flight().id(), content: Content::Claim(generations) };
         let Some(claim) = self.claim(own.key(), &claim, occupant.condition()).await? else {
             return Ok(Landing::Elsewhere);
         };
@@ -137,18 +148,20 @@ impl<V: Send + Sync + 'static> Core<V> {
             }
             return;
         }
-        let claimed = self.claim_refresh(own.key(), &found).await;
-        let (claim_key, claim) = match claimed {
-            Ok(Ok(claimed)) => claimed,
-            Ok(Err(remaining)) => {
+        let (claim_key, claim) = match self.claim_refresh(own.key(), &found).await {
+            Ok(RefreshClaim::Won(key, claim)) => (key, claim),
+            Ok(RefreshClaim::Changed) => return own.flight().land(Landing::Elsewhere),
+            Ok(RefreshClaim::Taken) => {
                 own.flight().land(Landing::Elsewhere);
-                Delay::new(remaining.min(pause)).await;
-                return;
+                return Delay::new(pause).await;
+            }
+            Ok(RefreshClaim::Paused) => {
+                own.flight().land(Landing::Paused);
+                return Delay::new(pause).await;
             }
             Err(error) => {
                 own.flight().land(Landing::Failed(error.into()));
-                Delay::new(pause).await;
-                return;
+                return Delay::new(pause).await;
             }
         };
         match self.refreshed(&own, &slot, basis, &found, claim.since).await {
@@ -177,7 +190,7 @@ impl<V: Send + Sync + 'static> Core<V> {
         let started = self.now();
         let loaded = self.load(slot, found.value.clone(), since).await?;
         let fill = Fill {
-            condition: Condition::IfVersion(found.version),
+            condition: self.refresh_condition(found),
             stale: Some(found),
             started,
             known: &known,
@@ -188,10 +201,9 @@ impl<V: Send + Sync + 'static> Core<V> {
         Ok(Landing::Arrived(Arc::new(self.fill(own.key(), loaded, fill).await?)))
     }
 
-    /// Loads without a claim. The value is stored only by a cache that coordinates this process only, and only
-    /// if `basis` is there.
-    pub(crate) async fn fly_unclaimed(&self, own: OwnFlight<V>, slot: LoaderSlot<V>, basis: Option<Basis>) {
-        let landing = match self.unclaimed(&own, &slot, basis).await {
+    /// Loads without a claim. The value is stored only by a cache that coordinates this process only.
+    pub(crate) async fn fly_unclaimed(&self, own: OwnFlight<V>, slot: LoaderSlot<V>, why: Unclaimed) {
+        let landing = match self.unclaimed(&own, &slot, why).await {
             Ok(arrival) => Landing::Arrived(Arc::new(arrival)),
             Err(error) => Landing::Failed(error),
         };
@@ -202,14 +214,25 @@ impl<V: Send + Sync + 'static> Core<V> {
         &self,
         own: &OwnFlight<V>,
         slot: &LoaderSlot<V>,
-        basis: Option<Basis>,
+        why: Unclaimed,
     ) -> Result<Arrival<V>, CacheError> {
-        let Some(basis) = basis else {
-            // Never closed.
-            let _permit = self.outage_loads.acquire().await;
-            own.flight().begin_loading();
-            let loaded = self.load(slot, None, Instant::now()).await?;
-            return Ok(Arrival { value: loaded.into_value(None)?, shareable: true, stored: None });
+        let basis = match why {
+            Unclaimed::ThisProcess(basis) => basis,
+            Unclaimed::Outage | Unclaimed::Foreign => {
+                // Never closed.
+                let permit = match why {
+                    Unclaimed::Outage => self.outage_loads.acquire().await.ok(),
+                    _ => None,
+                };
+                if own.flight().is_deserted() {
+                    // The callers have given up while the load waited for its turn.
+                    return Err(CacheError::Abandoned);
+                }
+                own.flight().begin_loading();
+                let loaded = self.load(slot, None, Instant::now()).await;
+                drop(permit);
+                return Ok(Arrival { value: loaded?.into_value(None)?, shareable: true, stored: None });
+            }
         };
         let known = self.ensure_generations(&basis.tags, basis.known).await?;
         own.flight().begin_loading();
@@ -250,7 +273,7 @@ impl<V: Send + Sync + 'static> Core<V> {
     ) -> Result<T, CacheError> {
         let limit = self.settings.load_timeout.as_duration().saturating_sub(since.elapsed());
         match within(limit, AssertUnwindSafe(async move { loader().await }).catch_unwind()).await {
-            None => Err(CacheError::Timeout),
+            None => Err(CacheError::LoadTimeout),
             Some(Err(_)) => Err(CacheError::Panicked),
             Some(Ok(result)) => result.map_err(CacheError::Loader),
         }
@@ -277,11 +300,16 @@ impl<V: Send + Sync + 'static> Core<V> {
             false => self.store.put_many(claims.iter().map(item).collect()).await,
         };
         let mut claimed = Vec::with_capacity(claims.len());
+        let mut failed = None;
         for ((key, claim, _), put) in claims.into_iter().zip(puts) {
-            let claim = self.claim_of(&key, claim.nonce, since, put).await?;
-            claimed.push(claim.map(|claim| (key, claim)));
+            match self.claim_of(&key, claim.nonce, since, put).await {
+                Ok(claim) => claimed.push(claim.map(|claim| (key, claim))),
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(claimed)
+        let Some(error) = failed else { return Ok(claimed) };
+        join_all(claimed.iter().flatten().map(|(key, claim)| self.release(key, claim.version))).await;
+        Err(error)
     }
 
     fn claim_options(&self, condition: Condition) -> PutOptions {
@@ -303,6 +331,8 @@ impl<V: Send + Sync + 'static> Core<V> {
                 Ok(Some(Claim { version, since }))
             }
             Ok(Outcome::Absent | Outcome::Refused(_)) => Ok(None),
+            // Other writers were faster, so one of them may have a claim.
+            Err(error) if error.kind() == ErrorKind::Contention => Ok(None),
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => {
                 let version = self.version_of_claim(key, nonce).await?;
                 Ok(version.map(|version| Claim { version, since }))
@@ -319,29 +349,47 @@ impl<V: Send + Sync + 'static> Core<V> {
         Ok(entry.version.filter(|_| Envelope::decode(&bytes).is_some_and(|found| found.nonce == nonce)))
     }
 
-    /// Claims the refresh of a value. Returns the claim's key and the claim, or how long another claim lasts.
-    async fn claim_refresh(&self, key: &Key, found: &Found<V>) -> Result<Result<(Key, Claim), Duration>> {
+    /// Claims the refresh of a value.
+    async fn claim_refresh(&self, key: &Key, found: &Found<V>) -> Result<RefreshClaim> {
         let claim_key = self.keys.refresh(key)?;
         let claim = Envelope { nonce: nonce(), content: Content::Claim(Vec::new()) };
-        let Some(claim) = self.claim(&claim_key, &claim, Condition::IfAbsent).await? else {
-            return Ok(Err(self.settings.load_timeout.as_duration()));
+        let since = Instant::now();
+        let options = self.claim_options(Condition::IfAbsent).with_previous();
+        let put = self.store.put(&claim_key, claim.encode().into(), options).await;
+        if let Ok(Outcome::Refused(Some(PutResult { previous: Some(Value::Blob(bytes)), .. }))) = &put
+            && Envelope::decode(bytes).is_some_and(|present| present.content == Content::Pause)
+        {
+            return Ok(RefreshClaim::Paused);
+        }
+        let Some(claim) = self.claim_of(&claim_key, claim.nonce, since, put).await? else {
+            return Ok(RefreshClaim::Taken);
         };
         // Another process may have refreshed the value before this claim.
         let present = self.store.get(key, GetOptions::nothing().with_returning(Returning::VERSION)).await;
         if present.is_ok_and(|entry| entry.is_some_and(|entry| entry.version == Some(found.version))) {
-            return Ok(Ok((claim_key, claim)));
+            return Ok(RefreshClaim::Won(claim_key, claim));
         }
         self.release(&claim_key, claim.version).await;
-        Ok(Err(Duration::ZERO))
+        Ok(RefreshClaim::Changed)
     }
 
-    /// Lets the claim of a refresh last for the pause after a failure.
+    /// Returns the condition under which a new value replaces a stale one.
+    pub(crate) fn refresh_condition(&self, found: &Found<V>) -> Condition {
+        match self.settings.coordinates_processes() {
+            true => Condition::IfVersion(found.version),
+            // The write lock and the epochs replace it.
+            false => Condition::Always,
+        }
+    }
+
+    /// Replaces the claim of a refresh by a pause after a failure.
     pub(crate) async fn pause(&self, key: &Key, version: Version) {
-        let change = ExpiryChange::Set(Expiry::After(self.settings.retry_pause));
-        let options = ExpireOptions::new().with_if_version(version);
+        let pause = Envelope { nonce: nonce(), content: Content::Pause };
+        let options =
+            PutOptions::new(self.settings.retry_pause).with_condition(Condition::IfVersion(version));
         // If this fails, the claim ends at its own deadline.
-        if let Err(error) = self.store.expire(key, change, options).await {
-            tracing::debug!(%error, "the claim of a refresh could not be shortened");
+        if let Err(error) = self.store.put(key, pause.encode().into(), options).await {
+            tracing::debug!(%error, "the claim of a refresh could not be replaced by a pause");
         }
     }
 

@@ -5,12 +5,13 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use quick_cache::sync::Cache as Copies;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use ttl_core::Deadline;
 
+use crate::core::Core;
 use crate::epochs::{Epochs, Stamp};
 use crate::flights::StoredAs;
 use crate::settings::Near;
@@ -21,8 +22,8 @@ pub(crate) struct Copy<V> {
     pub(crate) value: Option<Arc<V>>,
     fresh_until: Deadline,
     deadline: Deadline,
-    /// The instant until which the copy is returned without a check of the entry.
-    checked_until: SystemTime,
+    /// When the entry was read.
+    read_at: ReadAt,
     stamp: Stamp,
     size: Size,
 }
@@ -31,6 +32,25 @@ impl<V> Copy<V> {
     /// Returns whether the entry has not expired and the copy was not invalidated.
     fn is_alive(&self, epochs: &Epochs, now: SystemTime) -> bool {
         !self.deadline.is_expired(now) && epochs.confirm(&self.stamp)
+    }
+}
+
+/// The instant before an entry was read: by the clock of the store, which tests can move, and by that of the
+/// process, which never goes back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadAt {
+    store: SystemTime,
+    process: Instant,
+}
+
+impl ReadAt {
+    pub(crate) fn now<V>(core: &Core<V>) -> Self {
+        Self { store: core.now(), process: Instant::now() }
+    }
+
+    /// Returns whether less than this time has passed, by both clocks.
+    fn is_within(&self, time: Duration, now: SystemTime) -> bool {
+        now.duration_since(self.store).is_ok_and(|since| since < time) && self.process.elapsed() < time
     }
 }
 
@@ -65,7 +85,7 @@ impl<K: Eq + Hash, V> NearCache<K, V> {
         Q: Hash + Eq + ?Sized,
     {
         let copy = self.copies.get(key)?;
-        let fresh = now < copy.checked_until && !copy.fresh_until.is_expired(now);
+        let fresh = copy.read_at.is_within(self.max_staleness, now) && !copy.fresh_until.is_expired(now);
         (fresh && copy.is_alive(epochs, now)).then_some(copy)
     }
 
@@ -83,7 +103,7 @@ impl<K: Eq + Hash, V> NearCache<K, V> {
         &self,
         key: K,
         stamp: Stamp,
-        read_at: SystemTime,
+        read_at: ReadAt,
         value: Option<Arc<V>>,
         stored: &StoredAs,
     ) {
@@ -91,7 +111,7 @@ impl<K: Eq + Hash, V> NearCache<K, V> {
             value,
             fresh_until: stored.fresh_until,
             deadline: stored.deadline,
-            checked_until: read_at.checked_add(self.max_staleness).unwrap_or(read_at),
+            read_at,
             stamp,
             size: Size::new(&self.bytes, stored.bytes),
         };

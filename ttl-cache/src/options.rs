@@ -1,5 +1,6 @@
 //! The options of a call.
 
+use std::fmt;
 use std::time::Duration;
 
 use ttl_core::Result;
@@ -16,7 +17,7 @@ use crate::loaded::check_count;
 /// let options = LoadOptions::new().with_tags(["team:7"]).with_hard_timeout(Duration::from_secs(2));
 /// # let _ = options;
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadOptions {
     /// Tags of the value; see [`LoadOptions::with_tags`].
@@ -58,5 +59,15 @@ impl LoadOptions {
     pub(crate) fn check(&self) -> Result<()> {
         self.tags.iter().try_for_each(|tag| check_tag(tag))?;
         check_count(self.tags.len())
+    }
+}
+
+impl fmt::Debug for LoadOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadOptions")
+            .field("tags", &self.tags.len())
+            .field("soft_timeout", &self.soft_timeout)
+            .field("hard_timeout", &self.hard_timeout)
+            .finish()
     }
 }

@@ -8,7 +8,7 @@ use ttl_core::{Deadline, Entry, Error, ErrorKind, Key, Result, Value, Version};
 
 use crate::core::Core;
 use crate::envelope::{Content, Envelope, Head, Nonce, Tagged};
-use crate::generations::{Known, generation_of, unreported};
+use crate::generations::{Known, unreported};
 
 /// A valid value: not expired, not invalidated, and readable.
 pub(crate) struct Found<V> {
@@ -70,6 +70,8 @@ pub(crate) struct Seen<V> {
     pub(crate) state: State<V>,
     /// The tags that a load must know before it begins.
     pub(crate) tags: Vec<String>,
+    /// The tags of a valid value that lacks one of the call's. A load keeps them.
+    pub(crate) kept_tags: Vec<String>,
     pub(crate) known: Known,
 }
 
@@ -90,20 +92,26 @@ impl<V> Core<V> {
             requests.push(self.keys.generation(tag)?);
         }
         let mut entries = self.get_many(&requests).await;
-        let mut known = Known::default();
-        for (tag, entry) in wanted.iter().zip(entries.split_off(keys.len())) {
-            known.insert(tag.clone(), generation_of(entry?));
-        }
+        let generations = entries.split_off(keys.len());
+        let mut known = self.known(&wanted, &requests[keys.len()..], generations).await?;
         let mut found = Vec::with_capacity(keys.len());
         for (key, entry) in keys.iter().zip(entries) {
             found.push(self.envelope_of(key, entry).await);
         }
         self.read_further_tags(found.iter().flatten().flatten(), &mut known).await?;
         let state = |present: Result<Option<Occupied>>| {
-            let (state, further) = self.state_of(present?, &known);
+            let (mut state, further) = self.state_of(present?, &known);
+            let mut kept_tags = Vec::new();
+            if let State::Value(found) = &state
+                && tags.iter().any(|tag| !further.contains(tag))
+            {
+                // An invalidation of that tag would miss the value.
+                state = State::Miss(Occupant::Replaceable { version: found.version, unreadable: false });
+                kept_tags.clone_from(&further);
+            }
             let mut tags = wanted.clone();
             tags.extend(further.into_iter().filter(|tag| !wanted.contains(tag)));
-            Ok(Seen { state, tags, known: known.clone() })
+            Ok(Seen { state, tags, kept_tags, known: known.clone() })
         };
         Ok(found.into_iter().map(state).collect())
     }
@@ -117,6 +125,16 @@ impl<V> Core<V> {
         }
     }
 
+    /// Returns the present versions of entries; `None` for one that is absent or cannot be read.
+    pub(crate) async fn versions(&self, keys: &[Key]) -> Vec<Option<Version>> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let options = GetOptions::nothing().with_returning(Returning::VERSION);
+        let entries = self.store.get_many(keys, options).await;
+        entries.into_iter().map(|entry| entry.ok()??.version).collect()
+    }
+
     /// Reads the generations that the values name and that are not known yet.
     async fn read_further_tags(
         &self,
@@ -125,14 +143,16 @@ impl<V> Core<V> {
     ) -> Result<()> {
         let mut further: Vec<String> = Vec::new();
         for tag in found.flat_map(Occupied::tags) {
-            if !known.contains(tag) && !further.iter().any(|other| other == tag) {
+            if !known.contains(tag) {
                 further.push(tag.to_owned());
             }
         }
+        further.sort_unstable();
+        further.dedup();
         if further.is_empty() {
             return Ok(());
         }
-        known.extend(self.read_generations(&further).await?);
+        known.extend(&self.read_generations(&further).await?);
         Ok(())
     }
 
@@ -172,7 +192,7 @@ impl<V> Core<V> {
             Content::Claim(generations) if self.is_current(&generations, known) => {
                 (State::Claimed { nonce, version }, Vec::new())
             }
-            Content::Claim(_) | Content::Generation => (replaceable(false), Vec::new()),
+            Content::Claim(_) | Content::Generation | Content::Pause => (replaceable(false), Vec::new()),
             Content::Tags(tags) => (replaceable(false), tags),
             Content::Absent(head) => {
                 let tags = names(&head.generations);
@@ -253,7 +273,7 @@ impl Occupied {
                 Some(Content::Claim(generations)) => (generations, &[]),
                 Some(Content::Value(head, _) | Content::Absent(head)) => (&head.generations, &[]),
                 Some(Content::Tags(tags)) => (&[], tags),
-                Some(Content::Generation) | None => (&[], &[]),
+                Some(Content::Generation | Content::Pause) | None => (&[], &[]),
             };
         generations.iter().map(|tagged| tagged.tag.as_str()).chain(tags.iter().map(String::as_str))
     }

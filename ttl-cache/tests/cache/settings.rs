@@ -62,7 +62,7 @@ async fn a_hard_timeout_ends_the_call_and_not_the_load() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         Ok::<_, std::io::Error>(1)
     };
-    assert!(matches!(cache.get_or_load("a", loader).await, Err(CacheError::Timeout)));
+    assert!(matches!(cache.get_or_load("a", loader).await, Err(CacheError::WaitTimeout)));
     until(|| cache.stats().loads == 1).await;
     let options = LoadOptions::new().with_hard_timeout(Duration::from_secs(10));
     assert_eq!(*cache.get_or_load_with("a", options, |_| number(2)).await.unwrap(), 1);
