@@ -76,6 +76,25 @@ async fn late_tags_are_known_to_the_next_load() {
 }
 
 #[tokio::test]
+async fn a_value_without_a_tag_of_the_call_is_loaded_again() {
+    let store = Counted::new();
+    let cache = store.cache();
+    let tagged = |tag: &str| LoadOptions::new().with_tags([tag]);
+    assert_eq!(*cache.get_or_load_with("a", tagged("t"), |_| number(1)).await.unwrap(), 1);
+    assert_eq!(*cache.get_or_load_with("a", tagged("u"), |_| number(2)).await.unwrap(), 2);
+    // The value now has both tags, so the two calls do not replace each other's.
+    assert_eq!(*cache.get_or_load_with("a", tagged("t"), |_| number(3)).await.unwrap(), 2);
+    for (tag, next) in [("t", 4), ("u", 6)] {
+        cache.invalidate_tag(tag).await.unwrap();
+        assert_eq!(*cache.get_or_load_with("a", tagged("t"), move |_| number(next)).await.unwrap(), next);
+        assert_eq!(
+            *cache.get_or_load_with("a", tagged("u"), move |_| number(next + 1)).await.unwrap(),
+            next + 1
+        );
+    }
+}
+
+#[tokio::test]
 async fn programs_with_different_types_replace_each_other_once() {
     let store = Counted::new();
     let numbers: Cache<String, u64> =
