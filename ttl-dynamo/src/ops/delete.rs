@@ -10,14 +10,23 @@ use super::get::kind_condition;
 use crate::error::{FailedWrite, applied_unread};
 use crate::inner::Inner;
 use crate::layout::{self, Item};
-use crate::wire::{NO_TOKEN, NUMBER, TokenReply, Write};
+use crate::wire::{NO_TOKEN, Reply, TokenReply, Write};
 
-/// Any item that has not ended: an item of another program can be deleted, but not taken.
-const UNENDED: &str = "attribute_exists(#k) AND (attribute_not_exists(#d) OR #d > :now OR NOT attribute_type(#d, :number)) AND (attribute_not_exists(#m) OR #m > :now OR NOT attribute_type(#m, :number))";
+/// Any item, also a ghost and one of another program. Without this condition, DynamoDB Local can return the same
+/// item to two deletes.
+const EXISTS: &str = "attribute_exists(#k)";
 
 impl Inner {
     pub(crate) async fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Entry>>> {
         let mut retries = self.retries();
+        let needs_nothing = options.kind.is_none() && options.if_version.is_none();
+        if options.projection == Projection::Nothing && needs_nothing {
+            let (now, reply) = self
+                .write(key, &mut retries, |_| Ok(Write::delete().demand(EXISTS)))
+                .await
+                .map_err(FailedWrite::into_error)?;
+            return Ok(deleted(now, reply));
+        }
         let build = |now| Ok(request(now, options));
         for round in 0..MAX_ATTEMPTS {
             let sent = match options.if_version {
@@ -49,16 +58,21 @@ impl Inner {
     }
 }
 
+/// Returns the outcome of a delete without conditions. It also removes a ghost, so that a write which another
+/// client sent before the entry ended is not applied later. It removes items of other programs, which cannot be
+/// taken.
+fn deleted(now: Now, reply: Reply) -> Outcome<Option<Entry>> {
+    let (Reply::Applied(item) | Reply::ConditionFailed(item)) = reply;
+    match layout::live_header(now, item.as_ref()) {
+        Ok(None) => Outcome::Absent,
+        Ok(Some(_)) | Err(_) => Outcome::Applied(None),
+    }
+}
+
 fn request(now: Now, options: &DeleteOptions) -> Write {
     let expected =
         if matches!(options.projection, Projection::Fields(_)) { Some(Kind::Record) } else { options.kind };
-    let plain =
-        options.projection == Projection::Nothing && expected.is_none() && options.if_version.is_none();
-    let write = if plain {
-        Write::delete().demand(UNENDED).now(now).of_type(NUMBER)
-    } else {
-        Write::delete().demand_live(now, options.if_version.as_ref())
-    };
+    let write = Write::delete().demand_live(now, options.if_version.as_ref());
     // A value that is not returned must not be removed.
     let write = match options.projection {
         Projection::Nothing => write,

@@ -23,7 +23,6 @@ const FREE: &str = "attribute_not_exists(#k) OR #d <= :now OR #m <= :now";
 /// A placeholder in an `attribute_type` condition, and the name of its type.
 pub(crate) type AttributeType = (&'static str, &'static str);
 pub(crate) const TEXT: AttributeType = (":text", "S");
-pub(crate) const NUMBER: AttributeType = (":number", "N");
 pub(crate) const BYTES: AttributeType = (":bytes", "B");
 pub(crate) const MAP: AttributeType = (":map", "M");
 pub(crate) const LIST: AttributeType = (":list", "L");

@@ -18,6 +18,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![
         with_server("clocks::each_client_goes_by_its_own", server, own),
         with_server("clocks::an_entry_that_is_over_for_one_client_is_not_taken_from_it", server, taken_over),
+        with_server("clocks::a_delete_also_ends_an_entry_that_is_over", server, ended),
         with_server("clocks::no_clock_makes_garbage_of_what_another_still_sees", server, garbage),
     ]
 }
@@ -78,6 +79,18 @@ async fn own(endpoint: String) {
     let refresh = GetOptions::new().with_refresh(Refresh::extend_only(Ttl::minutes(1)));
     let entry = behind.get(&key("k"), refresh.with_returning(Returning::DEADLINE)).await.unwrap().unwrap();
     assert_eq!(entry.deadline, seen);
+}
+
+async fn ended(endpoint: String) {
+    let pair = Pair::new(endpoint).await;
+    let (behind, ahead) = (&pair.space.store, &pair.ahead);
+    let put = PutOptions::new(Ttl::seconds(10)).with_returning(Returning::VERSION);
+    let old = applied(behind.put(&key("k"), blob("v"), put).await);
+    // Over for the one ahead. Its delete is absent, and no later write of the other one revives the entry.
+    assert!(ahead.delete(&key("k"), DeleteOptions::new()).await.unwrap().is_absent());
+    let swap = PutOptions::new(LONG).with_condition(Condition::IfVersion(old.version.unwrap()));
+    assert!(behind.put(&key("k"), blob("late"), swap).await.unwrap().is_absent());
+    assert_eq!(pair.space.raw.get("k").await, None);
 }
 
 async fn taken_over(endpoint: String) {
