@@ -18,7 +18,7 @@ fn main() -> ExitCode {
             shared::with_query(url, &format!("{patience}&namespace=facade-{name}"))
         };
         let mut trials = shared::trials(&server, place);
-        trials.extend(cache::trials(&server, place));
+        trials.extend(cache::trials(&server, cache::Extent::Some, place));
         trials
     })
 }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         let place =
             |url: &str, name: &str| shared::with_query(url, &format!("timeout=20s&namespace=facade-{name}"));
         let mut trials = shared::trials(&server, place);
-        trials.extend(cache::trials(&server, place));
+        trials.extend(cache::trials(&server, cache::Extent::All, place));
         trials.push(trial("valkey_is_another_spelling", async move {
             valkey_is_another_spelling(server.url()).await;
         }));

@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         let another = Arc::clone(&tables);
         let place = move |url: &str, name: &str| tables.add(url, name);
         let mut trials = shared::trials(&server, place.clone());
-        trials.extend(cache::trials(&server, place));
+        trials.extend(cache::trials(&server, cache::Extent::Some, place));
         trials.push(trial("cassandra_is_another_spelling", async move {
             cassandra_is_another_spelling(another.add(server.url(), &Version::random().to_string())).await;
         }));

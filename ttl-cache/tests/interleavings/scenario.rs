@@ -50,7 +50,7 @@ pub(crate) enum By {
 }
 
 /// When the stopped call goes on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GoesOn {
     BeforeTheLaterCall,
     DuringIt,

@@ -12,6 +12,8 @@ use ttl_store::{Json, Ttl, connect};
 
 /// The URL of the store. A process with this variable is a child.
 const URL: &str = "TTL_TEST_CACHE_CHILD_URL";
+/// The load timeout of a child, in seconds.
+const LOAD_TIMEOUT: &str = "TTL_TEST_CACHE_CHILD_LOAD_TIMEOUT";
 const PROCESSES: usize = 8;
 const TASKS: usize = 64;
 
@@ -36,8 +38,9 @@ fn say(line: &str) {
 /// the second line.
 async fn child(url: &str) {
     let store = connect(url).await.unwrap();
+    let load_timeout = Ttl::seconds(std::env::var(LOAD_TIMEOUT).unwrap().parse().unwrap());
     let users: Cache<String, String> =
-        store.cache("users", Ttl::minutes(10), Json).load_timeout(Ttl::seconds(4)).build().unwrap();
+        store.cache("users", Ttl::minutes(10), Json).load_timeout(load_timeout).build().unwrap();
     let finish = Arc::new(Semaphore::new(0));
     say("READY");
     let mut input = BufReader::new(tokio::io::stdin()).lines();
@@ -63,6 +66,8 @@ async fn child(url: &str) {
     for task in tasks {
         say(&format!("VALUE {}", task.await.unwrap()));
     }
+    let stats = users.stats();
+    assert_eq!((stats.store_errors, stats.overtaken), (0, 0), "{stats:?}");
     say("END");
 }
 
@@ -79,7 +84,7 @@ impl Process {
 }
 
 /// Starts the children and lets them begin together. Returns them, and their lines with their numbers.
-async fn start(url: &str) -> (Vec<Process>, mpsc::UnboundedReceiver<(usize, String)>) {
+async fn start(url: &str, load_timeout: u64) -> (Vec<Process>, mpsc::UnboundedReceiver<(usize, String)>) {
     // So that the children find the place.
     drop(connect(url).await.unwrap());
     let (said, mut lines) = mpsc::unbounded_channel();
@@ -87,6 +92,7 @@ async fn start(url: &str) -> (Vec<Process>, mpsc::UnboundedReceiver<(usize, Stri
     for number in 0..PROCESSES {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .env(URL, url)
+            .env(LOAD_TIMEOUT, load_timeout.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -147,7 +153,8 @@ fn assert_all_equal(values: &[String], expected: &str, count: usize) {
 }
 
 pub(crate) async fn eight_processes_load_once(url: String) {
-    let (mut processes, mut lines) = start(&url).await;
+    // Longer than a busy machine needs.
+    let (mut processes, mut lines) = start(&url, 60).await;
     let (values, loads) = all_values(&mut processes, &mut lines, PROCESSES).await;
     assert_eq!(loads.len(), 1, "{loads:?}");
     let loader = processes[loads[0]].child.id().unwrap().to_string();
@@ -155,7 +162,8 @@ pub(crate) async fn eight_processes_load_once(url: String) {
 }
 
 pub(crate) async fn another_loads_after_kill_9(url: String) {
-    let (mut processes, mut lines) = start(&url).await;
+    // The others wait for it.
+    let (mut processes, mut lines) = start(&url, 10).await;
     let (first, line) = lines.recv().await.unwrap();
     assert_eq!(line, "LOAD");
     processes[first].child.kill().await.unwrap();
