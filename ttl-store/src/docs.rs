@@ -68,5 +68,12 @@ pub mod which_method {}
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
 
+/// [guide]: crate::docs::guide
+/// [Testing a program]: crate::docs::testing_programs
+// The examples need the feature.
+#[cfg(any(not(doctest), feature = "cache"))]
+#[doc = include_str!("../docs/caching.md")]
+pub mod caching {}
+
 #[doc = include_str!("../docs/testing-programs.md")]
 pub mod testing_programs {}

@@ -2,6 +2,7 @@
 //! [Which method do I use?]: crate::docs::which_method
 //! [Guide]: crate::docs::guide
 //! [Testing a program]: crate::docs::testing_programs
+//! [Caching]: crate::docs::caching
 // The examples of the README use the memory store.
 #![cfg_attr(feature = "memory", doc = include_str!("../README.md"))]
 #![cfg_attr(
@@ -14,7 +15,7 @@
 //! | task | item |
 //! |---|---|
 //! | find the method for an intent | the page [Which method do I use?] |
-//! | learn the crate by examples | the pages [Guide] and [Testing a program] |
+//! | learn the crate by examples | the pages [Guide], [Caching] and [Testing a program] |
 //! | connect by a URL | [`connect`], [`Registry`]; the settings are listed [below](#settings-in-the-url) |
 //! | use a driver with your own configuration or connection | [`Store::new`]; the modules `memory`, `redis`, `dynamodb` and `scylla`, each behind its feature |
 //! | store structs field by field | [`Records`], [`Patch`] |
