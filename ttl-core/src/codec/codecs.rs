@@ -40,13 +40,13 @@ pub trait Codec<T>: Send + Sync {
     /// Encodes a value.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if the value cannot be encoded. Nothing is sent then.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the value cannot be encoded. Nothing is sent then.
     fn encode(&self, value: &T) -> Result<Bytes>;
 
     /// Decodes a value.
     ///
     /// # Errors
-    /// [`ErrorKind::Codec`] if the bytes are not a valid value of the type. The entry does not change.
+    /// [`ErrorKind::Codec`](crate::ErrorKind::Codec) if the bytes are not a valid value of the type. The entry does not change.
     fn decode(&self, bytes: Bytes) -> Result<T>;
 
     /// Returns whether [`Codec::decode`] can fail. Defaults to `true`.
