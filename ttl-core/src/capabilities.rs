@@ -11,7 +11,8 @@ use crate::{Error, ErrorKind, Expiry, Lifespan, Patch, Result};
 /// The capabilities of a store, and their limits (H1). A declared capability works. An operation that
 /// requires a missing one returns [`ErrorKind::Unsupported`] and changes nothing.
 ///
-/// [`Capabilities::new`] declares the whole contract. A driver removes the capabilities that it lacks.
+/// [`Capabilities::new`] declares the whole contract except [`changes`](Capabilities::changes). A driver
+/// removes the capabilities that it lacks.
 ///
 /// ```
 /// use ttl_core::Capabilities;
@@ -48,6 +49,9 @@ pub struct Capabilities {
     /// [`TtlStore::patch`](crate::TtlStore::patch) does, cannot offer it, because a put resets the creation
     /// time.
     pub created_at: bool,
+    /// [`TtlStore::changes`](crate::TtlStore::changes) (N1). Off by default, because few backends report
+    /// changes.
+    pub changes: bool,
     /// Whether every write produces a version that was never used before. If not, a version recurs when its
     /// value recurs.
     pub unique_versions: bool,
@@ -59,8 +63,8 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Creates the capabilities of a store with the whole contract: a resolution of 1 ms, values of any size,
-    /// and no guarantee about reclaiming.
+    /// Creates the capabilities of a store with the whole contract except [`changes`](Self::changes): a
+    /// resolution of 1 ms, values of any size, and no guarantee about reclaiming.
     #[must_use]
     pub const fn new(backend: &'static str) -> Self {
         Self {
@@ -74,6 +78,7 @@ impl Capabilities {
             caps: true,
             scan: true,
             created_at: true,
+            changes: false,
             unique_versions: true,
             reads_cost_writes: false,
             compresses_values: false,
@@ -140,6 +145,13 @@ impl Capabilities {
     #[must_use]
     pub const fn with_created_at(mut self, created_at: bool) -> Self {
         self.created_at = created_at;
+        self
+    }
+
+    /// Sets whether the store reports changes.
+    #[must_use]
+    pub const fn with_changes(mut self, changes: bool) -> Self {
+        self.changes = changes;
         self
     }
 

@@ -31,7 +31,7 @@
 ///         self.inner.get(key, options).await
 ///     }
 ///
-///     forward_ttl_store!(self, self.inner => capabilities now put expire patch delete scan get_many put_many delete_many);
+///     forward_ttl_store!(self, self.inner => capabilities now put expire patch delete scan get_many put_many delete_many changes);
 /// }
 /// ```
 #[macro_export]
@@ -39,7 +39,7 @@ macro_rules! forward_ttl_store {
     ($self:ident, $inner:expr => all) => {
         $crate::forward_ttl_store!(
             $self,
-            $inner => capabilities now get put expire patch delete scan get_many put_many delete_many
+            $inner => capabilities now get put expire patch delete scan get_many put_many delete_many changes
         );
     };
     ($self:ident, $inner:expr => $($method:ident)*) => {
@@ -110,6 +110,9 @@ macro_rules! __forward_one {
         $crate::__forward_keyed!($self, $inner, delete_many, keys: &'life1 [$crate::Key],
             options: $crate::options::DeleteOptions
             => ::std::vec::Vec<$crate::Result<$crate::Outcome<::std::option::Option<$crate::Entry>>>>);
+    };
+    (changes, $self:ident, $inner:expr) => {
+        $crate::__forward_plain!($self, $inner, changes, => $crate::Result<$crate::ChangeStream>);
     };
 }
 

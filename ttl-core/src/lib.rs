@@ -14,6 +14,7 @@
 //! | write under a condition | [`Condition`], [`Version`]; every such write returns an [`Outcome`] |
 //! | look up the meaning of an operation | [`rules`]: the contract as pure functions |
 //! | query the abilities of a store | [`Capabilities`] |
+//! | drop copies of entries that another process changes | [`TtlStore::changes`], [`StoreChange`] |
 //! | handle errors | [`Error`], [`ErrorKind`] |
 //! | parse the options of a store's URL | [`driver::QueryOptions`] |
 //! | write a driver | [`CasBackend`] and [`CasStore`], which turn three methods into a complete store; [`driver`] |
@@ -66,6 +67,7 @@
 mod actions;
 mod bounds;
 mod capabilities;
+mod changes;
 mod clock;
 pub mod codec;
 mod cursor;
@@ -98,6 +100,7 @@ pub use bytes::Bytes;
 pub use self::actions::Actions;
 pub use self::bounds::Bounds;
 pub use self::capabilities::Capabilities;
+pub use self::changes::{ChangeStream, StoreChange};
 pub use self::clock::{Clock, ManualClock, MonotonicClock, SystemClock};
 pub use self::cursor::{Cursor, CursorSecret};
 pub use self::deadline::{Deadline, Expiry, Lifespan};

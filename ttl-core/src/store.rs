@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
-use crate::driver::{MAX_ATTEMPTS, contention};
+use crate::driver::{MAX_ATTEMPTS, contention, unsupported_changes};
 
 use crate::options::{
     Condition, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, PatchOptions,
@@ -13,7 +13,7 @@ use crate::options::{
 };
 use crate::results::{ExpireResult, PatchResult, PutResult};
 use crate::{
-    Capabilities, Effect, Entry, Error, ErrorKind, Expiry, Key, Lifespan, Outcome, Page, Patch, Record,
+    Capabilities, ChangeStream, Effect, Entry, Error, ErrorKind, Expiry, Key, Lifespan, Outcome, Page, Patch, Record,
     Result, Value, Version, rules,
 };
 
@@ -341,6 +341,30 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
             results.push(self.delete(key, options.clone()).await);
         }
         results
+    }
+
+    /// Subscribes to the changes of this store's entries by any process, this one included (N1).
+    ///
+    /// Every change after this call has returned is reported: puts, patches, deletes, and refreshes and expire
+    /// calls that moved a deadline. The expiry of an entry need not be reported, because a reader of the entry
+    /// knows its deadline. Reports arrive with the delay of the network, so a write can return before its
+    /// report arrives, even in the same process.
+    ///
+    /// A report that was lost, or that may have been lost, is replaced by a
+    /// [`Gap`](crate::StoreChange::Gap): as soon as the loss is known, repeatedly while it lasts, and once more
+    /// as soon as changes are reported again (N2). Each driver documents how long a loss can remain unknown. A
+    /// reader that is too slow gets a gap too.
+    ///
+    /// The stream does not end while the store exists. Dropping it ends the subscription (N3).
+    ///
+    /// Provided: returns [`ErrorKind::Unsupported`]. Cost: Redis, one connection for each stream, and one
+    /// message for each change.
+    ///
+    /// # Errors
+    /// * [`ErrorKind::Unsupported`] without [`Capabilities::changes`]
+    /// * errors of the backend
+    async fn changes(&self) -> Result<ChangeStream> {
+        Err(unsupported_changes(&self.capabilities()))
     }
 }
 

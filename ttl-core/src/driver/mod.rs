@@ -10,6 +10,7 @@
 //! | retry after a conflict | [`MAX_ATTEMPTS`], [`back_off`], [`contention`] |
 //! | refresh an entry only after it was decoded | [`DeferredRefresh`], [`RefreshStep`] |
 //! | distinguish the outcomes of a failed write | [`WriteFailure`] |
+//! | report changes, or refuse to | [`change_buffer`], [`unsupported_changes`] |
 //! | read the operations of a patch | [`FieldOperation`], [`Change`], [`Amount`] |
 //! | store a field as text | [`field_text`], [`parse_field_text`], [`check_field_name`] |
 //! | hold the clock of a configuration | [`SharedClock`] |
@@ -20,6 +21,7 @@ mod attempt;
 mod batch;
 mod cas_backend;
 mod cas_store;
+mod change_buffer;
 mod context;
 mod deferred_refresh;
 mod null_store;
@@ -31,12 +33,14 @@ pub use self::attempt::{MAX_ATTEMPTS, WriteFailure, back_off, contention};
 pub use self::batch::each;
 pub use self::cas_backend::CasBackend;
 pub use self::cas_store::CasStore;
+pub use self::change_buffer::{ChangeReceiver, ChangeSender, change_buffer};
 pub use self::context::Context;
 pub use self::deferred_refresh::{DeferredRefresh, RefreshStep};
 pub use self::null_store::NullStore;
 pub use self::query::{QueryOptions, percent_decode};
 pub use self::shared_clock::SharedClock;
 pub use self::within::within;
+pub use crate::changes::unsupported_changes;
 pub use crate::deadline::Now;
 pub use crate::field_name::{MAX_FIELD_NAME_BYTES, RESERVED_PREFIX, check_field_name};
 #[doc(hidden)]

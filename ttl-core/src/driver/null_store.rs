@@ -5,14 +5,14 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use super::{Context, SharedClock};
+use super::{Context, SharedClock, unsupported_changes};
 use crate::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
 use crate::results::{ExpireResult, PatchResult, PutResult};
 use crate::rules::perform;
 use crate::{
-    Capabilities, Clock, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, SystemClock, TtlStore,
+    Capabilities, ChangeStream, Clock, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, SystemClock, TtlStore,
     Value,
 };
 
@@ -140,5 +140,9 @@ impl TtlStore for NullStore {
         let check =
             |key| Context::new(BACKEND).with_key("delete", key, self.capabilities().check_delete(&options));
         keys.iter().map(|key| check(key).map(|()| Outcome::Absent)).collect()
+    }
+
+    async fn changes(&self) -> Result<ChangeStream> {
+        Err(unsupported_changes(&self.capabilities()))
     }
 }

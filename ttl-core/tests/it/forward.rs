@@ -40,6 +40,7 @@ impl ttl_core::TtlStore for Recorder {
     ttl_core::forward_ttl_store!(self, *self.note("get_many") => get_many);
     ttl_core::forward_ttl_store!(self, *self.note("put_many") => put_many);
     ttl_core::forward_ttl_store!(self, *self.note("delete_many") => delete_many);
+    ttl_core::forward_ttl_store!(self, *self.note("changes") => changes);
 }
 
 /// A generic wrapper with one method of its own among the forwarded ones.
@@ -59,7 +60,7 @@ impl<S: ttl_core::TtlStore> ttl_core::TtlStore for Wrapper<S> {
         self.inner.get(key, options).await
     }
 
-    ttl_core::forward_ttl_store!(self, self.inner => capabilities now put expire patch delete scan get_many put_many delete_many);
+    ttl_core::forward_ttl_store!(self, self.inner => capabilities now put expire patch delete scan get_many put_many delete_many changes);
 }
 
 /// Calls every method once, in the order of the trait, and checks the answers.
@@ -85,9 +86,10 @@ async fn call_all(store: &dyn ttl_core::TtlStore) {
     let items = keys.iter().map(|key| PutItem::new(key.clone(), "v", hour.clone())).collect();
     assert_eq!(store.put_many(items).await.len(), 2);
     assert_eq!(store.delete_many(&keys, DeleteOptions::new()).await.len(), 2);
+    assert_eq!(store.changes().await.err().unwrap().kind(), ttl_core::ErrorKind::Unsupported);
 }
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "capabilities",
     "now",
     "get",
@@ -99,6 +101,7 @@ const ALL: [&str; 11] = [
     "get_many",
     "put_many",
     "delete_many",
+    "changes",
 ];
 
 #[tokio::test]
