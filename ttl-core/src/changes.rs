@@ -27,6 +27,7 @@ pub type ChangeStream = Pin<Box<dyn Stream<Item = StoreChange> + Send>>;
 /// Creates the [`ErrorKind::Unsupported`] error of a store with these capabilities that reports no changes.
 #[must_use]
 pub fn unsupported_changes(capabilities: &Capabilities) -> Error {
-    let text = "this store does not report changes; check capabilities(), or let copies of its entries expire soon";
+    let text =
+        "this store does not report changes; check capabilities(), or let copies of its entries expire soon";
     Error::new(ErrorKind::Unsupported, text).with_operation("changes").with_backend(capabilities.backend)
 }

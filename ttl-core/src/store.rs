@@ -13,8 +13,8 @@ use crate::options::{
 };
 use crate::results::{ExpireResult, PatchResult, PutResult};
 use crate::{
-    Capabilities, ChangeStream, Effect, Entry, Error, ErrorKind, Expiry, Key, Lifespan, Outcome, Page, Patch, Record,
-    Result, Value, Version, rules,
+    Capabilities, ChangeStream, Effect, Entry, Error, ErrorKind, Expiry, Key, Lifespan, Outcome, Page, Patch,
+    Record, Result, Value, Version, rules,
 };
 
 /// A store of entries that expire.

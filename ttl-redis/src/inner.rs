@@ -51,6 +51,7 @@ impl Inner {
         let capabilities = Capabilities::new(crate::BACKEND)
             .with_max_value_bytes(config.max_value_bytes)
             .with_created_at(false)
+            .with_changes(link.can_track())
             .with_unique_versions(false);
         Self {
             link,

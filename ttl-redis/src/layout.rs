@@ -9,7 +9,7 @@ use redis::{RedisWrite, ToRedisArgs};
 use serde_json::Value as Json;
 use sha1::{Digest, Sha1};
 use ttl_core::driver::{field_text, parse_field_text};
-use ttl_core::{Bytes, Deadline, Entry, Kind, Record, Result, Value, Version};
+use ttl_core::{Bytes, Deadline, Entry, Key, Kind, Record, Result, Value, Version};
 
 use crate::error::{Decoded, Fault, foreign_content};
 
@@ -30,6 +30,12 @@ impl FullKey<'_> {
     pub(crate) fn len(&self) -> usize {
         self.prefix.len() + self.key.len()
     }
+}
+
+/// Returns the key of an entry from its Redis key. `None` for a Redis key that is not the driver's.
+pub(crate) fn key_of(prefix: &str, full: Vec<u8>) -> Option<Key> {
+    let full = String::from_utf8(full).ok()?;
+    Key::new(full.strip_prefix(prefix)?).ok()
 }
 
 impl ToRedisArgs for FullKey<'_> {

@@ -6,11 +6,14 @@ use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
-use ttl_core::{Capabilities, Entry, Key, Outcome, Page, Patch, Result, TtlStore, Value, async_trait};
+use ttl_core::{
+    Capabilities, ChangeStream, Entry, Key, Outcome, Page, Patch, Result, TtlStore, Value, async_trait,
+};
 
 use crate::CONTEXT;
 use crate::inner::RedisStore;
 use crate::ops::batch::{delete_many, get_many, put_many};
+use crate::ops::changes::changes;
 use crate::ops::delete::delete;
 use crate::ops::expire::expire;
 use crate::ops::get::get;
@@ -68,5 +71,9 @@ impl TtlStore for RedisStore {
 
     async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
         CONTEXT.with_keys("delete", keys, delete_many(&self.0, keys, &options).await)
+    }
+
+    async fn changes(&self) -> Result<ChangeStream> {
+        CONTEXT.without_key("changes", changes(&self.0).await)
     }
 }

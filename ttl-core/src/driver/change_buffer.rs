@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn a_slow_reader_finds_a_gap_in_place_of_what_did_not_fit() {
         let [a, b, c] = ["a", "b", "c"].map(changed);
-        let of = |changes: &[&StoreChange]| changes.iter().map(|change| (*change).clone()).collect::<Vec<_>>();
+        let of =
+            |changes: &[&StoreChange]| changes.iter().map(|change| (*change).clone()).collect::<Vec<_>>();
         assert_eq!(read(2, &of(&[&a, &b])), of(&[&a, &b]));
         assert_eq!(read(2, &of(&[&a, &b, &c])), [Gap]);
         assert_eq!(read(2, &of(&[&a, &Gap, &b, &Cleared, &Gap, &c])), [Gap]);

@@ -12,8 +12,8 @@ use crate::options::{
 use crate::results::{ExpireResult, PatchResult, PutResult};
 use crate::rules::perform;
 use crate::{
-    Capabilities, ChangeStream, Clock, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, SystemClock, TtlStore,
-    Value,
+    Capabilities, ChangeStream, Clock, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result,
+    SystemClock, TtlStore, Value,
 };
 
 const BACKEND: &str = "null";

@@ -15,6 +15,7 @@ use super::client::build_client;
 use super::live::{Connection, Live, State};
 use super::setup::{Facts, Setup};
 use super::slot::Slot;
+use super::tracking::Tracker;
 use crate::config::RedisConfig;
 use crate::error::{self, Decoded, Fault, RequestKind};
 use crate::wire::Scripts;
@@ -60,6 +61,20 @@ impl Link {
     /// Returns the facts about the server, once there was a connection.
     pub(crate) fn facts(&self) -> Option<Arc<Facts>> {
         self.setup.facts()
+    }
+
+    /// Returns whether the link can make connections for reports of changes.
+    pub(crate) fn can_track(&self) -> bool {
+        matches!(self.source, Source::Slot(_))
+    }
+
+    /// Returns the maker of connections for reports of the changes of all keys with a prefix.
+    pub(crate) fn tracker(&self, prefix: &str) -> Result<Tracker> {
+        check_runtime()?;
+        match &self.source {
+            Source::Slot(slot) => Ok(Tracker::new(Arc::clone(slot), prefix)),
+            Source::CallerManaged(_) => Err(error::no_tracking_connection()),
+        }
     }
 
     /// Opens a connection, or checks the caller-managed one.

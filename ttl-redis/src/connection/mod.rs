@@ -8,6 +8,9 @@ mod pipeline;
 mod run;
 mod setup;
 mod slot;
+mod tracking;
 
+pub(crate) use self::back_off::back_off;
 pub(crate) use self::link::Link;
 pub(crate) use self::live::Connection;
+pub(crate) use self::tracking::{PING_INTERVAL, Tracked, Tracker};

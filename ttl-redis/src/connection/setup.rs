@@ -31,6 +31,11 @@ impl Facts {
         self.server_time + self.measured.elapsed()
     }
 
+    /// Returns whether both are known to be of different servers, or of different runs of one.
+    pub(super) fn is_of_another_run(&self, other: &Self) -> bool {
+        !self.run_id.is_empty() && !other.run_id.is_empty() && self.run_id != other.run_id
+    }
+
     /// Returns a warning if the server may evict live entries.
     pub(crate) fn eviction_warning(&self) -> Option<String> {
         let policy = self.eviction.as_ref()?;
@@ -61,7 +66,7 @@ impl Setup {
 
     /// Sets up a connection.
     pub(crate) async fn run(&self, connection: &mut Connection) -> Result<()> {
-        let facts = check_server(connection, &self.scripts).await?;
+        let facts = self.probe(connection).await?;
         if let Some(warning) = facts.eviction_warning()
             && !self.warned.swap(true, Ordering::Relaxed)
         {
@@ -69,6 +74,11 @@ impl Setup {
         }
         *self.facts.write() = Some(Arc::new(facts));
         Ok(())
+    }
+
+    /// Sets up a connection that does not serve requests: the known facts stay.
+    pub(super) async fn probe(&self, connection: &mut Connection) -> Result<Facts> {
+        check_server(connection, &self.scripts).await
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
+use redis::aio::AsyncPushSender;
 use redis::{AsyncConnectionConfig, Client};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -21,8 +22,8 @@ const LONGEST_REPLACEMENT_WAIT: Duration = Duration::from_secs(2);
 
 /// The slot for a connection made by the store.
 pub(crate) struct Slot {
-    client: Client,
-    setup: Arc<Setup>,
+    pub(super) client: Client,
+    pub(super) setup: Arc<Setup>,
     live: RwLock<Option<Live>>,
     attempts: Mutex<Attempts>,
     /// The number of consecutive connections that were replaced because the server refused to serve.
@@ -131,16 +132,21 @@ impl Slot {
 
     async fn connect(&self) -> Result<Live> {
         let state = Arc::new(State::new());
+        let mut connection = self.open(Watch(Arc::clone(&state))).await?;
+        self.setup.run(&mut connection).await?;
+        Ok(Live { connection, state })
+    }
+
+    /// Opens a connection whose messages go to `pushes`.
+    pub(super) async fn open(&self, pushes: impl AsyncPushSender) -> Result<Connection> {
         // This driver enforces both limits.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None)
-            .set_push_sender(Watch(Arc::clone(&state)));
+            .set_push_sender(pushes);
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         let connection = connecting.await.map_err(|error| error::not_connected(&error, &self.client))?;
-        let mut connection = Connection::Multiplexed(connection);
-        self.setup.run(&mut connection).await?;
-        Ok(Live { connection, state })
+        Ok(Connection::Multiplexed(connection))
     }
 
     /// Stops using a connection, unless it has been replaced already. Requests in flight on it may still be

@@ -125,6 +125,15 @@ pub(crate) fn no_runtime() -> Error {
     )
 }
 
+/// Returns the error for a store that cannot make a connection for reports of changes.
+pub(crate) fn no_tracking_connection() -> Error {
+    new(
+        ErrorKind::Unsupported,
+        "this store does not report changes, because they need a connection of their own, and the connection of this \
+         store is caller-managed; use RedisStore::connect",
+    )
+}
+
 /// Returns the error for a request whose connection broke before the answer.
 pub(crate) fn connection_broken(broken: RedisError, kind: RequestKind) -> Error {
     let unparsable = broken.kind() == ClientKind::Parse;

@@ -6,7 +6,10 @@ mod server;
 
 pub(crate) use self::connection::{
     abandoned, connection_broken, handshake_timeout, invalid_settings, no_answer_in_time,
-    no_connection_in_time, no_runtime, not_connected, not_sent, suspect_connection, unreachable,
+    no_connection_in_time, no_runtime, no_tracking_connection, not_connected, not_sent, suspect_connection,
+    unreachable,
 };
 pub(crate) use self::fault::{Decoded, Fault, RequestKind};
-pub(crate) use self::server::{foreign_content, is_no_script, is_wrong_type, server, server_text};
+pub(crate) use self::server::{
+    foreign_content, is_no_script, is_wrong_type, no_tracking, server, server_text,
+};

@@ -3,7 +3,7 @@
 use redis::ServerError;
 use ttl_core::{Error, ErrorKind};
 
-use super::fault::{Fault, new};
+use super::fault::{Fault, RequestKind, new};
 
 /// Returns the fault for an error reply of the server.
 pub(crate) fn server(error: &ServerError) -> Fault {
@@ -106,6 +106,29 @@ pub(super) fn classify(code: &str, detail: &str) -> Fault {
     Fault::Refused(error)
 }
 
+/// Returns the error for a server that refuses to report changes.
+pub(crate) fn no_tracking(refusal: &ServerError) -> Error {
+    let (code, detail) = (refusal.code(), quotable(refusal.details().unwrap_or_default()));
+    match code {
+        "NOPERM" => new(
+            ErrorKind::PermissionDenied,
+            format!(
+                "the server's access control refuses reports of changes: {detail}; permit this user the command \
+                 `client|tracking`"
+            ),
+        ),
+        // An unknown command or subcommand, or an unknown argument.
+        "ERR" => new(
+            ErrorKind::Unsupported,
+            format!(
+                "the server does not report changes: {detail}; expected CLIENT TRACKING in broadcasting mode, as in \
+                 Redis 7.0 or newer, or Valkey, without a proxy that lacks it"
+            ),
+        ),
+        _ => server(refusal).into_error(RequestKind::Read),
+    }
+}
+
 const NOT_RUN: [&str; 5] = [
     "syntax error",
     "wrong number of arguments",
@@ -143,7 +166,6 @@ pub(super) fn quotable(detail: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::RequestKind;
 
     #[test]
     fn only_known_words_prove_that_a_write_was_not_applied() {

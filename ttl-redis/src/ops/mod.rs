@@ -1,6 +1,7 @@
 //! The operations: requests of one key, batches and scans, as functions over the foundation.
 
 pub(crate) mod batch;
+pub(crate) mod changes;
 pub(crate) mod delete;
 pub(crate) mod expire;
 pub(crate) mod get;

@@ -11,6 +11,7 @@ use super::scan_position::Position;
 use crate::BACKEND;
 use crate::error::{Decoded, Fault};
 use crate::inner::Inner;
+use crate::layout::key_of;
 use crate::wire::reply::{array, bulk};
 
 /// The minimum and the maximum COUNT of a SCAN, which is one round trip.
@@ -71,10 +72,7 @@ fn read_step(reply: Reply, namespace: &str) -> Decoded<(u64, Vec<String>)> {
     let next = next.ok_or(Fault::UnknownForm("SCAN"))?;
     let mut keys = Vec::new();
     for key in array(part()?)? {
-        // A key that is not a valid `Key` is not the driver's.
-        let key = bulk(key)?.and_then(|key| String::from_utf8(key).ok());
-        let key = key.and_then(|key| key.strip_prefix(namespace).map(str::to_owned));
-        keys.extend(key.filter(|key| Key::new(key.as_str()).is_ok()));
+        keys.extend(bulk(key)?.and_then(|key| key_of(namespace, key)).map(Key::into_string));
     }
     Ok((next, keys))
 }

@@ -1,5 +1,6 @@
 //! The driver on a real server: the conformance suite, the layout, the round trips, and servers that fail.
 
+mod changes;
 mod crash;
 mod faults;
 mod fuzz;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         trials.extend(fuzz::trials(&server));
         trials.extend(garbled::trials(&server));
         trials.extend(trips::trials(&server));
+        trials.extend(changes::trials(&server));
         trials.extend(crash::trials());
         trials.extend(faults::trials());
         trials.extend(greetings::trials());
