@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use super::back_off;
+use super::{back_off, unsupported_changes};
 use crate::rules::Stored;
-use crate::{Capabilities, CursorSecret, Error, ErrorKind, Key, Result};
+use crate::{Capabilities, ChangeStream, CursorSecret, Error, ErrorKind, Key, Result};
 
 /// The smallest driver: load, compare-and-swap and list. It has no concept of expiry.
 ///
@@ -99,5 +99,15 @@ pub trait CasBackend: Debug + Send + Sync + 'static {
     /// [`ErrorKind::Contention`].
     async fn back_off(&self, attempt: usize) {
         futures_timer::Delay::new(back_off(attempt)).await;
+    }
+
+    /// Subscribes to the changes of entries by any process, as
+    /// [`TtlStore::changes`](crate::TtlStore::changes) describes. A backend that overrides it declares
+    /// [`Capabilities::changes`]. Provided: returns [`ErrorKind::Unsupported`].
+    ///
+    /// # Errors
+    /// The errors of the backend.
+    async fn changes(&self) -> Result<ChangeStream> {
+        Err(unsupported_changes(&self.capabilities()))
     }
 }

@@ -13,8 +13,8 @@ use crate::results::{ExpireResult, PatchResult, PutResult};
 use crate::rules;
 use crate::rules::perform::{self, Next, entry};
 use crate::{
-    Capabilities, Cursor, Deadline, Entry, Error, ErrorKind, Key, Outcome, Page, PageItem, Patch, Result,
-    TtlStore, Value,
+    Capabilities, ChangeStream, Cursor, Deadline, Entry, Error, ErrorKind, Key, Outcome, Page, PageItem,
+    Patch, Result, TtlStore, Value,
 };
 
 /// A complete store on top of a [`CasBackend`]. Each operation loads the entry, applies [`rules`], and swaps.
@@ -348,5 +348,9 @@ impl<C: CasBackend> TtlStore for CasStore<C> {
             // There were ghosts, and there may be many more: list more entries at once.
             wanted = wanted.saturating_mul(2).min(MAX_LISTED.max(wanted));
         }
+    }
+
+    async fn changes(&self) -> Result<ChangeStream> {
+        self.context().without_key("changes", self.0.changes().await)
     }
 }

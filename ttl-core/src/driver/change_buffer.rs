@@ -82,7 +82,7 @@ pub struct ChangeSender {
 
 impl ChangeSender {
     /// Adds a change, without waiting. Returns whether the stream still exists.
-    #[allow(clippy::must_use_candidate)]
+    #[expect(clippy::must_use_candidate, reason = "a driver may learn of the end elsewhere")]
     pub fn send(&self, change: StoreChange) -> bool {
         let mut state = self.shared.state();
         if !state.is_read {
@@ -95,6 +95,12 @@ impl ChangeSender {
             reader.wake();
         }
         true
+    }
+
+    /// Returns whether the stream was dropped, so that the subscription can end.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        !self.shared.state().is_read
     }
 }
 
@@ -200,8 +206,9 @@ mod tests {
         assert_eq!(receiver.next().now_or_never(), Some(Some(Gap)));
         sender.send(changed("a"));
         assert_eq!(receiver.next().now_or_never(), Some(Some(changed("a"))));
+        assert!(!sender.is_closed());
         drop(receiver);
-        assert!(!sender.send(Gap));
+        assert!(sender.is_closed() && !sender.send(Gap));
     }
 
     #[tokio::test]
