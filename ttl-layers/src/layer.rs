@@ -30,7 +30,7 @@ use ttl_core::{Error, ErrorKind, Result, TtlStore};
 ///         capabilities
 ///     }
 ///
-///     forward_ttl_store!(self, self.0 => now get put expire patch delete scan get_many put_many delete_many);
+///     forward_ttl_store!(self, self.0 => now get put expire patch delete scan get_many put_many delete_many changes);
 /// }
 ///
 /// impl Layer for Anonymous {

@@ -4,11 +4,14 @@ use std::fmt;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use ttl_core::driver::unsupported_changes;
 use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
-use ttl_core::{Capabilities, Entry as Answer, Key, Outcome, Page, Patch, Result, TtlStore, Value};
+use ttl_core::{
+    Capabilities, ChangeStream, Entry as Answer, Key, Outcome, Page, Patch, Result, TtlStore, Value,
+};
 
 use crate::CONTEXT;
 use crate::inner::MemoryStore;
@@ -107,5 +110,9 @@ impl TtlStore for MemoryStore {
         options: DeleteOptions,
     ) -> Vec<Result<Outcome<Option<Answer>>>> {
         CONTEXT.with_keys("delete", keys, keys.iter().map(|key| self.0.delete(key, &options)))
+    }
+
+    async fn changes(&self) -> Result<ChangeStream> {
+        Err(unsupported_changes(&self.0.capabilities))
     }
 }

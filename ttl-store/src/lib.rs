@@ -157,10 +157,10 @@ mod store;
 pub use ttl_cache as cache;
 pub use ttl_core::codec::{Codec, Json, Raw};
 pub use ttl_core::{
-    Actions, Bounds, Capabilities, Clock, Cursor, CursorSecret, Deadline, Effect, Entry, Error, ErrorKind,
-    Expiry, Key, Kind, Lifespan, ManualClock, MonotonicClock, Outcome, Page, PageItem, Patch, Record,
-    RefreshMode, RefreshPolicy, Result, SystemClock, Ttl, TtlStore, Value, Version, codec, forward_ttl_store,
-    options, results,
+    Actions, Bounds, Capabilities, ChangeStream, Clock, Cursor, CursorSecret, Deadline, Effect, Entry, Error,
+    ErrorKind, Expiry, Key, Kind, Lifespan, ManualClock, MonotonicClock, Outcome, Page, PageItem, Patch,
+    Record, RefreshMode, RefreshPolicy, Result, StoreChange, SystemClock, Ttl, TtlStore, Value, Version,
+    codec, forward_ttl_store, options, results,
 };
 #[doc(no_inline)]
 pub use ttl_core::{Bytes, async_trait};

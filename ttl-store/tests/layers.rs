@@ -139,7 +139,7 @@ impl TtlStore for Switch {
         self.inner.delete(key, options).await
     }
 
-    forward_ttl_store!(self, self.inner => capabilities now patch scan get_many put_many delete_many);
+    forward_ttl_store!(self, self.inner => capabilities now patch scan get_many put_many delete_many changes);
 }
 
 #[tokio::test]

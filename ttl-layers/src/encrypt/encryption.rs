@@ -64,6 +64,7 @@ impl Translation for Encryption {
             .with_max_value_bytes(max_value_bytes(inner.max_value_bytes))
             .with_patch(inner.patch && inner.conditions)
             .with_scan(inner.scan && self.key_hash.is_none())
+            .with_changes(inner.changes && self.key_hash.is_none())
     }
 
     fn key<'a>(&self, key: &'a Key) -> Cow<'a, Key> {

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use ttl_core::driver::Context;
+use ttl_core::driver::{Context, unsupported_changes};
 use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, Guard, PatchOptions, PutItem, PutOptions,
     ScanOptions,
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Capabilities, Deadline, Entry, Error, Expiry, Key, Outcome, Page, Patch, Result, TtlStore, Value,
-    forward_ttl_store,
+    Capabilities, ChangeStream, Deadline, Entry, Error, Expiry, Key, Outcome, Page, Patch, Result, TtlStore,
+    Value, forward_ttl_store,
 };
 
 use super::config::Fallback;
@@ -34,11 +34,13 @@ impl Layer for Fallback {
     }
 }
 
-/// Returns the capabilities of the primary store, less those that an entry of the secondary store lacks.
+/// Returns the capabilities of the primary store, less those that an entry of the secondary store lacks. Changes
+/// are not reported, because a read can return an entry of either store.
 fn capabilities(primary: &Capabilities, secondary: &Capabilities) -> Capabilities {
     let mut both = primary
         .with_resolution(primary.resolution.max(secondary.resolution))
         .with_created_at(primary.created_at && secondary.created_at)
+        .with_changes(false)
         .with_unique_versions(primary.unique_versions && secondary.unique_versions)
         .with_reads_cost_writes(primary.reads_cost_writes || secondary.reads_cost_writes);
     both.reclaims_within = primary.reclaims_within.zip(secondary.reclaims_within).map(|(a, b)| a.max(b));
@@ -281,6 +283,10 @@ impl TtlStore for FallbackStore {
     async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
         self.remove_many(keys).await;
         self.primary.delete_many(keys, options).await
+    }
+
+    async fn changes(&self) -> Result<ChangeStream> {
+        Err(unsupported_changes(&self.capabilities))
     }
 
     forward_ttl_store!(self, self.primary => now);

@@ -125,6 +125,7 @@ impl Pair {
     pub(super) fn capabilities(&self) -> Capabilities {
         let (old, mut both) = (self.old.capabilities(), self.new.capabilities());
         both.created_at = false;
+        both.changes = false;
         both.scan &= old.scan;
         both.resolution = both.resolution.max(old.resolution);
         both.reclaims_within = both.reclaims_within.zip(old.reclaims_within).map(|(one, two)| one.max(two));

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use ttl_core::driver::{Context, each};
+use ttl_core::driver::{Context, each, unsupported_changes};
 use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
-use ttl_core::{Capabilities, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value};
+use ttl_core::{
+    Capabilities, ChangeStream, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value,
+};
 
 use super::bring::Pair;
 use super::claim;
@@ -140,5 +142,9 @@ impl TtlStore for MigrateStore {
     async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
         let items = keys.iter().map(|key| (key, key)).collect();
         each(CONCURRENCY, items, async |key: &Key| self.delete_one(key, &options).await).await
+    }
+
+    async fn changes(&self) -> Result<ChangeStream> {
+        Err(unsupported_changes(&self.capabilities))
     }
 }

@@ -1,16 +1,18 @@
 //! The store that `Prefix` makes.
 
+use std::future::ready;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
 use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Cursor, Entry, Error, ErrorKind, Key, Outcome, Page, PageItem, Patch, Result, TtlStore, Value,
-    forward_ttl_store,
+    ChangeStream, Cursor, Entry, Error, ErrorKind, Key, Outcome, Page, PageItem, Patch, Result, StoreChange,
+    TtlStore, Value, forward_ttl_store,
 };
 
 use super::config::Prefix;
@@ -49,12 +51,6 @@ impl PrefixStore {
         })
     }
 
-    /// Returns the caller's key of an entry in the inner store. `None` for an entry whose key is the prefix
-    /// alone.
-    fn outer_key(&self, key: &Key) -> Option<Key> {
-        Key::new(key.as_str().strip_prefix(self.prefix())?).ok()
-    }
-
     /// Returns the scan to which a cursor is bound. The inner cursor alone is not enough: the inner store
     /// cannot distinguish the prefixes `a` and `ab` here from `ab` and `b`.
     fn scope<'a>(&'a self, prefix: &'a str) -> [&'a str; 3] {
@@ -77,6 +73,12 @@ impl PrefixStore {
         });
         opened.map_err(|error| error.with_operation("scan").with_backend(self.inner.capabilities().backend))
     }
+}
+
+/// Returns the caller's key of an entry in the inner store. `None` for an entry of another prefix, and for one
+/// whose key is the prefix alone.
+fn outer_key(prefix: &str, key: &Key) -> Option<Key> {
+    Key::new(key.as_str().strip_prefix(prefix)?).ok()
 }
 
 /// Replaces the key of the inner store in an error.
@@ -138,7 +140,7 @@ impl TtlStore for PrefixStore {
         loop {
             let page = self.inner.scan(inner.clone()).await?;
             for PageItem { key, entry, .. } in page.items {
-                if let Some(key) = self.outer_key(&key) {
+                if let Some(key) = outer_key(self.prefix(), &key) {
                     let entry = outer(&key, entry);
                     items.push(PageItem::new(key, entry));
                 }
@@ -186,6 +188,15 @@ impl TtlStore for PrefixStore {
             if passed.is_empty() { Vec::new() } else { self.inner.delete_many(&passed, options).await };
         let results = refused.merge(results);
         keys.iter().zip(results).map(|(key, result)| outer(key, result)).collect()
+    }
+
+    async fn changes(&self) -> Result<ChangeStream> {
+        let (inner, prefix) = (self.inner.changes().await?, self.settings.prefix.clone());
+        let outer = move |change| match change {
+            StoreChange::Changed(key) => outer_key(&prefix, &key).map(StoreChange::Changed),
+            StoreChange::Cleared | StoreChange::Gap => Some(change),
+        };
+        Ok(Box::pin(inner.filter_map(move |change| ready(outer(change)))))
     }
 
     forward_ttl_store!(self, self.inner => capabilities now);

@@ -85,5 +85,5 @@ impl TtlStore for ReadOnlyStore {
         keys.iter().map(|key| Err(self.refuse("delete", key))).collect()
     }
 
-    forward_ttl_store!(self, self.inner => capabilities now scan);
+    forward_ttl_store!(self, self.inner => capabilities now scan changes);
 }

@@ -9,7 +9,8 @@ use ttl_core::options::{
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value, forward_ttl_store,
+    ChangeStream, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value,
+    forward_ttl_store,
 };
 
 use super::config::Timeout;
@@ -119,6 +120,12 @@ impl TtlStore for TimeoutStore {
 
     async fn delete_many(&self, keys: &[Key], options: DeleteOptions) -> Vec<Result<Outcome<Option<Entry>>>> {
         self.batch(|| self.late_write("delete"), keys, self.inner.delete_many(keys, options)).await
+    }
+
+    /// Limits the call, not the stream.
+    async fn changes(&self) -> Result<ChangeStream> {
+        let late = || Err(self.late_read("changes"));
+        within(self.settings.limit, self.inner.changes()).await.unwrap_or_else(late)
     }
 
     forward_ttl_store!(self, self.inner => capabilities now);

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use ttl_core::driver::Context;
+use ttl_core::driver::{Context, unsupported_changes};
 use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Projection, PutItem, PutOptions,
     ScanOptions,
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
-use ttl_core::{Capabilities, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value};
+use ttl_core::{
+    Capabilities, ChangeStream, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value,
+};
 
 use super::translation::Translation;
 
@@ -149,5 +151,14 @@ impl<T: Translation> TtlStore for TranslatedStore<T> {
         let inner: Vec<Key> = self.keys(keys).into_iter().map(Cow::into_owned).collect();
         let deleted = self.inner.delete_many(&inner, options).await;
         keys.iter().zip(deleted).map(|(key, deleted)| self.with_context("delete", key, deleted)).collect()
+    }
+
+    async fn changes(&self) -> Result<ChangeStream> {
+        let capabilities = self.capabilities();
+        if capabilities.changes {
+            self.inner.changes().await
+        } else {
+            Err(unsupported_changes(&capabilities))
+        }
     }
 }

@@ -73,6 +73,10 @@ pub(crate) async fn one_call_each(layer: &dyn Layer) -> Check {
     expect("delete_many", deleted, vec![true, false])?;
     let methods = "expire expire get put_many get_many scan delete delete_many";
     expected.extend(methods.split(' '));
+    if capabilities.changes {
+        ok("changes", store.changes().await.map(|_| ()))?;
+        expected.push("changes");
+    }
     expect("the inner calls", recorder.methods(), expected)
 }
 

@@ -1,5 +1,6 @@
 //! The behaviour of each layer, on a store that records its calls and fails on request.
 
+mod changes;
 mod checks;
 mod circuit_breaker;
 mod clamp_ttl;

@@ -245,7 +245,7 @@ impl TtlStore for Unconditional {
         self.0.capabilities().with_conditions(false)
     }
 
-    forward_ttl_store!(self, self.0 => now get put expire patch delete scan get_many put_many delete_many);
+    forward_ttl_store!(self, self.0 => now get put expire patch delete scan get_many put_many delete_many changes);
 }
 
 #[tokio::test]

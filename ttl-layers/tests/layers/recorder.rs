@@ -2,17 +2,19 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use ttl_core::driver::{ChangeSender, change_buffer};
 use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Entry, Error, ErrorKind, Key, ManualClock, Outcome, Page, Patch, Result, TtlStore, Value, async_trait,
-    forward_ttl_store,
+    Capabilities, ChangeStream, Entry, Error, ErrorKind, Key, ManualClock, Outcome, Page, Patch, Result,
+    StoreChange, TtlStore, Value, async_trait, forward_ttl_store,
 };
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
@@ -40,14 +42,21 @@ pub(crate) struct Recorder {
     clock: Arc<ManualClock>,
     calls: Mutex<Vec<Call>>,
     faults: Mutex<VecDeque<Option<Fault>>>,
+    /// The streams of changes.
+    streams: Mutex<Vec<ChangeSender>>,
 }
 
 impl Recorder {
     pub(crate) fn new() -> Arc<Self> {
         let clock = Arc::new(ManualClock::new());
         let config = MemoryConfig::new().with_clock(clock.clone()).with_reclaim(Reclaim::Manual);
-        let (calls, faults) = Default::default();
-        Arc::new(Self { memory: MemoryStore::new(&config), clock, calls, faults })
+        let (calls, faults, streams) = Default::default();
+        Arc::new(Self { memory: MemoryStore::new(&config), clock, calls, faults, streams })
+    }
+
+    /// Reports a change to every stream.
+    pub(crate) fn report(&self, change: &StoreChange) {
+        self.streams.lock().unwrap().retain(|stream| stream.send(change.clone()));
     }
 
     /// Returns the store without record and faults.
@@ -200,7 +209,20 @@ impl TtlStore for Recorder {
         self.many("delete_many", keys.iter().map(Key::to_string).collect(), call).await
     }
 
-    forward_ttl_store!(self, self.memory => capabilities now);
+    async fn changes(&self) -> Result<ChangeStream> {
+        let subscribe = async {
+            let (sender, receiver) = change_buffer(NonZeroUsize::new(100).unwrap());
+            self.streams.lock().unwrap().push(sender);
+            Ok(Box::pin(receiver) as ChangeStream)
+        };
+        self.one("changes", "", subscribe).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.memory.capabilities().with_changes(true)
+    }
+
+    forward_ttl_store!(self, self.memory => now);
 }
 
 pub(crate) fn key(text: &str) -> Key {

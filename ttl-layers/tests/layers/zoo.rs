@@ -38,7 +38,7 @@ impl Layer for Stack {
 }
 
 /// The layers that permit writes.
-fn layers() -> Vec<(&'static str, Box<dyn Layer>)> {
+pub(crate) fn layers() -> Vec<(&'static str, Box<dyn Layer>)> {
     vec![
         #[cfg(feature = "observe")]
         ("Observe", Box::new(ttl_layers::Observe::new())),
@@ -104,19 +104,21 @@ impl Layer for Wrap {
 
 forgetful! {
     ForgetsNow forgets "now",
-        forwards capabilities get put expire patch delete scan get_many put_many delete_many;
+        forwards capabilities get put expire patch delete scan get_many put_many delete_many changes;
     ForgetsPatch forgets "patch",
-        forwards capabilities now get put expire delete scan get_many put_many delete_many;
+        forwards capabilities now get put expire delete scan get_many put_many delete_many changes;
     ForgetsDelete forgets "delete",
-        forwards capabilities now get put expire patch scan get_many put_many delete_many;
+        forwards capabilities now get put expire patch scan get_many put_many delete_many changes;
     ForgetsScan forgets "scan",
-        forwards capabilities now get put expire patch delete get_many put_many delete_many;
+        forwards capabilities now get put expire patch delete get_many put_many delete_many changes;
     ForgetsGetMany forgets "get_many",
-        forwards capabilities now get put expire patch delete scan put_many delete_many;
+        forwards capabilities now get put expire patch delete scan put_many delete_many changes;
     ForgetsPutMany forgets "put_many",
-        forwards capabilities now get put expire patch delete scan get_many delete_many;
+        forwards capabilities now get put expire patch delete scan get_many delete_many changes;
+    ForgetsChanges forgets "changes",
+        forwards capabilities now get put expire patch delete scan get_many put_many delete_many;
     ForgetsDeleteMany forgets "delete_many",
-        forwards capabilities now get put expire patch delete scan get_many put_many;
+        forwards capabilities now get put expire patch delete scan get_many put_many changes;
 }
 
 #[tokio::test]
@@ -126,11 +128,12 @@ async fn a_layer_that_forgets_a_method_is_caught() {
         let expected = match forgotten {
             "now" => "now: expected",
             "scan" => "scan: scan on memory: unsupported",
+            "changes" => "changes: changes on memory: unsupported",
             "patch" => r#"seen ["put", "get", "put", "expire""#,
-            "delete" => r#""scan", "get", "expire", "delete_many"]"#,
+            "delete" => r#""scan", "get", "expire", "delete_many""#,
             "get_many" => r#""put_many", "get", "get", "get", "scan""#,
             "put_many" => r#""get", "put", "put", "get_many""#,
-            "delete_many" => r#""delete", "delete", "delete"]"#,
+            "delete_many" => r#""delete", "delete", "delete""#,
             other => panic!("no expected fault for {other}"),
         };
         assert!(fault.contains(expected), "{forgotten}: {fault}");
@@ -147,7 +150,7 @@ impl TtlStore for HidesEveryError {
         Ok(self.0.get(key, options).await.unwrap_or_default())
     }
 
-    forward_ttl_store!(self, self.0 => capabilities now put expire patch delete scan get_many put_many delete_many);
+    forward_ttl_store!(self, self.0 => capabilities now put expire patch delete scan get_many put_many delete_many changes);
 }
 
 #[tokio::test]
@@ -197,7 +200,7 @@ impl TtlStore for NeverRemovesStore {
         }
     }
 
-    forward_ttl_store!(self, self.primary => capabilities now expire patch delete scan get_many put_many delete_many);
+    forward_ttl_store!(self, self.primary => capabilities now expire patch delete scan get_many put_many delete_many changes);
 }
 
 #[tokio::test]
@@ -229,7 +232,7 @@ impl TtlStore for StubbornStore {
         }
     }
 
-    forward_ttl_store!(self, self.0 => capabilities now get expire patch delete scan get_many put_many delete_many);
+    forward_ttl_store!(self, self.0 => capabilities now get expire patch delete scan get_many put_many delete_many changes);
 }
 
 #[tokio::test]
@@ -261,7 +264,7 @@ impl TtlStore for LeakyStore {
         self.inner.scan(options).await
     }
 
-    forward_ttl_store!(self, self.outer => capabilities now get put expire patch delete get_many put_many delete_many);
+    forward_ttl_store!(self, self.outer => capabilities now get put expire patch delete get_many put_many delete_many changes);
 }
 
 #[tokio::test]
@@ -332,7 +335,7 @@ impl TtlStore for UnboundStore {
         self.0.put_many(items).await
     }
 
-    forward_ttl_store!(self, self.0 => capabilities now put expire patch delete scan get_many delete_many);
+    forward_ttl_store!(self, self.0 => capabilities now put expire patch delete scan get_many delete_many changes);
 }
 
 #[tokio::test]
@@ -371,7 +374,7 @@ impl TtlStore for HastyStore {
         self.outer.get(key, options.with_refresh(None)).await
     }
 
-    forward_ttl_store!(self, self.outer => capabilities now put expire patch delete scan get_many put_many delete_many);
+    forward_ttl_store!(self, self.outer => capabilities now put expire patch delete scan get_many put_many delete_many changes);
 }
 
 #[tokio::test]

@@ -174,7 +174,7 @@ impl TtlStore for Failing {
         Err(ttl_core::Error::new(ErrorKind::Unavailable, "out"))
     }
 
-    ttl_core::forward_ttl_store!(self, self.0 => capabilities now get put expire patch scan get_many put_many delete_many);
+    ttl_core::forward_ttl_store!(self, self.0 => capabilities now get put expire patch scan get_many put_many delete_many changes);
 }
 
 #[tokio::test]
@@ -368,7 +368,7 @@ impl TtlStore for Denying {
         self.0.delete(key, options).await
     }
 
-    ttl_core::forward_ttl_store!(self, self.0 => now put expire patch scan get_many put_many delete_many);
+    ttl_core::forward_ttl_store!(self, self.0 => now put expire patch scan get_many put_many delete_many changes);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -65,7 +65,7 @@ impl TtlStore for Obvious {
         self.new.delete(key, options).await
     }
 
-    forward_ttl_store!(self, self.new => capabilities now scan get_many put_many delete_many);
+    forward_ttl_store!(self, self.new => capabilities now scan get_many put_many delete_many changes);
 }
 
 #[tokio::test]

@@ -189,6 +189,8 @@ impl TtlStore for Recorder {
         self.note(Call::DeleteMany(texts(keys), options.clone()));
         self.inner.delete_many(keys, options).await
     }
+
+    ttl_store::forward_ttl_store!(self, self.inner => changes);
 }
 
 /// The toy of the documentation of ttl-core, with a manual clock.

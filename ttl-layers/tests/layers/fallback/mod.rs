@@ -336,19 +336,19 @@ impl TtlStore for Limited {
         self.0.put(key, value, options).await
     }
 
-    forward_ttl_store!(self, *self.0 => now get expire patch delete scan get_many put_many delete_many);
+    forward_ttl_store!(self, *self.0 => now get expire patch delete scan get_many put_many delete_many changes);
 }
 
 #[tokio::test]
 async fn capabilities_are_those_that_an_outage_keeps() {
     let stores = Stores::new();
-    assert_eq!(stores.store.capabilities(), stores.primary.capabilities());
+    assert_eq!(stores.store.capabilities(), stores.primary.capabilities().with_changes(false));
     let primary = Recorder::new();
     let secondary = Arc::new(Limited(Recorder::new()));
     let store = primary.clone().layer(Fallback::new(secondary)).unwrap();
     let capabilities = store.capabilities();
     let expected = primary.capabilities().with_created_at(false).with_unique_versions(false);
-    let mut expected = expected.with_resolution(Duration::from_secs(1));
+    let mut expected = expected.with_changes(false).with_resolution(Duration::from_secs(1));
     expected.reclaims_within = None;
     assert_eq!(capabilities, expected);
     // What is denied fails before a call.
