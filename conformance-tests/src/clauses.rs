@@ -307,6 +307,30 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        title: "Changes",
+        clauses: &[
+            clause(
+                "N1",
+                "Once `changes` has returned, its stream reports every change of a key of the store, by any \
+                 process: puts, patches, deletes, and refreshes and expire calls that move a deadline. A report \
+                 arrives after its change can be read, with the delay of the network. A stream may report more \
+                 than the changes. It need not report that an entry expires.",
+            ),
+            clause(
+                "N2",
+                "A change that may have been missed is reported as a gap: as soon as the loss is known, again \
+                 and again while changes cannot be reported, and once more when they are reported again. The \
+                 loss of a connection, a server that is silent and a reader that is too slow are such losses. \
+                 Each driver documents how long a loss can remain unknown.",
+            ),
+            clause(
+                "N3",
+                "A stream does not end while its store exists, whatever happens to the server and to other \
+                 streams. Dropping it ends the subscription.",
+            ),
+        ],
+    },
+    Section {
         title: "Honesty",
         clauses: &[
             clause(

@@ -70,6 +70,12 @@ pub trait Harness: fmt::Debug + Send + Sync + 'static {
         Duration::from_secs(120)
     }
 
+    /// Returns the time limit of the wait for a report of a change, or of a gap. Defaults to 20 seconds, which
+    /// must be longer than the time for which the store may not know of a loss.
+    fn report_limit(&self) -> Duration {
+        Duration::from_secs(20)
+    }
+
     /// Returns the time limit of one case. Defaults to five minutes.
     fn time_limit(&self) -> Duration {
         Duration::from_secs(300)

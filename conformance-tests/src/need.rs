@@ -22,6 +22,8 @@ pub enum Need {
     scan,
     /// [`Capabilities::created_at`].
     created_at,
+    /// [`Capabilities::changes`].
+    changes,
     /// [`Capabilities::unique_versions`].
     unique_versions,
     /// [`Capabilities::max_value_bytes`] of at most 64 MiB, so that the limit can be tested.
@@ -38,6 +40,8 @@ pub enum Need {
     no_patch,
     /// No [`Capabilities::created_at`].
     no_created_at,
+    /// No [`Capabilities::changes`].
+    no_changes,
     /// A [`Capabilities::resolution`] of one millisecond: every deadline has one correct value.
     exact_deadlines,
     /// A declared [`Capabilities::reclaims_within`], and a harness that can count the stored entries.
@@ -65,6 +69,7 @@ impl Need {
             Self::caps => capabilities.caps,
             Self::scan => capabilities.scan,
             Self::created_at => capabilities.created_at,
+            Self::changes => capabilities.changes,
             Self::unique_versions => capabilities.unique_versions,
             Self::size_limit => capabilities.max_value_bytes <= 64 << 20,
             Self::no_scan => !capabilities.scan,
@@ -72,6 +77,7 @@ impl Need {
             Self::no_caps => !capabilities.caps,
             Self::no_patch => !capabilities.patch,
             Self::no_created_at => !capabilities.created_at,
+            Self::no_changes => !capabilities.changes,
             Self::exact_deadlines => capabilities.resolution <= Duration::from_millis(1),
             Self::reclaims => capabilities.reclaims_within.is_some(),
             Self::ghosts | Self::corruption | Self::manual_clock | Self::network => true,
@@ -90,6 +96,7 @@ impl fmt::Display for Need {
             Self::caps => "the capability `caps`",
             Self::scan => "the capability `scan`",
             Self::created_at => "the capability `created_at`",
+            Self::changes => "the capability `changes`",
             Self::unique_versions => "the capability `unique_versions`",
             Self::size_limit => "the capability `max_value_bytes` of at most 64 MiB",
             Self::no_scan => "a store that denies `scan`",
@@ -97,6 +104,7 @@ impl fmt::Display for Need {
             Self::no_caps => "a store that denies `caps`",
             Self::no_patch => "a store that denies `patch`",
             Self::no_created_at => "a store that denies `created_at`",
+            Self::no_changes => "a store that denies `changes`",
             Self::exact_deadlines => "a resolution of one millisecond",
             Self::reclaims => "the capability `reclaims_within`, and a harness that counts entries",
             Self::ghosts => "a harness that plants ghosts",

@@ -13,7 +13,8 @@ use ttl_core::options::{
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Capabilities, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value, async_trait,
+    Capabilities, ChangeStream, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value,
+    async_trait,
 };
 
 use crate::calls::Calls;
@@ -245,5 +246,9 @@ impl TtlStore for RetryingStore {
             async move { self.inner.delete_many(&keys, options).await }
         };
         self.many("delete_many", keys, |result| self.failed(result), call).await
+    }
+
+    async fn changes(&self) -> Result<ChangeStream> {
+        self.one("changes", |result| self.failed(result), || self.inner.changes()).await
     }
 }

@@ -95,6 +95,11 @@ impl Test {
         Arc::new(RetryingStore::new(&self.handles[task % 2], &self.calls, Again::Racing))
     }
 
+    /// Returns the time limit of the wait for a report of a change.
+    pub(crate) fn report_limit(&self) -> Duration {
+        self.harness.report_limit()
+    }
+
     /// Returns the declared capabilities of the store.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {

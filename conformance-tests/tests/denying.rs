@@ -77,7 +77,8 @@ async fn without_patches() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_scans() {
-    check(declared().with_scan(false), &["a_denied_scan_is_unsupported"]).await;
+    check(declared().with_scan(false), &["a_denied_scan_is_unsupported", "denied_changes_are_unsupported"])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,7 +30,7 @@ struct Provided;
 impl Harness for Provided {
     async fn fresh(&self) -> Result<Fixture> {
         let clock = Arc::new(ManualClock::new());
-        let mut den = Den::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let mut den = Den::new(Arc::clone(&clock) as Arc<dyn Clock>, false);
         den.capabilities = den.capabilities.with_scan(false).with_created_at(false);
         let right = Arc::new(CasStore::new(den));
         let store = Arc::new(RequiredOnly(Arc::clone(&right)));

@@ -5,12 +5,14 @@ mod zoo {
     pub(crate) mod animal;
     pub(crate) mod bounds;
     pub(crate) mod caps;
+    pub(crate) mod changes;
     pub(crate) mod conditions;
     pub(crate) mod created;
     pub(crate) mod den;
     pub(crate) mod edges;
     pub(crate) mod expiry;
     pub(crate) mod extend;
+    pub(crate) mod gaps;
     pub(crate) mod ghosts;
     pub(crate) mod keys;
     pub(crate) mod limits;
@@ -122,6 +124,7 @@ fn animals() -> Vec<Animal> {
         zoo::previous::ANIMALS,
         zoo::caps::ANIMALS,
         zoo::created::ANIMALS,
+        zoo::changes::ANIMALS,
         zoo::many::ANIMALS,
         zoo::limits::ANIMALS,
         zoo::edges::ANIMALS,
@@ -266,6 +269,18 @@ fn a_healthy_store_with_a_network_passes_in_outages() {
     let harness: Arc<dyn Harness> = Arc::new(healthy);
     let failed = runtime().block_on(failures_in_outages(&harness));
     assert!(failed.is_empty(), "{}", list(&failed));
+}
+
+#[test]
+fn a_healthy_store_that_reports_changes_passes() {
+    let harness: Arc<dyn Harness> = Arc::new(zoo::changes::HEALTHY);
+    for case in all().into_iter().filter(|case| case.group == "changes") {
+        let expected = match case.name {
+            "denied_changes_are_unsupported" => Verdict::Skipped(Need::no_changes),
+            _ => Verdict::Passed,
+        };
+        assert_eq!(runtime().block_on(run(&harness, &case)).verdict, expected, "{case:?}");
+    }
 }
 
 fn animal(name: &str) -> Animal {

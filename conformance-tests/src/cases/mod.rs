@@ -3,6 +3,7 @@
 mod basics;
 mod batch;
 mod caps;
+mod changes;
 mod churn;
 mod concurrency;
 mod conditions;
@@ -17,6 +18,7 @@ mod expiry;
 mod extend;
 mod far;
 mod fates;
+mod gaps;
 mod ghosts;
 mod guards;
 mod honesty;
@@ -40,6 +42,7 @@ mod refresh_matrix;
 mod refresh_nothing;
 mod refresh_slack;
 mod reported_caps;
+mod reports;
 mod scan;
 mod scenarios;
 mod sizes;
@@ -99,6 +102,8 @@ pub fn all() -> Vec<Case> {
         races::CASES,
         pairs::CASES,
         churn::CASES,
+        changes::CASES,
+        gaps::CASES,
         outages::CASES,
         fates::CASES,
         crate::model::CASES,

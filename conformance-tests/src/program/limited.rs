@@ -50,6 +50,10 @@ impl Harness for Limited {
         self.call
     }
 
+    fn report_limit(&self) -> Duration {
+        self.inner.report_limit()
+    }
+
     fn time_limit(&self) -> Duration {
         self.time
     }

@@ -38,6 +38,13 @@ pub(crate) struct Animal {
     pub(crate) quirk: Option<Quirk>,
 }
 
+impl Animal {
+    /// Returns whether the fault is one of the reports of changes.
+    fn reports_changes(&self) -> bool {
+        self.breaks.iter().any(|clause| clause.starts_with('N'))
+    }
+}
+
 #[async_trait]
 impl Harness for Animal {
     async fn fresh(&self) -> Result<Fixture> {
@@ -52,7 +59,8 @@ impl Harness for Animal {
     async fn fresh_through(&self, proxy: &FaultProxy) -> Result<Option<Fixture>> {
         Ok(self.quirk.map(|quirk| {
             let clock = Arc::new(ManualClock::new());
-            let right = Arc::new(CasStore::new(Den::new(Arc::clone(&clock) as Arc<dyn Clock>)));
+            let den = Den::new(Arc::clone(&clock) as Arc<dyn Clock>, true);
+            let right = Arc::new(CasStore::new(den));
             let store = Wired::new(Arc::clone(&right), proxy.address(), quirk);
             Fixture::new(Arc::new(store), Time::Manual(clock)).with_second(right)
         }))
@@ -61,6 +69,11 @@ impl Harness for Animal {
     /// Short, so that a call that never returns is soon detected.
     fn call_limit(&self) -> Duration {
         if self.quirk.is_some() { Duration::from_secs(10) } else { Duration::from_secs(120) }
+    }
+
+    /// Short, so that a report that never arrives is soon detected.
+    fn report_limit(&self) -> Duration {
+        Duration::from_secs(if self.reports_changes() { 3 } else { 20 })
     }
 }
 
@@ -76,7 +89,7 @@ impl Harness for InRealTime {
 }
 
 fn fixture(animal: &Animal, clock: Arc<dyn Clock>, time: Time) -> Fixture {
-    let right = Arc::new(CasStore::new(Den::new(clock)));
+    let right = Arc::new(CasStore::new(Den::new(clock, animal.reports_changes())));
     let make = || (animal.make)(Arc::clone(&right));
     Fixture::new(make(), time).with_second(make()).with_beneath(Arc::new(Cellar(Arc::clone(&right))))
 }

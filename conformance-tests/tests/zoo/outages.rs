@@ -11,7 +11,8 @@ use ttl_core::options::{
 };
 use ttl_core::results::PutResult;
 use ttl_core::{
-    Capabilities, Deadline, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value, async_trait,
+    Capabilities, ChangeStream, Deadline, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore,
+    Value, async_trait,
 };
 
 use super::animal::{Animal, Deleted, Expired, Got, Patched, Written};
@@ -35,6 +36,12 @@ pub(crate) enum Quirk {
     WritesAgainLater,
     BatchesFailAsOne,
     TrustsRefreshes,
+    KnowsNoGaps,
+    KnowsGapsLater,
+    KnowsOneGap,
+    WaitsForSilentServers,
+    NeverSubscribesAgain,
+    SubscribesAgainSilently,
 }
 
 /// The correct store behind a network.
@@ -119,6 +126,10 @@ impl Wired {
 impl TtlStore for Wired {
     fn capabilities(&self) -> Capabilities {
         self.right.capabilities()
+    }
+
+    async fn changes(&self) -> Result<ChangeStream> {
+        super::gaps::stream(&self.right, self.address, self.quirk).await
     }
 
     fn now(&self) -> std::time::SystemTime {
@@ -270,4 +281,16 @@ animals! {
     BatchesFailAsOne breaks H3,
     /// A read reports the deadline of a refresh that got no response.
     TrustsRefreshes breaks R9,
+    /// No gap is reported.
+    KnowsNoGaps breaks N2; also N3: "outages are gaps there",
+    /// An outage is reported as a gap at its end.
+    KnowsGapsLater breaks N2; also N3: "outages are gaps there",
+    /// An outage is reported as one gap at its begin, and one at its end.
+    KnowsOneGap breaks N2,
+    /// The connection is lost only if it is closed.
+    WaitsForSilentServers breaks N2; also N3: "servers are silent there",
+    /// After an outage, no change is reported.
+    NeverSubscribesAgain breaks N2 N3,
+    /// At the end of an outage, no gap is reported.
+    SubscribesAgainSilently breaks N2,
 }
