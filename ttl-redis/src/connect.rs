@@ -40,7 +40,7 @@ impl RedisStore {
     /// Of the configuration, only namespace, timeout and size limit apply. Address, credentials and database
     /// are those of the connection. The connection's own response timeout applies too; it defaults to 500 ms.
     /// The store does not replace a broken connection; [`RedisStore::from_manager`] takes one that
-    /// reconnects.
+    /// reconnects. It does not report changes, because these need a connection of their own.
     ///
     /// # Errors
     /// Returns the same errors as [`RedisStore::connect`].

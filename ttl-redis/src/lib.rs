@@ -96,6 +96,31 @@
 //!
 //! A put of a blob reports whether it created the entry, so the server sends the old bytes back.
 //!
+//! # Changes
+//!
+//! [`changes`](ttl_core::TtlStore::changes) makes a connection of its own for each stream, with the credentials
+//! of the store, and switches the server's client tracking on (`CLIENT TRACKING ON BCAST`). The server then sends
+//! the keys of all writes of the namespace: by every client, in scripts, and by expiry and eviction too. It sends
+//! them at the end of a turn of its event loop, so a write can return before its report arrives.
+//!
+//! * The cost is traffic: every write of the namespace is sent to every stream, with its key and about 20 bytes. The
+//!   server keeps no list of keys for it. A program needs one stream, however many caches it has.
+//! * Messages do not name the database, so a change of the same key in another database is reported too.
+//! * FLUSHALL, FLUSHDB and the synchronization of a new replica are reported as `Cleared`.
+//! * A gap is reported at once if the connection ends. A server that is silent is noticed by a PING each second, so
+//!   a loss remains unknown for at most one second and the timeout. Until there is another connection, gaps are
+//!   repeated at intervals of at most the same length.
+//! * If the requests of the store reach another server, such as after a failover, the stream follows them within a
+//!   second.
+//! * 8192 changes wait for a slow reader. If there are more, it gets a gap.
+//! * SWAPDB is not reported, because the server does not report it. Do not use it on a database whose entries are
+//!   cached.
+//! * A user needs permission for `client|tracking`; otherwise the call is `PermissionDenied`. A server, or a proxy,
+//!   without client tracking is `Unsupported`, and so is a store on a caller-managed connection.
+//!
+//! The keys of other writers that no [`Key`](ttl_core::Key) can hold are not reported, because no store can read
+//! them.
+//!
 //! # Errors
 //!
 //! | failure | read | write |

@@ -107,11 +107,13 @@ async fn foreign(url: String) {
         format!("HDEL {k} f"),
         format!("EVAL redis.call('SET',KEYS[1],'v') 1 {k}"),
         format!("UNLINK {k}"),
-        format!("SET {k} v PX 1"),
+        format!("SET {k} v PX 100"),
     ] {
         run(&mut space.raw, &command).await;
         assert!(!until_changed(&mut changes, "k").await, "a gap after {command}");
     }
+    // The server deletes the expired key.
+    assert!(!until_changed(&mut changes, "k").await);
 }
 
 async fn namespaces(url: String) {
