@@ -296,6 +296,25 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         self.core.delete(&self.core.keys.generation("")?).await
     }
 
+    /// Follows the changes of the store, while this cache exists: a near copy is removed when another process
+    /// has changed its entry or its tag, and calls that wait for the load of another process end without a
+    /// further look. Returns when the subscription works.
+    ///
+    /// The maximum staleness still holds, also while the connection is down. So a longer one needs fewer
+    /// requests, and is reached only if a report is lost in a way that the store cannot notice. After a gap, all
+    /// near copies are removed. This process hears of its own changes too, so a copy that it made of a value
+    /// that it loaded is read once more.
+    ///
+    /// Cost: on Redis, a connection of its own, and a message for every write in the namespace of the store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if the store reports no changes, which
+    /// [`Capabilities::changes`](ttl_core::Capabilities::changes) tells; outside a runtime; and errors of the
+    /// backend.
+    pub async fn follow_changes(&self) -> Result<()> {
+        self.core.follow_changes().await
+    }
+
     /// Returns what this cache has done in this process.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -12,6 +12,7 @@ use ttl_core::{Error, ErrorKind, Key, Result, TtlStore};
 
 use crate::epochs::Epochs;
 use crate::flights::Flights;
+use crate::follow::Follower;
 use crate::key::Keys;
 use crate::settings::Settings;
 use crate::stats::Counters;
@@ -28,6 +29,7 @@ pub(crate) struct Core<V> {
     pub(crate) counters: Counters,
     pub(crate) flights: Arc<Flights<V>>,
     pub(crate) watches: Arc<Watches>,
+    pub(crate) follower: Follower,
     /// The changes that this process made or heard of.
     pub(crate) epochs: Epochs,
     pub(crate) outage_loads: Semaphore,
@@ -51,6 +53,7 @@ impl<V> Core<V> {
             counters: Counters::new(&settings.name),
             flights: Arc::new(Flights::new()),
             watches: Arc::new(Watches::new()),
+            follower: Follower::default(),
             epochs: Epochs::new(match settings.near {
                 // Every change of a key also concerns the loads of others that share its epoch.
                 _ if !settings.coordinates_processes() => usize::MAX,

@@ -65,6 +65,11 @@ impl Keys {
         Key::new([&self.prefix, "r:", own].concat())
     }
 
+    /// Returns the tag whose generation has this key; `None` for any other key.
+    pub(crate) fn tag_of<'a>(&self, key: &'a Key) -> Option<&'a str> {
+        key.as_str().strip_prefix(&*self.prefix)?.strip_prefix("t:")
+    }
+
     /// Returns the key of a tag's generation. The tag without a name is that of the whole cache.
     pub(crate) fn generation(&self, tag: &str) -> Result<Key> {
         Key::new([&self.prefix, "t:", tag].concat())

@@ -60,6 +60,9 @@
 //! | a load that refreshed a stale value | at once, with a near cache as soon as the copy is stale | at once | as soon as its copy is stale |
 //! | the deadline of the entry | at once | at once | at once |
 //!
+//! With [`Cache::follow_changes`], another process also removes its near copies when it hears of the change,
+//! which is mostly within milliseconds.
+//!
 //! # Features
 //!
 //! | feature | adds |
@@ -78,6 +81,7 @@ mod epochs;
 mod error;
 mod fill;
 mod flights;
+mod follow;
 mod generations;
 mod key;
 mod load;

@@ -18,11 +18,25 @@ const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// The watched entries. All callers of this process that wait for the same entry share one task.
-pub(crate) struct Watches(Mutex<HashMap<(Key, Version), watch::Sender<bool>>>);
+pub(crate) struct Watches(Mutex<HashMap<(Key, Version), watch::Sender<()>>>);
 
 impl Watches {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(HashMap::new()))
+    }
+
+    /// Wakes the callers that wait for a change of this entry.
+    pub(crate) fn wake(&self, key: &Key) {
+        for (_, waiting) in self.0.lock().iter().filter(|((watched, _), _)| watched == key) {
+            waiting.send_replace(());
+        }
+    }
+
+    /// Wakes all callers, because any entry may have changed.
+    pub(crate) fn wake_all(&self) {
+        for waiting in self.0.lock().values() {
+            waiting.send_replace(());
+        }
     }
 }
 
@@ -36,7 +50,7 @@ impl fmt::Debug for Watches {
 struct Watch {
     watches: Arc<Watches>,
     entry: (Key, Version),
-    waiting: watch::Sender<bool>,
+    waiting: watch::Sender<()>,
 }
 
 impl Watch {
@@ -59,7 +73,7 @@ impl Drop for Watch {
         if watched.get(&self.entry).is_some_and(|present| present.same_channel(&self.waiting)) {
             watched.remove(&self.entry);
         }
-        self.waiting.send_replace(true);
+        self.waiting.send_replace(());
     }
 }
 
@@ -68,18 +82,18 @@ impl<V: Send + Sync + 'static> Core<V> {
     pub(crate) async fn changed(self: &Arc<Self>, key: &Key, version: Version) -> Result<()> {
         let mut change = self.watch(key, version)?;
         // The sender exists until it has sent.
-        let _ = change.wait_for(|changed| *changed).await;
+        let _ = change.changed().await;
         Ok(())
     }
 
-    fn watch(self: &Arc<Self>, key: &Key, version: Version) -> Result<watch::Receiver<bool>> {
+    fn watch(self: &Arc<Self>, key: &Key, version: Version) -> Result<watch::Receiver<()>> {
         let runtime = runtime()?;
         let entry = (key.clone(), version);
         let mut watched = self.watches.0.lock();
         if let Some(waiting) = watched.get(&entry) {
             return Ok(waiting.subscribe());
         }
-        let (waiting, change) = watch::channel(false);
+        let (waiting, change) = watch::channel(());
         watched.insert(entry.clone(), waiting.clone());
         drop(watched);
         let watch = Watch { watches: Arc::clone(&self.watches), entry, waiting };

@@ -1,6 +1,7 @@
 //! Programs on a real Redis, with both spellings of the URL.
 
 mod cache;
+mod near_redis;
 mod shared;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         let place =
             |url: &str, name: &str| shared::with_query(url, &format!("timeout=20s&namespace=facade-{name}"));
         let mut trials = shared::trials(&server, place);
+        trials.extend(near_redis::trials(&server, move |url| place(url, &Version::random().to_string())));
         trials.extend(cache::trials(&server, cache::Extent::All, place));
         trials.push(trial("valkey_is_another_spelling", async move {
             valkey_is_another_spelling(server.url()).await;

@@ -118,7 +118,7 @@ impl TtlStore for Counted {
         }
     }
 
-    forward_ttl_store!(self, self.inner => now patch scan delete_many);
+    forward_ttl_store!(self, self.inner => now patch scan delete_many changes);
 }
 
 /// A loader that returns a number.

@@ -88,5 +88,5 @@ impl TtlStore for Gated {
         self.through(self.inner.put_many(items)).await
     }
 
-    forward_ttl_store!(self, self.inner => capabilities now patch scan delete_many);
+    forward_ttl_store!(self, self.inner => capabilities now patch scan delete_many changes);
 }

@@ -90,7 +90,7 @@ impl TtlStore for Unconditional {
         self.0.put_many(items.into_iter().map(always).collect()).await
     }
 
-    forward_ttl_store!(self, self.0 => capabilities now get expire patch delete scan get_many delete_many);
+    forward_ttl_store!(self, self.0 => capabilities now get expire patch delete scan get_many delete_many changes);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use self::scenario::{GoesOn, Interleaving, Place, Stopped, interleavings, run};
 const TOGETHER: usize = 48;
 
 /// How many of the interleavings run.
+#[allow(dead_code, reason = "each test target uses one variant")]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
     All,
@@ -45,11 +46,8 @@ pub(crate) fn trials(
     for (name, stopped) in calls.into_iter().take(if extent == Extent::All { 5 } else { 3 }) {
         let (server, place) = (server.clone(), place.clone());
         trials.push(trial(name, async move {
-            no_later_call_returns_the_old_value(
-                &place(server.url(), &Version::random().to_string()),
-                stopped,
-            )
-            .await;
+            let url = place(server.url(), &Version::random().to_string());
+            no_later_call_returns_the_old_value(&url, stopped, extent).await;
         }));
     }
     let (cold, killed) = ((server.clone(), place.clone()), (server.clone(), place));

@@ -1,0 +1,76 @@
+//! Following the changes of a store: near copies and waiting calls learn of them without a look.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use tokio::task::AbortHandle;
+use ttl_core::{ChangeStream, Result, StoreChange};
+
+use crate::core::{Core, runtime};
+
+/// The task that follows the changes. Dropping this value ends it.
+#[derive(Default)]
+pub(crate) struct Follower(Mutex<Option<AbortHandle>>);
+
+impl Follower {
+    fn replace(&self, task: Option<AbortHandle>) {
+        if let Some(earlier) = std::mem::replace(&mut *self.0.lock(), task) {
+            earlier.abort();
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.replace(None);
+    }
+}
+
+impl fmt::Debug for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follower").field("follows", &self.0.lock().is_some()).finish()
+    }
+}
+
+impl<V: Send + Sync + 'static> Core<V> {
+    /// Follows the changes of the store while this cache exists.
+    pub(crate) async fn follow_changes(self: &Arc<Self>) -> Result<()> {
+        let runtime = runtime()?;
+        let changes = self.store.changes().await?;
+        // Copies that were made before the subscription may have missed a change.
+        self.epochs.change_all();
+        let task = runtime.spawn(follow(Arc::downgrade(self), changes));
+        self.follower.replace(Some(task.abort_handle()));
+        Ok(())
+    }
+
+    fn note_change(&self, change: &StoreChange) {
+        match change {
+            StoreChange::Changed(key) => {
+                match self.keys.tag_of(key) {
+                    None => self.epochs.change_key(key),
+                    Some("") => self.epochs.change_all(),
+                    Some(tag) => self.epochs.change_tag(tag),
+                }
+                self.watches.wake(key);
+            }
+            StoreChange::Cleared | StoreChange::Gap => {
+                self.epochs.change_all();
+                self.watches.wake_all();
+            }
+        }
+    }
+}
+
+async fn follow<V: Send + Sync + 'static>(core: Weak<Core<V>>, mut changes: ChangeStream) {
+    while let Some(change) = changes.next().await {
+        let Some(core) = core.upgrade() else { return };
+        core.note_change(&change);
+    }
+    // The end of the stream is a gap for ever.
+    if let Some(core) = core.upgrade() {
+        core.epochs.change_all();
+    }
+}
