@@ -5,9 +5,11 @@
 //! change can also invalidate the copies of other keys, which costs them one more read.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use ttl_core::Key;
+
+use super::sync::AtomicU64;
 
 pub(crate) struct Epochs {
     slots: Box<[AtomicU64]>,
@@ -36,9 +38,13 @@ pub(crate) struct Stamp {
 
 impl Epochs {
     pub(crate) fn new(entries: usize) -> Self {
-        let count = entries.saturating_mul(2).clamp(1 << 10, 1 << 16).next_power_of_two();
+        Self::with_slots(entries.saturating_mul(2).clamp(1 << 10, 1 << 16).next_power_of_two())
+    }
+
+    /// Creates epochs with so many counters for keys and tags: a power of two.
+    pub(crate) fn with_slots(count: usize) -> Self {
         Self {
-            slots: std::iter::repeat_with(AtomicU64::default).take(count).collect(),
+            slots: std::iter::repeat_with(|| AtomicU64::new(0)).take(count).collect(),
             all: AtomicU64::new(0),
             tags: AtomicU64::new(0),
             hasher: RandomState::new(),
@@ -57,7 +63,7 @@ impl Epochs {
         self.slot((1, tag.as_bytes()))
     }
 
-    // SeqCst everywhere: the argument is then about one order of all steps.
+    // SeqCst everywhere, so that the argument is about one order of all steps.
 
     pub(crate) fn mark(&self, key: &Key) -> Mark {
         let slot = self.key_slot(key);

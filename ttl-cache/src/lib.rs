@@ -91,6 +91,7 @@ mod options;
 mod read;
 mod settings;
 mod stats;
+mod sync;
 mod watch;
 
 pub use self::builder::CacheBuilder;
