@@ -75,6 +75,7 @@ mod batch_load;
 
 mod builder;
 mod cache;
+mod changes;
 mod core;
 mod envelope;
 mod epochs;
@@ -86,6 +87,7 @@ mod generations;
 mod key;
 mod load;
 mod loaded;
+mod loads;
 mod near;
 mod options;
 mod read;
