@@ -45,13 +45,7 @@ impl Keys {
 
     /// Returns the key of an entry: the key as RON text, or its hash if the text is long.
     pub(crate) fn entry<Q: Serialize + ?Sized>(&self, key: &Q) -> Result<Key> {
-        let text = ron::ser::to_string_pretty(key, format()).map_err(|error| {
-            Error::new(
-                ErrorKind::InvalidKey,
-                "the key of a cache cannot be serialized: expected text, numbers and composites of them",
-            )
-            .with_source(Misfit::new(&error))
-        })?;
+        let text = text(key)?;
         if text.len() <= MAX_TEXT_BYTES {
             return Key::new([&self.prefix, "k:", &text].concat());
         }
@@ -74,6 +68,17 @@ impl Keys {
     pub(crate) fn generation(&self, tag: &str) -> Result<Key> {
         Key::new([&self.prefix, "t:", tag].concat())
     }
+}
+
+/// Returns a key as text. Different keys have different texts.
+pub(crate) fn text<Q: Serialize + ?Sized>(key: &Q) -> Result<String> {
+    ron::ser::to_string_pretty(key, format()).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidKey,
+            "the key of a cache cannot be serialized: expected text, numbers and composites of them",
+        )
+        .with_source(Misfit::new(&error))
+    })
 }
 
 /// Returns the format of keys: on one line, and with raw strings. Escapes would depend on the Unicode tables of the

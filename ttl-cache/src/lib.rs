@@ -68,6 +68,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `metrics` | counters by the crate `metrics`: `ttl_cache_requests_total`, `ttl_cache_loads_total`, `ttl_cache_waits_total`, `ttl_cache_unstored_total`, `ttl_cache_unreadable_total`, `ttl_cache_outages_total`, with the labels `cache` (the name) and `result` |
+//! | `memoize` | the attribute `memoize`, which caches the results of a function, and its `MemoKey` |
 
 mod answer;
 mod batch;
@@ -88,6 +89,8 @@ mod key;
 mod load;
 mod loaded;
 mod loads;
+#[cfg(feature = "memoize")]
+mod memo;
 mod near;
 mod options;
 mod read;
@@ -96,10 +99,25 @@ mod stats;
 mod sync;
 mod watch;
 
+#[cfg(feature = "memoize")]
+#[doc = include_str!("memoize.md")]
+pub use ttl_cache_macros::memoize;
+
 pub use self::builder::CacheBuilder;
 pub use self::cache::Cache;
 pub use self::error::{CacheError, LoaderError};
 pub use self::loaded::{LoadContext, Loaded};
+#[cfg(feature = "memoize")]
+pub use self::memo::MemoKey;
 pub use self::options::LoadOptions;
 pub use self::settings::{Coordination, Near, OnOutage};
 pub use self::stats::Stats;
+
+/// What the macro `memoize` generates calls of. It may change in any version.
+#[cfg(feature = "memoize")]
+#[doc(hidden)]
+pub mod __private {
+    pub use ttl_core::{Result, Ttl};
+
+    pub use crate::memo::{Keep, find, find_some, get, key, name};
+}

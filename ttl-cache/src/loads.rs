@@ -141,7 +141,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         self.obtain(key, options, loader, true).await
     }
 
-    async fn obtain<Q>(
+    pub(crate) async fn obtain<Q>(
         &self,
         key: &Q,
         options: LoadOptions,
@@ -222,7 +222,10 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
 }
 
 /// Returns a loader without its types.
-fn boxed<V, F, L, Loading, E>(loader: F, loaded: impl FnOnce(L) -> Loaded<V> + Send + 'static) -> BoxLoader<V>
+pub(crate) fn boxed<V, F, L, Loading, E>(
+    loader: F,
+    loaded: impl FnOnce(L) -> Loaded<V> + Send + 'static,
+) -> BoxLoader<V>
 where
     V: Send + Sync + 'static,
     F: FnOnce(LoadContext<V>) -> Loading + Send + 'static,

@@ -71,7 +71,7 @@ pub mod guide {}
 /// [guide]: crate::docs::guide
 /// [Testing a program]: crate::docs::testing_programs
 // The examples need the feature.
-#[cfg(any(not(doctest), feature = "cache"))]
+#[cfg(any(not(doctest), feature = "cache-memoize"))]
 #[doc = include_str!("../docs/caching.md")]
 pub mod caching {}
 

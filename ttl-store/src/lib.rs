@@ -35,7 +35,7 @@
 //! | go on during an outage, spread deadlines | `FailOpen`, `Fallback`, `Jitter` in the module `layers` |
 //! | measure calls | `Observe` in the module `layers` (feature `observe`) |
 //! | compress, encrypt | the module `layers` (features `compress-gzip`, `compress-zstd`, `encrypt`) |
-//! | cache the results of slow functions | the module `cache` and `Store::cache` (feature `cache`) |
+//! | cache the results of slow functions | the module `cache` and `Store::cache` (feature `cache`); the attribute `memoize` (feature `cache-memoize`) |
 //! | wrap a store | [`TtlStore`], [`forward_ttl_store!`] |
 //! | write a driver | the crate `ttl-core` |
 //!
@@ -155,6 +155,41 @@ mod store;
 // The vocabulary of the contract. Items that only drivers need stay in `ttl_core`.
 #[cfg(feature = "cache")]
 pub use ttl_cache as cache;
+/// Caches the results of an async function. Requires the feature `cache-memoize`.
+///
+/// It is [`cache::memoize`], whose documentation lists the arguments, and needs no dependency on `ttl-cache`.
+///
+/// ```
+/// use std::error::Error;
+/// use ttl_store::cache::{Cache, MemoKey};
+/// use ttl_store::{Json, Ttl, memoize};
+///
+/// #[derive(Clone)]
+/// struct Users {
+///     cache: Cache<MemoKey, String>,
+/// }
+///
+/// impl Users {
+///     #[memoize(cache = self.cache, ttl = "10m")]
+///     async fn name(&self, id: u64) -> Result<String, Box<dyn Error + Send + Sync>> {
+///         Ok(format!("user {id}"))
+///     }
+/// }
+///
+/// # #[cfg(feature = "memory")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+/// let store = ttl_store::connect("memory:").await?;
+/// let users = Users { cache: store.cache("users", Ttl::hours(1), Json).build()? };
+/// assert_eq!(users.name(7).await?, "user 7");
+/// users.name_invalidate(7).await?;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "memory"))]
+/// # fn main() {}
+/// ```
+#[cfg(feature = "cache-memoize")]
+pub use ttl_cache_macros::memoize_for_ttl_store as memoize;
 pub use ttl_core::codec::{Codec, Json, Raw};
 pub use ttl_core::{
     Actions, Bounds, Capabilities, ChangeStream, Clock, Cursor, CursorSecret, Deadline, Effect, Entry, Error,

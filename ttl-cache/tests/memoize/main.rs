@@ -1,0 +1,5 @@
+//! The attribute `memoize`.
+
+mod forms;
+mod results;
+mod world;
