@@ -1,21 +1,26 @@
 //! Answers: what a call returns for one key, and whom it waits for.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
 use parking_lot::Mutex;
 use ttl_core::driver::within;
 use ttl_core::{Deadline, Key, Result};
 
-use crate::core::{Core, runtime};
+use crate::core::Core;
 use crate::error::CacheError;
-use crate::flights::{Arrival, Joined, Landing, StoredAs, Ticket};
-use crate::load::{Basis, LoaderSlot};
+use crate::flights::{Arrival, Joined, Landing, StoredAs, Ticket, hold};
+use crate::load::{Basis, LoaderSlot, Why};
 use crate::read::{Found, Occupant, Seen, State};
+use crate::runtime::runtime;
 
 /// The wait before a claim is looked at again that should have ended.
 const AGAIN: Duration = Duration::from_millis(5);
+
+/// How much longer than a load timeout a call waits for the load of another call.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A call for one key.
 pub(crate) struct Call<V> {
@@ -25,18 +30,10 @@ pub(crate) struct Call<V> {
     pub(crate) accepts_absent: bool,
     /// The call's place in the order of all callers and loads of this process.
     pub(crate) sequence: u64,
+    /// Whether the store has answered the call.
+    pub(crate) answered: AtomicBool,
     /// The stale value that the call has found, and its deadline.
     pub(crate) stale: Mutex<Option<(Option<Arc<V>>, Deadline)>>,
-}
-
-/// Why a load has no claim.
-pub(crate) enum Unclaimed {
-    /// The store is out.
-    Outage,
-    /// The entry belongs to a newer program.
-    Foreign,
-    /// The cache coordinates this process only. The value is stored.
-    ThisProcess(Basis),
 }
 
 /// The value that a call returns.
@@ -68,6 +65,22 @@ impl<V> Call<V> {
     pub(crate) fn accepts<T>(&self, value: Option<&T>) -> bool {
         self.accepts_absent || value.is_some()
     }
+
+    /// Returns whether the call can use the value of another call's load.
+    fn can_share(&self, arrival: &Arrival<V>) -> bool {
+        // A value without a tag of the call may have been loaded before an invalidation of that tag.
+        let has_tags = arrival.tags.is_empty() || self.tags.iter().all(|tag| arrival.tags.contains(tag));
+        arrival.shareable && has_tags && self.accepts(arrival.value.as_ref())
+    }
+}
+
+/// Returns the answer of a landing. `None` if the state must be read again.
+fn answer_of<V>(landing: Landing<V>) -> Result<Option<Answer<V>>, CacheError> {
+    match landing {
+        Landing::Arrived(arrival) => Ok(Some(Answer::from(&*arrival))),
+        Landing::Elsewhere | Landing::Paused => Ok(None),
+        Landing::Failed(error) => Err(error),
+    }
 }
 
 impl<V: Send + Sync + 'static> Core<V> {
@@ -84,6 +97,7 @@ impl<V: Send + Sync + 'static> Core<V> {
         loop {
             let mark = self.epochs.mark(key);
             let Seen { state, tags, kept_tags, known } = self.read(key, &call.tags).await?;
+            call.answered.store(true, Ordering::SeqCst);
             let mut own_tags = self.tags_with(&call.tags);
             own_tags.extend(kept_tags);
             let basis = Basis { own_tags, tags, known, mark };
@@ -122,9 +136,9 @@ impl<V: Send + Sync + 'static> Core<V> {
             };
             self.note_miss(&mut missed);
             let answer = match occupant {
-                Occupant::Foreign => self.load_unclaimed(key, call, slot, Unclaimed::Foreign).await?,
+                Occupant::Foreign => self.load_unclaimed(key, call, slot, Why::Foreign, basis).await?,
                 _ if !self.settings.coordinates_processes() => {
-                    self.load_unclaimed(key, call, slot, Unclaimed::ThisProcess(basis)).await?
+                    self.load_unclaimed(key, call, slot, Why::ThisProcess, basis).await?
                 }
                 occupant => self.load_claimed(key, call, slot, basis, occupant).await?,
             };
@@ -166,10 +180,10 @@ impl<V: Send + Sync + 'static> Core<V> {
                 self.counters.waits(1);
                 self.land(ticket, call).await
             }
-            Joined::Own(own, ticket) => {
+            Joined::Own(own, mut ticket) => {
                 let (core, slot) = (Arc::clone(self), Arc::clone(slot));
                 runtime.spawn(async move { core.fly_claimed(own, slot, basis, occupant).await });
-                self.land_own(ticket, call).await
+                answer_of(ticket.landing().await)
             }
         }
     }
@@ -181,7 +195,8 @@ impl<V: Send + Sync + 'static> Core<V> {
         key: &Key,
         call: &Call<V>,
         slot: &LoaderSlot<V>,
-        why: Unclaimed,
+        why: Why,
+        basis: Basis,
     ) -> Result<Option<Answer<V>>, CacheError> {
         let runtime = runtime()?;
         loop {
@@ -195,15 +210,15 @@ impl<V: Send + Sync + 'static> Core<V> {
                     } else {
                         ticket.landing().await;
                     }
-                    if matches!(why, Unclaimed::ThisProcess(_)) {
+                    if why.stores() {
                         // The value that the other load stored may do.
                         return Ok(None);
                     }
                 }
-                Joined::Own(own, ticket) => {
+                Joined::Own(own, mut ticket) => {
                     let (core, slot) = (Arc::clone(self), Arc::clone(slot));
-                    runtime.spawn(async move { core.fly_unclaimed(own, slot, why).await });
-                    return self.land_own(ticket, call).await;
+                    runtime.spawn(async move { core.fly_unclaimed(own, slot, why, basis).await });
+                    return answer_of(ticket.landing().await);
                 }
             }
         }
@@ -211,25 +226,13 @@ impl<V: Send + Sync + 'static> Core<V> {
 
     /// Waits for the load of another call. Returns `None` if this call must read again.
     async fn land(&self, mut ticket: Ticket<V>, call: &Call<V>) -> Result<Option<Answer<V>>, CacheError> {
-        match ticket.landing().await {
-            Landing::Arrived(arrival) if arrival.shareable && call.accepts(arrival.value.as_ref()) => {
-                Ok(Some(Answer::from(&*arrival)))
-            }
-            Landing::Arrived(_) | Landing::Elsewhere | Landing::Paused => Ok(None),
+        // A runtime that stands still must not hold calls on others for longer than a load can take.
+        let limit = self.settings.load_timeout.as_duration() + GRACE;
+        match within(limit, ticket.landing()).await {
+            Some(Landing::Arrived(arrival)) if !call.can_share(&arrival) => Ok(None),
             // The panic of one call's loader is not the failure of another.
-            Landing::Failed(CacheError::Panicked | CacheError::Abandoned) => Ok(None),
-            Landing::Failed(error) => Err(error),
-        }
-    }
-
-    /// Waits for the load of this call.
-    async fn land_own(&self, mut ticket: Ticket<V>, call: &Call<V>) -> Result<Option<Answer<V>>, CacheError> {
-        match ticket.landing().await {
-            Landing::Arrived(arrival) if call.accepts(arrival.value.as_ref()) => {
-                Ok(Some(Answer::from(&*arrival)))
-            }
-            Landing::Arrived(_) | Landing::Elsewhere | Landing::Paused => Ok(None),
-            Landing::Failed(error) => Err(error),
+            Some(Landing::Failed(CacheError::Panicked | CacheError::Abandoned)) | None => Ok(None),
+            Some(landing) => answer_of(landing),
         }
     }
 
@@ -257,28 +260,29 @@ impl<V: Send + Sync + 'static> Core<V> {
             return Ok(Some(Answer::from(found)));
         }
         let (mut ticket, is_own) = refresh?;
+        let since = Instant::now();
         let landed = match within(call.soft_timeout, ticket.landing()).await {
             // A value that is returned after its deadline would be worse than a longer wait.
             None if found.deadline.is_expired(self.now()) => ticket.landing().await,
             None => return Ok(Some(Answer::from(found))),
             Some(landing) => landing,
         };
+        let is_expired = found.deadline.is_expired(self.now());
         match landed {
-            Landing::Arrived(arrival) if call.accepts(arrival.value.as_ref()) => {
+            Landing::Arrived(arrival) => {
                 // Another call's refresh may have a tag that this call did not check.
                 let checked = |stored: &StoredAs| known.confirm(&stored.generations);
-                let usable = is_own || arrival.shareable && arrival.stored.as_ref().is_some_and(checked);
-                Ok(usable.then(|| Answer::from(&*arrival)))
+                let can_share = call.can_share(&arrival) && arrival.stored.as_ref().is_some_and(checked);
+                Ok((is_own || can_share).then(|| Answer::from(&*arrival)))
             }
-            Landing::Arrived(_) => Ok(None),
             Landing::Elsewhere => {
                 // Another process refreshes the value.
-                let changed = within(call.soft_timeout, self.changed(key, found.version)).await;
-                changed.transpose()?;
+                let left = call.soft_timeout.saturating_sub(since.elapsed());
+                within(left, self.changed(key, found.version)).await.transpose()?;
                 Ok(None)
             }
-            Landing::Failed(error) if found.deadline.is_expired(self.now()) && is_own => Err(error),
-            Landing::Failed(_) | Landing::Paused if found.deadline.is_expired(self.now()) => Ok(None),
+            Landing::Failed(error) if is_expired && is_own => Err(error),
+            Landing::Failed(_) | Landing::Paused if is_expired => Ok(None),
             Landing::Failed(_) | Landing::Paused => Ok(Some(Answer::from(found))),
         }
     }
@@ -296,7 +300,13 @@ impl<V: Send + Sync + 'static> Core<V> {
             Joined::Other(ticket) => Ok((ticket, false)),
             Joined::Own(own, ticket) => {
                 let (core, slot, found) = (Arc::clone(self), Arc::clone(slot), found.clone());
-                runtime.spawn(async move { core.fly_refresh(own, slot, basis, found).await });
+                let basis = basis.with_tags_of(&found);
+                runtime.spawn(async move {
+                    let pause = core.fly_refresh(&own, &slot, basis, &found).await;
+                    // The cache may end during the pause.
+                    drop((core, slot, found));
+                    hold(vec![own], pause);
+                });
                 Ok((ticket, true))
             }
         }

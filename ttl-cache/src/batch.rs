@@ -15,17 +15,17 @@ use ttl_core::driver::within;
 use ttl_core::{Deadline, Error, ErrorKind, Result};
 
 use crate::answer::Answer;
-use crate::batch_load::{BatchLoader, Wanted, Way, Why};
+use crate::batch_load::{BatchLoader, Wanted, Way};
 use crate::cache::Cache;
-use crate::core::runtime;
 use crate::epochs::Mark;
 use crate::error::CacheError;
 use crate::flights::Joined;
-use crate::load::Basis;
+use crate::load::{Basis, Why};
 use crate::loaded::Loaded;
-use crate::near::ReadAt;
+use crate::near::{Copy, ReadAt};
 use crate::options::LoadOptions;
 use crate::read::{Found, Occupant, Seen, State};
+use crate::runtime::runtime;
 
 /// A key of a batch, its first place there, and where it is stored.
 struct Asked<'a, K> {
@@ -158,17 +158,19 @@ where
             if *places.entry(key).or_insert(at) != at {
                 continue;
             }
-            match self.near_hit(key, true) {
-                Some(copy) => drop(obtained.values.insert(at, copy)),
+            match self.near_hit(key, tags, true) {
+                Some(copy) => obtained.keep_copy(at, &copy),
                 None => pending.push(at),
             }
         }
+        let mut is_rechecked = false;
         while !pending.is_empty() {
             self.obtain_round(keys, tags, &pending, &loader, &mut obtained).await?;
             obtained.rounds += 1;
             pending.retain(|at| !obtained.values.contains_key(at));
-            if pending.is_empty() && obtained.rounds == 1 {
+            if pending.is_empty() && !is_rechecked {
                 // The loads of other keys can take long. What has expired since is obtained once more.
+                is_rechecked = true;
                 pending = obtained.take_expired(self.core.now());
             }
         }
@@ -193,7 +195,7 @@ where
         let seen = match self.core.read_many(&stored, tags).await.and_then(|seen| seen.into_iter().collect())
         {
             Ok(seen) => seen,
-            Err(error) => return self.answer_outage(&asked, loader, obtained, error).await,
+            Err(error) => return self.answer_outage(&asked, tags, loader, obtained, error).await,
         };
         let sorted = self.sort(&asked, tags, seen, obtained.rounds == 0);
         for (asked, found) in &sorted.found {
@@ -215,7 +217,7 @@ where
             Err(CacheError::Store(error)) if error.is_outage() => {
                 let without_value =
                     asked.into_iter().filter(|asked| !obtained.values.contains_key(&asked.at));
-                self.answer_outage(&without_value.collect::<Vec<_>>(), loader, obtained, error).await
+                self.answer_outage(&without_value.collect::<Vec<_>>(), tags, loader, obtained, error).await
             }
             waited => waited,
         }
@@ -307,14 +309,18 @@ where
     async fn answer_outage(
         &self,
         asked: &[Asked<'_, K>],
+        tags: &[String],
         loader: &Arc<Mutex<BatchLoader<V>>>,
         obtained: &mut Obtained<V>,
         error: Error,
     ) -> Result<(), CacheError> {
         let mut missing = Vec::new();
         for asked in asked {
-            match self.near_instead::<K>(asked.key.borrow(), error.clone()) {
-                Ok(copy) => drop(obtained.values.insert(asked.at, copy)),
+            match self.near_instead::<K>(asked.key.borrow(), tags, error.clone()) {
+                Ok(copy) => {
+                    self.core.counters.stale(1);
+                    obtained.keep_copy(asked.at, &copy);
+                }
                 Err(error) if !error.is_outage() || !self.core.settings.on_outage.loads() => {
                     return Err(error.into());
                 }
@@ -335,13 +341,18 @@ where
 /// The values of a batch, by the places of their keys.
 struct Obtained<V> {
     values: HashMap<usize, Option<Arc<V>>>,
-    /// The deadlines of those that were read.
+    /// The deadlines of those that were found.
     ends: Vec<(usize, Deadline)>,
     /// How often the pending keys were read.
     rounds: usize,
 }
 
 impl<V> Obtained<V> {
+    fn keep_copy(&mut self, at: usize, copy: &Copy<V>) {
+        self.ends.push((at, copy.deadline));
+        self.values.insert(at, copy.value.clone());
+    }
+
     /// Removes the values whose deadline has passed. Returns their places.
     fn take_expired(&mut self, now: SystemTime) -> Vec<usize> {
         let expired = self.ends.drain(..).filter(|(_, deadline)| deadline.is_expired(now)).map(|(at, _)| at);

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use futures_timer::Delay;
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
 use ttl_core::options::Condition;
@@ -15,9 +14,9 @@ use crate::core::Core;
 use crate::envelope::{Content, Envelope, nonce};
 use crate::error::{CacheError, LoaderError};
 use crate::fill::Fill;
-use crate::flights::{Arrival, Landing, OwnFlight};
+use crate::flights::{Arrival, Landing, OwnFlight, hold};
 use crate::generations::Known;
-use crate::load::{Basis, Claim};
+use crate::load::{Basis, Claim, Why};
 use crate::loaded::Loaded;
 use crate::read::{Found, Occupant};
 
@@ -57,17 +56,6 @@ pub(crate) enum Way<V> {
     Unclaimed(Why),
 }
 
-/// Why a load of a batch has no claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// The store is out.
-    Outage,
-    /// The entry belongs to a newer program.
-    Foreign,
-    /// The cache coordinates this process only. The value is stored.
-    ThisProcess,
-}
-
 /// A key that this process may load.
 struct Won<V> {
     wanted: Wanted<V>,
@@ -89,11 +77,17 @@ impl<V: Send + Sync + 'static> Core<V> {
         if won.is_empty() {
             return Ok(Vec::new());
         }
-        let is_out = won.iter().any(|won| matches!(won.wanted.way, Way::Unclaimed(Why::Outage)));
-        // Never closed.
-        let permit = if is_out { self.outage_loads.acquire().await.ok() } else { None };
-        // A load without a claim has waited for its turn, and no claim runs down.
-        let since = if is_out { Instant::now() } else { since };
+        let why = won.iter().find_map(|won| match won.wanted.way {
+            Way::Unclaimed(why) => Some(why),
+            Way::Claim(_) | Way::Refresh(..) => None,
+        });
+        // The keys of a load during an outage have no claims, which would run down while it waits.
+        let permit = self.outage_permit(why.unwrap_or(Why::ThisProcess)).await;
+        if permit.is_some() && Arc::strong_count(&loader) == 1 {
+            // The caller has given up while the load waited for its turn.
+            return Err(CacheError::Abandoned);
+        }
+        let since = if permit.is_some() { Instant::now() } else { since };
         let started = self.now();
         let places: Vec<usize> = won.iter().map(|won| won.wanted.at).collect();
         let result = self.limited(since, move || loader.lock().load(places)).await;
@@ -108,11 +102,9 @@ impl<V: Send + Sync + 'static> Core<V> {
                 join_all(filled).await.into_iter().collect()
             }
             Err(error) => {
-                join_all(won.iter().map(|won| self.abandon(won))).await;
-                if won.iter().any(|won| matches!(won.wanted.way, Way::Refresh(..))) {
-                    // The flights go on for the pause.
-                    Delay::new(self.settings.retry_pause.as_duration()).await;
-                }
+                join_all(won.iter().map(|won| self.give_up(won))).await;
+                let flights = won.into_iter().filter_map(|won| won.wanted.way.into_flight()).collect();
+                hold(flights, self.settings.retry_pause.as_duration());
                 Err(error)
             }
         }
@@ -152,11 +144,17 @@ impl<V: Send + Sync + 'static> Core<V> {
                 Way::Refresh(..) | Way::Unclaimed(_) => won.push(Won { wanted, claim: None }),
             }
         }
+        let mut taken = Vec::new();
         for (wanted, claim) in claiming.into_iter().zip(self.claim_many(claims).await?) {
             if claim.is_some() {
                 won.push(Won { wanted, claim });
+            } else if let Some(own) = wanted.way.into_flight() {
+                // Another process refreshes the value, or has failed to.
+                own.flight().land(Landing::Elsewhere);
+                taken.push(own);
             }
         }
+        hold(taken, self.settings.retry_pause.as_duration());
         Ok(self.without_refreshed(won).await)
     }
 
@@ -171,7 +169,7 @@ impl<V: Send + Sync + 'static> Core<V> {
             if let Way::Refresh(found, _) = &won.wanted.way
                 && versions.next().flatten() != Some(found.version)
             {
-                self.abandon_claim(&won).await;
+                self.release_claim(&won).await;
                 continue;
             }
             kept.push(won);
@@ -188,14 +186,16 @@ impl<V: Send + Sync + 'static> Core<V> {
     ) -> Result<(usize, Answer<V>), CacheError> {
         let filled = self.fill_checked(&won, loaded, started, known).await;
         let is_stored = filled.as_ref().is_ok_and(|arrival| arrival.stored.is_some());
+        let mut releases = !is_stored;
         if let Way::Refresh(_, own) = &won.wanted.way {
             own.flight().land(match &filled {
                 Ok(arrival) => Landing::Arrived(Arc::clone(arrival)),
                 Err(error) => Landing::Failed(error.clone()),
             });
-            self.abandon_claim(&won).await;
-        } else if !is_stored {
-            self.abandon_claim(&won).await;
+            releases = true;
+        }
+        if releases {
+            self.release_claim(&won).await;
         }
         Ok((won.wanted.at, Answer::from(&*filled?)))
     }
@@ -212,9 +212,11 @@ impl<V: Send + Sync + 'static> Core<V> {
         let (condition, stale, replaced_unreadable) = match (way, &won.claim) {
             (Way::Unclaimed(Why::Outage | Why::Foreign), _) => {
                 let value = loaded.into_value(None)?;
-                return Ok(Arc::new(Arrival { value, shareable: true, stored: None }));
+                return Ok(Arc::new(Arrival::unstored(value)));
             }
-            (Way::Refresh(found, _), _) => (self.refresh_condition(found), Some(found), false),
+            (Way::Refresh(found, _), _) => {
+                (self.refresh_condition(found), Some(found), found.head.replaced_unreadable)
+            }
             (Way::Claim(occupant), Some((_, claim))) => {
                 (Condition::IfVersion(claim.version), None, occupant.is_unreadable())
             }
@@ -226,6 +228,7 @@ impl<V: Send + Sync + 'static> Core<V> {
             started,
             known,
             own_tags: basis.own_tags.clone(),
+            needed_tags: &basis.tags,
             replaced_unreadable,
             mark: basis.mark.clone(),
         };
@@ -233,7 +236,7 @@ impl<V: Send + Sync + 'static> Core<V> {
     }
 
     /// Gives up a claim after a failed load.
-    async fn abandon(&self, won: &Won<V>) {
+    async fn give_up(&self, won: &Won<V>) {
         match (&won.wanted.way, &won.claim) {
             (Way::Refresh(_, own), claim) => {
                 own.flight().land(Landing::Paused);
@@ -241,12 +244,12 @@ impl<V: Send + Sync + 'static> Core<V> {
                     self.pause(key, claim.version).await;
                 }
             }
-            (Way::Claim(_) | Way::Unclaimed(_), _) => self.abandon_claim(won).await,
+            (Way::Claim(_) | Way::Unclaimed(_), _) => self.release_claim(won).await,
         }
     }
 
     /// Deletes a claim.
-    async fn abandon_claim(&self, won: &Won<V>) {
+    async fn release_claim(&self, won: &Won<V>) {
         if let Some((key, claim)) = &won.claim {
             self.release(key, claim.version).await;
         }
@@ -254,7 +257,14 @@ impl<V: Send + Sync + 'static> Core<V> {
 }
 
 impl<V> Way<V> {
+    fn into_flight(self) -> Option<OwnFlight<V>> {
+        match self {
+            Self::Refresh(_, own) => Some(own),
+            Self::Claim(_) | Self::Unclaimed(_) => None,
+        }
+    }
+
     fn stores(&self) -> bool {
-        !matches!(self, Self::Unclaimed(Why::Outage | Why::Foreign))
+        !matches!(self, Self::Unclaimed(why) if !why.stores())
     }
 }

@@ -15,7 +15,7 @@ use crate::answer::Answer;
 use crate::builder::CacheBuilder;
 use crate::core::Core;
 use crate::epochs::Mark;
-use crate::near::{NearCache, ReadAt};
+use crate::near::{Copy, NearCache, ReadAt};
 use crate::read::State;
 use crate::stats::Stats;
 
@@ -64,17 +64,22 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         K: Borrow<Q>,
         Q: Serialize + Hash + Eq + ToOwned<Owned = K> + Sync + ?Sized,
     {
-        if let Some(copy) = self.near_hit(key, true) {
-            return Ok(copy);
+        if let Some(copy) = self.near_hit(key, &[], true) {
+            return Ok(copy.value.clone());
         }
         let stored = self.core.keys.entry(key)?;
         let (mark, read_at) = (self.core.epochs.mark(&stored), ReadAt::now(&self.core));
         let seen = match self.core.read(&stored, &[]).await {
             Ok(seen) => seen,
-            Err(error) => return self.near_instead(key, error),
+            Err(error) => {
+                let copy = self.near_instead(key, &[], error)?;
+                self.core.counters.stale(1);
+                return Ok(copy.value.clone());
+            }
         };
         let State::Value(found) = seen.state else {
             self.core.counters.misses(1);
+            self.forget(key);
             return Ok(None);
         };
         let is_stale = found.head.fresh_until.is_expired(self.core.now());
@@ -117,21 +122,22 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         stats
     }
 
-    pub(crate) fn near_hit<Q>(&self, key: &Q, accepts_absent: bool) -> Option<Option<Arc<V>>>
+    /// Returns the near copy if it can be returned without a check of the entry.
+    pub(crate) fn near_hit<Q>(&self, key: &Q, tags: &[String], accepts_absent: bool) -> Option<Arc<Copy<V>>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let copy = self.near.as_ref()?.get(key, &self.core.epochs, self.core.now())?;
+        let copy = self.near.as_ref()?.get(key, tags, &self.core.epochs, self.core.now())?;
         if copy.value.is_none() && !accepts_absent {
             return None;
         }
         self.core.counters.near_hits(1);
-        Some(copy.value.clone())
+        Some(copy)
     }
 
-    /// Returns the near copy during an outage, if the cache is to do so.
-    pub(crate) fn near_instead<Q>(&self, key: &Q, error: Error) -> Result<Option<Arc<V>>>
+    /// Returns the near copy instead of the error of an outage, if the cache is to do so.
+    pub(crate) fn near_instead<Q>(&self, key: &Q, tags: &[String], error: Error) -> Result<Arc<Copy<V>>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -140,27 +146,39 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
             return Err(error);
         }
         self.core.counters.outages(1);
-        let copy = self.outage_copy(key).ok_or(error)?;
-        self.core.counters.stale(1);
-        Ok(copy)
+        self.outage_copy(key, tags).ok_or(error)
     }
 
     /// Returns the near copy if the cache serves copies during an outage.
-    pub(crate) fn outage_copy<Q>(&self, key: &Q) -> Option<Option<Arc<V>>>
+    pub(crate) fn outage_copy<Q>(&self, key: &Q, tags: &[String]) -> Option<Arc<Copy<V>>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let near = self.near.as_ref().filter(|_| self.core.settings.on_outage.serves_stale())?;
-        near.get_unchecked(key, &self.core.epochs, self.core.now()).map(|copy| copy.value.clone())
+        near.get_unchecked(key, tags, &self.core.epochs, self.core.now())
+    }
+
+    /// Removes the near copy of a key that has no value in the store.
+    pub(crate) fn forget<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if let Some(near) = &self.near {
+            near.remove(key);
+        }
     }
 
     /// Keeps a near copy of an answer, and returns its value.
     pub(crate) fn kept<Q>(&self, key: &Q, mark: &Mark, read_at: ReadAt, answer: Answer<V>) -> Option<Arc<V>>
     where
         K: Borrow<Q>,
-        Q: ToOwned<Owned = K> + ?Sized,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
+        if answer.stored.is_none() {
+            self.forget(key);
+        }
         if let (Some(near), Some(stored)) = (&self.near, &answer.stored) {
             let tags =
                 stored.generations.iter().map(|tagged| tagged.tag.as_str()).filter(|tag| !tag.is_empty());

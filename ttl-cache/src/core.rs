@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
 use tokio::sync::{MutexGuard, Semaphore};
 use ttl_core::codec::Codec;
-use ttl_core::{Error, ErrorKind, Key, Result, TtlStore};
+use ttl_core::{Error, Key, TtlStore};
 
 use crate::epochs::Epochs;
 use crate::flights::Flights;
@@ -94,17 +93,6 @@ impl<V> Core<V> {
             tracing::warn!(cache = %self.settings.name, %error, "the cache returned a value that it could not store");
         }
     }
-}
-
-/// Returns the runtime that runs loads.
-pub(crate) fn runtime() -> Result<Handle> {
-    Handle::try_current().map_err(|_| {
-        Error::new(
-            ErrorKind::Unsupported,
-            "a cache loads in tasks of Tokio, and this call was made outside a Tokio runtime",
-        )
-        .with_operation("load")
-    })
 }
 
 impl<V> fmt::Debug for Core<V> {

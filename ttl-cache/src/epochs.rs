@@ -15,6 +15,8 @@ pub(crate) struct Epochs {
     slots: Box<[AtomicU64]>,
     /// Moves with every change of the whole cache.
     all: AtomicU64,
+    /// Moves with every gap in the reports of changes.
+    gaps: AtomicU64,
     /// Moves before the counter of any tag does.
     tags: AtomicU64,
     hasher: RandomState,
@@ -25,6 +27,7 @@ pub(crate) struct Epochs {
 pub(crate) struct Mark {
     key: (usize, u64),
     all: u64,
+    gaps: u64,
     tags: u64,
 }
 
@@ -32,6 +35,7 @@ pub(crate) struct Mark {
 #[derive(Debug)]
 pub(crate) struct Stamp {
     all: u64,
+    gaps: u64,
     key: (usize, u64),
     tags: Box<[(usize, u64)]>,
 }
@@ -46,6 +50,7 @@ impl Epochs {
         Self {
             slots: std::iter::repeat_with(|| AtomicU64::new(0)).take(count).collect(),
             all: AtomicU64::new(0),
+            gaps: AtomicU64::new(0),
             tags: AtomicU64::new(0),
             hasher: RandomState::new(),
         }
@@ -70,6 +75,7 @@ impl Epochs {
         Mark {
             key: (slot, self.slots[slot].load(Ordering::SeqCst)),
             all: self.all.load(Ordering::SeqCst),
+            gaps: self.gaps.load(Ordering::SeqCst),
             tags: self.tags.load(Ordering::SeqCst),
         }
     }
@@ -86,6 +92,7 @@ impl Epochs {
         // the read.
         (tags.is_empty() || self.tags.load(Ordering::SeqCst) == mark.tags).then_some(Stamp {
             all: mark.all,
+            gaps: mark.gaps,
             key: mark.key,
             tags,
         })
@@ -109,6 +116,15 @@ impl Epochs {
     pub(crate) fn change_tag(&self, tag: &str) {
         self.tags.fetch_add(1, Ordering::SeqCst);
         self.slots[self.tag_slot(tag)].fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Returns whether a change may have been missed since the mark of the stamp.
+    pub(crate) fn has_gap(&self, stamp: &Stamp) -> bool {
+        self.gaps.load(Ordering::SeqCst) != stamp.gaps
+    }
+
+    pub(crate) fn note_gap(&self) {
+        self.gaps.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn change_all(&self) {

@@ -1,5 +1,6 @@
 //! Fills: storing what a loader returned.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,7 +18,7 @@ use crate::error::CacheError;
 use crate::flights::{Arrival, StoredAs};
 use crate::generations::{Known, unreported};
 use crate::load::elapsed;
-use crate::loaded::{Loaded, LoadedContent};
+use crate::loaded::{Loaded, LoadedContent, MAX_TAGS};
 use crate::read::Found;
 
 /// The number of further attempts to store a value, and the wait before the first of them.
@@ -34,6 +35,8 @@ pub(crate) struct Fill<'a, V> {
     pub(crate) started: SystemTime,
     pub(crate) known: &'a Known,
     pub(crate) own_tags: Vec<String>,
+    /// The tags that the load had to know.
+    pub(crate) needed_tags: &'a [String],
     pub(crate) replaced_unreadable: bool,
     /// The epochs before the load.
     pub(crate) mark: Mark,
@@ -59,52 +62,45 @@ impl<V> Core<V> {
         let tags = self.tags_of(&loaded, fill.own_tags, fill.stale);
         let (encoded, keep) = (self.encode(&loaded, fill.stale), loaded.stored);
         let value = loaded.into_value(fill.stale)?;
-        let unstored = |value, shareable| Ok(Arrival { value, shareable, stored: None });
+        let generations = fill.known.tagged(&tags);
+        let mut arrival = Arrival { value, shareable: generations.is_some(), tags, stored: None };
         if !keep {
-            return unstored(value, true);
+            return Ok(arrival);
         }
         let body = match encoded {
             Ok(body) => body,
             Err(error) => {
                 self.note_lost_write(&error);
-                return unstored(value, true);
+                return Ok(arrival);
             }
         };
-        let generations = fill.known.tagged(&tags);
-        let known = generations.is_some();
-        let content = match (generations.clone(), &body) {
-            // Without the tag of the whole cache, and with those that are known, so that the union grows.
-            (None, _) => Content::Tags(
-                fill.known.tags().chain(tags.iter().cloned()).filter(|tag| !tag.is_empty()).collect(),
-            ),
-            (Some(generations), body) => {
-                let head = self.head(&times, load_millis, fill.replaced_unreadable, generations);
-                body.clone()
-                    .map_or_else(|| Content::Absent(head.clone()), |body| Content::Value(head.clone(), body))
+        let content = match &generations {
+            None => Content::Tags(noted_tags(&arrival.tags, fill.needed_tags)),
+            Some(generations) => {
+                let head = self.head(&times, load_millis, fill.replaced_unreadable, generations.clone());
+                match &body {
+                    Some(body) => Content::Value(head, body.clone()),
+                    None => Content::Absent(head),
+                }
             }
         };
         let envelope = Envelope { nonce: nonce(), content };
         let stored = async {
-            self.extend_generations(fill.known, &tags, times.deadline).await?;
+            self.extend_generations(fill.known, &arrival.tags, times.deadline).await?;
             self.store_envelope(key, &envelope, times.deadline, fill.condition, &fill.mark).await
         };
         match (stored.await, generations) {
             (Ok(Some(deadline)), Some(generations)) => {
                 let bytes = body.map_or(0, |body| body.len());
                 let generations = generations.into();
-                let stored = StoredAs { fresh_until: times.fresh_until, deadline, generations, bytes };
-                Ok(Arrival { value, shareable: true, stored: Some(stored) })
+                arrival.stored =
+                    Some(StoredAs { fresh_until: times.fresh_until, deadline, generations, bytes });
             }
-            (Ok(Some(_)), None) => unstored(value, false),
-            (Ok(None), _) => {
-                self.counters.overtaken(1);
-                unstored(value, known)
-            }
-            (Err(error), _) => {
-                self.note_lost_write(&error);
-                unstored(value, known)
-            }
+            (Ok(Some(_)), None) => {}
+            (Ok(None), _) => self.counters.overtaken(1),
+            (Err(error), _) => self.note_lost_write(&error),
         }
+        Ok(arrival)
     }
 
     /// Returns the tags of a loaded value. An unmodified one keeps those of the stale value.
@@ -136,7 +132,8 @@ impl<V> Core<V> {
         if !self.settings.coordinates_processes() && !self.epochs.has_kept(mark) {
             return Ok(None);
         }
-        for round in 0.. {
+        let mut round = 0;
+        loop {
             match self.store.put(key, envelope.encode().into(), options.clone()).await {
                 Ok(Outcome::Applied(put)) => {
                     let deadline = put.deadline.ok_or_else(|| unreported("deadline"))?;
@@ -145,12 +142,12 @@ impl<V> Core<V> {
                 Ok(Outcome::Absent | Outcome::Refused(_)) => return Ok(None),
                 // Nothing was written, and another load would cost more than another attempt.
                 Err(error) if error.is_retryable() && round < FILL_RETRIES => {
-                    Delay::new(FILL_PAUSE * (round + 1)).await;
+                    round += 1;
+                    Delay::new(FILL_PAUSE * round).await;
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
     }
 
     /// Stores a value that no loader returned.
@@ -222,6 +219,16 @@ impl<V> Core<V> {
             deadline: after(ttl),
         }
     }
+}
+
+/// Returns the tags that the next load must know: those of the value, and those that this load knew, so that they
+/// add up to the tags of all values of the key, unless they are too many.
+fn noted_tags(tags: &[String], needed: &[String]) -> Vec<String> {
+    let all: BTreeSet<&String> = tags.iter().chain(needed).filter(|tag| !tag.is_empty()).collect();
+    if all.len() <= MAX_TAGS {
+        return all.into_iter().cloned().collect();
+    }
+    tags.iter().filter(|tag| !tag.is_empty()).cloned().collect()
 }
 
 /// Returns a share of a TTL, at least one millisecond.

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use futures_timer::Delay;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use ttl_core::{Deadline, Key};
 
 use crate::envelope::{Nonce, Tagged, nonce};
 use crate::error::CacheError;
+use crate::runtime::runtime;
 
 /// The result of a load, shared by all callers that wait for it.
 pub(crate) struct Arrival<V> {
@@ -19,8 +22,17 @@ pub(crate) struct Arrival<V> {
     /// Whether callers that did not begin the load may use the value. They may not if the value has tags that
     /// were unknown to them.
     pub(crate) shareable: bool,
+    /// The tags under which the value was loaded. Empty if every call that joined began before the load.
+    pub(crate) tags: Vec<String>,
     /// How the value is stored, if it is.
     pub(crate) stored: Option<StoredAs>,
+}
+
+impl<V> Arrival<V> {
+    /// Creates the result of a load whose value is not stored. Every call that joins it began before it.
+    pub(crate) const fn unstored(value: Option<Arc<V>>) -> Self {
+        Self { value, shareable: true, tags: Vec::new(), stored: None }
+    }
 }
 
 /// What a near copy needs to know of a stored value.
@@ -237,5 +249,15 @@ impl<V> Drop for OwnFlight<V> {
                 by_key.remove(&self.key);
             }
         }
+    }
+}
+
+/// Lets landed flights go on for a while, so that calls in between find them.
+pub(crate) fn hold<V: Send + Sync + 'static>(flights: Vec<OwnFlight<V>>, time: Duration) {
+    if let (false, Ok(runtime)) = (flights.is_empty() || time.is_zero(), runtime()) {
+        runtime.spawn(async move {
+            Delay::new(time).await;
+            drop(flights);
+        });
     }
 }

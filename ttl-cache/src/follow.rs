@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 use ttl_core::{ChangeStream, Result, StoreChange};
 
-use crate::core::{Core, runtime};
+use crate::core::Core;
+use crate::key::Subject;
+use crate::runtime::runtime;
 
 /// The task that follows the changes. Dropping this value ends it.
 #[derive(Default)]
@@ -40,7 +42,7 @@ impl<V: Send + Sync + 'static> Core<V> {
         let runtime = runtime()?;
         let changes = self.store.changes().await?;
         // Copies that were made before the subscription may have missed a change.
-        self.epochs.change_all();
+        self.epochs.note_gap();
         let task = runtime.spawn(follow(Arc::downgrade(self), changes));
         self.follower.replace(Some(task.abort_handle()));
         Ok(())
@@ -49,15 +51,20 @@ impl<V: Send + Sync + 'static> Core<V> {
     fn note_change(&self, change: &StoreChange) {
         match change {
             StoreChange::Changed(key) => {
-                match self.keys.tag_of(key) {
-                    None => self.epochs.change_key(key),
-                    Some("") => self.epochs.change_all(),
-                    Some(tag) => self.epochs.change_tag(tag),
+                match self.keys.subject(key) {
+                    None => return,
+                    Some(Subject::Entry) => self.epochs.change_key(key),
+                    Some(Subject::Tag("")) => self.epochs.change_all(),
+                    Some(Subject::Tag(tag)) => self.epochs.change_tag(tag),
                 }
                 self.watches.wake(key);
             }
-            StoreChange::Cleared | StoreChange::Gap => {
+            StoreChange::Cleared => {
                 self.epochs.change_all();
+                self.watches.wake_all();
+            }
+            StoreChange::Gap => {
+                self.epochs.note_gap();
                 self.watches.wake_all();
             }
         }
@@ -71,6 +78,6 @@ async fn follow<V: Send + Sync + 'static>(core: Weak<Core<V>>, mut changes: Chan
     }
     // The end of the stream is a gap for ever.
     if let Some(core) = core.upgrade() {
-        core.epochs.change_all();
+        core.epochs.note_gap();
     }
 }

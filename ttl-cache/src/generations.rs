@@ -48,11 +48,6 @@ impl Known {
         self.0.contains_key(tag)
     }
 
-    /// Returns the tags that were looked up.
-    pub(crate) fn tags(&self) -> impl Iterator<Item = String> {
-        self.0.keys().cloned()
-    }
-
     fn get(&self, tag: &str) -> Option<Generation> {
         self.0.get(tag).copied().flatten()
     }

@@ -59,9 +59,13 @@ impl Keys {
         Key::new([&self.prefix, "r:", own].concat())
     }
 
-    /// Returns the tag whose generation has this key; `None` for any other key.
-    pub(crate) fn tag_of<'a>(&self, key: &'a Key) -> Option<&'a str> {
-        key.as_str().strip_prefix(&*self.prefix)?.strip_prefix("t:")
+    /// Returns what a stored key belongs to; `None` for other caches, collections and the claims of refreshes.
+    pub(crate) fn subject<'a>(&self, key: &'a Key) -> Option<Subject<'a>> {
+        match key.as_str().strip_prefix(&*self.prefix)?.split_once(':')? {
+            ("k" | "h", _) => Some(Subject::Entry),
+            ("t", tag) => Some(Subject::Tag(tag)),
+            _ => None,
+        }
     }
 
     /// Returns the key of a tag's generation. The tag without a name is that of the whole cache.
@@ -85,6 +89,15 @@ pub(crate) fn text<Q: Serialize + ?Sized>(key: &Q) -> Result<String> {
 /// compiler, so that two programs could store the same key in two places.
 fn format() -> PrettyConfig {
     PrettyConfig::new().depth_limit(0).separator("").escape_strings(false)
+}
+
+/// What a stored key belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject<'a> {
+    /// A key of the program.
+    Entry,
+    /// A tag; without a name, the whole cache.
+    Tag(&'a str),
 }
 
 /// Checks the name of a tag.

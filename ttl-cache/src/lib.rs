@@ -94,6 +94,7 @@ mod memo;
 mod near;
 mod options;
 mod read;
+mod runtime;
 mod settings;
 mod stats;
 mod sync;

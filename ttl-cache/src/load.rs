@@ -4,16 +4,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use futures_timer::Delay;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
+use tokio::sync::SemaphorePermit;
 use ttl_core::driver::within;
 use ttl_core::options::{Condition, DeleteOptions, GetOptions, PutItem, PutOptions, Returning};
 use ttl_core::results::PutResult;
 use ttl_core::{ErrorKind, Key, Outcome, Result, Value, Version};
 
-use crate::answer::Unclaimed;
 use crate::core::Core;
 use crate::envelope::{Content, Envelope, Nonce, nonce};
 use crate::epochs::Mark;
@@ -21,7 +20,7 @@ use crate::error::{CacheError, LoaderError};
 use crate::fill::Fill;
 use crate::flights::{Arrival, Landing, OwnFlight};
 use crate::generations::{Known, unreported};
-use crate::loaded::{LoadContext, Loaded};
+use crate::loaded::{LoadContext, Loaded, MAX_TAGS};
 use crate::read::{Found, Occupant};
 
 pub(crate) type BoxLoader<V> =
@@ -30,6 +29,23 @@ pub(crate) type BoxLoader<V> =
 /// The loader of a call. A task takes it when its load begins, so that a call whose claim was refused still
 /// has it.
 pub(crate) type LoaderSlot<V> = Arc<Mutex<Option<BoxLoader<V>>>>;
+
+/// Why a load has no claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The store is out.
+    Outage,
+    /// The entry belongs to a newer program.
+    Foreign,
+    /// The cache coordinates this process only. The value is stored.
+    ThisProcess,
+}
+
+impl Why {
+    pub(crate) fn stores(self) -> bool {
+        self == Self::ThisProcess
+    }
+}
 
 /// What a load needs to know of the state that its caller saw.
 pub(crate) struct Basis {
@@ -43,6 +59,18 @@ pub(crate) struct Basis {
 }
 
 impl Basis {
+    /// Returns the basis of a refresh: the new value keeps the tags of the old one, unless they become too many.
+    pub(crate) fn with_tags_of<V>(mut self, found: &Found<V>) -> Self {
+        let mut tags = self.own_tags.clone();
+        tags.extend(found.head.generations.iter().map(|tagged| tagged.tag.clone()));
+        tags.sort_unstable();
+        tags.dedup();
+        if tags.len() <= MAX_TAGS {
+            self.own_tags = tags;
+        }
+        self
+    }
+
     /// Returns the basis of a load whose value is not stored.
     pub(crate) fn unknown(mark: Mark) -> Self {
         Self { own_tags: Vec::new(), tags: Vec::new(), known: Known::default(), mark }
@@ -58,6 +86,8 @@ enum RefreshClaim {
     Paused,
     /// The value has changed.
     Changed,
+    /// The cache coordinates this process only.
+    Needless,
 }
 
 /// A claim that this process holds.
@@ -111,6 +141,7 @@ impl<V: Send + Sync + 'static> Core<V> {
             started,
             known: &known,
             own_tags: basis.own_tags,
+            needed_tags: &basis.tags,
             replaced_unreadable: occupant.is_unreadable(),
             mark: basis.mark,
         };
@@ -128,51 +159,55 @@ impl<V: Send + Sync + 'static> Core<V> {
         }
     }
 
-    /// Claims the refresh of a stale value, loads and stores the new one. The flight goes on for a pause if
-    /// there is no new one, so that calls in between find it.
+    /// Claims the refresh of a stale value, loads and stores the new one. Returns how long the flight must go on
+    /// if there is no new one, so that calls in between find it.
     pub(crate) async fn fly_refresh(
         &self,
-        own: OwnFlight<V>,
-        slot: LoaderSlot<V>,
+        own: &OwnFlight<V>,
+        slot: &LoaderSlot<V>,
         basis: Basis,
-        found: Found<V>,
-    ) {
+        found: &Found<V>,
+    ) -> Duration {
         let pause = self.settings.retry_pause.as_duration();
-        if !self.settings.coordinates_processes() {
-            match self.refreshed(&own, &slot, basis, &found, Instant::now()).await {
-                Ok(landing) => own.flight().land(landing),
-                Err(error) => {
-                    own.flight().land(Landing::Failed(error));
-                    Delay::new(pause).await;
-                }
+        let claimed = match self.settings.coordinates_processes() {
+            true => self.claim_refresh(own.key(), found).await,
+            false => Ok(RefreshClaim::Needless),
+        };
+        let claim = match claimed {
+            Ok(RefreshClaim::Won(key, claim)) => Some((key, claim)),
+            Ok(RefreshClaim::Needless) => None,
+            Ok(RefreshClaim::Changed) => {
+                own.flight().land(Landing::Elsewhere);
+                return Duration::ZERO;
             }
-            return;
-        }
-        let (claim_key, claim) = match self.claim_refresh(own.key(), &found).await {
-            Ok(RefreshClaim::Won(key, claim)) => (key, claim),
-            Ok(RefreshClaim::Changed) => return own.flight().land(Landing::Elsewhere),
             Ok(RefreshClaim::Taken) => {
                 own.flight().land(Landing::Elsewhere);
-                return Delay::new(pause).await;
+                return pause;
             }
             Ok(RefreshClaim::Paused) => {
                 own.flight().land(Landing::Paused);
-                return Delay::new(pause).await;
+                return pause;
             }
             Err(error) => {
                 own.flight().land(Landing::Failed(error.into()));
-                return Delay::new(pause).await;
+                return pause;
             }
         };
-        match self.refreshed(&own, &slot, basis, &found, claim.since).await {
+        let since = claim.as_ref().map_or_else(Instant::now, |(_, claim)| claim.since);
+        match self.refreshed(own, slot, basis, found, since).await {
             Ok(landing) => {
                 own.flight().land(landing);
-                self.release(&claim_key, claim.version).await;
+                if let Some((key, claim)) = claim {
+                    self.release(&key, claim.version).await;
+                }
+                Duration::ZERO
             }
             Err(error) => {
                 own.flight().land(Landing::Failed(error));
-                self.pause(&claim_key, claim.version).await;
-                Delay::new(pause).await;
+                if let Some((key, claim)) = claim {
+                    self.pause(&key, claim.version).await;
+                }
+                pause
             }
         }
     }
@@ -186,7 +221,6 @@ impl<V: Send + Sync + 'static> Core<V> {
         since: Instant,
     ) -> Result<Landing<V>, CacheError> {
         let known = self.ensure_generations(&basis.tags, basis.known).await?;
-        own.flight().begin_loading();
         let started = self.now();
         let loaded = self.load(slot, found.value.clone(), since).await?;
         let fill = Fill {
@@ -195,47 +229,57 @@ impl<V: Send + Sync + 'static> Core<V> {
             started,
             known: &known,
             own_tags: basis.own_tags,
-            replaced_unreadable: false,
+            needed_tags: &basis.tags,
+            replaced_unreadable: found.head.replaced_unreadable,
             mark: basis.mark,
         };
         Ok(Landing::Arrived(Arc::new(self.fill(own.key(), loaded, fill).await?)))
     }
 
-    /// Loads without a claim. The value is stored only by a cache that coordinates this process only.
-    pub(crate) async fn fly_unclaimed(&self, own: OwnFlight<V>, slot: LoaderSlot<V>, why: Unclaimed) {
-        let landing = match self.unclaimed(&own, &slot, why).await {
+    /// Loads without a claim.
+    pub(crate) async fn fly_unclaimed(&self, own: OwnFlight<V>, slot: LoaderSlot<V>, why: Why, basis: Basis) {
+        let loaded = if why.stores() {
+            self.load_and_store(&slot, own.key(), basis).await
+        } else {
+            self.load_unstored(&own, &slot, why).await
+        };
+        own.flight().land(match loaded {
             Ok(arrival) => Landing::Arrived(Arc::new(arrival)),
             Err(error) => Landing::Failed(error),
-        };
-        own.flight().land(landing);
+        });
     }
 
-    async fn unclaimed(
+    async fn load_unstored(
         &self,
         own: &OwnFlight<V>,
         slot: &LoaderSlot<V>,
-        why: Unclaimed,
+        why: Why,
     ) -> Result<Arrival<V>, CacheError> {
-        let basis = match why {
-            Unclaimed::ThisProcess(basis) => basis,
-            Unclaimed::Outage | Unclaimed::Foreign => {
-                // Never closed.
-                let permit = match why {
-                    Unclaimed::Outage => self.outage_loads.acquire().await.ok(),
-                    _ => None,
-                };
-                if own.flight().is_deserted() {
-                    // The callers have given up while the load waited for its turn.
-                    return Err(CacheError::Abandoned);
-                }
-                own.flight().begin_loading();
-                let loaded = self.load(slot, None, Instant::now()).await;
-                drop(permit);
-                return Ok(Arrival { value: loaded?.into_value(None)?, shareable: true, stored: None });
-            }
-        };
+        let _permit = self.outage_permit(why).await;
+        if own.flight().is_deserted() {
+            // The callers have given up while the load waited for its turn.
+            return Err(CacheError::Abandoned);
+        }
+        let loaded = self.load(slot, None, Instant::now()).await?;
+        Ok(Arrival::unstored(loaded.into_value(None)?))
+    }
+
+    /// Waits until a load may begin during an outage.
+    pub(crate) async fn outage_permit(&self, why: Why) -> Option<SemaphorePermit<'_>> {
+        match why {
+            // Never closed.
+            Why::Outage => self.outage_loads.acquire().await.ok(),
+            Why::Foreign | Why::ThisProcess => None,
+        }
+    }
+
+    async fn load_and_store(
+        &self,
+        slot: &LoaderSlot<V>,
+        key: &Key,
+        basis: Basis,
+    ) -> Result<Arrival<V>, CacheError> {
         let known = self.ensure_generations(&basis.tags, basis.known).await?;
-        own.flight().begin_loading();
         let started = self.now();
         let loaded = self.load(slot, None, Instant::now()).await?;
         let fill = Fill {
@@ -244,11 +288,13 @@ impl<V: Send + Sync + 'static> Core<V> {
             started,
             known: &known,
             own_tags: basis.own_tags,
+            needed_tags: &basis.tags,
             replaced_unreadable: false,
             mark: basis.mark,
         };
-        let arrival = self.fill(own.key(), loaded, fill).await?;
-        Ok(Arrival { shareable: true, ..arrival })
+        let arrival = self.fill(key, loaded, fill).await?;
+        // Every call that joins the flight began before the load.
+        Ok(Arrival { shareable: true, tags: Vec::new(), ..arrival })
     }
 
     /// Calls the loader. It has the load timeout from `since` on.
@@ -375,11 +421,11 @@ impl<V: Send + Sync + 'static> Core<V> {
 
     /// Returns the condition under which a new value replaces a stale one.
     pub(crate) fn refresh_condition(&self, found: &Found<V>) -> Condition {
-        match self.settings.coordinates_processes() {
-            true => Condition::IfVersion(found.version),
-            // The write lock and the epochs replace it.
-            false => Condition::Always,
+        if self.settings.coordinates_processes() {
+            return Condition::IfVersion(found.version);
         }
+        // The write lock and the epochs replace it.
+        Condition::Always
     }
 
     /// Replaces the claim of a refresh by a pause after a failure.

@@ -4,18 +4,19 @@ use std::borrow::Borrow;
 use std::error::Error as StdError;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde::Serialize;
 use ttl_core::driver::within;
 
-use crate::answer::{Call, Unclaimed};
+use crate::answer::Call;
 #[cfg(doc)]
 use crate::builder::CacheBuilder;
 use crate::cache::Cache;
 use crate::error::CacheError;
-use crate::load::{BoxLoader, LoaderSlot};
+use crate::load::{Basis, BoxLoader, LoaderSlot, Why};
 use crate::loaded::{LoadContext, Loaded};
 use crate::near::ReadAt;
 use crate::options::LoadOptions;
@@ -153,8 +154,8 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         Q: Serialize + Hash + Eq + ToOwned<Owned = K> + Sync + ?Sized,
     {
         options.check()?;
-        if let Some(copy) = self.near_hit(key, accepts_absent) {
-            return Ok(copy);
+        if let Some(copy) = self.near_hit(key, &options.tags, accepts_absent) {
+            return Ok(copy.value.clone());
         }
         let settings = &self.core.settings;
         let call = Call {
@@ -162,6 +163,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
             soft_timeout: options.soft_timeout.unwrap_or(settings.soft_timeout),
             accepts_absent,
             sequence: self.core.flights.next(),
+            answered: AtomicBool::new(false),
             stale: Mutex::new(None),
         };
         let answer = self.load_missing(key, &call, Arc::new(Mutex::new(Some(loader))));
@@ -183,7 +185,11 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         let stale = call.stale.lock().take().filter(|(_, deadline)| !deadline.is_expired(now));
         let value = match stale {
             Some((value, _)) => value,
-            None => self.outage_copy(key).filter(|copy| call.accepts(copy.as_ref()))?,
+            None if call.answered.load(Ordering::SeqCst) => return None,
+            None => self
+                .outage_copy(key, &call.tags)
+                .map(|copy| copy.value.clone())
+                .filter(|value| call.accepts(value.as_ref()))?,
         };
         self.core.counters.stale(1);
         Some(value)
@@ -202,21 +208,25 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
     {
         let stored = self.core.keys.entry(key)?;
         let (mark, read_at) = (self.core.epochs.mark(&stored), ReadAt::now(&self.core));
-        match self.core.answer(&stored, call, &slot).await {
-            Ok(answer) => Ok(self.kept(key, &mark, read_at, answer)),
-            Err(CacheError::Store(error)) if error.is_outage() => {
-                let on_outage = self.core.settings.on_outage;
-                match self.near_instead(key, error) {
-                    Ok(copy) if call.accepts(copy.as_ref()) => Ok(copy),
-                    Err(error) if !on_outage.loads() => Err(error.into()),
-                    Ok(_) | Err(_) => {
-                        let answer =
-                            self.core.load_unclaimed(&stored, call, &slot, Unclaimed::Outage).await?;
-                        answer.map(|answer| answer.value).ok_or(CacheError::Abandoned)
-                    }
-                }
+        let error = match self.core.answer(&stored, call, &slot).await {
+            Ok(answer) => return Ok(self.kept(key, &mark, read_at, answer)),
+            Err(CacheError::Store(error)) if error.is_outage() => error,
+            Err(error) => {
+                self.forget(key);
+                return Err(error);
             }
-            Err(error) => Err(error),
+        };
+        match self.near_instead(key, &call.tags, error.clone()) {
+            Ok(copy) if call.accepts(copy.value.as_ref()) => {
+                self.core.counters.stale(1);
+                Ok(copy.value.clone())
+            }
+            Ok(_) | Err(_) if !self.core.settings.on_outage.loads() => Err(error.into()),
+            Ok(_) | Err(_) => {
+                let basis = Basis::unknown(mark);
+                let answer = self.core.load_unclaimed(&stored, call, &slot, Why::Outage, basis).await?;
+                answer.map(|answer| answer.value).ok_or(CacheError::Abandoned)
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use ttl_core::Deadline;
 
 use crate::core::Core;
+use crate::envelope::Tagged;
 use crate::epochs::{Epochs, Stamp};
 use crate::flights::StoredAs;
 use crate::settings::Near;
@@ -21,7 +22,8 @@ pub(crate) struct Copy<V> {
     /// `None` if the loader found nothing.
     pub(crate) value: Option<Arc<V>>,
     fresh_until: Deadline,
-    deadline: Deadline,
+    pub(crate) deadline: Deadline,
+    generations: Arc<[Tagged]>,
     /// When the entry was read.
     read_at: ReadAt,
     stamp: Stamp,
@@ -29,9 +31,10 @@ pub(crate) struct Copy<V> {
 }
 
 impl<V> Copy<V> {
-    /// Returns whether the entry has not expired and the copy was not invalidated.
-    fn is_alive(&self, epochs: &Epochs, now: SystemTime) -> bool {
-        !self.deadline.is_expired(now) && epochs.confirm(&self.stamp)
+    /// Returns whether the entry has not expired, the copy was not invalidated, and it has these tags.
+    fn is_alive(&self, tags: &[String], epochs: &Epochs, now: SystemTime) -> bool {
+        let has = |tag: &String| self.generations.iter().any(|tagged| tagged.tag == *tag);
+        !self.deadline.is_expired(now) && epochs.confirm(&self.stamp) && tags.iter().all(has)
     }
 }
 
@@ -79,23 +82,35 @@ impl<K: Eq + Hash, V> NearCache<K, V> {
     }
 
     /// Returns the copy if it can be returned without a check of the entry.
-    pub(crate) fn get<Q>(&self, key: &Q, epochs: &Epochs, now: SystemTime) -> Option<Arc<Copy<V>>>
+    pub(crate) fn get<Q>(
+        &self,
+        key: &Q,
+        tags: &[String],
+        epochs: &Epochs,
+        now: SystemTime,
+    ) -> Option<Arc<Copy<V>>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let copy = self.copies.get(key)?;
         let fresh = copy.read_at.is_within(self.max_staleness, now) && !copy.fresh_until.is_expired(now);
-        (fresh && copy.is_alive(epochs, now)).then_some(copy)
+        (fresh && !epochs.has_gap(&copy.stamp) && copy.is_alive(tags, epochs, now)).then_some(copy)
     }
 
     /// Returns the copy even if it is stale or was not checked for long. Its entry has not expired.
-    pub(crate) fn get_unchecked<Q>(&self, key: &Q, epochs: &Epochs, now: SystemTime) -> Option<Arc<Copy<V>>>
+    pub(crate) fn get_unchecked<Q>(
+        &self,
+        key: &Q,
+        tags: &[String],
+        epochs: &Epochs,
+        now: SystemTime,
+    ) -> Option<Arc<Copy<V>>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.copies.get(key).filter(|copy| copy.is_alive(epochs, now))
+        self.copies.get(key).filter(|copy| copy.is_alive(tags, epochs, now))
     }
 
     /// Keeps a copy of an entry that was read after the instant `read_at`. The stamp is of an earlier one.
@@ -111,11 +126,21 @@ impl<K: Eq + Hash, V> NearCache<K, V> {
             value,
             fresh_until: stored.fresh_until,
             deadline: stored.deadline,
+            generations: Arc::clone(&stored.generations),
             read_at,
             stamp,
             size: Size::new(&self.bytes, stored.bytes),
         };
         self.copies.insert(key, Arc::new(copy));
+    }
+
+    /// Removes the copy of an entry that is gone.
+    pub(crate) fn remove<Q>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.copies.remove(key);
     }
 
     pub(crate) fn entries(&self) -> usize {

@@ -9,6 +9,7 @@ use ttl_core::{Deadline, Entry, Error, ErrorKind, Key, Result, Value, Version};
 use crate::core::Core;
 use crate::envelope::{Content, Envelope, Head, Nonce, Tagged};
 use crate::generations::{Known, unreported};
+use crate::loaded::MAX_TAGS;
 
 /// A valid value: not expired, not invalidated, and readable.
 pub(crate) struct Found<V> {
@@ -33,7 +34,7 @@ impl<V> Clone for Found<V> {
 pub(crate) enum Occupant {
     /// There is no entry.
     Nothing,
-    /// An entry that may be replaced: it was invalidated, or it cannot be read.
+    /// An entry that may be replaced. `unreadable` if its value could not be read, or replaced one.
     Replaceable { version: Version, unreadable: bool },
     /// A value of a newer program, or one that replaced a value that its own program could not read. The
     /// caller loads for itself.
@@ -106,8 +107,11 @@ impl<V> Core<V> {
                 && tags.iter().any(|tag| !further.contains(tag))
             {
                 // An invalidation of that tag would miss the value.
-                state = State::Miss(Occupant::Replaceable { version: found.version, unreadable: false });
-                kept_tags.clone_from(&further);
+                let unreadable = found.head.replaced_unreadable;
+                state = State::Miss(Occupant::Replaceable { version: found.version, unreadable });
+                if wanted.len() + further.len() <= MAX_TAGS {
+                    kept_tags.clone_from(&further);
+                }
             }
             let mut tags = wanted.clone();
             tags.extend(further.into_iter().filter(|tag| !wanted.contains(tag)));

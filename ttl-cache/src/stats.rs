@@ -25,7 +25,8 @@ pub struct Stats {
     pub load_errors: u64,
     /// Times that a call waited for the load of another call or process.
     pub waits: u64,
-    /// Loaded values that were not stored, because the key was invalidated or changed during the load.
+    /// Loaded values that were not stored, because the key was invalidated or changed, or the lifetime ended,
+    /// during the load.
     pub overtaken: u64,
     /// Entries that this program could not read: of another version of the type, or damaged.
     pub unreadable: u64,

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use ttl_core::options::{GetOptions, Returning};
 use ttl_core::{Key, Result, Version};
 
-use crate::core::{Core, runtime};
+use crate::core::Core;
+use crate::runtime::runtime;
 
 /// The wait before the first look, and before the last ones.
 const FIRST_WAIT: Duration = Duration::from_millis(5);
