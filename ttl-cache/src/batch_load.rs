@@ -10,13 +10,14 @@ use ttl_core::options::Condition;
 use ttl_core::{Key, Result};
 
 use crate::answer::Answer;
+use crate::claims::Claim;
 use crate::core::Core;
 use crate::envelope::{Content, Envelope, nonce};
 use crate::error::{CacheError, LoaderError};
 use crate::fill::Fill;
 use crate::flights::{Arrival, Landing, OwnFlight, hold};
 use crate::generations::Known;
-use crate::load::{Basis, Claim, Why};
+use crate::load::{Basis, Why};
 use crate::loaded::Loaded;
 use crate::read::{Found, Occupant};
 

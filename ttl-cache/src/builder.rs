@@ -69,8 +69,10 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
         self
     }
 
-    /// Sets how long a call that has no value waits in all, for its own load or that of others. It then fails
-    /// with [`CacheError::WaitTimeout`](crate::CacheError::WaitTimeout). The load goes on. No limit by default.
+    /// Sets how long a call waits in all, for its own load or that of others. It then returns a stale value that
+    /// it found or, if the store has not answered, a near copy that [`OnOutage`] allows. Otherwise it fails with
+    /// [`CacheError::WaitTimeout`](crate::CacheError::WaitTimeout). The load goes on. No limit by default; longer
+    /// than the soft timeout.
     pub const fn hard_timeout(mut self, timeout: Duration) -> Self {
         self.settings.hard_timeout = Some(timeout);
         self
@@ -181,6 +183,19 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
         }
         let near = settings.near.map(|near| NearCache::new(&near));
         Ok(Cache::new(Core::new(store, keys, codec, settings), near))
+    }
+}
+
+impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V> {
+    /// Creates a builder. `name` separates the entries of this cache from all others of the store. `ttl` is the
+    /// lifetime of a value, counted from the beginning of its load.
+    pub fn builder(
+        store: Arc<dyn TtlStore>,
+        name: impl Into<String>,
+        ttl: Ttl,
+        codec: impl Codec<V> + 'static,
+    ) -> CacheBuilder<K, V> {
+        CacheBuilder::new(store, name.into(), ttl, codec)
     }
 }
 

@@ -8,11 +8,9 @@ use std::sync::Arc;
 use serde::Serialize;
 #[cfg(doc)]
 use ttl_core::ErrorKind;
-use ttl_core::codec::Codec;
-use ttl_core::{Error, Result, Ttl, TtlStore};
+use ttl_core::{Error, Result};
 
 use crate::answer::Answer;
-use crate::builder::CacheBuilder;
 use crate::core::Core;
 use crate::epochs::Mark;
 use crate::near::{Copy, NearCache, ReadAt};
@@ -37,17 +35,6 @@ impl<K, V> Clone for Cache<K, V> {
 }
 
 impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V> {
-    /// Creates a builder. `name` separates the entries of this cache from all others of the store. `ttl` is the
-    /// lifetime of a value, counted from the beginning of its load.
-    pub fn builder(
-        store: Arc<dyn TtlStore>,
-        name: impl Into<String>,
-        ttl: Ttl,
-        codec: impl Codec<V> + 'static,
-    ) -> CacheBuilder<K, V> {
-        CacheBuilder::new(store, name.into(), ttl, codec)
-    }
-
     pub(crate) fn new(core: Arc<Core<V>>, near: Option<NearCache<K, V>>) -> Self {
         Self { core, near: near.map(Arc::new) }
     }

@@ -11,11 +11,11 @@ use ttl_core::{Error, Key, TtlStore};
 
 use crate::epochs::Epochs;
 use crate::flights::Flights;
-use crate::follow::Follower;
+use crate::follower::Follower;
 use crate::key::Keys;
 use crate::settings::Settings;
 use crate::stats::Counters;
-use crate::watch::Watches;
+use crate::watches::Watches;
 
 /// The number of locks for the writes of a cache that coordinates this process only.
 const WRITE_LOCKS: usize = 64;

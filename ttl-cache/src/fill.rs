@@ -17,7 +17,6 @@ use crate::epochs::Mark;
 use crate::error::CacheError;
 use crate::flights::{Arrival, StoredAs};
 use crate::generations::{Known, unreported};
-use crate::load::elapsed;
 use crate::loaded::{Loaded, LoadedContent, MAX_TAGS};
 use crate::read::Found;
 
@@ -264,3 +263,8 @@ impl std::fmt::Display for NothingToKeep {
 }
 
 impl std::error::Error for NothingToKeep {}
+
+/// Returns the time since an instant of the store's clock.
+fn elapsed(now: SystemTime, since: SystemTime) -> Duration {
+    now.duration_since(since).unwrap_or_default()
+}

@@ -1,40 +1,13 @@
 //! Following the changes of a store: near copies and waiting calls learn of them without a look.
 
-use std::fmt;
 use std::sync::{Arc, Weak};
 
 use futures_util::StreamExt;
-use parking_lot::Mutex;
-use tokio::task::AbortHandle;
 use ttl_core::{ChangeStream, Result, StoreChange};
 
 use crate::core::Core;
 use crate::key::Subject;
 use crate::runtime::runtime;
-
-/// The task that follows the changes. Dropping this value ends it.
-#[derive(Default)]
-pub(crate) struct Follower(Mutex<Option<AbortHandle>>);
-
-impl Follower {
-    fn replace(&self, task: Option<AbortHandle>) {
-        if let Some(earlier) = std::mem::replace(&mut *self.0.lock(), task) {
-            earlier.abort();
-        }
-    }
-}
-
-impl Drop for Follower {
-    fn drop(&mut self) {
-        self.replace(None);
-    }
-}
-
-impl fmt::Debug for Follower {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Follower").field("follows", &self.0.lock().is_some()).finish()
-    }
-}
 
 impl<V: Send + Sync + 'static> Core<V> {
     /// Follows the changes of the store while this cache exists.

@@ -29,13 +29,18 @@
 //! 1. After an invalidation (of a key, a tag or the whole cache) has returned, no later call returns a value
 //!    whose load began before it, in any process. The exception is a near copy of another process, for at most
 //!    its maximum staleness.
-//! 2. One load for a key at a time, over all processes. If the loading process dies, another loads after the
-//!    [load timeout](CacheBuilder::load_timeout).
-//! 3. Nothing is returned at or after its deadline, however often the loader fails. Lifetimes begin before the
-//!    load.
+//! 2. One load for a key at a time, over all processes, except that a load which an invalidation overtook, or
+//!    whose stale value expired, goes on beside the next one. If the loading process dies, another loads after
+//!    the [load timeout](CacheBuilder::load_timeout).
+//! 3. No stored value is returned at or after its deadline, however often the loader fails. Lifetimes begin
+//!    before the load.
 //! 4. The load of a call that is dropped goes on. A panic of its loader is reported to that call only.
 //! 5. An outage of the store is neither a miss nor a stampede: [`OnOutage`] says what happens.
 //! 6. A near copy never outlives its entry.
+//!
+//! The first needs a store whose reads are consistent (not `reads=eventual` on DynamoDB) and that keeps
+//! acknowledged writes. [`OnOutage::ServeStale`] excepts near copies from it during an outage. The loads of an
+//! outage are no part of the second.
 //!
 //! With [`Coordination::ThisProcess`], for stores without conditions, the first two hold within a process only.
 //!
@@ -77,6 +82,7 @@ mod batch_load;
 mod builder;
 mod cache;
 mod changes;
+mod claims;
 mod core;
 mod envelope;
 mod epochs;
@@ -84,6 +90,7 @@ mod error;
 mod fill;
 mod flights;
 mod follow;
+mod follower;
 mod generations;
 mod key;
 mod load;
@@ -99,6 +106,7 @@ mod settings;
 mod stats;
 mod sync;
 mod watch;
+mod watches;
 
 #[cfg(feature = "memoize")]
 #[doc = include_str!("memoize.md")]

@@ -49,7 +49,8 @@ impl LoadOptions {
         self
     }
 
-    /// Sets how long this call waits in all if there is no value.
+    /// Sets how long this call waits in all; see
+    /// [`CacheBuilder::hard_timeout`](crate::CacheBuilder::hard_timeout).
     #[must_use]
     pub const fn with_hard_timeout(mut self, timeout: Duration) -> Self {
         self.hard_timeout = Some(timeout);

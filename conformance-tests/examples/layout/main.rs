@@ -17,13 +17,15 @@ mod modules;
 use std::path::Path;
 use std::process::ExitCode;
 
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 10] = [
     "ttl-core",
     "ttl-memory",
     "ttl-redis",
     "ttl-dynamo",
     "ttl-scylla",
     "ttl-layers",
+    "ttl-cache",
+    "ttl-cache-macros",
     "ttl-store",
     "conformance-tests",
 ];

@@ -1,6 +1,7 @@
 //! The cache over memory: requests, lifetimes, near copies, outages, batches.
 
 mod batches;
+mod corners;
 mod follow;
 mod near;
 mod outages;
