@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
 use parking_lot::Mutex;
+use tracing::Instrument;
 use ttl_core::driver::within;
 use ttl_core::{Deadline, Key, Result};
 
@@ -182,7 +183,8 @@ impl<V: Send + Sync + 'static> Core<V> {
             }
             Joined::Own(own, mut ticket) => {
                 let (core, slot) = (Arc::clone(self), Arc::clone(slot));
-                runtime.spawn(async move { core.fly_claimed(own, slot, basis, occupant).await });
+                let flight = async move { core.fly_claimed(own, slot, basis, occupant).await };
+                runtime.spawn(flight.in_current_span());
                 answer_of(ticket.landing().await)
             }
         }
@@ -217,7 +219,8 @@ impl<V: Send + Sync + 'static> Core<V> {
                 }
                 Joined::Own(own, mut ticket) => {
                     let (core, slot) = (Arc::clone(self), Arc::clone(slot));
-                    runtime.spawn(async move { core.fly_unclaimed(own, slot, why, basis).await });
+                    let flight = async move { core.fly_unclaimed(own, slot, why, basis).await };
+                    runtime.spawn(flight.in_current_span());
                     return answer_of(ticket.landing().await);
                 }
             }
@@ -301,12 +304,13 @@ impl<V: Send + Sync + 'static> Core<V> {
             Joined::Own(own, ticket) => {
                 let (core, slot, found) = (Arc::clone(self), Arc::clone(slot), found.clone());
                 let basis = basis.with_tags_of(&found);
-                runtime.spawn(async move {
+                let flight = async move {
                     let pause = core.fly_refresh(&own, &slot, basis, &found).await;
                     // The cache may end during the pause.
                     drop((core, slot, found));
                     hold(vec![own], pause);
-                });
+                };
+                runtime.spawn(flight.in_current_span());
                 Ok((ticket, true))
             }
         }

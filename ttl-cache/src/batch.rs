@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use serde::Serialize;
+use tracing::Instrument;
 use ttl_core::driver::within;
 use ttl_core::{Deadline, Error, ErrorKind, Result};
 
@@ -205,7 +206,7 @@ where
         }
         if !sorted.stale.is_empty() {
             let refresh = Arc::clone(&self.core).load_batch(sorted.stale, Arc::clone(loader));
-            runtime()?.spawn(async move { drop(refresh.await) });
+            runtime()?.spawn(async move { drop(refresh.await) }.in_current_span());
         }
         let waited = if sorted.missing.is_empty() {
             let changes = sorted.waiting.iter().map(|(key, version)| self.core.changed(key, *version));
@@ -232,7 +233,8 @@ where
         loader: &Arc<Mutex<BatchLoader<V>>>,
         obtained: &mut Obtained<V>,
     ) -> Result<(), CacheError> {
-        let load = runtime()?.spawn(Arc::clone(&self.core).load_batch(wanted, Arc::clone(loader)));
+        let load = Arc::clone(&self.core).load_batch(wanted, Arc::clone(loader)).in_current_span();
+        let load = runtime()?.spawn(load);
         let loaded = load.await.map_err(|_| CacheError::Abandoned)??;
         let by_place: HashMap<usize, &Asked<'_, K>> = asked.iter().map(|asked| (asked.at, asked)).collect();
         for (at, answer) in loaded {

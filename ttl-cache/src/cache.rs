@@ -171,6 +171,8 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
                 stored.generations.iter().map(|tagged| tagged.tag.as_str()).filter(|tag| !tag.is_empty());
             if let Some(stamp) = self.core.epochs.stamp(mark, tags) {
                 near.insert(key.to_owned(), stamp, read_at, answer.value.clone(), stored);
+                #[cfg(feature = "metrics")]
+                self.core.counters.near(near.entries() as u64, near.bytes(), near.evictions());
             }
         }
         answer.value

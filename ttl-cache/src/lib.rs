@@ -72,7 +72,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `metrics` | counters by the crate `metrics`: `ttl_cache_requests_total`, `ttl_cache_loads_total`, `ttl_cache_waits_total`, `ttl_cache_unstored_total`, `ttl_cache_unreadable_total`, `ttl_cache_outages_total`, with the labels `cache` (the name) and `result` |
+//! | `metrics` | counters by the crate `metrics`: `ttl_cache_requests_total`, `ttl_cache_loads_total`, `ttl_cache_waits_total`, `ttl_cache_unstored_total`, `ttl_cache_unreadable_total`, `ttl_cache_outages_total`, `ttl_cache_near_evictions_total`, and the gauges `ttl_cache_near_entries` and `ttl_cache_near_bytes`, with the labels `cache` (the name) and `result` |
 //! | `memoize` | the attribute `memoize`, which caches the results of a function, and its `MemoKey` |
 
 mod answer;

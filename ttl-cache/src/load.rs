@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::SemaphorePermit;
+use tracing::Instrument;
 use ttl_core::driver::within;
 use ttl_core::options::Condition;
 use ttl_core::{Key, Result};
@@ -298,7 +299,9 @@ impl<V: Send + Sync + 'static> Core<V> {
         loader: impl FnOnce() -> BoxFuture<'static, Result<T, LoaderError>>,
     ) -> Result<T, CacheError> {
         let limit = self.settings.load_timeout.as_duration().saturating_sub(since.elapsed());
-        match within(limit, AssertUnwindSafe(async move { loader().await }).catch_unwind()).await {
+        let span = tracing::info_span!("ttl_cache load", cache = %self.settings.name);
+        let load = AssertUnwindSafe(async move { loader().await }.instrument(span)).catch_unwind();
+        match within(limit, load).await {
             None => Err(CacheError::LoadTimeout),
             Some(Err(_)) => Err(CacheError::Panicked),
             Some(Ok(result)) => result.map_err(CacheError::Loader),

@@ -120,6 +120,15 @@ impl Counters {
         self.add(if result.is_ok() { &self.loads } else { &self.load_errors }, 1);
     }
 
+    /// Reports the state of the near cache.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn near(&self, entries: u64, bytes: u64, evictions: u64) {
+        metrics::gauge!("ttl_cache_near_entries", "cache" => self.cache.clone()).set(entries as f64);
+        metrics::gauge!("ttl_cache_near_bytes", "cache" => self.cache.clone()).set(bytes as f64);
+        metrics::counter!("ttl_cache_near_evictions_total", "cache" => self.cache.clone())
+            .absolute(evictions);
+    }
+
     fn add(&self, counter: &Counter, count: u64) {
         counter.count.fetch_add(count, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
