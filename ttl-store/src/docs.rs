@@ -6,6 +6,7 @@
 // here come first, so they win in the documentation, where they lead to items.
 
 /// [guide]: crate::docs::guide
+/// [Caching]: crate::docs::caching
 /// [`BatchResults`]: crate::BatchResults
 /// [`Collection::compare_and_swap`]: crate::Collection::compare_and_swap
 /// [`Collection::contains`]: crate::Collection::contains
@@ -64,6 +65,7 @@
 pub mod which_method {}
 
 /// [Which method do I use?]: crate::docs::which_method
+/// [Caching]: crate::docs::caching
 /// [Testing a program]: crate::docs::testing_programs
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}
