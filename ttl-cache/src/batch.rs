@@ -276,12 +276,8 @@ where
                         if let Joined::Own(own, _) =
                             self.core.flights.join_refresh_or_begin(&key, found.nonce)
                         {
-                            sorted.stale.push(Wanted {
-                                at,
-                                key,
-                                basis,
-                                way: Way::Refresh(found.clone(), own),
-                            });
+                            let (basis, way) = (basis.with_tags_of(&found), Way::Refresh(found.clone(), own));
+                            sorted.stale.push(Wanted { at, key, basis, way });
                         }
                     } else {
                         counters.hits(first);

@@ -67,6 +67,22 @@ async fn a_refresh_keeps_the_tags_of_the_value() {
 }
 
 #[tokio::test]
+async fn a_refresh_of_a_batch_keeps_them_too() {
+    let store = Counted::new();
+    let cache = store.cache();
+    cache.get_or_load_with("a", tagged("t"), |_| fresh_for(1, Ttl::seconds(1))).await.unwrap();
+    store.clock.advance(Duration::from_secs(1));
+    let loader = |missing: Vec<String>| async move {
+        Ok::<_, std::io::Error>(missing.into_iter().map(|key| (key, 2)).collect::<Vec<_>>())
+    };
+    cache.get_many_or_load(&["a".to_owned()], loader).await.unwrap();
+    until(|| futures_util::FutureExt::now_or_never(cache.get("a")).unwrap().unwrap().as_deref() == Some(&2))
+        .await;
+    cache.invalidate_tag("t").await.unwrap();
+    assert_eq!(cache.get("a").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn tags_that_change_with_each_load_stay_bounded() {
     let store = Counted::new();
     let cache = store.cache();
