@@ -73,8 +73,8 @@ pub(crate) async fn near_outlives_far(world: World) -> Seen {
 
 /// No change is seen later than after the maximum staleness, whatever carries the changes.
 ///
-/// A stream of changes is not part of ttl-cache yet. When it is, this scenario gives the stream to the settings,
-/// next to the messages of the obvious cache, and ends it where they end.
+/// The store of this world reports no changes, so the bound alone holds. `follow.rs` of the other tests has a stream of
+/// changes and its gaps, and the tests of programs cut the one of a real Redis.
 pub(crate) async fn the_stream_of_changes_ends(world: World) -> Seen {
     let bus = Arc::new(Bus::default());
     let settings = Settings { bus: Some(Arc::clone(&bus)), ..near(MAX_STALENESS) };
