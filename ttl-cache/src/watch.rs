@@ -34,7 +34,7 @@ impl<V: Send + Sync + 'static> Core<V> {
         let mut wait = FIRST_WAIT;
         loop {
             Delay::new(wait).await;
-            if watch.is_abandoned() {
+            if watch.is_deserted() {
                 return;
             }
             let options = GetOptions::nothing().with_returning(Returning::VERSION);

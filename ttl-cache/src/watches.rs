@@ -62,21 +62,21 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Ends the watch if no caller waits any longer.
-    pub(crate) fn is_abandoned(&self) -> bool {
+    pub(crate) fn is_deserted(&self) -> bool {
         // Under the lock, so that no caller joins in between.
         let mut watched = self.watches.0.lock();
-        let abandoned = self.waiting.receiver_count() == 0;
-        if abandoned {
+        let deserted = self.waiting.receiver_count() == 0;
+        if deserted {
             watched.remove(&self.entry);
         }
-        abandoned
+        deserted
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         let mut watched = self.watches.0.lock();
-        // A watch that was abandoned may have been replaced by a new one.
+        // A watch that was deserted may have been replaced by a new one.
         if watched.get(&self.entry).is_some_and(|present| present.same_channel(&self.waiting)) {
             watched.remove(&self.entry);
         }
