@@ -49,6 +49,7 @@
 //!   [`DynamoConfig::with_attempt_timeout`], because each attempt reads the clock again. An abandoned write
 //!   (`OutcomeUnknown`) may arrive until DynamoDB rejects its signature, which is valid for five minutes.
 //!   DynamoDB Local does not check the age of a signature.
+//! * A delete without conditions also removes a ghost, so nothing revives the entry afterwards.
 //! * DynamoDB's own deletion uses Amazon's clock, and happens a grace period after the deadline
 //!   ([`DynamoConfig::with_grace`], an hour by default). Up to that skew, it never deletes an entry that a
 //!   store still sees.
