@@ -166,7 +166,8 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
             answered: AtomicBool::new(false),
             stale: Mutex::new(None),
         };
-        let answer = self.load_missing(key, &call, Arc::new(Mutex::new(Some(loader))));
+        // Boxed, because a near hit would otherwise pay for the size of this future: 290 ns instead of 155.
+        let answer = Box::pin(self.load_missing(key, &call, Arc::new(Mutex::new(Some(loader)))));
         let Some(limit) = options.hard_timeout.or(settings.hard_timeout) else { return answer.await };
         match within(limit, answer).await {
             Some(answer) => answer,
