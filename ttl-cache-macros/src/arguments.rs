@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     pub(crate) krate: Path,
 }
 
-/// What the key of a call is made of.
+/// The parts of a key.
 pub(crate) enum Selection {
     /// All arguments but these.
     AllBut(Vec<Ident>),

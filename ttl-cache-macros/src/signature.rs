@@ -28,7 +28,7 @@ pub(crate) struct This {
     pub(crate) referent: Option<Type>,
 }
 
-/// What the function returns: `Result<T, E>` or `Result<Option<T>, E>`.
+/// The result type of the function: `Result<T, E>` or `Result<Option<T>, E>`.
 pub(crate) struct Returns {
     pub(crate) ty: Type,
     /// `T`, unless an alias hides it.
@@ -36,7 +36,7 @@ pub(crate) struct Returns {
     pub(crate) is_option: bool,
 }
 
-/// What a memoized function takes and returns.
+/// The arguments and the result of a memoized function.
 pub(crate) struct Shape {
     pub(crate) this: Option<This>,
     pub(crate) arguments: Vec<Argument>,

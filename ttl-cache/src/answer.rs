@@ -27,7 +27,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Call<V> {
     pub(crate) tags: Vec<String>,
     pub(crate) soft_timeout: Duration,
-    /// Whether the answer that there is no value is one.
+    /// Whether the call accepts the absence of a value as an answer.
     pub(crate) accepts_absent: bool,
     /// The call's place in the order of all callers and loads of this process.
     pub(crate) sequence: u64,
@@ -157,7 +157,7 @@ impl<V: Send + Sync + 'static> Core<V> {
     }
 
     /// Counts a stored or refreshed value that a call returns, unless the call was a miss before.
-    fn count_found(&self, answer: &Answer<V>, missed: bool) {
+    pub(crate) fn count_found(&self, answer: &Answer<V>, missed: bool) {
         let is_stale = answer.stored.as_ref().is_some_and(|stored| stored.fresh_until.is_expired(self.now()));
         match (missed, is_stale) {
             (true, _) => {}

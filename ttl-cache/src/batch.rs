@@ -179,8 +179,8 @@ where
         Ok(keys.iter().map(value).collect())
     }
 
-    /// Reads the keys that have no value, and loads those that nobody is loading. Without such a key, waits
-    /// for the loads of others.
+    /// Reads the keys that have no value, and loads those without a load under way. If all have one, waits for
+    /// the loads of others.
     async fn obtain_round(
         &self,
         keys: &[K],

@@ -92,7 +92,7 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> CacheBuilde
         self
     }
 
-    /// Sets the lifetime of the answer that there is no value (see
+    /// Sets the lifetime of a stored absence of a value (see
     /// [`Cache::find_or_load`]). Defaults to the TTL.
     pub const fn absent_ttl(mut self, ttl: Ttl) -> Self {
         self.settings.absent_ttl = Some(ttl);

@@ -39,8 +39,8 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         Self { core, near: near.map(Arc::new) }
     }
 
-    /// Returns the value if it is stored, stale or not. Loads nothing. Returns `None` for a miss and for the
-    /// stored answer that there is no value.
+    /// Returns the value if it is stored, stale or not. Loads nothing. Returns `None` for a miss and for a
+    /// stored absence.
     ///
     /// Cost: 0 in the near cache, otherwise 1, and 1 more for a value with tags.
     ///
@@ -69,13 +69,9 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
             self.forget(key);
             return Ok(None);
         };
-        let is_stale = found.head.fresh_until.is_expired(self.core.now());
-        if is_stale {
-            self.core.counters.stale(1);
-        } else {
-            self.core.counters.hits(1);
-        }
-        Ok(self.kept(key, &mark, read_at, Answer::from(&found)))
+        let answer = Answer::from(&found);
+        self.core.count_found(&answer, false);
+        Ok(self.kept(key, &mark, read_at, answer))
     }
 
     /// Follows the changes of the store, while this cache exists: a near copy is removed when another process

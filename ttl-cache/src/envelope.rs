@@ -22,7 +22,7 @@ pub(crate) struct Tagged {
     pub(crate) generation: Nonce,
 }
 
-/// What a loaded value carries beside its bytes.
+/// The metadata of a loaded value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The instant from which the value is stale, in milliseconds since the Unix epoch.

@@ -9,10 +9,8 @@ use ron::ser::PrettyConfig;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use ttl_core::codec::Misfit;
+use ttl_core::driver::check_name;
 use ttl_core::{Error, ErrorKind, Key, Result};
-
-/// The maximum length of a cache's name, in bytes. It leaves most of a key to the program.
-const MAX_NAME_BYTES: usize = 128;
 
 /// The maximum length of a tag, in bytes.
 const MAX_TAG_BYTES: usize = 256;
@@ -20,9 +18,7 @@ const MAX_TAG_BYTES: usize = 256;
 /// The longest text of a key that is stored unchanged, in bytes. It leaves room for the longest name.
 const MAX_TEXT_BYTES: usize = 800;
 
-/// The keys of one cache in the store. [`ttl-store`'s layout][1] lists them.
-///
-/// [1]: https://docs.rs/ttl-store
+/// The keys of one cache in the store. `docs/layouts.md` lists them.
 #[derive(Clone)]
 pub(crate) struct Keys {
     /// `@c:name:`
@@ -31,16 +27,8 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(name: &str) -> Result<Self> {
-        let problem = if name.is_empty() {
-            "is empty: expected at least 1 byte".to_owned()
-        } else if name.len() > MAX_NAME_BYTES {
-            format!("has {} bytes: expected at most {MAX_NAME_BYTES}", name.len())
-        } else if name.contains(':') {
-            format!("{name:?} contains ':': use '.' or '/' instead")
-        } else {
-            return Ok(Self { prefix: format!("@c:{name}:").into() });
-        };
-        Err(Error::new(ErrorKind::InvalidConfig, format!("the cache's name {problem}")))
+        check_name("cache", name)?;
+        Ok(Self { prefix: format!("@c:{name}:").into() })
     }
 
     /// Returns the key of an entry: the key as RON text, or its hash if the text is long.

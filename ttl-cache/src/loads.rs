@@ -97,9 +97,9 @@ impl<K: Eq + Hash + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V>
         value.ok_or(CacheError::Abandoned)
     }
 
-    /// Returns the value or the answer that there is none, or loads either.
+    /// Returns the value, or `None` if there is none. Loads if neither is stored.
     ///
-    /// The loader returns `None` if there is no value. That answer is stored too, for the
+    /// The loader returns `None` if there is no value. That absence is stored too, for the
     /// [`absent_ttl`](CacheBuilder::absent_ttl). [`Cache::get_or_load`] does not accept it and loads.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ttl_core::driver::check_name;
 use ttl_core::{Error, ErrorKind, Key, Result};
 
 /// The first character of every collection's keys. A leading one in a plain key is doubled.
@@ -10,9 +11,6 @@ const MARK: char = '@';
 
 /// The terminator of a collection's name; a name may not contain it.
 const END: char = ':';
-
-/// The maximum length of a collection's name, in bytes. It leaves most of a key to the program.
-const MAX_NAME_BYTES: usize = 128;
 
 /// The kind of a collection. Each has separate keys, so a lease and a record may share a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +45,8 @@ pub(crate) enum Place {
 
 impl Place {
     pub(crate) fn collection(shape: Shape, name: &str) -> Result<Self> {
-        let problem = if name.is_empty() {
-            "is empty: expected at least 1 byte".to_owned()
-        } else if name.len() > MAX_NAME_BYTES {
-            format!("has {} bytes: expected at most {MAX_NAME_BYTES}", name.len())
-        } else if name.contains(END) {
-            format!("{name:?} contains {END:?}: use '.' or '/' instead")
-        } else {
-            return Ok(Self::Collection(format!("{MARK}{}{END}{name}{END}", shape.letter()).into()));
-        };
-        Err(Error::new(ErrorKind::InvalidConfig, format!("the collection's name {problem}")))
+        check_name("collection", name)?;
+        Ok(Self::Collection(format!("{MARK}{}{END}{name}{END}", shape.letter()).into()))
     }
 
     /// Returns the key as it is stored.

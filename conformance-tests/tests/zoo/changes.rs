@@ -13,7 +13,7 @@ use ttl_core::{ChangeStream, Key, Patch, Result, StoreChange, Value};
 use super::animal::{Animal, Deleted, Expired, Got, Patched, Written, animals};
 use super::den::Right;
 
-/// Makes a call that no stream is told of.
+/// Makes a call without a report to the streams.
 async fn quietly<T>(right: &Right, call: impl Future<Output = T>) -> T {
     right.backend().is_quiet.store(true, Ordering::Relaxed);
     let answer = call.await;

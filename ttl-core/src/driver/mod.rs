@@ -14,6 +14,7 @@
 //! | read the operations of a patch | [`FieldOperation`], [`Change`], [`Amount`] |
 //! | store a field as text | [`field_text`], [`parse_field_text`], [`check_field_name`] |
 //! | hold the clock of a configuration | [`SharedClock`] |
+//! | check a name that is a part of keys | [`check_name`] |
 //! | limit the time of a future, on any runtime | [`within`] |
 //! | hold an instant in whole milliseconds | [`Now`] |
 
@@ -24,6 +25,7 @@ mod cas_store;
 mod change_buffer;
 mod context;
 mod deferred_refresh;
+mod name;
 mod null_store;
 mod query;
 mod shared_clock;
@@ -36,6 +38,7 @@ pub use self::cas_store::CasStore;
 pub use self::change_buffer::{ChangeReceiver, ChangeSender, change_buffer};
 pub use self::context::Context;
 pub use self::deferred_refresh::{DeferredRefresh, RefreshStep};
+pub use self::name::check_name;
 pub use self::null_store::NullStore;
 pub use self::query::{QueryOptions, percent_decode};
 pub use self::shared_clock::SharedClock;
