@@ -130,6 +130,7 @@ impl<V: Send + Sync + 'static> Core<V> {
         for wanted in wanted {
             let claim = |content| Envelope { nonce: nonce(), content };
             match &wanted.way {
+                Way::Claim(occupant) if occupant.is_current_now(known) => continue,
                 Way::Claim(occupant) => {
                     // A generation that is gone again leaves the key for the next round.
                     let Some(generations) = known.tagged(&wanted.basis.tags) else { continue };

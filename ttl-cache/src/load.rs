@@ -102,6 +102,9 @@ impl<V: Send + Sync + 'static> Core<V> {
         occupant: Occupant,
     ) -> Result<Landing<V>, CacheError> {
         let known = self.ensure_generations(&basis.tags, basis.known).await?;
+        if occupant.is_current_now(&known) {
+            return Ok(Landing::Elsewhere);
+        }
         let Some(generations) = known.tagged(&basis.tags) else { return Ok(Landing::Elsewhere) };
         let claim = Envelope { nonce: own.flight().id(), content: Content::Claim(generations) };
         let Some(claim) = self.claim(own.key(), &claim, occupant.condition()).await? else {

@@ -36,6 +36,8 @@ pub(crate) enum Occupant {
     Nothing,
     /// An entry that may be replaced. `unreadable` if its value could not be read, or replaced one.
     Replaceable { version: Version, unreadable: bool },
+    /// A claim or a value with a generation that was not the present one when it was read.
+    Outdated { version: Version, generations: Vec<Tagged> },
     /// A value of a newer program, or one that replaced a value that its own program could not read. The
     /// caller loads for itself.
     Foreign,
@@ -45,9 +47,17 @@ impl Occupant {
     /// Returns the condition under which a claim takes its place.
     pub(crate) fn condition(&self) -> Condition {
         match self {
-            Self::Replaceable { version, .. } => Condition::IfVersion(*version),
+            Self::Replaceable { version, .. } | Self::Outdated { version, .. } => {
+                Condition::IfVersion(*version)
+            }
             Self::Nothing | Self::Foreign => Condition::IfAbsent,
         }
+    }
+
+    /// Returns whether the entry only seemed outdated: its generations were read before they were created, and
+    /// the entry after that. A batch of reads is not atomic.
+    pub(crate) fn is_current_now(&self, known: &Known) -> bool {
+        matches!(self, Self::Outdated { generations, .. } if known.confirm(generations))
     }
 
     pub(crate) fn is_unreadable(&self) -> bool {
@@ -188,6 +198,10 @@ impl<V> Core<V> {
             return (State::Miss(Occupant::Nothing), Vec::new());
         };
         let replaceable = |unreadable| State::Miss(Occupant::Replaceable { version, unreadable });
+        let outdated = |generations: Vec<Tagged>| match self.can_clear(&generations) {
+            true => State::Miss(Occupant::Outdated { version, generations }),
+            false => replaceable(false),
+        };
         let Some(Envelope { nonce, content }) = envelope else {
             self.note_unreadable(&"no envelope");
             return (replaceable(true), Vec::new());
@@ -196,12 +210,13 @@ impl<V> Core<V> {
             Content::Claim(generations) if self.is_current(&generations, known) => {
                 (State::Claimed { nonce, version }, Vec::new())
             }
-            Content::Claim(_) | Content::Generation | Content::Pause => (replaceable(false), Vec::new()),
+            Content::Claim(generations) => (outdated(generations), Vec::new()),
+            Content::Generation | Content::Pause => (replaceable(false), Vec::new()),
             Content::Tags(tags) => (replaceable(false), tags),
             Content::Absent(head) => {
                 let tags = names(&head.generations);
                 if !self.is_current(&head.generations, known) {
-                    return (replaceable(false), tags);
+                    return (outdated(head.generations), tags);
                 }
                 (
                     State::Value(Found { value: None, head, body: Bytes::new(), nonce, version, deadline }),
@@ -211,7 +226,7 @@ impl<V> Core<V> {
             Content::Value(head, body) => {
                 let tags = names(&head.generations);
                 if !self.is_current(&head.generations, known) {
-                    return (replaceable(false), tags);
+                    return (outdated(head.generations), tags);
                 }
                 if head.schema > self.settings.schema {
                     self.note_unreadable(&"a newer schema version");
@@ -239,8 +254,12 @@ impl<V> Core<V> {
     /// Returns whether an envelope is still valid: it can be cleared, if the cache can, and none of its
     /// generations has changed.
     fn is_current(&self, generations: &[Tagged], known: &Known) -> bool {
-        let clearable = generations.iter().any(|tagged| tagged.tag.is_empty());
-        (clearable || !self.settings.clearable) && known.confirm(generations)
+        self.can_clear(generations) && known.confirm(generations)
+    }
+
+    /// Returns whether an envelope with these generations can be cleared, if the cache can.
+    fn can_clear(&self, generations: &[Tagged]) -> bool {
+        !self.settings.clearable || generations.iter().any(|tagged| tagged.tag.is_empty())
     }
 
     fn decode(&self, head: &Head, body: &Bytes) -> Result<V> {

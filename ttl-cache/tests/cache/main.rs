@@ -9,4 +9,5 @@ mod requests;
 mod settings;
 mod support;
 mod this_process;
+mod torn;
 mod values;

@@ -1,0 +1,116 @@
+//! A batch of reads is not atomic: a generation can be read before it is created, and its entry after that.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Semaphore;
+use ttl_cache::Cache;
+use ttl_core::codec::Json;
+use ttl_core::options::GetOptions;
+use ttl_core::{Entry, Key, Result, Ttl, TtlStore, async_trait, forward_ttl_store};
+
+use crate::support::{Counted, Numbers, number, until};
+
+/// A store whose first batch reads the last key, stops, and then reads the others.
+#[derive(Debug)]
+struct Torn {
+    inner: Arc<Counted>,
+    stopped: AtomicBool,
+    go_on: Semaphore,
+}
+
+impl Torn {
+    fn new(inner: &Arc<Counted>) -> Arc<Self> {
+        Arc::new(Self { inner: Arc::clone(inner), stopped: AtomicBool::new(false), go_on: Semaphore::new(0) })
+    }
+
+    fn cache(self: &Arc<Self>) -> Numbers {
+        let store = Arc::clone(self) as Arc<dyn TtlStore>;
+        Cache::builder(store, "numbers", Ttl::minutes(10), Json).build().unwrap()
+    }
+
+    async fn until_stopped(&self) {
+        until(|| self.stopped.load(Ordering::SeqCst)).await;
+    }
+}
+
+#[async_trait]
+impl TtlStore for Torn {
+    async fn get_many(&self, keys: &[Key], options: GetOptions) -> Vec<Result<Option<Entry>>> {
+        if self.stopped.swap(true, Ordering::SeqCst) {
+            return self.inner.get_many(keys, options).await;
+        }
+        let (generation, entries) = keys.split_last().unwrap();
+        let generation = self.inner.get(generation, options.clone()).await;
+        self.go_on.acquire().await.unwrap().forget();
+        let mut read = self.inner.get_many(entries, options).await;
+        read.push(generation);
+        read
+    }
+
+    forward_ttl_store!(self, self.inner => capabilities now get put patch expire delete scan put_many delete_many changes);
+}
+
+/// Calls of both kinds.
+async fn call(cache: Numbers, is_batch: bool) -> u64 {
+    if !is_batch {
+        return *cache.get_or_load("a", |_| number(2)).await.unwrap();
+    }
+    let loader = |missing: Vec<String>| async move {
+        Ok::<_, std::io::Error>(missing.into_iter().map(|key| (key, 2)).collect::<Vec<_>>())
+    };
+    let found = cache.get_many_or_load(&["a".to_owned()], loader).await.unwrap();
+    **found[0].as_ref().unwrap()
+}
+
+#[tokio::test]
+async fn a_claim_that_is_newer_than_the_read_of_its_generation_is_kept() {
+    for is_batch in [false, true] {
+        let store = Counted::new();
+        let torn = Torn::new(&store);
+        let (first, second) = (store.cache(), torn.cache());
+        let waiting = tokio::spawn(call(second.clone(), is_batch));
+        torn.until_stopped().await;
+        let (began, finish) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let loading = {
+            let (first, began, finish) = (first.clone(), Arc::clone(&began), Arc::clone(&finish));
+            tokio::spawn(async move {
+                let loader = move |_| async move {
+                    began.add_permits(1);
+                    finish.acquire().await.unwrap().forget();
+                    Ok::<_, std::io::Error>(1)
+                };
+                *first.get_or_load("a", loader).await.unwrap()
+            })
+        };
+        began.acquire().await.unwrap().forget();
+        torn.go_on.add_permits(1);
+        until(|| second.stats().waits + second.stats().loads > 0).await;
+        finish.add_permits(1);
+        assert_eq!((loading.await.unwrap(), waiting.await.unwrap()), (1, 1), "batch: {is_batch}");
+        assert_eq!((first.stats().overtaken, second.stats().loads), (0, 0), "batch: {is_batch}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_is_newer_than_the_read_of_its_generation_is_returned() {
+    for is_batch in [false, true] {
+        let store = Counted::new();
+        let torn = Torn::new(&store);
+        let (first, second) = (store.cache(), torn.cache());
+        let waiting = tokio::spawn(call(second.clone(), is_batch));
+        torn.until_stopped().await;
+        first.get_or_load("a", |_| number(1)).await.unwrap();
+        torn.go_on.add_permits(1);
+        assert_eq!(waiting.await.unwrap(), 1, "batch: {is_batch}");
+        assert_eq!(second.stats().loads, 0, "batch: {is_batch}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_without_the_generation_of_a_clearable_cache_is_replaced() {
+    let store = Counted::new();
+    let older = store.builder().clearable(false).build().unwrap();
+    older.get_or_load("a", |_| number(1)).await.unwrap();
+    assert_eq!(*store.cache().get_or_load("a", |_| number(2)).await.unwrap(), 2);
+}
