@@ -9,7 +9,7 @@ use ttl_core::{Deadline, Expiry, Key, Outcome, RefreshMode, Result, Ttl, Value, 
 
 use crate::error::{Decoded, is_wrong_type};
 use crate::inner::{Inner, Met};
-use crate::layout::{Encoded, FullKey, blob_version, new_token, token_version, version_text};
+use crate::layout::{Encoded, FullKey, Token, blob_version, new_token, token_version, version_text};
 use crate::wire::arguments::{add_lifespan, check_field_count, refresh_word};
 use crate::wire::reply::{bulk, flag, other_reply};
 use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, ScriptAnswer, Status, Step};
@@ -30,7 +30,7 @@ pub(crate) struct Put<'a> {
     value: Encoded,
     options: &'a PutOptions,
     /// The token of the entry, if it is stored as a hash; created when a script needs it.
-    token: OnceLock<String>,
+    token: OnceLock<Token>,
     /// Whether the key occurs more than once in the batch. Only requests that are never sent a second time
     /// keep their order.
     ordered: bool,
@@ -116,7 +116,7 @@ impl<'a> Put<'a> {
         Ok(Self { inner, key: inner.full_key(key), value, options, token: OnceLock::new(), ordered, by })
     }
 
-    fn token(&self) -> &str {
+    fn token(&self) -> &Token {
         self.token.get_or_init(new_token)
     }
 
@@ -142,7 +142,7 @@ impl<'a> Put<'a> {
     fn blob_command(&self, form: Form, bytes: &[u8], put: BlobPut) -> Cmd {
         let script = &self.inner.scripts.put_blob;
         let mut cmd = script.call(form, self.key, 6, 64 + bytes.len());
-        cmd.arg(bytes).arg(self.token()).arg(put.ttl.as_millis());
+        cmd.arg(bytes).arg(&self.token()[..]).arg(put.ttl.as_millis());
         cmd.arg(refresh_word(put.mode)).arg(put.refresh_ttl);
         cmd.arg(if self.options.condition == Condition::IfPresent { "if_present" } else { "always" });
         cmd
@@ -173,10 +173,10 @@ impl<'a> Put<'a> {
         cmd.arg(if self.options.previous { "1" } else { "" });
         match &self.value {
             Encoded::Blob(bytes) => {
-                cmd.arg(self.token()).arg(&bytes[..]);
+                cmd.arg(&self.token()[..]).arg(&bytes[..]);
             }
             Encoded::Record { fields, size } => {
-                cmd.arg(format!("{}.{size}", self.token()));
+                cmd.arg([&self.token()[..], b".", size.to_string().as_bytes()].concat());
                 for (name, text) in fields {
                     cmd.arg(name).arg(text);
                 }
@@ -266,7 +266,7 @@ impl<'a> Put<'a> {
         match (stored_as, &self.value) {
             (Some(b"nothing"), _) => Ok(None),
             (Some(b"string"), Encoded::Blob(bytes)) => Ok(Some(blob_version(bytes)?)),
-            (Some(b"hash"), _) => Ok(Some(token_version(self.token().as_bytes())?)),
+            (Some(b"hash"), _) => Ok(Some(token_version(self.token())?)),
             _ => Err(ScriptAnswer::UNKNOWN),
         }
     }

@@ -12,10 +12,12 @@ if mark and text and not stored[2] and #text < 16 and (string.find(text, '^%-?[1
   and string.byte(mark, 24) == 46 and string.find(mark, '^r[%w_-]+%.%d+$') then
   local sum = text + ARGV[2]
   local new = string.format('%.0f', sum)
-  local size = string.sub(mark, 25) + #new - #text
+  local digits = string.sub(mark, 25)
+  local size = digits + #new - #text
   if size > 0 and size < tonumber(ARGV[4]) and (min == '' or sum >= tonumber(min)) and (max == '' or sum <= tonumber(max))
     and (mode == '' or redis.acl_check_cmd('PEXPIRE', key, ARGV[7], 'GT')) then
-    redis.call('HSET', key, field, new, 'ttl:version', string.format('r%s.%.0f', ARGV[3], size))
+    if #new ~= #text then digits = string.format('%.0f', size) end
+    redis.call('HSET', key, field, new, 'ttl:version', 'r' .. ARGV[3] .. '.' .. digits)
     if mode == 'extend' then redis.call('PEXPIRE', key, ARGV[7], 'GT')
     elseif mode == 'reset' then redis.call('PEXPIRE', key, ARGV[7]) end
     if (ARGV[8] or '') == '' then return new end
