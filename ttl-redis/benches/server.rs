@@ -6,6 +6,7 @@
 //! Prints the medians of the rounds' ratios.
 
 #[path = "../tests/integration/peer.rs"]
+#[expect(dead_code, reason = "the peers here are plainer commands")]
 mod peer;
 
 use futures_util::future::join_all;
