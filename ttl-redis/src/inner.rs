@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use ttl_core::{Capabilities, CursorSecret, Key};
@@ -42,8 +42,37 @@ pub(crate) struct Inner {
     pub(crate) scripts: Arc<Scripts>,
     pub(crate) capabilities: Capabilities,
     pub(crate) cursor_secret: CursorSecret,
-    /// Set once a plain GET has found a blob with a cap, so that later gets of such blobs take one round trip.
-    pub(crate) capped_blobs: AtomicBool,
+    pub(crate) met: Met,
+}
+
+/// What a store has met so far, so that what it does next takes one round trip, and no more than it must.
+#[derive(Debug, Default)]
+pub(crate) struct Met {
+    /// A plain GET has found a blob with a cap.
+    pub(crate) capped_blobs: Flag,
+    /// A get that names no kind has found a string.
+    pub(crate) strings: Flag,
+    /// A get that names no kind has found a hash.
+    pub(crate) hashes: Flag,
+    /// A SET has returned a long value that the caller did not request.
+    pub(crate) long_values: Flag,
+}
+
+/// A flag that is set once and stays set.
+#[derive(Debug, Default)]
+pub(crate) struct Flag(AtomicBool);
+
+impl Flag {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self) {
+        // Most calls find it set. Reading leaves the cache line to all processors.
+        if !self.is_set() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Inner {
@@ -59,7 +88,7 @@ impl Inner {
             scripts,
             capabilities,
             cursor_secret: config.cursor_secret,
-            capped_blobs: AtomicBool::new(false),
+            met: Met::default(),
         }
     }
 

@@ -94,9 +94,15 @@ pub(crate) fn name_cost(name: &str) -> usize {
     text + 2
 }
 
+/// The random characters of a `ttl:version`.
+pub(crate) type Token = [u8; TOKEN_BYTES];
+
 /// Creates a new token.
-pub(crate) fn new_token() -> String {
-    URL_SAFE_NO_PAD.encode(Version::random().as_bytes())
+pub(crate) fn new_token() -> Token {
+    let mut token = [b'-'; TOKEN_BYTES];
+    // The 16 bytes of a random version have exactly so many characters.
+    let _ = URL_SAFE_NO_PAD.encode_slice(Version::random().as_bytes(), &mut token);
+    token
 }
 
 /// Returns the version of a string: its SHA-1.
@@ -236,7 +242,7 @@ mod tests {
 
     #[test]
     fn versions_survive_as_text() {
-        let token = token_version(new_token().as_bytes()).unwrap();
+        let token = token_version(&new_token()).unwrap();
         let digest = blob_version(b"abc").unwrap();
         for version in [token, digest] {
             assert_eq!(parse_version(version_text(&version).as_bytes()).unwrap(), version);

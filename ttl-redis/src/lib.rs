@@ -72,13 +72,18 @@
 //!
 //! An operation takes one round trip, and so does a batch of up to 8 MiB of requests. Get, put and delete of
 //! a blob and get of a record are plain commands. An operation that must read before it writes, or that must
-//! report value and deadline atomically, is one of four scripts, called by digest. The exceptions are:
+//! report value and deadline atomically, is one of four scripts, called by digest. For the usual cases there are
+//! shorter scripts: a get of a blob with a refresh or with its deadline, a put of a blob that refreshes or keeps
+//! the deadline, and an increment of one field. They continue with the whole script in all other cases. The
+//! exceptions are:
 //!
 //! * A scan takes at least one round trip to find keys and one to read them. It continues until the page is
 //!   full.
 //! * A script that the server no longer has (after a restart or SCRIPT FLUSH) is sent again, as text.
 //! * The first plain GET in a store's life that finds a blob with a cap takes a second round trip. From then
-//!   on such gets send two commands at once.
+//!   on such gets send two commands at once. So does a get that names no kind, once the store has met strings
+//!   and hashes that way. As long as it has met one of them, such a get is one command, and the first of the
+//!   others takes a second round trip.
 //! * A plain SET that finds a hash takes a second round trip. The hash is a record, or a blob with a cap, and
 //!   the cap must be kept.
 //! * A read that finds the other kind than the caller asked for, or foreign content, takes a second round
@@ -94,7 +99,8 @@
 //! batch may take longer than [`RedisConfig::with_timeout`]. If a group fails, the groups that were not sent
 //! yet are `Unavailable`.
 //!
-//! A put of a blob reports whether it created the entry, so the server sends the old bytes back.
+//! A put of a blob reports whether it created the entry. SET tells by sending the old bytes back, and costs the
+//! server least. Once a store has got more than 4 KiB back that way, its puts are a script, which sends nothing back.
 //!
 //! # Changes
 //!

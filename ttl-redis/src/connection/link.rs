@@ -133,10 +133,9 @@ impl Link {
     }
 
     /// Sends one command and waits for its answer. Connecting has a separate time limit.
-    pub(crate) async fn send(&self, live: &Live, cmd: &Cmd, kind: RequestKind) -> Result<Reply> {
+    pub(crate) async fn send(&self, live: &mut Live, cmd: &Cmd, kind: RequestKind) -> Result<Reply> {
         let before = live.state.answers.load(Ordering::Relaxed);
-        let mut connection = live.connection.clone();
-        let answer = timeout_at(self.deadline(), connection.send(cmd)).await;
+        let answer = timeout_at(self.deadline(), live.connection.send(cmd)).await;
         self.classify(live, before, answer, kind)
     }
 
@@ -162,8 +161,8 @@ impl Link {
 
     /// Sends a command that only reads, and reads its answer.
     pub(crate) async fn ask<T>(&self, cmd: &Cmd, read: impl FnOnce(Reply) -> Decoded<T>) -> Result<T> {
-        let live = self.ready().await?;
-        let reply = self.send(&live, cmd, RequestKind::Read).await?;
+        let mut live = self.ready().await?;
+        let reply = self.send(&mut live, cmd, RequestKind::Read).await?;
         read(reply).map_err(|fault| self.fail(&live, fault, RequestKind::Read))
     }
 

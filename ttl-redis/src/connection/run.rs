@@ -13,9 +13,9 @@ impl Link {
     pub(crate) async fn run<R: Request>(&self, request: &R) -> Result<R::Output> {
         let (mut step, kind) = (request.first(), request.kind());
         loop {
-            let live = self.ready().await?;
+            let mut live = self.ready().await?;
             let replies = match request.commands(step) {
-                Commands::One(cmd) => Ok(Replies::One(self.send(&live, &cmd, kind).await?)),
+                Commands::One(cmd) => Ok(Replies::One(self.send(&mut live, &cmd, kind).await?)),
                 commands => {
                     let mut pipeline = Pipeline::with_capacity(3);
                     let count = commands.add_to(&mut pipeline);

@@ -1,14 +1,13 @@
 //! Get: plain commands, or the script if the value must be consistent with a refresh or the deadline.
 
-use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use redis::{Cmd, Value as Reply};
 use ttl_core::options::{Fields, GetOptions, Projection, Returning};
-use ttl_core::{Deadline, Entry, Key, Kind, Result, Ttl, Value};
+use ttl_core::{Deadline, Entry, Key, Kind, RefreshMode, Result, Ttl, Value};
 
 use crate::error::{Decoded, Fault, RequestKind, foreign_content, is_wrong_type, server_text};
-use crate::inner::Inner;
+use crate::inner::{Inner, Met};
 use crate::layout::{
     FullKey, blob_version, decode_hash, decode_named, parse_cap, parse_mark, parse_pexpiretime, parse_version,
 };
@@ -31,6 +30,34 @@ pub(crate) struct Get<'a> {
     /// Whether the get is part of a scan, which reads entries of either kind.
     listed: bool,
     plain: Option<PlainRead>,
+    by: ReadScript,
+}
+
+/// The script for a get, if plain commands do not suffice. The two short ones continue with the whole one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadScript {
+    Whole,
+    /// A whole blob, with a refresh that never shortens.
+    RefreshBlob,
+    /// A whole blob, with its deadline.
+    TimedBlob,
+}
+
+impl ReadScript {
+    fn new(options: &GetOptions, listed: bool, met: &Met) -> Self {
+        let GetOptions { projection, kind, returning, refresh, .. } = options;
+        let blob = match kind {
+            Some(kind) => *kind == Kind::Blob,
+            None => met.strings.is_set() || !met.hashes.is_set(),
+        };
+        let deadline = returning.contains(Returning::DEADLINE);
+        match refresh {
+            _ if listed || !blob || *projection != Projection::All => Self::Whole,
+            Some(refresh) if refresh.mode == RefreshMode::ExtendOnly && !deadline => Self::RefreshBlob,
+            None if deadline => Self::TimedBlob,
+            _ => Self::Whole,
+        }
+    }
 }
 
 /// The plain commands for a get.
@@ -50,7 +77,7 @@ enum PlainRead {
 
 impl PlainRead {
     /// Returns the commands that suffice for a get, if there are any.
-    fn new(options: &GetOptions, listed: bool, capped_blobs: bool) -> Option<Self> {
+    fn new(options: &GetOptions, listed: bool, met: &Met) -> Option<Self> {
         let GetOptions { projection, kind, returning, refresh, .. } = options;
         if refresh.is_some() {
             return None;
@@ -62,8 +89,11 @@ impl PlainRead {
             return None;
         }
         match (projection, kind) {
-            (Projection::All, Some(Kind::Blob)) if !capped_blobs => Some(Self::Blob),
+            (Projection::All, Some(Kind::Blob)) if !met.capped_blobs.is_set() => Some(Self::Blob),
             (Projection::All, Some(Kind::Record)) => Some(Self::Record),
+            // As long as a store has met one kind only, the other command would be in vain.
+            (Projection::All, None) if met.strings.is_set() && !met.hashes.is_set() => Some(Self::Blob),
+            (Projection::All, None) if met.hashes.is_set() && !met.strings.is_set() => Some(Self::Record),
             (Projection::All, _) => Some(Self::Either),
             (Projection::Fields(_), _) | (Projection::Nothing, Some(Kind::Record)) => Some(Self::Fields),
             (Projection::Nothing, _) => None,
@@ -82,8 +112,9 @@ impl<'a> Get<'a> {
     }
 
     fn build(inner: &'a Inner, key: &'a Key, options: &'a GetOptions, listed: bool) -> Self {
-        let plain = PlainRead::new(options, listed, inner.capped_blobs.load(Ordering::Relaxed));
-        Self { inner, key: inner.full_key(key), options, listed, plain }
+        let plain = PlainRead::new(options, listed, &inner.met);
+        let by = ReadScript::new(options, listed, &inner.met);
+        Self { inner, key: inner.full_key(key), options, listed, plain, by }
     }
 
     fn command(&self, name: &str, more: usize) -> Cmd {
@@ -119,28 +150,53 @@ impl<'a> Get<'a> {
 
     fn script_command(&self, form: Form) -> Cmd {
         let GetOptions { projection, kind, returning, refresh, .. } = self.options;
+        let scripts = &self.inner.scripts;
+        let version = if returning.contains(Returning::VERSION) { "1" } else { "" };
+        let (mode, ttl, slack) = refresh.map_or(("", 0, 0), |refresh| {
+            (refresh_word(refresh.mode), refresh.ttl.as_millis(), refresh.slack.map_or(0, Ttl::as_millis))
+        });
+        let short = match self.by {
+            ReadScript::RefreshBlob => Some(&scripts.refresh_blob),
+            ReadScript::TimedBlob => Some(&scripts.timed_blob),
+            ReadScript::Whole => None,
+        };
+        if let Some(short) = short {
+            let mut cmd = short.call(form, self.key, 4, 32);
+            if self.by == ReadScript::RefreshBlob {
+                cmd.arg(ttl);
+            }
+            // Without those at the end that are empty: each argument costs the server 55 ns.
+            let words = [kind_letter(*kind), version];
+            let last = words.iter().rposition(|word| !word.is_empty());
+            let count = if slack != 0 { 2 } else { last.map_or(0, |last| last + 1) };
+            cmd.arg(&words[..count]);
+            if slack != 0 {
+                cmd.arg(slack);
+            }
+            return cmd;
+        }
         let fields = projected_fields(projection);
         let expected = if self.listed { *kind } else { expected_kind(projection, *kind) };
         let count = fields.map_or(0, Fields::len);
-        let mut cmd = self.inner.scripts.get.call(form, self.key, 6 + count, 64 + 16 * count);
-        cmd.arg(projection_word(projection)).arg(kind_letter(expected));
-        cmd.arg(if returning.contains(Returning::VERSION) { "1" } else { "" });
-        match refresh {
-            Some(refresh) => {
-                let slack = refresh.slack.map_or(0, Ttl::as_millis);
-                cmd.arg(refresh_word(refresh.mode)).arg(refresh.ttl.as_millis()).arg(slack);
-            }
-            None => {
-                cmd.arg("").arg("0").arg("0");
-            }
-        }
+        let mut cmd = scripts.get.call(form, self.key, 6 + count, 64 + 16 * count);
+        cmd.arg(projection_word(projection)).arg(kind_letter(expected)).arg(version);
+        cmd.arg(mode).arg(ttl).arg(slack);
         add_fields(&mut cmd, fields);
         cmd
+    }
+
+    /// Notes whether a get that names no kind has met a string or a hash.
+    fn meet(&self, string: bool) {
+        let met = &self.inner.met;
+        if self.options.kind.is_none() {
+            if string { met.strings.set() } else { met.hashes.set() }
+        }
     }
 
     fn read_blob(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
         let Some(bytes) = bulk(reply)? else { return Ok(Answer::Done(None)) };
         check_kind(Kind::Blob, self.options.kind)?;
+        self.meet(true);
         let wanted = self.options.returning.contains(Returning::VERSION);
         let version = if wanted { Some(blob_version(&bytes)?) } else { None };
         let entry = Entry::new(Value::from(bytes)).with_version(version);
@@ -149,6 +205,7 @@ impl<'a> Get<'a> {
 
     fn read_hash(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
         let Some((mut entry, cap)) = decode_hash(pairs(reply)?)? else { return Ok(Answer::Done(None)) };
+        self.meet(false);
         if self.seems_over(cap) {
             return Ok(Answer::BY_SCRIPT);
         }
@@ -228,6 +285,7 @@ impl<'a> Get<'a> {
         let is_wrong = |reply: &Reply| matches!(reply, Reply::ServerError(error) if is_wrong_type(error));
         match (plain, replies) {
             (PlainRead::Blob | PlainRead::Record, Replies::One(reply)) if is_wrong(&reply) => {
+                self.meet(plain == PlainRead::Record);
                 Ok(Answer::BY_SCRIPT)
             }
             (PlainRead::Blob, Replies::One(reply)) => self.read_blob(reply),
@@ -243,6 +301,23 @@ impl<'a> Get<'a> {
                 self.read_existence(kind, marks, expiry)
             }
             _ => Err(Fault::UnknownForm("a read")),
+        }
+    }
+
+    /// Reads the answer of a short script: the value, or its expiry and the value; otherwise that of the whole one.
+    fn read_short_script(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
+        match reply {
+            Reply::Array(items) if matches!(items.first(), Some(Reply::Int(_))) => {
+                let mut items = items.into_iter();
+                let mut next = || items.next().ok_or(ScriptAnswer::UNKNOWN);
+                let deadline = parse_pexpiretime(int(next()?)?)?.ok_or(ScriptAnswer::UNKNOWN)?;
+                Ok(match self.read_blob(next()?)? {
+                    Answer::Done(Some(entry)) => Answer::Done(Some(entry.with_deadline(deadline))),
+                    other => other,
+                })
+            }
+            Reply::BulkString(_) | Reply::Nil => self.read_blob(reply),
+            reply => self.read_script(ScriptAnswer::decode(Replies::One(reply))?),
         }
     }
 
@@ -264,8 +339,9 @@ impl<'a> Get<'a> {
         let value = answer.value(projection, kind)?;
         if kind == Kind::Blob && self.plain == Some(PlainRead::Blob) {
             // The plain GET failed before, so this blob has a cap.
-            self.inner.capped_blobs.store(true, Ordering::Relaxed);
+            self.inner.met.capped_blobs.set();
         }
+        self.meet(kind == Kind::Blob && cap == Deadline::NEVER);
         let mut entry = Entry::new(value)
             .with_deadline(returning.contains(Returning::DEADLINE).then_some(deadline))
             .with_cap(self.options.cap.then_some(cap))
@@ -301,9 +377,10 @@ impl Request for Get<'_> {
     }
 
     fn read(&self, step: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
-        match (step, self.plain) {
-            (Step::Plain, Some(plain)) => self.read_plain(plain, replies),
-            _ => self.read_script(ScriptAnswer::decode(replies)?),
+        match (step, self.plain, replies) {
+            (Step::Plain, Some(plain), replies) => self.read_plain(plain, replies),
+            (_, _, Replies::One(reply)) if self.by != ReadScript::Whole => self.read_short_script(reply),
+            (_, _, replies) => self.read_script(ScriptAnswer::decode(replies)?),
         }
     }
 }

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use ttl_core::options::{PatchOptions, Returning};
+use redis::{Cmd, Value as Reply};
+use ttl_core::driver::parse_field_text;
+use ttl_core::options::{Create, PatchOptions, Returning};
 use ttl_core::results::{PatchResult, PutResult};
 use ttl_core::{
-    Error, ErrorKind, Key, Kind, Outcome, Patch, Result, TtlStore, async_trait, forward_ttl_store,
+    Effect, Error, ErrorKind, Key, Kind, Outcome, Patch, Record, Result, TtlStore, async_trait,
+    forward_ttl_store,
 };
 
-use super::patch_plan::Plan;
+use super::patch_plan::{Increment, Plan};
 use crate::error::{Decoded, Fault};
 use crate::inner::{Inner, RedisStore};
-use crate::layout::{Encoded, FullKey, new_token, token_version};
-use crate::wire::arguments::{add_lifespan, add_version, check_field_count, refresh_word};
-use crate::wire::{Answer, Commands, OVERHEAD, Replies, Request, Script, ScriptAnswer, Status, Step};
+use crate::layout::{Encoded, FullKey, Token, name_cost, new_token, parse_pexpiretime, token_version};
+use crate::wire::arguments::{add_lifespan, add_version, check_field_count, expiry_words, refresh_word};
+use crate::wire::reply::{bulk, int};
+use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, ScriptAnswer, Status, Step};
 
 pub(crate) async fn patch(
     inner: &Arc<Inner>,
@@ -29,24 +33,34 @@ pub(crate) async fn patch(
 
 async fn patch_by_script(inner: &Inner, key: &Key, patch: &Patch, options: &PatchOptions) -> Result<Patched> {
     inner.capabilities.check_patch(patch, options)?;
-    let plan = Plan::new(patch)?;
+    let starts_empty = options.create.as_ref().is_none_or(|create| create.initial.is_empty());
+    let work = match Increment::of(patch)? {
+        Some(increment) if starts_empty && options.if_version.is_none() => Work::Increment(increment),
+        _ => Work::Plan(Plan::new(patch)?),
+    };
     let initial = options.create.as_ref().map(|create| Encoded::new(create.initial.clone().into()));
     initial.as_ref().map_or(Ok(()), check_field_count)?;
-    let (script, key, token) = (&inner.scripts.patch, inner.full_key(key), new_token());
-    let max_value_bytes = inner.capabilities.max_value_bytes;
-    inner.link.run(&PatchRequest { script, key, plan, options, initial, token, max_value_bytes }).await
+    let (key, token) = (inner.full_key(key), new_token());
+    inner.link.run(&PatchRequest { inner, key, patch, work, options, initial, token }).await
 }
 
 /// A patch of one key.
 struct PatchRequest<'a> {
-    script: &'a Script,
+    inner: &'a Inner,
     key: FullKey<'a>,
-    plan: Plan<'a>,
+    patch: &'a Patch,
+    work: Work<'a>,
     options: &'a PatchOptions,
     /// The initial record of `options.create`.
     initial: Option<Encoded>,
-    token: String,
-    max_value_bytes: u64,
+    token: Token,
+}
+
+/// What a script is to do.
+enum Work<'a> {
+    /// An increment, by the short script.
+    Increment(Increment<'a>),
+    Plan(Plan<'a>),
 }
 
 /// The result of a patch by script.
@@ -64,13 +78,58 @@ impl Request for PatchRequest<'_> {
     }
 
     fn commands(&self, step: Step) -> Commands {
-        let plan = &self.plan;
+        Commands::One(match &self.work {
+            Work::Increment(increment) => self.increment_command(step.form(), increment),
+            Work::Plan(plan) => self.plan_command(step.form(), plan),
+        })
+    }
+
+    fn read(&self, _: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
+        let outcome = match (&self.work, replies) {
+            (Work::Increment(increment), Replies::One(reply)) => self.read_increment(increment, reply)?,
+            (Work::Plan(plan), replies) => self.read_plan(plan, replies)?,
+            (Work::Increment(_), _) => return Err(ScriptAnswer::UNKNOWN),
+        };
+        Ok(Answer::Done(outcome))
+    }
+}
+
+impl PatchRequest<'_> {
+    /// Returns the call of the short script, which continues with the whole one.
+    fn increment_command(&self, form: Form, increment: &Increment<'_>) -> Cmd {
+        let Increment { field, by, bounds } = increment;
+        let PatchOptions { create, refresh, returning, .. } = self.options;
+        let script = &self.inner.scripts.increment;
+        let mut cmd = script.call(form, self.key, 10, 128 + field.len());
+        cmd.arg(field).arg(by).arg(&self.token[..]).arg(self.inner.capabilities.max_value_bytes);
+        cmd.arg(creation(create.as_ref(), field));
+        let deadline = returning.contains(Returning::DEADLINE);
+        let bounded = bounds.iter().any(Option::is_some);
+        if refresh.is_none() && !deadline && !bounded {
+            return cmd;
+        }
+        match refresh {
+            Some(refresh) => cmd.arg(refresh_word(refresh.mode)).arg(refresh.ttl.as_millis()),
+            None => cmd.arg("").arg("0"),
+        };
+        cmd.arg(if deadline { "1" } else { "" });
+        for bound in bounds.iter().take(if bounded { 2 } else { 0 }) {
+            match bound {
+                Some(bound) => cmd.arg(bound),
+                None => cmd.arg(""),
+            };
+        }
+        cmd
+    }
+
+    fn plan_command(&self, form: Form, plan: &Plan<'_>) -> Cmd {
         let (initial, initial_size): (&[_], _) = match &self.initial {
             Some(Encoded::Record { fields, size }) => (fields, *size),
             _ => (&[], 0),
         };
         let arguments = 12 + plan.argument_count() + 2 * initial.len();
-        let mut cmd = self.script.call(step.form(), self.key, arguments, 96 + 16 * arguments + initial_size);
+        let mut cmd =
+            self.inner.scripts.patch.call(form, self.key, arguments, 96 + 16 * arguments + initial_size);
         let PatchOptions { create, refresh, if_version, .. } = self.options;
         add_version(&mut cmd, if_version.as_ref());
         match refresh {
@@ -83,24 +142,44 @@ impl Request for PatchRequest<'_> {
                 cmd.arg("").arg("0").arg("").arg("0");
             }
         }
-        cmd.arg(&self.token).arg(self.max_value_bytes).arg(initial_size);
+        cmd.arg(&self.token[..]).arg(self.inner.capabilities.max_value_bytes).arg(initial_size);
         cmd.arg(plan.field_count()).arg(initial.len());
         plan.add_fields(&mut cmd);
         for (name, text) in initial {
             cmd.arg(name).arg(text);
         }
         plan.add_operations(&mut cmd);
-        Commands::One(cmd)
+        cmd
     }
 
-    fn read(&self, _: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
+    /// Reads the answer of the short script: the sum, or the expiry and the sum; otherwise that of the whole one.
+    fn read_increment(&self, increment: &Increment<'_>, reply: Reply) -> Decoded<Patched> {
+        let (expiry, sum) = match reply {
+            sum @ Reply::BulkString(_) => (None, sum),
+            Reply::Array(mut items) if matches!(items.as_slice(), [Reply::Int(_), _]) => {
+                let sum = items.pop().ok_or(ScriptAnswer::UNKNOWN)?;
+                (items.pop(), sum)
+            }
+            reply => return self.read_plan(&Plan::new(self.patch)?, Replies::One(reply)),
+        };
+        let deadline = expiry.map(|expiry| parse_pexpiretime(int(expiry)?)).transpose()?.flatten();
+        let returning = self.options.returning;
+        let version = returning.contains(Returning::VERSION).then(|| token_version(&self.token));
+        let meta = PutResult::new(false).with_deadline(deadline).with_version(version.transpose()?);
+        let sum = bulk(sum)?.ok_or(ScriptAnswer::UNKNOWN)?;
+        let sum = parse_field_text(increment.field, &sum)?;
+        let fields = Record::from_fields([(increment.field.to_owned(), sum)])?;
+        Ok(Patched::Outcome(Outcome::Applied(PatchResult::new(&meta, fields, vec![Effect::Done]))))
+    }
+
+    fn read_plan(&self, plan: &Plan<'_>, replies: Replies) -> Decoded<Patched> {
         let mut answer = ScriptAnswer::decode(replies)?;
         let outcome = match answer.status {
             Status::Done => {
                 let created = answer.flag()?;
                 let (meta, fields) = (self.read_meta(created, &mut answer)?, answer.array()?);
-                let fields = self.plan.decode_fields(fields)?;
-                let effects = self.plan.decode_effects(answer.array()?)?;
+                let fields = plan.decode_fields(fields)?;
+                let effects = plan.decode_effects(answer.array()?)?;
                 Outcome::Applied(PatchResult::new(&meta, fields, effects))
             }
             Status::Absent => Outcome::Absent,
@@ -109,20 +188,18 @@ impl Request for PatchRequest<'_> {
             // The metadata and the fields of the entry that stays.
             Status::OutOfBounds => {
                 let meta = self.read_meta(false, &mut answer)?;
-                let fields = self.plan.decode_fields(answer.array()?)?;
+                let fields = plan.decode_fields(answer.array()?)?;
                 Outcome::Refused(Some(PatchResult::new(&meta, fields, Vec::new())))
             }
-            Status::TooLong => return Ok(Answer::Done(Patched::TooLong)),
+            Status::TooLong => return Ok(Patched::TooLong),
             Status::WrongKind => return Err(Fault::Refused(Kind::Record.wrong())),
-            Status::WrongFieldType => return Err(Fault::Refused(self.wrong_field_type(answer.int()?))),
-            Status::Overflow => return Err(Fault::Refused(self.overflow(answer.int()?))),
+            Status::WrongFieldType => return Err(Fault::Refused(wrong_field_type(plan, answer.int()?))),
+            Status::Overflow => return Err(Fault::Refused(overflow(plan, answer.int()?))),
             Status::TooLarge => return Err(Fault::Refused(self.too_large(answer.int()?))),
         };
-        Ok(Answer::Done(Patched::Outcome(outcome)))
+        Ok(Patched::Outcome(outcome))
     }
-}
 
-impl PatchRequest<'_> {
     fn read_meta(&self, created: bool, answer: &mut ScriptAnswer) -> Decoded<PutResult> {
         let (deadline, token) = (answer.deadline()?, answer.text()?);
         let returning = self.options.returning;
@@ -131,28 +208,54 @@ impl PatchRequest<'_> {
         Ok(PutResult::returning(returning, created, deadline, version))
     }
 
-    fn wrong_field_type(&self, field: i64) -> Error {
-        let field = self.plan.field(field).unwrap_or_default();
-        let text = format!(
-            "field {field:?} does not have the type that an operation on it requires; nothing changed"
-        );
-        Error::new(ErrorKind::WrongFieldType, text)
-    }
-
-    fn overflow(&self, field: i64) -> Error {
-        let field = self.plan.field(field).unwrap_or_default();
-        let text = format!(
-            "the sum in field {field:?} is out of range: expected an i64 (an f64 for fractions); nothing changed"
-        );
-        Error::new(ErrorKind::Overflow, text)
-    }
-
     fn too_large(&self, bytes: i64) -> Error {
-        let most = self.max_value_bytes;
+        let most = self.inner.capabilities.max_value_bytes;
         let text =
             format!("the patched value would have {bytes} bytes: expected at most {most}; nothing changed");
         Error::new(ErrorKind::TooLarge, text)
     }
+}
+
+fn wrong_field_type(plan: &Plan<'_>, field: i64) -> Error {
+    let field = plan.field(field).unwrap_or_default();
+    let text =
+        format!("field {field:?} does not have the type that an operation on it requires; nothing changed");
+    Error::new(ErrorKind::WrongFieldType, text)
+}
+
+fn overflow(plan: &Plan<'_>, field: i64) -> Error {
+    let field = plan.field(field).unwrap_or_default();
+    let text = format!(
+        "the sum in field {field:?} is out of range: expected an i64 (an f64 for fractions); nothing changed"
+    );
+    Error::new(ErrorKind::Overflow, text)
+}
+
+/// Returns what the short script needs only if it continues with the whole one, as one argument, because each costs the
+/// server 55 ns: expiry and cap of a new entry, and the share of the field's name in the size. Written without the
+/// formatting of the standard library, which costs 1000 instructions here, a fifteenth of the whole call.
+fn creation(create: Option<&Create>, field: &str) -> String {
+    let [expiry, cap] = match create.map(|create| create.lifespan) {
+        Some(lifespan) => [lifespan.expiry, lifespan.cap].map(expiry_words),
+        None => [("", 0); 2],
+    };
+    let mut text = String::with_capacity(64);
+    for (form, length) in [expiry, cap] {
+        text.push_str(form);
+        text.push(' ');
+        push_number(&mut text, length);
+        text.push(' ');
+    }
+    push_number(&mut text, name_cost(field) as u64);
+    text
+}
+
+/// Appends a number in decimal.
+fn push_number(text: &mut String, number: u64) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
 }
 
 /// The store with the provided patch of the trait, which is a compare-and-swap from this process.

@@ -61,6 +61,31 @@ enum EffectSource {
     Removed(usize),
 }
 
+/// A patch that only adds a whole number to one field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Increment<'a> {
+    pub(crate) field: &'a str,
+    pub(crate) by: i64,
+    pub(crate) bounds: [Option<i64>; 2],
+}
+
+impl<'a> Increment<'a> {
+    /// The amounts whose sum with a number of 15 digits is exact as a double.
+    const EXACT: std::ops::RangeInclusive<i64> = -(1 << 52)..=1 << 52;
+
+    /// Returns the patch as such a one, if it is.
+    pub(crate) fn of(patch: &'a Patch) -> Result<Option<Self>> {
+        let [FieldOperation { field, change, .. }] = patch.operations()? else { return Ok(None) };
+        let (by, bounds) = match change {
+            Change::Increment(by) => (by, [None, None]),
+            Change::IncrementWithin { by, bounds } => (by, [bounds.min(), bounds.max()]),
+            _ => return Ok(None),
+        };
+        let by = by.as_i64().filter(|by| Self::EXACT.contains(by));
+        Ok(by.map(|by| Self { field, by, bounds }))
+    }
+}
+
 impl<'a> Plan<'a> {
     pub(crate) fn new(patch: &'a Patch) -> Result<Self> {
         let mut plan = Self { fields: Vec::new(), runs: Vec::new(), effects: Vec::new() };

@@ -1,18 +1,18 @@
-//! Put: a plain SET if the old entry does not matter, otherwise the script.
+//! Put: a plain SET if the old entry does not matter, otherwise a script.
 
 use std::sync::OnceLock;
 
 use redis::{Cmd, Value as Reply};
-use ttl_core::options::{Condition, ExistingDeadline, Projection, PutOptions, Returning};
+use ttl_core::options::{Condition, ExistingDeadline, Projection, PutOptions, Refresh, Returning};
 use ttl_core::results::PutResult;
-use ttl_core::{Deadline, Expiry, Key, Outcome, Result, Value, Version};
+use ttl_core::{Deadline, Expiry, Key, Outcome, RefreshMode, Result, Ttl, Value, Version};
 
 use crate::error::{Decoded, is_wrong_type};
-use crate::inner::Inner;
-use crate::layout::{Encoded, FullKey, blob_version, new_token, token_version, version_text};
+use crate::inner::{Inner, Met};
+use crate::layout::{Encoded, FullKey, Token, blob_version, new_token, token_version, version_text};
 use crate::wire::arguments::{add_lifespan, check_field_count, refresh_word};
-use crate::wire::reply::{bulk, other_reply};
-use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, Script, ScriptAnswer, Status, Step};
+use crate::wire::reply::{bulk, flag, other_reply};
+use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, ScriptAnswer, Status, Step};
 
 pub(crate) async fn put(
     inner: &Inner,
@@ -25,15 +25,79 @@ pub(crate) async fn put(
 
 /// A put of one key.
 pub(crate) struct Put<'a> {
-    script: &'a Script,
+    inner: &'a Inner,
     key: FullKey<'a>,
     value: Encoded,
     options: &'a PutOptions,
     /// The token of the entry, if it is stored as a hash; created when a script needs it.
-    token: OnceLock<String>,
+    token: OnceLock<Token>,
     /// Whether the key occurs more than once in the batch. Only requests that are never sent a second time
     /// keep their order.
     ordered: bool,
+    by: WriteBy,
+}
+
+/// The way of a put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WriteBy {
+    /// A plain SET.
+    Set,
+    /// The short script, which continues with the whole one.
+    BlobScript(BlobPut),
+    Script,
+}
+
+/// A put of a blob by the short script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BlobPut {
+    /// The TTL of a new entry.
+    ttl: Ttl,
+    /// The deadline of a live entry: how it moves, and to how many milliseconds from now.
+    mode: RefreshMode,
+    refresh_ttl: u64,
+}
+
+/// The size of a value, in bytes, above which SET should not return it to a caller that has not asked for it. A byte
+/// takes a network of 1 to 10 Gbit/s 8 to 0.8 ns, and Lua 1.1 ns. A script takes the server 2 us more than a SET.
+const LONG_VALUE: usize = 4096;
+
+impl WriteBy {
+    fn new(value: &Encoded, options: &PutOptions, ordered: bool, met: &Met) -> Self {
+        let PutOptions { lifespan, existing_deadline, condition, returning, previous, .. } = options;
+        let conditional = matches!(condition, Condition::IfVersion(_));
+        if !matches!(value, Encoded::Blob(_)) || ordered || conditional || lifespan.cap != Expiry::Never {
+            return Self::Script;
+        }
+        // The deadline of a live entry does not matter if a live entry refuses the put.
+        let if_absent = *condition == Condition::IfAbsent;
+        let replaces = if_absent || *existing_deadline == ExistingDeadline::Replace;
+        // A refused SET returns the value and no deadline. An applied one reports no deadline.
+        let reports_all = match lifespan.expiry {
+            Expiry::Never => !previous || !if_absent || !returning.contains(Returning::DEADLINE),
+            Expiry::After(_) => !returning.contains(Returning::DEADLINE),
+            // The server decides whether an instant has passed or is too far away.
+            Expiry::At(_) => return Self::Script,
+        };
+        let Expiry::After(ttl) = lifespan.expiry else {
+            return if replaces && reports_all { Self::Set } else { Self::Script };
+        };
+        let returns_unasked = !if_absent && !previous;
+        match existing_deadline {
+            _ if !reports_all => Self::Script,
+            _ if replaces && !(returns_unasked && met.long_values.is_set()) => Self::Set,
+            _ if *previous => Self::Script,
+            ExistingDeadline::Replace => {
+                Self::BlobScript(BlobPut { ttl, mode: RefreshMode::Reset, refresh_ttl: ttl.as_millis() })
+            }
+            // No deadline is before now.
+            ExistingDeadline::Keep => {
+                Self::BlobScript(BlobPut { ttl, mode: RefreshMode::ExtendOnly, refresh_ttl: 0 })
+            }
+            ExistingDeadline::Refresh(Refresh { mode, ttl: refresh_ttl, .. }) => {
+                Self::BlobScript(BlobPut { ttl, mode: *mode, refresh_ttl: refresh_ttl.as_millis() })
+            }
+        }
+    }
 }
 
 impl<'a> Put<'a> {
@@ -48,33 +112,12 @@ impl<'a> Put<'a> {
         let value = Encoded::new(value);
         check_field_count(&value)?;
         inner.capabilities.check_size(value.size_bytes())?;
-        let (script, key) = (&inner.scripts.put, inner.full_key(key));
-        Ok(Self { script, key, value, options, token: OnceLock::new(), ordered })
+        let by = WriteBy::new(&value, options, ordered, &inner.met);
+        Ok(Self { inner, key: inner.full_key(key), value, options, token: OnceLock::new(), ordered, by })
     }
 
-    fn token(&self) -> &str {
+    fn token(&self) -> &Token {
         self.token.get_or_init(new_token)
-    }
-
-    /// Returns whether a plain SET suffices. SET cannot depend on the server's time or on the stored entry.
-    fn is_plain(&self) -> bool {
-        let PutOptions { lifespan, existing_deadline, condition, returning, previous, .. } = self.options;
-        // A refused SET returns the value and no deadline.
-        let reports_all =
-            !previous || *condition != Condition::IfAbsent || !returning.contains(Returning::DEADLINE);
-        matches!(self.value, Encoded::Blob(_))
-            && !self.ordered
-            && reports_all
-            && lifespan.cap == Expiry::Never
-            && *existing_deadline == ExistingDeadline::Replace
-            && matches!(condition, Condition::Always | Condition::IfAbsent | Condition::IfPresent)
-            && match lifespan.expiry {
-                Expiry::Never => true,
-                // SET reports no deadline.
-                Expiry::After(_) => !returning.contains(Returning::DEADLINE),
-                // The server decides whether an instant has passed or is too far away.
-                Expiry::At(_) => false,
-            }
     }
 
     fn set(&self, bytes: &[u8]) -> Cmd {
@@ -95,12 +138,22 @@ impl<'a> Put<'a> {
         cmd
     }
 
+    /// Returns the call of the short script.
+    fn blob_command(&self, form: Form, bytes: &[u8], put: BlobPut) -> Cmd {
+        let script = &self.inner.scripts.put_blob;
+        let mut cmd = script.call(form, self.key, 6, 64 + bytes.len());
+        cmd.arg(bytes).arg(&self.token()[..]).arg(put.ttl.as_millis());
+        cmd.arg(refresh_word(put.mode)).arg(put.refresh_ttl);
+        cmd.arg(if self.options.condition == Condition::IfPresent { "if_present" } else { "always" });
+        cmd
+    }
+
     fn script_command(&self, form: Form) -> Cmd {
         let (count, bytes) = match &self.value {
             Encoded::Blob(bytes) => (1, bytes.len()),
             Encoded::Record { fields, size } => (2 * fields.len(), *size),
         };
-        let mut cmd = self.script.call(form, self.key, 11 + count, 128 + bytes);
+        let mut cmd = self.inner.scripts.put.call(form, self.key, 11 + count, 128 + bytes);
         let PutOptions { lifespan, existing_deadline, condition, .. } = self.options;
         cmd.arg(if matches!(self.value, Encoded::Blob(_)) { "b" } else { "r" });
         match condition {
@@ -120,10 +173,10 @@ impl<'a> Put<'a> {
         cmd.arg(if self.options.previous { "1" } else { "" });
         match &self.value {
             Encoded::Blob(bytes) => {
-                cmd.arg(self.token()).arg(&bytes[..]);
+                cmd.arg(&self.token()[..]).arg(&bytes[..]);
             }
             Encoded::Record { fields, size } => {
-                cmd.arg(format!("{}.{size}", self.token()));
+                cmd.arg([&self.token()[..], b".", size.to_string().as_bytes()].concat());
                 for (name, text) in fields {
                     cmd.arg(name).arg(text);
                 }
@@ -148,6 +201,9 @@ impl<'a> Put<'a> {
         let version =
             |bytes: &[u8]| returning.contains(Returning::VERSION).then(|| blob_version(bytes)).transpose();
         let created = old.is_none();
+        if old.as_ref().is_some_and(|old| !previous && old.len() > LONG_VALUE) {
+            self.inner.met.long_values.set();
+        }
         let old = old.filter(|_| *previous);
         if let (Condition::IfAbsent, Some(old)) = (condition, &old) {
             let meta = PutResult::new(false).with_version(version(old)?);
@@ -157,6 +213,15 @@ impl<'a> Put<'a> {
         let deadline = returning.contains(Returning::DEADLINE).then_some(Deadline::NEVER);
         let meta = PutResult::new(created).with_deadline(deadline).with_version(version(bytes)?);
         Ok(Answer::Done(Outcome::Applied(meta.with_previous(old.map(Value::from)))))
+    }
+
+    /// Reads the answer of the short script: whether the entry is new; otherwise that of the whole one.
+    fn read_blob_script(&self, bytes: &[u8], reply: Reply) -> Decoded<Outcome<PutResult>> {
+        if !matches!(reply, Reply::Int(_)) {
+            return self.read_script(ScriptAnswer::decode(Replies::One(reply))?);
+        }
+        let version = self.options.returning.contains(Returning::VERSION).then(|| blob_version(bytes));
+        Ok(Outcome::Applied(PutResult::new(flag(reply)?).with_version(version.transpose()?)))
     }
 
     fn read_script(&self, mut answer: ScriptAnswer) -> Decoded<Outcome<PutResult>> {
@@ -201,7 +266,7 @@ impl<'a> Put<'a> {
         match (stored_as, &self.value) {
             (Some(b"nothing"), _) => Ok(None),
             (Some(b"string"), Encoded::Blob(bytes)) => Ok(Some(blob_version(bytes)?)),
-            (Some(b"hash"), _) => Ok(Some(token_version(self.token().as_bytes())?)),
+            (Some(b"hash"), _) => Ok(Some(token_version(self.token())?)),
             _ => Err(ScriptAnswer::UNKNOWN),
         }
     }
@@ -215,24 +280,30 @@ impl Request for Put<'_> {
     }
 
     fn first(&self) -> Step {
-        match (self.is_plain(), self.ordered) {
-            (true, _) => Step::Plain,
-            (false, true) => Step::Script(Form::Text),
-            (false, false) => Step::Script(Form::Sha),
+        match (self.by, self.ordered) {
+            (WriteBy::Set, _) => Step::Plain,
+            (_, true) => Step::Script(Form::Text),
+            (_, false) => Step::Script(Form::Sha),
         }
     }
 
     fn commands(&self, step: Step) -> Commands {
-        Commands::One(match (step, &self.value) {
-            (Step::Plain, Encoded::Blob(bytes)) => self.set(bytes),
-            (step, _) => self.script_command(step.form()),
+        Commands::One(match (step, &self.value, self.by) {
+            (Step::Plain, Encoded::Blob(bytes), _) => self.set(bytes),
+            (step, Encoded::Blob(bytes), WriteBy::BlobScript(put)) => {
+                self.blob_command(step.form(), bytes, put)
+            }
+            (step, ..) => self.script_command(step.form()),
         })
     }
 
     fn read(&self, step: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
-        match (step, &self.value, replies) {
-            (Step::Plain, Encoded::Blob(bytes), Replies::One(reply)) => self.read_set(bytes, reply),
-            (_, _, replies) => self.read_script(ScriptAnswer::decode(replies)?).map(Answer::Done),
+        match (step, &self.value, self.by, replies) {
+            (Step::Plain, Encoded::Blob(bytes), _, Replies::One(reply)) => self.read_set(bytes, reply),
+            (_, Encoded::Blob(bytes), WriteBy::BlobScript(_), Replies::One(reply)) => {
+                self.read_blob_script(bytes, reply).map(Answer::Done)
+            }
+            (.., replies) => self.read_script(ScriptAnswer::decode(replies)?).map(Answer::Done),
         }
     }
 }

@@ -22,18 +22,23 @@ pub(crate) fn check_field_count(value: &Encoded) -> Result<()> {
     }
 }
 
-/// Adds an expiry: its form and its length or instant.
-pub(crate) fn add_expiry(cmd: &mut Cmd, expiry: Expiry) {
+/// Returns an expiry as the scripts expect it: its form, and its length or instant.
+pub(crate) fn expiry_words(expiry: Expiry) -> (&'static str, u64) {
     match expiry {
-        Expiry::Never => cmd.arg("never").arg("0"),
-        Expiry::After(ttl) => cmd.arg("after").arg(ttl.as_millis()),
+        Expiry::Never => ("never", 0),
+        Expiry::After(ttl) => ("after", ttl.as_millis()),
         Expiry::At(instant) => {
             // Finer than deadlines: the script decides whether the instant has passed before it rounds up.
             let since = instant.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-            let micros = u64::try_from(since.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX);
-            cmd.arg("at").arg(micros)
+            ("at", u64::try_from(since.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX))
         }
-    };
+    }
+}
+
+/// Adds an expiry: its form and its length or instant.
+pub(crate) fn add_expiry(cmd: &mut Cmd, expiry: Expiry) {
+    let (form, length) = expiry_words(expiry);
+    cmd.arg(form).arg(length);
 }
 
 /// Adds the expiry and the cap of a new entry.

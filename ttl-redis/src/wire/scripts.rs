@@ -1,4 +1,5 @@
-//! The four scripts and their calls.
+//! The scripts and their calls. Four do all that is possible; for the common cases of three of them there are shorter
+//! ones, which continue with the whole script where they do not suffice.
 
 use redis::Cmd;
 use sha1::{Digest, Sha1};
@@ -16,9 +17,13 @@ pub(crate) struct Script {
 #[derive(Debug)]
 pub(crate) struct Scripts {
     pub(crate) get: Script,
+    pub(crate) refresh_blob: Script,
+    pub(crate) timed_blob: Script,
     pub(crate) put: Script,
+    pub(crate) put_blob: Script,
     pub(crate) alter: Script,
     pub(crate) patch: Script,
+    pub(crate) increment: Script,
 }
 
 /// The form of a script in a request.
@@ -31,24 +36,29 @@ pub(crate) enum Form {
 }
 
 macro_rules! script {
-    ($name:literal) => {
-        Script::new(concat!(include_str!("scripts/common.lua"), include_str!(concat!("scripts/", $name))))
+    ($($name:literal),+) => {
+        Script::new(concat!($(include_str!(concat!("scripts/", $name, ".lua"))),+))
     };
 }
 
 impl Scripts {
     pub(crate) fn new() -> Self {
         Self {
-            get: script!("get.lua"),
-            put: script!("put.lua"),
-            alter: script!("alter.lua"),
-            patch: script!("patch.lua"),
+            get: script!("common", "get"),
+            refresh_blob: script!("refresh_blob", "common", "get"),
+            timed_blob: script!("timed_blob", "common", "get"),
+            put: script!("common", "put"),
+            put_blob: script!("put_blob", "common", "put"),
+            alter: script!("common", "alter"),
+            patch: script!("common", "patch"),
+            increment: script!("increment", "common", "patch"),
         }
     }
 
     /// Returns the commands that load the scripts.
     pub(crate) fn load(&self) -> impl Iterator<Item = Cmd> {
-        [&self.get, &self.put, &self.alter, &self.patch].into_iter().map(|script| {
+        let Self { get, refresh_blob, timed_blob, put, put_blob, alter, patch, increment } = self;
+        [get, refresh_blob, timed_blob, put, put_blob, alter, patch, increment].into_iter().map(|script| {
             let mut cmd = redis::cmd("SCRIPT");
             cmd.arg("LOAD").arg(script.text);
             cmd
@@ -80,6 +90,6 @@ mod tests {
     #[test]
     fn a_script_is_named_by_the_digest_of_its_text() {
         assert_eq!(Script::new("return 1").sha, "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
-        assert_eq!(Scripts::new().load().count(), 4);
+        assert_eq!(Scripts::new().load().count(), 8);
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Watch {
     pub(crate) hold: AtomicU64,
     /// The number of requests so far.
     pub(crate) asked: AtomicU64,
+    /// The number of bytes of the server so far.
+    pub(crate) said: AtomicU64,
     /// The wait before each piece of the server's data, in milliseconds.
     pub(crate) slow: AtomicU64,
     /// Replacements of the next answers.
@@ -155,6 +157,7 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, watch: Arc<Watch>) 
                 if watch.lose_answer.swap(false, Ordering::SeqCst) {
                     return;
                 }
+                watch.said.fetch_add(count as u64, Ordering::SeqCst);
                 let count_of_answers = answers.take(&said[..count]);
                 open = open.saturating_sub(count_of_answers);
                 let slow = watch.slow.load(Ordering::SeqCst);
