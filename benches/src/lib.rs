@@ -4,11 +4,14 @@
 //! `docs/performance.md` and the charts from them. `scripts/bench` runs all of them.
 
 pub mod arguments;
+pub mod callers;
 pub mod chart;
 pub mod clock;
 pub mod goals;
 pub mod page;
+pub mod pauses;
 pub mod peers;
+pub mod redis_clients;
 pub mod report;
 pub mod rounds;
 pub mod threads;

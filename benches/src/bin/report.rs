@@ -78,7 +78,7 @@ fn redis(results: &Results) -> Vec<Bars> {
     };
     let mut bars = bars(results, keep, &contestants, |row| &row.operation);
     for value in bars.series.iter_mut().flat_map(|(_, values)| values.iter_mut().flatten()) {
-        *value = 1e6 / *value;
+        *value = 1e3 / *value;
     }
     vec![Bars {
         title: "Redis, 50 callers on one thread".to_owned(),
