@@ -107,7 +107,11 @@ fn unique<'a>(rows: impl Iterator<Item = &'a Row>, of: impl Fn(&'a Row) -> &'a s
 
 fn tables(page: &mut String, results: &Results) {
     let _ = writeln!(page, "\n## {}\n", results.head.program.replace('_', " "));
-    page.push_str("Each cell shows the median, and its ratio to the first column.\n");
+    let _ = writeln!(
+        page,
+        "{}Each cell shows the median, and its ratio to the first column.",
+        note(&results.head.program)
+    );
     for metric in unique(results.rows.iter(), |row| row.metric.as_str()) {
         // The other clock shows the same, with the noise of the machine.
         if metric == "wall" && results.head.program == "memory" {
@@ -118,6 +122,49 @@ fn tables(page: &mut String, results: &Results) {
             let rows: Vec<&Row> = of_metric().filter(|row| row.workload == workload).collect();
             table(page, metric, workload, &rows);
         }
+    }
+}
+
+/// Returns what a reader must know about the contestants of a program.
+fn note(program: &str) -> &'static str {
+    match program {
+        "memory" => {
+            "All entries are read once before the measurements. A put includes the copy of the value's bytes, and of the key \
+             where a contestant owns it. `increment` changes a field of a record in ttl-store, and a number elsewhere. With \
+             two threads, the time is that of one operation of one thread.\n\n"
+        }
+        "overhead" => {
+            "The figures come from a counting allocator. The heap of an entry is without the bytes of its key and value. \
+             The entries of quick_cache and foyer have no deadline.\n\n"
+        }
+        "expiry" => {
+            "`reclaim` is the time to remove all entries after they have expired: a sweep in ttl-store, the maintenance of a \
+             cache, `retain` of a map. For the pauses, one thread reads entries that live, and each call is timed. ttl-store \
+             reclaims in its own thread. moka reclaims in the calls of its users, or in a thread of the program that calls \
+             `run_pending_tasks`. If the system preempts the reader during a call, only the call's processor time counts.\n\n"
+        }
+        "hit_ratio" => {
+            "A read that misses is followed by a put. The hits are those of the second half of the reads.\n\n"
+        }
+        "facade" => {
+            "`trait` calls the trait itself, with the text that `serde_json` makes of the struct as a blob.\n\n"
+        }
+        "redis" => {
+            "`redis-rs` sends what a program would write: GET, SET with PX, GETEX, MGET, HINCRBY, and a script of INCR and \
+             PEXPIRE. `same commands` is redis-rs with the commands that ttl-store sends, which MONITOR recorded. `server \
+             cpu` is the server's time for the commands of a request, from INFO commandstats; its column GET is a plain GET \
+             in the same rounds.\n\n"
+        }
+        "dynamodb" => {
+            "The server is DynamoDB Local. The SDK sends what a program would write, without conditions on the deadline: \
+             GetItem, PutItem and UpdateItem.\n\n"
+        }
+        "cql" => {
+            "`scylla` sends what a program would write. `conditional` has the guarantees of the strict mode of ttl-store, \
+             except that it decides nothing by the old entry, for which ttl-store reads it first: a put over an entry is two \
+             requests. `plain` is compared with the lww mode.\n\n"
+        }
+        _ => "",
     }
 }
 

@@ -57,11 +57,11 @@ impl Collections {
     fn run(&self, operation: Operation, key: &str, session: &Session) {
         match operation {
             Operation::RecordGet => {
-                drop(black_box(wait(self.records.get(key))).expect("it reads").expect("a hit"))
+                drop(black_box(wait(self.records.get(key))).expect("it reads").expect("a hit"));
             }
             Operation::RecordPut => drop(black_box(wait(self.records.put(key, session))).expect("it writes")),
             Operation::BlobGet => {
-                drop(black_box(wait(self.blobs.get(key))).expect("it reads").expect("a hit"))
+                drop(black_box(wait(self.blobs.get(key))).expect("it reads").expect("a hit"));
             }
             Operation::BlobPut => drop(black_box(wait(self.blobs.put(key, session))).expect("it writes")),
             Operation::Count => {

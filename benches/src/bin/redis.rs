@@ -57,17 +57,21 @@ fn main() -> ExitCode {
             }
             let names: Vec<&str> = contestants.iter().map(|who| who.name()).collect();
             let workload = format!("{}, values 100 B", named(callers));
-            let figures: [(&str, fn(&Times) -> f64); 3] = [
-                ("wall", |times| times.wall),
-                ("cpu", |times| times.cpu),
-                ("server cpu", |times| times.server),
-            ];
-            for (metric, value) in figures {
+            let value = |metric: &str, times: &Times| match metric {
+                "wall" => times.wall,
+                "cpu" => times.cpu,
+                _ => times.server,
+            };
+            for metric in ["wall", "cpu", "server cpu"] {
                 // The baseline is for the server only.
                 let shown = if metric == "server cpu" { names.len() } else { names.len() - 1 };
                 let measured =
                     Measured { operation: request.name(), workload: &workload, metric, unit: "us" };
-                report.compared(measured, &names[..shown], &rounds.compared(value)[..shown]);
+                report.compared(
+                    measured,
+                    &names[..shown],
+                    &rounds.compared(|times| value(metric, times))[..shown],
+                );
             }
         }
     }

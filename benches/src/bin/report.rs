@@ -50,7 +50,7 @@ fn memory(results: &Results) -> Vec<Bars> {
 }
 
 fn expiry(results: &Results) -> Vec<Bars> {
-    let contestants = ["ttl-store", "moka::future", "moka::future, own thread"];
+    let contestants = ["ttl-store", "moka::future", "moka::future, own thread", "dashmap, retain"];
     let reclaim = bars(results, |row| row.operation == "reclaim", &contestants, |row| &row.operation);
     let pauses = bars(results, |row| row.operation.starts_with("pause"), &contestants, |row| &row.operation);
     let short = |name: &String| name.rsplit(", ").next().unwrap_or(name).to_owned();

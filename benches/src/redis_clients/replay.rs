@@ -118,3 +118,14 @@ impl Replay {
         std::hint::black_box(answer.expect("the server answers"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_arguments_are_read() {
+        assert_eq!(arguments(r#""SET" "a:b" "say \"hi\"\x00\n""#), ["SET", "a:b", "say \"hi\"\0\n"]);
+        assert!(arguments("").is_empty());
+    }
+}
