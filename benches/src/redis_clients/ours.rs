@@ -8,7 +8,7 @@ use ttl_core::options::{Create, ExistingDeadline, GetOptions, PatchOptions, PutO
 use ttl_core::{Kind, Patch, Record, TtlStore, Value};
 use ttl_redis::{RedisConfig, RedisStore};
 
-use super::{KEYS, NAMESPACE, Request, TTL};
+use super::request::{KEYS, NAMESPACE, Request, TTL};
 
 pub(super) struct Ours {
     store: Arc<dyn TtlStore>,

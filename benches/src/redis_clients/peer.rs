@@ -5,7 +5,7 @@ use fred::prelude::{
     Builder, Client, ClientLike as _, Config, Expiration, HashesInterface as _, KeysInterface as _,
 };
 
-use super::{Request, TTL};
+use super::request::{Request, TTL};
 
 /// Its keys are those of redis-rs.
 pub(super) struct Fred {

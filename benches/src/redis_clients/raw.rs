@@ -3,7 +3,7 @@
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Cmd, FromRedisValue, RedisResult};
 
-use super::{KEYS, Request, TTL};
+use super::request::{KEYS, Request, TTL};
 
 /// A counter with a TTL, in one script.
 const COUNT: &str = "local n = redis.call('INCR', KEYS[1]) redis.call('PEXPIRE', KEYS[1], ARGV[1]) return n";
