@@ -17,7 +17,7 @@ mod modules;
 use std::path::Path;
 use std::process::ExitCode;
 
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 11] = [
     "ttl-core",
     "ttl-memory",
     "ttl-redis",
@@ -28,6 +28,7 @@ const CRATES: [&str; 10] = [
     "ttl-cache-macros",
     "ttl-store",
     "conformance-tests",
+    "benches",
 ];
 
 fn main() -> ExitCode {

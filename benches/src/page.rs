@@ -1,0 +1,186 @@
+//! The page `docs/performance.md`: the goals beside the results, and all results as tables.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use crate::goals::{Demand, GOALS, Goal, Verdict};
+use crate::report::{Results, Row, number};
+
+/// Returns the text of the page.
+#[must_use]
+pub fn text(all: &[Results], missing: &[&str]) -> String {
+    let mut page = String::from(INTRODUCTION);
+    conditions(&mut page, all, missing);
+    goals(&mut page, all);
+    for results in all {
+        tables(&mut page, results);
+    }
+    page
+}
+
+const INTRODUCTION: &str = "# Performance
+
+`scripts/bench` measures and writes this page. `scripts/bench NAMES…` runs some of the programs, and the page keeps the
+last results of the others.
+
+The contestants of a comparison run side by side in one process, with the same keys and values, in a new order in each
+round. A figure is the median of the rounds. A ratio is the median of the ratios within a round: the figure of a contestant
+divided by that of ttl-store. `cpu` is the processor time of the measured thread, or of the whole process for network
+clients; other processes do not add to it, but they do take cache and memory bandwidth. `wall` is elapsed time. Times of
+other machines differ; compare ratios.
+
+In memory, ttl-store is called through `Arc<dyn TtlStore>`. All contestants keep `Bytes` under the same keys. `dashmap` is
+the map that a program would write: values with their deadlines, checked at each read, and never removed. `quick_cache`
+and `foyer` have no TTL, and check nothing. No contestant has to evict, except in the comparison of hit ratios.
+";
+
+fn conditions(page: &mut String, all: &[Results], missing: &[&str]) {
+    page.push_str("\n## Runs\n\n| command | date | commit | machine | load average at the start |\n|---|---|---|---|---|\n");
+    for Results { head, .. } in all {
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} | {:.1} |",
+            head.command, head.date, head.commit, head.machine, head.load
+        );
+    }
+    page.push_str("\nA `+` after the commit marks a changed source code.");
+    if all.iter().any(|results| results.head.load > 0.5) {
+        page.push_str(" The machine was shared: other processes ran during the measurements.");
+    }
+    if all.iter().any(|results| results.head.quick) {
+        page.push_str(" Runs with `--quick` have fewer operations, and are less precise.");
+    }
+    if !missing.is_empty() {
+        let _ = write!(page, " There are no results of: {}.", missing.join(", "));
+    }
+    page.push('\n');
+}
+
+fn goals(page: &mut String, all: &[Results]) {
+    let of = |goal: &Goal| all.iter().find(|results| results.head.program == goal.program);
+    let judged: Vec<(&Goal, Vec<Verdict<'_>>)> = GOALS
+        .iter()
+        .map(|goal| (goal, of(goal).map_or_else(Vec::new, |results| goal.verdicts(results))))
+        .collect();
+    let verdicts = || judged.iter().flat_map(|(_, verdicts)| verdicts);
+    let _ = writeln!(
+        page,
+        "\n## Goals\n\n{} of {} comparisons reach their goal. Those that do not are in bold. Other goals are counts, which \
+         tests check.\n",
+        verdicts().filter(|verdict| verdict.reached).count(),
+        verdicts().count()
+    );
+    page.push_str("| goal | operation, workload | ttl-store | peer | result | reached | program |\n|---|---|---|---|---|---|---|\n");
+    for (goal, verdicts) in judged {
+        if verdicts.is_empty() {
+            let _ = writeln!(page, "| {} |  |  |  | not measured |  | `{}` |", goal.text, goal.program);
+        }
+        for Verdict { ours, peer, figure, reached } in verdicts {
+            let against = match goal.demand {
+                Demand::AtMost(_) => String::new(),
+                _ => format!("{} {} ({})", number(peer.value.median), peer.unit, goal.peer),
+            };
+            let _ = writeln!(
+                page,
+                "| {} | {}, {} | {} {} | {against} | {figure} | {} | `{}` |",
+                goal.text,
+                ours.operation,
+                brief(&ours.workload),
+                number(ours.value.median),
+                ours.unit,
+                if reached { "yes" } else { "**no**" },
+                goal.program
+            );
+        }
+    }
+}
+
+/// Leaves out the sizes of keys and values if they are the usual ones.
+fn brief(workload: &str) -> &str {
+    workload.strip_suffix(", keys 32 B, values 100 B").unwrap_or(workload)
+}
+
+fn unique<'a>(rows: impl Iterator<Item = &'a Row>, of: impl Fn(&'a Row) -> &'a str) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    rows.map(of).filter(|name| seen.insert(*name)).collect()
+}
+
+fn tables(page: &mut String, results: &Results) {
+    let _ = writeln!(page, "\n## {}\n", results.head.program.replace('_', " "));
+    let _ = writeln!(
+        page,
+        "{}Each cell shows the median, and its ratio to the first column.",
+        note(&results.head.program)
+    );
+    for metric in unique(results.rows.iter(), |row| row.metric.as_str()) {
+        // The other clock shows the same, with the noise of the machine.
+        if metric == "wall" && results.head.program == "memory" {
+            continue;
+        }
+        let of_metric = || results.rows.iter().filter(move |row| row.metric == metric);
+        for workload in unique(of_metric(), |row| row.workload.as_str()) {
+            let rows: Vec<&Row> = of_metric().filter(|row| row.workload == workload).collect();
+            table(page, metric, workload, &rows);
+        }
+    }
+}
+
+/// Returns what a reader must know about the contestants of a program.
+fn note(program: &str) -> &'static str {
+    match program {
+        "memory" => {
+            "All entries are read once before the measurements. A put includes the copy of the value's bytes, and of the key \
+             where a contestant owns it. `increment` changes a field of a record in ttl-store, and a number elsewhere. With \
+             two threads, the time is that of one operation of one thread.\n\n"
+        }
+        "overhead" => {
+            "The figures come from a counting allocator. The heap of an entry is without the bytes of its key and value. \
+             The entries of quick_cache and foyer have no deadline.\n\n"
+        }
+        "expiry" => {
+            "`reclaim` is the time to remove all entries after they have expired: a sweep in ttl-store, the maintenance of a \
+             cache, `retain` of a map. For the pauses, one thread reads entries that live, and each call is timed. ttl-store \
+             reclaims in its own thread. moka reclaims in the calls of its users, or in a thread of the program that calls \
+             `run_pending_tasks`. If the system preempts the reader during a call, only the call's processor time counts.\n\n"
+        }
+        "hit_ratio" => {
+            "A read that misses is followed by a put. The hits are those of the second half of the reads.\n\n"
+        }
+        "facade" => {
+            "`trait` calls the trait itself, with the text that `serde_json` makes of the struct as a blob.\n\n"
+        }
+        "redis" => {
+            "`redis-rs` sends what a program would write: GET, SET with PX, GETEX, MGET, HINCRBY, and a script of INCR and \
+             PEXPIRE. `same commands` is redis-rs with the commands that ttl-store sends, which MONITOR recorded. `server \
+             cpu` is the server's time for the commands of a request, from INFO commandstats; its column GET is a plain GET \
+             in the same rounds.\n\n"
+        }
+        "dynamodb" => {
+            "The server is DynamoDB Local. The SDK sends what a program would write, without conditions on the deadline: \
+             GetItem, PutItem and UpdateItem.\n\n"
+        }
+        "cql" => {
+            "`scylla` sends what a program would write. `conditional` has the guarantees of the strict mode of ttl-store, \
+             except that it decides nothing by the old entry, for which ttl-store reads it first: a put over an entry is two \
+             requests. `plain` is compared with the lww mode.\n\n"
+        }
+        _ => "",
+    }
+}
+
+fn table(page: &mut String, metric: &str, workload: &str, rows: &[&Row]) {
+    let contestants = unique(rows.iter().copied(), |row| row.contestant.as_str());
+    let units = unique(rows.iter().copied(), |row| row.unit.as_str()).join(", ");
+    let _ = writeln!(page, "\n| {workload}: {metric}, {units} | {} |", contestants.join(" | "));
+    let _ = writeln!(page, "|---|{}", "---|".repeat(contestants.len()));
+    for operation in unique(rows.iter().copied(), |row| row.operation.as_str()) {
+        let cell = |contestant: &&str| {
+            let row = rows.iter().find(|row| row.operation == operation && row.contestant == **contestant);
+            row.map_or_else(String::new, |row| {
+                format!("{} ({:.2})", number(row.value.median), row.ratio.median)
+            })
+        };
+        let cells: Vec<String> = contestants.iter().map(cell).collect();
+        let _ = writeln!(page, "| {operation} | {} |", cells.join(" | "));
+    }
+}
