@@ -41,7 +41,7 @@ impl Table {
             PatchStep::Change { deadline } => {
                 let cap = stored.map_or(Deadline::NEVER, |stored| stored.cap);
                 let entry = place.and_then(|place| self.entries.get_bucket(place));
-                (deadline, cap, entry.map(|entry| entry.value().clone().into_record()).transpose()?)
+                (deadline, cap, entry.map(|entry| entry.value().into_record()).transpose()?)
             }
             PatchStep::Create { deadline, cap } => (deadline, cap, None),
             PatchStep::CreateElapsed { deadline } => {

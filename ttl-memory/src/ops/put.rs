@@ -69,6 +69,6 @@ impl Table {
         rules::live(now, stored)?;
         let entry = self.entries.get_bucket(place?)?;
         self.note_share(entry, &Projection::All);
-        Some(entry.value().clone())
+        Some(entry.value())
     }
 }
