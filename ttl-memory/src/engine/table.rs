@@ -140,9 +140,10 @@ impl Table {
         }
     }
 
-    /// Removes the stored entry, even if it is a ghost.
-    pub(crate) fn remove(&mut self, at: At<'_>, trash: &mut Trash) {
-        if let Ok(place) = self.entries.find_entry(at.hash.table(), |entry| entry.key() == at.key) {
+    /// Removes the entry at a place, even if it is a ghost.
+    pub(crate) fn remove(&mut self, place: Option<usize>, trash: &mut Trash) {
+        let Some(place) = place else { return };
+        if let Ok(place) = self.entries.get_bucket_entry(place) {
             let (entry, _) = place.remove();
             self.forget(entry, trash);
         }

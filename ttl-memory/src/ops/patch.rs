@@ -49,7 +49,7 @@ impl Table {
                 let Some(effects) = rules::apply(&mut record, patch)? else {
                     return Ok(Outcome::Refused(None));
                 };
-                self.remove(at, trash);
+                self.remove(place, trash);
                 let meta = self.meta(true, options.returning, deadline, None);
                 let fields = record.project(&patch.to_fields()?);
                 return Ok(Outcome::Applied(PatchResult::new(&meta, fields, effects)));

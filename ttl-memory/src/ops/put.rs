@@ -47,7 +47,7 @@ impl Table {
                 return Ok(Outcome::Applied(meta.with_previous(previous)));
             }
             Ok(PutStep::Erase { deadline, created }) => {
-                self.remove(at, trash);
+                self.remove(place, trash);
                 let meta = self.meta(created, options.returning, deadline, None);
                 Ok(Outcome::Applied(meta.with_previous(previous)))
             }
