@@ -14,7 +14,7 @@ use ttl_core::options::{
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
     Capabilities, ChangeStream, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value,
-    async_trait,
+    async_trait, forward_ttl_store,
 };
 
 use crate::calls::Calls;
@@ -193,6 +193,8 @@ impl TtlStore for RetryingStore {
     fn now(&self) -> SystemTime {
         self.inner.now()
     }
+
+    forward_ttl_store!(self, self => no_sync);
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
         self.one("get", |result| self.unread(result), || self.inner.get(key, options.clone())).await

@@ -10,6 +10,9 @@
 /// `self.inner` may be any expression that is a `TtlStore` (for a reference to one, write `*self.inner()`).
 /// It is evaluated once for each call. `all` forwards every method. No names need to be imported.
 ///
+/// `no_sync` stands for [`TtlStore::as_sync`](crate::TtlStore::as_sync) and returns `None`. A wrapper that changes any
+/// operation uses it: `as_sync` of the inner store would bypass the wrapper.
+///
 /// ```
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +34,7 @@
 ///         self.inner.get(key, options).await
 ///     }
 ///
-///     forward_ttl_store!(self, self.inner => capabilities now put expire patch delete scan get_many put_many delete_many changes);
+///     forward_ttl_store!(self, self.inner => capabilities now no_sync put expire patch delete scan get_many put_many delete_many changes);
 /// }
 /// ```
 #[macro_export]
@@ -39,7 +42,7 @@ macro_rules! forward_ttl_store {
     ($self:ident, $inner:expr => all) => {
         $crate::forward_ttl_store!(
             $self,
-            $inner => capabilities now get put expire patch delete scan get_many put_many delete_many changes
+            $inner => capabilities now as_sync get put expire patch delete scan get_many put_many delete_many changes
         );
     };
     ($self:ident, $inner:expr => $($method:ident)*) => {
@@ -60,6 +63,16 @@ macro_rules! __forward_one {
     (now, $self:ident, $inner:expr) => {
         fn now(&$self) -> ::std::time::SystemTime {
             $crate::TtlStore::now(&$inner)
+        }
+    };
+    (no_sync, $self:ident, $inner:expr) => {
+        fn as_sync(&$self) -> ::std::option::Option<&dyn $crate::SyncStore> {
+            ::std::option::Option::None
+        }
+    };
+    (as_sync, $self:ident, $inner:expr) => {
+        fn as_sync(&$self) -> ::std::option::Option<&dyn $crate::SyncStore> {
+            $crate::TtlStore::as_sync(&$inner)
         }
     };
     (get, $self:ident, $inner:expr) => {

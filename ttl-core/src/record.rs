@@ -12,6 +12,7 @@ use crate::codec::Misfit;
 use crate::field_name::check_field_name;
 use crate::finite::MAX_DEPTH;
 use crate::json::{invalid_value, normalize, not_json, record_text, to_json, to_json_value};
+use crate::record_de::Fields;
 use crate::{Error, ErrorKind, Result};
 
 /// A map from names to JSON values in normal form. Cloning is cheap; a change copies shared content.
@@ -98,8 +99,7 @@ impl Record {
     /// [`ErrorKind::Codec`] if the fields do not fit the type. The source gives the reason, without the
     /// values.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T> {
-        let object = Json::Object(self.0.iter().map(|(name, value)| (name.clone(), value.clone())).collect());
-        serde_json::from_value(object).map_err(|error| {
+        T::deserialize(Fields(&self.0)).map_err(|error| {
             let name = std::any::type_name::<T>();
             Error::new(
                 ErrorKind::Codec,

@@ -14,7 +14,7 @@ use crate::options::{
 use crate::results::{ExpireResult, PatchResult, PutResult};
 use crate::{
     Capabilities, ChangeStream, Effect, Entry, Error, ErrorKind, Expiry, Key, Lifespan, Outcome, Page, Patch,
-    Record, Result, Value, Version, rules,
+    Record, Result, SyncStore, Value, Version, rules,
 };
 
 /// A store of entries that expire.
@@ -275,6 +275,14 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
             }
         }
         Err(contention().with_operation("delete").with_backend(self.capabilities().backend).with_key(key))
+    }
+
+    /// Returns the synchronous form of this store, if it never waits. Its methods do the same without a future.
+    ///
+    /// Memory: always. A wrapper that changes what an operation does returns `None`, or a form that does the same.
+    /// Provided: `None`.
+    fn as_sync(&self) -> Option<&dyn SyncStore> {
+        None
     }
 
     /// Lists live entries whose keys begin with a prefix, page by page.

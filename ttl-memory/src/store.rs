@@ -10,7 +10,8 @@ use ttl_core::options::{
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Capabilities, ChangeStream, Entry as Answer, Key, Outcome, Page, Patch, Result, TtlStore, Value,
+    Capabilities, ChangeStream, Entry as Answer, Key, Outcome, Page, Patch, Result, SyncStore, TtlStore,
+    Value,
 };
 
 use crate::CONTEXT;
@@ -53,6 +54,33 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
+impl SyncStore for MemoryStore {
+    fn get(&self, key: &Key, options: &GetOptions) -> Result<Option<Answer>> {
+        CONTEXT.with_key("get", key, self.0.get(key, options))
+    }
+
+    fn put(&self, key: &Key, value: Value, options: &PutOptions) -> Result<Outcome<PutResult>> {
+        CONTEXT.with_key("put", key, self.0.put(key, value, options))
+    }
+
+    fn expire(
+        &self,
+        key: &Key,
+        change: ExpiryChange,
+        options: &ExpireOptions,
+    ) -> Result<Outcome<ExpireResult>> {
+        CONTEXT.with_key("expire", key, self.0.expire(key, change, options))
+    }
+
+    fn patch(&self, key: &Key, patch: &Patch, options: &PatchOptions) -> Result<Outcome<PatchResult>> {
+        CONTEXT.with_key("patch", key, self.0.patch(key, patch, options))
+    }
+
+    fn delete(&self, key: &Key, options: &DeleteOptions) -> Result<Outcome<Option<Answer>>> {
+        CONTEXT.with_key("delete", key, self.0.delete(key, options))
+    }
+}
+
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl TtlStore for MemoryStore {
@@ -65,11 +93,15 @@ impl TtlStore for MemoryStore {
     }
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Answer>> {
-        CONTEXT.with_key("get", key, self.0.get(key, &options))
+        SyncStore::get(self, key, &options)
+    }
+
+    fn as_sync(&self) -> Option<&dyn SyncStore> {
+        Some(self)
     }
 
     async fn put(&self, key: &Key, value: Value, options: PutOptions) -> Result<Outcome<PutResult>> {
-        CONTEXT.with_key("put", key, self.0.put(key, value, &options))
+        SyncStore::put(self, key, value, &options)
     }
 
     async fn expire(
@@ -78,15 +110,15 @@ impl TtlStore for MemoryStore {
         change: ExpiryChange,
         options: ExpireOptions,
     ) -> Result<Outcome<ExpireResult>> {
-        CONTEXT.with_key("expire", key, self.0.expire(key, change, &options))
+        SyncStore::expire(self, key, change, &options)
     }
 
     async fn patch(&self, key: &Key, patch: &Patch, options: PatchOptions) -> Result<Outcome<PatchResult>> {
-        CONTEXT.with_key("patch", key, self.0.patch(key, patch, &options))
+        SyncStore::patch(self, key, patch, &options)
     }
 
     async fn delete(&self, key: &Key, options: DeleteOptions) -> Result<Outcome<Option<Answer>>> {
-        CONTEXT.with_key("delete", key, self.0.delete(key, &options))
+        SyncStore::delete(self, key, &options)
     }
 
     async fn scan(&self, options: ScanOptions) -> Result<Page> {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use ttl_core::{Error, ErrorKind, RefreshPolicy, Result, Ttl, TtlStore};
 
 use crate::collection::{CheckPatch, Collection, checked};
+use crate::driver::Driver;
 use crate::format::{AsRecord, Format};
 use crate::place::{Place, Shape};
 use crate::space::Space;
@@ -133,7 +134,7 @@ impl<T, F: Format<T>> CollectionBuilder<T, F> {
                 .with_backend(capabilities.backend));
             }
         }
-        let space = Space { driver: self.driver, place };
+        let space = Space { driver: Driver(self.driver), place };
         Ok(Collection::new(space, self.ttl, self.max, self.policy, self.format, self.check))
     }
 }

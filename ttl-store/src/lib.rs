@@ -131,6 +131,7 @@ mod batch;
 mod builder;
 mod collection;
 mod defaults;
+mod driver;
 // The examples of the pages use the memory store.
 #[cfg(all(doc, any(not(doctest), feature = "memory")))]
 pub mod docs;

@@ -37,7 +37,7 @@ impl Store {
     ) -> impl Future<Output = Result<Option<Item<Value>>>> + Send {
         let (key, options) = (self.key(key), GetOptions::new().with_returning(returning));
         async move {
-            let Some(entry) = self.driver().get(&key?, options).await? else { return Ok(None) };
+            let Some(entry) = self.space.driver.get(&key?, options).await? else { return Ok(None) };
             let Entry { value, deadline, version, created_at, refresh_error, .. } = entry;
             let value = value.ok_or_else(|| unreported("value"))?;
             Ok(Some(Item { value, deadline, version, created_at, refresh_error }))
@@ -59,7 +59,7 @@ impl Store {
         let (key, names) = (self.key(key), Fields::new(names));
         async move {
             let (key, options) = (key?, GetOptions::new().with_projection(Projection::Fields(names?)));
-            let Some(entry) = self.driver().get(&key, options).await? else { return Ok(None) };
+            let Some(entry) = self.space.driver.get(&key, options).await? else { return Ok(None) };
             entry.value.ok_or_else(|| unreported("value"))?.into_record().map(Some)
         }
     }
@@ -176,7 +176,7 @@ impl Store {
         };
         let options = PutOptions::new(lifespan).with_condition(condition).with_returning(returning);
         let (key, value) = (self.key(key), value.into());
-        async move { self.driver().put(&key?, value, options).await }
+        async move { self.space.driver.put(&key?, value, options).await }
     }
 
     /// Deletes the entry. Returns whether there was a live one.
@@ -195,7 +195,7 @@ impl Store {
     pub fn take(&self, key: impl AsRef<str>) -> impl Future<Output = Result<Option<Value>>> + Send {
         let key = self.key(key);
         async move {
-            let taken = found(self.driver().delete(&key?, DeleteOptions::take()).await?)?;
+            let taken = found(self.space.driver.delete(&key?, DeleteOptions::take()).await?)?;
             taken
                 .map(|entry| entry.and_then(|entry| entry.value).ok_or_else(|| unreported("value")))
                 .transpose()
@@ -216,7 +216,7 @@ impl Store {
         lifespan: impl Into<Lifespan>,
     ) -> impl Future<Output = Result<Option<Value>>> + Send {
         let (key, value, options) = (self.key(key), value.into(), PutOptions::new(lifespan).with_previous());
-        async move { Ok(done(self.driver().put(&key?, value, options).await?)?.previous) }
+        async move { Ok(done(self.space.driver.put(&key?, value, options).await?)?.previous) }
     }
 
     /// Stores the value if there is no live entry, and returns `None`. Otherwise returns the existing value
@@ -232,7 +232,7 @@ impl Store {
     ) -> impl Future<Output = Result<Option<Value>>> + Send {
         let options = PutOptions::new(lifespan).with_condition(Condition::IfAbsent).with_previous();
         let (key, value) = (self.key(key), value.into());
-        async move { met(self.driver().put(&key?, value, options).await?) }
+        async move { met(self.space.driver.put(&key?, value, options).await?) }
     }
 
     /// Changes fields of a live record, all or none, in order (P1), and keeps its deadline. Returns `None` if
@@ -369,7 +369,7 @@ impl Store {
     ) -> impl Future<Output = BatchResults<Option<Value>>> + Send {
         let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
         async move {
-            let answers = self.driver().get_many(&sent, GetOptions::new()).await;
+            let answers = self.space.driver.get_many(&sent, GetOptions::new()).await;
             batch.merge(
                 answers.into_iter().map(|entry| {
                     entry?.map(|entry| entry.value.ok_or_else(|| unreported("value"))).transpose()
@@ -390,7 +390,7 @@ impl Store {
             items.into_iter().map(|(key, value)| Ok(PutItem::new(self.key(key)?, value, options.clone()))),
         );
         async move {
-            let answers = self.driver().put_many(sent).await;
+            let answers = self.space.driver.put_many(sent).await;
             batch.merge(answers.into_iter().map(|outcome| done(outcome?)))
         }
     }
@@ -403,7 +403,7 @@ impl Store {
     ) -> impl Future<Output = BatchResults<bool>> + Send {
         let (sent, batch) = Batch::split(keys.into_iter().map(|key| self.key(key)));
         async move {
-            let answers = self.driver().delete_many(&sent, DeleteOptions::new()).await;
+            let answers = self.space.driver.delete_many(&sent, DeleteOptions::new()).await;
             batch.merge(answers.into_iter().map(|outcome| Ok(found(outcome?)?.is_some())))
         }
     }

@@ -1,18 +1,18 @@
 //! The shared base of plain keys and collections: a driver, a place for keys, and calls that take raw keys.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use ttl_core::options::{DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, Returning};
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
-use ttl_core::{Deadline, Error, ErrorKind, Key, Outcome, Patch, Result, TtlStore, Value};
+use ttl_core::{Deadline, Error, ErrorKind, Key, Outcome, Patch, Result, TtlStore as _, Value};
 
+use crate::driver::Driver;
 use crate::place::Place;
 
 /// A driver, and the place of the keys in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Space {
-    pub(crate) driver: Arc<dyn TtlStore>,
+    pub(crate) driver: Driver,
     pub(crate) place: Place,
 }
 

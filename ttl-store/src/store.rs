@@ -8,6 +8,7 @@ use ttl_core::options::GetOptions;
 use ttl_core::{Capabilities, Key, Result, Ttl, TtlStore};
 
 use crate::builder::CollectionBuilder;
+use crate::driver::Driver;
 use crate::format::{AsBlob, AsCount, AsRecord};
 use crate::lease::Leases;
 use crate::place::{Place, Shape};
@@ -59,7 +60,7 @@ impl Store {
     /// Returns the driver, for operations that `Store` and its collections do not offer.
     #[must_use]
     pub fn driver(&self) -> &Arc<dyn TtlStore> {
-        &self.space.driver
+        &self.space.driver.0
     }
 
     /// Returns the capabilities of the driver.
@@ -118,7 +119,7 @@ impl Store {
         K: Eq + std::hash::Hash + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        ttl_cache::Cache::builder(Arc::clone(&self.space.driver), name, ttl, codec)
+        ttl_cache::Cache::builder(Arc::clone(&self.space.driver.0), name, ttl, codec)
     }
 
     /// Creates a builder for a collection of structs, which are stored field by field.
@@ -143,7 +144,7 @@ impl Store {
     where
         AsRecord: crate::Format<T>,
     {
-        CollectionBuilder::new(self.space.driver.clone(), Shape::Records, name.into(), ttl, AsRecord)
+        CollectionBuilder::new(self.space.driver.0.clone(), Shape::Records, name.into(), ttl, AsRecord)
     }
 
     /// Creates a builder for a collection of values. Each value is stored as one blob, encoded by a
@@ -164,7 +165,7 @@ impl Store {
         ttl: Ttl,
         codec: C,
     ) -> CollectionBuilder<T, AsBlob<C>> {
-        CollectionBuilder::new(self.space.driver.clone(), Shape::Blobs, name.into(), ttl, AsBlob(codec))
+        CollectionBuilder::new(self.space.driver.0.clone(), Shape::Blobs, name.into(), ttl, AsBlob(codec))
     }
 
     /// Creates a builder for a collection of counters.
@@ -183,7 +184,7 @@ impl Store {
     /// # }
     /// ```
     pub fn counters(&self, name: impl Into<String>, ttl: Ttl) -> CollectionBuilder<i64, AsCount> {
-        CollectionBuilder::new(self.space.driver.clone(), Shape::Counters, name.into(), ttl, AsCount)
+        CollectionBuilder::new(self.space.driver.0.clone(), Shape::Counters, name.into(), ttl, AsCount)
     }
 
     /// Creates leases: locks that expire `ttl` after they were acquired or renewed.
@@ -200,12 +201,12 @@ impl Store {
 
 impl From<Arc<dyn TtlStore>> for Store {
     fn from(driver: Arc<dyn TtlStore>) -> Self {
-        Self { space: Space { driver, place: Place::Plain } }
+        Self { space: Space { driver: Driver(driver), place: Place::Plain } }
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Store").field(&self.space.driver).finish()
+        f.debug_tuple("Store").field(&self.space.driver.0).finish()
     }
 }

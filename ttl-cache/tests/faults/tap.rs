@@ -168,5 +168,5 @@ impl TtlStore for Tap {
         self.inner.delete(key, options).await
     }
 
-    forward_ttl_store!(self, self.inner => capabilities expire patch scan delete_many changes);
+    forward_ttl_store!(self, self.inner => no_sync capabilities expire patch scan delete_many changes);
 }

@@ -84,6 +84,8 @@ impl TtlStore for NullStore {
         self.clock.now()
     }
 
+    crate::forward_ttl_store!(self, self => no_sync);
+
     async fn get(&self, _: &Key, _: GetOptions) -> Result<Option<Entry>> {
         Ok(None)
     }

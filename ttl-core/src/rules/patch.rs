@@ -84,6 +84,10 @@ pub fn patch(now: impl Into<Now>, stored: Option<&Header>, options: &PatchOption
 /// * [`ErrorKind::Overflow`] for a sum outside `i64` or finite `f64` (P3)
 pub fn apply(record: &mut Record, patch: &Patch) -> Result<Option<Vec<Effect>>> {
     let operations = patch.operations()?;
+    if let [operation] = operations {
+        // A single operation changes nothing if it fails, so no copy is needed.
+        return Ok(change(record, &operation.field, &operation.change)?.map(|effect| vec![effect]));
+    }
     // Cloning shares the fields; the first change copies them.
     let mut changed = record.clone();
     let mut effects = Vec::with_capacity(operations.len());

@@ -31,6 +31,7 @@ impl Recorder {
 impl ttl_core::TtlStore for Recorder {
     ttl_core::forward_ttl_store!(self, *self.note("capabilities") => capabilities);
     ttl_core::forward_ttl_store!(self, *self.note("now") => now);
+    ttl_core::forward_ttl_store!(self, *self.note("as_sync") => as_sync);
     ttl_core::forward_ttl_store!(self, *self.note("get") => get);
     ttl_core::forward_ttl_store!(self, *self.note("put") => put);
     ttl_core::forward_ttl_store!(self, *self.note("expire") => expire);
@@ -60,7 +61,7 @@ impl<S: ttl_core::TtlStore> ttl_core::TtlStore for Wrapper<S> {
         self.inner.get(key, options).await
     }
 
-    ttl_core::forward_ttl_store!(self, self.inner => capabilities now put expire patch delete scan get_many put_many delete_many changes);
+    ttl_core::forward_ttl_store!(self, self.inner => capabilities now as_sync put expire patch delete scan get_many put_many delete_many changes);
 }
 
 /// Calls every method once, in the order of the trait, and checks the answers.
@@ -74,6 +75,7 @@ async fn call_all(store: &dyn ttl_core::TtlStore) {
     let hour = PutOptions::new(Ttl::hours(1));
     assert_eq!(store.capabilities().backend, "toy");
     assert!(store.now() > SystemTime::UNIX_EPOCH);
+    assert!(store.as_sync().is_none());
     assert!(store.get(&keys[0], GetOptions::new()).await.unwrap().is_none());
     assert!(store.put(&keys[0], Record::new().into(), hour.clone()).await.unwrap().is_applied());
     let extend = ExpiryChange::Extend(Ttl::hours(1));
@@ -89,9 +91,10 @@ async fn call_all(store: &dyn ttl_core::TtlStore) {
     assert_eq!(store.changes().await.err().unwrap().kind(), ttl_core::ErrorKind::Unsupported);
 }
 
-const ALL: [&str; 12] = [
+const ALL: [&str; 13] = [
     "capabilities",
     "now",
+    "as_sync",
     "get",
     "put",
     "expire",

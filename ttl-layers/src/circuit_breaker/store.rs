@@ -140,5 +140,5 @@ impl TtlStore for CircuitBreakerStore {
         }
     }
 
-    forward_ttl_store!(self, self.inner => capabilities now changes);
+    forward_ttl_store!(self, self.inner => no_sync capabilities now changes);
 }

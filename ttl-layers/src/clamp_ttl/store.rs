@@ -114,5 +114,5 @@ impl TtlStore for ClampTtlStore {
         self.inner.put_many(items).await
     }
 
-    forward_ttl_store!(self, self.inner => capabilities now delete scan delete_many changes);
+    forward_ttl_store!(self, self.inner => no_sync capabilities now delete scan delete_many changes);
 }

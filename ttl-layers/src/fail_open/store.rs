@@ -186,5 +186,5 @@ impl TtlStore for FailOpenStore {
         self.many(Lost::Delete, results, |_| Ok(Outcome::Absent))
     }
 
-    forward_ttl_store!(self, self.inner => now changes);
+    forward_ttl_store!(self, self.inner => no_sync now changes);
 }

@@ -289,5 +289,5 @@ impl TtlStore for FallbackStore {
         Err(unsupported_changes(&self.capabilities))
     }
 
-    forward_ttl_store!(self, self.primary => now);
+    forward_ttl_store!(self, self.primary => no_sync now);
 }

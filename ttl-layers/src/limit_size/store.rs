@@ -80,5 +80,5 @@ impl TtlStore for LimitSizeStore {
         refused.merge(results)
     }
 
-    forward_ttl_store!(self, self.inner => now get expire delete scan get_many delete_many changes);
+    forward_ttl_store!(self, self.inner => no_sync now get expire delete scan get_many delete_many changes);
 }

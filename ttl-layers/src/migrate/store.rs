@@ -11,6 +11,7 @@ use ttl_core::options::{
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
     Capabilities, ChangeStream, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value,
+    forward_ttl_store,
 };
 
 use super::bring::Pair;
@@ -78,6 +79,8 @@ impl TtlStore for MigrateStore {
     fn now(&self) -> SystemTime {
         self.pair.new.now()
     }
+
+    forward_ttl_store!(self, self => no_sync);
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
         self.with_context("get", key, self.capabilities.check_get(&options))?;

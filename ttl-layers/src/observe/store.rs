@@ -107,5 +107,5 @@ impl TtlStore for ObserveStore {
         call.observe(self.inner.delete_many(keys, options), count).await
     }
 
-    forward_ttl_store!(self, self.inner => capabilities now changes);
+    forward_ttl_store!(self, self.inner => no_sync capabilities now changes);
 }

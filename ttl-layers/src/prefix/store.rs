@@ -199,5 +199,5 @@ impl TtlStore for PrefixStore {
         Ok(Box::pin(inner.filter_map(move |change| ready(outer(change)))))
     }
 
-    forward_ttl_store!(self, self.inner => capabilities now);
+    forward_ttl_store!(self, self.inner => no_sync capabilities now);
 }

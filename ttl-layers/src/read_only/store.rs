@@ -85,5 +85,5 @@ impl TtlStore for ReadOnlyStore {
         keys.iter().map(|key| Err(self.refuse("delete", key))).collect()
     }
 
-    forward_ttl_store!(self, self.inner => capabilities now scan changes);
+    forward_ttl_store!(self, self.inner => no_sync capabilities now scan changes);
 }

@@ -157,5 +157,5 @@ impl TtlStore for RetryStore {
         self.many(keys, first, |results| writes_to_repeat(results, |at| &keys[at]), call).await
     }
 
-    forward_ttl_store!(self, self.inner => capabilities now changes);
+    forward_ttl_store!(self, self.inner => no_sync capabilities now changes);
 }

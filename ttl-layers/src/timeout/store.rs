@@ -128,5 +128,5 @@ impl TtlStore for TimeoutStore {
         within(self.settings.limit, self.inner.changes()).await.unwrap_or_else(late)
     }
 
-    forward_ttl_store!(self, self.inner => capabilities now);
+    forward_ttl_store!(self, self.inner => no_sync capabilities now);
 }

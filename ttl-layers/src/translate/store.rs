@@ -13,6 +13,7 @@ use ttl_core::options::{
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
     Capabilities, ChangeStream, Entry, Error, ErrorKind, Key, Outcome, Page, Patch, Result, TtlStore, Value,
+    forward_ttl_store,
 };
 
 use super::translation::Translation;
@@ -92,6 +93,8 @@ impl<T: Translation> TtlStore for TranslatedStore<T> {
     fn now(&self) -> SystemTime {
         self.inner.now()
     }
+
+    forward_ttl_store!(self, self => no_sync);
 
     async fn get(&self, key: &Key, options: GetOptions) -> Result<Option<Entry>> {
         let inner = self.translation.key(key);

@@ -222,7 +222,7 @@ impl TtlStore for Recorder {
         self.memory.capabilities().with_changes(true)
     }
 
-    forward_ttl_store!(self, self.memory => now);
+    forward_ttl_store!(self, self.memory => no_sync now);
 }
 
 pub(crate) fn key(text: &str) -> Key {

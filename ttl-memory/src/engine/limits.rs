@@ -39,23 +39,28 @@ impl Limits {
         self.entries != usize::MAX || self.bytes != usize::MAX
     }
 
-    /// Returns the size of an entry without its value.
+    /// Returns the share of an entry in the eviction queues.
     #[inline]
-    pub(crate) fn fixed_bytes(&self, key: usize, capped: bool) -> usize {
-        weight::fixed_bytes(key, capped) + if self.is_bounded() { weight::QUEUE_BYTES } else { 0 }
+    fn queue_bytes(&self) -> usize {
+        if self.is_bounded() { weight::QUEUE_BYTES } else { 0 }
     }
 
-    /// Returns the size of an entry, in bytes of heap.
+    /// Returns the size of a new entry, in bytes of heap.
+    #[inline]
+    pub(crate) fn new_entry_bytes(&self, key: usize, capped: bool, value: &Value) -> usize {
+        weight::new_entry_bytes(key, capped, value) + self.queue_bytes()
+    }
+
+    /// Returns the size of a stored entry, in bytes of heap.
+    #[inline]
     pub(crate) fn entry_bytes(&self, entry: &Entry) -> usize {
-        let word = entry.state().load();
-        let shared = if word.has(Word::SHARED) { weight::SHARED_BLOB } else { 0 };
-        let fixed = self.fixed_bytes(entry.key().len(), word.has(Word::CAPPED));
-        fixed + weight::value_bytes(entry.value()) + shared
+        let shared = if entry.state().load().has(Word::SHARED) { weight::SHARED_BLOB } else { 0 };
+        weight::entry_bytes(entry) + self.queue_bytes() + shared
     }
 
     /// Returns the size of the largest blob that fits.
     pub(crate) fn max_value_bytes(&self) -> u64 {
-        let beside = self.fixed_bytes(ttl_core::Key::MAX_BYTES, true) + weight::SHARED_BLOB;
+        let beside = weight::largest_bytes_beside() + self.queue_bytes();
         let room = if self.bytes == usize::MAX { u64::MAX } else { self.bytes.saturating_sub(beside) as u64 };
         self.max_value_bytes.min(room)
     }
@@ -73,7 +78,7 @@ impl Limits {
             }
         }
         if self.bytes != usize::MAX {
-            let bytes = self.fixed_bytes(key, true) + weight::value_bytes(value) + weight::SHARED_BLOB;
+            let bytes = self.new_entry_bytes(key, true, value) + weight::SHARED_BLOB;
             if bytes > self.bytes {
                 return Err(too_large(format!(
                     "the entry takes {bytes} bytes of memory: expected at most {}, the share of a shard; split the \

@@ -6,6 +6,7 @@ pub(crate) mod hashing;
 pub(crate) mod limits;
 mod queues;
 pub(crate) mod state;
+pub(crate) mod stored;
 pub(crate) mod sweep;
 pub(crate) mod table;
 pub(crate) mod time;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 use ttl_core::driver::Now;
 use ttl_core::options::Returning;
 use ttl_core::results::PutResult;
@@ -14,7 +15,6 @@ use super::hashing::{Hash, Hashing, spread};
 use super::limits::Limits;
 use super::queues::Queues;
 use super::state::Word;
-use super::weight;
 use super::wheel::Wheel;
 
 /// The entries of a shard. Every method decides and acts under the shard's lock, at the instant `now` that
@@ -47,7 +47,8 @@ pub(crate) struct At<'a> {
 /// Entries and a value to be dropped after the unlock.
 #[derive(Default)]
 pub(crate) struct Trash {
-    pub(crate) entries: Vec<Entry>,
+    /// Most writes remove at most one.
+    pub(crate) entries: SmallVec<[Entry; 1]>,
     pub(crate) value: Option<Value>,
 }
 
@@ -113,15 +114,15 @@ impl Table {
         trash: &mut Trash,
     ) {
         let deadline = deadline.as_epoch_millis();
-        *self.bytes.get_mut() += self.limits.fixed_bytes(at.key.len(), !content.cap.is_never())
-            + weight::value_bytes(&content.value);
+        *self.bytes.get_mut() +=
+            self.limits.new_entry_bytes(at.key.len(), !content.cap.is_never(), &content.value);
         if let Some(entry) = place.and_then(|place| self.entries.get_bucket_mut(place)) {
             *self.bytes.get_mut() -= self.limits.entry_bytes(entry);
             let word = entry.state().load().without(Word::SHARED).with_deadline(deadline);
             let word = if self.queues.is_some() { word.used() } else { word };
             let word = placed(&mut self.wheel, word, at.hash);
             match entry.rewrite(word, content) {
-                Ok(old) => trash.value = Some(old),
+                Ok(old) => trash.value = old,
                 Err(content) => {
                     let new = Entry::new(at.key, word, content);
                     trash.entries.push(std::mem::replace(entry, new));
@@ -139,9 +140,10 @@ impl Table {
         }
     }
 
-    /// Removes the stored entry, even if it is a ghost.
-    pub(crate) fn remove(&mut self, at: At<'_>, trash: &mut Trash) {
-        if let Ok(place) = self.entries.find_entry(at.hash.table(), |entry| entry.key() == at.key) {
+    /// Removes the entry at a place, even if it is a ghost.
+    pub(crate) fn remove(&mut self, place: Option<usize>, trash: &mut Trash) {
+        let Some(place) = place else { return };
+        if let Ok(place) = self.entries.get_bucket_entry(place) {
             let (entry, _) = place.remove();
             self.forget(entry, trash);
         }

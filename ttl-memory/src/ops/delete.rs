@@ -32,11 +32,12 @@ impl Table {
         now: Now,
         trash: &mut Trash,
     ) -> Result<Outcome<Option<Entry>>> {
-        Ok(match rules::delete(now, self.header(self.place(at)).as_ref(), options)? {
+        let place = self.place(at);
+        Ok(match rules::delete(now, self.header(place).as_ref(), options)? {
             DeleteStep::Absent => Outcome::Absent,
             DeleteStep::Refused => Outcome::Refused(None),
             DeleteStep::Remove => {
-                self.remove(at, trash);
+                self.remove(place, trash);
                 let taken = trash.entries.pop();
                 if options.projection == Projection::Nothing {
                     trash.entries.extend(taken);

@@ -31,7 +31,8 @@ impl Table {
         now: Now,
         trash: &mut Trash,
     ) -> Result<Outcome<ExpireResult>> {
-        Ok(match rules::expire(now, self.header(self.place(at)).as_ref(), change, options)? {
+        let place = self.place(at);
+        Ok(match rules::expire(now, self.header(place).as_ref(), change, options)? {
             ExpireStep::Absent => Outcome::Absent,
             ExpireStep::Refused => Outcome::Refused(None),
             ExpireStep::Keep(deadline) => Outcome::Applied(ExpireResult::new(deadline, false)),
@@ -40,7 +41,7 @@ impl Table {
                 Outcome::Applied(ExpireResult::new(deadline, true))
             }
             ExpireStep::End(deadline) => {
-                self.remove(at, trash);
+                self.remove(place, trash);
                 Outcome::Applied(ExpireResult::new(deadline, true))
             }
         })

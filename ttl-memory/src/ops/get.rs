@@ -9,6 +9,7 @@ use ttl_core::{Deadline, Entry as Answer, Error, Key, Result, Value};
 
 use crate::engine::entry::Entry;
 use crate::engine::state::Word;
+use crate::engine::stored::Stored;
 use crate::engine::table::{At, Table};
 use crate::engine::time::Time;
 use crate::engine::weight;
@@ -156,7 +157,7 @@ impl Table {
         returning: Returning,
         deadline: Deadline,
     ) -> Answer {
-        let value = (!matches!(projection, Projection::Nothing)).then(|| entry.value().clone());
+        let value = (!matches!(projection, Projection::Nothing)).then(|| entry.value());
         let answer = Answer::new(value);
         if returning.is_empty() {
             return answer;
@@ -171,7 +172,7 @@ impl Table {
 /// Returns whether a get with this projection shares the buffer of a blob.
 #[inline]
 fn shares_buffer(entry: &Entry, projection: &Projection) -> bool {
-    matches!(projection, Projection::All) && matches!(entry.value(), Value::Blob(bytes) if !bytes.is_empty())
+    matches!(projection, Projection::All) && matches!(entry.stored(), Stored::Large(_))
 }
 
 /// Returns the selected part of a value: `None` for a blob if fields are selected.

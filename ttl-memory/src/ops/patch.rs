@@ -41,7 +41,7 @@ impl Table {
             PatchStep::Change { deadline } => {
                 let cap = stored.map_or(Deadline::NEVER, |stored| stored.cap);
                 let entry = place.and_then(|place| self.entries.get_bucket(place));
-                (deadline, cap, entry.map(|entry| entry.value().clone().into_record()).transpose()?)
+                (deadline, cap, entry.map(|entry| entry.value().into_record()).transpose()?)
             }
             PatchStep::Create { deadline, cap } => (deadline, cap, None),
             PatchStep::CreateElapsed { deadline } => {
@@ -49,7 +49,7 @@ impl Table {
                 let Some(effects) = rules::apply(&mut record, patch)? else {
                     return Ok(Outcome::Refused(None));
                 };
-                self.remove(at, trash);
+                self.remove(place, trash);
                 let meta = self.meta(true, options.returning, deadline, None);
                 let fields = record.project(&patch.to_fields()?);
                 return Ok(Outcome::Applied(PatchResult::new(&meta, fields, effects)));

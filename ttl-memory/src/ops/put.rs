@@ -47,7 +47,7 @@ impl Table {
                 return Ok(Outcome::Applied(meta.with_previous(previous)));
             }
             Ok(PutStep::Erase { deadline, created }) => {
-                self.remove(at, trash);
+                self.remove(place, trash);
                 let meta = self.meta(created, options.returning, deadline, None);
                 Ok(Outcome::Applied(meta.with_previous(previous)))
             }
@@ -69,6 +69,6 @@ impl Table {
         rules::live(now, stored)?;
         let entry = self.entries.get_bucket(place?)?;
         self.note_share(entry, &Projection::All);
-        Some(entry.value().clone())
+        Some(entry.value())
     }
 }

@@ -57,7 +57,7 @@ impl<T, F: Format<T>> Collection<T, F> {
         refresh: DeferredRefresh,
     ) -> Result<Option<Entry>> {
         let Some(mut entry) = entry? else { return Ok(None) };
-        let driver = &self.shared.space.driver;
+        let driver = &self.shared.space.driver.0;
         if refresh.is_due(driver, &entry)? {
             // The decoded value need not be `Send` and cannot be held across the refresh, so it is decoded
             // again afterwards.

@@ -190,7 +190,7 @@ impl TtlStore for Recorder {
         self.inner.delete_many(keys, options).await
     }
 
-    ttl_store::forward_ttl_store!(self, self.inner => changes);
+    ttl_store::forward_ttl_store!(self, self.inner => no_sync changes);
 }
 
 /// The toy of the documentation of ttl-core, with a manual clock.
