@@ -29,7 +29,8 @@ divided by that of ttl-store. `cpu` is the processor time of the measured thread
 clients; other processes do not add to it, but they do take cache and memory bandwidth. `wall` is elapsed time. Times of
 other machines differ; compare ratios.
 
-In memory, ttl-store is called through `Arc<dyn TtlStore>`. All contestants keep `Bytes` under the same keys. `dashmap` is
+In memory, ttl-store is called through `Arc<dyn TtlStore>` and its `as_sync`, as collections do; `futures` are the async
+methods of the trait. All contestants keep `Bytes` under the same keys. `dashmap` is
 the map that a program would write: values with their deadlines, checked at each read, and never removed. `quick_cache`
 and `foyer` have no TTL, and check nothing. No contestant has to evict, except in the comparison of hit ratios.
 ";

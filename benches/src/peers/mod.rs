@@ -116,6 +116,7 @@ impl<S: Store> Peer for S {
 pub fn plain(entries: usize) -> Vec<Box<dyn Peer>> {
     vec![
         Box::new(Ours::new(Sweeping::Background)),
+        Box::new(Ours::with_futures()),
         Box::new(moka_future::Cached::new("moka::future")),
         Box::new(moka_sync::Cached::new("moka::sync")),
         Box::new(quick::Cached::new(2 * entries)),
