@@ -114,7 +114,7 @@ where
         chart.draw_series(known(at).map(bar))?;
     }
     // Numbers of many bars would overlap; only ours have one then.
-    let numbered = if bars.series.len() * groups > 24 { 1 } else { bars.series.len() };
+    let numbered = if bars.series.len() * groups > 12 { 1 } else { bars.series.len() };
     let style = TextStyle::from((FONT, 11)).pos(Pos::new(HPos::Center, VPos::Bottom));
     for at in 0..numbered.min(bars.series.len()) {
         let label =
