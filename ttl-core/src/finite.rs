@@ -18,8 +18,10 @@ const MAX_LEVELS: usize = 4 * MAX_DEPTH;
 
 /// Checks that a value contains only finite numbers and integers of at most 64 bits, and that its nesting is
 /// bounded.
-pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
-    value.serialize(Check { wide_integers: false, ..Check::numbers(&Cell::new(ReadBack::Certain)) })
+pub(crate) fn check(value: &(impl Serialize + ?Sized)) -> Result<ReadBack, Refusal> {
+    let read_back = Cell::new(ReadBack::Certain);
+    value.serialize(Check { wide_integers: false, ..Check::numbers(&read_back) })?;
+    Ok(read_back.get())
 }
 
 /// Whether serde can read a written value back, as far as the value shows.

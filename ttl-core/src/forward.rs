@@ -10,8 +10,8 @@
 /// `self.inner` may be any expression that is a `TtlStore` (for a reference to one, write `*self.inner()`).
 /// It is evaluated once for each call. `all` forwards every method. No names need to be imported.
 ///
-/// `no_sync` stands for [`TtlStore::as_sync`](crate::TtlStore::as_sync) and returns `None`. A wrapper that changes any
-/// operation uses it: `as_sync` of the inner store would bypass the wrapper.
+/// `no_sync` implements [`TtlStore::as_sync`](crate::TtlStore::as_sync) as `None`. A wrapper that changes any operation
+/// uses it: the synchronous form of the inner store would bypass the wrapper.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -66,12 +66,12 @@ macro_rules! __forward_one {
         }
     };
     (no_sync, $self:ident, $inner:expr) => {
-        fn as_sync(&$self) -> ::std::option::Option<&dyn $crate::SyncStore> {
+        fn as_sync(&$self) -> ::std::option::Option<&dyn $crate::driver::SyncStore> {
             ::std::option::Option::None
         }
     };
     (as_sync, $self:ident, $inner:expr) => {
-        fn as_sync(&$self) -> ::std::option::Option<&dyn $crate::SyncStore> {
+        fn as_sync(&$self) -> ::std::option::Option<&dyn $crate::driver::SyncStore> {
             $crate::TtlStore::as_sync(&$inner)
         }
     };

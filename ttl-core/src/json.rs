@@ -7,12 +7,12 @@ use serde::{Serialize, Serializer};
 use serde_json::{Number, Value as Json};
 
 use crate::codec::Misfit;
-use crate::finite::MAX_DEPTH;
+use crate::finite::{MAX_DEPTH, ReadBack};
 use crate::{Error, ErrorKind, Result};
 
 /// With some of its features, `serde_json` gives a special meaning to objects whose first name begins with
 /// this.
-const SERDE_JSON_PREFIX: &str = "$serde_json::private::";
+pub(crate) const SERDE_JSON_PREFIX: &str = "$serde_json::private::";
 
 /// Returns the canonical text of a value in normal form, without spaces and with objects sorted by name.
 /// Fractions have the shortest form that reads back exactly: plain from 1e-4 to 1e16, otherwise with an
@@ -44,15 +44,19 @@ pub fn parse_field_text(name: &str, text: &[u8]) -> Result<Json> {
 
 /// Converts a user's value to JSON in normal form, at most `depth` levels deep.
 pub(crate) fn to_json(name: &str, value: &impl Serialize, depth: usize) -> Result<Json> {
-    let mut json = to_json_value(value).map_err(|error| not_json(&format!("the field {name:?}"), &error))?;
+    let (mut json, _) =
+        to_json_value(value).map_err(|error| not_json(&format!("the field {name:?}"), &error))?;
     normalize(&mut json, depth).map_err(|reason| invalid_value(name, reason))?;
     Ok(json)
 }
 
 /// Converts a value to JSON. `serde_json::to_value` alone would silently turn NaN and infinity into `null`.
-pub(crate) fn to_json_value(value: &impl Serialize) -> std::result::Result<Json, serde_json::Error> {
-    crate::finite::check(value).map_err(serde::ser::Error::custom)?;
-    serde_json::to_value(value)
+/// Also returns whether serde can read the value back.
+pub(crate) fn to_json_value(
+    value: &impl Serialize,
+) -> std::result::Result<(Json, ReadBack), serde_json::Error> {
+    let read_back = crate::finite::check(value).map_err(serde::ser::Error::custom)?;
+    Ok((serde_json::to_value(value)?, read_back))
 }
 
 pub(crate) fn not_json(what: &str, error: &serde_json::Error) -> Error {

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::codec::Misfit;
 use crate::field_name::check_field_name;
-use crate::finite::MAX_DEPTH;
+use crate::finite::{MAX_DEPTH, ReadBack};
 use crate::json::{invalid_value, normalize, not_json, record_text, to_json, to_json_value};
 use crate::record_de::Fields;
 use crate::{Error, ErrorKind, Result};
@@ -81,8 +81,17 @@ impl Record {
     /// [`ErrorKind::InvalidField`] if the value is not a JSON object, or if a field is invalid as in
     /// [`Record::try_with`].
     pub fn from_serialize(value: &impl Serialize) -> Result<Self> {
-        match to_json_value(value).map_err(|error| not_json("the value", &error))? {
-            Json::Object(fields) => fields.into_iter().collect::<Vec<_>>().try_into(),
+        Self::from_serialize_checked(value).map(|(record, _)| record)
+    }
+
+    /// Does the same as [`Record::from_serialize`], and returns whether serde can read the value back.
+    ///
+    /// # Errors
+    /// Those of [`Record::from_serialize`].
+    pub fn from_serialize_checked(value: &impl Serialize) -> Result<(Self, ReadBack)> {
+        let (json, read_back) = to_json_value(value).map_err(|error| not_json("the value", &error))?;
+        match json {
+            Json::Object(fields) => Ok((Self::from_fields(fields)?, read_back)),
             other => Err(Error::new(
                 ErrorKind::InvalidField,
                 format!(

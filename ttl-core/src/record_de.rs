@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserializer;
 use serde::de::value::MapDeserializer;
 use serde::de::{IntoDeserializer, Visitor};
-use serde::{Deserializer, forward_to_deserialize_any};
 use serde_json::{Error, Value as Json};
+
+use crate::json::SERDE_JSON_PREFIX;
 
 /// The fields of a record, as the input of serde. It reads them as `serde_json` reads an object.
 pub(crate) struct Fields<'a>(pub(crate) &'a BTreeMap<String, Json>);
@@ -18,12 +20,18 @@ impl Fields<'_> {
     }
 }
 
+/// Implements methods that read a copy.
+macro_rules! by_copy {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {
+        $(fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Error> {
+            self.copy().into_deserializer().$method($($argument,)* visitor)
+        })*
+    };
+}
+
+/// A custom `Deserialize` of a field gets text as borrowed text, as from a slice of JSON.
 impl<'de> Deserializer<'de> for Fields<'de> {
     type Error = Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.copy().into_deserializer().deserialize_any(visitor)
-    }
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
@@ -43,24 +51,25 @@ impl<'de> Deserializer<'de> for Fields<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Error> {
+        if name.starts_with(SERDE_JSON_PREFIX) {
+            return self.copy().into_deserializer().deserialize_newtype_struct(name, visitor);
+        }
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.copy().into_deserializer().deserialize_enum(name, variants, visitor)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq
-        tuple tuple_struct map identifier ignored_any
+    by_copy! {
+        deserialize_any() deserialize_bool() deserialize_char() deserialize_str() deserialize_string()
+        deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64() deserialize_i128()
+        deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
+        deserialize_f32() deserialize_f64() deserialize_bytes() deserialize_byte_buf() deserialize_unit()
+        deserialize_seq() deserialize_map() deserialize_identifier() deserialize_ignored_any()
+        deserialize_unit_struct(name: &'static str)
+        deserialize_tuple(len: usize)
+        deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
-use crate::driver::{MAX_ATTEMPTS, contention, unsupported_changes};
+use crate::driver::{MAX_ATTEMPTS, SyncStore, contention, unsupported_changes};
 
 use crate::options::{
     Condition, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, GetOptions, PatchOptions,
@@ -14,7 +14,7 @@ use crate::options::{
 use crate::results::{ExpireResult, PatchResult, PutResult};
 use crate::{
     Capabilities, ChangeStream, Effect, Entry, Error, ErrorKind, Expiry, Key, Lifespan, Outcome, Page, Patch,
-    Record, Result, SyncStore, Value, Version, rules,
+    Record, Result, Value, Version, rules,
 };
 
 /// A store of entries that expire.
@@ -109,7 +109,7 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
     /// it replaces a live entry (V7).
     ///
     /// Cost:
-    /// * Memory: a lock and one allocation.
+    /// * Memory: a lock, and at most three allocations.
     /// * Redis: one request.
     /// * DynamoDB: one request, or two if the old deadline matters.
     /// * CQL: one request for an absent key, with `IfAbsent` and with `IfVersion`; otherwise two. Two with
@@ -277,10 +277,10 @@ pub trait TtlStore: Debug + Send + Sync + 'static {
         Err(contention().with_operation("delete").with_backend(self.capabilities().backend).with_key(key))
     }
 
-    /// Returns the synchronous form of this store, if it never waits. Its methods do the same without a future.
+    /// Returns the synchronous form of this store, if it has one. Its methods do the same without a future.
     ///
-    /// Memory: always. A wrapper that changes what an operation does returns `None`, or a form that does the same.
-    /// Provided: `None`.
+    /// Memory: always, because it never waits. A wrapper that changes what an operation does returns `None`, or a
+    /// form that changes it, too. Provided: `None`.
     fn as_sync(&self) -> Option<&dyn SyncStore> {
         None
     }

@@ -137,7 +137,9 @@ impl Harness for Layered {
             None => None,
         };
         let beneath = Arc::new(Inner { memory: memory.clone(), foreign });
-        Ok(Fixture::new(layered()?, Time::Manual(clock)).with_second(layered()?).with_beneath(beneath))
+        let store = layered()?;
+        assert!(store.as_sync().is_none(), "the synchronous form of the inner store bypasses {}", self.kind);
+        Ok(Fixture::new(store, Time::Manual(clock)).with_second(layered()?).with_beneath(beneath))
     }
 }
 

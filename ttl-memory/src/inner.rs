@@ -20,7 +20,9 @@ use crate::sweeper::Sweeper;
 /// call waits for I/O or a timer, so no call suspends. A scan or a long batch keeps its thread busy.
 ///
 /// * Versions are unique: two writes in a process never create the same version, and neither do two stores.
-/// * A blob is copied unless its buffer is exactly as large as the blob and not shared. Records are shared.
+/// * A blob of at most 128 bytes is copied into its entry. A value that was read keeps its entry in memory, also after
+///   the entry was replaced; [`bytes`](MemoryStore::bytes) does not count it then. A larger blob is copied unless its
+///   buffer is exactly as large as the blob and not shared. Records are shared.
 /// * A scan lists each key at most once. The order is random but stable. Each page walks at least one whole
 ///   shard, a 64th of the entries, so pages should be large.
 /// * Without limits, entries are never evicted. With [`MemoryConfig::with_max_entries`](crate::MemoryConfig::with_max_entries) or

@@ -4,14 +4,13 @@ use std::fmt;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use ttl_core::driver::unsupported_changes;
+use ttl_core::driver::{SyncStore, unsupported_changes};
 use ttl_core::options::{
     DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PatchOptions, PutItem, PutOptions, ScanOptions,
 };
 use ttl_core::results::{ExpireResult, PatchResult, PutResult};
 use ttl_core::{
-    Capabilities, ChangeStream, Entry as Answer, Key, Outcome, Page, Patch, Result, SyncStore, TtlStore,
-    Value,
+    Capabilities, ChangeStream, Entry as Answer, Key, Outcome, Page, Patch, Result, TtlStore, Value,
 };
 
 use crate::CONTEXT;

@@ -46,8 +46,8 @@ impl<T: Serialize + DeserializeOwned> Format<T> for AsRecord {
     const NEEDS_PATCH: bool = false;
 
     fn encode(&self, value: &T) -> Result<Value> {
-        let record = Record::from_serialize(value)?;
-        if ttl_core::codec::check_json(value)? == ReadBack::Uncertain {
+        let (record, read_back) = Record::from_serialize_checked(value)?;
+        if read_back == ReadBack::Uncertain {
             record.deserialize::<T>().map_err(|error| cannot_read_back::<T>(&error))?;
         }
         Ok(Value::Record(record))

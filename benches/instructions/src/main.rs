@@ -8,8 +8,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use ttl_core::driver::SyncStore;
 use ttl_core::options::{DeleteOptions, GetOptions, PatchOptions, PutOptions, Refresh};
-use ttl_core::{Key, Patch, Record, SyncStore, Ttl, TtlStore, Value};
+use ttl_core::{Key, Patch, Record, Ttl, TtlStore, Value};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 const ENTRIES: usize = 10_000;

@@ -29,6 +29,7 @@ mod name;
 mod null_store;
 mod query;
 mod shared_clock;
+mod sync_store;
 mod within;
 
 pub use self::attempt::{MAX_ATTEMPTS, WriteFailure, back_off, contention};
@@ -42,6 +43,7 @@ pub use self::name::check_name;
 pub use self::null_store::NullStore;
 pub use self::query::{QueryOptions, percent_decode};
 pub use self::shared_clock::SharedClock;
+pub use self::sync_store::SyncStore;
 pub use self::within::within;
 pub use crate::changes::unsupported_changes;
 pub use crate::deadline::Now;

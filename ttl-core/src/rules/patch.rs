@@ -85,7 +85,7 @@ pub fn patch(now: impl Into<Now>, stored: Option<&Header>, options: &PatchOption
 pub fn apply(record: &mut Record, patch: &Patch) -> Result<Option<Vec<Effect>>> {
     let operations = patch.operations()?;
     if let [operation] = operations {
-        // A single operation changes nothing if it fails, so no copy is needed.
+        // A single operation changes nothing if it fails. A record that is not shared is then changed in place.
         return Ok(change(record, &operation.field, &operation.change)?.map(|effect| vec![effect]));
     }
     // Cloning shares the fields; the first change copies them.

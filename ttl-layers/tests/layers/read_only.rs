@@ -7,6 +7,7 @@ use ttl_core::options::{
 };
 use ttl_core::{ErrorKind, Expiry, Key, Patch, Result, Ttl, TtlStore};
 use ttl_layers::{LayerExt, ReadOnly};
+use ttl_memory::MemoryStore;
 
 use crate::recorder::{Recorder, items, key, keys, kind, kinds, lasting, text};
 
@@ -30,6 +31,8 @@ async fn writes_are_refused_without_a_call() {
     assert_eq!(kinds(&store.delete_many(&keys(["a", "b"]), DeleteOptions::new()).await), [Some(denied); 2]);
     assert!(recorder.calls().is_empty());
     assert_eq!(text(recorder.memory(), "a").await.as_deref(), Some("1"));
+    let around_memory = Arc::new(MemoryStore::default()).layer(ReadOnly::new()).unwrap();
+    assert!(around_memory.as_sync().is_none(), "it would bypass the layer");
 }
 
 #[tokio::test]

@@ -38,7 +38,8 @@ impl Entry {
     /// The size of an entry without key and value: reference count, head, length.
     pub(crate) const FIXED_BYTES: usize = 8 + size_of::<Head>() + 8;
 
-    pub(crate) fn new(key: &[u8], word: Word, content: Content) -> Self {
+    /// Creates an entry. Returns it with a value to be dropped.
+    pub(crate) fn new(key: &[u8], word: Word, content: Content) -> (Self, Option<Value>) {
         let Content { cap, version, created_at, value } = content;
         let word = capped(word, cap);
         // On the stack for most keys.
@@ -49,8 +50,9 @@ impl Entry {
         if !cap.is_never() {
             tail.extend_from_slice(&cap.as_epoch_millis().to_le_bytes());
         }
-        let head = Head { state: State::new(word), version, created_at, value: value.into() };
-        Self(ThinArc::from_header_and_slice(head, &tail))
+        let (value, copied) = Stored::new(value);
+        let head = Head { state: State::new(word), version, created_at, value };
+        (Self(ThinArc::from_header_and_slice(head, &tail)), copied)
     }
 
     #[inline]
@@ -160,7 +162,12 @@ impl Entry {
                     entry.slice_mut()[end - blob.len()..end].copy_from_slice(blob);
                     return Ok(Some(content.value));
                 }
-                Ok(std::mem::replace(&mut head.value, content.value.into()).into_value())
+                Ok(match (&mut head.value, content.value) {
+                    (Stored::Large(old), Value::Blob(new)) => {
+                        Some(Value::Blob(std::mem::replace(&mut **old, new)))
+                    }
+                    (old, new) => std::mem::replace(old, Stored::new(new).0).into_value(),
+                })
             }
             None => Err(content),
         })
@@ -211,7 +218,7 @@ mod tests {
         let cap = Deadline::from_epoch_millis(77);
         let content =
             |cap, version, value: &'static str| Content { cap, version, created_at: 3, value: value.into() };
-        let mut entry = Entry::new(b"key", Word::new(5), content(cap, 1, "value"));
+        let (mut entry, _) = Entry::new(b"key", Word::new(5), content(cap, 1, "value"));
         assert_eq!(entry.key(), b"key");
         assert_eq!(entry.header(entry.state().load(), 9).cap, cap);
         let word = entry.state().load().with_deadline(6);
@@ -236,13 +243,13 @@ mod tests {
         ];
         let content = |value| Content { cap: Deadline::NEVER, version: 1, created_at: 2, value };
         for (old, new) in pairs {
-            let mut entry = Entry::new(b"key", Word::new(5), content(old.clone()));
+            let (mut entry, _) = Entry::new(b"key", Word::new(5), content(old.clone()));
             assert_eq!((entry.key(), entry.value()), (b"key".as_slice(), old));
             assert!(entry.rewrite(Word::new(6), content(new.clone())).is_ok());
             assert_eq!(entry.key(), b"key");
             assert_eq!(entry.into_value(), new);
         }
-        let mut small = Entry::new(b"key", Word::new(5), content("small".into()));
+        let (mut small, _) = Entry::new(b"key", Word::new(5), content("small".into()));
         assert!(small.rewrite(Word::new(6), content(large(1))).is_err());
         assert!(small.rewrite(Word::new(6), content(record(1))).is_err());
     }
@@ -255,7 +262,7 @@ mod tests {
             created_at: 2,
             value: value.into(),
         };
-        let mut entry = Entry::new(b"key", Word::new(5), content("old"));
+        let (mut entry, _) = Entry::new(b"key", Word::new(5), content("old"));
         let handle = entry.value();
         assert!(entry.rewrite(Word::new(6), content("new")).is_err());
         assert_eq!(entry.into_value(), handle);

@@ -19,7 +19,7 @@ impl Word {
     const SLOT: u64 = Self::NO_SLOT as u64;
     /// The value's buffer has been shared, see `weight::SHARED_BLOB`.
     pub(crate) const SHARED: u64 = 1 << 9;
-    /// The cap follows the key.
+    /// There is a cap.
     pub(crate) const CAPPED: u64 = 1 << 10;
 
     /// The entry is in the main queue, see `eviction`.

@@ -124,14 +124,17 @@ impl Table {
             match entry.rewrite(word, content) {
                 Ok(old) => trash.value = old,
                 Err(content) => {
-                    let new = Entry::new(at.key, word, content);
+                    let (new, copied) = Entry::new(at.key, word, content);
                     trash.entries.push(std::mem::replace(entry, new));
+                    trash.value = copied;
                 }
             }
         } else {
             let word = placed(&mut self.wheel, Word::new(deadline), at.hash);
             let word = self.queues.as_mut().map_or(word, |queues| queues.admit(word, at.hash.short()));
-            let (entry, hashing) = (Entry::new(at.key, word, content), &self.hashing);
+            let (entry, copied) = Entry::new(at.key, word, content);
+            trash.value = copied;
+            let hashing = &self.hashing;
             let hash = |entry: &Entry| spread(hashing.hash(entry.key()).short());
             self.entries.insert_unique(at.hash.table(), entry, hash);
         }

@@ -8,7 +8,10 @@ use crate::{Entry, Key, Outcome, Patch, Result, Value};
 /// [`TtlStore::as_sync`](crate::TtlStore::as_sync).
 ///
 /// Each method does the same as the method of [`TtlStore`](crate::TtlStore) with its name, and returns the same
-/// errors. It needs no future, which is a third of the cost of a get from memory.
+/// errors. It needs no future, which is a quarter of the instructions of a get from memory.
+///
+/// The trait is not at the root of the crate, because its methods have the names of those of
+/// [`TtlStore`](crate::TtlStore), and both would be in scope for a concrete store.
 pub trait SyncStore: Send + Sync {
     /// Reads an entry, as [`TtlStore::get`](crate::TtlStore::get) does.
     ///
