@@ -160,5 +160,6 @@ fn main() -> ExitCode {
             report.compared(measured("cpu"), &NAMES, &rounds.compared(|sample| sample.cpu / 1e3));
         }
     }
+    report.finish();
     ExitCode::SUCCESS
 }

@@ -166,4 +166,5 @@ fn main() {
     let rounds = 7;
     reclaim(&mut report, &workload, rounds, Duration::from_millis(scale.pick(1_000, 8_000) as u64));
     pauses(&mut report, &workload, rounds, Duration::from_millis(scale.pick(600, 6_000) as u64));
+    report.finish();
 }

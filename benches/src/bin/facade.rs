@@ -145,5 +145,6 @@ fn main() -> ttl_store::Result<()> {
         let measured = Measured { operation: name, workload: &workload, metric: "cpu", unit: "ns" };
         report.compared(measured, &["ttl-store", "trait"], &rounds.compared(|sample| sample.cpu));
     }
+    report.finish();
     Ok(())
 }

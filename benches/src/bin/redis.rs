@@ -75,6 +75,7 @@ fn main() -> ExitCode {
             }
         }
     }
+    report.finish();
     ExitCode::SUCCESS
 }
 
