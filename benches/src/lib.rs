@@ -14,6 +14,7 @@ pub mod peers;
 pub mod redis_clients;
 pub mod report;
 pub mod rounds;
+pub mod switches;
 pub mod threads;
 pub mod wait;
 pub mod workload;

@@ -31,17 +31,25 @@ clients; other processes do not add to it, but they do take cache and memory ban
 other machines differ; compare ratios.
 
 In memory, ttl-store is called through `Arc<dyn TtlStore>` and its `as_sync`, as collections do; `futures` are the async
-methods of the trait. All contestants keep `Bytes` under the same keys. `dashmap` is the map that a program would write:
-values with their deadlines, checked at each read, and never removed. `quick_cache` and `foyer` have no TTL, and check
-nothing. No contestant has to evict, except in the comparison of hit ratios.
+methods of the trait. All contestants are given `Bytes` under the same keys. ttl-store copies blobs of at most 128 bytes
+into its entry, and keeps larger ones as they are, as the others keep all of them. `dashmap` is the map that a program
+would write: values with their deadlines, checked at each read, and never removed. It has the default hash function of
+Rust, SipHash; `dashmap (foldhash)` is the same map with the hash function that ttl-store uses. `quick_cache` and `foyer`
+have no TTL, and check nothing. No contestant has to evict, except in the comparison of hit ratios.
+
+The times in memory are those of the threads that call. Work that a contestant puts off is not in them: the maintenance that
+moka and mini-moka have not done within the calls is done between the rounds, and ttl-store reclaims in a thread of its own.
 ";
 
 /// The reasons for the goals that are not reached.
 const LIMITS: &str = "
 ## What limits the rest
 
+The figures in this section were measured once, on an AMD EPYC with 2 cores, at the first release of this page. They are
+not from the runs above.
+
 * **Reads of a million entries in memory** wait for memory. A miss looks at the table alone. A hit also reads the bucket
-  and the entry, which are in no cache: two waits of 150 to 280 ns on this machine. quick_cache keeps its entries in one
+  and the entry, which are in no cache: two waits of 150 to 280 ns. quick_cache keeps its entries in one
   array, and checks no deadline. With huge pages (`GLIBC_TUNABLES=glibc.malloc.hugetlb=1`), all contestants need a fifth
   less time.
 * **Puts in memory** allocate an entry, register it in the wheel of deadlines, and count its bytes. A map of deadlines does
@@ -60,7 +68,9 @@ const LIMITS: &str = "
 ";
 
 fn conditions(page: &mut String, all: &[Results], missing: &[&str]) {
-    page.push_str("\n## Runs\n\n| command | date | commit | machine | load average at the start |\n|---|---|---|---|---|\n");
+    page.push_str(
+        "\n## Runs\n\n| command | date | commit | machine | load average before |\n|---|---|---|---|---|\n",
+    );
     for Results { head, .. } in all {
         let _ = writeln!(
             page,
@@ -68,9 +78,13 @@ fn conditions(page: &mut String, all: &[Results], missing: &[&str]) {
             head.command, head.date, head.commit, head.machine, head.load
         );
     }
-    page.push_str("\nA `+` after the commit marks a changed source code.");
+    page.push_str("\nA `+` after the commit marks changed source code.");
+    page.push_str(
+        " The load average is that of the last minute before `scripts/bench` started, or before a program that was run \
+         without it.",
+    );
     if all.iter().any(|results| results.head.load > 0.5) {
-        page.push_str(" The machine was shared: other processes ran during the measurements.");
+        page.push_str(" Where it is above 0.5, other processes shared the machine.");
     }
     if all.iter().any(|results| results.head.quick) {
         page.push_str(" Runs with `--quick` have fewer operations, and are less precise.");
@@ -91,7 +105,9 @@ fn goals(page: &mut String, all: &[Results]) {
     let _ = writeln!(
         page,
         "\n## Goals\n\n{} of {} comparisons reach their goal. Those that do not are in bold. Other goals are counts, which \
-         tests check.\n",
+         tests check. Goals beside a map are judged by `dashmap` with the default hash function, SipHash; `dashmap \
+         (foldhash)` is in the tables only. Goals for two threads are judged by processor time; the tables also have the \
+         elapsed time.\n",
         verdicts().filter(|verdict| verdict.reached).count(),
         verdicts().count()
     );
@@ -138,16 +154,18 @@ fn tables(page: &mut String, results: &Results) {
         note(&results.head.program)
     );
     for metric in unique(results.rows.iter(), |row| row.metric.as_str()) {
-        // The other clock shows the same, with the noise of the machine.
-        if metric == "wall" && results.head.program == "memory" {
-            continue;
-        }
-        let of_metric = || results.rows.iter().filter(move |row| row.metric == metric);
+        let of_metric = || results.rows.iter().filter(move |row| row.metric == metric && !is_noise(row));
         for workload in unique(of_metric(), |row| row.workload.as_str()) {
             let rows: Vec<&Row> = of_metric().filter(|row| row.workload == workload).collect();
             table(page, metric, workload, &rows);
         }
     }
+}
+
+/// Returns whether the row is the elapsed time of a single thread in memory, which waits for nobody: it shows the same as
+/// the processor time, with the noise of the machine. Threads that wait for a lock use no processor.
+fn is_noise(row: &Row) -> bool {
+    row.metric == "wall" && row.workload.contains(" 1 thread,")
 }
 
 /// Returns what a reader must know about the contestants of a program.
@@ -156,7 +174,8 @@ fn note(program: &str) -> &'static str {
         "memory" => {
             "All entries are read once before the measurements. A put includes the copy of the value's bytes, and of the key \
              where a contestant owns it. `increment` changes a field of a record in ttl-store, and a number elsewhere. With \
-             two threads, the time is that of one operation of one thread.\n\n"
+             two threads, the time is that of one operation of one thread; `wall` includes the waits for locks, and for a \
+             core if other processes run.\n\n"
         }
         "overhead" => {
             "The figures come from a counting allocator. The heap of an entry is without the bytes of its key and value. \
@@ -166,13 +185,15 @@ fn note(program: &str) -> &'static str {
             "`reclaim` is the time to remove all entries after they have expired: a sweep in ttl-store, the maintenance of a \
              cache, `retain` of a map. For the pauses, one thread reads entries that live, and each call is timed. ttl-store \
              reclaims in its own thread. moka reclaims in the calls of its users, or in a thread of the program that calls \
-             `run_pending_tasks`. If the system preempts the reader during a call, only the call's processor time counts.\n\n"
+             `run_pending_tasks`. If the system preempts the reader during a call, and the call never waits itself, only its processor time \
+             counts. Quick runs compare the reclaiming of a million entries for ttl-store and the map only.\n\n"
         }
         "hit_ratio" => {
             "A read that misses is followed by a put. The hits are those of the second half of the reads.\n\n"
         }
         "facade" => {
-            "`trait` calls the trait itself, with the text that `serde_json` makes of the struct as a blob.\n\n"
+            "`trait` calls `as_sync` of the trait itself, as collections do, with the text that `serde_json` makes of the struct \
+             as a blob. `trait, futures` calls its async methods.\n\n"
         }
         "redis" => {
             "`redis-rs` sends what a program would write: GET, SET with PX, GETEX, MGET, HINCRBY, and a script of INCR and \
@@ -187,7 +208,7 @@ fn note(program: &str) -> &'static str {
         "cql" => {
             "`scylla` sends what a program would write. `conditional` has the guarantees of the strict mode of ttl-store, \
              except that it decides nothing by the old entry, for which ttl-store reads it first: a put over an entry is two \
-             requests. `plain` is compared with the lww mode.\n\n"
+             requests. `plain` is compared with the lww mode. All send a statement again that the server has forgotten.\n\n"
         }
         _ => "",
     }
@@ -202,7 +223,8 @@ fn table(page: &mut String, metric: &str, workload: &str, rows: &[&Row]) {
         let cell = |contestant: &&str| {
             let row = rows.iter().find(|row| row.operation == operation && row.contestant == **contestant);
             row.map_or_else(String::new, |row| {
-                format!("{} ({:.2})", number(row.value.median), row.ratio.median)
+                let ratio = row.ratio.map_or_else(String::new, |ratio| format!(" ({:.2})", ratio.median));
+                format!("{}{ratio}", number(row.value.median))
             })
         };
         let cells: Vec<String> = contestants.iter().map(cell).collect();

@@ -15,6 +15,7 @@ use ttl_core::{Key, TtlStore as _};
 use ttl_memory::MemoryStore;
 
 use crate::clock::thread_cpu;
+use crate::switches::Switches;
 use crate::wait::wait;
 
 type Moka = moka::future::Cache<String, (Bytes, bool)>;
@@ -149,20 +150,21 @@ pub fn read_while_expiring(subject: Subject, live: &[Key], end: Instant) -> Paus
 fn observe(read: &(dyn Fn(&Key) -> bool + Send + Sync), live: &[Key], done: &AtomicBool) -> Pauses {
     const SLOW: Duration = Duration::from_micros(20);
     let mut histogram = Histogram::<u64>::new_with_max(60_000_000_000, 3).expect("the bounds are valid");
-    let mut preempted = preemptions();
+    let mut switches = Switches::of_this_thread();
     for key in live.iter().cycle() {
         if done.load(Ordering::Relaxed) {
             break;
         }
+        switches.before_call();
         let (cpu, start) = (thread_cpu(), Instant::now());
         assert!(read(key), "an entry that lives is absent");
         let mut took = start.elapsed();
         if took > SLOW {
-            let now = preemptions();
-            if now != preempted {
-                // Other processes had the core for a part of the time. What the call did itself remains.
-                took = thread_cpu().saturating_sub(cpu);
-                preempted = now;
+            let worked = thread_cpu().saturating_sub(cpu);
+            // Others had the core for a part of the time. What the call did itself remains. A call that waited, such as for
+            // a lock, counts in full.
+            if switches.only_preempted() {
+                took = worked;
             }
         }
         histogram.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
@@ -174,10 +176,4 @@ fn observe(read: &(dyn Fn(&Key) -> bool + Send + Sync), live: &[Key], done: &Ato
         higher: micros(histogram.value_at_quantile(0.99999)),
         longest: micros(histogram.max()),
     }
-}
-
-/// Returns how often this thread was preempted, on Linux.
-fn preemptions() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/thread-self/status").ok()?;
-    text.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:")?.trim().parse().ok())
 }

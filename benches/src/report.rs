@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -27,7 +27,7 @@ pub struct Head {
     pub commit: String,
     /// Processor and number of cores.
     pub machine: String,
-    /// The load average of the last minute, before the run.
+    /// The load average of the last minute, before `scripts/bench` started, or before the program without it.
     pub load: f64,
 }
 
@@ -46,15 +46,9 @@ pub struct Row {
     pub unit: String,
     /// The value.
     pub value: Spread,
-    /// The value divided by that of the first contestant of the same comparison, within a round.
-    pub ratio: Spread,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Line {
-    Head(Head),
-    Row(Row),
+    /// The value divided by that of the first contestant of the same comparison, within a round. There is none if that is
+    /// 0 and this is not.
+    pub ratio: Option<Spread>,
 }
 
 /// All results of a program.
@@ -79,9 +73,12 @@ pub struct Measured<'a> {
     pub unit: &'a str,
 }
 
-/// Writes the results of a program as they come.
+/// Writes the results of a program as they come, to a file that replaces the results of its last run at the end.
 pub struct Report {
     file: File,
+    /// The file that is written.
+    part: PathBuf,
+    /// Its name at the end.
     path: PathBuf,
 }
 
@@ -92,7 +89,7 @@ impl fmt::Debug for Report {
 }
 
 impl Report {
-    /// Starts the results of a program. They replace those of its last run.
+    /// Starts the results of a program. Those of its last run remain until `finish`.
     ///
     /// # Panics
     /// If the file cannot be written.
@@ -100,7 +97,8 @@ impl Report {
     pub fn begin(program: &str, purpose: &str, scale: Scale) -> Self {
         let path = folder().join(format!("{program}.jsonl"));
         std::fs::create_dir_all(folder()).expect("the folder of the results can be created");
-        let file = File::create(&path).expect("the results can be written");
+        let part = path.with_extension("jsonl.part");
+        let file = File::create(&part).expect("the results can be written");
         let head = Head {
             program: program.to_owned(),
             command: format!("scripts/bench {}{program}", if scale.quick { "--quick " } else { "" }),
@@ -118,9 +116,18 @@ impl Report {
             head.load,
             path.display()
         );
-        let mut report = Self { file, path };
-        report.line(&Line::Head(head));
+        let mut report = Self { file, part, path };
+        report.line(&head);
         report
+    }
+
+    /// Replaces the results of the last run.
+    ///
+    /// # Panics
+    /// If the file cannot be renamed.
+    pub fn finish(self) {
+        drop(self.file);
+        std::fs::rename(&self.part, &self.path).expect("the results can be renamed");
     }
 
     /// Prints what happens next.
@@ -133,16 +140,16 @@ impl Report {
         let Measured { operation, workload, metric, unit } = measured;
         println!("   {operation}, {workload} [{metric}]");
         for (contestant, Compared { value, ratio }) in contestants.iter().zip(results) {
+            let ratios = ratio.map_or_else(String::new, |ratio| {
+                format!(" {:>8.2} x ({:.2} to {:.2})", ratio.median, ratio.low, ratio.high)
+            });
             println!(
-                "     {contestant:<28} {:>11} {unit:<10} ({} to {}) {:>8.2} x ({:.2} to {:.2})",
+                "     {contestant:<28} {:>11} {unit:<10} ({} to {}){ratios}",
                 number(value.median),
                 number(value.low),
-                number(value.high),
-                ratio.median,
-                ratio.low,
-                ratio.high
+                number(value.high)
             );
-            self.line(&Line::Row(Row {
+            self.line(&Row {
                 operation: operation.to_owned(),
                 workload: workload.to_owned(),
                 contestant: (*contestant).to_owned(),
@@ -150,27 +157,37 @@ impl Report {
                 unit: unit.to_owned(),
                 value: *value,
                 ratio: *ratio,
-            }));
+            });
         }
     }
 
-    fn line(&mut self, line: &Line) {
+    fn line(&mut self, line: &impl Serialize) {
         let text = serde_json::to_string(line).expect("results are JSON");
         writeln!(self.file, "{text}").expect("the results can be written");
     }
 }
 
 /// Reads the results of a program, if it has stored any.
-#[must_use]
-pub fn read(program: &str) -> Option<Results> {
-    let file = File::open(folder().join(format!("{program}.jsonl"))).ok()?;
-    let mut lines = BufReader::new(file).lines().map_while(Result::ok);
-    let Ok(Line::Head(head)) = serde_json::from_str(&lines.next()?) else { return None };
-    let rows = lines.filter_map(|line| match serde_json::from_str(&line) {
-        Ok(Line::Row(row)) => Some(row),
-        _ => None,
-    });
-    Some(Results { head, rows: rows.collect() })
+///
+/// # Errors
+/// Returns an error if the file or one of its lines cannot be read.
+pub fn read(program: &str) -> Result<Option<Results>, String> {
+    let path = folder().join(format!("{program}.jsonl"));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => parse(&text)
+            .map(Some)
+            .map_err(|error| format!("{}: {error}; run {program} again", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+fn parse(text: &str) -> Result<Results, String> {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let head = serde_json::from_str(first).map_err(|error| format!("line 1: {error}"))?;
+    let row = |(at, line)| serde_json::from_str(line).map_err(|error| format!("line {}: {error}", at + 2));
+    Ok(Results { head, rows: lines.enumerate().map(row).collect::<Result<_, _>>()? })
 }
 
 /// Returns the folder of the project.
@@ -214,7 +231,39 @@ fn machine() -> String {
     format!("{}, {cores} cores", model.map_or("unknown processor", |(_, model)| model))
 }
 
+/// The load of other processes. `scripts/bench` reads it before the build and the first program, which are a load
+/// themselves.
 fn load() -> f64 {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let before = std::env::var("BENCH_LOAD").ok();
+    let text = before.unwrap_or_else(|| std::fs::read_to_string("/proc/loadavg").unwrap_or_default());
     text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str =
+        r#"{"program":"p","command":"c","quick":true,"date":"d","commit":"c","machine":"m","load":0.1}"#;
+
+    fn row(value: &str, ratio: &str) -> String {
+        format!(
+            r#"{{"operation":"o","workload":"w","contestant":"c","metric":"m","unit":"u","value":{value},"ratio":{ratio}}}"#
+        )
+    }
+
+    #[test]
+    fn a_row_without_a_ratio_is_read() {
+        let value = r#"{"median":0.0,"low":0.0,"high":0.0}"#;
+        let results = parse(&format!("{HEAD}\n{}\n", row(value, "null"))).expect("it is read");
+        assert_eq!((results.rows.len(), results.rows[0].ratio), (1, None));
+    }
+
+    #[test]
+    fn an_unreadable_line_is_an_error() {
+        let value = r#"{"median":null,"low":0.0,"high":0.0}"#;
+        let error = parse(&format!("{HEAD}\n{}\n", row(value, "null"))).expect_err("it is no number");
+        assert!(error.starts_with("line 2: "), "{error}");
+        assert!(parse("").is_err() && parse(HEAD).is_ok());
+    }
 }

@@ -86,8 +86,21 @@ impl Spread {
 pub struct Compared {
     /// The measured value.
     pub value: Spread,
-    /// The value divided by that of the first contestant in the same round.
-    pub ratio: Spread,
+    /// The value divided by that of the first contestant in the same round. There is none if that is 0 and this is not.
+    pub ratio: Option<Spread>,
+}
+
+impl Compared {
+    /// Compares values that do not vary.
+    #[must_use]
+    pub fn exact(value: f64, first: f64) -> Self {
+        Self { value: Spread::exact(value), ratio: ratio(value, first).map(Spread::exact) }
+    }
+}
+
+/// Returns the ratio of a value to that of the first contestant: 1 if both are 0, and none if only the latter is.
+fn ratio(value: f64, first: f64) -> Option<f64> {
+    if value == first { Some(1.0) } else { Some(value / first).filter(|ratio| ratio.is_finite()) }
 }
 
 /// The samples of all contestants in all rounds. The first contestant is the one that the others are compared with.
@@ -123,8 +136,9 @@ impl<S> Rounds<S> {
         let first = of(&self.samples[0]);
         let compare = |samples: &Vec<S>| {
             let values = of(samples);
-            let ratios = values.iter().zip(&first).map(|(value, first)| value / first).collect();
-            Compared { value: Spread::of(values), ratio: Spread::of(ratios) }
+            let ratios: Option<Vec<f64>> =
+                values.iter().zip(&first).map(|(value, first)| ratio(*value, *first)).collect();
+            Compared { value: Spread::of(values), ratio: ratios.map(Spread::of) }
         };
         self.samples.iter().map(compare).collect()
     }
@@ -150,7 +164,14 @@ mod tests {
             }
         }
         let peer = rounds.compared(|sample| *sample)[1];
-        assert_eq!(peer.ratio, Spread::exact(2.0));
+        assert_eq!(peer.ratio, Some(Spread::exact(2.0)));
         assert_eq!(peer.value.median, 20.0);
+    }
+
+    #[test]
+    fn nothing_has_a_ratio_to_zero_but_zero() {
+        assert_eq!(Compared::exact(0.0, 0.0).ratio, Some(Spread::exact(1.0)));
+        assert_eq!(Compared::exact(0.0, 2.0).ratio, Some(Spread::exact(0.0)));
+        assert_eq!(Compared::exact(2.0, 0.0).ratio, None);
     }
 }

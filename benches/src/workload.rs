@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::Zipf;
 use ttl_core::Key;
 
-/// Scatters the ranks of a distribution over the keys. It is prime, so it keeps all keys of a power of ten apart.
+/// Scatters the ranks of a distribution over the keys. It is prime, so it maps different ranks to different keys.
 const SCATTER: u64 = 2_654_435_761;
 
 /// How the keys of reads are chosen.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use scylla::client::session::Session;
-use scylla::errors::ExecutionError;
+use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use scylla::response::query_result::QueryResult;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
@@ -24,6 +24,7 @@ const PURPOSE: &str = "requests to a CQL server, by ttl-store and the library sc
 const TTL: Ttl = Ttl::hours(1);
 const KEYS: usize = 256;
 const MOST_CALLERS: usize = 32;
+const TABLES: [&str; 3] = ["bench", "bench_lww", "bench_peer"];
 const NAMES: [&str; 4] = ["ttl-store", "scylla, conditional", "ttl-store, lww", "scylla, plain"];
 
 #[derive(Clone, Copy)]
@@ -38,6 +39,8 @@ struct Clients {
     session: Arc<Session>,
     serial: Statements,
     plain: Statements,
+    /// The names of the tables, which are dropped at the end.
+    tables: [String; 3],
 }
 
 /// The statements of a peer, on a table of its own.
@@ -49,11 +52,12 @@ struct Statements {
 impl Clients {
     async fn connect(url: &str) -> Result<Self, Box<dyn std::error::Error>> {
         let config = ScyllaConfig::from_url(url)?.with_ensure_schema();
-        let strict = ScyllaStore::connect(&config.clone().with_table("bench")).await?;
+        let tables = TABLES.map(|table| config.clone().with_table(table).table_name());
+        let strict = ScyllaStore::connect(&config.clone().with_table(TABLES[0])).await?;
         let session = strict.session();
-        let lww = config.clone().with_table("bench_lww").with_mode(Mode::Lww);
+        let lww = config.clone().with_table(TABLES[1]).with_mode(Mode::Lww);
         let lww = ScyllaStore::from_session(Arc::clone(&session), &lww).await?;
-        let peer = config.with_table("bench_peer").table_name();
+        let peer = &tables[2];
         let create = format!("CREATE TABLE IF NOT EXISTS {peer} (key text PRIMARY KEY, value blob)");
         session.query_unpaged(create, ()).await?;
         session.await_schema_agreement().await?;
@@ -67,7 +71,15 @@ impl Clients {
         serial.select.set_consistency(Consistency::LocalSerial);
         serial.write.set_serial_consistency(Some(SerialConsistency::LocalSerial));
         let plain = Statements { select, write };
-        Ok(Self { strict: Arc::new(strict), lww: Arc::new(lww), session, serial, plain })
+        Ok(Self { strict: Arc::new(strict), lww: Arc::new(lww), session, serial, plain, tables })
+    }
+
+    /// Drops the tables.
+    async fn clean(&self) -> Result<(), ExecutionError> {
+        for table in &self.tables {
+            self.session.query_unpaged(format!("DROP TABLE IF EXISTS {table}"), ()).await?;
+        }
+        Ok(())
     }
 
     async fn call(&self, contestant: usize, request: Request, key: &Key, value: &Value, bytes: &[u8]) {
@@ -96,16 +108,25 @@ impl Clients {
     }
 }
 
-/// Sends a statement again that the server has forgotten, because others have prepared many.
+/// Sends a statement again while the server has forgotten it, because others have prepared many: up to eight times, as
+/// the driver does. Any other error ends the program, as it does for the driver.
 async fn answered<F: Future<Output = Result<QueryResult, ExecutionError>>>(
     send: impl Fn() -> F,
 ) -> QueryResult {
-    for _ in 0..10 {
-        if let Ok(answer) = send().await {
-            return answer;
+    let mut resends = 1..8;
+    loop {
+        let result = send().await;
+        let forgotten = matches!(
+            result,
+            Err(ExecutionError::LastAttemptError(RequestAttemptError::DbError(
+                DbError::Unprepared { .. },
+                _
+            )))
+        );
+        if !forgotten || resends.next().is_none() {
+            return result.expect("the server answers");
         }
     }
-    send().await.expect("the server answers")
 }
 
 async fn ours(store: &dyn TtlStore, request: Request, key: &Key, value: &Value) {
@@ -159,6 +180,11 @@ fn main() -> ExitCode {
             report.compared(measured("wall"), &NAMES, &rounds.compared(|sample| sample.wall / 1e3));
             report.compared(measured("cpu"), &NAMES, &rounds.compared(|sample| sample.cpu / 1e3));
         }
+    }
+    report.finish();
+    if let Err(error) = runtime.block_on(clients.clean()) {
+        eprintln!("error: the tables {} remain: {error}", TABLES.join(", "));
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }

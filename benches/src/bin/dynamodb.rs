@@ -151,5 +151,6 @@ fn main() -> ExitCode {
             report.compared(measured("cpu"), &names, &rounds.compared(|sample| sample.cpu / 1e3));
         }
     }
+    report.finish();
     ExitCode::SUCCESS
 }

@@ -10,12 +10,13 @@ use ttl_benches::rounds::{Rounds, Sample};
 use ttl_benches::wait::wait;
 use ttl_benches::workload::{Distribution, Workload, power};
 use ttl_core::options::{Create, ExistingDeadline, GetOptions, PatchOptions, PutOptions, Refresh};
-use ttl_core::{Key, Kind, Patch, Record, Ttl, TtlStore, Value};
+use ttl_core::{Key, Kind, Patch, Record, SyncStore, Ttl, TtlStore};
 use ttl_memory::{MemoryConfig, MemoryStore};
 use ttl_store::{Collection, Json, Store};
 
 const PURPOSE: &str = "typed collections beside the trait with serde_json, on one memory store";
 const TTL: Ttl = Ttl::hours(6);
+const NAMES: [&str; 3] = ["ttl-store", "trait", "trait, futures"];
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Session {
@@ -71,33 +72,62 @@ impl Collections {
     }
 }
 
-/// The same requests to the trait. The text of a record's JSON is a blob here, which is what a program would store without
-/// collections.
-fn plain(store: &Arc<dyn TtlStore>, operation: Operation, key: &str, session: &Session) {
-    // The key of a program has a prefix as well.
-    let name = |prefix: &str| Key::new(format!("{prefix}{key}")).expect("the key is valid");
-    let put = |key: Key, value: Value| {
-        let refresh = ExistingDeadline::Refresh(Refresh::extend_only(TTL));
-        let options = PutOptions::new(TTL).with_existing_deadline(refresh);
-        assert!(black_box(wait(store.put(&key, value, options))).expect("it writes").is_applied());
-    };
-    match operation {
-        Operation::RecordGet | Operation::BlobGet => {
-            let options = GetOptions::new().with_kind(Kind::Blob);
-            let entry = wait(store.get(&name("plain:b:"), options)).expect("it reads").expect("a hit");
-            let bytes = entry.value.expect("a value").into_blob().expect("a blob");
-            black_box(serde_json::from_slice::<Session>(&bytes).expect("JSON"));
-        }
-        Operation::RecordPut | Operation::BlobPut => {
-            put(name("plain:b:"), serde_json::to_vec(session).expect("JSON").into());
-        }
-        Operation::Count => {
-            let patch = Patch::new().increment("count", 1);
-            let options = PatchOptions::new().with_create(Create::new(TTL).with_initial(Record::new()));
-            let patched = wait(store.patch(&name("plain:c:"), &patch, options)).expect("it writes");
-            let patched = patched.applied().expect("it is applied");
-            let count = patched.fields.get("count").and_then(serde_json::Value::as_i64);
-            black_box(count.expect("a number"));
+/// Requests to the trait.
+#[derive(Clone, Copy)]
+enum Calls {
+    /// Through `TtlStore::as_sync`, as collections do.
+    Sync,
+    /// Through the async methods, whose futures are boxed.
+    Futures,
+}
+
+/// The trait, as a program would call it without collections.
+struct Plain {
+    store: Arc<dyn TtlStore>,
+}
+
+impl Plain {
+    fn sync(&self) -> &dyn SyncStore {
+        self.store.as_sync().expect("the memory driver never waits")
+    }
+
+    /// Makes the same request as the collections. The text of a record's JSON is a blob here, which is what a program would
+    /// store.
+    fn run(&self, calls: Calls, operation: Operation, key: &str, session: &Session) {
+        // The key of a program has a prefix as well.
+        let name = |prefix: &str| Key::new(format!("{prefix}{key}")).expect("the key is valid");
+        match operation {
+            Operation::RecordGet | Operation::BlobGet => {
+                let (key, options) = (name("plain:b:"), GetOptions::new().with_kind(Kind::Blob));
+                let entry = match calls {
+                    Calls::Sync => self.sync().get(&key, &options),
+                    Calls::Futures => wait(self.store.get(&key, options)),
+                };
+                let entry = entry.expect("it reads").expect("a hit");
+                let bytes = entry.value.expect("a value").into_blob().expect("a blob");
+                black_box(serde_json::from_slice::<Session>(&bytes).expect("JSON"));
+            }
+            Operation::RecordPut | Operation::BlobPut => {
+                let (key, value) = (name("plain:b:"), serde_json::to_vec(session).expect("JSON").into());
+                let refresh = ExistingDeadline::Refresh(Refresh::extend_only(TTL));
+                let options = PutOptions::new(TTL).with_existing_deadline(refresh);
+                let put = match calls {
+                    Calls::Sync => self.sync().put(&key, value, &options),
+                    Calls::Futures => wait(self.store.put(&key, value, options)),
+                };
+                assert!(black_box(put).expect("it writes").is_applied());
+            }
+            Operation::Count => {
+                let (key, patch) = (name("plain:c:"), Patch::new().increment("count", 1));
+                let options = PatchOptions::new().with_create(Create::new(TTL).with_initial(Record::new()));
+                let patched = match calls {
+                    Calls::Sync => self.sync().patch(&key, &patch, &options),
+                    Calls::Futures => wait(self.store.patch(&key, &patch, options)),
+                };
+                let patched = patched.expect("it writes").applied().expect("it is applied");
+                let count = patched.fields.get("count").and_then(serde_json::Value::as_i64);
+                black_box(count.expect("a number"));
+            }
         }
     }
 }
@@ -107,6 +137,7 @@ fn main() -> ttl_store::Result<()> {
     let mut report = Report::begin("facade", PURPOSE, scale);
     let driver: Arc<dyn TtlStore> = Arc::new(MemoryStore::new(&MemoryConfig::new()));
     let store = Store::from(driver.clone());
+    let plain = Plain { store: driver };
     let collections = Collections {
         records: store.records("sessions", TTL).build()?,
         blobs: store.blobs("pages", TTL, Json).build()?,
@@ -121,20 +152,20 @@ fn main() -> ttl_store::Result<()> {
     for key in workload.all() {
         for operation in [Operation::RecordPut, Operation::BlobPut, Operation::Count] {
             collections.run(operation, key.as_str(), &session);
-            plain(&driver, operation, key.as_str(), &session);
+            plain.run(Calls::Sync, operation, key.as_str(), &session);
         }
     }
     for (operation, name) in OPERATIONS {
-        let mut rounds = Rounds::new(2);
+        let mut rounds = Rounds::new(NAMES.len());
         for round in 0..scale.rounds() {
             let keys = workload.stored(Distribution::Uniform, round as u64, scale.pick(10_000, 100_000));
             for at in rounds.order() {
                 let sample = Sample::of_thread(keys.len(), || {
                     for key in &keys {
-                        if at == 0 {
-                            collections.run(operation, key.as_str(), &session);
-                        } else {
-                            plain(&driver, operation, key.as_str(), &session);
+                        match at {
+                            0 => collections.run(operation, key.as_str(), &session),
+                            1 => plain.run(Calls::Sync, operation, key.as_str(), &session),
+                            _ => plain.run(Calls::Futures, operation, key.as_str(), &session),
                         }
                     }
                 });
@@ -143,7 +174,8 @@ fn main() -> ttl_store::Result<()> {
         }
         let workload = format!("{} entries, a struct of five fields", power(workload.entries));
         let measured = Measured { operation: name, workload: &workload, metric: "cpu", unit: "ns" };
-        report.compared(measured, &["ttl-store", "trait"], &rounds.compared(|sample| sample.cpu));
+        report.compared(measured, &NAMES, &rounds.compared(|sample| sample.cpu));
     }
+    report.finish();
     Ok(())
 }

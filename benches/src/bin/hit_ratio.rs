@@ -99,4 +99,5 @@ fn main() {
             report.compared(measured, &NAMES, &rounds.compared(|hits| *hits));
         }
     }
+    report.finish();
 }

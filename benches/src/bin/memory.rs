@@ -103,9 +103,9 @@ impl Bench {
         let mut rounds = Rounds::new(contestants.len());
         for round in 0..self.rounds {
             // A contestant's threads use different keys, and all contestants use the same.
-            let count = threads * self.operations / threads;
-            let keys = case.keys(&self.workload, round as u64, count);
-            let keys: Vec<Vec<Key>> = keys.chunks(count.div_ceil(threads)).map(<[Key]>::to_vec).collect();
+            let each = self.operations / threads;
+            let keys = case.keys(&self.workload, round as u64, each * threads);
+            let keys: Vec<Vec<Key>> = keys.chunks(each).map(<[Key]>::to_vec).collect();
             for at in rounds.order() {
                 let peer = &*contestants[at];
                 rounds.record(at, measure(peer, case.operation(), &keys, &value, case != Case::Miss));
@@ -183,4 +183,5 @@ fn main() {
         bench.fill(&report, &contestants, Operation::Put);
         PLAIN.into_iter().for_each(|case| bench.compare(&mut report, &contestants, case, 1));
     }
+    report.finish();
 }

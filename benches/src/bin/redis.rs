@@ -75,6 +75,11 @@ fn main() -> ExitCode {
             }
         }
     }
+    report.finish();
+    if let Err(error) = runtime.block_on(clients.clean()) {
+        eprintln!("error: keys remain in the server: {error}");
+        return ExitCode::FAILURE;
+    }
     ExitCode::SUCCESS
 }
 

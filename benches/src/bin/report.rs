@@ -91,8 +91,12 @@ fn main() -> ExitCode {
     let (mut all, mut missing) = (Vec::new(), Vec::new());
     for program in PROGRAMS {
         match read(program) {
-            Some(results) => all.push(results),
-            None => missing.push(program),
+            Ok(Some(results)) => all.push(results),
+            Ok(None) => missing.push(program),
+            Err(error) => {
+                eprintln!("error: {error}");
+                return ExitCode::FAILURE;
+            }
         }
     }
     let page = root().join("docs/performance.md");

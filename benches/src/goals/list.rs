@@ -70,7 +70,7 @@ pub const GOALS: &[Goal] = &[
     ),
     of(
         "overhead",
-        "an entry: at most 96 B beside key and value",
+        "an entry: at most 96 B beside key and value, at any number of entries",
         &["an entry, unread", "an entry, read"],
         "heap",
         OURS,
@@ -92,14 +92,16 @@ pub const GOALS: &[Goal] = &[
         OURS,
         Demand::AtMost(3.0),
     ),
-    of(
-        "expiry",
-        "a million expiries at once: at most 400 ns an entry",
-        &["reclaim"],
-        "cpu",
-        OURS,
-        Demand::AtMost(400.0),
-    ),
+    Goal {
+        text: "a million expiries at once: at most 400 ns an entry",
+        program: "expiry",
+        operations: &["reclaim"],
+        workloads: &["10^6 entries,"],
+        metric: "cpu",
+        contestant: OURS,
+        peer: OURS,
+        demand: Demand::AtMost(400.0),
+    },
     of(
         "expiry",
         "longest pause of a reader: a hundredth of moka's",

@@ -76,19 +76,20 @@ impl Goal {
 
     fn judge<'a>(&self, ours: &'a Row, peer: &'a Row) -> Verdict<'a> {
         // Ratios of a row are those to the first contestant, which is ours.
-        let times = peer.ratio.median / ours.ratio.median;
-        let (figure, reached) = match self.demand {
-            Demand::Faster(least) => {
+        let times = peer.ratio.zip(ours.ratio).map(|(peer, ours)| peer.median / ours.median);
+        let (figure, reached) = match (self.demand, times) {
+            (Demand::Faster(least), Some(times)) => {
                 (format!("{times:.2} times as fast, goal at least {least:.2}"), times >= least)
             }
-            Demand::Within(most) => {
+            (Demand::Within(most), Some(times)) => {
                 let figure = format!("{} times the peer's, goal at most {most:.2}", number(1.0 / times));
                 (figure, 1.0 / times <= most)
             }
-            Demand::AtMost(most) => {
+            (Demand::Faster(_) | Demand::Within(_), None) => ("no ratio to 0".to_owned(), false),
+            (Demand::AtMost(most), _) => {
                 (format!("goal at most {most:.0} {}", ours.unit), ours.value.median <= most)
             }
-            Demand::NotBelowBy(less) => {
+            (Demand::NotBelowBy(less), _) => {
                 let above = ours.value.median - peer.value.median;
                 (format!("{above:+.2} points, goal at least -{less:.0}"), above >= -less)
             }
@@ -111,7 +112,7 @@ mod tests {
             metric: "cpu".to_owned(),
             unit: "ns".to_owned(),
             value: Spread::exact(value),
-            ratio: Spread::exact(ratio),
+            ratio: Some(Spread::exact(ratio)),
         }
     }
 

@@ -17,6 +17,7 @@ use self::peer::Fred;
 use self::raw::Raw;
 use self::replay::Replay;
 pub use self::request::Request;
+use self::request::{NAMESPACE, PEERS};
 
 /// Who sends a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +124,30 @@ impl Clients {
     #[must_use]
     pub fn commands(&self, who: Who, request: Request) -> &[String] {
         self.commands.get(&(request, who.name())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Deletes all keys of the clients.
+    ///
+    /// # Errors
+    /// Returns the error of the server.
+    pub async fn clean(&self) -> redis::RedisResult<()> {
+        let mut connection = self.control.clone();
+        for namespace in [NAMESPACE, PEERS] {
+            let mut cursor = "0".to_owned();
+            loop {
+                let mut scan = redis::cmd("SCAN");
+                scan.arg(&cursor).arg("MATCH").arg(format!("{namespace}:*")).arg("COUNT").arg(1_000);
+                let (next, keys): (String, Vec<Vec<u8>>) = scan.query_async(&mut connection).await?;
+                if !keys.is_empty() {
+                    redis::cmd("DEL").arg(&keys).exec_async(&mut connection).await?;
+                }
+                if next == "0" {
+                    break;
+                }
+                cursor = next;
+            }
+        }
+        Ok(())
     }
 
     /// Resets the server's statistics of commands.

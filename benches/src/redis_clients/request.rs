@@ -3,7 +3,9 @@
 use ttl_core::{Key, Ttl};
 
 pub(super) const TTL: Ttl = Ttl::hours(1);
-pub(super) const NAMESPACE: &str = "bench";
+pub(super) const NAMESPACE: &str = "ttl-bench";
+/// The namespace of the keys that the driver does not have.
+pub(super) const PEERS: &str = "ttl-bench-peer";
 /// The number of keys of each kind.
 pub(super) const KEYS: usize = 1_000;
 const BATCH: usize = 100;
@@ -73,7 +75,7 @@ impl Request {
     /// Returns the keys of other clients, as the server sees them. Blobs are the entries of the driver. It stores numbers
     /// in records, so the others have numbers of their own.
     pub(super) fn peer_keys(self, n: usize) -> Vec<String> {
-        let prefix = if matches!(self, Self::Increment | Self::IncrementField) { "peer" } else { NAMESPACE };
+        let prefix = if matches!(self, Self::Increment | Self::IncrementField) { PEERS } else { NAMESPACE };
         self.keys(n).iter().map(|key| format!("{prefix}:{}", key.as_str())).collect()
     }
 }
