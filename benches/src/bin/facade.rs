@@ -9,8 +9,9 @@ use ttl_benches::report::{Measured, Report};
 use ttl_benches::rounds::{Rounds, Sample};
 use ttl_benches::wait::wait;
 use ttl_benches::workload::{Distribution, Workload, power};
+use ttl_core::driver::SyncStore;
 use ttl_core::options::{Create, ExistingDeadline, GetOptions, PatchOptions, PutOptions, Refresh};
-use ttl_core::{Key, Kind, Patch, Record, SyncStore, Ttl, TtlStore};
+use ttl_core::{Key, Kind, Patch, Record, Ttl, TtlStore};
 use ttl_memory::{MemoryConfig, MemoryStore};
 use ttl_store::{Collection, Json, Store};
 

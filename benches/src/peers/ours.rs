@@ -5,8 +5,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ttl_core::driver::SyncStore;
 use ttl_core::options::{DeleteOptions, GetOptions, PatchOptions, PutOptions, Refresh};
-use ttl_core::{Key, Patch, Record, SyncStore, Ttl, TtlStore, Value};
+use ttl_core::{Key, Patch, Record, Ttl, TtlStore, Value};
 use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 
 use super::{LIFETIME, Store};
