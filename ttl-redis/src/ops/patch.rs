@@ -7,7 +7,7 @@ use ttl_core::driver::parse_field_text;
 use ttl_core::options::{Create, PatchOptions, Returning};
 use ttl_core::results::{PatchResult, PutResult};
 use ttl_core::{
-    Effect, Error, ErrorKind, Key, Kind, Outcome, Patch, Record, Result, TtlStore, async_trait,
+    Effect, Error, ErrorKind, Expiry, Key, Kind, Outcome, Patch, Record, Result, TtlStore, async_trait,
     forward_ttl_store,
 };
 
@@ -33,15 +33,25 @@ pub(crate) async fn patch(
 
 async fn patch_by_script(inner: &Inner, key: &Key, patch: &Patch, options: &PatchOptions) -> Result<Patched> {
     inner.capabilities.check_patch(patch, options)?;
-    let starts_empty = options.create.as_ref().is_none_or(|create| create.initial.is_empty());
     let work = match Increment::of(patch)? {
-        Some(increment) if starts_empty && options.if_version.is_none() => Work::Increment(increment),
+        Some(increment) if options.if_version.is_none() && is_simple(options.create.as_ref()) => {
+            Work::Increment(increment)
+        }
         _ => Work::Plan(Plan::new(patch)?),
     };
     let initial = options.create.as_ref().map(|create| Encoded::new(create.initial.clone().into()));
     initial.as_ref().map_or(Ok(()), check_field_count)?;
     let (key, token) = (inner.full_key(key), new_token());
     inner.link.run(&PatchRequest { inner, key, patch, work, options, initial, token }).await
+}
+
+/// Returns whether the short script knows enough of a new entry: it starts empty, and neither its expiry nor its cap is
+/// an instant. An instant too far away is refused whatever is stored, and only the whole script checks that.
+fn is_simple(create: Option<&Create>) -> bool {
+    let is_instant = |expiry| matches!(expiry, Expiry::At(_));
+    create.is_none_or(|Create { lifespan, initial, .. }| {
+        initial.is_empty() && !is_instant(lifespan.expiry) && !is_instant(lifespan.cap)
+    })
 }
 
 /// A patch of one key.
