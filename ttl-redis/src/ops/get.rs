@@ -185,18 +185,27 @@ impl<'a> Get<'a> {
         cmd
     }
 
-    /// Notes whether a get that names no kind has met a string or a hash.
-    fn meet(&self, string: bool) {
-        let met = &self.inner.met;
-        if self.options.kind.is_none() {
-            if string { met.strings.set() } else { met.hashes.set() }
+    /// Returns what the store has seen, if this get is to be remembered: it names no kind, and is not part of a scan.
+    fn met(&self) -> Option<&Met> {
+        (self.options.kind.is_none() && !self.listed).then_some(&self.inner.met)
+    }
+
+    fn meet_string(&self) {
+        if let Some(met) = self.met() {
+            met.strings.set();
+        }
+    }
+
+    fn meet_hash(&self) {
+        if let Some(met) = self.met() {
+            met.hashes.set();
         }
     }
 
     fn read_blob(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
         let Some(bytes) = bulk(reply)? else { return Ok(Answer::Done(None)) };
         check_kind(Kind::Blob, self.options.kind)?;
-        self.meet(true);
+        self.meet_string();
         let wanted = self.options.returning.contains(Returning::VERSION);
         let version = if wanted { Some(blob_version(&bytes)?) } else { None };
         let entry = Entry::new(Value::from(bytes)).with_version(version);
@@ -205,7 +214,7 @@ impl<'a> Get<'a> {
 
     fn read_hash(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
         let Some((mut entry, cap)) = decode_hash(pairs(reply)?)? else { return Ok(Answer::Done(None)) };
-        self.meet(false);
+        self.meet_hash();
         if self.seems_over(cap) {
             return Ok(Answer::BY_SCRIPT);
         }
@@ -285,8 +294,9 @@ impl<'a> Get<'a> {
         let is_wrong = |reply: &Reply| matches!(reply, Reply::ServerError(error) if is_wrong_type(error));
         match (plain, replies) {
             (PlainRead::Blob | PlainRead::Record, Replies::One(reply)) if is_wrong(&reply) => {
-                self.meet(plain == PlainRead::Record);
-                Ok(Answer::BY_SCRIPT)
+                // The kind was only a guess: a user who may not run scripts can still read the other one.
+                let guessed = self.options.kind.is_none();
+                Ok(if guessed { Answer::Next(Step::OtherPlain) } else { Answer::BY_SCRIPT })
             }
             (PlainRead::Blob, Replies::One(reply)) => self.read_blob(reply),
             (PlainRead::Record, Replies::One(reply)) => self.read_hash(reply),
@@ -341,7 +351,11 @@ impl<'a> Get<'a> {
             // The plain GET failed before, so this blob has a cap.
             self.inner.met.capped_blobs.set();
         }
-        self.meet(kind == Kind::Blob && cap == Deadline::NEVER);
+        if kind == Kind::Blob && cap == Deadline::NEVER {
+            self.meet_string();
+        } else {
+            self.meet_hash();
+        }
         let mut entry = Entry::new(value)
             .with_deadline(returning.contains(Returning::DEADLINE).then_some(deadline))
             .with_cap(self.options.cap.then_some(cap))
@@ -372,6 +386,7 @@ impl Request for Get<'_> {
     fn commands(&self, step: Step) -> Commands {
         match (step, self.plain) {
             (Step::Plain, Some(plain)) => self.plain_commands(plain),
+            (Step::OtherPlain, _) => self.plain_commands(PlainRead::Either),
             (step, _) => Commands::One(self.script_command(step.form())),
         }
     }
@@ -379,6 +394,7 @@ impl Request for Get<'_> {
     fn read(&self, step: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
         match (step, self.plain, replies) {
             (Step::Plain, Some(plain), replies) => self.read_plain(plain, replies),
+            (Step::OtherPlain, _, replies) => self.read_plain(PlainRead::Either, replies),
             (_, _, Replies::One(reply)) if self.by != ReadScript::Whole => self.read_short_script(reply),
             (_, _, replies) => self.read_script(ScriptAnswer::decode(replies)?),
         }

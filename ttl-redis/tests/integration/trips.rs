@@ -149,7 +149,7 @@ async fn unnamed(url: String) {
         for name in [usual, "absent"] {
             assert_eq!(get(name).await, (1, 1), "{name} after a {usual}");
         }
-        assert_eq!(get(other).await, (2, 2), "the first {other} after a {usual}");
+        assert_eq!(get(other).await, (3, 2), "the first {other} after a {usual}");
         for name in [usual, other, "absent"] {
             assert_eq!(get(name).await, (2, 1), "{name} after a {usual} and a {other}");
         }
