@@ -10,6 +10,7 @@ if type(value) == 'string' then
   if type(left) == 'number' and (left == -1 or ARGV[1] - left < tonumber(ARGV[4])) then return value end
   -- PEXPIRE counts from the present millisecond rounded down, and an entry ends a millisecond after its expiry: together
   -- that is the deadline counted from now rounded up. GT leaves a later deadline, and a persistent entry.
-  if type(redis.pcall('PEXPIRE', KEYS[1], ARGV[1], 'GT')) == 'number' then return value end
+  -- Without PTTL, the whole script has to tell whether the refresh is due.
+  if type(left) ~= 'table' and type(redis.pcall('PEXPIRE', KEYS[1], ARGV[1], 'GT')) == 'number' then return value end
 end
 local ARGV = { 'all', ARGV[2] or '', ARGV[3] or '', 'extend', ARGV[1], ARGV[4] or '0' }
