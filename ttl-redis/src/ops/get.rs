@@ -12,7 +12,7 @@ use crate::layout::{
     FullKey, blob_version, decode_hash, decode_named, parse_cap, parse_mark, parse_pexpiretime, parse_version,
 };
 use crate::wire::arguments::{
-    add_fields, expected_kind, kind_letter, projected_fields, projection_word, refresh_word,
+    Word, add_fields, add_words, expected_kind, kind_letter, projected_fields, projection_word, refresh_word,
 };
 use crate::wire::reply::{array, bulk, flag, int, other_reply, pairs, texts};
 use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, ScriptAnswer, Status, Step};
@@ -165,14 +165,8 @@ impl<'a> Get<'a> {
             if self.by == ReadScript::RefreshBlob {
                 cmd.arg(ttl);
             }
-            // Without those at the end that are empty: each argument costs the server 55 ns.
-            let words = [kind_letter(*kind), version];
-            let last = words.iter().rposition(|word| !word.is_empty());
-            let count = if slack != 0 { 2 } else { last.map_or(0, |last| last + 1) };
-            cmd.arg(&words[..count]);
-            if slack != 0 {
-                cmd.arg(slack);
-            }
+            let slack = refresh.and_then(|refresh| refresh.slack).map_or(Word::Text(""), Word::Ttl);
+            add_words(&mut cmd, &[Word::Text(kind_letter(*kind)), Word::Text(version), slack]);
             return cmd;
         }
         let fields = projected_fields(projection);
@@ -316,18 +310,21 @@ impl<'a> Get<'a> {
 
     /// Reads the answer of a short script: the value, or its expiry and the value; otherwise that of the whole one.
     fn read_short_script(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
-        match reply {
-            Reply::Array(items) if matches!(items.first(), Some(Reply::Int(_))) => {
-                let mut items = items.into_iter();
-                let mut next = || items.next().ok_or(ScriptAnswer::UNKNOWN);
-                let deadline = parse_pexpiretime(int(next()?)?)?.ok_or(ScriptAnswer::UNKNOWN)?;
-                Ok(match self.read_blob(next()?)? {
+        match (self.by, reply) {
+            (ReadScript::RefreshBlob, reply @ Reply::BulkString(_))
+            | (ReadScript::RefreshBlob | ReadScript::TimedBlob, reply @ Reply::Nil) => self.read_blob(reply),
+            (ReadScript::TimedBlob, Reply::Array(mut items))
+                if matches!(items.as_slice(), [Reply::Int(_), Reply::BulkString(_)]) =>
+            {
+                let value = items.pop().ok_or(ScriptAnswer::UNKNOWN)?;
+                let expiry = items.pop().ok_or(ScriptAnswer::UNKNOWN)?;
+                let deadline = parse_pexpiretime(int(expiry)?)?.ok_or(ScriptAnswer::UNKNOWN)?;
+                Ok(match self.read_blob(value)? {
                     Answer::Done(Some(entry)) => Answer::Done(Some(entry.with_deadline(deadline))),
                     other => other,
                 })
             }
-            Reply::BulkString(_) | Reply::Nil => self.read_blob(reply),
-            reply => self.read_script(ScriptAnswer::decode(Replies::One(reply))?),
+            (_, reply) => self.read_script(ScriptAnswer::decode(Replies::One(reply))?),
         }
     }
 
