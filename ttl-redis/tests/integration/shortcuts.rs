@@ -1,5 +1,5 @@
-//! The short scripts do what the whole ones do: each operation runs by both, on entries in the same state, also on those
-//! of other clients.
+//! The short scripts do what the whole ones do: each operation runs by both, on entries in the same state, including
+//! entries written by other clients.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

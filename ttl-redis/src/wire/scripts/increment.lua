@@ -2,7 +2,7 @@
 -- else, such as an absent entry, a cap, a sum out of its bounds, or a number that a double does not hold exactly.
 -- Measured on the server: 3.6 us, and 16 us for patch.lua alone.
 -- ARGV: field, amount, token, size limit, expiry and length, cap and length, and the name's share of the size in one
--- text, then as far as they are not empty: refresh mode extend|reset, its ttl, deadline wanted, minimum, maximum
+-- text, then, without the empty ones at the end: refresh mode extend|reset, its ttl, deadline wanted, minimum, maximum
 -- Answer: text of the sum | expiry, text of the sum | the answer of patch.lua
 local key, field, mode, min, max = KEYS[1], ARGV[1], ARGV[6] or '', ARGV[9] or '', ARGV[10] or ''
 local wanted = (ARGV[8] or '') ~= ''
