@@ -100,7 +100,7 @@ pub(crate) type Token = [u8; TOKEN_BYTES];
 /// Creates a new token.
 pub(crate) fn new_token() -> Token {
     let mut token = [b'-'; TOKEN_BYTES];
-    // The 16 bytes of a random version have exactly so many characters.
+    // The 16 bytes of a random version encode to exactly `TOKEN_BYTES` characters.
     let _ = URL_SAFE_NO_PAD.encode_slice(Version::random().as_bytes(), &mut token);
     token
 }

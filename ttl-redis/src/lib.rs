@@ -28,6 +28,11 @@
 //! estimate is wrong by less than that round trip. No request depends on it: TTLs are sent as durations, and
 //! the server compares instants with its own time, including the limit of 20 years.
 //!
+//! A user with few permissions needs GET, SET, DEL, EXISTS, TYPE, HGET, HMGET, HGETALL, HSET, HDEL, PEXPIRETIME,
+//! PEXPIREAT and PERSIST for the keys of the namespace, and EVAL, EVALSHA, SCRIPT LOAD, TIME, SCAN and INFO. The shorter
+//! scripts also use PEXPIRE, PTTL and STRLEN; without one of these, the whole script does the work. Without scripts, what
+//! is a plain command still works. A write of several commands is refused as a whole if one of them is not permitted.
+//!
 //! At connect the driver logs one warning (through [`tracing`]) if the server's `maxmemory-policy` can evict
 //! entries before their deadline. A failover can lose acknowledged writes, and so can a restart of a server
 //! that does not sync every write to disk. A client cannot detect either.
@@ -82,12 +87,12 @@
 //! * A script that the server no longer has (after a restart or SCRIPT FLUSH) is sent again, as text.
 //! * The first plain GET in a store's life that finds a blob with a cap takes a second round trip. From then
 //!   on such gets send two commands at once. So does a get that names no kind, once the store has met strings
-//!   and hashes that way. As long as it has met one of them, such a get is one command, and the first of the
-//!   others takes a second round trip.
+//!   and hashes that way. As long as it has met one of them, such a get is one command, and the first entry of
+//!   the other kind takes a second round trip.
 //! * A plain SET that finds a hash takes a second round trip. The hash is a record, or a blob with a cap, and
 //!   the cap must be kept.
 //! * A read that finds the other kind than the caller asked for, or foreign content, takes a second round
-//!   trip.
+//!   trip. A get that names no kind can take a third for foreign content.
 //! * A patch that removes values from lists with more than 64 KiB of text in total becomes a compare-and-swap
 //!   from this process, with three round trips or more. So do several list operations that copy more than
 //!   16 MiB in total. A script would block the server for too long.
@@ -99,8 +104,10 @@
 //! batch may take longer than [`RedisConfig::with_timeout`]. If a group fails, the groups that were not sent
 //! yet are `Unavailable`.
 //!
-//! A put of a blob reports whether it created the entry. SET tells by sending the old bytes back, and costs the
-//! server least. Once a store has got more than 4 KiB back that way, its puts are a script, which sends nothing back.
+//! A put of a blob reports whether it created the entry. SET reports this by returning the old bytes, which is
+//! the cheapest for the server. Once more than 4 KiB have come back this way, the store's puts of blobs with a TTL are a
+//! script, which sends nothing back. Not affected are puts of persistent blobs, puts with `IfAbsent` or with the
+//! previous value, and those of a user who may not run scripts.
 //!
 //! # Changes
 //!
@@ -142,6 +149,10 @@
 //!
 //! A read with a refresh that fails with `Timeout` or `Unavailable` has not changed the value, but the
 //! refresh may have been applied.
+//!
+//! A put of a blob with `IfAbsent` is SET NX, unless that does not suffice (for a cap, an instant, or metadata of the
+//! entry). So on a server that cannot write it is `Unavailable` even if there is an entry, and foreign content makes it
+//! `Refused` instead of `Corrupt`.
 //!
 //! The driver never sends a write twice, unless the server rejected it without executing it. It reconnects at
 //! the next use. There is one attempt at a time, which all callers share, and the waits between attempts grow

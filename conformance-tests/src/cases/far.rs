@@ -147,8 +147,10 @@ async fn a_patch_beyond_the_maximum_changes_nothing(t: Test) -> Check {
     for instant in beyond(&t) {
         let create = PatchOptions::new().with_create(Create::new(instant));
         for name in ["there", "absent"] {
-            let patched = t.store.patch(&key(name), &Patch::new().set("n", 2), create.clone()).await;
-            ensure_kind!(patched, InvalidExpiry, "a patch of the key {name}");
+            for patch in [Patch::new().set("n", 2), Patch::new().increment("n", 1)] {
+                let patched = t.store.patch(&key(name), &patch, create.clone()).await;
+                ensure_kind!(patched, InvalidExpiry, "a patch of the key {name}");
+            }
         }
     }
     ensure_eq!(t.state(&key("there")).await?, before, "the record after the refused patches");

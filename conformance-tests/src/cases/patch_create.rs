@@ -215,13 +215,18 @@ async fn creating_in_the_past_leaves_nothing(t: Test) -> Check {
 async fn creating_beyond_the_maximum_is_refused(t: Test) -> Check {
     let far = t.store.now() + Ttl::MAX.as_duration() + Duration::from_secs(3_600);
     let options = PatchOptions::new().with_create(Create::new(far));
-    let absent = t.store.patch(&key("k"), &Patch::new().set("n", 1), options.clone()).await;
-    ensure_kind!(absent, InvalidExpiry, "a patch of an absent key");
-    t.expect_miss(&key("k"), "the key after the refusal").await?;
+    let patches = [Patch::new().set("n", 2), Patch::new().increment("n", 1)];
+    for patch in &patches {
+        let absent = t.store.patch(&key("k"), patch, options.clone()).await;
+        ensure_kind!(absent, InvalidExpiry, "a patch of an absent key");
+    }
+    t.expect_miss(&key("k"), "the key after the refusals").await?;
     t.put(&key("k"), record(), PutOptions::new(LONG)).await?;
     let before = t.state(&key("k")).await?;
-    let live = t.store.patch(&key("k"), &Patch::new().set("n", 2), options).await;
-    ensure_kind!(live, InvalidExpiry, "a patch of a live record");
+    for patch in &patches {
+        let live = t.store.patch(&key("k"), patch, options.clone()).await;
+        ensure_kind!(live, InvalidExpiry, "a patch of a live record");
+    }
     ensure_eq!(t.state(&key("k")).await?, before, "the entry");
     Ok(())
 }

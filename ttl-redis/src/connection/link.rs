@@ -63,6 +63,11 @@ impl Link {
         self.setup.facts()
     }
 
+    /// Returns whether the user is known to have the permission to run scripts.
+    pub(crate) fn has_scripts(&self) -> bool {
+        self.setup.has_scripts()
+    }
+
     /// Returns whether the link can make connections for reports of changes.
     pub(crate) fn can_track(&self) -> bool {
         matches!(self.source, Source::Slot(_))

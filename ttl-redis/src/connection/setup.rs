@@ -23,6 +23,8 @@ pub(crate) struct Facts {
     /// The id of this run of the server, because a SCAN cursor is invalid in another run. Empty if unknown.
     pub(crate) run_id: String,
     eviction: Option<String>,
+    /// Whether the scripts were loaded: the user may run scripts.
+    has_scripts: bool,
 }
 
 impl Facts {
@@ -62,6 +64,11 @@ impl Setup {
     /// Returns the facts about the server, once there was a connection.
     pub(crate) fn facts(&self) -> Option<Arc<Facts>> {
         self.facts.read().clone()
+    }
+
+    /// Returns whether the user of the last connection may run scripts.
+    pub(super) fn has_scripts(&self) -> bool {
+        self.facts.read().as_ref().is_some_and(|facts| facts.has_scripts)
     }
 
     /// Sets up a connection.
@@ -121,8 +128,9 @@ async fn check_server(connection: &mut Connection, scripts: &Scripts) -> Result<
     let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let eviction = line("maxmemory_policy").filter(|policy| *policy != "noeviction").map(str::to_owned);
     let run_id = line("run_id").unwrap_or_default().to_owned();
-    // If the user may not load scripts, they are sent as text.
-    Ok(Facts { server_time, measured, run_id, eviction })
+    // Scripts that were not loaded are sent as text.
+    let has_scripts = answers.all(|loaded| !matches!(loaded, Reply::ServerError(_)));
+    Ok(Facts { server_time, measured, run_id, eviction, has_scripts })
 }
 
 /// Reads the system time and the monotonic clock at the same moment, repeating the reading if the machine

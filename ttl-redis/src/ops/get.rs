@@ -12,7 +12,7 @@ use crate::layout::{
     FullKey, blob_version, decode_hash, decode_named, parse_cap, parse_mark, parse_pexpiretime, parse_version,
 };
 use crate::wire::arguments::{
-    add_fields, expected_kind, kind_letter, projected_fields, projection_word, refresh_word,
+    Word, add_fields, add_words, expected_kind, kind_letter, projected_fields, projection_word, refresh_word,
 };
 use crate::wire::reply::{array, bulk, flag, int, other_reply, pairs, texts};
 use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, ScriptAnswer, Status, Step};
@@ -165,14 +165,8 @@ impl<'a> Get<'a> {
             if self.by == ReadScript::RefreshBlob {
                 cmd.arg(ttl);
             }
-            // Without those at the end that are empty: each argument costs the server 55 ns.
-            let words = [kind_letter(*kind), version];
-            let last = words.iter().rposition(|word| !word.is_empty());
-            let count = if slack != 0 { 2 } else { last.map_or(0, |last| last + 1) };
-            cmd.arg(&words[..count]);
-            if slack != 0 {
-                cmd.arg(slack);
-            }
+            let slack = refresh.and_then(|refresh| refresh.slack).map_or(Word::Text(""), Word::Ttl);
+            add_words(&mut cmd, &[Word::Text(kind_letter(*kind)), Word::Text(version), slack]);
             return cmd;
         }
         let fields = projected_fields(projection);
@@ -185,18 +179,27 @@ impl<'a> Get<'a> {
         cmd
     }
 
-    /// Notes whether a get that names no kind has met a string or a hash.
-    fn meet(&self, string: bool) {
-        let met = &self.inner.met;
-        if self.options.kind.is_none() {
-            if string { met.strings.set() } else { met.hashes.set() }
+    /// Returns what the store has seen, if this get is to be remembered: it names no kind, and is not part of a scan.
+    fn met(&self) -> Option<&Met> {
+        (self.options.kind.is_none() && !self.listed).then_some(&self.inner.met)
+    }
+
+    fn meet_string(&self) {
+        if let Some(met) = self.met() {
+            met.strings.set();
+        }
+    }
+
+    fn meet_hash(&self) {
+        if let Some(met) = self.met() {
+            met.hashes.set();
         }
     }
 
     fn read_blob(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
         let Some(bytes) = bulk(reply)? else { return Ok(Answer::Done(None)) };
         check_kind(Kind::Blob, self.options.kind)?;
-        self.meet(true);
+        self.meet_string();
         let wanted = self.options.returning.contains(Returning::VERSION);
         let version = if wanted { Some(blob_version(&bytes)?) } else { None };
         let entry = Entry::new(Value::from(bytes)).with_version(version);
@@ -205,7 +208,7 @@ impl<'a> Get<'a> {
 
     fn read_hash(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
         let Some((mut entry, cap)) = decode_hash(pairs(reply)?)? else { return Ok(Answer::Done(None)) };
-        self.meet(false);
+        self.meet_hash();
         if self.seems_over(cap) {
             return Ok(Answer::BY_SCRIPT);
         }
@@ -285,8 +288,9 @@ impl<'a> Get<'a> {
         let is_wrong = |reply: &Reply| matches!(reply, Reply::ServerError(error) if is_wrong_type(error));
         match (plain, replies) {
             (PlainRead::Blob | PlainRead::Record, Replies::One(reply)) if is_wrong(&reply) => {
-                self.meet(plain == PlainRead::Record);
-                Ok(Answer::BY_SCRIPT)
+                // The kind was only a guess: a user who may not run scripts can still read the other one.
+                let guessed = self.options.kind.is_none();
+                Ok(if guessed { Answer::Next(Step::OtherPlain) } else { Answer::BY_SCRIPT })
             }
             (PlainRead::Blob, Replies::One(reply)) => self.read_blob(reply),
             (PlainRead::Record, Replies::One(reply)) => self.read_hash(reply),
@@ -306,18 +310,21 @@ impl<'a> Get<'a> {
 
     /// Reads the answer of a short script: the value, or its expiry and the value; otherwise that of the whole one.
     fn read_short_script(&self, reply: Reply) -> Decoded<Answer<Option<Entry>>> {
-        match reply {
-            Reply::Array(items) if matches!(items.first(), Some(Reply::Int(_))) => {
-                let mut items = items.into_iter();
-                let mut next = || items.next().ok_or(ScriptAnswer::UNKNOWN);
-                let deadline = parse_pexpiretime(int(next()?)?)?.ok_or(ScriptAnswer::UNKNOWN)?;
-                Ok(match self.read_blob(next()?)? {
+        match (self.by, reply) {
+            (ReadScript::RefreshBlob, reply @ Reply::BulkString(_))
+            | (ReadScript::RefreshBlob | ReadScript::TimedBlob, reply @ Reply::Nil) => self.read_blob(reply),
+            (ReadScript::TimedBlob, Reply::Array(mut items))
+                if matches!(items.as_slice(), [Reply::Int(_), Reply::BulkString(_)]) =>
+            {
+                let value = items.pop().ok_or(ScriptAnswer::UNKNOWN)?;
+                let expiry = items.pop().ok_or(ScriptAnswer::UNKNOWN)?;
+                let deadline = parse_pexpiretime(int(expiry)?)?.ok_or(ScriptAnswer::UNKNOWN)?;
+                Ok(match self.read_blob(value)? {
                     Answer::Done(Some(entry)) => Answer::Done(Some(entry.with_deadline(deadline))),
                     other => other,
                 })
             }
-            Reply::BulkString(_) | Reply::Nil => self.read_blob(reply),
-            reply => self.read_script(ScriptAnswer::decode(Replies::One(reply))?),
+            (_, reply) => self.read_script(ScriptAnswer::decode(Replies::One(reply))?),
         }
     }
 
@@ -341,7 +348,11 @@ impl<'a> Get<'a> {
             // The plain GET failed before, so this blob has a cap.
             self.inner.met.capped_blobs.set();
         }
-        self.meet(kind == Kind::Blob && cap == Deadline::NEVER);
+        if kind == Kind::Blob && cap == Deadline::NEVER {
+            self.meet_string();
+        } else {
+            self.meet_hash();
+        }
         let mut entry = Entry::new(value)
             .with_deadline(returning.contains(Returning::DEADLINE).then_some(deadline))
             .with_cap(self.options.cap.then_some(cap))
@@ -372,6 +383,7 @@ impl Request for Get<'_> {
     fn commands(&self, step: Step) -> Commands {
         match (step, self.plain) {
             (Step::Plain, Some(plain)) => self.plain_commands(plain),
+            (Step::OtherPlain, _) => self.plain_commands(PlainRead::Either),
             (step, _) => Commands::One(self.script_command(step.form())),
         }
     }
@@ -379,6 +391,7 @@ impl Request for Get<'_> {
     fn read(&self, step: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
         match (step, self.plain, replies) {
             (Step::Plain, Some(plain), replies) => self.read_plain(plain, replies),
+            (Step::OtherPlain, _, replies) => self.read_plain(PlainRead::Either, replies),
             (_, _, Replies::One(reply)) if self.by != ReadScript::Whole => self.read_short_script(reply),
             (_, _, replies) => self.read_script(ScriptAnswer::decode(replies)?),
         }

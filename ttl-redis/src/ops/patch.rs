@@ -7,7 +7,7 @@ use ttl_core::driver::parse_field_text;
 use ttl_core::options::{Create, PatchOptions, Returning};
 use ttl_core::results::{PatchResult, PutResult};
 use ttl_core::{
-    Effect, Error, ErrorKind, Key, Kind, Outcome, Patch, Record, Result, TtlStore, async_trait,
+    Effect, Error, ErrorKind, Expiry, Key, Kind, Outcome, Patch, Record, Result, TtlStore, async_trait,
     forward_ttl_store,
 };
 
@@ -15,7 +15,9 @@ use super::patch_plan::{Increment, Plan};
 use crate::error::{Decoded, Fault};
 use crate::inner::{Inner, RedisStore};
 use crate::layout::{Encoded, FullKey, Token, name_cost, new_token, parse_pexpiretime, token_version};
-use crate::wire::arguments::{add_lifespan, add_version, check_field_count, expiry_words, refresh_word};
+use crate::wire::arguments::{
+    Word, add_lifespan, add_version, add_words, check_field_count, expiry_words, refresh_word,
+};
 use crate::wire::reply::{bulk, int};
 use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, ScriptAnswer, Status, Step};
 
@@ -33,15 +35,28 @@ pub(crate) async fn patch(
 
 async fn patch_by_script(inner: &Inner, key: &Key, patch: &Patch, options: &PatchOptions) -> Result<Patched> {
     inner.capabilities.check_patch(patch, options)?;
-    let starts_empty = options.create.as_ref().is_none_or(|create| create.initial.is_empty());
     let work = match Increment::of(patch)? {
-        Some(increment) if starts_empty && options.if_version.is_none() => Work::Increment(increment),
-        _ => Work::Plan(Plan::new(patch)?),
+        Some(increment) if options.if_version.is_none() && is_simple(options.create.as_ref()) => {
+            Work::Increment(increment)
+        }
+        _ => {
+            let plan = Plan::new(patch)?;
+            let initial = options.create.as_ref().map(|create| Encoded::new(create.initial.clone().into()));
+            initial.as_ref().map_or(Ok(()), check_field_count)?;
+            Work::Plan { plan, initial }
+        }
     };
-    let initial = options.create.as_ref().map(|create| Encoded::new(create.initial.clone().into()));
-    initial.as_ref().map_or(Ok(()), check_field_count)?;
     let (key, token) = (inner.full_key(key), new_token());
-    inner.link.run(&PatchRequest { inner, key, patch, work, options, initial, token }).await
+    inner.link.run(&PatchRequest { inner, key, patch, work, options, token }).await
+}
+
+/// Returns whether the short script knows enough of a new entry: it starts empty, and neither its expiry nor its cap is
+/// an instant. An instant too far away is refused whatever is stored, and only the whole script checks that.
+fn is_simple(create: Option<&Create>) -> bool {
+    let is_instant = |expiry| matches!(expiry, Expiry::At(_));
+    create.is_none_or(|Create { lifespan, initial, .. }| {
+        initial.is_empty() && !is_instant(lifespan.expiry) && !is_instant(lifespan.cap)
+    })
 }
 
 /// A patch of one key.
@@ -51,8 +66,6 @@ struct PatchRequest<'a> {
     patch: &'a Patch,
     work: Work<'a>,
     options: &'a PatchOptions,
-    /// The initial record of `options.create`.
-    initial: Option<Encoded>,
     token: Token,
 }
 
@@ -60,7 +73,8 @@ struct PatchRequest<'a> {
 enum Work<'a> {
     /// An increment, by the short script.
     Increment(Increment<'a>),
-    Plan(Plan<'a>),
+    /// All operations, and the record that a new entry starts with.
+    Plan { plan: Plan<'a>, initial: Option<Encoded> },
 }
 
 /// The result of a patch by script.
@@ -80,14 +94,14 @@ impl Request for PatchRequest<'_> {
     fn commands(&self, step: Step) -> Commands {
         Commands::One(match &self.work {
             Work::Increment(increment) => self.increment_command(step.form(), increment),
-            Work::Plan(plan) => self.plan_command(step.form(), plan),
+            Work::Plan { plan, initial } => self.plan_command(step.form(), plan, initial.as_ref()),
         })
     }
 
     fn read(&self, _: Step, replies: Replies) -> Decoded<Answer<Self::Output>> {
         let outcome = match (&self.work, replies) {
             (Work::Increment(increment), Replies::One(reply)) => self.read_increment(increment, reply)?,
-            (Work::Plan(plan), replies) => self.read_plan(plan, replies)?,
+            (Work::Plan { plan, .. }, replies) => self.read_plan(plan, replies)?,
             (Work::Increment(_), _) => return Err(ScriptAnswer::UNKNOWN),
         };
         Ok(Answer::Done(outcome))
@@ -97,33 +111,24 @@ impl Request for PatchRequest<'_> {
 impl PatchRequest<'_> {
     /// Returns the call of the short script, which continues with the whole one.
     fn increment_command(&self, form: Form, increment: &Increment<'_>) -> Cmd {
-        let Increment { field, by, bounds } = increment;
+        let Increment { field, by, bounds: [min, max] } = increment;
         let PatchOptions { create, refresh, returning, .. } = self.options;
         let script = &self.inner.scripts.increment;
         let mut cmd = script.call(form, self.key, 10, 128 + field.len());
         cmd.arg(field).arg(by).arg(&self.token[..]).arg(self.inner.capabilities.max_value_bytes);
         cmd.arg(creation(create.as_ref(), field));
-        let deadline = returning.contains(Returning::DEADLINE);
-        let bounded = bounds.iter().any(Option::is_some);
-        if refresh.is_none() && !deadline && !bounded {
-            return cmd;
-        }
-        match refresh {
-            Some(refresh) => cmd.arg(refresh_word(refresh.mode)).arg(refresh.ttl.as_millis()),
-            None => cmd.arg("").arg("0"),
+        let [mode, ttl] = match refresh {
+            Some(refresh) => [Word::Text(refresh_word(refresh.mode)), Word::Ttl(refresh.ttl)],
+            None => [Word::Text(""); 2],
         };
-        cmd.arg(if deadline { "1" } else { "" });
-        for bound in bounds.iter().take(if bounded { 2 } else { 0 }) {
-            match bound {
-                Some(bound) => cmd.arg(bound),
-                None => cmd.arg(""),
-            };
-        }
+        let deadline = Word::Text(if returning.contains(Returning::DEADLINE) { "1" } else { "" });
+        let [min, max] = [min, max].map(|bound| bound.map_or(Word::Text(""), Word::Number));
+        add_words(&mut cmd, &[mode, ttl, deadline, min, max]);
         cmd
     }
 
-    fn plan_command(&self, form: Form, plan: &Plan<'_>) -> Cmd {
-        let (initial, initial_size): (&[_], _) = match &self.initial {
+    fn plan_command(&self, form: Form, plan: &Plan<'_>, initial: Option<&Encoded>) -> Cmd {
+        let (initial, initial_size): (&[_], _) = match initial {
             Some(Encoded::Record { fields, size }) => (fields, *size),
             _ => (&[], 0),
         };
@@ -154,16 +159,19 @@ impl PatchRequest<'_> {
 
     /// Reads the answer of the short script: the sum, or the expiry and the sum; otherwise that of the whole one.
     fn read_increment(&self, increment: &Increment<'_>, reply: Reply) -> Decoded<Patched> {
-        let (expiry, sum) = match reply {
-            sum @ Reply::BulkString(_) => (None, sum),
-            Reply::Array(mut items) if matches!(items.as_slice(), [Reply::Int(_), _]) => {
-                let sum = items.pop().ok_or(ScriptAnswer::UNKNOWN)?;
-                (items.pop(), sum)
-            }
-            reply => return self.read_plan(&Plan::new(self.patch)?, Replies::One(reply)),
-        };
-        let deadline = expiry.map(|expiry| parse_pexpiretime(int(expiry)?)).transpose()?.flatten();
         let returning = self.options.returning;
+        let (deadline, sum) = match (returning.contains(Returning::DEADLINE), reply) {
+            (false, sum @ Reply::BulkString(_)) => (None, sum),
+            (true, Reply::Array(mut items))
+                if matches!(items.as_slice(), [Reply::Int(_), Reply::BulkString(_)]) =>
+            {
+                let sum = items.pop().ok_or(ScriptAnswer::UNKNOWN)?;
+                let expiry = int(items.pop().ok_or(ScriptAnswer::UNKNOWN)?)?;
+                // An entry that was just incremented has an expiry, or is persistent.
+                (Some(parse_pexpiretime(expiry)?.ok_or(ScriptAnswer::UNKNOWN)?), sum)
+            }
+            (_, reply) => return self.read_plan(&Plan::new(self.patch)?, Replies::One(reply)),
+        };
         let version = returning.contains(Returning::VERSION).then(|| token_version(&self.token));
         let meta = PutResult::new(false).with_deadline(deadline).with_version(version.transpose()?);
         let sum = bulk(sum)?.ok_or(ScriptAnswer::UNKNOWN)?;

@@ -73,7 +73,7 @@ impl<'a> Increment<'a> {
     /// The amounts whose sum with a number of 15 digits is exact as a double.
     const EXACT: std::ops::RangeInclusive<i64> = -(1 << 52)..=1 << 52;
 
-    /// Returns the patch as such a one, if it is.
+    /// Returns the patch in this form, if it has it.
     pub(crate) fn of(patch: &'a Patch) -> Result<Option<Self>> {
         let [FieldOperation { field, change, .. }] = patch.operations()? else { return Ok(None) };
         let (by, bounds) = match change {

@@ -10,6 +10,8 @@ use crate::error::{Decoded, Fault, RequestKind};
 pub(crate) enum Step {
     /// Plain commands.
     Plain,
+    /// Other plain commands, because the first ones were a wrong guess.
+    OtherPlain,
     /// A script, because plain commands do not suffice, or have failed.
     Script(Form),
 }
@@ -19,7 +21,7 @@ impl Step {
     pub(crate) const fn form(self) -> Form {
         match self {
             Self::Script(form) => form,
-            Self::Plain => Form::Sha,
+            Self::Plain | Self::OtherPlain => Form::Sha,
         }
     }
 }

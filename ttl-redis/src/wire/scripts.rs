@@ -1,5 +1,5 @@
-//! The scripts and their calls. Four do all that is possible; for the common cases of three of them there are shorter
-//! ones, which continue with the whole script where they do not suffice.
+//! The scripts and their calls. Four cover every case. Three of them have shorter variants for the common cases,
+//! which continue with the whole script otherwise.
 
 use redis::Cmd;
 use sha1::{Digest, Sha1};

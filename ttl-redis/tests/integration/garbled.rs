@@ -18,6 +18,7 @@ pub(crate) fn trials(server: &ServerUrl) -> Vec<Trial> {
     vec![
         with_server("garbled::a_write_whose_answer_makes_no_sense_is_unknown", server, writes),
         with_server("garbled::a_read_whose_answer_makes_no_sense_says_so", server, reads),
+        with_server("garbled::an_answer_of_another_script_makes_no_sense", server, other_forms),
         with_server("garbled::an_answer_too_many_reaches_nobody_else", server, shifted),
         with_server(
             "garbled::a_connection_that_was_handed_in_is_asked_before_it_is_used_again",
@@ -197,6 +198,38 @@ async fn reads(url: String) {
         assert_eq!(error.kind(), ErrorKind::Backend, "{:?}", String::from_utf8_lossy(text));
         assert_eq!(value(&garbled.store, &key("witness")).await, blob("mine"));
         assert_eq!(garbled.connections(), before + 1);
+    }
+}
+
+/// Each short script has its own form of an answer, with a deadline or without. No other is accepted.
+async fn other_forms(url: String) {
+    let garbled = Garbled::new(&url).await;
+    let bare = b"$1\r\n6\r\n".as_slice();
+    let timed = b"*2\r\n:-1\r\n$1\r\n6\r\n".as_slice();
+    let gone = b"*2\r\n:-2\r\n$1\r\n6\r\n".as_slice();
+    let long = b"*3\r\n:-1\r\n$1\r\n6\r\n$1\r\n6\r\n".as_slice();
+    let refresh = GetOptions::new().with_refresh(Refresh::extend_only(LONG));
+    let with_deadline = GetOptions::new().with_returning(Returning::DEADLINE);
+    for (options, texts) in [(refresh, [timed, gone, long]), (with_deadline, [bare, gone, long])] {
+        for text in texts {
+            // On a connection that is made already.
+            assert_eq!(value(&garbled.store, &key("witness")).await, blob("mine"));
+            garbled.proxy.watch.garble(text);
+            let error = garbled.store.get(&key("blob"), options.clone()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Backend, "{options:?}, {:?}", String::from_utf8_lossy(text));
+        }
+    }
+    let increment = Patch::new().increment("n", 1);
+    let with_deadline = PatchOptions::new().with_returning(Returning::DEADLINE);
+    for (options, texts) in [(PatchOptions::new(), [timed, gone, long]), (with_deadline, [bare, gone, long])]
+    {
+        for text in texts {
+            assert_eq!(value(&garbled.store, &key("witness")).await, blob("mine"));
+            garbled.proxy.watch.garble(text);
+            let error = garbled.store.patch(&key("record"), &increment, options.clone()).await.unwrap_err();
+            let about = String::from_utf8_lossy(text);
+            assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{options:?}, {about:?}");
+        }
     }
 }
 

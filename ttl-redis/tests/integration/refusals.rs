@@ -2,8 +2,8 @@
 
 use libtest_mimic::Trial;
 use ttl_core::options::{
-    DeleteOptions, ExpireOptions, ExpiryChange, Fields, GetOptions, PatchOptions, Projection, PutOptions,
-    Refresh, Returning,
+    Condition, DeleteOptions, ExistingDeadline, ExpireOptions, ExpiryChange, Fields, GetOptions,
+    PatchOptions, Projection, PutOptions, Refresh, Returning,
 };
 use ttl_core::{ErrorKind, Patch, Record, Ttl, TtlStore, Value};
 use ttl_redis::{RedisConfig, RedisStore};
@@ -23,6 +23,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         with_own_servers("refusals::wrong_credentials_are_denied", credentials),
         with_own_servers("refusals::what_a_user_may_not_do_is_denied_and_not_done", grants),
         with_own_servers("refusals::what_is_denied_half_way_is_not_begun", halves),
+        with_own_servers("refusals::a_refresh_within_the_slack_is_not_made_without_pttl", slack),
+        with_own_servers("refusals::a_user_without_scripts_puts_long_values", scriptless),
         with_own_servers("refusals::a_database_that_is_not_there_is_a_bad_configuration", databases),
     ]
 }
@@ -203,17 +205,44 @@ async fn grants() {
     }
 
     // Not even a script may be loaded: plain reads work, and the rest says why it does not.
+    applied(store.put(&key("text"), blob("v"), PutOptions::new(LONG)).await);
+    let contents = [("text", blob("v")), ("k", record.clone())];
+    for batch in [false, true] {
+        // A store guesses that an entry has the kind of those before.
+        for contents in [contents.clone(), [contents[1].clone(), contents[0].clone()]] {
+            let reader = RedisStore::connect(&config(&server).with_credentials("reader", "p")).await.unwrap();
+            for (name, expected) in contents.iter().chain(&contents) {
+                if batch {
+                    let keys = [key(name), key("absent"), key(name)];
+                    let read = reader.get_many(&keys, GetOptions::new()).await;
+                    let read = read.into_iter().map(|entry| entry.unwrap().and_then(|entry| entry.value));
+                    let expected = Some(expected.clone());
+                    assert_eq!(read.collect::<Vec<_>>(), [expected.clone(), None, expected]);
+                } else {
+                    assert_eq!(value(&reader, &key(name)).await, *expected);
+                }
+            }
+        }
+    }
     let reader = RedisStore::connect(&config(&server).with_credentials("reader", "p")).await.unwrap();
-    assert_eq!(value(&reader, &key("k")).await, record);
     let denied = reader.put(&key("k"), blob("v"), PutOptions::new(LONG)).await.unwrap_err();
     assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
 }
 
 /// Writes of several commands, one of which the user may not run, are refused as a whole (E4, P1).
 async fn halves() {
-    let users = [("no-hset", "-hset"), ("no-hdel", "-hdel"), ("no-del", "-del"), ("no-persist", "-persist")];
-    let rules = users.map(|(name, rule)| ["--user", name, "on", ">p", "~ttl:*", "+@all", rule]);
-    let server = OwnServer::start(rules.concat());
+    let users = [
+        ("no-hset", "-hset"),
+        ("no-hdel", "-hdel"),
+        ("no-del", "-del"),
+        ("no-persist", "-persist"),
+        ("no-pexpire", "-pexpire -pexpireat"),
+        ("no-pexpiretime", "-pexpiretime"),
+    ];
+    let rules = users.iter().flat_map(|(name, rules)| {
+        ["--user", name, "on", ">p", "~ttl:*", "+@all"].into_iter().chain(rules.split(' '))
+    });
+    let server = OwnServer::start(rules);
     let owner = RedisStore::connect(&config(&server)).await.unwrap();
     let before: Value = Record::new().with("m", 1).with("n", 1).into();
     applied(owner.put(&key("k"), before.clone(), PutOptions::new(LONG)).await);
@@ -228,6 +257,14 @@ async fn halves() {
             "no-hdel" => {
                 let patch = Patch::new().set("m", 2).unset("n");
                 vec![store.patch(&key("k"), &patch, PatchOptions::new()).await.map(|_| ())]
+            }
+            "no-pexpire" => {
+                let refresh = PatchOptions::new().with_refresh(Refresh::extend_only(Ttl::days(1)));
+                vec![store.patch(&key("k"), &Patch::new().increment("n", 1), refresh).await.map(|_| ())]
+            }
+            "no-pexpiretime" => {
+                let timed = PatchOptions::new().with_returning(Returning::DEADLINE);
+                vec![store.patch(&key("k"), &Patch::new().increment("n", 1), timed).await.map(|_| ())]
             }
             "no-persist" => vec![store.expire(&key("k"), persist, ExpireOptions::new()).await.map(|_| ())],
             _ => vec![
@@ -248,6 +285,49 @@ async fn halves() {
             assert!(same, "{name}: the entry has changed");
         }
     }
+}
+
+/// R5: a refresh that is not due is not made, by whichever command the driver tells.
+async fn slack() {
+    let server = OwnServer::start(["--user", "app", "on", ">p", "~ttl:*", "+@all", "-pttl"]);
+    let store = RedisStore::connect(&config(&server).with_credentials("app", "p")).await.unwrap();
+    applied(store.put(&key("k"), blob("v"), PutOptions::new(LONG)).await);
+    let timed = GetOptions::new().with_returning(Returning::DEADLINE);
+    let before = store.get(&key("k"), timed.clone()).await.unwrap().unwrap().deadline.unwrap();
+    for (slack, made) in [(Ttl::hours(2), false), (Ttl::minutes(1), true)] {
+        let refresh = Refresh::extend_only(Ttl::hours(2)).with_slack(slack);
+        let entry = store.get(&key("k"), GetOptions::new().with_refresh(refresh)).await.unwrap().unwrap();
+        assert!(entry.refresh_error.is_none() && entry.value == Some(blob("v")));
+        let after = store.get(&key("k"), timed.clone()).await.unwrap().unwrap().deadline.unwrap();
+        assert_eq!(after > before, made, "a slack of {slack:?}");
+    }
+}
+
+/// A put that would be a script only for the sake of the traffic stays a SET for a user who may not run scripts.
+async fn scriptless() {
+    let server = OwnServer::start(["--user", "app", "on", ">p", "~ttl:*", "+@all", "-@scripting"]);
+    let store = RedisStore::connect(&config(&server).with_credentials("app", "p")).await.unwrap();
+    let put = PutOptions::new(LONG);
+    for (n, options) in [
+        put.clone(),
+        put.clone(),
+        put.clone(),
+        put.clone().with_condition(Condition::IfPresent),
+        put.clone().with_condition(Condition::IfAbsent),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let length = 10_000 + n;
+        let absent = options.condition == Condition::IfAbsent;
+        let outcome = store.put(&key("k"), vec![7; length].into(), options).await.unwrap();
+        assert_eq!(outcome.is_applied(), !absent, "put {n}");
+        let stored = value(&store, &key("k")).await;
+        assert_eq!(stored == Value::from(vec![7; length]), !absent, "put {n}");
+    }
+    let keeping = put.with_existing_deadline(ExistingDeadline::Keep);
+    let denied = store.put(&key("k"), blob("v"), keeping).await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::PermissionDenied, "what needs a script");
 }
 
 async fn databases() {

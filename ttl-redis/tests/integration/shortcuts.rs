@@ -1,14 +1,15 @@
-//! The short scripts do what the whole ones do: each operation runs by both, on entries in the same state, also on those
-//! of other clients.
+//! The short scripts do what the whole ones do: each operation runs by both, on entries in the same state, including
+//! entries written by other clients.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use libtest_mimic::Trial;
 use ttl_conformance::servers::ServerUrl;
 use ttl_core::options::{
     Condition, Create, ExistingDeadline, GetOptions, PatchOptions, PutOptions, Refresh, Returning,
 };
-use ttl_core::{Bounds, ErrorKind, Kind, Outcome, Patch, Ttl, TtlStore};
+use ttl_core::{Bounds, ErrorKind, Expiry, Kind, Lifespan, Outcome, Patch, Ttl, TtlStore};
 
 use crate::support::{LONG, Namespace, blob, key, with_server};
 
@@ -232,18 +233,23 @@ async fn increments(url: String) {
     let large = format!("r{TOKEN}.1048575");
     states.push(State::new(&["HSET", "ttl:version", &large, "n", "9"], None));
     states.push(State::new(&["HSET", "ttl:version", &large, "n", "99"], None));
+    // Refused whatever is stored (E8), also as a cap.
+    let far = Expiry::At(SystemTime::now() + Ttl::MAX.as_duration() + Duration::from_secs(157_680_000));
+    let capped = Lifespan::from(LONG).with_cap(far);
     let bounds = [None, Some(Bounds::from(..=5)), Some(Bounds::from(6..)), Some(Bounds::from(-2..=100))];
     for state in states {
         for by in [1, -1, 0, 95, 1 << 52, -(1 << 52), i64::MAX] {
             for bounds in bounds {
-                for (n, refresh) in [None, Some(Refresh::extend_only(LONG)), Some(Refresh::reset(LONG))]
-                    .into_iter()
-                    .enumerate()
-                {
+                let refreshes =
+                    [None, Some(Refresh::extend_only(LONG)), Some(Refresh::reset(LONG)), None, None];
+                for (n, refresh) in refreshes.into_iter().enumerate() {
                     let mut options = PatchOptions::new().with_refresh(refresh);
-                    if n < 2 {
-                        options.create = Some(Create::new(LONG));
-                    }
+                    options.create = match n {
+                        0 | 1 => Some(Create::new(LONG)),
+                        2 => None,
+                        3 => Some(Create::new(far)),
+                        _ => Some(Create::new(capped)),
+                    };
                     if n > 0 {
                         options.returning = Returning::DEADLINE | Returning::VERSION;
                     }
@@ -259,6 +265,7 @@ async fn increments(url: String) {
                     let whole = space.store.patch(&key("whole"), &whole, options.clone()).await;
                     let about = format!("{state:?} {by} {bounds:?} {options:?}");
                     assert_eq!(kind_of(&short), kind_of(&whole), "{about}");
+                    assert!(n < 3 || short.is_err(), "an instant too far away: {about}");
                     let left = [content(&mut space, "short").await, content(&mut space, "whole").await];
                     assert_eq!(left[0], left[1], "{about}");
                     if let (Ok(short), Ok(whole)) = (short, whole) {

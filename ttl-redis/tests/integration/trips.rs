@@ -149,7 +149,17 @@ async fn unnamed(url: String) {
         for name in [usual, "absent"] {
             assert_eq!(get(name).await, (1, 1), "{name} after a {usual}");
         }
-        assert_eq!(get(other).await, (2, 2), "the first {other} after a {usual}");
+        // Neither is an entry that a get has met.
+        let page = counted.store.scan(ScanOptions::new("").with_projection(Projection::All)).await.unwrap();
+        assert_eq!(page.items.len(), 4);
+        let mut raw = counted.space.raw.clone();
+        let list = counted.space.full("list");
+        redis::cmd("RPUSH").arg(&list).arg("element").exec_async(&mut raw).await.unwrap();
+        let foreign = counted.store.get(&key("list"), GetOptions::new()).await.unwrap_err();
+        assert_eq!(foreign.kind(), ErrorKind::Corrupt);
+        counted.proxy.trips();
+        assert_eq!(get(usual).await, (1, 1), "{usual} after a scan and foreign content");
+        assert_eq!(get(other).await, (3, 2), "the first {other} after a {usual}");
         for name in [usual, other, "absent"] {
             assert_eq!(get(name).await, (2, 1), "{name} after a {usual} and a {other}");
         }

@@ -1,5 +1,5 @@
 -- A read of a blob with its deadline: the beginning of a script that continues with get.lua for everything else.
--- ARGV, as far as they are not empty: expected kind, version wanted
+-- ARGV, without the empty ones at the end: expected kind, version wanted
 -- Answer: expiry, value | nil for no entry | the answer of get.lua
 local value = redis.pcall('GET', KEYS[1])
 if not value then return false end
