@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use ttl_cache::Cache;
 use ttl_core::codec::Json;
 use ttl_core::options::GetOptions;
@@ -28,10 +29,6 @@ impl Torn {
         let store = Arc::clone(self) as Arc<dyn TtlStore>;
         Cache::builder(store, "numbers", Ttl::minutes(10), Json).build().unwrap()
     }
-
-    async fn until_stopped(&self) {
-        until(|| self.stopped.load(Ordering::SeqCst)).await;
-    }
 }
 
 #[async_trait]
@@ -51,6 +48,27 @@ impl TtlStore for Torn {
     forward_ttl_store!(self, self.inner => capabilities now get put patch expire delete scan put_many delete_many changes);
 }
 
+/// A call that has read the generation of a cold cache, and not yet the entry.
+struct Stopped {
+    torn: Arc<Torn>,
+    /// The cache of another process.
+    first: Numbers,
+    /// The cache of the call.
+    second: Numbers,
+    waiting: JoinHandle<u64>,
+}
+
+impl Stopped {
+    async fn new(is_batch: bool) -> Self {
+        let store = Counted::new();
+        let torn = Torn::new(&store);
+        let (first, second) = (store.cache(), torn.cache());
+        let waiting = tokio::spawn(call(second.clone(), is_batch));
+        until(|| torn.stopped.load(Ordering::SeqCst)).await;
+        Self { torn, first, second, waiting }
+    }
+}
+
 /// Calls of both kinds.
 async fn call(cache: Numbers, is_batch: bool) -> u64 {
     if !is_batch {
@@ -66,11 +84,7 @@ async fn call(cache: Numbers, is_batch: bool) -> u64 {
 #[tokio::test]
 async fn a_claim_that_is_newer_than_the_read_of_its_generation_is_kept() {
     for is_batch in [false, true] {
-        let store = Counted::new();
-        let torn = Torn::new(&store);
-        let (first, second) = (store.cache(), torn.cache());
-        let waiting = tokio::spawn(call(second.clone(), is_batch));
-        torn.until_stopped().await;
+        let Stopped { torn, first, second, waiting } = Stopped::new(is_batch).await;
         let (began, finish) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
         let loading = {
             let (first, began, finish) = (first.clone(), Arc::clone(&began), Arc::clone(&finish));
@@ -95,11 +109,7 @@ async fn a_claim_that_is_newer_than_the_read_of_its_generation_is_kept() {
 #[tokio::test]
 async fn a_value_that_is_newer_than_the_read_of_its_generation_is_returned() {
     for is_batch in [false, true] {
-        let store = Counted::new();
-        let torn = Torn::new(&store);
-        let (first, second) = (store.cache(), torn.cache());
-        let waiting = tokio::spawn(call(second.clone(), is_batch));
-        torn.until_stopped().await;
+        let Stopped { torn, first, second, waiting } = Stopped::new(is_batch).await;
         first.get_or_load("a", |_| number(1)).await.unwrap();
         torn.go_on.add_permits(1);
         assert_eq!(waiting.await.unwrap(), 1, "batch: {is_batch}");
