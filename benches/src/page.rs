@@ -162,7 +162,7 @@ fn tables(page: &mut String, results: &Results) {
     }
 }
 
-/// Returns whether the row is the elapsed time of a single thread in memory, which waits for nobody: it shows the same as
+/// Returns whether the row is the elapsed time of a single thread in memory, which never waits: it shows the same as
 /// the processor time, with the noise of the machine. Threads that wait for a lock use no processor.
 fn is_noise(row: &Row) -> bool {
     row.metric == "wall" && row.workload.contains(" 1 thread,")

@@ -26,7 +26,7 @@ pub struct Subject {
     read: Box<dyn Fn(&Key) -> bool + Send + Sync>,
     /// The number of entries that are not reclaimed.
     held: Box<dyn Fn() -> usize + Send + Sync>,
-    /// What another thread of the program does again and again, and the time between.
+    /// The task that another thread of the program repeats, and the time between.
     upkeep: Option<(Duration, Box<dyn Fn() + Send + Sync>)>,
 }
 

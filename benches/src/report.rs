@@ -34,13 +34,13 @@ pub struct Head {
 /// A result of one contestant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
-    /// What was measured.
+    /// The measured operation.
     pub operation: String,
     /// Under which conditions.
     pub workload: String,
     /// By whom.
     pub contestant: String,
-    /// What the value is, such as `cpu`.
+    /// The kind of the value, such as `cpu`.
     pub metric: String,
     /// The unit of the value.
     pub unit: String,
@@ -60,14 +60,14 @@ pub struct Results {
     pub rows: Vec<Row>,
 }
 
-/// What a comparison measures.
+/// The subject of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured<'a> {
-    /// What was measured.
+    /// The measured operation.
     pub operation: &'a str,
     /// Under which conditions.
     pub workload: &'a str,
-    /// What the values are.
+    /// The kind of the values.
     pub metric: &'a str,
     /// The unit of the values.
     pub unit: &'a str,

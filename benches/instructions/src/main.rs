@@ -16,7 +16,7 @@ use ttl_memory::{MemoryConfig, MemoryStore, Reclaim};
 const ENTRIES: usize = 10_000;
 const TTL: Ttl = Ttl::minutes(30);
 
-/// What the operations need.
+/// The input of the operations.
 struct Setup {
     store: Arc<dyn TtlStore>,
     stored: Vec<Key>,

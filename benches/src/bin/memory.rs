@@ -10,7 +10,7 @@ use ttl_core::Key;
 
 const PURPOSE: &str = "the time of operations in memory, of ttl-store and of other libraries";
 
-/// What a round does to the contestants, and puts back untimed.
+/// The change that a round makes to the contestants, and undoes untimed.
 #[derive(Clone, Copy, PartialEq)]
 enum Case {
     Hit(Distribution),
@@ -130,7 +130,7 @@ impl Bench {
             power(entries)
         );
         for metric in ["cpu", "wall"] {
-            // One thread waits for nobody.
+            // A single thread never waits.
             if metric == "wall" && threads == 1 {
                 continue;
             }

@@ -5,7 +5,7 @@ mod list;
 pub use self::list::GOALS;
 use crate::report::{Results, Row, number};
 
-/// What a goal demands of a result.
+/// The demand of a goal on a result.
 #[derive(Clone, Copy, Debug)]
 pub enum Demand {
     /// The peer takes at least this many times our time.
@@ -21,7 +21,7 @@ pub enum Demand {
 /// A goal.
 #[derive(Clone, Copy, Debug)]
 pub struct Goal {
-    /// What is to be reached.
+    /// The text of the goal.
     pub text: &'static str,
     /// The program that measures it.
     pub program: &'static str,
@@ -35,7 +35,7 @@ pub struct Goal {
     pub contestant: &'static str,
     /// The contestant that it is compared with.
     pub peer: &'static str,
-    /// What is demanded.
+    /// The demand on the result.
     pub demand: Demand,
 }
 

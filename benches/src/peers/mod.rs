@@ -22,7 +22,7 @@ pub use self::ours::{Ours, Sweeping};
 /// The lifetime of entries that do not expire during a run.
 pub const LIFETIME: Duration = Duration::from_secs(6 * 3600);
 
-/// What is done with each key.
+/// The operation on each key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Returns the value.

@@ -10,7 +10,7 @@ pub(super) const PEERS: &str = "ttl-bench-peer";
 pub(super) const KEYS: usize = 1_000;
 const BATCH: usize = 100;
 
-/// What a request asks for.
+/// The operation of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// A blob. The driver is told that it is one, as typed collections do.
