@@ -36,9 +36,9 @@ pub struct Head {
 pub struct Row {
     /// The measured operation.
     pub operation: String,
-    /// Under which conditions.
+    /// The conditions of the measurement.
     pub workload: String,
-    /// By whom.
+    /// The name of the contestant.
     pub contestant: String,
     /// The kind of the value, such as `cpu`.
     pub metric: String,
@@ -65,7 +65,7 @@ pub struct Results {
 pub struct Measured<'a> {
     /// The measured operation.
     pub operation: &'a str,
-    /// Under which conditions.
+    /// The conditions of the measurement.
     pub workload: &'a str,
     /// The kind of the values.
     pub metric: &'a str,
