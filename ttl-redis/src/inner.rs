@@ -45,7 +45,7 @@ pub(crate) struct Inner {
     pub(crate) met: Met,
 }
 
-/// What a store has seen so far. It decides which commands are sent first, so that the usual call needs one round trip.
+/// The content that a store has met so far. It decides which commands are sent first, so that the usual call needs one round trip.
 #[derive(Debug, Default)]
 pub(crate) struct Met {
     /// A plain GET has found a blob with a cap.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,7 +36,7 @@ use crate::space::Space;
 /// ```
 #[must_use = "a builder makes nothing before build is called"]
 pub struct CollectionBuilder<T, F> {
-    driver: Arc<dyn TtlStore>,
+    driver: Driver,
     shape: Shape,
     name: String,
     ttl: Ttl,
@@ -76,7 +75,7 @@ impl<T: Serialize + DeserializeOwned> CollectionBuilder<T, AsRecord> {
 }
 
 impl<T, F: Format<T>> CollectionBuilder<T, F> {
-    pub(crate) fn new(driver: Arc<dyn TtlStore>, shape: Shape, name: String, ttl: Ttl, format: F) -> Self {
+    pub(crate) fn new(driver: Driver, shape: Shape, name: String, ttl: Ttl, format: F) -> Self {
         let policy = RefreshPolicy::default();
         Self { driver, shape, name, ttl, max: None, policy, format, check: None, value: PhantomData }
     }
@@ -134,7 +133,7 @@ impl<T, F: Format<T>> CollectionBuilder<T, F> {
                 .with_backend(capabilities.backend));
             }
         }
-        let space = Space { driver: Driver(self.driver), place };
+        let space = Space { driver: self.driver, place };
         Ok(Collection::new(space, self.ttl, self.max, self.policy, self.format, self.check))
     }
 }

@@ -144,7 +144,7 @@ impl Store {
     where
         AsRecord: crate::Format<T>,
     {
-        CollectionBuilder::new(self.space.driver.0.clone(), Shape::Records, name.into(), ttl, AsRecord)
+        CollectionBuilder::new(self.space.driver.clone(), Shape::Records, name.into(), ttl, AsRecord)
     }
 
     /// Creates a builder for a collection of values. Each value is stored as one blob, encoded by a
@@ -165,7 +165,7 @@ impl Store {
         ttl: Ttl,
         codec: C,
     ) -> CollectionBuilder<T, AsBlob<C>> {
-        CollectionBuilder::new(self.space.driver.0.clone(), Shape::Blobs, name.into(), ttl, AsBlob(codec))
+        CollectionBuilder::new(self.space.driver.clone(), Shape::Blobs, name.into(), ttl, AsBlob(codec))
     }
 
     /// Creates a builder for a collection of counters.
@@ -184,7 +184,7 @@ impl Store {
     /// # }
     /// ```
     pub fn counters(&self, name: impl Into<String>, ttl: Ttl) -> CollectionBuilder<i64, AsCount> {
-        CollectionBuilder::new(self.space.driver.0.clone(), Shape::Counters, name.into(), ttl, AsCount)
+        CollectionBuilder::new(self.space.driver.clone(), Shape::Counters, name.into(), ttl, AsCount)
     }
 
     /// Creates leases: locks that expire `ttl` after they were acquired or renewed.

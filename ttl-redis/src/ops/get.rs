@@ -14,7 +14,7 @@ use crate::layout::{
 use crate::wire::arguments::{
     Word, add_fields, add_words, expected_kind, kind_letter, projected_fields, projection_word, refresh_word,
 };
-use crate::wire::reply::{array, bulk, flag, int, other_reply, pairs, texts};
+use crate::wire::reply::{array, bulk, expiry_and_text, flag, int, other_reply, pairs, texts};
 use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, ScriptAnswer, Status, Step};
 
 pub(crate) async fn get(inner: &Inner, key: &Key, options: &GetOptions) -> Result<Option<Entry>> {
@@ -313,12 +313,12 @@ impl<'a> Get<'a> {
         match (self.by, reply) {
             (ReadScript::RefreshBlob, reply @ Reply::BulkString(_))
             | (ReadScript::RefreshBlob | ReadScript::TimedBlob, reply @ Reply::Nil) => self.read_blob(reply),
-            (ReadScript::TimedBlob, Reply::Array(mut items))
-                if matches!(items.as_slice(), [Reply::Int(_), Reply::BulkString(_)]) =>
-            {
-                let value = items.pop().ok_or(ScriptAnswer::UNKNOWN)?;
-                let expiry = items.pop().ok_or(ScriptAnswer::UNKNOWN)?;
-                let deadline = parse_pexpiretime(int(expiry)?)?.ok_or(ScriptAnswer::UNKNOWN)?;
+            (ReadScript::TimedBlob, reply) => {
+                let (expiry, value) = match expiry_and_text(reply) {
+                    Ok(split) => split,
+                    Err(other) => return self.read_script(ScriptAnswer::decode(Replies::One(other))?),
+                };
+                let deadline = parse_pexpiretime(expiry)?.ok_or(ScriptAnswer::UNKNOWN)?;
                 Ok(match self.read_blob(value)? {
                     Answer::Done(Some(entry)) => Answer::Done(Some(entry.with_deadline(deadline))),
                     other => other,

@@ -18,7 +18,7 @@ use crate::layout::{Encoded, FullKey, Token, name_cost, new_token, parse_pexpire
 use crate::wire::arguments::{
     Word, add_lifespan, add_version, add_words, check_field_count, expiry_words, refresh_word,
 };
-use crate::wire::reply::{bulk, int};
+use crate::wire::reply::{bulk, expiry_and_text};
 use crate::wire::{Answer, Commands, Form, OVERHEAD, Replies, Request, ScriptAnswer, Status, Step};
 
 pub(crate) async fn patch(
@@ -69,7 +69,7 @@ struct PatchRequest<'a> {
     token: Token,
 }
 
-/// What a script is to do.
+/// The work of a script.
 enum Work<'a> {
     /// An increment, by the short script.
     Increment(Increment<'a>),
@@ -160,17 +160,19 @@ impl PatchRequest<'_> {
     /// Reads the answer of the short script: the sum, or the expiry and the sum; otherwise that of the whole one.
     fn read_increment(&self, increment: &Increment<'_>, reply: Reply) -> Decoded<Patched> {
         let returning = self.options.returning;
-        let (deadline, sum) = match (returning.contains(Returning::DEADLINE), reply) {
-            (false, sum @ Reply::BulkString(_)) => (None, sum),
-            (true, Reply::Array(mut items))
-                if matches!(items.as_slice(), [Reply::Int(_), Reply::BulkString(_)]) =>
-            {
-                let sum = items.pop().ok_or(ScriptAnswer::UNKNOWN)?;
-                let expiry = int(items.pop().ok_or(ScriptAnswer::UNKNOWN)?)?;
-                // An entry that was just incremented has an expiry, or is persistent.
-                (Some(parse_pexpiretime(expiry)?.ok_or(ScriptAnswer::UNKNOWN)?), sum)
-            }
-            (_, reply) => return self.read_plan(&Plan::new(self.patch)?, Replies::One(reply)),
+        let split = match (returning.contains(Returning::DEADLINE), reply) {
+            (true, reply) => expiry_and_text(reply).map(|(expiry, sum)| (Some(expiry), sum)),
+            (false, sum @ Reply::BulkString(_)) => Ok((None, sum)),
+            (false, other) => Err(other),
+        };
+        let (expiry, sum) = match split {
+            Ok(split) => split,
+            Err(other) => return self.read_plan(&Plan::new(self.patch)?, Replies::One(other)),
+        };
+        let deadline = match expiry {
+            // An entry that was just incremented has an expiry, or is persistent.
+            Some(expiry) => Some(parse_pexpiretime(expiry)?.ok_or(ScriptAnswer::UNKNOWN)?),
+            None => None,
         };
         let version = returning.contains(Returning::VERSION).then(|| token_version(&self.token));
         let meta = PutResult::new(false).with_deadline(deadline).with_version(version.transpose()?);

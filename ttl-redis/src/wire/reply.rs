@@ -31,6 +31,16 @@ pub(crate) fn flag(reply: Reply) -> Decoded<bool> {
     }
 }
 
+/// Splits an answer of an expiry and a text. Returns any other one as the error.
+pub(crate) fn expiry_and_text(reply: Reply) -> Result<(i64, Reply), Reply> {
+    let Reply::Array(items) = reply else { return Err(reply) };
+    match <[Reply; 2]>::try_from(items) {
+        Ok([Reply::Int(expiry), text @ Reply::BulkString(_)]) => Ok((expiry, text)),
+        Ok(others) => Err(Reply::Array(others.into())),
+        Err(others) => Err(Reply::Array(others)),
+    }
+}
+
 /// Decodes a list.
 pub(crate) fn array(reply: Reply) -> Decoded<Vec<Reply>> {
     match reply {

@@ -1,4 +1,4 @@
-//! What the driver allocates beyond what the client library allocates for the same commands.
+//! The allocations of the driver, beyond those of the client library for the same commands.
 
 use allocation_counter::measure;
 use libtest_mimic::Trial;

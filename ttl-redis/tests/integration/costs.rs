@@ -1,4 +1,4 @@
-//! What operations cost the server and the network: the commands that they run, and the bytes of the answers. Their time
+//! The costs of operations for the server and the network: the commands that they run, and the bytes of the answers. Their time
 //! on the server is a benchmark.
 
 use std::collections::BTreeMap;

@@ -73,7 +73,7 @@ impl State {
     }
 }
 
-/// What both must agree on: the content without random characters, and the remaining time in minutes.
+/// The state on which both must agree: the content without random characters, and the remaining time in minutes.
 async fn content(space: &mut Namespace, name: &str) -> (String, i64) {
     let full = space.full(name);
     let left: i64 = redis::cmd("PTTL").arg(&full).query_async(&mut space.raw).await.unwrap();
