@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ttl_cache::{Cache, CacheBuilder, Loaded};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use ttl_cache::{Cache, CacheBuilder, LoadOptions, Loaded};
 use ttl_core::codec::Json;
 use ttl_core::options::{DeleteOptions, ExpireOptions, ExpiryChange, GetOptions, PutItem, PutOptions};
 use ttl_core::results::{ExpireResult, PutResult};
@@ -119,6 +121,37 @@ impl TtlStore for Counted {
     }
 
     forward_ttl_store!(self, self.inner => now patch scan delete_many changes);
+}
+
+/// A load of "a" that returns 1. It has begun, and goes on when it is finished.
+pub(crate) struct HeldLoad {
+    finish: Arc<Semaphore>,
+    result: JoinHandle<u64>,
+}
+
+impl HeldLoad {
+    pub(crate) async fn begin(cache: &Numbers, options: LoadOptions) -> Self {
+        let [began, finish] = [(); 2].map(|()| Arc::new(Semaphore::new(0)));
+        let loader = {
+            let (began, finish) = (Arc::clone(&began), Arc::clone(&finish));
+            move |_| async move {
+                began.add_permits(1);
+                finish.acquire().await.unwrap().forget();
+                Ok::<_, std::io::Error>(1)
+            }
+        };
+        let cache = cache.clone();
+        let result =
+            tokio::spawn(async move { *cache.get_or_load_with("a", options, loader).await.unwrap() });
+        began.acquire().await.unwrap().forget();
+        Self { finish, result }
+    }
+
+    /// Lets the loader return. Returns what the call returns.
+    pub(crate) async fn finish(self) -> u64 {
+        self.finish.add_permits(1);
+        self.result.await.unwrap()
+    }
 }
 
 /// A loader that returns a number.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::Semaphore;
 use ttl_cache::{Coordination, LoadOptions};
 
-use crate::support::{Counted, Numbers, number, until};
+use crate::support::{Counted, HeldLoad, Numbers, number, until};
 
 fn cache() -> Numbers {
     let store = Counted::without_conditions();
@@ -32,19 +31,7 @@ async fn sixty_four_tasks_load_once() {
 async fn a_load_that_began_before_a_change_is_not_stored() {
     for change in ["invalidate", "tag", "clear", "insert"] {
         let cache = cache();
-        let (began, finish) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        let first = {
-            let (cache, began, finish) = (cache.clone(), Arc::clone(&began), Arc::clone(&finish));
-            tokio::spawn(async move {
-                let loader = move |_| async move {
-                    began.add_permits(1);
-                    finish.acquire().await.unwrap().forget();
-                    Ok::<_, std::io::Error>(1)
-                };
-                *cache.get_or_load_with("a", LoadOptions::new().with_tags(["t"]), loader).await.unwrap()
-            })
-        };
-        began.acquire().await.unwrap().forget();
+        let first = HeldLoad::begin(&cache, LoadOptions::new().with_tags(["t"])).await;
         match change {
             "invalidate" => cache.invalidate("a").await.unwrap(),
             "tag" => cache.invalidate_tag("t").await.unwrap(),
@@ -56,8 +43,7 @@ async fn a_load_that_began_before_a_change_is_not_stored() {
             tokio::spawn(async move { *cache.get_or_load("a", |_| number(2)).await.unwrap() })
         };
         until(|| cache.stats().waits == u64::from(change != "insert")).await;
-        finish.add_permits(1);
-        assert_eq!(first.await.unwrap(), 1);
+        assert_eq!(first.finish().await, 1);
         assert_eq!(later.await.unwrap(), 2, "{change}");
         assert_eq!(cache.get("a").await.unwrap().as_deref(), Some(&2), "{change}");
     }

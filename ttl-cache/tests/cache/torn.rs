@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use ttl_cache::Cache;
+use ttl_cache::{Cache, LoadOptions};
 use ttl_core::codec::Json;
 use ttl_core::options::GetOptions;
 use ttl_core::{Entry, Key, Result, Ttl, TtlStore, async_trait, forward_ttl_store};
 
-use crate::support::{Counted, Numbers, number, until};
+use crate::support::{Counted, HeldLoad, Numbers, number, until};
 
 /// A store whose first batch reads the last key, stops, and then reads the others.
 #[derive(Debug)]
@@ -85,23 +85,10 @@ async fn call(cache: Numbers, is_batch: bool) -> u64 {
 async fn a_claim_that_is_newer_than_the_read_of_its_generation_is_kept() {
     for is_batch in [false, true] {
         let Stopped { torn, first, second, waiting } = Stopped::new(is_batch).await;
-        let (began, finish) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        let loading = {
-            let (first, began, finish) = (first.clone(), Arc::clone(&began), Arc::clone(&finish));
-            tokio::spawn(async move {
-                let loader = move |_| async move {
-                    began.add_permits(1);
-                    finish.acquire().await.unwrap().forget();
-                    Ok::<_, std::io::Error>(1)
-                };
-                *first.get_or_load("a", loader).await.unwrap()
-            })
-        };
-        began.acquire().await.unwrap().forget();
+        let loading = HeldLoad::begin(&first, LoadOptions::new()).await;
         torn.go_on.add_permits(1);
         until(|| second.stats().waits + second.stats().loads > 0).await;
-        finish.add_permits(1);
-        assert_eq!((loading.await.unwrap(), waiting.await.unwrap()), (1, 1), "batch: {is_batch}");
+        assert_eq!((loading.finish().await, waiting.await.unwrap()), (1, 1), "batch: {is_batch}");
         assert_eq!((first.stats().overtaken, second.stats().loads), (0, 0), "batch: {is_batch}");
     }
 }
