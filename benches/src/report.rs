@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn an_unreadable_line_is_an_error() {
         let value = r#"{"median":null,"low":0.0,"high":0.0}"#;
-        let error = parse(&format!("{HEAD}\n{}\n", row(value, "null"))).expect_err("it is no number");
+        let error = parse(&format!("{HEAD}\n{}\n", row(value, "null"))).expect_err("null is not a number");
         assert!(error.starts_with("line 2: "), "{error}");
         assert!(parse("").is_err() && parse(HEAD).is_ok());
     }

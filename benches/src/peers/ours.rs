@@ -20,7 +20,7 @@ const TTL: Ttl = Ttl::seconds(LIFETIME.as_secs());
 pub enum Sweeping {
     /// It does, as by default.
     Background,
-    /// There is no thread, so that only the measured thread works.
+    /// No thread does, so only the measured thread works.
     Manual,
 }
 

@@ -13,7 +13,7 @@ const BATCH: usize = 100;
 /// The operation of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// A blob. The driver is told that it is one, as typed collections do.
+    /// A blob, requested as a blob, as by typed collections.
     Get,
     /// A value of any kind.
     GetAny,
